@@ -1,0 +1,46 @@
+package apikey
+
+// Environment is the world a key lives in. It is fixed when the key is made and never crossed: it stands in the secret, in the keyed hash,
+// in the row's partition key and in the authorizer's role.
+type Environment string
+
+// The three environments.
+const (
+	Production  Environment = "production"
+	Staging     Environment = "staging"
+	Development Environment = "development"
+)
+
+// Environments returns all environments, production first.
+func Environments() []Environment { return []Environment{Production, Staging, Development} }
+
+// Valid tells whether e is one of the three environments.
+func (e Environment) Valid() bool { return e.Short() != "" }
+
+// Short returns the spelling inside a secret: prod, stg or dev; "" for what is no environment.
+func (e Environment) Short() string {
+	switch e {
+	case Production:
+		return "prod"
+	case Staging:
+		return "stg"
+	case Development:
+		return "dev"
+	default:
+		return ""
+	}
+}
+
+// fromShort is the inverse of Short; "" for an unknown spelling.
+func fromShort(short string) Environment {
+	switch short {
+	case "prod":
+		return Production
+	case "stg":
+		return Staging
+	case "dev":
+		return Development
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,149 @@
+package apikey
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// OperatorOrganization is the organization of operator keys, which belong to no tenant. No tenant can have this id: slugs start with a letter.
+const OperatorOrganization = "_operators"
+
+// Ownership tells whose a key is.
+type Ownership string
+
+// A personal key is visible to its owner and to those who manage others' keys; an organization key to all members.
+const (
+	Personal     Ownership = "personal"
+	Organization Ownership = "organization"
+)
+
+// Grantable tells what a key with admin permissions may hand out besides its own permissions.
+type Grantable string
+
+// A key hands out its own permissions, or any data-plane permission of the catalogue.
+const (
+	GrantOwn       Grantable = "own"
+	GrantCatalogue Grantable = "catalogue"
+)
+
+// ActorType tells what an actor is.
+type ActorType string
+
+// The kinds of actors.
+const (
+	ActorUser     ActorType = "user"
+	ActorKey      ActorType = "key"
+	ActorOperator ActorType = "operator"
+	ActorSystem   ActorType = "system"
+)
+
+// Actor is who did or owns something: a person (with an e-mail) or a key (with its name).
+type Actor struct {
+	Type    ActorType `json:"type"`
+	ID      string    `json:"id"`
+	Email   string    `json:"email,omitempty"`
+	KeyName string    `json:"keyName,omitempty"`
+}
+
+// RateLimit allows Limit calls per Window on the long run, and Burst at once.
+type RateLimit struct {
+	Name   string
+	Limit  int64
+	Window time.Duration
+	Burst  int64 // 0: as Limit
+}
+
+// Quota is a number of calls per calendar day or month, in UTC.
+type Quota struct {
+	Limit  int64  `json:"limit"`
+	Period string `json:"period"` // "day" or "month"
+}
+
+// Verifier is what is kept of a secret: its keyed hash, and the version of the pepper that made it.
+type Verifier struct {
+	Hash   []byte
+	Pepper int
+}
+
+// Revocation says that a key was revoked, and whether only a new secret can bring it back.
+type Revocation struct {
+	At          time.Time
+	By          Actor
+	Reason      string
+	Compromised bool
+}
+
+// Rotation is the time during which two secrets are accepted.
+type Rotation struct {
+	StartedAt time.Time
+	Old       Verifier
+	OldHint   string
+	OldEndsAt time.Time // the old secret is refused from this moment on
+}
+
+// Key is the record. A zero time means "none"; empty Permissions mean none, never all; empty Customers mean not scoped.
+type Key struct {
+	ID             string
+	OrganizationID string
+	Name           string
+	Description    string
+	Environment    Environment
+	Ownership      Ownership
+	Owner          Actor
+	CreatedBy      Actor
+
+	Enabled          bool
+	Permissions      []string
+	AllPermissions   bool // every data-plane permission, also those added later; never an admin permission
+	Legacy           bool
+	Grantable        Grantable
+	Customers        []string
+	RateLimits       []RateLimit
+	Quota            *Quota
+	AllowedAddresses []netip.Prefix
+	NotBefore        time.Time
+	ExpiresAt        time.Time
+
+	Secret     Verifier
+	Hint       string
+	Rotation   *Rotation
+	Retired    []Verifier // the last maxRetired secrets that this key once had, newest first
+	Revocation *Revocation
+	DeletedAt  time.Time
+
+	Metadata  map[string]string
+	Tags      []string
+	Version   int64 // 1 when created; the ETag
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Operator tells whether the key is an operator's, who stands above all organizations.
+func (k *Key) Operator() bool { return k.OrganizationID == OperatorOrganization }
+
+// Clone returns a deep copy, to change and compare.
+func (k *Key) Clone() *Key {
+	c := *k
+	c.Permissions = slices.Clone(k.Permissions)
+	c.Customers = slices.Clone(k.Customers)
+	c.RateLimits = slices.Clone(k.RateLimits)
+	c.AllowedAddresses = slices.Clone(k.AllowedAddresses)
+	c.Retired = slices.Clone(k.Retired)
+	c.Tags = slices.Clone(k.Tags)
+	c.Metadata = maps.Clone(k.Metadata)
+	if k.Quota != nil {
+		q := *k.Quota
+		c.Quota = &q
+	}
+	if k.Rotation != nil {
+		r := *k.Rotation
+		c.Rotation = &r
+	}
+	if k.Revocation != nil {
+		r := *k.Revocation
+		c.Revocation = &r
+	}
+	return &c
+}

@@ -1,0 +1,131 @@
+package apikey
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Why a key cannot be had or changed. ErrNotFound, ErrStale and ErrExists are what storage answers: there is no such key, it is at another version
+// than the change started from, its id is taken.
+var (
+	ErrNotFound        = errors.New("apikey: no such key")
+	ErrStale           = errors.New("apikey: the key was changed meanwhile")
+	ErrExists          = errors.New("apikey: the key exists already")
+	ErrNotActive       = errors.New("apikey: the key is not active")
+	ErrRotationRunning = errors.New("apikey: a rotation is running")
+	ErrNoRotation      = errors.New("apikey: no rotation is running")
+	ErrCompromised     = errors.New("apikey: the key is compromised")
+	ErrDeleted         = errors.New("apikey: the key is deleted")
+)
+
+// MaxOverlap is the longest time that an old secret lives on in a rotation.
+const MaxOverlap = 30 * 24 * time.Hour
+
+// maxRetired is how many secrets are remembered after they ended, to recognise them when they are still sent.
+const maxRetired = 5
+
+// Fresh is a newly minted secret as a key keeps it.
+type Fresh struct {
+	Verifier Verifier
+	Hint     string
+}
+
+// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation is lifted, compromised or not, since what
+// leaked is the secret that ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
+func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
+	switch {
+	case !k.DeletedAt.IsZero():
+		return ErrDeleted
+	case k.expired(now):
+		return ErrNotActive
+	}
+	k.endRotation()
+	k.retire(k.Secret)
+	k.Secret, k.Hint, k.Revocation = fresh.Verifier, fresh.Hint, nil
+	return nil
+}
+
+// Rotate takes the fresh secret and lets the old one live on for overlap, at most to the key's own expiry. Errors: ErrDeleted, ErrNotActive,
+// ErrRotationRunning.
+func (k *Key) Rotate(fresh Fresh, overlap time.Duration, now time.Time) error {
+	switch {
+	case !k.DeletedAt.IsZero():
+		return ErrDeleted
+	case k.Status(now) != Active:
+		return ErrNotActive
+	case k.Rotating(now):
+		return ErrRotationRunning
+	}
+	k.endRotation()
+	if overlap <= 0 {
+		k.retire(k.Secret)
+	} else {
+		ends := now.Add(min(overlap, MaxOverlap))
+		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(ends) {
+			ends = k.ExpiresAt
+		}
+		k.Rotation = &Rotation{StartedAt: now, Old: k.Secret, OldHint: k.Hint, OldEndsAt: ends}
+	}
+	k.Secret, k.Hint = fresh.Verifier, fresh.Hint
+	return nil
+}
+
+// FinishRotation refuses the old secret from now on. Errors: ErrDeleted, ErrNoRotation.
+func (k *Key) FinishRotation(now time.Time) error {
+	switch {
+	case !k.DeletedAt.IsZero():
+		return ErrDeleted
+	case !k.Rotating(now):
+		return ErrNoRotation
+	}
+	k.endRotation()
+	return nil
+}
+
+// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that it may become compromised. Error: ErrDeleted.
+func (k *Key) Revoke(by Actor, reason string, compromised bool, now time.Time) error {
+	switch {
+	case !k.DeletedAt.IsZero():
+		return ErrDeleted
+	case k.Revocation == nil:
+		k.Revocation = &Revocation{At: now, By: by, Reason: reason, Compromised: compromised}
+	case compromised:
+		k.Revocation.Compromised = true
+	}
+	return nil
+}
+
+// Restore lifts a revocation; a key that is not revoked stays as it is. Errors: ErrDeleted, ErrCompromised.
+func (k *Key) Restore() error {
+	switch {
+	case !k.DeletedAt.IsZero():
+		return ErrDeleted
+	case k.Revocation != nil && k.Revocation.Compromised:
+		return ErrCompromised
+	}
+	k.Revocation = nil
+	return nil
+}
+
+// Delete leaves a tombstone that no change wakes. Deleting twice changes nothing.
+func (k *Key) Delete(now time.Time) {
+	if k.DeletedAt.IsZero() {
+		k.DeletedAt = now
+	}
+}
+
+// endRotation moves the old secret of a rotation, running or over, to the retired ones.
+func (k *Key) endRotation() {
+	if k.Rotation != nil {
+		k.retire(k.Rotation.Old)
+		k.Rotation = nil
+	}
+}
+
+func (k *Key) retire(v Verifier) {
+	k.Retired = slices.Insert(k.Retired, 0, v)
+	if len(k.Retired) > maxRetired {
+		k.Retired = k.Retired[:maxRetired]
+	}
+}

@@ -1,0 +1,197 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+// Sizes of the parts of a secret, in characters.
+const (
+	IDLength       = 16
+	randomLength   = 32 // 32 base62 characters carry 190 bits
+	checksumLength = 6  // 62^6 > 2^32
+)
+
+// MaxLength is the longest key header that is looked at, in bytes; a longer one is malformed before anything is parsed.
+const MaxLength = 128
+
+const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// ErrMalformed says that a text is no secret of this brand: its form or its checksum is wrong.
+var ErrMalformed = errors.New("apikey: malformed secret")
+
+// Secret is the text that a caller sends. It redacts itself: however it is printed, logged or marshalled, only Reveal gives the text.
+type Secret struct{ text string }
+
+// Reveal returns the text. It is called where a secret is shown once, and nowhere else.
+func (s Secret) Reveal() string { return s.text }
+
+// String implements fmt.Stringer without the text.
+func (Secret) String() string { return "[secret]" }
+
+// GoString implements fmt.GoStringer without the text.
+func (Secret) GoString() string { return "[secret]" }
+
+// Format implements fmt.Formatter, so that no verb, %x and %d included, reaches the text.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
+
+// LogValue implements slog.LogValuer without the text.
+func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// MarshalText always fails, so that neither encoding/json nor any other encoder writes the text.
+func (Secret) MarshalText() ([]byte, error) {
+	return nil, errors.New("apikey: a secret is not marshalled")
+}
+
+// Hint returns what may be shown of the secret for good: everything before the random part, and the last four characters.
+func (s Secret) Hint() string {
+	i := strings.LastIndexByte(s.text, '_')
+	if i < 0 || len(s.text) < i+1+checksumLength {
+		return ""
+	}
+	return s.text[:i+1] + "…" + s.text[len(s.text)-4:]
+}
+
+// Brand is the first part of every secret of a deployment, such as "bt".
+type Brand string
+
+var brandPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,9}$`)
+
+// Valid tells whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
+func (b Brand) Valid() bool { return brandPattern.MatchString(string(b)) }
+
+// Pattern returns the regular expression that finds secrets of this brand in a text, for secret scanners. What it finds is certain once
+// Parse accepts it, which needs no network.
+func (b Brand) Pattern() string {
+	return fmt.Sprintf(`\b%s_(prod|stg|dev)_[0-9A-Za-z]{%d}_[0-9A-Za-z]{%d}\b`, b, IDLength, randomLength+checksumLength)
+}
+
+// NewID returns a fresh key id of IDLength base62 characters, read from random.
+func NewID(random io.Reader) (string, error) { return base62(random, IDLength) }
+
+// Mint makes a new secret for the key with this id, read from random, which must be a cryptographic source.
+func (b Brand) Mint(random io.Reader, env Environment, id string) (Secret, error) {
+	if !b.Valid() || !env.Valid() || !isBase62(id, IDLength) {
+		return Secret{}, fmt.Errorf("apikey: mint: brand %q, environment %q or id %q is not valid", b, env, id)
+	}
+	part, err := base62(random, randomLength)
+	if err != nil {
+		return Secret{}, err
+	}
+	body := string(b) + "_" + env.Short() + "_" + id + "_" + part
+	return Secret{text: body + checksum(body)}, nil
+}
+
+// Parts are what a well-formed secret says about itself. Nothing of it is believed before the hash of Random has been compared.
+type Parts struct {
+	Environment Environment
+	KeyID       string
+	Random      string // the 32 random characters: as secret as the whole
+}
+
+// LogValue implements slog.LogValuer without the random part.
+func (p Parts) LogValue() slog.Value { return slog.StringValue(string(p.Environment) + "/" + p.KeyID) }
+
+// Format implements fmt.Formatter without the random part.
+func (p Parts) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, string(p.Environment)+"/"+p.KeyID+"/[secret]")
+}
+
+// Parse takes a secret apart after checking its form and its checksum. It touches no network and allocates nothing. Any fault is ErrMalformed.
+func (b Brand) Parse(text string) (Parts, error) {
+	if len(text) > MaxLength {
+		return Parts{}, ErrMalformed
+	}
+	rest, ok := strings.CutPrefix(text, string(b))
+	if !ok || len(rest) == 0 || rest[0] != '_' {
+		return Parts{}, ErrMalformed
+	}
+	short, rest, ok := strings.Cut(rest[1:], "_")
+	if !ok {
+		return Parts{}, ErrMalformed
+	}
+	id, tail, ok := strings.Cut(rest, "_")
+	env := fromShort(short)
+	if !ok || env == "" || !isBase62(id, IDLength) || !isBase62(tail, randomLength+checksumLength) {
+		return Parts{}, ErrMalformed
+	}
+	if !checksumMatches(text[:len(text)-checksumLength], text[len(text)-checksumLength:]) {
+		return Parts{}, ErrMalformed
+	}
+	return Parts{Environment: env, KeyID: id, Random: tail[:randomLength]}, nil
+}
+
+// LooksLike tells whether text starts as a secret of this brand does, well-formed or not. It decides whether an Authorization header beside
+// an X-Api-Key header is ours or the backend's.
+func (b Brand) LooksLike(text string) bool {
+	rest, ok := strings.CutPrefix(text, string(b)+"_")
+	return ok && (strings.HasPrefix(rest, "prod_") || strings.HasPrefix(rest, "stg_") || strings.HasPrefix(rest, "dev_"))
+}
+
+// Redact replaces every secret of this brand inside text, whole or cut short, by its id, for messages that quote what a caller sent.
+func (b Brand) Redact(text string) string {
+	return regexp.MustCompile(`\b`+string(b)+`_(prod|stg|dev)_[0-9A-Za-z]+_[0-9A-Za-z]+`).ReplaceAllString(text, "[secret]")
+}
+
+// checksum is the CRC-32 (IEEE) of body in base62, left-padded with 0 to six characters.
+func checksum(body string) string {
+	out := checksumBytes(body)
+	return string(out[:])
+}
+
+func checksumMatches(body, sum string) bool {
+	want := checksumBytes(body)
+	return string(want[:]) == sum // the compiler compares without allocating
+}
+
+func checksumBytes(body string) [checksumLength]byte {
+	crc := ^uint32(0)
+	for i := range len(body) { // crc32.ChecksumIEEE would need a []byte copy of body
+		crc = crc32.IEEETable[byte(crc)^body[i]] ^ (crc >> 8)
+	}
+	n := ^crc
+	var out [checksumLength]byte
+	for i := checksumLength - 1; i >= 0; i-- {
+		out[i] = alphabet[n%62]
+		n /= 62
+	}
+	return out
+}
+
+func isBase62(s string, length int) bool {
+	if len(s) != length {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// base62 draws n characters without modulo bias: six random bits at a time, and the two values that are no character are thrown away.
+func base62(random io.Reader, n int) (string, error) {
+	out := make([]byte, 0, n)
+	var buffer [64]byte
+	for len(out) < n {
+		if _, err := io.ReadFull(random, buffer[:]); err != nil {
+			return "", fmt.Errorf("apikey: read random bytes: %w", err)
+		}
+		for _, b := range buffer {
+			if v := b & 63; v < 62 && len(out) < n {
+				out = append(out, alphabet[v])
+			}
+		}
+	}
+	return string(out), nil
+}
+
+// ValidID tells whether a text has the form of a key id.
+func ValidID(id string) bool { return isBase62(id, IDLength) }

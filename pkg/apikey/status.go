@@ -1,0 +1,68 @@
+package apikey
+
+import "time"
+
+// Status is computed from a key and a moment; it is never stored.
+type Status string
+
+// The statuses. Inactive is disabled, revoked or deleted; it comes before expired, since it is what somebody decided.
+const (
+	Active   Status = "active"
+	Inactive Status = "inactive"
+	Expired  Status = "expired"
+)
+
+// Status returns the key's status at now. A key whose notBefore is still to come is active: nobody has to do anything for it to work.
+func (k *Key) Status(now time.Time) Status {
+	switch {
+	case !k.Enabled || k.Revocation != nil || !k.DeletedAt.IsZero():
+		return Inactive
+	case k.expired(now):
+		return Expired
+	default:
+		return Active
+	}
+}
+
+// expired is the clock's answer: the moment of ExpiresAt itself is too late.
+func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+
+// Started tells whether the key's notBefore has come.
+func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
+
+// Rotating tells whether two secrets are accepted at now. It ends by the clock, not by a job.
+func (k *Key) Rotating(now time.Time) bool {
+	return k.Rotation != nil && now.Before(k.Rotation.OldEndsAt)
+}
+
+// Which tells which of a key's secrets somebody sent.
+type Which int
+
+// The secrets of a key.
+const (
+	Unknown Which = iota // none of them
+	Current
+	Old     // the old secret of a running rotation: accepted
+	Retired // a secret that the key once had: refused
+)
+
+// Recognise tells which secret of the key a text is, with matches as the comparison. It asks for every verifier the key has, whatever the
+// earlier answers, so that its time says nothing about which one fitted.
+func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) Which {
+	which := Unknown
+	for _, v := range k.Retired {
+		if matches(v) {
+			which = Retired
+		}
+	}
+	if k.Rotation != nil && matches(k.Rotation.Old) {
+		which = Retired
+		if k.Rotating(now) {
+			which = Old
+		}
+	}
+	if matches(k.Secret) {
+		which = Current
+	}
+	return which
+}
