@@ -1,0 +1,86 @@
+// Package organization is the tenant: what an organization is and what is set in it, and who may do what.
+//
+// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what a caller may hand out (Caller.Beyond), which
+// every operation of the admin API goes through. It does not know HTTP or storage.
+package organization
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Why an organization cannot be had or made.
+var (
+	ErrNotFound = errors.New("organization: no such organization")
+	ErrExists   = errors.New("organization: the id is taken")
+	ErrStale    = errors.New("organization: it was changed meanwhile")
+)
+
+// Settings bear on what members may do and how long keys may live. The zero value of each is the default.
+type Settings struct {
+	OrganizationKeysBy string                               `json:"organizationKeysBy"` // "admins" (default) or "members"
+	PersonalKeysBy     string                               `json:"personalKeysBy"`     // "members" (default), "admins" or "nobody"
+	MemberPermissions  []string                             `json:"memberPermissions"`  // nil: the whole catalogue
+	DefaultPermissions []string                             `json:"defaultPermissions"` // nil: the catalogue's defaults
+	LongestLife        map[apikey.Environment]time.Duration `json:"longestLife"`        // no entry: no longest life
+	LegacyKeysAccepted bool                                 `json:"legacyKeysAccepted"`
+	AllowedAddresses   []string                             `json:"allowedAddresses"`
+	SampleRequests     float64                              `json:"sampleRequests"`
+}
+
+// DefaultSettings are those of a new organization.
+func DefaultSettings() Settings {
+	return Settings{OrganizationKeysBy: "admins", PersonalKeysBy: "members", LegacyKeysAccepted: true, SampleRequests: 0.1}
+}
+
+// Organization is a tenant: it owns keys, members, customers and settings.
+type Organization struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"createdAt"`
+	Settings  Settings  `json:"settings"`
+	Version   int64     `json:"version"` // 1 when created; the ETag
+}
+
+// Role is what a member is.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin  Role = "admin"
+	RoleMember Role = "member"
+	RoleViewer Role = "viewer"
+)
+
+// Member is a person in an organization, from the invitation on.
+type Member struct {
+	OrganizationID string    `json:"organizationId"`
+	Email          string    `json:"email"`
+	Role           Role      `json:"role"`
+	Grants         []string  `json:"grants"`
+	InvitedAt      time.Time `json:"invitedAt"`
+}
+
+var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
+
+// ValidID tells whether id is a slug that an organization may have: ^[a-z][a-z0-9-]{1,38}$.
+func ValidID(id string) bool { return slugPattern.MatchString(id) }
+
+var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
+
+// Slug makes an id of a name, or "" where nothing of the name can stand in one.
+func Slug(name string) string {
+	s := strings.TrimLeft(notSlug.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
+	if len(s) > 39 {
+		s = s[:39]
+	}
+	s = strings.TrimRight(s, "-")
+	if !ValidID(s) {
+		return ""
+	}
+	return s
+}
