@@ -1,0 +1,111 @@
+// Package pepper keeps the secret that turns stolen rows into noise: per environment a 32-byte data key, in versions, wrapped by KMS.
+//
+// It promises that a pepper is unwrapped once per process, that no call of KMS stands on the path of a check, that every version ever used
+// verifies until it is retired, and that whoever cannot unwrap a pepper gets an error and never a verdict. The same keys make the keyed hash of
+// a secret and the seal over a row, told apart by their prefix. It does not decide what is hashed or sealed beyond that prefix.
+package pepper
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Size of a pepper, in bytes.
+const Size = 32
+
+// Why a pepper cannot be had.
+var (
+	ErrNotFound = errors.New("pepper: no pepper of this environment and version")
+	ErrExists   = errors.New("pepper: this version exists already")
+)
+
+// Pepper is one version of an environment's pepper. It redacts itself.
+type Pepper struct {
+	version int
+	key     [Size]byte
+}
+
+// Version returns the version, 1 for the first.
+func (p *Pepper) Version() int { return p.version }
+
+// String implements fmt.Stringer without the key.
+func (p *Pepper) String() string { return "pepper version " + strconv.Itoa(p.version) }
+
+// GoString implements fmt.GoStringer without the key.
+func (p *Pepper) GoString() string { return p.String() }
+
+// LogValue implements slog.LogValuer without the key.
+func (p *Pepper) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// Hash is what is kept of a secret: HMAC-SHA-256(pepper, "bitting/1|" + env + "|" + keyId + "|" + random), env in its short spelling and random
+// the 32 random characters of the secret (RFC 2104).
+func (p *Pepper) Hash(parts apikey.Parts) []byte {
+	mac := hmac.New(sha256.New, p.key[:])
+	buffer := make([]byte, 0, 128)
+	buffer = append(buffer, "bitting/1|"...)
+	buffer = append(buffer, parts.Environment.Short()...)
+	buffer = append(buffer, '|')
+	buffer = append(buffer, parts.KeyID...)
+	buffer = append(buffer, '|')
+	buffer = append(buffer, parts.Random...)
+	mac.Write(buffer)
+	return mac.Sum(buffer[:0])
+}
+
+// Seal is the HMAC-SHA-256 over a row's canonical form.
+func (p *Pepper) Seal(canonical []byte) []byte {
+	mac := hmac.New(sha256.New, p.key[:])
+	mac.Write([]byte("bitting/seal/1|"))
+	mac.Write(canonical)
+	return mac.Sum(nil)
+}
+
+// Scope says which pepper a wrapped key is. It is the KMS encryption context, so a wrapped key moved to another environment or version does
+// not unwrap (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html).
+type Scope struct {
+	Environment apikey.Environment
+	Version     int
+}
+
+// EncryptionContext returns {service, environment, version}.
+func (s Scope) EncryptionContext() map[string]string {
+	return map[string]string{"service": "bitting", "environment": string(s.Environment), "version": strconv.Itoa(s.Version)}
+}
+
+// Provider makes and unwraps data keys: KMS, or a key on disk where there is no AWS.
+type Provider interface {
+	// Generate returns a new data key, in clear and wrapped for this scope.
+	Generate(ctx context.Context, scope Scope) (plain, wrapped []byte, err error)
+	// Unwrap returns the data key in clear. It fails when the wrapped key was made for another scope or was changed.
+	Unwrap(ctx context.Context, scope Scope, wrapped []byte) ([]byte, error)
+}
+
+// Wrapped is a pepper as it is stored.
+type Wrapped struct {
+	Version    int
+	Ciphertext []byte
+	CreatedAt  time.Time
+}
+
+// Rows is where wrapped peppers are stored.
+type Rows interface {
+	// Peppers returns all versions of an environment; none is no error.
+	Peppers(ctx context.Context, env apikey.Environment) ([]Wrapped, error)
+	// AddPepper stores one more version. It returns ErrExists when the version is there already.
+	AddPepper(ctx context.Context, env apikey.Environment, w Wrapped) error
+}
+
+func newPepper(version int, plain []byte) (*Pepper, error) {
+	if len(plain) != Size {
+		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d", version, len(plain), Size)
+	}
+	return &Pepper{version: version, key: [Size]byte(plain)}, nil
+}
