@@ -1,0 +1,88 @@
+package permission
+
+import (
+	"regexp"
+	"slices"
+)
+
+// CustomerParam is the path parameter that names a customer.
+const CustomerParam = "customerId"
+
+// Grant is what a key may do. The zero Grant may do nothing.
+type Grant struct {
+	// All opens every route that is in some permission, also those added later.
+	// The permissions of the admin API have no routes, so it never opens those.
+	All bool
+	// Permissions are names; those that the catalogue doesn't know open nothing.
+	Permissions []string
+	// Customers binds the grant to some customers: a route with the parameter
+	// customerId is open only where the path has one of these there, byte for
+	// byte. Empty means every customer. An entry that is no [ValidCustomer]
+	// matches nothing, but still binds.
+	Customers []string
+}
+
+var customerID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// ValidCustomer reports whether id can be a customer's: 1 to 64 letters, digits,
+// dots, hyphens and underscores, and not a dot segment of a path.
+func ValidCustomer(id string) bool {
+	return id != "." && id != ".." && customerID.MatchString(id)
+}
+
+// Holds returns the first of the permissions, any of which would do, that the
+// grant has.
+func (g Grant) Holds(permissions []string) (name string, ok bool) {
+	for _, p := range permissions {
+		if g.All || slices.Contains(g.Permissions, p) {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+// Serves reports whether the grant extends to a customer.
+func (g Grant) Serves(customer string) bool {
+	return len(g.Customers) == 0 || (slices.Contains(g.Customers, customer) && ValidCustomer(customer))
+}
+
+// Decision is the answer to "may this grant make this call?", with its reasons.
+// The zero Decision is a refusal.
+type Decision struct {
+	// Known says that some permission has the call's route, which is Match.
+	Known bool
+	Match Match
+	// CustomerAllowed says that the route names no customer, or one that the
+	// grant extends to. It is true for an unknown route, which names nobody.
+	CustomerAllowed bool
+	// Customer is the path's customer; empty when the route names none.
+	Customer string
+	// PermissionHeld says that the grant has one of the route's permissions, and
+	// Permission is the first that it has.
+	PermissionHeld bool
+	Permission     string
+	// Required is the permission to ask for: the first in the catalogue's order
+	// that opens the route; empty for an unknown route.
+	Required string
+}
+
+// Allowed reports whether the call may be made.
+func (d Decision) Allowed() bool {
+	return d.Known && d.CustomerAllowed && d.PermissionHeld
+}
+
+// Decide weighs a grant against a call. It is the only decision about permissions:
+// whoever must foresee or explain one asks here.
+func Decide(c *Catalogue, api string, g Grant, method, path string) Decision {
+	match, ok := c.Match(api, method, path)
+	if !ok {
+		return Decision{CustomerAllowed: true}
+	}
+	d := Decision{Known: true, Match: match, CustomerAllowed: true, Required: match.Permissions[0]}
+	if customer, named := match.Param(CustomerParam); named {
+		d.Customer = customer
+		d.CustomerAllowed = g.Serves(customer)
+	}
+	d.Permission, d.PermissionHeld = g.Holds(match.Permissions)
+	return d
+}

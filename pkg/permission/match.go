@@ -1,0 +1,272 @@
+package permission
+
+import (
+	"slices"
+	"strings"
+)
+
+// Match is the route of a call.
+type Match struct {
+	Route Route
+	// Params are the values of the path's parameters, raw, in the path's order.
+	Params []Param
+	// Permissions are the names of those that open the route, in the catalogue's
+	// order; any of them suffices. Not to be modified: it is the catalogue's own.
+	Permissions []string
+}
+
+// Param is the value that a path has for a parameter of its route.
+type Param struct{ Name, Value string }
+
+// Param returns the value of the parameter with the name.
+func (m Match) Param(name string) (string, bool) {
+	for _, p := range m.Params {
+		if p.Name == name {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+// Match finds the route of a call to an API; ok is false when no permission has
+// one. Path is the raw path as API Gateway sees it, without its stage and query.
+//
+// The path decides first, over all paths of the API whatever their methods: from
+// the left, a literal segment wins over a parameter, and a parameter over a greedy
+// one. Then the method decides: the method itself, else ANY. A path that exists
+// for other methods only is therefore no route, even where a wider path has the
+// method, as in an API Gateway REST API.
+//
+// One trailing slash is ignored. A path that another reader might take for a
+// different one has no route: one with an empty, "." or ".." segment, a
+// backslash, a control character, or an encoded dot, slash or backslash.
+func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
+	index := methodIndex(method)
+	if index < 0 || !clean(path) {
+		return Match{}, false
+	}
+	rest := strings.TrimSuffix(path[1:], "/")
+	found := c.table(api).root.find(rest, rest != "")
+	if found == nil || found.routes[index] == nil {
+		return Match{}, false
+	}
+	return found.routes[index].match(rest), true
+}
+
+// Entry is a route of an API with everything that decides about it.
+type Entry struct {
+	Route    Route
+	Segments []Segment
+	// Methods are those for which this is the route of its path: for ANY, the ones
+	// that no other route with the same path names.
+	Methods []string
+	// Permissions are as in [Match].
+	Permissions []string
+}
+
+// Routes returns every route that [Catalogue.Match] can find for an API, in the
+// catalogue's order. What it returns is not to be modified.
+func (c *Catalogue) Routes(api string) []Entry {
+	compiled := c.table(api).routes
+	entries := make([]Entry, 0, len(compiled))
+	for _, r := range compiled {
+		entries = append(entries, Entry{Route: r.route, Segments: r.segments, Methods: r.methods, Permissions: r.permissions})
+	}
+	return entries
+}
+
+// clean reports whether everyone who reads the path reads the same segments.
+func clean(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	start := 1 // of the segment that is being read
+	for i := 1; i <= len(path); i++ {
+		if i == len(path) || path[i] == '/' {
+			segment := path[start:i]
+			if segment == "." || segment == ".." || (segment == "" && i < len(path)) {
+				return false
+			}
+			start = i + 1
+			continue
+		}
+		if path[i] < ' ' || path[i] == 0x7f || path[i] == '\\' || (path[i] == '%' && confusing(path[i+1:])) {
+			return false
+		}
+	}
+	return true
+}
+
+// confusing reports whether what follows a percent sign encodes a dot, a slash or
+// a backslash.
+func confusing(code string) bool {
+	if len(code) < 2 {
+		return false
+	}
+	switch code[:2] {
+	case "2e", "2E", "2f", "2F", "5c", "5C":
+		return true
+	}
+	return false
+}
+
+// table holds the routes of one API: a tree of segments to find them by, and a
+// list of them.
+type table struct {
+	root   node
+	routes []*compiledRoute
+}
+
+type node struct {
+	literals  map[string]*node
+	parameter *node
+	greedy    *leaf
+	leaf      *leaf
+}
+
+// leaf is a path, with its route per method in the order of methods.
+type leaf struct {
+	routes [len(methods)]*compiledRoute
+	any    *compiledRoute
+}
+
+type compiledRoute struct {
+	route       Route
+	segments    []Segment
+	params      int // how many of the segments are parameters
+	methods     []string
+	permissions []string
+}
+
+// find returns the path that matches best. A literal that leads nowhere is left
+// again for the parameter beside it, so each node is seen at most once.
+func (n *node) find(rest string, more bool) *leaf {
+	if !more {
+		return n.leaf
+	}
+	segment, rest, more := strings.Cut(rest, "/")
+	if child := n.literals[segment]; child != nil {
+		if found := child.find(rest, more); found != nil {
+			return found
+		}
+	}
+	if n.parameter != nil {
+		if found := n.parameter.find(rest, more); found != nil {
+			return found
+		}
+	}
+	return n.greedy
+}
+
+// match reads the parameters' values from a path that the route is known to match.
+func (r *compiledRoute) match(rest string) Match {
+	m := Match{Route: r.route, Permissions: r.permissions}
+	if r.params == 0 {
+		return m
+	}
+	m.Params = make([]Param, 0, r.params)
+	for _, segment := range r.segments {
+		if segment.Kind == Greedy {
+			m.Params = append(m.Params, Param{Name: segment.Text, Value: rest})
+			break
+		}
+		var value string
+		value, rest, _ = strings.Cut(rest, "/")
+		if segment.Kind == Parameter {
+			m.Params = append(m.Params, Param{Name: segment.Text, Value: value})
+		}
+	}
+	return m
+}
+
+// compile builds the table of an API from a valid catalogue.
+func compile(api string, permissions []Permission) *table {
+	t := &table{}
+	for _, p := range permissions {
+		for _, r := range p.Routes {
+			if r.API == api || r.API == anyAPI {
+				t.add(r, p.Name)
+			}
+		}
+	}
+	for _, r := range t.routes {
+		if r.route.Method == anyMethod {
+			at := t.root.leafOf(r.segments)
+			for i := range at.routes {
+				if at.routes[i] == nil {
+					at.routes[i] = r
+				}
+			}
+		}
+	}
+	for _, r := range t.routes {
+		at := t.root.leafOf(r.segments)
+		for i, method := range methods {
+			if at.routes[i] == r {
+				r.methods = append(r.methods, method)
+			}
+		}
+	}
+	return t
+}
+
+// add puts a route into the table, or a further permission to a route that is
+// there already.
+func (t *table) add(r Route, permission string) {
+	segments, err := ParsePath(r.Path)
+	if err != nil {
+		return // a valid catalogue has no such path
+	}
+	at := t.root.leafOf(segments)
+	slot := &at.any
+	if i := methodIndex(r.Method); i >= 0 {
+		slot = &at.routes[i]
+	}
+	if *slot == nil {
+		*slot = &compiledRoute{route: r, segments: segments, params: parameters(segments)}
+		t.routes = append(t.routes, *slot)
+	}
+	if !slices.Contains((*slot).permissions, permission) {
+		(*slot).permissions = append((*slot).permissions, permission)
+	}
+}
+
+// leafOf returns the leaf of a path, and makes the way to it.
+func (n *node) leafOf(segments []Segment) *leaf {
+	for _, segment := range segments {
+		switch segment.Kind {
+		case Greedy:
+			if n.greedy == nil {
+				n.greedy = &leaf{}
+			}
+			return n.greedy
+		case Parameter:
+			if n.parameter == nil {
+				n.parameter = &node{}
+			}
+			n = n.parameter
+		case Literal:
+			if n.literals == nil {
+				n.literals = make(map[string]*node)
+			}
+			if n.literals[segment.Text] == nil {
+				n.literals[segment.Text] = &node{}
+			}
+			n = n.literals[segment.Text]
+		}
+	}
+	if n.leaf == nil {
+		n.leaf = &leaf{}
+	}
+	return n.leaf
+}
+
+func parameters(segments []Segment) int {
+	n := 0
+	for _, s := range segments {
+		if s.Kind != Literal {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,173 @@
+package permission
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// InvalidError says everything that is wrong with a catalogue.
+type InvalidError struct {
+	Fields []FieldError
+}
+
+// FieldError says what is wrong with one field.
+type FieldError struct {
+	// Location is a path such as permissions[2].routes[0].path, by the places in
+	// the list that was given.
+	Location string `json:"location"`
+	Message  string `json:"message"`
+}
+
+// Error lists the fields.
+func (e *InvalidError) Error() string {
+	var b strings.Builder
+	b.WriteString("the permission catalogue is not valid")
+	separator := ": "
+	for _, f := range e.Fields {
+		b.WriteString(separator + f.Location + " " + f.Message)
+		separator = "; "
+	}
+	return b.String()
+}
+
+const (
+	maxPermissions = 200
+	maxTitle       = 100  // characters
+	maxDescription = 1000 // characters
+	// maxRoutes is what API Gateway allows an API by default; see
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+	maxRoutes = 300
+	maxName   = 65 // bytes: two parts of 32 and what is between them
+)
+
+var (
+	nameForm      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}:[a-z][a-z0-9_-]{0,31}$`)
+	olderNameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*_[A-Za-z0-9_-]+$`)
+	apiForm       = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+)
+
+// ValidName reports whether name has the form of a permission's name:
+// resource:action, or the older resource_action.
+func ValidName(name string) bool {
+	return nameForm.MatchString(name) || (len(name) <= maxName && olderNameForm.MatchString(name))
+}
+
+// validator collects what is wrong. It remembers names and routes to find
+// those that collide.
+type validator struct {
+	fields  []FieldError
+	names   map[string]int
+	routes  map[string][]seenRoute // by method and shape
+	builtIn map[string]Permission
+}
+
+type seenRoute struct {
+	Route
+	permission int
+	location   string
+}
+
+func validate(ps []Permission) error {
+	v := validator{names: make(map[string]int), routes: make(map[string][]seenRoute), builtIn: make(map[string]Permission)}
+	for _, p := range builtIns() {
+		v.builtIn[p.Name] = p
+	}
+	own, routes := 0, 0
+	for i, p := range ps {
+		v.permission(i, p)
+		routes += len(p.Routes)
+		if !p.BuiltIn {
+			own++
+		}
+	}
+	if own > maxPermissions {
+		v.add("permissions", "must be at most %d, not %d", maxPermissions, own)
+	}
+	if routes > maxRoutes {
+		v.add("permissions", "must have at most %d routes in all, not %d", maxRoutes, routes)
+	}
+	if len(v.fields) > 0 {
+		return &InvalidError{Fields: v.fields}
+	}
+	return nil
+}
+
+func (v *validator) add(location, format string, args ...any) {
+	v.fields = append(v.fields, FieldError{Location: location, Message: fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) permission(i int, p Permission) {
+	at := fmt.Sprintf("permissions[%d]", i)
+	v.name(at+".name", i, p)
+	switch titled := utf8.RuneCountInString(p.Title); {
+	case strings.TrimSpace(p.Title) == "":
+		v.add(at+".title", "is required")
+	case titled > maxTitle:
+		v.add(at+".title", "must be at most %d characters long, not %d", maxTitle, titled)
+	}
+	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
+		v.add(at+".description", "must be at most %d characters long, not %d", maxDescription, n)
+	}
+	for j, r := range p.Routes {
+		v.route(fmt.Sprintf("%s.routes[%d]", at, j), i, r)
+	}
+}
+
+func (v *validator) name(at string, i int, p Permission) {
+	if !ValidName(p.Name) {
+		v.add(at, "must be resource:action, such as messages:write, or resource_action")
+	}
+	if first, ok := v.names[p.Name]; ok {
+		v.add(at, "is also the name of permissions[%d]", first)
+	} else {
+		v.names[p.Name] = i
+	}
+	builtIn, reserved := v.builtIn[p.Name]
+	if len(p.Routes) == 0 {
+		p.Routes = []Route{}
+	}
+	switch {
+	case reserved && !reflect.DeepEqual(p, builtIn):
+		v.add(at, "is built in and cannot be redefined")
+	case p.BuiltIn && !reserved:
+		v.add(strings.TrimSuffix(at, ".name")+".builtIn", "is for the permissions of the admin API only")
+	}
+}
+
+func (v *validator) route(at string, permission int, r Route) {
+	if r.API != anyAPI && !apiForm.MatchString(r.API) {
+		v.add(at+".api", "must be * or a name of at most 32 lower-case letters, digits and hyphens that starts with a letter")
+	}
+	if r.Method != anyMethod && methodIndex(r.Method) < 0 {
+		v.add(at+".method", "must be one of %s or ANY", strings.Join(methods[:], ", "))
+	}
+	if _, err := ParsePath(r.Path); err != nil {
+		v.add(at+".path", "%v", err)
+		return
+	}
+	v.collision(at, permission, r)
+}
+
+// collision finds routes that are the same route. Two permissions may open it, but
+// they must call its parameters by the same names: whether customerId is among
+// them decides if a key's customers bind the call.
+func (v *validator) collision(at string, permission int, r Route) {
+	key := r.Method + " " + shape(r.Path)
+	for _, other := range v.routes[key] {
+		if other.API != r.API && other.API != anyAPI && r.API != anyAPI {
+			continue
+		}
+		if other.Path != r.Path {
+			v.add(at+".path", "names its parameters otherwise than the same route in %s", other.location)
+			break
+		}
+		if other.permission == permission && other.API == r.API {
+			v.add(at, "is the same as %s", other.location)
+			break
+		}
+	}
+	v.routes[key] = append(v.routes[key], seenRoute{Route: r, permission: permission, location: at})
+}
