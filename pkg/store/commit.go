@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+// ErrReceipt says that a receipt with this id was kept meanwhile: another call did the work.
+var ErrReceipt = errors.New("store: the receipt exists already")
+
+// ErrConflict says that other transactions kept getting in the way; trying again later helps.
+var ErrConflict = errors.New("store: conflicting changes")
+
+// Write is one conditional write of a transaction.
+type Write struct {
+	item      map[string]types.AttributeValue
+	condition string
+	names     map[string]string
+	values    map[string]types.AttributeValue
+	failure   error // what a failed condition means
+	err       error // why the item could not be made
+}
+
+const isNew = "attribute_not_exists(pk)"
+
+// PutKey writes a key's whole row. replaces is the version that the change started from, 0 for a new key. Failures: apikey.ErrStale, apikey.ErrExists.
+func (s *Store) PutKey(ctx context.Context, k *apikey.Key, replaces int64) Write {
+	item, err := encodeKey(ctx, s.ring, k)
+	return versioned(item, err, replaces, apikey.ErrStale, apikey.ErrExists)
+}
+
+// PutOrganization writes an organization. replaces is as for PutKey. Failures: organization.ErrStale, organization.ErrExists.
+func (s *Store) PutOrganization(o *organization.Organization, replaces int64) Write {
+	item, err := marshalJSONTags(o, organizationPartition(o.ID), organizationSort)
+	listed(item, organizationsList, o.ID)
+	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists)
+}
+
+// PutMember writes a new member. Failure: organization.ErrExists.
+func (s *Store) PutMember(m *organization.Member) Write {
+	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
+	return Write{item: item, err: err, condition: isNew, failure: organization.ErrExists}
+}
+
+// Append writes a history entry.
+func (s *Store) Append(e history.Entry) Write {
+	item, err := marshalJSONTags(e, historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID), listSort(e.At, e.ID))
+	listed(item, historyList(e.OrganizationID), listSort(e.At, e.ID))
+	return Write{item: item, err: err, condition: isNew, failure: ErrConflict}
+}
+
+// versioned is the write of a row that carries its version: new, or on the version that it replaces.
+func versioned(item map[string]types.AttributeValue, err error, replaces int64, stale, exists error) Write {
+	if replaces == 0 {
+		return Write{item: item, err: err, condition: isNew, failure: exists}
+	}
+	return Write{
+		item: item, err: err, condition: "#version = :replaces", failure: stale,
+		names:  map[string]string{"#version": "version"},
+		values: map[string]types.AttributeValue{":replaces": number(replaces)},
+	}
+}
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: fmt.Sprintf("%d", n)}
+}
+
+// marshalJSONTags makes an item of a domain value by its JSON names.
+func marshalJSONTags(value any, partition, sort string) (map[string]types.AttributeValue, error) {
+	item, err := attributevalue.MarshalMapWithOptions(value, func(o *attributevalue.EncoderOptions) {
+		o.TagKey = "json"
+		o.EncodeTime = func(t time.Time) (types.AttributeValue, error) {
+			return &types.AttributeValueMemberS{Value: formatTime(t)}, nil
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: encode %T: %w", value, err)
+	}
+	item[partitionAttribute] = &types.AttributeValueMemberS{Value: partition}
+	item[sortAttribute] = &types.AttributeValueMemberS{Value: sort}
+	return item, nil
+}
+
+func unmarshalJSONTags(item map[string]types.AttributeValue, value any) error {
+	return attributevalue.UnmarshalMapWithOptions(item, value, func(o *attributevalue.DecoderOptions) {
+		o.TagKey = "json"
+		o.DecodeTime = attributevalue.DecodeTimeAttributes{S: parseTime}
+	})
+}
+
+// commitAttempts is how often a transaction is tried when DynamoDB reports a conflict with another one in flight.
+const commitAttempts = 5
+
+// Commit does all writes or none. The first write whose condition fails decides the error; a write that cannot be made fails before anything is
+// sent. Else: ErrConflict, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost answer does not write twice.
+func (s *Store) Commit(ctx context.Context, writes ...Write) error {
+	items := make([]types.TransactWriteItem, 0, len(writes))
+	for _, w := range writes {
+		if w.err != nil {
+			return w.err
+		}
+		items = append(items, types.TransactWriteItem{Put: &types.Put{
+			TableName: &s.core, Item: w.item, ConditionExpression: &w.condition,
+			ExpressionAttributeNames: w.names, ExpressionAttributeValues: w.values,
+		}})
+	}
+	for attempt := 1; ; attempt++ {
+		_, err := s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+		if err == nil {
+			return nil
+		}
+		failure, conflict := canceled(err, writes)
+		switch {
+		case failure != nil:
+			return failure
+		case !conflict:
+			return unavailable("commit", err)
+		case attempt == commitAttempts:
+			return ErrConflict
+		}
+		if err := sleep(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(20*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
+			return unavailable("commit", err)
+		}
+	}
+}
+
+// canceled reads the reasons of a cancelled transaction, which stand in the order of its writes.
+func canceled(err error, writes []Write) (failure error, conflict bool) {
+	var c *types.TransactionCanceledException
+	if !errors.As(err, &c) {
+		var inFlight *types.TransactionConflictException
+		return nil, errors.As(err, &inFlight)
+	}
+	for i, reason := range c.CancellationReasons {
+		if reason.Code == nil {
+			continue
+		}
+		switch *reason.Code {
+		case "ConditionalCheckFailed":
+			if i < len(writes) && failure == nil {
+				failure = writes[i].failure
+			}
+		case "TransactionConflict":
+			conflict = true
+		}
+	}
+	return failure, conflict
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,22 @@
+// Package store keeps everything in two DynamoDB tables, and is the only package that knows DynamoDB.
+//
+// It promises that a key is read by one strongly consistent GetItem; that a row whose seal doesn't fit is refused and never obeyed; that every
+// write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; and
+// that no request scans. What it cannot answer is ErrUnavailable. It does not decide who may do what.
+//
+// The items of the table core, each with the calls that use it:
+//
+//	pk                            sk             is                     read by                         written by
+//	<environment>#<keyId>         key            a key, sealed          Key: GetItem, strong            Commit(PutKey): whole row, on its version
+//	                                                                    FindKey: BatchGetItem of 3
+//	                                                                    Keys: index, then BatchGetItem
+//	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
+//	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
+//	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
+//	organization#<org>            member#<who>   a member               -                               Commit(PutMember): new only
+//	history#<org>#<type>#<id>     <at>#<entry>   a history entry        -                               Commit(Append): new only
+//	once#<receipt>                once           an idempotency receipt Receipt: GetItem, strong        Commit(Keep): new, or after its end
+//
+// The index byOrganization serves lists only. Its listPk is keys#<org> or history#<org>, its listSk the time and the id; it projects what
+// lists filter by and never a hash.
+package store

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// organizationsList is the partition of the index that names all organizations.
+const organizationsList = "organizations"
+
+// CountHolders counts the keys, of all organizations, that hold each of these permissions; deleted keys count for nothing. It walks the index, which
+// lags by moments: it is for an operator's rare question, not for a request's path.
+func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[string]int, error) {
+	lists := []string{keysList(operators)}
+	err := s.walk(ctx, organizationsList, func(e keyItem) { lists = append(lists, keysList(e.ID)) })
+	if err != nil {
+		return nil, err
+	}
+	holders := map[string]int{}
+	for _, list := range lists {
+		err := s.walk(ctx, list, func(e keyItem) {
+			for _, p := range permissions {
+				if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
+					holders[p]++
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return holders, nil
+}
+
+// walk visits every entry of a list.
+func (s *Store) walk(ctx context.Context, list string, visit func(keyItem)) error {
+	for after, more := "", true; more; {
+		var entries []keyItem
+		var err error
+		if entries, more, err = s.queryIndex(ctx, list, after, 4000); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			visit(e)
+			after = e.ListSK
+		}
+	}
+	return nil
+}
+
+// listed adds what makes an item an entry of a list.
+func listed(item map[string]types.AttributeValue, list, order string) {
+	if item == nil {
+		return // it could not be made, and its error is told
+	}
+	item[listPartitionAttribute] = &types.AttributeValueMemberS{Value: list}
+	item[listSortAttribute] = &types.AttributeValueMemberS{Value: order}
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// Retention is how long a key's row stays after the end of the key's life, for its history and usage to have a name.
+const Retention = 400 * 24 * time.Hour
+
+type actorItem struct {
+	Type    string `dynamodbav:"type"`
+	ID      string `dynamodbav:"id"`
+	Email   string `dynamodbav:"email,omitempty"`
+	KeyName string `dynamodbav:"keyName,omitempty"`
+}
+
+type verifierItem struct {
+	Hash   []byte `dynamodbav:"hash"`
+	Pepper int    `dynamodbav:"pepper"`
+}
+
+type rotationItem struct {
+	StartedAt string       `dynamodbav:"startedAt"`
+	Old       verifierItem `dynamodbav:"old"`
+	OldHint   string       `dynamodbav:"oldHint"`
+	OldEndsAt string       `dynamodbav:"oldEndsAt"`
+}
+
+type revocationItem struct {
+	By          actorItem `dynamodbav:"by"`
+	Reason      string    `dynamodbav:"reason,omitempty"`
+	Compromised bool      `dynamodbav:"compromised,omitempty"`
+}
+
+type rateLimitItem struct {
+	Name   string `dynamodbav:"name"`
+	Limit  int64  `dynamodbav:"limit"`
+	Window int64  `dynamodbav:"windowMillis"`
+	Burst  int64  `dynamodbav:"burst,omitempty"`
+}
+
+type quotaItem struct {
+	Limit  int64  `dynamodbav:"limit"`
+	Period string `dynamodbav:"period"`
+}
+
+// keyItem is the row of a key. What lists filter by stands at the top level, where the index can project it.
+type keyItem struct {
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	ListPK string `dynamodbav:"listPk"`
+	ListSK string `dynamodbav:"listSk"`
+
+	ID             string    `dynamodbav:"id"`
+	OrganizationID string    `dynamodbav:"organizationId"`
+	Name           string    `dynamodbav:"name"`
+	Description    string    `dynamodbav:"description,omitempty"`
+	Environment    string    `dynamodbav:"environment"`
+	Ownership      string    `dynamodbav:"ownership"`
+	OwnerID        string    `dynamodbav:"ownerId"`
+	Owner          actorItem `dynamodbav:"owner"`
+	CreatedBy      actorItem `dynamodbav:"createdBy"`
+
+	Enabled          bool            `dynamodbav:"enabled"`
+	Permissions      []string        `dynamodbav:"permissions,omitempty"`
+	AllPermissions   bool            `dynamodbav:"allPermissions,omitempty"`
+	Legacy           bool            `dynamodbav:"legacy,omitempty"`
+	Grantable        string          `dynamodbav:"grantable,omitempty"`
+	Customers        []string        `dynamodbav:"customers,omitempty"`
+	RateLimits       []rateLimitItem `dynamodbav:"rateLimits,omitempty"`
+	Quota            *quotaItem      `dynamodbav:"quota,omitempty"`
+	AllowedAddresses []string        `dynamodbav:"allowedAddresses,omitempty"`
+	NotBefore        string          `dynamodbav:"notBefore,omitempty"`
+	ExpiresAt        string          `dynamodbav:"expiresAt,omitempty"`
+
+	Secret     verifierItem    `dynamodbav:"secret"`
+	Hint       string          `dynamodbav:"hint"`
+	Rotation   *rotationItem   `dynamodbav:"rotation,omitempty"`
+	Retired    []verifierItem  `dynamodbav:"retired,omitempty"`
+	RevokedAt  string          `dynamodbav:"revokedAt,omitempty"`
+	Revocation *revocationItem `dynamodbav:"revocation,omitempty"`
+	DeletedAt  string          `dynamodbav:"deletedAt,omitempty"`
+
+	Metadata  map[string]string `dynamodbav:"metadata,omitempty"`
+	Tags      []string          `dynamodbav:"tags,omitempty"`
+	Version   int64             `dynamodbav:"version"`
+	CreatedAt string            `dynamodbav:"createdAt"`
+	UpdatedAt string            `dynamodbav:"updatedAt"`
+	PurgeAt   int64             `dynamodbav:"purgeAt,omitempty"` // Unix seconds; DynamoDB's TTL
+
+	SealPepper int    `dynamodbav:"sealPepper"`
+	Seal       []byte `dynamodbav:"seal,omitempty"`
+}
+
+// encodeKey makes the row of a key and seals it with the current pepper of its environment.
+func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key) (map[string]types.AttributeValue, error) {
+	current, err := ring.Current(ctx, k.Environment)
+	if err != nil {
+		return nil, unavailable("pepper", err)
+	}
+	row := toKeyItem(k)
+	row.SealPepper = current.Version()
+	item, err := attributevalue.MarshalMap(row)
+	if err != nil {
+		return nil, fmt.Errorf("store: encode key: %w", err)
+	}
+	text, err := canonical(item)
+	if err != nil {
+		return nil, fmt.Errorf("store: seal key: %w", err)
+	}
+	item[sealAttribute] = &types.AttributeValueMemberB{Value: current.Seal(text)}
+	return item, nil
+}
+
+// decodeKey checks the seal of a row and its place in the table, and only then reads it. Every fault is ErrDamaged; a pepper that cannot be
+// had is ErrUnavailable.
+func decodeKey(ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue, env apikey.Environment, id string) (*apikey.Key, error) {
+	version, ok := item["sealPepper"].(*types.AttributeValueMemberN)
+	seal, sealed := item[sealAttribute].(*types.AttributeValueMemberB)
+	if !ok || !sealed {
+		return nil, damaged("key "+id+" has no seal", nil)
+	}
+	n, err := strconv.Atoi(version.Value)
+	if err != nil {
+		return nil, damaged("key "+id, err)
+	}
+	p, err := ring.Version(ctx, env, n)
+	switch {
+	case errors.Is(err, pepper.ErrNotFound):
+		return nil, damaged("key "+id, err)
+	case err != nil:
+		return nil, unavailable("pepper", err)
+	}
+	text, err := canonical(item)
+	if err != nil {
+		return nil, damaged("key "+id, err)
+	}
+	if !hmac.Equal(p.Seal(text), seal.Value) {
+		return nil, damaged("the seal of key "+id+" is broken", nil)
+	}
+	var row keyItem
+	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		return nil, damaged("key "+id, err)
+	}
+	if row.PK != keyPartition(env, id) || row.SK != keySort || row.ID != id || row.Environment != string(env) {
+		return nil, damaged("key "+id+" stands in the wrong place", nil)
+	}
+	return fromKeyItem(&row)
+}
+
+func toKeyItem(k *apikey.Key) *keyItem {
+	row := &keyItem{
+		PK: keyPartition(k.Environment, k.ID), SK: keySort, ListPK: keysList(k.OrganizationID), ListSK: listSort(k.CreatedAt, k.ID),
+		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
+		Ownership: string(k.Ownership), OwnerID: k.Owner.ID, Owner: actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
+		CreatedBy: actorItem{string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName},
+		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable),
+		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
+		Secret: verifierItem(k.Secret), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
+		Version: k.Version, CreatedAt: formatTime(k.CreatedAt), UpdatedAt: formatTime(k.UpdatedAt), PurgeAt: purgeAt(k),
+	}
+	for _, l := range k.RateLimits {
+		row.RateLimits = append(row.RateLimits, rateLimitItem{l.Name, l.Limit, l.Window.Milliseconds(), l.Burst})
+	}
+	if q := k.Quota; q != nil {
+		row.Quota = &quotaItem{q.Limit, q.Period}
+	}
+	for _, a := range k.AllowedAddresses {
+		row.AllowedAddresses = append(row.AllowedAddresses, a.String())
+	}
+	for _, v := range k.Retired {
+		row.Retired = append(row.Retired, verifierItem(v))
+	}
+	if r := k.Rotation; r != nil {
+		row.Rotation = &rotationItem{formatTime(r.StartedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt)}
+	}
+	if r := k.Revocation; r != nil {
+		row.RevokedAt = formatTime(r.At)
+		row.Revocation = &revocationItem{actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName}, r.Reason, r.Compromised}
+	}
+	return row
+}
+
+// fromKeyItem reads a row, or an entry of the index, which has the few attributes that lists filter by.
+func fromKeyItem(row *keyItem) (*apikey.Key, error) {
+	times := timeReader{}
+	k := &apikey.Key{
+		ID: row.ID, OrganizationID: row.OrganizationID, Name: row.Name, Description: row.Description,
+		Environment: apikey.Environment(row.Environment), Ownership: apikey.Ownership(row.Ownership), Owner: row.Owner.actor(), CreatedBy: row.CreatedBy.actor(),
+		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable),
+		Customers: row.Customers, NotBefore: times.read(row.NotBefore), ExpiresAt: times.read(row.ExpiresAt),
+		Secret: apikey.Verifier(row.Secret), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
+		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt),
+	}
+	for _, l := range row.RateLimits {
+		k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: time.Duration(l.Window) * time.Millisecond, Burst: l.Burst})
+	}
+	if q := row.Quota; q != nil {
+		k.Quota = &apikey.Quota{Limit: q.Limit, Period: q.Period}
+	}
+	for _, a := range row.AllowedAddresses {
+		prefix, err := netip.ParsePrefix(a)
+		if err != nil {
+			return nil, damaged("key "+row.ID, err)
+		}
+		k.AllowedAddresses = append(k.AllowedAddresses, prefix)
+	}
+	for _, v := range row.Retired {
+		k.Retired = append(k.Retired, apikey.Verifier(v))
+	}
+	if r := row.Rotation; r != nil {
+		k.Rotation = &apikey.Rotation{StartedAt: times.read(r.StartedAt), Old: apikey.Verifier(r.Old), OldHint: r.OldHint, OldEndsAt: times.read(r.OldEndsAt)}
+	}
+	if row.RevokedAt != "" {
+		k.Revocation = &apikey.Revocation{At: times.read(row.RevokedAt)}
+		if r := row.Revocation; r != nil {
+			k.Revocation.By, k.Revocation.Reason, k.Revocation.Compromised = r.By.actor(), r.Reason, r.Compromised
+		}
+	}
+	if k.Owner.ID == "" {
+		k.Owner.ID = row.OwnerID // an entry of the index has no more of the owner
+	}
+	if times.err != nil {
+		return nil, damaged("key "+row.ID, times.err)
+	}
+	return k, nil
+}
+
+func (a actorItem) actor() apikey.Actor {
+	return apikey.Actor{Type: apikey.ActorType(a.Type), ID: a.ID, Email: a.Email, KeyName: a.KeyName}
+}
+
+// purgeAt is when TTL may remove the row: long after the end of the key's life, and never where it has none.
+func purgeAt(k *apikey.Key) int64 {
+	end := k.DeletedAt
+	if end.IsZero() {
+		end = k.ExpiresAt
+	}
+	if end.IsZero() {
+		return 0
+	}
+	return end.Add(Retention).Unix()
+}
+
+// timeReader reads several times and keeps the first error.
+type timeReader struct{ err error }
+
+func (r *timeReader) read(s string) time.Time {
+	t, err := parseTime(s)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return t
+}

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// The key attributes of the tables and of the index.
+const (
+	partitionAttribute     = "pk"
+	sortAttribute          = "sk"
+	indexName              = "byOrganization"
+	listPartitionAttribute = "listPk"
+	listSortAttribute      = "listSk"
+	sealAttribute          = "seal"
+)
+
+// operators is the organization of operator keys, which has no row.
+const operators = apikey.OperatorOrganization
+
+// Sort keys of items that stand alone under their partition key.
+const (
+	keySort          = "key"
+	ringSort         = "ring"
+	catalogueSort    = "catalogue"
+	organizationSort = "organization"
+	onceSort         = "once"
+)
+
+func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
+func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }
+func cataloguePartition() string                            { return "catalogue" }
+func organizationPartition(org string) string               { return "organization#" + org }
+func memberSort(who string) string                          { return "member#" + who }
+func oncePartition(receipt string) string                   { return "once#" + receipt }
+func keysList(org string) string                            { return "keys#" + org }
+func historyList(org string) string                         { return "history#" + org }
+
+func historyPartition(org, objectType, objectID string) string {
+	return "history#" + org + "#" + objectType + "#" + objectID
+}
+
+// listSort orders by time, then id.
+func listSort(at time.Time, id string) string { return formatTime(at) + "#" + id }
+
+// timeLayout has a fixed width, so that times compare as strings do. Milliseconds are what a key's times have.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(timeLayout)
+}
+
+// parseTime is the inverse of formatTime; a text that is no time is an error, since rows are only written by formatTime.
+func parseTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(timeLayout, s)
+}
+
+func primaryKey(partition, sort string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		partitionAttribute: &types.AttributeValueMemberS{Value: partition},
+		sortAttribute:      &types.AttributeValueMemberS{Value: sort},
+	}
+}

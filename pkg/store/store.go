@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// Store reads and writes the table core.
+type Store struct {
+	*Tables
+	ring   *pepper.Keyring
+	logger *slog.Logger
+}
+
+// New returns a store over tables whose key rows are sealed by ring. The logger hears of damaged rows that a list left out.
+func New(tables *Tables, ring *pepper.Keyring, logger *slog.Logger) *Store {
+	return &Store{Tables: tables, ring: ring, logger: logger}
+}
+
+// Key reads one key by one strongly consistent GetItem. Errors: apikey.ErrNotFound, ErrDamaged, ErrUnavailable.
+func (s *Store) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
+	item, err := s.get(ctx, keyPartition(env, id), keySort)
+	if err != nil {
+		return nil, err
+	}
+	if item == nil {
+		return nil, apikey.ErrNotFound
+	}
+	return decodeKey(ctx, s.ring, item, env, id)
+}
+
+// FindKey reads a key whose environment is not known, strongly consistent, in one call. Errors: apikey.ErrNotFound, ErrDamaged, ErrUnavailable.
+func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
+	var wanted []keyRef
+	for _, env := range apikey.Environments() {
+		wanted = append(wanted, keyRef{env, id})
+	}
+	items, err := s.batchGet(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range wanted {
+		if item := items[ref]; item != nil {
+			return decodeKey(ctx, s.ring, item, ref.environment, ref.id)
+		}
+	}
+	return nil, apikey.ErrNotFound
+}
+
+// keyRef names a key's row.
+type keyRef struct {
+	environment apikey.Environment
+	id          string
+}
+
+// batchGetMost is DynamoDB's limit of items in one BatchGetItem.
+const batchGetMost = 100
+
+// batchGet reads key rows, strongly consistent. What DynamoDB leaves for later is asked for again, a bounded number of times.
+func (s *Store) batchGet(ctx context.Context, refs []keyRef) (map[keyRef]map[string]types.AttributeValue, error) {
+	found := make(map[keyRef]map[string]types.AttributeValue, len(refs))
+	strong := true
+	for start := 0; start < len(refs); start += batchGetMost {
+		chunk := refs[start:min(start+batchGetMost, len(refs))]
+		keys := make([]map[string]types.AttributeValue, 0, len(chunk))
+		byPartition := make(map[string]keyRef, len(chunk))
+		for _, ref := range chunk {
+			partition := keyPartition(ref.environment, ref.id)
+			byPartition[partition] = ref
+			keys = append(keys, primaryKey(partition, keySort))
+		}
+		request := map[string]types.KeysAndAttributes{s.core: {Keys: keys, ConsistentRead: &strong}}
+		for attempt := 0; len(request) > 0; attempt++ {
+			if attempt == 5 {
+				return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[s.core].Keys)))
+			}
+			out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+			if err != nil {
+				return nil, unavailable("read", err)
+			}
+			for _, item := range out.Responses[s.core] {
+				if pk, ok := item[partitionAttribute].(*types.AttributeValueMemberS); ok {
+					found[byPartition[pk.Value]] = item
+				}
+			}
+			request = out.UnprocessedKeys
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// What the store answers when it has no answer.
+var (
+	// ErrUnavailable wraps every failure of DynamoDB or KMS. The caller refuses the call and never guesses.
+	ErrUnavailable = errors.New("store: unavailable")
+	// ErrDamaged says that a row is not as the store wrote it. It is an ErrUnavailable too.
+	ErrDamaged = fmt.Errorf("%w: damaged row", ErrUnavailable)
+)
+
+// Client is the part of *dynamodb.Client that the store uses on a request's path.
+type Client interface {
+	GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
+}
+
+// Tables are the tables without a seal: enough to read wrapped peppers, which the seal needs first. It implements pepper.Rows.
+type Tables struct {
+	client Client
+	core   string
+}
+
+// NewTables returns the tables with this name of the table core.
+func NewTables(client Client, core string) *Tables { return &Tables{client: client, core: core} }
+
+// get reads one item, strongly consistent; nil where there is none.
+func (t *Tables) get(ctx context.Context, partition, sort string) (map[string]types.AttributeValue, error) {
+	strong := true
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.core, Key: primaryKey(partition, sort), ConsistentRead: &strong})
+	if err != nil {
+		return nil, unavailable("read", err)
+	}
+	if len(out.Item) == 0 {
+		return nil, nil
+	}
+	return out.Item, nil
+}
+
+// unavailable wraps an SDK error. The SDK's errors carry table names and request ids, never item contents.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+}
+
+func damaged(what string, err error) error {
+	if err == nil {
+		return fmt.Errorf("%w: %s", ErrDamaged, what)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
+}
+
+const pepperPrefix = "v"
+
+type pepperItem struct {
+	Ciphertext []byte `dynamodbav:"ciphertext"`
+	CreatedAt  string `dynamodbav:"createdAt"`
+}
+
+// Peppers implements pepper.Rows.
+func (t *Tables) Peppers(ctx context.Context, env apikey.Environment) ([]pepper.Wrapped, error) {
+	item, err := t.get(ctx, pepperPartition(env), ringSort)
+	if err != nil {
+		return nil, err
+	}
+	var out []pepper.Wrapped
+	for name, value := range item {
+		if name == partitionAttribute || name == sortAttribute {
+			continue
+		}
+		version, err := strconv.Atoi(name[len(pepperPrefix):])
+		if err != nil {
+			return nil, damaged("pepper", err)
+		}
+		var row pepperItem
+		if err := attributevalue.Unmarshal(value, &row); err != nil {
+			return nil, damaged("pepper", err)
+		}
+		at, err := parseTime(row.CreatedAt)
+		if err != nil {
+			return nil, damaged("pepper", err)
+		}
+		out = append(out, pepper.Wrapped{Version: version, Ciphertext: row.Ciphertext, CreatedAt: at})
+	}
+	return out, nil
+}
+
+// AddPepper implements pepper.Rows. Each version is an attribute of its own, so two processes that make the same version cannot both win.
+func (t *Tables) AddPepper(ctx context.Context, env apikey.Environment, w pepper.Wrapped) error {
+	value, err := attributevalue.Marshal(pepperItem{Ciphertext: w.Ciphertext, CreatedAt: formatTime(w.CreatedAt)})
+	if err != nil {
+		return fmt.Errorf("store: encode pepper: %w", err)
+	}
+	update, condition := "SET #v = :w", "attribute_not_exists(#v)"
+	_, err = t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.core, Key: primaryKey(pepperPartition(env), ringSort),
+		UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames:  map[string]string{"#v": pepperPrefix + strconv.Itoa(w.Version)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":w": value},
+	})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return pepper.ErrExists
+	case err != nil:
+		return unavailable("add pepper", err)
+	}
+	return nil
+}
