@@ -1,0 +1,50 @@
+package check
+
+// Outcome is the result of a check. All but Allowed are refusals.
+type Outcome string
+
+// The outcomes. The first five name no key that could be told of, so they are in logs and metrics only; the others count in the key's usage.
+const (
+	NoKey            Outcome = "no_key"
+	Malformed        Outcome = "malformed"
+	WrongEnvironment Outcome = "wrong_environment"
+	UnknownKey       Outcome = "unknown_key"
+	Ambiguous        Outcome = "ambiguous_key" // a key header twice, or two secrets
+
+	Allowed            Outcome = "allowed"
+	WrongSecret        Outcome = "wrong_secret"
+	RetiredSecret      Outcome = "retired_secret"
+	Inactive           Outcome = "inactive"
+	Expired            Outcome = "expired"
+	NotYetValid        Outcome = "not_yet_valid"
+	AddressNotAllowed  Outcome = "address_not_allowed"
+	CustomerNotAllowed Outcome = "customer_not_allowed"
+	PermissionDenied   Outcome = "permission_denied"
+	Unavailable        Outcome = "unavailable"
+)
+
+// Status returns the HTTP status of an outcome. Every fault of the key itself is 401, so that nobody learns which keys there are.
+func (o Outcome) Status() int {
+	switch o {
+	case Allowed:
+		return 200
+	case CustomerNotAllowed, PermissionDenied:
+		return 403
+	case Unavailable:
+		return 503
+	default:
+		return 401
+	}
+}
+
+// Code returns the problem code of an outcome; "" for Allowed.
+func (o Outcome) Code() string {
+	switch o.Status() {
+	case 200:
+		return ""
+	case 401:
+		return "invalid_key"
+	default:
+		return string(o)
+	}
+}
