@@ -1,0 +1,64 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// MaxARN is the longest method ARN in bytes; API Gateway answers 414 to a request
+// with a longer one. See
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+const MaxARN = 1600
+
+// ErrARN is wrapped by the errors of [ParseARN].
+var ErrARN = errors.New("not the ARN of a request to an API")
+
+// ARN names a request to a REST or HTTP API, as API Gateway gives it to an
+// authorizer: arn:{Partition}:execute-api:{Region}:{Account}:{API}/{Stage}/{Method}{Path}.
+type ARN struct {
+	Partition, Region, Account string
+	// API is API Gateway's id of the API, not the name that permissions have for it.
+	API, Stage, Method string
+	// Path is the request's path as it was sent, with its leading slash.
+	Path string
+}
+
+// What comes before the path becomes part of the patterns of a policy, so it must
+// have no character that means something there.
+var arnFields = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
+
+// ParseARN reads the ARN of a request. Only the first five colons and three
+// slashes separate: a path may have more of both, and a parser that splits at the
+// last colon would let a caller choose what the policy is for.
+func ParseARN(s string) (ARN, error) {
+	if len(s) > MaxARN {
+		return ARN{}, fmt.Errorf("%w: longer than %d bytes", ErrARN, MaxARN)
+	}
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "execute-api" {
+		return ARN{}, fmt.Errorf("%w: it must start with arn:{partition}:execute-api:{region}:{account}:", ErrARN)
+	}
+	call := strings.SplitN(parts[5], "/", 4)
+	if len(call) != 4 {
+		return ARN{}, fmt.Errorf("%w: it must end with {api}/{stage}/{method}/{path}", ErrARN)
+	}
+	a := ARN{Partition: parts[1], Region: parts[3], Account: parts[4], API: call[0], Stage: call[1], Method: call[2], Path: "/" + call[3]}
+	for _, field := range []string{a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method} {
+		if field == "" || !arnFields.MatchString(field) {
+			return ARN{}, fmt.Errorf("%w: %q is no name", ErrARN, field)
+		}
+	}
+	return a, nil
+}
+
+// String is the ARN as API Gateway writes it.
+func (a ARN) String() string {
+	return a.stage() + "/" + a.Method + a.Path
+}
+
+// stage is what the ARNs of all requests to the same stage start with.
+func (a ARN) stage() string {
+	return "arn:" + a.Partition + ":execute-api:" + a.Region + ":" + a.Account + ":" + a.API + "/" + a.Stage
+}

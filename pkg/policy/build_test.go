@@ -1,0 +1,219 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+const stageARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/$default"
+
+// TestDocument pins how a document looks: the routes that the key opens; then what
+// is never a route, what the wildcard takes too much, and the neighbour that the
+// key must not reach.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("users:read", "GET /users", "GET /users/{id}"), perm("users:me", "POST /users/me"))
+	got := policy.Build(catalogue, "demo", grant("users:read"), callOf("GET /users/1"))
+	short := "arn:aws:execute-api:*:*:"
+	want := policy.Policy{Scope: policy.WholeKey, Document: policy.Document{Version: "2012-10-17", Statement: []policy.Statement{
+		{Action: invoke, Effect: "Allow", Resource: []string{
+			stageARN + "/GET/users", stageARN + "/GET/users/", stageARN + "/GET/users/?*",
+		}},
+		{Action: invoke, Effect: "Deny", Resource: []string{
+			short + `*//*`, short + `*/./*`, short + `*/../*`, short + `*/.`, short + `*/..`, short + `*\*`,
+			short + `*%2e*`, short + `*%2E*`, short + `*%2f*`, short + `*%2F*`, short + `*%5c*`, short + `*%5C*`,
+			stageARN + "/GET/users/me", stageARN + "/GET/users/me/", stageARN + "/GET/users/*/?*",
+		}},
+	}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	data, err := json.Marshal(policy.Only("arn:aws:execute-api:eu-west-1:1:a/prod/$connect"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := `{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":["arn:aws:execute-api:eu-west-1:1:a/prod/$connect","arn:aws:execute-api:eu-west-1:1:a/prod/$connect/"]}]}`
+	if diff := cmp.Diff(text, string(data)); diff != "" {
+		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
+func TestScope(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		routes    []string // of the permission that the key holds
+		others    []string // of another one
+		customers []string
+		call      string
+		want      policy.Scope
+	}{
+		"the wildcard is one segment":          {[]string{"GET /a/{x}"}, nil, nil, "GET /a/1", policy.WholeKey},
+		"a wildcard in the middle":             {[]string{"GET /a/{x}/b"}, nil, nil, "GET /a/1/b", policy.WholeKey},
+		"two wildcards":                        {[]string{"GET /a/{x}/b/{y}"}, nil, nil, "GET /a/1/b/2", policy.WholeKey},
+		"adjacent wildcards":                   {[]string{"GET /{x}/{y}"}, nil, nil, "GET /1/2", policy.WholeKey},
+		"a literal is another's":               {[]string{"GET /a/{x}"}, []string{"GET /a/me"}, nil, "GET /a/1", policy.WholeKey},
+		"a literal has another method":         {[]string{"GET /a/{x}"}, []string{"POST /a/me"}, nil, "GET /a/1", policy.WholeKey},
+		"a part of a tail is another's":        {[]string{"GET /{p+}"}, []string{"GET /a/b/{p+}"}, nil, "GET /a/1", policy.WholeKey},
+		"one's own tail beside a parameter":    {[]string{"GET /a/{x}", "GET /a/{p+}"}, nil, nil, "GET /a/1", policy.WholeKey},
+		"ANY but for one method":               {[]string{"ANY /a/{x}"}, []string{"GET /a/{x}"}, nil, "POST /a/1", policy.WholeKey},
+		"the root":                             {[]string{"GET /"}, nil, nil, "GET /", policy.WholeKey},
+		"one of the customers":                 {[]string{"GET /c/{customerId}", "GET /c/{customerId}/x"}, nil, []string{"1", "2"}, "GET /c/1", policy.WholeKey},
+		"a customer with a literal's name":     {[]string{"GET /c/{customerId}"}, []string{"GET /c/me"}, []string{"me", "1"}, "GET /c/1", policy.WholeKey},
+		"a route under a parameter":            {[]string{"GET /a/{x}", "GET /a/{x}/b"}, nil, nil, "GET /a/1", policy.OneRoute},
+		"a route under a parameter, called":    {[]string{"GET /a/{x}", "GET /a/{x}/b"}, nil, nil, "GET /a/1/b", policy.OneRoute},
+		"a parameter in another's tail":        {[]string{"GET /{p+}", "GET /b"}, []string{"GET /a/{x}"}, nil, "GET /b", policy.OneRoute},
+		"a parameter in another's tail, tail":  {[]string{"GET /{p+}"}, []string{"GET /a/{x}"}, nil, "GET /b/c", policy.OneCall},
+		"a customer's and everybody's":         {[]string{"GET /{p+}", "GET /c/{customerId}"}, nil, []string{"1"}, "GET /c/1", policy.OneRoute},
+		"a wildcard before a tail":             {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/2", policy.OneCall},
+		"a wildcard in the called path":        {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/*", policy.Nothing},
+		"a single character of any kind":       {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/?", policy.Nothing},
+		"a policy variable in the called path": {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/${aws:username}", policy.Nothing},
+		"not ASCII":                            {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/\xff", policy.Nothing},
+		"an unclean path":                      {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1/b/..", policy.Nothing},
+		"a refused call":                       {[]string{"GET /a/{x}/b/{p+}"}, nil, nil, "GET /a/1", policy.Nothing},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			catalogue := newCatalogue(t, perm("held:x", tt.routes...), perm("other:x", tt.others...))
+			g := permission.Grant{Permissions: []string{"held:x"}, Customers: tt.customers}
+			got := policy.Build(catalogue, "demo", g, callOf(tt.call))
+			if got.Scope != tt.want {
+				t.Errorf("scope %d, want %d: %s", got.Scope, tt.want, marshal(t, got.Document))
+			}
+			if opens(t, marshal(t, got.Document), callOf(tt.call)) != (tt.want != policy.Nothing) {
+				t.Errorf("the call: %s", marshal(t, got.Document))
+			}
+		})
+	}
+}
+
+// TestOneRouteIsOneCustomer: a document of one route opens no other customer, even
+// one that the key may serve too, so that its size is bound.
+func TestOneRouteIsOneCustomer(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("c:x", "GET /c/{customerId}"))
+	g := permission.Grant{All: true}
+	for i := range 1000 {
+		g.Customers = append(g.Customers, fmt.Sprintf("customer-%d", i))
+	}
+	got := policy.Build(catalogue, "demo", g, callOf("GET /c/customer-999"))
+	if got.Scope != policy.OneRoute {
+		t.Fatalf("scope %d", got.Scope)
+	}
+	document := marshal(t, got.Document)
+	for path, want := range map[string]bool{"/c/customer-999": true, "/c/customer-999/": true, "/c/customer-9": false, "/c/customer-999/x": false} {
+		if opens(t, document, stage("GET", path)) != want {
+			t.Errorf("%s: not %t", path, want)
+		}
+	}
+}
+
+// TestResourceLimit: 512 characters are kept, 513 are not.
+func TestResourceLimit(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("a:x", "GET /a"))
+	for length, want := range map[int]policy.Scope{511: policy.WholeKey, 512: policy.WholeKey, 513: policy.OneCall, 514: policy.Nothing} {
+		call := stage("GET", "/a") // of which the resource with a trailing slash is the longest
+		call.Stage = strings.Repeat("s", length-len(call.String()+"/")+len(call.Stage))
+		got := policy.Build(catalogue, "demo", grant("a:x"), call)
+		if got.Scope != want {
+			t.Errorf("%d characters: scope %d, want %d", length, got.Scope, want)
+		}
+		if opens(t, marshal(t, got.Document), call) != (want != policy.Nothing) {
+			t.Errorf("%d characters: %s", length, marshal(t, got.Document))
+		}
+		if opens(t, marshal(t, policy.Refuse(got.Document, call.String())), call) {
+			t.Errorf("%d characters: refused, but open", length)
+		}
+	}
+}
+
+// TestDocumentLimit adds customers until the whole key no longer fits.
+func TestDocumentLimit(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("c:x", "GET /c/{customerId}"))
+	g := permission.Grant{All: true}
+	const limit = 8<<10 - 1536
+	last := 0
+	for i := range 1000 {
+		g.Customers = append(g.Customers, fmt.Sprintf("customer-%04d", i))
+		call := callOf("GET /c/customer-0000")
+		got := policy.Build(catalogue, "demo", g, call)
+		if got.Scope == policy.OneRoute {
+			step := 2*len(stageARN+"/GET/c/customer-0000/") + 6
+			if last > limit || last < limit-step {
+				t.Errorf("the last document of the whole key has %d bytes", last)
+			}
+			return
+		}
+		last = len(marshal(t, got.Document))
+		if opens(t, marshal(t, policy.Refuse(got.Document, call.String())), call) {
+			t.Errorf("%d customers: refused, but open", i)
+		}
+	}
+	t.Error("a document of a thousand customers was made")
+}
+
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+	catalogue := demo(t)
+	whole := policy.Build(catalogue, "demo", grant("messages:read"), callOf("GET /messages/1")).Document
+	before := marshal(t, whole)
+	tests := map[string]struct {
+		call  string
+		other bool // whether the key's other calls stay open
+	}{
+		"an open path":        {"GET /messages/1", true},
+		"a trailing slash":    {"GET /messages/1/", true},
+		"a dollar":            {"GET /messages/$1", true},
+		"a wildcard":          {"GET /messages/*", false},
+		"a question mark":     {"GET /messages/?", false},
+		"a policy variable":   {"GET /messages/${aws:username}", false},
+		"a control character": {"GET /messages/\x01", false},
+		"not UTF-8":           {"GET /messages/\xff", false},
+		"too long":            {"GET /messages/" + strings.Repeat("x", 500), false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := marshal(t, policy.Refuse(whole, callOf(tt.call).String()))
+			if opens(t, got, callOf(tt.call)) {
+				t.Errorf("open: %s", got)
+			}
+			if opens(t, got, callOf("GET /messages/2")) != tt.other {
+				t.Errorf("another call is not %t: %s", tt.other, got)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if diff := cmp.Diff(string(before), string(marshal(t, whole))); diff != "" {
+			t.Errorf("Refuse changed its argument:\n%s", diff)
+		}
+	})
+}
+
+// TestSearchIsBounded: a route whose document takes too long to prove gets a narrower
+// one, although it could be proved.
+func TestSearchIsBounded(t *testing.T) {
+	t.Parallel()
+	for pairs, want := range map[int]policy.Scope{3: policy.WholeKey, 10: policy.OneCall} {
+		var path strings.Builder
+		for i := range pairs {
+			fmt.Fprintf(&path, "/{p%d}/y", i)
+		}
+		path.WriteString("/{last}")
+		catalogue := newCatalogue(t, perm("a:x", "GET "+path.String()))
+		call := callOf("GET " + strings.Repeat("/1/y", pairs) + "/1")
+		if got := policy.Build(catalogue, "demo", grant("a:x"), call); got.Scope != want {
+			t.Errorf("%d pairs: scope %d, want %d", pairs, got.Scope, want)
+		}
+	}
+}

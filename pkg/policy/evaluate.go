@@ -1,0 +1,244 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Decision is what evaluating a policy document says of a request.
+type Decision int
+
+const (
+	// ImplicitDeny means that no statement matches.
+	ImplicitDeny Decision = iota
+	// Allow means that an Allow statement matches and no Deny statement does.
+	Allow
+	// ExplicitDeny means that a Deny statement matches, whatever else does.
+	ExplicitDeny
+)
+
+// String names the decision as IAM does.
+func (d Decision) String() string {
+	switch d {
+	case Allow:
+		return "allowed"
+	case ExplicitDeny:
+		return "explicitDeny"
+	case ImplicitDeny:
+		return "implicitDeny"
+	}
+	return fmt.Sprintf("Decision(%d)", int(d))
+}
+
+var (
+	// ErrMalformed is wrapped by the errors of [Evaluate] for a document that is
+	// not a policy. API Gateway answers 500 when an authorizer returns one.
+	ErrMalformed = errors.New("malformed policy document")
+	// ErrUnsupported is wrapped by the errors of [Evaluate] for a document that
+	// uses a part of the policy language that Evaluate does not know.
+	ErrUnsupported = errors.New("unsupported policy element")
+)
+
+// Evaluate says what API Gateway makes of an authorizer's policy document, given as
+// JSON, for an action such as "execute-api:Invoke" on the ARN of a request.
+//
+// It is written from the IAM rules alone and shares nothing with what builds
+// documents, so that each can be tested against the other: an explicit Deny wins
+// over any Allow, and no match is a refusal; an action is compared without
+// regard to case, a resource with regard to it; * stands for any run of
+// characters, / and : included, and ? for exactly one. See
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+//
+// Conditions, principals, the Not elements and policy variables are refused with
+// [ErrUnsupported]: to ignore one could turn a refusal into an allowance.
+func Evaluate(document []byte, action, arn string) (Decision, error) {
+	statements, err := parseDocument(document)
+	if err != nil {
+		return ImplicitDeny, err
+	}
+	decision := ImplicitDeny
+	for _, s := range statements {
+		if !s.matches(action, arn) {
+			continue
+		}
+		if s.deny {
+			return ExplicitDeny, nil
+		}
+		decision = Allow
+	}
+	return decision, nil
+}
+
+// parsed is a statement as the evaluator understands it.
+type parsed struct {
+	deny      bool
+	actions   []string // lower case
+	resources []string
+}
+
+func (s parsed) matches(action, arn string) bool {
+	action = strings.ToLower(action)
+	return slices.ContainsFunc(s.actions, func(p string) bool { return glob(p, action) }) &&
+		slices.ContainsFunc(s.resources, func(p string) bool { return glob(p, arn) })
+}
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+}
+
+func parseDocument(document []byte) ([]parsed, error) {
+	fields, err := object(document)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range fields {
+		switch name {
+		case "Statement":
+		case "Id":
+			err = text(name, value, new(string))
+		case "Version":
+			err = version(value)
+		default:
+			err = malformed("unknown element %q", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	raw, ok := fields["Statement"]
+	if !ok {
+		return nil, malformed("no Statement")
+	}
+	items := []json.RawMessage{raw}
+	if raw[0] == '[' {
+		if err := json.Unmarshal(raw, &items); err != nil {
+			return nil, malformed("Statement: %v", err)
+		}
+	}
+	statements := make([]parsed, 0, len(items))
+	for _, item := range items {
+		s, err := parseStatement(item)
+		if err != nil {
+			return nil, err
+		}
+		statements = append(statements, s)
+	}
+	return statements, nil
+}
+
+func version(value json.RawMessage) error {
+	var v string
+	if err := text("Version", value, &v); err != nil {
+		return err
+	}
+	if v != "2012-10-17" && v != "2008-10-17" {
+		return malformed("Version %q", v)
+	}
+	return nil
+}
+
+func parseStatement(data json.RawMessage) (parsed, error) {
+	fields, err := object(data)
+	if err != nil {
+		return parsed{}, err
+	}
+	var s parsed
+	var effect string
+	for name, value := range fields {
+		switch name {
+		case "Sid":
+			err = text(name, value, new(string))
+		case "Effect":
+			err = text(name, value, &effect)
+		case "Action":
+			s.actions, err = list(name, value)
+		case "Resource":
+			s.resources, err = list(name, value)
+		case "NotAction", "NotResource", "Condition", "Principal", "NotPrincipal":
+			err = fmt.Errorf("%w: %s", ErrUnsupported, name)
+		default:
+			err = malformed("unknown element %q in a statement", name)
+		}
+		if err != nil {
+			return parsed{}, err
+		}
+	}
+	if effect != "Allow" && effect != "Deny" {
+		return parsed{}, malformed("Effect must be Allow or Deny, not %q", effect)
+	}
+	if len(s.actions) == 0 || len(s.resources) == 0 {
+		return parsed{}, malformed("a statement needs an Action and a Resource")
+	}
+	s.deny = effect == "Deny"
+	for i, a := range s.actions {
+		s.actions[i] = strings.ToLower(a)
+	}
+	return s, nil
+}
+
+// object reads a JSON object strictly: encoding/json would take "effect" for
+// "Effect", and the last of two equal names, which IAM refuses.
+func object(data []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, malformed("expected an object")
+	}
+	fields := make(map[string]json.RawMessage)
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, malformed("%v", err)
+		}
+		name, ok := token.(string)
+		if _, twice := fields[name]; twice || !ok {
+			return nil, malformed("%v occurs twice", token)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, malformed("%s: %v", name, err)
+		}
+		fields[name] = value
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, malformed("%v", err)
+	}
+	if decoder.InputOffset() != int64(len(bytes.TrimRight(data, " \t\r\n"))) {
+		return nil, malformed("something follows the object")
+	}
+	return fields, nil
+}
+
+// text reads a JSON string; null is none.
+func text(name string, value json.RawMessage, into *string) error {
+	if value[0] != '"' {
+		return malformed("%s must be a string", name)
+	}
+	if err := json.Unmarshal(value, into); err != nil {
+		return malformed("%s: %v", name, err)
+	}
+	return nil
+}
+
+// list reads a string or a list of strings.
+func list(name string, value json.RawMessage) ([]string, error) {
+	items := []json.RawMessage{value}
+	if value[0] == '[' {
+		if err := json.Unmarshal(value, &items); err != nil {
+			return nil, malformed("%s: %v", name, err)
+		}
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		if err := text(name, item, &texts[i]); err != nil {
+			return nil, err
+		}
+		if strings.Contains(texts[i], "${") {
+			return nil, fmt.Errorf("%w: a policy variable in %s", ErrUnsupported, name)
+		}
+	}
+	return texts, nil
+}

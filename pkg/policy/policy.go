@@ -1,0 +1,137 @@
+// Package policy says in an IAM policy document what a key may call, and evaluates
+// such documents.
+//
+// [Build] promises that the document never opens a call which [permission.Decide]
+// refuses; and that a document of scope [WholeKey] opens exactly the calls which
+// Decide allows, for every method and path of the stage. It does not trust its own
+// patterns: API Gateway's * crosses slashes, so a document is kept only when an
+// exhaustive search has found no path on which it and Decide differ. What cannot be
+// said within API Gateway's limits is narrowed to the route of the call, then to
+// the call itself, then to nothing.
+//
+// The promise is about raw paths that an HTTP request can have. One with a control
+// character cannot be sent, and is refused when it is called, but a document has no
+// pattern against it. Nor does a policy replace the check of a backend that reads
+// paths otherwise than API Gateway does.
+//
+// [Evaluate] is the other half: an evaluator of documents that knows nothing of how
+// they are made.
+package policy
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// Limits of what an authorizer may return. See "policy" in
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+// for the first, and the "authorizer result size" of WebSocket APIs in
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+// for the second: for REST and HTTP APIs none is documented, so this one is kept.
+const (
+	maxResource = 512     // characters in one Resource
+	maxResult   = 8 << 10 // bytes of the authorizer's whole answer
+	// reserve is what the answer needs beside the document: the principal and the
+	// context handed to the backend.
+	reserve     = 1536
+	maxDocument = maxResult - reserve
+)
+
+// invoke is the action of calling an API.
+const invoke = "execute-api:Invoke"
+
+// Document is an IAM policy document. Documents share their lists, so what they
+// hold is not to be modified.
+type Document struct {
+	Version   string
+	Statement []Statement
+}
+
+// Statement allows or denies requests.
+type Statement struct {
+	Action string
+	// Effect is "Allow" or "Deny".
+	Effect string
+	// Resource holds patterns of ARNs.
+	Resource []string
+}
+
+func allow(resources []string) Statement {
+	return Statement{Action: invoke, Effect: "Allow", Resource: resources}
+}
+
+func deny(resources []string) Statement {
+	return Statement{Action: invoke, Effect: "Deny", Resource: resources}
+}
+
+func document(statements ...Statement) Document {
+	return Document{Version: "2012-10-17", Statement: statements}
+}
+
+// denyEverything refuses every request to every API.
+func denyEverything() Document {
+	return document(deny([]string{"*"}))
+}
+
+// fits reports whether the document is within the limits.
+func (d Document) fits() bool {
+	for _, s := range d.Statement {
+		for _, r := range s.Resource {
+			if len(r) > maxResource {
+				return false
+			}
+		}
+	}
+	data, err := json.Marshal(d)
+	return err == nil && len(data) <= maxDocument
+}
+
+// Only returns a document that allows exactly the request with the ARN, with or
+// without a trailing slash. It serves requests that have no route, such as the
+// $connect of a WebSocket API. An ARN that cannot be said literally in a policy
+// gives a document that denies everything.
+func Only(arn string) Document {
+	resources, ok := literally(arn)
+	if !ok {
+		return denyEverything()
+	}
+	return document(allow(resources))
+}
+
+// Refuse returns a document that surely refuses the request with the ARN, and
+// otherwise says what d says as far as that fits: a cached answer then still serves
+// the key's other calls. An ARN that cannot be said literally in a policy gives a
+// document that denies everything.
+func Refuse(d Document, arn string) Document {
+	resources, ok := literally(arn)
+	if !ok {
+		return denyEverything()
+	}
+	refusal := document(append(slices.Clone(d.Statement), deny(resources))...)
+	if !refusal.fits() {
+		return denyEverything()
+	}
+	return refusal
+}
+
+// literally returns the resources that match the ARN, with and without a trailing
+// slash, and nothing else. Wildcards and policy variables have no literal form in a
+// resource that API Gateway is known to honour, and what is not printable ASCII may
+// not survive JSON: then ok is false.
+func literally(arn string) (resources []string, ok bool) {
+	for i := range len(arn) {
+		if arn[i] <= ' ' || arn[i] > '~' || arn[i] == '*' || arn[i] == '?' || arn[i] == '\\' {
+			return nil, false
+		}
+	}
+	if arn == "" || len(arn) > maxResource || strings.Contains(arn, "${") {
+		return nil, false
+	}
+	bare := strings.TrimSuffix(arn, "/")
+	resources = []string{bare}
+	if len(bare) < maxResource {
+		resources = append(resources, bare+"/")
+	}
+	return resources, true
+}

@@ -1,0 +1,127 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+const invoke = "execute-api:Invoke"
+
+// rounds of 100 scenes each, which is what rapid.Check runs by default.
+const rounds = 21
+
+// TestPolicyIsDecision is the property that the package is for: what the evaluator
+// makes of a key's document is what the check decides, for the call itself and, when
+// the document is the whole key's, for every other call; and no document ever opens
+// more.
+func TestPolicyIsDecision(t *testing.T) {
+	t.Parallel()
+	var count tally
+	for round := range rounds {
+		t.Run(fmt.Sprintf("round %d", round), func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(rt *rapid.T) { compare(rt, &count) })
+		})
+	}
+	t.Cleanup(func() {
+		t.Logf("%d scenes; %d comparisons (%d allowed, %d of refused calls' own documents); documents of whole keys %d, routes %d, calls %d, nothing %d",
+			count.scenes.Load(), count.comparisons.Load(), count.allowed.Load(), count.refused.Load(),
+			count.scopes[policy.WholeKey].Load(), count.scopes[policy.OneRoute].Load(),
+			count.scopes[policy.OneCall].Load(), count.scopes[policy.Nothing].Load())
+		if !t.Failed() && (count.scenes.Load() < 2000 || count.allowed.Load() < 2000) {
+			t.Errorf("too few cases to mean anything")
+		}
+	})
+}
+
+type tally struct {
+	scenes, comparisons, allowed, refused atomic.Int64
+	scopes                                [4]atomic.Int64
+}
+
+func compare(t *rapid.T, count *tally) {
+	s := genScene().Draw(t, "scene")
+	count.scenes.Add(1)
+	builder := policy.NewBuilder(4)
+	var calls []policy.ARN
+	for range 16 {
+		calls = append(calls, stage(rapid.SampledFrom(called).Draw(t, "method"), genPath(s).Draw(t, "path")))
+	}
+	decide := func(c policy.ARN) bool {
+		return permission.Decide(s.catalogue, s.api, s.grant, c.Method, c.Path).Allowed()
+	}
+	compared := make(map[string]bool)
+	for _, call := range calls {
+		built := builder.Build(s.catalogue, s.api, s.grant, call)
+		count.scopes[built.Scope].Add(1)
+		data := marshal(t, built.Document)
+		others := calls
+		if compared[string(data)] {
+			others = nil
+		}
+		compared[string(data)] = true
+		for _, other := range others {
+			got, want := opens(t, data, other), decide(other)
+			count.comparisons.Add(1)
+			switch {
+			case got && !want:
+				t.Fatalf("%s %s: the document of %s %s (scope %d) opens it:\n%s", other.Method, other.Path, call.Method, call.Path, built.Scope, data)
+			case want && !got && built.Scope == policy.WholeKey:
+				t.Fatalf("%s %s: the whole key's document refuses it:\n%s", other.Method, other.Path, data)
+			}
+			if got {
+				count.allowed.Add(1)
+			}
+		}
+		if got, want := opens(t, data, call), decide(call); got != want && literal(call) {
+			t.Fatalf("%s %s: its own document (scope %d) says %t:\n%s", call.Method, call.Path, built.Scope, got, data)
+		}
+		if opens(t, marshal(t, policy.Refuse(built.Document, call.String())), call) {
+			t.Fatalf("%s %s: refused, but open", call.Method, call.Path)
+		}
+		count.refused.Add(1)
+	}
+}
+
+// literal reports whether the call's path can be said in a policy at all, which a
+// document of one call needs.
+func literal(call policy.ARN) bool {
+	return !strings.ContainsAny(call.Path, "*? é") && !strings.Contains(call.Path, "${")
+}
+
+type fataler interface{ Fatal(args ...any) }
+
+// marshal checks the limits of a document beside writing it.
+func marshal(t fataler, d policy.Document) []byte {
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > 8<<10-1536 {
+		t.Fatal("the document is too long:", len(data))
+	}
+	for _, s := range d.Statement {
+		for _, r := range s.Resource {
+			if len(r) > 512 {
+				t.Fatal("the resource is too long:", r)
+			}
+		}
+	}
+	return data
+}
+
+func opens(t fataler, document []byte, call policy.ARN) bool {
+	decision, err := policy.Evaluate(document, invoke, call.String())
+	if err != nil {
+		t.Fatal(err, string(document))
+	}
+	return decision == policy.Allow
+}
