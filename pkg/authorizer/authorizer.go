@@ -1,0 +1,138 @@
+package authorizer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+// AdminAPI is the name of the admin API among the APIs. There the authorizer lets in every key with some admin permission, and the operations decide
+// what it may: only they know whether a thing may be seen, and 404 comes before 403.
+const AdminAPI = "admin"
+
+var (
+	// errUnauthorized is a protocol: API Gateway answers 401 to exactly this text and 500 to any other.
+	errUnauthorized = errors.New("Unauthorized")
+	errUnavailable  = errors.New("the key could not be checked: a dependency is unavailable")
+)
+
+// Config is what an authorizer needs. With API Gateway's cache, KeyHeader is the header that the cache is keyed on: a key from any other would make
+// one caller's answer another's.
+type Config struct {
+	Checker         *check.Checker
+	API             string // the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin API
+	AdmitKey        string // the usage plan's key that an admitted call carries; "" where methods need none
+	KeyHeader       string // the only header that a key is read from; "" for both.
+	SimpleResponses bool   // answer HTTP API events of payload 2.0 without a policy
+	Logger          *slog.Logger
+}
+
+// keptPolicies is how many policies an instance keeps: one for each set of permissions and customers in use, not one for each key.
+const keptPolicies = 1000
+
+// Authorizer answers API Gateway's events. It implements lambda.Handler and is safe for concurrent use.
+type Authorizer struct {
+	checker         *check.Checker
+	api             string
+	admitKey        string
+	keyHeader       string
+	simpleResponses bool
+	logger          *slog.Logger
+	policies        *policy.Builder
+}
+
+// New returns an authorizer.
+func New(c Config) *Authorizer {
+	return &Authorizer{
+		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, logger: c.Logger, policies: policy.NewBuilder(keptPolicies),
+	}
+}
+
+// Invoke implements lambda.Handler: an event in, an answer or an error out.
+func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	r, err := a.read(payload)
+	if err != nil {
+		a.logger.ErrorContext(ctx, "check failed", "error", err)
+		return nil, errUnavailable
+	}
+	v, document := a.decide(ctx, r)
+	a.log(ctx, r, v)
+	switch v.Outcome.Status() {
+	case 200:
+		return a.answer(r, contextOf(v), document, true)
+	case 403:
+		return a.answer(r, contextOf(v), policy.Refuse(document, r.arn.String()), false)
+	case 401:
+		return nil, errUnauthorized
+	default:
+		return nil, errUnavailable
+	}
+}
+
+// decide checks the call and builds the policy of its key.
+func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, policy.Document) {
+	var v check.Verdict
+	if a.api == AdminAPI {
+		v = a.checker.Authenticate(ctx, r.headers, r.call.SourceIP)
+	} else {
+		v = a.checker.Check(ctx, r.headers, r.call)
+	}
+	if status := v.Outcome.Status(); status != 200 && status != 403 {
+		return v, policy.Document{}
+	}
+	catalogue, err := a.checker.Catalogue.Current(ctx)
+	if err != nil {
+		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
+	}
+	if a.api == AdminAPI {
+		if !admin(catalogue, v.Key) {
+			v.Outcome = check.PermissionDenied
+		}
+		return v, policy.Only(r.arn.String())
+	}
+	return v, a.policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
+}
+
+// admin tells whether a key is one of the admin API's: an operator's, or one with some admin permission.
+func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
+	return k.Operator() || slices.ContainsFunc(k.Permissions, catalogue.IsAdmin)
+}
+
+// log writes one line for a refusal, and for an allow only where somebody asked for that much.
+func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
+	level := slog.LevelInfo
+	switch v.Outcome {
+	case check.Allowed:
+		level = slog.LevelDebug
+	case check.Unavailable:
+		level = slog.LevelError
+	}
+	if !a.logger.Enabled(ctx, level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id), slog.String("method", r.arn.Method), slog.String("route", v.Route.Route.Path),
+	}
+	if v.Key != nil {
+		attributes = append(attributes, slog.String("key_id", v.Key.ID), slog.String("organization_id", v.Key.OrganizationID))
+	}
+	if v.Required != "" {
+		attributes = append(attributes, slog.String("required_permission", v.Required))
+	}
+	if v.Err != nil {
+		attributes = append(attributes, slog.Any("error", v.Err))
+	}
+	a.logger.LogAttrs(ctx, level, "check", attributes...)
+}
+
+// Function is the Lambda function: an authorizer of the deployment.
+func Function(d *boot.Deployment) *Authorizer {
+	return New(Config{Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses, Logger: d.Logger})
+}

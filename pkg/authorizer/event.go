@@ -1,0 +1,128 @@
+package authorizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+// Kind is the form of an event, and so of the answer.
+type Kind int
+
+// The kinds of events.
+const (
+	RESTToken Kind = iota
+	RESTRequest
+	HTTP1 // HTTP API, payload format 1.0
+	HTTP2 // HTTP API, payload format 2.0
+)
+
+// event is the union of the four forms, with no more than is used.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+type event struct {
+	Version            string              `json:"version"`
+	Type               string              `json:"type"`
+	MethodARN          string              `json:"methodArn"`
+	RouteARN           string              `json:"routeArn"` // 2.0 only
+	AuthorizationToken string              `json:"authorizationToken"`
+	Resource           string              `json:"resource"`
+	RouteKey           string              `json:"routeKey"` // 2.0 only: "GET /messages/{messageId}" or "$default"
+	Headers            map[string]string   `json:"headers"`
+	MultiValueHeaders  map[string][]string `json:"multiValueHeaders"`
+	RequestContext     struct {
+		RequestID string `json:"requestId"`
+		Identity  struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
+		HTTP struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"http"`
+	} `json:"requestContext"`
+}
+
+// request is what an event asks.
+type request struct {
+	kind    Kind
+	id      string // API Gateway's request id; "" for TOKEN events, which have none
+	arn     policy.ARN
+	headers check.Headers
+	call    check.Call
+}
+
+// read makes a request of an event. A form that is none of the four is an error.
+func (a *Authorizer) read(payload []byte) (request, error) {
+	var e event
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return request{}, fmt.Errorf("authorizer: event: %w", err)
+	}
+	r := request{id: e.RequestContext.RequestID}
+	arn, source, resource := e.MethodARN, e.RequestContext.Identity.SourceIP, e.Resource
+	switch {
+	case e.Version == "2.0":
+		r.kind, arn, source = HTTP2, e.RouteARN, e.RequestContext.HTTP.SourceIP
+		if _, path, ok := strings.Cut(e.RouteKey, " "); ok {
+			resource = path
+		}
+	case e.Version == "1.0":
+		r.kind = HTTP1
+	case e.Version == "" && e.Type == "TOKEN":
+		r.kind = RESTToken
+	case e.Version == "" && e.Type == "REQUEST":
+		r.kind = RESTRequest
+	default:
+		return request{}, errors.New("authorizer: the event is of no known form")
+	}
+	var err error
+	if r.arn, err = policy.ParseARN(arn); err != nil {
+		return request{}, fmt.Errorf("authorizer: event: %w", err)
+	}
+	r.headers = e.keyHeaders(r.kind)
+	switch a.keyHeader {
+	case "X-Api-Key":
+		r.headers.Authorization = nil
+	case "Authorization":
+		r.headers.APIKey = nil
+	}
+	address, _ := netip.ParseAddr(source) // an address that cannot be read is unknown, which opens no key that is bound to addresses
+	r.call = check.Call{API: a.api, Method: r.arn.Method, Path: r.arn.Path, Resource: resource, SourceIP: address}
+	return r, nil
+}
+
+// keyHeaders finds the headers that may carry a key, whatever the case of their names. A TOKEN event has one value and does not say of which
+// header: a scheme before it tells.
+func (e *event) keyHeaders(kind Kind) check.Headers {
+	var h check.Headers
+	if kind == RESTToken {
+		if _, _, scheme := strings.Cut(e.AuthorizationToken, " "); scheme {
+			h.Authorization = []string{e.AuthorizationToken}
+		} else {
+			h.APIKey = []string{e.AuthorizationToken}
+		}
+		return h
+	}
+	if len(e.MultiValueHeaders) > 0 {
+		for name, values := range e.MultiValueHeaders {
+			add(&h, name, values...)
+		}
+		return h
+	}
+	for name, value := range e.Headers {
+		add(&h, name, value)
+	}
+	return h
+}
+
+func add(h *check.Headers, name string, values ...string) {
+	switch {
+	case strings.EqualFold(name, "X-Api-Key"):
+		h.APIKey = append(h.APIKey, values...)
+	case strings.EqualFold(name, "Authorization"):
+		h.Authorization = append(h.Authorization, values...)
+	}
+}

@@ -1,0 +1,70 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is worth less than 503 with Retry-After.
+const (
+	attemptTimeout = 250 * time.Millisecond
+	attempts       = 3
+	longestBackoff = 100 * time.Millisecond
+	totalTimeout   = time.Second
+)
+
+// awsConfig is made by hand of what Lambda sets: loading the SDK's default configuration looks for files and profiles, which costs cold start.
+func awsConfig(env Environment, endpoint string) aws.Config {
+	credentials := aws.Credentials{
+		AccessKeyID: env("AWS_ACCESS_KEY_ID"), SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"), SessionToken: env("AWS_SESSION_TOKEN"), Source: "environment",
+	}
+	config := aws.Config{
+		Region:      env("AWS_REGION"),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return credentials, nil }),
+		HTTPClient:  awshttp.NewBuildableClient().WithTimeout(attemptTimeout),
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, longestBackoff })
+		},
+		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TotalTimeout", deadline), middleware.Before)
+		}},
+	}
+	if endpoint != "" {
+		config.BaseEndpoint = &endpoint
+	}
+	return config
+}
+
+// deadline bounds an operation with all its retries.
+func deadline(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	ctx, cancel := context.WithTimeout(ctx, totalTimeout)
+	defer cancel()
+	return next.HandleInitialize(ctx, in)
+}
+
+// DynamoDB is a client of the DynamoDB that the environment points to.
+func DynamoDB(env Environment) *dynamodb.Client {
+	return dynamodb.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_DYNAMODB")))
+}
+
+// provider is KMS, or keys on disk where the configuration says so.
+func provider(c Configuration, env Environment) (pepper.Provider, error) {
+	if c.LocalKeys != "" {
+		local, err := pepper.NewLocal(c.LocalKeys)
+		if err != nil {
+			return nil, fmt.Errorf("local key provider: %w", err)
+		}
+		return local, nil
+	}
+	return pepper.NewKMS(kms.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_KMS"))), c.KMSKey), nil
+}

@@ -1,0 +1,130 @@
+// Package boot makes a running deployment of its environment: configuration, AWS clients, peppers, store and check.
+//
+// It promises to be the only reader of environment variables, to name every variable that is missing or wrong, and to do no network call: what a
+// function needs from AWS it fetches when it is first asked for. It does not know what a function does with what it gets.
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// Environment gives the value of an environment variable, "" where it is not set.
+type Environment func(name string) string
+
+// Of returns an environment with these variables and no others.
+func Of(variables map[string]string) Environment {
+	return func(name string) string { return variables[name] }
+}
+
+// Configuration is what the environment says.
+type Configuration struct {
+	CoreTable       string               // BITTING_CORE_TABLE
+	Brand           apikey.Brand         // BITTING_BRAND, "bt" by default
+	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them
+	API             string               // BITTING_API: the name of the API that the authorizer guards
+	AdmitKey        string               // BITTING_ADMIT_KEY
+	SimpleResponses bool                 // BITTING_SIMPLE_RESPONSES
+	KeyHeader       string               // BITTING_KEY_HEADER: the only header that a key is read from; "" for both
+	DocsURL         string               // BITTING_DOCS_URL: what a problem's code is appended to
+	KMSKey          string               // BITTING_KMS_KEY
+	LocalKeys       string               // BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
+	Profile         string               // BITTING_PROFILE
+}
+
+const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
+
+// Configure reads the configuration. The error names every variable that is wrong.
+func Configure(env Environment) (Configuration, error) {
+	c := Configuration{
+		CoreTable: env("BITTING_CORE_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
+		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
+		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
+	}
+	var faults []error
+	if c.CoreTable == "" {
+		faults = append(faults, errors.New("BITTING_CORE_TABLE is not set"))
+	}
+	if !c.Brand.Valid() {
+		faults = append(faults, fmt.Errorf("BITTING_BRAND %q is not valid: 2 to 10 lower-case letters and digits, a letter first", c.Brand))
+	}
+	switch name := or(env("BITTING_ENVIRONMENT"), "*"); {
+	case name == "*":
+		c.Environments = apikey.Environments()
+	case apikey.Environment(name).Valid():
+		c.Environments = []apikey.Environment{apikey.Environment(name)}
+	default:
+		faults = append(faults, fmt.Errorf("BITTING_ENVIRONMENT %q is not production, staging, development or *", name))
+	}
+	switch c.KeyHeader {
+	case "", "X-Api-Key", "Authorization":
+	default:
+		faults = append(faults, fmt.Errorf("BITTING_KEY_HEADER %q is not X-Api-Key or Authorization", c.KeyHeader))
+	}
+	if c.KMSKey == "" && c.LocalKeys == "" {
+		faults = append(faults, errors.New("BITTING_KMS_KEY is not set"))
+	}
+	return c, errors.Join(faults...)
+}
+
+func or(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// Deployment is what the functions of one deployment share.
+type Deployment struct {
+	Configuration
+	Store     *store.Store
+	Keyring   *pepper.Keyring
+	Catalogue *check.Catalogue
+	Checker   *check.Checker
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Load makes a deployment of its environment.
+func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
+	c, err := Configure(env)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := provider(c, env)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{Configuration: c, Logger: logger, Now: now}
+	tables := store.NewTables(DynamoDB(env), c.CoreTable)
+	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
+	d.Store = store.New(tables, d.Keyring, logger)
+	d.Catalogue = check.NewCatalogue(d.Store.Catalogue, d.Now)
+	d.Checker = &check.Checker{Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Now: d.Now}
+	return d, nil
+}
+
+// now is the clock, in the milliseconds that the store keeps.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// Lambda makes the deployment of the process that Lambda started. A function that is not configured cannot serve: it ends, and Lambda reports it.
+func Lambda() *Deployment {
+	logger := lambdacontext.NewLogger()
+	d, err := Load(os.Getenv, logger)
+	if err != nil {
+		logger.ErrorContext(context.Background(), "not configured", "error", err)
+		os.Exit(1)
+	}
+	return d
+}
