@@ -1,0 +1,13 @@
+// Command revocation is the Lambda function that revokes and restores keys.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/boot"
+)
+
+func main() {
+	lambda.Start(adminapi.Function(boot.Lambda(), adminapi.GroupRevocation))
+}

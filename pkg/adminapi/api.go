@@ -1,0 +1,182 @@
+package adminapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// Group is the operations that one Lambda function serves.
+type Group string
+
+// The groups, named as the folders of functions/ are.
+const (
+	GroupKeys          Group = "keys"
+	GroupRotation      Group = "rotation"
+	GroupRevocation    Group = "revocation"
+	GroupOrganizations Group = "organizations"
+	GroupUsage         Group = "usage"
+)
+
+// MaxBody is the largest body that is read, in bytes.
+const MaxBody = 256 << 10
+
+// API is the admin API's operations.
+type API struct {
+	brand   apikey.Brand
+	docs    string
+	profile string
+	store   *store.Store
+	keyring *pepper.Keyring
+	checker *check.Checker
+	logger  *slog.Logger
+	now     func() time.Time
+	random  io.Reader
+
+	group Group
+	huma  huma.API
+	mux   *http.ServeMux
+}
+
+// New returns the HTTP handler of a group of operations.
+func New(d *boot.Deployment, group Group) http.Handler {
+	installProblems()
+	a := &API{
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
+		random: rand.Reader, group: group, mux: http.NewServeMux(),
+	}
+	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
+	a.huma.UseMiddleware(a.introduce)
+	a.registerKeys()
+	a.registerRotation()
+	a.registerRevocation()
+	a.registerOrganizations()
+	a.registerPermissions()
+	a.registerWhoami()
+	a.registerReference()
+	return http.HandlerFunc(a.serve)
+}
+
+// only mounts the operations of one group; the document has them all.
+type only struct {
+	huma.Adapter
+	group Group
+}
+
+// Handle implements huma.Adapter.
+func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
+	if op.Tags[0] == string(o.group) {
+		o.Adapter.Handle(op, handler)
+	}
+}
+
+// serve answers 404 where there is no operation, in our own form.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	a.write(w, originOf(r.Context()).requestID, notFound.with("There is no such route."))
+}
+
+// write answers a problem outside of an operation.
+func (a *API) write(w http.ResponseWriter, requestID string, p *Problem) {
+	p.finish(a.docs, requestID)
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the status is written: there is no other answer left
+}
+
+// apiKey finds the API in a request's context, for problems that huma makes.
+type apiKey struct{}
+
+// introduce puts the API into the context of every operation.
+func (a *API) introduce(ctx huma.Context, next func(huma.Context)) {
+	next(huma.WithValue(ctx, apiKey{}, a))
+}
+
+// installProblems makes huma answer in our form. These two variables are huma's documented way to do so; they are the same for every API of the
+// process, and are set once.
+var installProblems = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return problemOfInput("", status, message, errs)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		a, ok := ctx.Context().Value(apiKey{}).(*API)
+		if !ok {
+			return problemOfInput("", status, message, errs)
+		}
+		p := problemOfInput(a.brand, status, message, errs)
+		p.finish(a.docs, originOf(ctx.Context()).requestID)
+		return p
+	}
+})
+
+// operation is what is declared of an operation besides its input and output.
+type operation struct {
+	id      organization.Operation
+	group   Group
+	method  string
+	path    string
+	summary string
+	about   string
+	status  int
+}
+
+// register declares an operation behind the gate.
+func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
+	declared := op.declare()
+	declared.Middlewares = huma.Middlewares{a.gate(op.id)}
+	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
+		out, err := work(ctx, sessionOf(ctx), in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// registerOpen declares an operation that everybody may call.
+func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
+	declared := op.declare()
+	declared.Security = []map[string][]string{}
+	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
+		out, err := work(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+func (op operation) declare() huma.Operation {
+	return huma.Operation{
+		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
+		Tags: []string{string(op.group)}, MaxBodyBytes: MaxBody,
+	}
+}
+
+// problem makes the problem of an error, complete.
+func (a *API) problem(ctx context.Context, err error) *Problem {
+	p := problemOf(ctx, a.logger, err)
+	p.finish(a.docs, originOf(ctx).requestID)
+	return p
+}

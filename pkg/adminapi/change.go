@@ -1,0 +1,138 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// edit changes the key of the session: on a copy, with its history entry, on the version that it started from. A change that changes nothing writes
+// nothing. fresh reads the key again first.
+func (a *API) edit(ctx context.Context, s *session, h MatchHeader, fresh bool, action, reason string, change func(k *apikey.Key) error) (*apikey.Key, []store.Write, error) {
+	if fresh {
+		k, err := a.store.Key(ctx, s.key.Environment, s.key.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.key = k
+	}
+	before := s.key
+	if !h.matches(before.Version) {
+		return nil, nil, apikey.ErrStale
+	}
+	after := before.Clone()
+	if err := change(after); err != nil {
+		return nil, nil, err
+	}
+	if reflect.DeepEqual(before, after) {
+		return before, nil, nil
+	}
+	after.Version, after.UpdatedAt = before.Version+1, s.now
+	entry, err := a.entry(s, action, reason, before, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	return after, []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
+}
+
+// entry makes the history entry of a change of a key; before is nil for a new one.
+func (a *API) entry(s *session, action, reason string, before, after *apikey.Key) (history.Entry, error) {
+	e, err := a.event(s, action, after.OrganizationID, history.Object{Type: "key", ID: after.ID, Name: after.Name})
+	if err != nil {
+		return history.Entry{}, err
+	}
+	e.Reason = reason
+	old := map[string]any{}
+	if before != nil {
+		if old, err = historical(showKey(before, s.now)); err != nil {
+			return history.Entry{}, err
+		}
+	}
+	recent, err := historical(showKey(after, s.now))
+	if err != nil {
+		return history.Entry{}, err
+	}
+	e.Changes = differences(old, recent)
+	return e, nil
+}
+
+// event makes an entry without changes.
+func (a *API) event(s *session, action, org string, object history.Object) (history.Entry, error) {
+	id, err := apikey.NewID(a.random)
+	if err != nil {
+		return history.Entry{}, err
+	}
+	return history.Entry{
+		ID: id, At: s.now, Action: action, OrganizationID: org, Actor: s.caller.Actor(), SourceIP: s.caller.SourceIP, UserAgent: s.caller.UserAgent,
+		Object: object, RequestID: s.caller.RequestID,
+	}, nil
+}
+
+// historical is what of a shown object goes into history: not what is computed, and not the hint, which is part of a secret.
+func historical(shown any) (map[string]any, error) {
+	text, err := json.Marshal(shown)
+	if err != nil {
+		return nil, fmt.Errorf("encode history: %w", err)
+	}
+	fields := map[string]any{}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, fmt.Errorf("encode history: %w", err)
+	}
+	for _, name := range []string{"object", "id", "organizationId", "hint", "status", "version", "createdAt", "updatedAt", "lastUsed"} {
+		delete(fields, name)
+	}
+	return fields, nil
+}
+
+// differences lists the fields that differ, by name. A field that was and is empty is none.
+func differences(before, after map[string]any) []history.FieldChange {
+	out := []history.FieldChange{}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		old, recent := before[name], after[name]
+		if !reflect.DeepEqual(old, recent) && !(empty(old) && empty(recent)) {
+			out = append(out, history.FieldChange{Field: name, Before: old, After: recent})
+		}
+	}
+	return out
+}
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	default:
+		return false
+	}
+}
+
+// mint makes a fresh secret for a key, as it is shown once and as it is kept.
+func (a *API) mint(ctx context.Context, env apikey.Environment, id string) (apikey.Secret, apikey.Fresh, error) {
+	secret, err := a.brand.Mint(a.random, env, id)
+	if err != nil {
+		return apikey.Secret{}, apikey.Fresh{}, err
+	}
+	parts, err := a.brand.Parse(secret.Reveal())
+	if err != nil {
+		return apikey.Secret{}, apikey.Fresh{}, err
+	}
+	p, err := a.keyring.Ensure(ctx, env)
+	if err != nil {
+		return apikey.Secret{}, apikey.Fresh{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+	}
+	return secret, apikey.Fresh{Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.Version()}, Hint: secret.Hint()}, nil
+}

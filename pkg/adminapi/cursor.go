@@ -1,0 +1,62 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// scope is the query that a cursor belongs to.
+type scope struct {
+	Organization string
+	Filter       store.Filter
+}
+
+func (q scope) bytes() ([]byte, error) { return json.Marshal(q) }
+
+// writeCursor seals a position of a list, so that it says nothing, cannot be made up and fits no other query.
+func (a *API) writeCursor(ctx context.Context, q scope, position string) (string, error) {
+	p, err := a.keyring.Current(ctx, apikey.Production)
+	if err != nil {
+		return "", fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+	}
+	query, err := q.bytes()
+	if err != nil {
+		return "", err
+	}
+	sealed, err := p.Encrypt(a.random, "cursor", []byte(position), query)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// readCursor returns the position in a cursor; "" for none.
+func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	wrong := malformed.with("The cursor is not one of this list: start again without it.", FieldError{Location: "query.cursor", Message: "expected the nextCursor of a page with the same filters"})
+	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", wrong
+	}
+	query, err := q.bytes()
+	if err != nil {
+		return "", err
+	}
+	position, err := a.keyring.Decrypt(ctx, apikey.Production, "cursor", sealed, query)
+	switch {
+	case errors.Is(err, pepper.ErrForged):
+		return "", wrong
+	case err != nil:
+		return "", fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+	}
+	return string(position), nil
+}

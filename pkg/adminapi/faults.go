@@ -1,0 +1,182 @@
+package adminapi
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// faults collects what is wrong with an input, field by field.
+type faults struct{ errors []error }
+
+func (f *faults) add(location, message string, value any) {
+	f.errors = append(f.errors, &huma.ErrorDetail{Location: location, Message: message, Value: value})
+}
+
+// name checks a name: something to read, on one line.
+func (f *faults) name(location, name string) string {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		f.add(location, "expected a name of 1 to 100 characters", nil)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		f.add(location, "expected a name without control characters", nil)
+	}
+	return name
+}
+
+func (f *faults) permissions(catalogue *permission.Catalogue, names []string) []string {
+	var out []string
+	for i, name := range names {
+		if _, ok := catalogue.Lookup(name); !ok {
+			f.add(fmt.Sprintf("body.permissions[%d]", i), "there is no such permission: see GET /v1/permissions", name)
+		} else if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func (f *faults) customers(ids []string) []string {
+	var out []string
+	for i, id := range ids {
+		if !permission.ValidCustomer(id) {
+			f.add(fmt.Sprintf("body.customers[%d]", i), "expected a customer's id: 1 to 64 letters, digits, dots, hyphens and underscores", id)
+		} else if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Bounds of a rate limit's window.
+const (
+	shortestWindow = time.Second
+	longestWindow  = 30 * day
+)
+
+func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
+	var out []apikey.RateLimit
+	for i, l := range limits {
+		at := fmt.Sprintf("body.rateLimits[%d]", i)
+		window, err := parseDuration(l.Window)
+		switch {
+		case err != nil:
+			f.add(at+".window", err.Error(), l.Window)
+		case window < shortestWindow || window > longestWindow:
+			f.add(at+".window", "expected a window from 1s to 30d", l.Window)
+		}
+		if slices.ContainsFunc(out, func(o apikey.RateLimit) bool { return o.Name == l.Name }) {
+			f.add(at+".name", "another limit has this name", l.Name)
+		}
+		out = append(out, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: window, Burst: l.Burst})
+	}
+	return out
+}
+
+func (f *faults) addresses(networks []string) []netip.Prefix {
+	var out []netip.Prefix
+	for i, text := range networks {
+		prefix, message := network(text)
+		if message != "" {
+			f.add(fmt.Sprintf("body.allowedAddresses[%d]", i), message, text)
+		} else if !slices.Contains(out, prefix) {
+			out = append(out, prefix)
+		}
+	}
+	return out
+}
+
+// network reads a CIDR, or a single address as the network of that address.
+func network(text string) (p netip.Prefix, message string) {
+	const expected = "expected a network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), ""
+	}
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || p.Addr().Is4In6():
+		return p, expected
+	case p != p.Masked():
+		return p, "the address has bits outside of its network: did you mean " + p.Masked().String() + "?"
+	}
+	return p, ""
+}
+
+func (f *faults) expiry(now time.Time, at *time.Time, in *string) time.Time {
+	switch {
+	case at != nil && in != nil:
+		f.add("body.expiresIn", "give expiresAt or expiresIn, not both", nil)
+	case in != nil:
+		d, err := parseDuration(*in)
+		if err != nil || d == 0 {
+			f.add("body.expiresIn", errDuration.Error(), *in)
+		}
+		return now.Add(d)
+	case at != nil && !at.After(now):
+		f.add("body.expiresAt", "expected a time in the future", at.Format(time.RFC3339))
+	case at != nil && at.After(now.Add(maxDuration)):
+		f.add("body.expiresAt", "expected a time within 100 years", at.Format(time.RFC3339))
+	}
+	return moment(at)
+}
+
+func (f *faults) metadata(m map[string]string) map[string]string {
+	if len(m) > 50 {
+		f.add("body.metadata", "expected at most 50 entries", nil)
+	}
+	for name, value := range m {
+		if name == "" || len(name) > 40 || len(value) > 500 {
+			f.add("body.metadata", "expected names of 1 to 40 and values of at most 500 bytes", nil)
+			break
+		}
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+var tagPattern = regexp.MustCompile(`^[^\s,]{1,50}$`)
+
+func (f *faults) tags(tags []string) []string {
+	var out []string
+	for i, tag := range tags {
+		if !tagPattern.MatchString(tag) {
+			f.add(fmt.Sprintf("body.tags[%d]", i), "expected 1 to 50 characters without spaces and commas", tag)
+		} else if !slices.Contains(out, tag) {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
+// rules are those over several fields of a key; before is nil for a new one.
+func (f *faults) rules(s *session, before, k *apikey.Key) {
+	if !k.ExpiresAt.IsZero() && !k.NotBefore.Before(k.ExpiresAt) {
+		f.add("body.notBefore", "expected a time before the key expires", nil)
+	}
+	if slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) && k.Environment.Valid() && k.Environment != apikey.Production {
+		f.add("body.permissions", "a key with permissions of the admin API must be a production key", nil)
+	}
+	longest, limited := s.organization.Settings.LongestLife[k.Environment]
+	end := k.CreatedAt.Add(longest)
+	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
+	switch {
+	case !limited || unchanged:
+	case k.ExpiresAt.IsZero() && before == nil:
+		k.ExpiresAt = end
+	case k.ExpiresAt.IsZero() || k.ExpiresAt.After(end):
+		f.add("body.expiresAt", "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
+	}
+}

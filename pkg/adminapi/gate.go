@@ -1,0 +1,134 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// session is what the gate established before an operation runs.
+type session struct {
+	caller       *organization.Caller
+	catalogue    *permission.Catalogue
+	version      int64                      // of the catalogue
+	organization *organization.Organization // of the path; nil where there is none
+	key          *apikey.Key                // of the path; nil where there is none
+	now          time.Time
+}
+
+type sessionKey struct{}
+
+func sessionOf(ctx context.Context) *session {
+	s, _ := ctx.Value(sessionKey{}).(*session)
+	return s
+}
+
+// gate is what every operation but the open ones goes through: who calls, then what they may see, then what they may do, and only then what they
+// sent. What may not be seen is 404 before any other answer.
+func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		s, err := a.open(ctx.Context(), op, ctx.Param("org"), ctx.Param("keyId"))
+		if err != nil {
+			p := a.problem(ctx.Context(), err)
+			for name, values := range p.GetHeaders() {
+				ctx.SetHeader(name, values[0])
+			}
+			ctx.SetHeader("Content-Type", p.ContentType(""))
+			ctx.SetStatus(p.Status)
+			_ = a.huma.Marshal(ctx.BodyWriter(), "application/json", p) // the status is written: there is no other answer left
+			return
+		}
+		next(huma.WithValue(ctx, sessionKey{}, s))
+	}
+}
+
+func (a *API) open(ctx context.Context, op organization.Operation, org, keyID string) (*session, error) {
+	s := &session{now: a.now()}
+	permissions, version, err := a.store.Catalogue(ctx) // not the cached one: a permission that was just added must be known
+	if err != nil {
+		return nil, err
+	}
+	if s.catalogue, err = permission.NewCatalogue(permissions); err != nil {
+		return nil, err
+	}
+	s.version = version
+	if s.caller, err = a.caller(ctx, s); err != nil {
+		return nil, err
+	}
+	if org != "" && !s.caller.Sees(org) {
+		return nil, organization.ErrHidden
+	}
+	if org != "" {
+		if s.organization, err = a.organization(ctx, org); err != nil {
+			return nil, err
+		}
+	}
+	if keyID != "" {
+		if s.key, err = a.visibleKey(ctx, org, keyID); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.caller.May(op, org)
+}
+
+// caller reads the key that the authorizer admitted once more: between its check and now it may have been revoked, and what it holds is read
+// from the table and not from the event.
+func (a *API) caller(ctx context.Context, s *session) (*organization.Caller, error) {
+	o := originOf(ctx)
+	if o.keyID == "" || !o.environment.Valid() {
+		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
+	}
+	k, err := a.store.Key(ctx, o.environment, o.keyID)
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
+	case err != nil:
+		return nil, err
+	case k.Status(s.now) != apikey.Active:
+		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
+	case !k.Operator() && !slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin):
+		return nil, denied.with("The key holds no permission of the admin API.")
+	}
+	return &organization.Caller{Key: k, SourceIP: o.sourceIP, UserAgent: o.userAgent, RequestID: o.requestID}, nil
+}
+
+// organization reads the organization of the path. The operators' has no row.
+func (a *API) organization(ctx context.Context, id string) (*organization.Organization, error) {
+	if id == apikey.OperatorOrganization {
+		return &organization.Organization{ID: id, Name: "Operators", Settings: organization.DefaultSettings()}, nil
+	}
+	if !organization.ValidID(id) {
+		return nil, organization.ErrNotFound
+	}
+	return a.store.Organization(ctx, id)
+}
+
+// visibleKey reads the key of the path, which must be one of the organization's.
+func (a *API) visibleKey(ctx context.Context, org, id string) (*apikey.Key, error) {
+	if !apikey.ValidID(id) {
+		return nil, apikey.ErrNotFound
+	}
+	k, err := a.store.FindKey(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if k.OrganizationID != org {
+		return nil, apikey.ErrNotFound
+	}
+	return k, nil
+}
+
+// GetHeaders implements huma.HeadersError: what goes with the status.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	p.headers(h.Set)
+	return h
+}

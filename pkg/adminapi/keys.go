@@ -1,0 +1,247 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// keysPath and keyPath are where keys are.
+const (
+	keysPath = "/v1/organizations/{org}/keys"
+	keyPath  = keysPath + "/{keyId}"
+)
+
+// KeySecret is a key with its new secret, which is shown this once.
+type KeySecret struct {
+	Key      Key     `json:"key"`
+	Secret   *string `json:"secret" doc:"Shown once; null when the answer is replayed"`
+	Replayed bool    `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+func (k KeySecret) replay() KeySecret { return KeySecret{Key: k.Key, Replayed: true} }
+
+// KeyOnly is a changed key.
+type KeyOnly struct {
+	Key      Key  `json:"key"`
+	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+func (k KeyOnly) replay() KeyOnly { k.Replayed = true; return k }
+
+// shown is the output of an operation that shows one key.
+type shown struct {
+	ETag string `header:"ETag"`
+	Body Key
+}
+
+func (a *API) registerKeys() {
+	register(a, operation{id: organization.CreateKey, group: GroupKeys, method: http.MethodPost, path: keysPath, status: http.StatusCreated, summary: "Create a key",
+		about: "The secret is in the answer, this once."}, a.createKey)
+	register(a, operation{id: organization.ListKeys, group: GroupKeys, method: http.MethodGet, path: keysPath, summary: "List keys",
+		about: "Newest first; active keys unless status says otherwise. A page may be short, with a cursor to go on, when few keys match."}, a.listKeys)
+	register(a, operation{id: organization.GetKey, group: GroupKeys, method: http.MethodGet, path: keyPath, summary: "Show a key"}, a.getKey)
+	register(a, operation{id: organization.UpdateKey, group: GroupKeys, method: http.MethodPatch, path: keyPath, summary: "Change a key",
+		about: "Fields that are absent stay; null empties a field. A change acts from the next check on."}, a.updateKey)
+	register(a, operation{id: organization.DeleteKey, group: GroupKeys, method: http.MethodDelete, path: keyPath, status: http.StatusNoContent, summary: "Delete a key",
+		about: "The key stops at once. Its record stays readable, with its history and usage; nothing brings it back."}, a.deleteKey)
+}
+
+func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*posted[KeySecret], error) {
+	k := in.key
+	k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
+	if own := s.caller.Key.ExpiresAt; k.ExpiresAt.IsZero() && !s.caller.Operator() {
+		k.ExpiresAt = own // a key made by a key never outlives it
+	}
+	if err := a.within(s, nil, k); err != nil {
+		return nil, err
+	}
+	return once(ctx, a, s, in.PostHeaders, "POST "+keysPath+" "+in.Org, in.RawBody, func(bool) (*result[KeySecret], error) {
+		secret, writes, err := a.newKey(ctx, s, k)
+		if err != nil {
+			return nil, err
+		}
+		text := secret.Reveal()
+		r := &result[KeySecret]{writes: writes}
+		r.Status, r.ETag, r.Location = http.StatusCreated, etag(k.Version), "/v1/organizations/"+k.OrganizationID+"/keys/"+k.ID
+		r.Body = KeySecret{Key: showKey(k, s.now), Secret: &text}
+		return r, nil
+	})
+}
+
+// newKey gives a key its id and its secret, and makes the writes of both it and its history.
+func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Secret, []store.Write, error) {
+	id, err := apikey.NewID(a.random)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+	secret, fresh, err := a.mint(ctx, k.Environment, id)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+	k.ID, k.Secret, k.Hint = id, fresh.Verifier, fresh.Hint
+	entry, err := a.entry(s, "key.created", "", nil, k)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+	return secret, []store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}, nil
+}
+
+// within is the rule that nobody hands out more than they hold.
+func (a *API) within(s *session, before, after *apikey.Key) error {
+	excess := s.caller.Beyond(s.catalogue, before, after)
+	if len(excess) == 0 {
+		return nil
+	}
+	p := escalation.with("The key would hold more than you may hand out.")
+	for _, e := range excess {
+		p.Errors = append(p.Errors, FieldError{Location: "body." + e.Field, Message: e.Message})
+	}
+	return p
+}
+
+// KeyPath is the path of an operation on a key.
+type KeyPath struct {
+	Org   string `path:"org"`
+	KeyID string `path:"keyId"`
+}
+
+func (a *API) getKey(_ context.Context, s *session, _ *KeyPath) (*shown, error) {
+	return &shown{ETag: etag(s.key.Version), Body: showKey(s.key, s.now)}, nil
+}
+
+func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*shown, error) {
+	k, err := a.persist(ctx, s, in.MatchHeader, "key.updated", func(k *apikey.Key) error {
+		if !k.DeletedAt.IsZero() {
+			return apikey.ErrDeleted
+		}
+		before, f := k.Clone(), &faults{}
+		in.apply(f, s, k)
+		f.rules(s, before, k)
+		if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
+			return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+		}
+		return a.within(s, before, k)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shown{ETag: etag(k.Version), Body: showKey(k, s.now)}, nil
+}
+
+// persist changes the key of the session and writes it, anew when another change came between, unless the caller named a version.
+func (a *API) persist(ctx context.Context, s *session, h MatchHeader, action string, change func(k *apikey.Key) error) (*apikey.Key, error) {
+	for attempt := 1; ; attempt++ {
+		k, writes, err := a.edit(ctx, s, h, attempt > 1, action, "", change)
+		if err != nil || len(writes) == 0 {
+			return k, err
+		}
+		err = a.store.Commit(ctx, writes...)
+		switch {
+		case err == nil:
+			return k, nil
+		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "" || attempt == changeAttempts:
+			return nil, err
+		}
+	}
+}
+
+type deleteKeyInput struct {
+	KeyPath
+	MatchHeader
+}
+
+func (a *API) deleteKey(ctx context.Context, s *session, in *deleteKeyInput) (*struct{}, error) {
+	_, err := a.persist(ctx, s, in.MatchHeader, "key.deleted", func(k *apikey.Key) error {
+		k.Delete(s.now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &struct{}{}, nil
+}
+
+type listKeysInput struct {
+	Org         string `path:"org"`
+	Status      string `query:"status" enum:"active,inactive,expired,all" doc:"active where it is absent"`
+	Environment string `query:"environment" enum:"production,staging,development"`
+	Ownership   string `query:"ownership" enum:"personal,organization"`
+	Owner       string `query:"owner" maxLength:"200" doc:"The owner's id"`
+	Customer    string `query:"customer" maxLength:"64"`
+	Permission  string `query:"permission" maxLength:"65"`
+	Tag         string `query:"tag" maxLength:"50"`
+	Text        string `query:"q" maxLength:"100" doc:"Part of the name, or the id"`
+	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
+}
+
+// Resolve implements huma.Resolver: an empty cursor is a mistake of the caller's, not the first page.
+func (in *listKeysInput) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	if in.Cursor == "" && u.Query().Has("cursor") {
+		return []error{&huma.ErrorDetail{Location: "query.cursor", Message: "expected the nextCursor of a page, or no cursor"}}
+	}
+	return nil
+}
+
+// KeyPage is a page of keys.
+type KeyPage struct {
+	Items      []Key   `json:"items" nullable:"false"`
+	NextCursor *string `json:"nextCursor" doc:"null where the list ends"`
+}
+
+type listKeysOutput struct{ Body KeyPage }
+
+func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*listKeysOutput, error) {
+	f := store.Filter{
+		Status: apikey.Status(in.Status), Environment: apikey.Environment(in.Environment), Ownership: apikey.Ownership(in.Ownership), Owner: in.Owner,
+		Customer: in.Customer, Permission: in.Permission, Tag: in.Tag, Text: in.Text,
+	}
+	switch in.Status {
+	case "":
+		f.Status = apikey.Active
+	case "all":
+		f.Status = ""
+	}
+	query := scope{in.Org, f}
+	after, err := a.readCursor(ctx, query, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	keys, next, err := a.store.Keys(ctx, in.Org, f, after, in.Limit, s.now)
+	if err != nil {
+		return nil, err
+	}
+	page := KeyPage{Items: make([]Key, 0, len(keys))}
+	for _, k := range keys {
+		page.Items = append(page.Items, showKey(k, s.now))
+	}
+	if next != "" {
+		cursor, err := a.writeCursor(ctx, query, next)
+		if err != nil {
+			return nil, err
+		}
+		page.NextCursor = &cursor
+	}
+	return &listKeysOutput{Body: page}, nil
+}
+
+// effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.
+func (a *API) effectiveBy(now time.Time) time.Time {
+	switch a.profile {
+	case "fast":
+		return now.Add(5 * time.Second)
+	case "cached":
+		return now.Add(300 * time.Second)
+	default:
+		return now
+	}
+}

@@ -1,0 +1,117 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"net/mail"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerOrganizations() {
+	register(a, operation{id: organization.CreateOrganization, group: GroupOrganizations, method: http.MethodPost, path: "/v1/organizations", status: http.StatusCreated,
+		summary: "Create an organization", about: "With its first admin and its default key, whose secret is in the answer, this once."}, a.createOrganization)
+	register(a, operation{id: organization.GetOrganization, group: GroupOrganizations, method: http.MethodGet, path: "/v1/organizations/{org}", summary: "Show an organization"}, a.getOrganization)
+}
+
+type createOrganizationBody struct {
+	ID         *string `json:"id" required:"false" doc:"2 to 39 lower-case letters, digits and hyphens, a letter first; made of the name where it is absent"`
+	Name       string  `json:"name" maxLength:"100"`
+	FirstAdmin string  `json:"firstAdmin" maxLength:"254" doc:"The e-mail of the person who becomes its first admin"`
+}
+
+type createOrganizationInput struct {
+	PostHeaders
+	Body    createOrganizationBody
+	RawBody []byte
+
+	organization *organization.Organization // made by Resolve
+	firstAdmin   string
+}
+
+// Resolve implements huma.Resolver.
+func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
+	s := sessionOf(ctx.Context())
+	f := &faults{}
+	o := &organization.Organization{CreatedAt: s.now, Settings: organization.DefaultSettings(), Version: 1}
+	present := fieldsOf(in.RawBody)
+	if present["name"] {
+		o.Name = f.name("body.name", in.Body.Name)
+	}
+	if in.Body.ID != nil {
+		if o.ID = *in.Body.ID; !organization.ValidID(o.ID) {
+			f.add("body.id", "expected 2 to 39 lower-case letters, digits and hyphens, a letter first", o.ID)
+		}
+	} else if o.ID = organization.Slug(o.Name); o.ID == "" && o.Name != "" {
+		f.add("body.id", "no id can be made of this name: give one", nil)
+	}
+	if present["firstAdmin"] {
+		address, err := mail.ParseAddress(in.Body.FirstAdmin)
+		if err != nil || address.Address != in.Body.FirstAdmin {
+			f.add("body.firstAdmin", "expected an e-mail address", in.Body.FirstAdmin)
+		} else {
+			in.firstAdmin = strings.ToLower(address.Address)
+		}
+	}
+	in.organization = o
+	return f.errors
+}
+
+// OrganizationSecret is a new organization with its default key.
+type OrganizationSecret struct {
+	Organization Organization `json:"organization"`
+	KeySecret
+}
+
+func (o OrganizationSecret) replay() OrganizationSecret {
+	o.KeySecret = o.KeySecret.replay()
+	return o
+}
+
+func (a *API) createOrganization(ctx context.Context, s *session, in *createOrganizationInput) (*posted[OrganizationSecret], error) {
+	o := in.organization
+	return once(ctx, a, s, in.PostHeaders, "POST /v1/organizations", in.RawBody, func(bool) (*result[OrganizationSecret], error) {
+		k := &apikey.Key{
+			OrganizationID: o.ID, Name: "Default key", Environment: apikey.Production, Ownership: apikey.Organization, Owner: s.caller.Actor(), CreatedBy: s.caller.Actor(),
+			Enabled: true, Permissions: s.catalogue.Defaults(), CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
+		}
+		secret, writes, err := a.newKey(ctx, s, k)
+		if err != nil {
+			return nil, err
+		}
+		created, err := a.event(s, "organization.created", o.ID, history.Object{Type: "organization", ID: o.ID, Name: o.Name})
+		if err != nil {
+			return nil, err
+		}
+		created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
+		invited, err := a.event(s, "member.added", o.ID, history.Object{Type: "member", ID: in.firstAdmin, Name: in.firstAdmin})
+		if err != nil {
+			return nil, err
+		}
+		invited.Changes = []history.FieldChange{{Field: "role", After: string(organization.RoleAdmin)}}
+		text := secret.Reveal()
+		r := &result[OrganizationSecret]{writes: append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.Append(invited),
+			a.store.PutMember(&organization.Member{OrganizationID: o.ID, Email: in.firstAdmin, Role: organization.RoleAdmin, Grants: []string{}, InvitedAt: s.now}))}
+		r.Status, r.ETag, r.Location = http.StatusCreated, etag(o.Version), "/v1/organizations/"+o.ID
+		r.Body = OrganizationSecret{Organization: showOrganization(o), KeySecret: KeySecret{Key: showKey(k, s.now), Secret: &text}}
+		return r, nil
+	})
+}
+
+type organizationInput struct {
+	Org string `path:"org"`
+}
+
+type organizationOutput struct {
+	ETag string `header:"ETag"`
+	Body Organization
+}
+
+func (a *API) getOrganization(_ context.Context, s *session, _ *organizationInput) (*organizationOutput, error) {
+	return &organizationOutput{ETag: etag(s.organization.Version), Body: showOrganization(s.organization)}, nil
+}

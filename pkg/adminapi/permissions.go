@@ -1,0 +1,129 @@
+package adminapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+func (a *API) registerPermissions() {
+	register(a, operation{id: organization.GetPermissions, group: GroupOrganizations, method: http.MethodGet, path: "/v1/permissions", summary: "Show the permission catalogue"}, a.getPermissions)
+	register(a, operation{id: organization.PutPermissions, group: GroupOrganizations, method: http.MethodPut, path: "/v1/permissions", summary: "Replace the permission catalogue",
+		about: "The whole of it, but for the built-in ones, which are left as they are. A change acts within 10 seconds. For operators only."}, a.putPermissions)
+}
+
+// Catalogue is the permission catalogue.
+type Catalogue struct {
+	Permissions []permission.Permission `json:"permissions" nullable:"false"`
+}
+
+type permissionsOutput struct {
+	ETag string `header:"ETag"`
+	Body Catalogue
+}
+
+func (a *API) getPermissions(_ context.Context, s *session, _ *struct{}) (*permissionsOutput, error) {
+	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{s.catalogue.Permissions()}}, nil
+}
+
+// permissionInput is a permission as it is sent: what is left out is empty.
+type permissionInput struct {
+	Name        string             `json:"name"`
+	Title       string             `json:"title"`
+	Description string             `json:"description,omitempty"`
+	Default     bool               `json:"default,omitempty"`
+	Publishable bool               `json:"publishable,omitempty"`
+	BuiltIn     bool               `json:"builtIn,omitempty" doc:"Built-in permissions may be sent back; they are left as they are"`
+	Routes      []permission.Route `json:"routes,omitempty"`
+}
+
+type putPermissionsInput struct {
+	MatchHeader
+	Force bool `query:"force" doc:"Remove permissions although keys hold them; those keys keep the name, which opens nothing"`
+	Body  struct {
+		Permissions []permissionInput `json:"permissions" nullable:"false" maxItems:"220"`
+	}
+}
+
+func (a *API) putPermissions(ctx context.Context, s *session, in *putPermissionsInput) (*permissionsOutput, error) {
+	if !in.matches(s.version) {
+		return nil, store.ErrCatalogueStale
+	}
+	wanted := make([]permission.Permission, 0, len(in.Body.Permissions))
+	for _, p := range in.Body.Permissions {
+		if p.BuiltIn && s.catalogue.IsAdmin(p.Name) {
+			continue
+		}
+		wanted = append(wanted, permission.Permission{Name: p.Name, Title: p.Title, Description: p.Description, Default: p.Default, Publishable: p.Publishable, Routes: p.Routes})
+	}
+	catalogue, err := permission.NewCatalogue(wanted)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Force {
+		if err := a.unused(ctx, s, catalogue); err != nil {
+			return nil, err
+		}
+	}
+	entry, err := a.event(s, "permissions.updated", apikey.OperatorOrganization, history.Object{Type: "permissions", ID: "catalogue"})
+	if err != nil {
+		return nil, err
+	}
+	entry.Changes = catalogueChanges(s.catalogue, catalogue)
+	if len(entry.Changes) > 0 {
+		if err := a.store.Commit(ctx, a.store.PutCatalogue(wanted, s.version), a.store.Append(entry)); err != nil {
+			return nil, err
+		}
+		s.version++
+	}
+	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{catalogue.Permissions()}}, nil
+}
+
+// unused refuses to remove a permission that keys hold.
+func (a *API) unused(ctx context.Context, s *session, next *permission.Catalogue) error {
+	var removed []string
+	for _, name := range s.catalogue.DataPlane() {
+		if _, stays := next.Lookup(name); !stays {
+			removed = append(removed, name)
+		}
+	}
+	if len(removed) == 0 {
+		return nil
+	}
+	holders, err := a.store.CountHolders(ctx, removed)
+	if err != nil {
+		return err
+	}
+	p := inUse.with("Keys still hold a permission that would go: take it from them first, or say ?force=true.")
+	for _, name := range removed {
+		if holders[name] > 0 {
+			p.Errors = append(p.Errors, FieldError{Location: "body.permissions", Message: fmt.Sprintf("%d keys hold %s", holders[name], name)})
+		}
+	}
+	if len(p.Errors) == 0 {
+		return nil
+	}
+	return p
+}
+
+// catalogueChanges lists the permissions that differ, each as a field by its name.
+func catalogueChanges(before, after *permission.Catalogue) []history.FieldChange {
+	old, recent := map[string]any{}, map[string]any{}
+	names := slices.Concat(before.DataPlane(), after.DataPlane())
+	for _, name := range names {
+		for catalogue, into := range map[*permission.Catalogue]map[string]any{before: old, after: recent} {
+			into[name] = nil
+			if p, ok := catalogue.Lookup(name); ok {
+				into[name] = map[string]any{"title": p.Title, "description": p.Description, "default": p.Default, "publishable": p.Publishable, "routes": fmt.Sprint(p.Routes)}
+			}
+		}
+	}
+	return differences(old, recent)
+}

@@ -1,0 +1,244 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// FieldError is one wrong field of an input.
+type FieldError struct {
+	Location string `json:"location" doc:"Where, such as body.rateLimits[0].window"`
+	Message  string `json:"message" doc:"What is expected there"`
+	Value    any    `json:"value,omitempty" doc:"What was sent, unless it may hold a secret"`
+}
+
+// Problem is the body of every answer that is not a success (RFC 9457). It is the error that operations return.
+type Problem struct {
+	Type               string       `json:"type" doc:"The address of this problem's documentation"`
+	Title              string       `json:"title"`
+	Status             int          `json:"status"`
+	Code               string       `json:"code" doc:"What programs compare"`
+	Detail             string       `json:"detail,omitempty"`
+	RequestID          string       `json:"requestId,omitempty"`
+	RequiredPermission string       `json:"requiredPermission,omitempty"`
+	Errors             []FieldError `json:"errors,omitempty"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// kind is a row of the table of problems.
+type kind struct {
+	status int
+	code   string
+	title  string
+}
+
+// The problems, each once.
+var (
+	malformed       = kind{http.StatusBadRequest, "malformed", "The request cannot be read"}
+	unauthenticated = kind{http.StatusUnauthorized, "unauthenticated", "A valid key is needed"}
+	invalidKey      = kind{http.StatusUnauthorized, "invalid_key", "The API key is missing or not valid"}
+	denied          = kind{http.StatusForbidden, "permission_denied", "The permission is missing"}
+	notFound        = kind{http.StatusNotFound, "not_found", "Not found"}
+	notActive       = kind{http.StatusConflict, "not_active", "The key is not active"}
+	noRotation      = kind{http.StatusConflict, "no_rotation", "No rotation is running"}
+	rotationRunning = kind{http.StatusConflict, "rotation_running", "A rotation is running"}
+	compromised     = kind{http.StatusConflict, "compromised", "The key is compromised"}
+	deleted         = kind{http.StatusConflict, "deleted", "The key is deleted"}
+	inUse           = kind{http.StatusConflict, "in_use", "It is in use"}
+	duplicate       = kind{http.StatusConflict, "duplicate", "It exists already"}
+	conflict        = kind{http.StatusConflict, "conflict", "Another change got in the way"}
+	stale           = kind{http.StatusPreconditionFailed, "stale", "It was changed meanwhile"}
+	tooLarge        = kind{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
+	mediaType       = kind{http.StatusUnsupportedMediaType, "unsupported_media_type", "The media type is not supported"}
+	validation      = kind{http.StatusUnprocessableEntity, "validation", "The request is not valid"}
+	immutable       = kind{http.StatusUnprocessableEntity, "immutable", "The field cannot be changed"}
+	escalation      = kind{http.StatusUnprocessableEntity, "escalation", "More than you hold yourself"}
+	mismatch        = kind{http.StatusUnprocessableEntity, "idempotency_mismatch", "The Idempotency-Key was used for something else"}
+	internal        = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
+	unavailable     = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
+)
+
+// with makes a problem of the kind.
+func (k kind) with(detail string, errs ...FieldError) *Problem {
+	return &Problem{Title: k.title, Status: k.status, Code: k.code, Detail: detail, Errors: errs}
+}
+
+// table maps the errors of the packages below to problems; the first that matches counts. What is in no row is a 500.
+var table = []struct {
+	err    error
+	kind   kind
+	detail string
+}{
+	{apikey.ErrNotFound, notFound, "There is no such key."},
+	{organization.ErrNotFound, notFound, "There is no such organization."},
+	{organization.ErrHidden, notFound, "There is no such organization."},
+	{apikey.ErrNotActive, notActive, "Only an active key can do this: it is disabled, revoked or expired."},
+	{apikey.ErrNoRotation, noRotation, "The key has one secret; there is no rotation to show or finish."},
+	{apikey.ErrRotationRunning, rotationRunning, "Finish the running rotation first, or regenerate the key to drop both secrets."},
+	{apikey.ErrCompromised, compromised, "A compromised key cannot be restored: regenerate it."},
+	{apikey.ErrDeleted, deleted, "The key is deleted; its record stays, but nothing brings it back."},
+	{apikey.ErrStale, stale, "The key is at another version now: read it again and repeat the change."},
+	{store.ErrCatalogueStale, stale, "The catalogue is at another version now: read it again and repeat the change."},
+	{organization.ErrStale, stale, "The organization is at another version now: read it again and repeat the change."},
+	{organization.ErrExists, duplicate, "There is an organization with this id: choose another."},
+	{apikey.ErrExists, duplicate, "There is a key with this id."},
+	{store.ErrReceipt, conflict, "Another call with this Idempotency-Key is being answered: try again."},
+	{store.ErrConflict, conflict, "Other changes got in the way: try again."},
+	{store.ErrUnavailable, unavailable, "A service that this depends on does not answer: try again."},
+}
+
+// problemOf makes a problem of any error. What is nobody's fault but ours is logged here, once, and answered without detail.
+func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
+	var ready *Problem
+	if errors.As(err, &ready) {
+		return ready
+	}
+	var forbidden *organization.ForbiddenError
+	if errors.As(err, &forbidden) {
+		p := denied.with("Your key does not hold the permission " + forbidden.Required + ", which this needs.")
+		if p.RequiredPermission = forbidden.Required; forbidden.Required == "" {
+			p.Detail = "Only an operator may do this."
+		}
+		return p
+	}
+	var invalid *permission.InvalidError
+	if errors.As(err, &invalid) {
+		p := validation.with("The catalogue is not valid.")
+		for _, f := range invalid.Fields {
+			p.Errors = append(p.Errors, FieldError{Location: "body." + f.Location, Message: f.Message})
+		}
+		return p
+	}
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			if row.kind == unavailable {
+				logger.ErrorContext(ctx, "unavailable", "error", err)
+			}
+			return row.kind.with(row.detail)
+		}
+	}
+	logger.ErrorContext(ctx, "unexpected error", "error", err)
+	return internal.with("This is our fault, and it is logged under the request id.")
+}
+
+// problemOfInput makes a problem of what huma found wrong before an operation ran. Faults of the query and of headers make a request that cannot be
+// read; faults of the body one that is not valid.
+func problemOfInput(brand apikey.Brand, status int, message string, errs []error) *Problem {
+	k := validation
+	switch status {
+	case http.StatusBadRequest:
+		k = malformed
+	case http.StatusNotFound:
+		k = notFound
+	case http.StatusRequestEntityTooLarge:
+		k = tooLarge
+	case http.StatusUnsupportedMediaType:
+		k = mediaType
+	case http.StatusInternalServerError:
+		k = internal
+	}
+	if k != validation {
+		errs = slices.DeleteFunc(slices.Clone(errs), isAboutBody) // what cannot be read has no fields
+	}
+	var fields []FieldError
+	for _, err := range errs {
+		var p *Problem
+		if errors.As(err, &p) {
+			return p // a rule that has a problem of its own, such as immutable
+		}
+		var detailer huma.ErrorDetailer
+		if !errors.As(err, &detailer) {
+			message = err.Error()
+			continue
+		}
+		d := detailer.ErrorDetail()
+		if k == validation && !strings.HasPrefix(d.Location, "body") {
+			k = malformed
+		}
+		fields = append(fields, FieldError{Location: location(d), Message: d.Message, Value: quotable(brand, d)})
+	}
+	return k.with(sentence(message), fields...)
+}
+
+// isAboutBody tells whether an error is about a field of the body.
+func isAboutBody(err error) bool {
+	var d huma.ErrorDetailer
+	return errors.As(err, &d) && strings.HasPrefix(d.ErrorDetail().Location, "body.")
+}
+
+// location names the missing or unknown field itself, where huma names the object that it should stand in.
+func location(d *huma.ErrorDetail) string {
+	const missing = "expected required property "
+	if rest, ok := strings.CutPrefix(d.Message, missing); ok {
+		return d.Location + "." + strings.TrimSuffix(rest, " to be present")
+	}
+	return d.Location
+}
+
+// quotable returns a wrong value if it may be repeated: never what looks like a secret or stands where one belongs, and never a whole object, which
+// may hold one.
+func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
+	if d.Location == "body" || strings.Contains(d.Location, "secret") || strings.Contains(d.Location, "hash") {
+		return nil
+	}
+	switch v := d.Value.(type) {
+	case string:
+		if len(v) > 200 || v == "" || brand.Redact(v) != v {
+			return nil
+		}
+		return v
+	case float64, bool, int, int64:
+		return v
+	default:
+		return nil
+	}
+}
+
+func sentence(message string) string {
+	switch message {
+	case "validation failed":
+		return "Some fields are not valid."
+	case "":
+		return ""
+	default:
+		return strings.ToUpper(message[:1]) + message[1:] + "."
+	}
+}
+
+// finish completes a problem with what depends on the call.
+func (p *Problem) finish(docs, requestID string) {
+	p.Type, p.RequestID = docs+p.Code, requestID
+}
+
+// retryAfter is how long a caller waits after a 503, in seconds.
+const retryAfter = 5
+
+// headers sets what goes with a status.
+func (p *Problem) headers(set func(name, value string)) {
+	switch p.Status {
+	case http.StatusUnauthorized:
+		set("WWW-Authenticate", `Bearer realm="bitting"`)
+	case http.StatusServiceUnavailable:
+		set("Retry-After", strconv.Itoa(retryAfter))
+	}
+}

@@ -1,0 +1,64 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerRevocation() {
+	register(a, operation{id: organization.RevokeKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/revoke", summary: "Revoke a key",
+		about: "The key is refused at once, by the deployment's revocation profile; everything is kept. A compromised key comes back only by a new secret."}, a.revokeKey)
+	register(a, operation{id: organization.RestoreKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/restore", summary: "Restore a revoked key"}, a.restoreKey)
+}
+
+type revokeBody struct {
+	Reason      *string `json:"reason" required:"false" maxLength:"500" doc:"For the history; no secrets here"`
+	Compromised *bool   `json:"compromised" required:"false" doc:"The secret is in the wrong hands: the key cannot be restored, only regenerated"`
+}
+
+type revokeInput struct {
+	KeyPath
+	PostHeaders
+	Body    revokeBody `required:"false"`
+	RawBody []byte
+}
+
+// Revoked is a revoked key.
+type Revoked struct {
+	Key         Key       `json:"key"`
+	EffectiveBy time.Time `json:"effectiveBy" doc:"A check that starts after this is refused"`
+	Replayed    bool      `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+func (r Revoked) replay() Revoked { r.Replayed = true; return r }
+
+func (a *API) revokeKey(ctx context.Context, s *session, in *revokeInput) (*posted[Revoked], error) {
+	reason := a.brand.Redact(value(in.Body.Reason)) // somebody will paste the secret that leaked
+	return once(ctx, a, s, in.PostHeaders, "POST revoke "+s.key.ID, in.RawBody, func(fresh bool) (*result[Revoked], error) {
+		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.revoked", reason, func(k *apikey.Key) error {
+			return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
+		})
+		if err != nil {
+			return nil, err
+		}
+		r := &result[Revoked]{writes: writes}
+		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), Revoked{Key: showKey(k, s.now), EffectiveBy: a.effectiveBy(s.now)}
+		return r, nil
+	})
+}
+
+func (a *API) restoreKey(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
+	return once(ctx, a, s, in.PostHeaders, "POST restore "+s.key.ID, in.RawBody, func(fresh bool) (*result[KeyOnly], error) {
+		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.restored", "", (*apikey.Key).Restore)
+		if err != nil {
+			return nil, err
+		}
+		r := &result[KeyOnly]{writes: writes}
+		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeyOnly{Key: showKey(k, s.now)}
+		return r, nil
+	})
+}

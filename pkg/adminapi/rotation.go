@@ -1,0 +1,133 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerRotation() {
+	register(a, operation{id: organization.RegenerateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/regenerate", summary: "Give a key a new secret, at once",
+		about: "The old secret stops at once, both of them during a rotation. A revocation is lifted; a disabled key stays disabled."}, a.regenerateKey)
+	register(a, operation{id: organization.RotateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotate", summary: "Give a key a new secret, with an overlap",
+		about: "The old secret lives on for overlap, at most to the key's own expiry."}, a.rotateKey)
+	register(a, operation{id: organization.GetRotation, group: GroupRotation, method: http.MethodGet, path: keyPath + "/rotation", summary: "Show the running rotation"}, a.getRotation)
+	register(a, operation{id: organization.FinishRotation, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotation/finish", summary: "End the old secret now"}, a.finishRotation)
+}
+
+type emptyBody struct{}
+
+// actionInput is a POST on a key without anything to say.
+type actionInput struct {
+	KeyPath
+	PostHeaders
+	Body    emptyBody `required:"false"`
+	RawBody []byte
+}
+
+func (a *API) regenerateKey(ctx context.Context, s *session, in *actionInput) (*posted[KeySecret], error) {
+	return a.renew(ctx, s, in.PostHeaders, "regenerate", in.RawBody, "key.regenerated", func(k *apikey.Key, fresh apikey.Fresh) error {
+		return k.Regenerate(fresh, s.now)
+	})
+}
+
+type rotateBody struct {
+	Overlap  *string `json:"overlap" required:"false" doc:"How long the old secret lives on, from 0s to 30d; 24h where it is absent"`
+	StartsAt *string `json:"startsAt" required:"false" enum:"now"`
+}
+
+type rotateInput struct {
+	KeyPath
+	PostHeaders
+	Body    rotateBody `required:"false"`
+	RawBody []byte
+
+	overlap time.Duration // made by Resolve
+}
+
+// defaultOverlap is what an absent overlap means.
+const defaultOverlap = day
+
+// Resolve implements huma.Resolver.
+func (in *rotateInput) Resolve(huma.Context) []error {
+	in.overlap = defaultOverlap
+	if in.Body.Overlap == nil {
+		return nil
+	}
+	f := &faults{}
+	overlap, err := parseDuration(*in.Body.Overlap)
+	if err != nil || overlap > apikey.MaxOverlap {
+		f.add("body.overlap", "expected a duration from 0s to 30d", *in.Body.Overlap)
+	}
+	in.overlap = overlap
+	return f.errors
+}
+
+func (a *API) rotateKey(ctx context.Context, s *session, in *rotateInput) (*posted[KeySecret], error) {
+	return a.renew(ctx, s, in.PostHeaders, "rotate", in.RawBody, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh) error {
+		return k.Rotate(fresh, in.overlap, s.now)
+	})
+}
+
+// renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must be theirs to hand out, or the key their own.
+func (a *API) renew(ctx context.Context, s *session, h PostHeaders, what string, body []byte, action string, change func(*apikey.Key, apikey.Fresh) error) (*posted[KeySecret], error) {
+	return once(ctx, a, s, h, "POST "+what+" "+s.key.ID, body, func(fresh bool) (*result[KeySecret], error) {
+		secret, minted, err := a.mint(ctx, s.key.Environment, s.key.ID)
+		if err != nil {
+			return nil, err
+		}
+		k, writes, err := a.edit(ctx, s, h.MatchHeader, fresh, action, "", func(k *apikey.Key) error {
+			if err := change(k, minted); err != nil {
+				return err
+			}
+			if s.caller.Operator() || s.caller.Owns(k) {
+				return nil
+			}
+			return a.within(s, nil, k)
+		})
+		if err != nil {
+			return nil, err
+		}
+		text := secret.Reveal()
+		r := &result[KeySecret]{writes: writes}
+		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeySecret{Key: showKey(k, s.now), Secret: &text}
+		return r, nil
+	})
+}
+
+// RotationState is who still uses which secret of a running rotation.
+type RotationState struct {
+	OldSecret OldSecret `json:"oldSecret"`
+}
+
+// OldSecret is the secret that ends with the rotation.
+type OldSecret struct {
+	EndsAt time.Time `json:"endsAt"`
+	Hint   string    `json:"hint"`
+}
+
+type rotationOutput struct{ Body RotationState }
+
+func (a *API) getRotation(_ context.Context, s *session, _ *KeyPath) (*rotationOutput, error) {
+	if !s.key.Rotating(s.now) {
+		return nil, apikey.ErrNoRotation
+	}
+	return &rotationOutput{RotationState{OldSecret{EndsAt: s.key.Rotation.OldEndsAt, Hint: s.key.Rotation.OldHint}}}, nil
+}
+
+func (a *API) finishRotation(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
+	return once(ctx, a, s, in.PostHeaders, "POST rotation/finish "+s.key.ID, in.RawBody, func(fresh bool) (*result[KeyOnly], error) {
+		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.rotation_finished", "", func(k *apikey.Key) error { return k.FinishRotation(s.now) })
+		if err != nil {
+			return nil, err
+		}
+		r := &result[KeyOnly]{writes: writes}
+		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeyOnly{Key: showKey(k, s.now)}
+		return r, nil
+	})
+}
