@@ -1,0 +1,87 @@
+# The one way to do things here; CI runs these too. `make help` lists them.
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.9.0
+
+GO     ?= go
+NPM    ?= npm
+PYTHON ?= python3
+
+# Everything that is installed stays in this folder, by version, so that a second run finds it.
+LINT        := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+VENV        := .tools/venv
+SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
+DYNOXIDE    := node_modules/.installed
+
+# Functions are small static binaries. Not for tests: the race detector needs cgo. Without the commit in it, a binary whose
+# sources did not change does not change either, and is not deployed again.
+FUNCTION_FLAGS := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w"'
+# Lambda loads the binary at each cold start. The authorizers' limit is a promise of the docs.
+AUTHORIZER_LIMIT := 10485760
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.PHONY: help deps run test lint vuln validate build bench e2e deploy clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: $(DYNOXIDE) ## Install what `bitting local` needs: a DynamoDB stand-in, from npm
+
+run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile cached' passes flags)
+	@$(GO) build -o bin/bitting ./cmd/bitting
+	@exec bin/bitting local $(ARGS)
+
+test: deps $(VENV)/.installed ## Run every test, with the race detector (TESTFLAGS='-run Name ./pkg/check' narrows)
+	$(GO) test -race -timeout 30m $(or $(TESTFLAGS),./...)
+
+lint: $(LINT) ## Check format, vet and lint
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that our code reaches (GOVULNDB=url for a mirror)
+	tools/vuln $(GOVULNCHECK)
+
+validate: $(VENV)/.installed ## Check template.yaml with SAM and cfn-lint
+	$(SAM) validate --region us-east-1
+	$(SAM) validate --lint --region us-east-1
+	$(VENV)/bin/cfn-lint template.yaml
+
+build: $(VENV)/.installed ## Build the Lambda functions into .aws-sam/build, for deployment
+	$(FUNCTION_FLAGS) $(SAM) build
+	@cd .aws-sam/build && for binary in */bootstrap; do \
+		size=$$(wc -c <"$$binary"); printf '%10d  %s\n' "$$size" "$$binary"; \
+		case $$binary in *Authorizer/*) \
+			if [ "$$size" -gt $(AUTHORIZER_LIMIT) ]; then echo "larger than $(AUTHORIZER_LIMIT) bytes: $$binary"; exit 1; fi;; \
+		esac; \
+	done
+
+bench: ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+e2e: deps ## Run the tests that start `bitting local` and use it from outside
+	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
+
+deploy: build ## Deploy to the AWS account of your credentials (ARGS='--parameter-overrides Profile=fast')
+	$(SAM) deploy $(ARGS)
+
+clean: ## Remove what these commands made, but not the data of `bitting local`
+	rm -rf .aws-sam .tools bin node_modules
+
+$(DYNOXIDE): package.json package-lock.json
+	$(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/.installed: tools/requirements.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	@touch $@
+
+$(LINT):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)

@@ -1,0 +1,262 @@
+// Package bitting_test holds template.yaml to what the project promises of a deployment: who may read what, how long logs
+// are kept, which routes there are, and which of them need no key.
+package bitting_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// resource is a resource as written: intrinsic functions appear as their bare arguments, so that !Ref X reads X.
+type resource struct {
+	Type       string         `yaml:"Type"`
+	Condition  string         `yaml:"Condition"`
+	Properties map[string]any `yaml:"Properties"`
+}
+
+const function = "AWS::Serverless::Function"
+
+// environments are spelled as keys and stages are; functions and APIs capitalise them.
+var environments = []string{"production", "staging", "development"}
+
+// read returns the resources of template.yaml by logical id.
+func read(t *testing.T) map[string]resource {
+	t.Helper()
+	text, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	untag(&document)
+	var template struct {
+		Resources map[string]resource `yaml:"Resources"`
+	}
+	if err := document.Decode(&template); err != nil {
+		t.Fatal(err)
+	}
+	return template.Resources
+}
+
+// untag takes away the tags of intrinsic functions, which yaml cannot decode.
+func untag(n *yaml.Node) {
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		n.Tag = map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.SequenceNode: "!!seq", yaml.MappingNode: "!!map"}[n.Kind]
+	}
+	for _, child := range n.Content {
+		untag(child)
+	}
+}
+
+// at walks into nested maps; a member that is absent is nil.
+func at(value any, path ...string) any {
+	for _, name := range path {
+		members, _ := value.(map[string]any)
+		value = members[name]
+	}
+	return value
+}
+
+// list returns a value as a list: policies allow one where several may stand.
+func list(value any) []any {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	default:
+		return []any{v}
+	}
+}
+
+// statements returns the policy statements of a function's role: its own and those of the managed policies it names.
+func statements(resources map[string]resource, id string) []any {
+	var found []any
+	for _, policy := range list(resources[id].Properties["Policies"]) {
+		if name, ok := policy.(string); ok {
+			policy = resources[name].Properties["PolicyDocument"]
+		}
+		found = append(found, list(at(policy, "Statement"))...)
+	}
+	return found
+}
+
+// actions returns what the function may do with a resource, "Core.Arn" for example.
+func actions(resources map[string]resource, id, target string) []string {
+	var found []string
+	for _, statement := range statements(resources, id) {
+		if !slices.Contains(list(at(statement, "Resource")), any(target)) {
+			continue
+		}
+		for _, action := range list(at(statement, "Action")) {
+			found = append(found, action.(string))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestEnvironmentAuthorizersReadTheirEnvironmentOnly(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	for _, environment := range environments {
+		id := capital(environment) + "Authorizer"
+		if got := at(resources[id].Properties, "Environment", "Variables", "BITTING_ENVIRONMENT"); got != environment {
+			t.Errorf("%s checks keys of %v", id, got)
+		}
+		type rights struct{ Core, Pepper, Index []string }
+		want := rights{Core: []string{"dynamodb:GetItem"}, Pepper: []string{"kms:Decrypt"}}
+		got := rights{actions(resources, id, "Core.Arn"), actions(resources, id, "PepperKey.Arn"), actions(resources, id, "${Core.Arn}/index/byOrganization")}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s may do (-want +got):\n%s", id, diff)
+		}
+		for _, statement := range statements(resources, id) {
+			switch target := at(statement, "Resource"); target {
+			case "Core.Arn":
+				conditions(t, id, statement, map[string]any{
+					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*", "pepper#" + environment, "catalogue", "organization#*"}},
+					"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+				})
+			case "PepperKey.Arn":
+				conditions(t, id, statement, map[string]any{
+					"StringEquals": map[string]any{"kms:EncryptionContext:service": "bitting", "kms:EncryptionContext:environment": environment},
+				})
+			case "CoreKey.Arn":
+				conditions(t, id, statement, throughDynamoDB)
+			default:
+				t.Errorf("%s may use %v", id, target)
+			}
+		}
+	}
+}
+
+func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	for _, statement := range statements(resources, "AdminAuthorizer") {
+		if at(statement, "Resource") != "Core.Arn" {
+			continue
+		}
+		conditions(t, "AdminAuthorizer", statement, map[string]any{
+			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"production#*", "staging#*", "development#*", "pepper#*", "catalogue", "organization#*"}},
+			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+		})
+	}
+}
+
+// throughDynamoDB keeps the table's key from being used on its own.
+var throughDynamoDB = map[string]any{
+	"StringEquals": map[string]any{"kms:ViaService": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"},
+}
+
+// conditions compares a statement's conditions.
+func conditions(t *testing.T, id string, statement any, want map[string]any) {
+	t.Helper()
+	if diff := cmp.Diff(any(want), at(statement, "Condition")); diff != "" {
+		t.Errorf("%s, %v (-want +got):\n%s", id, at(statement, "Resource"), diff)
+	}
+}
+
+func TestFunctionsDoOnlyTheirJob(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	change := []string{
+		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+		"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+	}
+	check := []string{"dynamodb:GetItem"}
+	want := map[string][]string{
+		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
+		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change,
+		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
+	}
+	got := map[string][]string{}
+	for id, r := range resources {
+		if r.Type != function {
+			continue
+		}
+		if core := actions(resources, id, "Core.Arn"); core != nil {
+			got[id] = core
+		}
+		for _, statement := range statements(resources, id) {
+			modest(t, id, statement)
+		}
+		if strings.HasPrefix(id, "Demo") && len(statements(resources, id)) > 0 {
+			t.Errorf("%s needs no rights and has some", id)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rights on the core table (-want +got):\n%s", diff)
+	}
+}
+
+// modest fails for a statement that allows whole services, every resource, or the use of a KMS key without conditions.
+func modest(t *testing.T, id string, statement any) {
+	t.Helper()
+	for _, action := range list(at(statement, "Action")) {
+		name := action.(string)
+		if strings.HasSuffix(name, ":*") || name == "*" || name == "dynamodb:Scan" {
+			t.Errorf("%s may %s", id, name)
+		}
+		if strings.HasPrefix(name, "kms:") && at(statement, "Condition") == nil {
+			t.Errorf("%s may %s for whatever purpose", id, name)
+		}
+	}
+	if slices.Contains(list(at(statement, "Resource")), any("*")) {
+		t.Errorf("%s has rights on every resource", id)
+	}
+}
+
+func TestKMSKeysServeOnePurpose(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	want := map[string]map[string]any{
+		"PepperKey": {"StringEquals": map[string]any{"kms:EncryptionContext:service": "bitting"}},
+		"CoreKey":   throughDynamoDB,
+	}
+	use := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:CreateGrant", "kms:DescribeKey"}
+	administer := []string{
+		"kms:CancelKeyDeletion", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*", "kms:Get*", "kms:List*", "kms:Put*",
+		"kms:Revoke*", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:Update*",
+	}
+	for id, condition := range want {
+		for _, statement := range list(at(resources[id].Properties, "KeyPolicy", "Statement")) {
+			for _, action := range list(at(statement, "Action")) {
+				switch name := action.(string); {
+				case slices.Contains(use, name):
+					conditions(t, id+" allows "+name, statement, condition)
+				case !slices.Contains(administer, name):
+					t.Errorf("%s allows %s", id, name)
+				}
+			}
+		}
+		if resources[id].Properties["EnableKeyRotation"] != true {
+			t.Errorf("%s is not rotated", id)
+		}
+	}
+}
+
+func TestEveryFunctionsLogsExpire(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	for id, r := range resources {
+		if r.Type != function {
+			continue
+		}
+		group, _ := at(r.Properties, "LoggingConfig", "LogGroup").(string)
+		logs, ok := resources[group]
+		if !ok || logs.Properties["RetentionInDays"] != "RetentionDays" || logs.Condition != r.Condition {
+			t.Errorf("%s logs to %q: %+v", id, group, logs)
+		}
+	}
+}
+
+// capital is for ASCII words.
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
