@@ -55,6 +55,10 @@ type API struct {
 
 // New returns the HTTP handler of a group of operations.
 func New(d *boot.Deployment, group Group) http.Handler {
+	return http.HandlerFunc(newAPI(d, group).serve)
+}
+
+func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := &API{
 		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
@@ -69,7 +73,7 @@ func New(d *boot.Deployment, group Group) http.Handler {
 	a.registerPermissions()
 	a.registerWhoami()
 	a.registerReference()
-	return http.HandlerFunc(a.serve)
+	return a
 }
 
 // only mounts the operations of one group; the document has them all.
