@@ -1,0 +1,110 @@
+package localgateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+// authorization is an authorizer's well-formed answer.
+type authorization struct {
+	principalID string
+	policy      []byte // nil for a simple response
+	allowed     bool   // of a simple response
+	context     map[string]any
+	usageKey    string // REST only
+}
+
+// parseAuthorization checks the answer's form. What API Gateway would answer
+// with 500 is an error here, a policy that cannot be evaluated included, so
+// that nothing malformed is ever cached. See
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+func parseAuthorization(payload []byte, a template.Authorizer, kind template.APIKind) (authorization, error) {
+	var fields map[string]json.RawMessage // names are case-sensitive, as struct fields would not be
+	if err := decodeObject(payload, &fields); err != nil {
+		return authorization{}, err
+	}
+	var answer authorization
+	var err error
+	if answer.context, err = parseContext(fields["context"], kind); err != nil {
+		return authorization{}, err
+	}
+	if a.SimpleResponses {
+		if isNull(fields["isAuthorized"]) {
+			return authorization{}, errors.New("isAuthorized is missing")
+		}
+		err := json.Unmarshal(fields["isAuthorized"], &answer.allowed)
+		return answer, err
+	}
+	if err := optional(fields["principalId"], &answer.principalID); err != nil || answer.principalID == "" {
+		return authorization{}, errors.New("principalId is not a non-empty string")
+	}
+	if err := optional(fields["usageIdentifierKey"], &answer.usageKey); err != nil {
+		return authorization{}, errors.New("usageIdentifierKey is not a string")
+	}
+	if isNull(fields["policyDocument"]) {
+		return authorization{}, errors.New("policyDocument is missing")
+	}
+	answer.policy = fields["policyDocument"]
+	if _, err := policy.Evaluate(answer.policy, invokeAction, ""); err != nil {
+		return authorization{}, fmt.Errorf("policyDocument: %w", err)
+	}
+	return answer, nil
+}
+
+func optional(raw json.RawMessage, into *string) error {
+	if isNull(raw) {
+		return nil
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// parseContext reads the context: at a REST API scalars that become strings,
+// at an HTTP API anything, as it is.
+func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	var context map[string]any
+	if err := decodeObject(raw, &context); err != nil {
+		return nil, fmt.Errorf("context: %w", err)
+	}
+	if kind == template.HTTP {
+		return context, nil
+	}
+	for key, value := range context {
+		switch value.(type) {
+		case string, bool, json.Number:
+			context[key] = scalar(value)
+		default:
+			return nil, fmt.Errorf("context.%s is neither string nor number nor boolean", key)
+		}
+	}
+	return context, nil
+}
+
+// decodeObject decodes exactly one JSON object and keeps numbers as written.
+func decodeObject(data []byte, into any) error {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '{' {
+		return errors.New("not a JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+func isNull(raw json.RawMessage) bool {
+	return len(raw) == 0 || string(raw) == "null"
+}

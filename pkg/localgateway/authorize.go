@@ -1,0 +1,101 @@
+package localgateway
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+// authorizerLimit is documented for HTTP APIs and assumed for REST APIs.
+const authorizerLimit = 10 * time.Second
+
+// invokeAction is what a caller of an API asks for.
+const invokeAction = "execute-api:Invoke"
+
+// authorize calls the authorizer, or takes its cached answer, and evaluates it
+// for this very request. nil lets the call through.
+func (g *Gateway) authorize(c *call, a template.Authorizer) *refusal {
+	values, ok := g.identity(c, a)
+	if !ok {
+		return &unauthorized
+	}
+	if len(c.arn) > maxARNBytes {
+		return &pathTooLong
+	}
+	key := cacheKey(a.Name, values)
+	answer, hit := g.cache.get(key, c.start)
+	if !hit {
+		var refused *refusal
+		if answer, refused = g.askAuthorizer(c, a, values); refused != nil {
+			return refused
+		}
+		if a.TTL > 0 {
+			g.cache.put(key, answer, c.start, a.TTL)
+		}
+	}
+	c.authorization = answer
+	return g.evaluate(c, answer)
+}
+
+func (g *Gateway) askAuthorizer(c *call, a template.Authorizer, values []string) (authorization, *refusal) {
+	started := g.now()
+	payload, err := g.invoke(c, a.Function, authorizerLimit, g.authorizerEvent(c, a, values))
+	c.authorizerLatency = max(g.now().Sub(started), time.Nanosecond)
+	switch {
+	case err == nil:
+	case errors.Is(err, errTimedOut) || errors.Is(err, errFunctionTimedOut):
+		g.logger.WarnContext(c.request.Context(), "authorizer timed out", "authorizer", a.Name, "request_id", c.requestID)
+		return authorization{}, &authorizerTimedOut
+	case err.Error() == "Unauthorized":
+		return authorization{}, &unauthorized
+	default:
+		g.logger.WarnContext(c.request.Context(), "authorizer failed", "authorizer", a.Name, "error", err, "request_id", c.requestID)
+		return authorization{}, &authorizerBroken
+	}
+	answer, err := parseAuthorization(payload, a, g.api.Kind)
+	if err != nil {
+		g.logger.WarnContext(c.request.Context(), "authorizer's answer is malformed", "authorizer", a.Name, "error", err, "request_id", c.requestID)
+		return authorization{}, &authorizerBroken
+	}
+	return answer, nil
+}
+
+// evaluate decides an authorizer's answer for the request's ARN, which carries
+// the path as sent, never the route's template.
+func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
+	if answer.policy == nil {
+		if answer.allowed {
+			return nil
+		}
+		return &implicitDeny
+	}
+	decision, err := policy.Evaluate(answer.policy, invokeAction, c.arn)
+	switch {
+	case err != nil:
+		g.logger.WarnContext(c.request.Context(), "authorizer's policy cannot be evaluated", "error", err, "request_id", c.requestID)
+		return &authorizerBroken
+	case decision == policy.Allow:
+		return nil
+	case decision == policy.ExplicitDeny:
+		return &explicitDeny
+	default:
+		return &implicitDeny
+	}
+}
+
+// hasPlanKey checks the API key of a method that needs one: from the header or
+// from the authorizer's answer, as the API says, never from both.
+func (g *Gateway) hasPlanKey(c *call) bool {
+	key := g.planKey(c)
+	return key != "" && slices.Contains(g.api.APIKeys, key)
+}
+
+func (g *Gateway) planKey(c *call) string {
+	if g.api.APIKeySource == template.KeyFromAuthorizer {
+		return c.authorization.usageKey
+	}
+	return last(c.request.Header.Values("X-Api-Key"))
+}

@@ -1,0 +1,61 @@
+package localgateway
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxCached bounds the cache: a new answer is not kept while it is full of
+// answers that are still valid.
+const maxCached = 10_000
+
+// cache holds authorizers' answers by authorizer and identity values. It is
+// one stage's of one API, as API Gateway scopes it.
+type cache struct {
+	mu      sync.Mutex
+	entries map[string]cached
+}
+
+type cached struct {
+	answer  authorization
+	expires time.Time
+}
+
+func newCache() *cache { return &cache{entries: map[string]cached{}} }
+
+// cacheKey is injective: no two lists of values share a key.
+func cacheKey(authorizer string, values []string) string {
+	var b strings.Builder
+	b.WriteString(strconv.Quote(authorizer))
+	for _, v := range values {
+		b.WriteString(strconv.Quote(v))
+	}
+	return b.String()
+}
+
+func (c *cache) get(key string, now time.Time) (authorization, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.entries[key]
+	if !ok || !now.Before(entry.expires) {
+		return authorization{}, false
+	}
+	return entry.answer, true
+}
+
+func (c *cache) put(key string, answer authorization, now time.Time, ttl time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.entries) >= maxCached {
+		for k, entry := range c.entries {
+			if !now.Before(entry.expires) {
+				delete(c.entries, k)
+			}
+		}
+	}
+	if len(c.entries) < maxCached {
+		c.entries[key] = cached{answer, now.Add(ttl)}
+	}
+}

@@ -1,0 +1,145 @@
+package localgateway
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
+
+// The limits of a request, in bytes. See
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+const (
+	maxHeaderBytes = 10_240
+	maxBodyBytes   = 10 << 20
+	maxARNBytes    = 1_600
+)
+
+const (
+	region  = "us-east-1"
+	account = "123456789012"
+)
+
+// call is one request and what became of it.
+type call struct {
+	request    *http.Request
+	start      time.Time
+	requestID  string
+	extendedID string // REST's second id; equal to requestID at an HTTP API
+	path       string // as sent, without the stage
+	stagePath  string // with the stage, as requestContext has it
+	sourceIP   string
+	arn        string
+	body       []byte
+
+	route  *template.Route // nil if none matched
+	params map[string]string
+
+	authorization      authorization
+	authorizerLatency  time.Duration // 0 if the authorizer was not called
+	integrationLatency time.Duration
+	refusal            *refusal
+}
+
+func (g *Gateway) newCall(r *http.Request) (*call, error) {
+	requestID, extendedID, err := g.newIDs()
+	if err != nil {
+		return nil, err
+	}
+	if g.api.Kind == template.HTTP {
+		requestID = extendedID
+	}
+	c := &call{
+		request: r, start: g.now(), requestID: requestID, extendedID: extendedID,
+		path: r.URL.EscapedPath(), sourceIP: sourceIP(r.RemoteAddr),
+	}
+	if c.path == "" {
+		c.path = "/"
+	}
+	c.stagePath = c.path
+	if g.api.Stage != "$default" {
+		c.stagePath = "/" + g.api.Stage + c.path
+	}
+	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID, g.api.Stage, r.Method, c.path)
+	return c, nil
+}
+
+// newIDs makes ids that look like AWS's: a UUID, and the short base64 text that
+// is a REST API's second id and an HTTP API's only one.
+func (g *Gateway) newIDs() (uuid, short string, err error) {
+	b := make([]byte, 27)
+	if _, err := io.ReadFull(g.random, b); err != nil {
+		return "", "", err
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 9562, version 4
+	uuid = fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
+	return uuid, base64.URLEncoding.EncodeToString(b[16:]), nil
+}
+
+func sourceIP(remoteAddr string) string {
+	host, _, err := net.SplitHostPort(remoteAddr)
+	if err != nil {
+		return remoteAddr
+	}
+	address, _, _ := strings.Cut(host, "%")
+	return address
+}
+
+// checkHeaders applies the limit on header values; at an HTTP API the request
+// line counts too.
+func (g *Gateway) checkHeaders(c *call) *refusal {
+	size := len(c.request.Host)
+	for _, values := range c.request.Header {
+		for _, v := range values {
+			size += len(v)
+		}
+	}
+	if g.api.Kind == template.HTTP {
+		size += len(c.request.Method) + len(c.request.URL.RequestURI()) + len(c.request.Proto) + 2
+	}
+	if size > maxHeaderBytes {
+		return &headersTooLarge
+	}
+	return nil
+}
+
+func (c *call) readBody() *refusal {
+	if c.request.Body == nil {
+		return nil
+	}
+	if c.request.ContentLength > maxBodyBytes {
+		return &bodyTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(c.request.Body, maxBodyBytes+1))
+	if err != nil {
+		return &badRequest
+	}
+	if len(body) > maxBodyBytes {
+		return &bodyTooLarge
+	}
+	c.body = body
+	return nil
+}
+
+// routeKey is the HTTP API's name of the route.
+func (c *call) routeKey() string {
+	if c.route == nil {
+		return ""
+	}
+	if c.route.Path == "$default" {
+		return "$default"
+	}
+	return c.route.Method + " " + c.route.Path
+}
+
+func (c *call) resourcePath() string {
+	if c.route == nil {
+		return ""
+	}
+	return c.route.Path
+}

@@ -1,0 +1,67 @@
+// Package localgateway answers HTTP requests as Amazon API Gateway would for
+// one API of a SAM template: it routes, calls the Lambda authorizer, evaluates
+// the policy, and calls the function behind the route or refuses with API
+// Gateway's own status, headers and body. REST APIs and HTTP APIs are both
+// understood.
+//
+// It promises to fail closed: a missing function, a malformed answer, an error
+// or a time-out never lets a call through. It does not promise throttling,
+// usage-plan quotas, resource policies, WAF, mutual TLS, response caching,
+// request validation or mapping templates; package template refuses what of
+// these a template could ask for.
+//
+// Nothing here was compared with a live AWS account by this project. What it
+// does is graded in the comments of the code and in the table below:
+//
+//	D  AWS documentation (developer guide, https://docs.aws.amazon.com/apigateway/latest/developerguide/)
+//	O  observed by others on AWS and published
+//	I  inference: verify on AWS before relying on it
+//
+// Routing and requests:
+//
+//	D  HTTP API: full match, then greedy, then $default (http-api-develop-routes)
+//	D  an unknown route is 403 at a REST API, 404 at an HTTP API; with an Authorization header a REST API takes it for a
+//	   signature (O), whose value is not repeated here
+//	O  REST: one trailing slash is ignored; I: HTTP APIs do not ignore it
+//	I  REST: static before parameter before greedy; a parameter never matches an empty segment
+//	I  paths are never decoded: path, rawPath, pathParameters and ARNs carry what the client sent
+//	O  HTTP API: rawPath begins with the stage unless that is $default
+//	D  10,240 bytes of header values (limits); I: beyond them 431
+//	D  10 MB of body, 413, not customisable (api-gateway-known-issues); O: the REST text; I: the HTTP text
+//	D  ARN over 1,600 bytes is 414 (api-gateway-lambda-authorizer-output); I: its body
+//	D  a preflight to an HTTP API with CORS is answered without a route (http-api-cors)
+//
+// Authorizers (api-gateway-lambda-authorizer-input, -output, http-api-lambda-authorizer):
+//
+//	D  the events of every kind; O: REST keeps header spelling, HTTP APIs lower-case it. Go's server canonicalises
+//	   names, so a REST event here has X-Api-Key whatever the client wrote
+//	D  every identity source must be there and non-empty, else 401 without a call, also where nothing is cached (I)
+//	I  a validation expression must match the whole token
+//	D  what is cached is the authorizer's answer; the policy is evaluated again for each request
+//	O  the error text Unauthorized, exactly, is 401; any other error or malformed answer is 500 with a null message, and
+//	   none of them is cached; a time-out is AUTHORIZER_FAILURE (I), every other failure
+//	   AUTHORIZER_CONFIGURATION_ERROR (O)
+//	O  the bodies of implicit and explicit denials at a REST API, with a capital Message
+//	D  REST context values are strings, numbers and booleans, and arrive as strings; others are 500
+//	D  HTTP API context keeps its types
+//	D  usageIdentifierKey with the key source AUTHORIZER; a value in no plan of the stage is INVALID_API_KEY
+//	D  10 s for an HTTP API's authorizer; I: likewise for a REST API's
+//
+// Gateway responses (api-gateway-gatewayResponse-definition, supported-gateway-response-types):
+//
+//	D  types, default statuses, fall-back to DEFAULT_4XX and DEFAULT_5XX, plain substitution of variables
+//	O  the authorizer's context is there after a Deny; I: also after an Allow that lacked a usage-plan key
+//	I  a variable without value is the empty string, and a header without value is left out
+//
+// Integrations (set-up-lambda-proxy-integrations, http-api-develop-integrations-lambda):
+//
+//	D  events 1.0 and 2.0, the response formats, and the inferred response of 2.0
+//	O  REST: a function error or malformed response is 502; HTTP API: 500
+//	D  29 s at a REST API (504), 30 s at an HTTP API (O: 503)
+//	D  REST may rename some response headers to x-amzn-Remapped-…; I: which ones
+//
+// A client that goes away does not stop a function, as on AWS. The source
+// address is the connection's alone; X-Forwarded-For is passed on, never
+// believed. Mount a Gateway so that it sees raw paths: http.ServeMux cleans
+// them (it redirects //x and /a/../b), http.StripPrefix does not.
+package localgateway

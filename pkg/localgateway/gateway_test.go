@@ -1,0 +1,199 @@
+package localgateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
+
+// function is an in-process handler that a test scripts.
+type function func(ctx context.Context, event []byte) ([]byte, error)
+
+func (f function) Invoke(ctx context.Context, event []byte) ([]byte, error) { return f(ctx, event) }
+
+func answers(payload string) function {
+	return func(context.Context, []byte) ([]byte, error) { return []byte(payload), nil }
+}
+
+func fails(err error) function {
+	return func(context.Context, []byte) ([]byte, error) { return nil, err }
+}
+
+// hangs waits until its time is up.
+func hangs(ctx context.Context, _ []byte) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Answers of an authorizer.
+const (
+	allowAll = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"*"}]},"context":{"code":"ok","count":3,"flag":true}}`
+	denyAll  = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"*"}]},"context":{"code":"permission_denied","retryAfter":7}}`
+	nothing  = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[]}}`
+)
+
+// policyOf allows the resources given.
+func policyOf(effect string, resources ...string) string {
+	list, err := json.Marshal(resources)
+	if err != nil {
+		panic(err)
+	}
+	return `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"` + effect + `","Resource":` + string(list) + `}]}}`
+}
+
+// recorder remembers the events that a function got.
+type recorder struct {
+	next   lambda.Handler
+	mu     sync.Mutex
+	events []map[string]any
+}
+
+func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	var decoded map[string]any
+	if err := json.Unmarshal(event, &decoded); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.events = append(r.events, decoded)
+	r.mu.Unlock()
+	return r.next.Invoke(ctx, event)
+}
+
+func (r *recorder) only(t *testing.T) map[string]any {
+	t.Helper()
+	if len(r.events) != 1 {
+		t.Fatalf("%d calls, want one", len(r.events))
+	}
+	return r.events[0]
+}
+
+// world is a gateway with its scripted functions, clock and access log.
+type world struct {
+	authorizer, backend *recorder
+	config              localgateway.Config
+	gateway             *localgateway.Gateway
+	now                 time.Time
+	records             []localgateway.AccessRecord
+}
+
+const ok = `{"statusCode":200,"headers":{"Content-Type":"text/plain"},"body":"backend"}`
+
+// zeros makes request ids predictable.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func read(t *testing.T, file string) *template.Template {
+	t.Helper()
+	source, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl, err := template.Read(source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+func newWorld(t *testing.T, file, api string, authorizer, backend lambda.Handler) *world {
+	t.Helper()
+	w := &world{
+		authorizer: &recorder{next: authorizer}, backend: &recorder{next: backend},
+		now: time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC),
+	}
+	functions := map[string]lambda.Handler{"Backend": w.backend}
+	if authorizer != nil {
+		functions["Authorizer"] = w.authorizer
+	}
+	w.config = localgateway.Config{
+		Template: read(t, file), API: api, Functions: functions, Random: zeros{},
+		Now:       func() time.Time { return w.now },
+		AccessLog: func(r localgateway.AccessRecord) { w.records = append(w.records, r) },
+	}
+	w.replaceTemplate(t, w.config.Template)
+	return w
+}
+
+// replaceTemplate starts the world's gateway anew.
+func (w *world) replaceTemplate(t *testing.T, tmpl *template.Template) {
+	t.Helper()
+	w.config.Template = tmpl
+	var err error
+	if w.gateway, err = localgateway.New(w.config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newREST(t *testing.T, authorizer lambda.Handler) *world {
+	t.Helper()
+	return newWorld(t, "rest.yaml", "Plain", authorizer, answers(ok))
+}
+
+func newHTTP(t *testing.T, authorizer lambda.Handler) *world {
+	t.Helper()
+	return newWorld(t, "http.yaml", "Plain", authorizer, answers(ok))
+}
+
+// seen is a response as the tests compare it.
+type seen struct {
+	Status int
+	Body   string
+	Header map[string]string
+}
+
+// do sends a request; headers are "Name: value" lines.
+func (w *world) do(method, path, body string, headers ...string) seen {
+	r := httptest.NewRequestWithContext(context.Background(), method, "http://api.example"+path, strings.NewReader(body))
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
+	}
+	return w.send(r)
+}
+
+func (w *world) send(r *http.Request) seen {
+	rec := httptest.NewRecorder()
+	w.gateway.ServeHTTP(rec, r)
+	s := seen{Status: rec.Code, Body: rec.Body.String(), Header: map[string]string{}}
+	for name, values := range rec.Header() {
+		s.Header[name] = strings.Join(values, " | ")
+	}
+	return s
+}
+
+func (w *world) get(path string, headers ...string) seen { return w.do("GET", path, "", headers...) }
+
+// The ids that zeros makes, as headers.
+func restHeaders(errorType string) map[string]string {
+	h := map[string]string{
+		"Content-Type": "application/json", "X-Amzn-Requestid": "00000000-0000-4000-8000-000000000000", "X-Amz-Apigw-Id": "AAAAAAAAAAAAAAA=",
+	}
+	if errorType != "" {
+		h["X-Amzn-Errortype"] = errorType
+	}
+	return h
+}
+
+func httpHeaders() map[string]string {
+	return map[string]string{"Content-Type": "application/json", "Apigw-Requestid": "AAAAAAAAAAAAAAA="}
+}
+
+func check(t *testing.T, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

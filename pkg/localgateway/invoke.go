@@ -1,0 +1,91 @@
+package localgateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
+
+var (
+	// errTimedOut is API Gateway losing patience.
+	errTimedOut = errors.New("the function did not answer within API Gateway's limit")
+	// errFunctionTimedOut is the function's own Timeout running out.
+	errFunctionTimedOut = errors.New("the function did not answer within its Timeout")
+	errNoFunction       = errors.New("there is no such function")
+)
+
+// invoke calls a function as Lambda would: with a deadline, a request id of
+// its own, and no regard to whether the client is still there. A panic becomes
+// an error. An in-process function that ignores its context keeps running
+// after the time-out, unheard.
+func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]byte, error) {
+	handler, ok := g.handlers[id]
+	if !ok || handler == nil {
+		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
+	}
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return nil, fmt.Errorf("event: %w", err)
+	}
+	requestID, _, err := g.newIDs()
+	if err != nil {
+		return nil, fmt.Errorf("request id: %w", err)
+	}
+	function := g.functions[id]
+	timedOut := errTimedOut
+	if function.Timeout > 0 && function.Timeout <= limit {
+		limit, timedOut = function.Timeout, errFunctionTimedOut
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
+	defer cancel()
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: requestID, InvokedFunctionArn: function.ARN})
+
+	type result struct {
+		payload []byte
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r = result{err: fmt.Errorf("panic: %v", p)}
+			}
+			done <- r
+		}()
+		r.payload, r.err = handler.Invoke(ctx, payload)
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil && ctx.Err() != nil {
+			return nil, timedOut
+		}
+		return r.payload, asReported(r.err)
+	case <-ctx.Done():
+		return nil, timedOut
+	}
+}
+
+// asReported gives an error the text that Lambda would report as errorMessage.
+func asReported(err error) error {
+	var reported messages.InvokeResponse_Error
+	if errors.As(err, &reported) {
+		return errors.New(reported.Message)
+	}
+	return err
+}
+
+// integrationLimit is how long API Gateway waits for the function behind a route.
+func integrationLimit(kind template.APIKind) time.Duration {
+	if kind == template.REST {
+		return 29 * time.Second
+	}
+	return 30 * time.Second
+}

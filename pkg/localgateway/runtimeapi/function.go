@@ -1,0 +1,184 @@
+// Package runtimeapi runs a Lambda function's real bootstrap binary on this
+// machine, behind the Lambda Runtime API.
+//
+// A Function starts processes on demand, up to a maximum, gives each one
+// invocation at a time, and replaces those that died. It promises that a
+// function's errors read as Lambda reports them, that a time-out kills the
+// process that ran out of time, and that Close leaves none behind. It does not
+// promise Lambda's isolation: processes share this machine's files, network
+// and clock, memory is not limited, and a cold start counts against the
+// function's time-out.
+//
+// What it serves on 127.0.0.1 is documented in
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, as far as
+// a runtime that wants SIGTERM needs it,
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html.
+// Response streaming is not supported: a streamed response arrives whole.
+package runtimeapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// ErrClosed is what Invoke returns once Close was called.
+var ErrClosed = errors.New("the function is closed")
+
+// Error is a failure as Lambda reports it to the caller of a function. Its
+// text is the errorMessage alone, so that it reads like the error that the
+// function returned.
+type Error struct {
+	Type    string // errorType, such as errorString or Sandbox.Timedout
+	Message string // errorMessage
+}
+
+// Error gives the errorMessage.
+func (e *Error) Error() string { return e.Message }
+
+// Config describes one function.
+type Config struct {
+	Name        string // required: names it to itself and in the output
+	Bootstrap   string // required: path of the binary
+	ARN         string // what the function is told it was invoked as
+	Environment map[string]string
+	Timeout     time.Duration // of one invocation; 0 means Lambda's default of 3 s
+	MemoryMB    int           // what the function is told it has; 0 means 128
+	Instances   int           // processes at most; 0 means 1
+
+	Output io.Writer    // gets what the processes print, each line after the name; nil discards it
+	Logger *slog.Logger // nil logs nothing
+}
+
+// Function is a lambda.Handler that runs in processes of its own.
+type Function struct {
+	config Config
+	slots  chan struct{} // one token for each invocation that may run
+	output *lines
+
+	mu        sync.Mutex
+	closed    bool
+	idle      []*instance // the one used last is taken first, as on Lambda
+	instances map[*instance]struct{}
+	done      chan struct{} // closed by Close
+}
+
+// New makes a Function. No process starts before the first Invoke.
+func New(config Config) *Function {
+	if config.Timeout == 0 {
+		config.Timeout = 3 * time.Second
+	}
+	if config.MemoryMB == 0 {
+		config.MemoryMB = 128
+	}
+	if config.Output == nil {
+		config.Output = io.Discard
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Function{
+		config:    config,
+		slots:     make(chan struct{}, max(config.Instances, 1)),
+		output:    &lines{to: config.Output, prefix: config.Name + ": "},
+		instances: map[*instance]struct{}{},
+		done:      make(chan struct{}),
+	}
+}
+
+// Invoke runs the function once. A failure of the function is an *Error. While
+// all instances are busy it waits, where Lambda would throttle; it gives up
+// when ctx ends.
+func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for an instance of %s: %w", f.config.Name, context.Cause(ctx))
+	case <-f.done:
+		return nil, ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
+	defer cancel()
+	inv := newInvocation(ctx, payload)
+	for {
+		in, err := f.take()
+		if err != nil {
+			return nil, err
+		}
+		r, answered := in.invoke(ctx, inv)
+		if answered {
+			f.release(in)
+			return r.payload, r.err
+		}
+		f.discard(in)
+		if errors.Is(r.err, errDiedIdle) {
+			continue // it never saw the invocation, so another can have it
+		}
+		return r.payload, r.err
+	}
+}
+
+// take gives an idle instance, or a new one.
+func (f *Function) take() (*instance, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, ErrClosed
+	}
+	if n := len(f.idle); n > 0 {
+		in := f.idle[n-1]
+		f.idle = f.idle[:n-1]
+		return in, nil
+	}
+	in, err := start(f.config, f.output)
+	if err != nil {
+		return nil, err
+	}
+	f.instances[in] = struct{}{}
+	f.config.Logger.Debug("function started", "function", f.config.Name, "pid", in.command.Process.Pid)
+	return in, nil
+}
+
+func (f *Function) release(in *instance) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	in.used = true
+	f.idle = append(f.idle, in)
+}
+
+// discard kills an instance and waits until it is gone.
+func (f *Function) discard(in *instance) {
+	in.kill()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.instances, in)
+}
+
+// Close asks all processes to end, kills those that have not within two
+// seconds, and returns when none is left. Invocations that are running fail
+// with ErrClosed or as their process ends.
+func (f *Function) Close() error {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return nil
+	}
+	f.closed = true
+	close(f.done)
+	all := make([]*instance, 0, len(f.instances))
+	for in := range f.instances {
+		all = append(all, in)
+	}
+	f.mu.Unlock()
+	var wait sync.WaitGroup
+	for _, in := range all {
+		wait.Go(in.stop)
+	}
+	wait.Wait()
+	return nil
+}

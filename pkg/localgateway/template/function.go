@@ -1,0 +1,82 @@
+package template
+
+import (
+	"fmt"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// event is one Api or HttpApi event of a function: a route before its API's
+// defaults are applied.
+type event struct {
+	function string
+	kind     APIKind
+	node     *yaml.Node
+	fields   *object
+}
+
+func (r *resolver) readFunction(id string) (Function, []event) {
+	p := r.properties(id)
+	if p == nil {
+		return Function{}, nil
+	}
+	f := Function{
+		ID:          id,
+		ARN:         functionARN(id),
+		CodeURI:     p.text("CodeUri", ""),
+		Environment: map[string]string{},
+		Timeout:     time.Duration(p.integer("Timeout", 3)) * time.Second,
+		MemoryMB:    p.integer("MemorySize", 128),
+	}
+	if f.CodeURI == "" {
+		r.fail(p.node, "%s: CodeUri is missing", id)
+	}
+	if environment := p.object("Environment"); environment != nil {
+		if variables := environment.textMap("Variables"); variables != nil {
+			f.Environment = variables
+		}
+		environment.done()
+	}
+	// These change who may do what, where it runs and what it logs, not what it answers.
+	p.ignore("Architectures", "AssumeRolePolicyDocument", "DeadLetterQueue", "DeploymentPreference", "Description",
+		"EphemeralStorage", "EventInvokeConfig", "FunctionName", "Handler", "KmsKeyArn", "LoggingConfig",
+		"PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig", "RecursiveLoop",
+		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing",
+		"VpcConfig")
+	events := r.readEvents(id, p.object("Events"))
+	p.done()
+	return f, events
+}
+
+func (r *resolver) readEvents(id string, all *object) []event {
+	if all == nil {
+		return nil
+	}
+	var events []event
+	for i := 0; i+1 < len(all.node.Content); i += 2 {
+		name := all.node.Content[i].Value
+		o := all.object(name)
+		if o == nil {
+			return nil
+		}
+		var kind APIKind
+		switch o.text("Type", "") {
+		case "Api":
+			kind = REST
+		case "HttpApi":
+			kind = HTTP
+		default:
+			continue // not a route
+		}
+		e := event{function: id, kind: kind, node: o.node, fields: o.object("Properties")}
+		o.done()
+		if e.fields == nil {
+			r.fail(o.node, "%s: event %s has no Properties, and so no API of its own", id, name)
+			return nil
+		}
+		e.fields.what = fmt.Sprintf("%s.Events.%s", id, name)
+		events = append(events, e)
+	}
+	return events
+}

@@ -1,0 +1,57 @@
+package template
+
+import "slices"
+
+// stageName is one stage of one API.
+type stageName struct{ gatewayID, stage string }
+
+// usagePlanKeys gives the values of enabled API keys by the stages whose usage
+// plans hold them. A key without Value gets one that only AWS knows, so no
+// value is accepted for it here.
+func (r *resolver) usagePlanKeys() map[stageName][]string {
+	values := map[string]string{}
+	for _, id := range r.ofKind(typeAPIKey) {
+		if p := r.properties(id); p != nil && p.boolean("Enabled", false) && p.has("Value") {
+			values[id] = p.text("Value", "")
+		}
+	}
+	stages := map[string][]stageName{}
+	for _, id := range r.ofKind(typeUsagePlan) {
+		p := r.properties(id)
+		if p == nil {
+			return nil
+		}
+		stages[id] = r.planStages(p)
+	}
+	keys := map[stageName][]string{}
+	for _, id := range r.ofKind(typeUsagePlanKey) {
+		p := r.properties(id)
+		if p == nil {
+			return nil
+		}
+		value, ok := values[p.text("KeyId", "")]
+		for _, stage := range stages[p.text("UsagePlanId", "")] {
+			if ok && !slices.Contains(keys[stage], value) {
+				keys[stage] = append(keys[stage], value)
+			}
+		}
+	}
+	return keys
+}
+
+// planStages reads a plan's ApiStages. A throttle or quota would answer 429,
+// which nothing here counts, so a plan that has one is refused.
+func (r *resolver) planStages(p *object) []stageName {
+	var stages []stageName
+	if n := p.value("ApiStages"); n != nil {
+		for _, item := range n.Content {
+			if s := r.object(item, p.what+".ApiStages"); s != nil {
+				stages = append(stages, stageName{s.text("ApiId", ""), s.text("Stage", "")})
+				s.done()
+			}
+		}
+	}
+	p.ignore("Description", "Tags", "UsagePlanName")
+	p.done()
+	return stages
+}

@@ -1,0 +1,99 @@
+package template
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ref gives what Ref of a parameter, pseudo parameter or resource would give;
+// nil for AWS::NoValue.
+func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
+	if r.err != nil || name == "AWS::NoValue" {
+		return nil
+	}
+	if value, ok := pseudoParameters[name]; ok {
+		return text(value, at)
+	}
+	if value, ok := r.parameters[name]; ok {
+		used := *value
+		used.Line = at.Line
+		return &used
+	}
+	res, ok := r.existing(name, at)
+	if !ok {
+		return nil
+	}
+	switch res.kind {
+	case typeTable:
+		return text(r.tableName(name), at)
+	case typeRESTAPI, typeHTTPAPI:
+		return text(gatewayID(name), at)
+	default:
+		return text(name, at)
+	}
+}
+
+// attribute gives what GetAtt would give.
+func (r *resolver) attribute(id, attribute string, at *yaml.Node) string {
+	res, ok := r.existing(id, at)
+	if !ok {
+		return ""
+	}
+	switch {
+	case res.kind == typeFunction && attribute == "Arn":
+		return functionARN(id)
+	case res.kind == typeTable && attribute == "Arn":
+		return arn("dynamodb", "table/"+r.tableName(id))
+	case res.kind == typeTable && attribute == "StreamArn":
+		return arn("dynamodb", "table/"+r.tableName(id)+"/stream/local")
+	case res.kind == "AWS::KMS::Key" && attribute == "Arn":
+		return arn("kms", "key/"+id)
+	case strings.HasSuffix(attribute, "Arn"):
+		return arn(strings.ToLower(strings.Split(res.kind, "::")[1]), id)
+	default:
+		return id + "." + attribute
+	}
+}
+
+// existing finds a resource that a reference names. SAM makes resources of its
+// own (roles, stages) whose ids begin with the id of the one they serve; those
+// are accepted as names. One that a condition leaves out cannot be referred to.
+func (r *resolver) existing(id string, at *yaml.Node) (resource, bool) {
+	res, ok := r.resources[id]
+	if ok && res.leftOut != "" {
+		r.fail(at, "%s is left out by condition %s, so nothing can refer to it", id, res.leftOut)
+		return resource{}, false
+	}
+	if ok {
+		return res, true
+	}
+	for known, res := range r.resources {
+		if strings.HasPrefix(res.kind, "AWS::Serverless::") && strings.HasPrefix(id, known) {
+			return resource{kind: "AWS::Sam::" + id}, true
+		}
+	}
+	r.fail(at, "there is no parameter or resource %q", id)
+	return resource{}, false
+}
+
+func (r *resolver) tableName(id string) string {
+	if p := r.properties(id); p != nil {
+		return p.text("TableName", id)
+	}
+	return id
+}
+
+// gatewayID looks like an API's id on AWS: lower-case letters and digits.
+func gatewayID(id string) string { return strings.ToLower(id) }
+
+func arn(service, rest string) string {
+	return "arn:aws:" + service + ":" + region + ":" + account + ":" + rest
+}
+
+func functionARN(id string) string { return arn("lambda", "function:"+id) }
+
+// functionOf gives the logical id that a function's ARN or name carries.
+func functionOf(arn string) string {
+	return arn[strings.LastIndex(arn, ":")+1:]
+}

@@ -1,0 +1,99 @@
+package template_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
+
+// What would change how a request is answered, and is not understood, is
+// refused with the line it stands on.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	const (
+		function = "F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, "
+		rest     = "A: {Type: AWS::Serverless::Api, Properties: {StageName: live, "
+		restAuth = "A: {Type: AWS::Serverless::Api, Properties: {StageName: live, Auth: {Authorizers: {X: "
+		httpAuth = "A: {Type: AWS::Serverless::HttpApi, Properties: {Auth: {Authorizers: {X: "
+		event    = "A: {Type: AWS::Serverless::Api, Properties: {StageName: live}}\n  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Events: {E: {Type: Api, Properties: {RestApiId: !Ref A, Method: GET, "
+	)
+	tests := map[string]struct {
+		resource string
+		line     int
+		want     string
+	}{
+		"function property":         {function + "Layers: [x]}}", 4, "F: property Layers is not understood"},
+		"inline code":               {"F: {Type: AWS::Serverless::Function, Properties: {InlineCode: x}}", 4, "F: CodeUri is missing"},
+		"resource attribute":        {"F: {Type: AWS::Serverless::Function, IgnoreGlobals: '*', Properties: {CodeUri: f}}", 4, "property IgnoreGlobals is not understood"},
+		"environment":               {function + "Environment: {Vars: {}}}}", 4, "F.Environment: property Vars is not understood"},
+		"time-out":                  {function + "Timeout: soon}}", 4, "F.Timeout must be a whole number"},
+		"key twice":                 {function + "Timeout: 5, Timeout: 6}}", 4, "Timeout appears twice"},
+		"REST property":             {rest + "DefinitionBody: {}}}", 4, "A: property DefinitionBody is not understood"},
+		"REST response cache":       {rest + "CacheClusterEnabled: true}}", 4, "A: property CacheClusterEnabled is not understood"},
+		"REST without stage":        {"A: {Type: AWS::Serverless::Api, Properties: {}}", 4, "A: StageName is missing"},
+		"REST resource policy":      {rest + "Auth: {ResourcePolicy: {}}}}", 4, "A.Auth: property ResourcePolicy is not understood"},
+		"SAM's own plan":            {rest + "Auth: {UsagePlan: {CreateUsagePlan: PER_API}}}}", 4, "CreateUsagePlan is \"PER_API\", want one of NONE"},
+		"unknown default":           {rest + "Auth: {DefaultAuthorizer: X}}}", 4, `authorizer "X" is not declared on A`},
+		"IAM":                       {rest + "Auth: {DefaultAuthorizer: AWS_IAM}}}", 4, `authorizer "AWS_IAM" is not declared on A`},
+		"Cognito":                   {restAuth + "{UserPoolArn: x}}}}}", 4, "property UserPoolArn is not understood"},
+		"no permission":             {restAuth + "{FunctionArn: x, DisableFunctionDefaultPermissions: true}}}}}", 4, "API Gateway may not call the function"},
+		"payload type":              {restAuth + "{FunctionArn: x, FunctionPayloadType: OTHER}}}}}", 4, `FunctionPayloadType is "OTHER"`},
+		"caching without source":    {restAuth + "{FunctionArn: x, FunctionPayloadType: REQUEST}}}}}", 4, "caching needs an identity source"},
+		"time to live":              {restAuth + "{FunctionArn: x, Identity: {ReauthorizeEvery: 3601}}}}}}", 4, "must be from 0 to 3600 seconds"},
+		"token identity":            {restAuth + "{FunctionArn: x, Identity: {Headers: [X]}}}}}}", 4, "property Headers is not understood"},
+		"authorizer's function":     {restAuth + "{FunctionArn: x}}}}}", 4, `calls function "x", which this template does not have`},
+		"gateway response":          {rest + "GatewayResponses: {UNAUTHORIZED: {Status: 401}}}}", 4, "property Status is not understood"},
+		"gateway response's status": {rest + "GatewayResponses: {UNAUTHORIZED: {StatusCode: 7}}}}", 4, "StatusCode 7 is no HTTP status"},
+		"REST CORS":                 {rest + "Cors: {Origin: x}}}", 4, "A.Cors: property Origin is not understood"},
+		"event without API":         {function + "Events: {E: {Type: Api, Properties: {Path: /, Method: GET}}}}}", 4, "implicit APIs are not understood"},
+		"event of the wrong kind":   {"A: {Type: AWS::Serverless::HttpApi}\n  " + function + "Events: {E: {Type: Api, Properties: {RestApiId: !Ref A, Path: /, Method: GET}}}}}", 5, "RestApiId must name an API"},
+		"request validation":        {event + "Path: /, RequestModel: {}}}}}}", 5, "F.Events.E: property RequestModel is not understood"},
+		"event's authorizer":        {event + "Path: /, Auth: {Authorizer: Other}}}}}}", 5, `authorizer "Other" is not declared on A`},
+		"event's scopes":            {event + "Path: /, Auth: {AuthorizationScopes: [x]}}}}}}", 5, "property AuthorizationScopes is not understood"},
+		"path":                      {event + "Path: 'keys'}}}}}", 5, `path "keys" is not understood`},
+		"greedy in the middle":      {event + "Path: '/{p+}/x'}}}}}", 5, "is not understood"},
+		"route twice":               {event + "Path: /}}, E2: {Type: Api, Properties: {RestApiId: !Ref A, Method: get, Path: /}}}}}", 5, "GET / is declared twice, before on line 5"},
+		"HTTP property":             {"A: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionUri: x}}", 4, "A: property DefinitionUri is not understood"},
+		"HTTP IAM":                  {"A: {Type: AWS::Serverless::HttpApi, Properties: {Auth: {EnableIamAuthorizer: true}}}", 4, "property EnableIamAuthorizer is not understood"},
+		"HTTP JWT":                  {httpAuth + "{JwtConfiguration: {}}}}}}", 4, "AuthorizerPayloadFormatVersion is \"\", want one of 1.0, 2.0"},
+		"HTTP permission":           {httpAuth + "{AuthorizerPayloadFormatVersion: '2.0', FunctionArn: x, Identity: {ReauthorizeEvery: 0}}}}}}", 4, "without EnableFunctionDefaultPermissions"},
+		"HTTP time to live":         {httpAuth + "{AuthorizerPayloadFormatVersion: '2.0', FunctionArn: x, EnableFunctionDefaultPermissions: true}}}}}", 4, "ReauthorizeEvery is missing"},
+		"HTTP caching":              {httpAuth + "{AuthorizerPayloadFormatVersion: '2.0', FunctionArn: x, EnableFunctionDefaultPermissions: true, Identity: {ReauthorizeEvery: 1}}}}}}", 4, "caching needs an identity source"},
+		"simple with 1.0":           {httpAuth + "{AuthorizerPayloadFormatVersion: '1.0', EnableSimpleResponses: true, FunctionArn: x, EnableFunctionDefaultPermissions: true, Identity: {ReauthorizeEvery: 0}}}}}}", 4, "EnableSimpleResponses needs"},
+		"HTTP path without method":  {"A: {Type: AWS::Serverless::HttpApi}\n  " + function + "Events: {E: {Type: HttpApi, Properties: {ApiId: !Ref A, Path: /}}}}}", 5, "Path and Method go together"},
+		"HTTP CORS":                 {"A: {Type: AWS::Serverless::HttpApi, Properties: {CorsConfiguration: {AllowOrigin: x}}}", 4, "property AllowOrigin is not understood"},
+		"plan with a throttle":      {"P: {Type: AWS::ApiGateway::UsagePlan, Properties: {Throttle: {RateLimit: 1}}}", 4, "P: property Throttle is not understood"},
+		"APIs that differ in case":  {"A: {Type: AWS::Serverless::HttpApi}\n  a: {Type: AWS::Serverless::HttpApi}", 5, "another API's id differs in case only"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := template.Read([]byte(head+"Description: x\nResources:\n  "+test.resource+"\n"), nil)
+			var got *template.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v, want a template.Error with %q", err, test.want)
+			}
+			if got.Line != test.line || !strings.Contains(got.Message, test.want) {
+				t.Errorf("got %v, want line %d: …%s…", err, test.line, test.want)
+			}
+		})
+	}
+}
+
+func TestNoTemplate(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]string{
+		"":                                "empty",
+		"[":                               "not YAML",
+		"[]":                              "must be a mapping",
+		"Resources: {}":                   "Transform",
+		head:                              "no Resources",
+		head + "Resources: {}\nHooks: {}": "property Hooks is not understood",
+	} {
+		if _, err := template.Read([]byte(source), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q gave %v, want %q", source, err, want)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+// Package template reads a SAM template as one deployment would see it: with
+// parameters filled in, conditions decided, intrinsic functions resolved and
+// Globals merged. It promises that what it returns is what the SAM translator
+// and CloudFormation would have made of the parts that a local gateway needs:
+// functions, DynamoDB tables, REST APIs and HTTP APIs with their authorizers,
+// gateway responses, CORS and usage-plan keys.
+//
+// It refuses, with the line number, every intrinsic function and every
+// property of those resources that it does not understand and that would
+// change how a request is answered. It does not validate the rest of the
+// template (roles, policies, alarms, log groups): that is `sam validate`'s work.
+//
+// References to things that exist only in AWS become stable placeholders:
+// region us-east-1, account 123456789012, partition aws, stack name local.
+//
+// Sources: the template anatomy and intrinsic function reference of the
+// CloudFormation User Guide, and the SAM specification
+// (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html).
+package template
+
+import (
+	"fmt"
+	"time"
+)
+
+// Template is the resolved reading of one SAM template. Its maps are keyed by
+// logical id and hold only the resources whose Condition is true.
+type Template struct {
+	Functions map[string]Function
+	Tables    map[string]Table
+	APIs      map[string]API
+}
+
+// Function is one AWS::Serverless::Function.
+type Function struct {
+	ID          string
+	ARN         string            // what !GetAtt <ID>.Arn gives
+	CodeURI     string            // as written, relative to the template
+	Environment map[string]string // resolved; empty map if there is none
+	Timeout     time.Duration     // SAM's default of 3 s if unset
+	MemoryMB    int               // 128 if unset
+}
+
+// Table is one AWS::DynamoDB::Table.
+type Table struct {
+	ID   string
+	Name string // TableName, or the logical id where CloudFormation would generate a name
+	// Properties are the resolved CloudFormation properties, as
+	// encoding/json would decode them except that integers are int:
+	// maps, slices, strings, ints, floats and bools.
+	Properties map[string]any
+}
+
+// APIKind tells a REST API from an HTTP API.
+type APIKind string
+
+// The two kinds of API.
+const (
+	REST APIKind = "REST" // AWS::Serverless::Api
+	HTTP APIKind = "HTTP" // AWS::Serverless::HttpApi
+)
+
+// API is one AWS::Serverless::Api or AWS::Serverless::HttpApi with its only stage.
+type API struct {
+	ID             string // logical id
+	GatewayID      string // placeholder of the API's id: what !Ref gives, and what ARNs carry
+	Kind           APIKind
+	Stage          string // "$default" for an HTTP API that names none
+	StageVariables map[string]string
+	Routes         []Route
+	Authorizers    map[string]Authorizer
+	// GatewayResponses are keyed by response type such as UNAUTHORIZED (REST only).
+	GatewayResponses map[string]GatewayResponse
+	APIKeySource     APIKeySource // REST only
+	// APIKeys are the values of the enabled API keys in usage plans that
+	// contain this API's stage (REST only).
+	APIKeys          []string
+	BinaryMediaTypes []string // REST only
+	CORS             *CORS    // HTTP only; a REST API's CORS is its OPTIONS routes
+}
+
+// APIKeySource says where a REST API looks for the API key of a method that needs one.
+type APIKeySource string
+
+// The two sources of an API key.
+const (
+	KeyFromHeader     APIKeySource = "HEADER"     // X-Api-Key, the default
+	KeyFromAuthorizer APIKeySource = "AUTHORIZER" // usageIdentifierKey of the authorizer's answer
+)
+
+// Route is one method on one path.
+type Route struct {
+	Method string // upper case, or ANY
+	Path   string // template such as /keys/{keyId}, or "$default" (HTTP only)
+	// Function is the logical id of the integration, empty for a Preflight.
+	Function       string
+	Authorizer     string // name in API.Authorizers; empty = open
+	APIKeyRequired bool   // REST only
+	PayloadVersion string // "1.0" or "2.0"; REST has only 1.0
+	// Preflight holds the response headers of the mock OPTIONS method that
+	// SAM adds for Cors; nil for an ordinary route.
+	Preflight map[string]string
+	Line      int // where the template declares it
+}
+
+// AuthorizerType is the kind of event that an authorizer receives.
+type AuthorizerType string
+
+// The authorizer types. An HTTP API has only REQUEST.
+const (
+	Token   AuthorizerType = "TOKEN"
+	Request AuthorizerType = "REQUEST"
+)
+
+// Authorizer is one Lambda authorizer of one API.
+type Authorizer struct {
+	Name           string
+	Function       string // logical id
+	Type           AuthorizerType
+	PayloadVersion string // "1.0" or "2.0"; empty for REST
+	// IdentitySources are in the template's order. All must be present in a
+	// request, or it is refused without a call.
+	IdentitySources []IdentitySource
+	// Validation is the identity validation expression of a TOKEN
+	// authorizer; empty if none.
+	Validation      string
+	TTL             time.Duration // 0 = no caching
+	SimpleResponses bool          // HTTP with payload 2.0 only
+}
+
+// IdentitySource names one value of a request.
+type IdentitySource struct {
+	In   IdentityPlace
+	Name string
+}
+
+// IdentityPlace is where an identity source looks.
+type IdentityPlace string
+
+// The places of identity sources.
+const (
+	InHeader        IdentityPlace = "header"
+	InQueryString   IdentityPlace = "querystring"
+	InStageVariable IdentityPlace = "stageVariables"
+	InContext       IdentityPlace = "context"
+)
+
+// GatewayResponse is a REST API's customised answer of one type.
+type GatewayResponse struct {
+	Status int // 0 = the type's default
+	// Headers are the mapping expressions by header name: 'literal',
+	// context.…, method.request.… or stageVariables.….
+	Headers   map[string]string
+	Templates map[string]string // by media type; empty = the default body
+}
+
+// CORS is an HTTP API's CORS configuration.
+type CORS struct {
+	AllowOrigins, AllowMethods, AllowHeaders, ExposeHeaders []string
+	AllowCredentials                                        bool
+	MaxAge                                                  *int // seconds
+}
+
+// Error is a refusal to read something, with the line it stands on.
+type Error struct {
+	Line    int
+	Message string
+}
+
+// Error gives "line N: message".
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
