@@ -1,0 +1,56 @@
+package local
+
+import (
+	"fmt"
+	"strings"
+	"text/template"
+)
+
+// promises says what each revocation profile promises.
+func promises() map[string]string {
+	return map[string]string{
+		"strict": "a check that starts after a revoke returned is refused",
+		"fast":   "a revoked key is refused within 5 seconds",
+		"cached": "a revoked key is refused within 300 seconds, when API Gateway's cached answer ends",
+	}
+}
+
+const steps = `
+Bitting runs at {{.URL}}   (profile {{.Profile}}: {{.Promise}})
+{{if .Key}}
+Call the demo API with a key of its production environment:
+
+  curl -i {{.URL}}/production/messages -H 'X-Api-Key: {{.Key}}'
+
+The same key lacks the permission for licenses (403), and is no key of staging (401):
+
+  curl -i {{.URL}}/production/licenses -H 'X-Api-Key: {{.Key}}'
+  curl -i {{.URL}}/staging/messages -H 'X-Api-Key: {{.Key}}'
+
+Create a key of your own, with the admin key of the organization acme. Its secret is in the answer, this once:
+
+  curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
+    -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["messages:read"]}'
+
+What the key is: curl {{.URL}}/v1/whoami -H 'X-Api-Key: …'     The admin API: {{.URL}}/v1/docs
+{{end}}
+Programs find all of this in {{.Ready}}. The log is {{.Log}}. Ctrl-C stops; the data stays in {{.Data}}.
+`
+
+// firstSteps prints what to try.
+func (m *machine) firstSteps(url string, s secrets) error {
+	t, err := template.New("steps").Parse(steps)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	err = t.Execute(&out, map[string]any{
+		"URL": url, "Profile": m.options.Profile, "Promise": promises()[m.options.Profile], "Key": s.Keys["production"], "Admin": s.AdminKey,
+		"Ready": m.path(readyFile), "Log": m.path("bitting.log"), "Data": m.options.Data,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(m.options.Out, out.String())
+	return err
+}

@@ -1,0 +1,96 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/demo"
+	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
+
+// startFunctions starts every function of the template: inside this process, or each in processes of its own.
+func (m *machine) startFunctions(ctx context.Context) (stop func() error, err error) {
+	m.functions = map[string]lambda.Handler{}
+	if !m.options.Processes {
+		for id, f := range m.template.Functions {
+			if m.functions[id], err = m.inProcess(f); err != nil {
+				return nil, fmt.Errorf("function %s: %w", id, err)
+			}
+		}
+		return func() error { return nil }, nil
+	}
+	bootstraps, err := m.build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var running []*runtimeapi.Function
+	for id, f := range m.template.Functions {
+		function := runtimeapi.New(runtimeapi.Config{
+			Name: id, Bootstrap: bootstraps[f.CodeURI], ARN: f.ARN, Environment: m.environment(f.Environment), Timeout: f.Timeout, MemoryMB: f.MemoryMB,
+			Instances: instancesEach, Output: m.log, Logger: m.logger,
+		})
+		m.functions[id], running = function, append(running, function)
+	}
+	return func() error {
+		var faults []error
+		for _, function := range running {
+			faults = append(faults, function.Close())
+		}
+		return errors.Join(faults...)
+	}, nil
+}
+
+// instancesEach is how many processes a function may have at once.
+const instancesEach = 4
+
+// inProcess makes the handler that the main of the function's folder starts.
+func (m *machine) inProcess(f template.Function) (lambda.Handler, error) {
+	if f.CodeURI == "functions/demo" {
+		return demo.Function(), nil
+	}
+	d, err := boot.Load(boot.Of(m.environment(f.Environment)), m.logger.With("function", f.ID))
+	if err != nil {
+		return nil, err
+	}
+	switch folder, name := path.Split(f.CodeURI); {
+	case f.CodeURI == "authorizer":
+		return authorizer.Function(d), nil
+	case folder == "functions/":
+		return adminapi.Function(d, adminapi.Group(name)), nil
+	default:
+		return nil, fmt.Errorf("nothing here stands for the code in %s", f.CodeURI)
+	}
+}
+
+// build builds the bootstrap of each folder of code, as the functions are built for Lambda but for this machine. It returns their paths.
+func (m *machine) build(ctx context.Context) (map[string]string, error) {
+	_, _ = fmt.Fprintln(m.options.Out, "Building the functions.")
+	built := map[string]string{}
+	for _, f := range m.template.Functions {
+		if built[f.CodeURI] != "" {
+			continue
+		}
+		target, err := filepath.Abs(m.path(filepath.Join("build", filepath.FromSlash(f.CodeURI), "bootstrap")))
+		if err != nil {
+			return nil, err
+		}
+		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI) //nolint:gosec // our own folders
+		command.Dir, command.Env = m.checkout, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := command.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s: %w\n%s", f.CodeURI, err, out)
+		}
+		built[f.CodeURI] = target
+	}
+	return built, nil
+}

@@ -1,0 +1,231 @@
+// Package local runs a whole deployment on one machine, without AWS: the functions of template.yaml behind gateways that answer as API Gateway does,
+// a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a demo to try.
+//
+// It promises that what answers is the code that runs in Lambda, configured by the same template; that nothing listens beyond loopback unless asked
+// to; that nothing acknowledged is lost when it is killed; and that it says what stands in its way. It does not promise speed, nor what only
+// AWS has.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/localgateway"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/localstore"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// Options are the flags of `bitting local`.
+type Options struct {
+	Listen    string // address and port
+	Data      string // folder of all data
+	Profile   string // strict, fast or cached
+	API       string // rest or http: the kind of the demo APIs
+	Processes bool   // each function as a process of its own, as its built bootstrap
+	DynamoDB  string // address of another DynamoDB; "" for the embedded one
+	NoDemo    bool
+	Fresh     bool   // start without the data of before
+	Checkout  string // the folder with template.yaml; "" for the working folder or one above it
+	Out       io.Writer
+}
+
+// Run runs until ctx ends, and stops cleanly. It tells Out what to try.
+func Run(ctx context.Context, o Options) (err error) {
+	checkout, err := findCheckout(o.Checkout)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockData(o.Data, o.Fresh)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	listener, err := listen(ctx, o.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // the server closes it too
+	log, err := os.OpenFile(filepath.Join(o.Data, "bitting.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	m := &machine{options: o, checkout: checkout, log: log, logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	if m.template, err = readTemplate(checkout, o); err != nil {
+		return err
+	}
+	stopStore, err := m.startStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopStore()) }()
+	stopFunctions, err := m.startFunctions(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopFunctions()) }()
+	return m.serve(ctx, listener)
+}
+
+// machine is what runs.
+type machine struct {
+	options   Options
+	checkout  string
+	template  *template.Template
+	storeURL  string
+	functions map[string]lambda.Handler // by logical id
+	log       io.Writer
+	logger    *slog.Logger
+}
+
+// readTemplate reads template.yaml with the parameters that the options stand for.
+func readTemplate(checkout string, o Options) (*template.Template, error) {
+	path := filepath.Join(checkout, "template.yaml")
+	text, err := os.ReadFile(path) //nolint:gosec // the checkout's own template
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.Read(text, map[string]string{"Profile": o.Profile, "DemoApi": o.API})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// startStore starts the DynamoDB stand-in, or takes the one of the options, and makes the template's tables.
+func (m *machine) startStore(ctx context.Context) (stop func() error, err error) {
+	stop = func() error { return nil }
+	m.storeURL = m.options.DynamoDB
+	if m.storeURL == "" {
+		binary, err := localstore.Find(m.checkout)
+		if err != nil {
+			return nil, err
+		}
+		server, err := localstore.Start(ctx, binary, m.options.Data, m.log)
+		if err != nil {
+			return nil, err
+		}
+		m.storeURL, stop = server.URL, server.Stop
+	}
+	client := boot.DynamoDB(boot.Of(m.environment(nil)))
+	for _, table := range m.template.Tables {
+		if err := store.CreateTable(ctx, client, table.Name, table.Properties); err != nil {
+			return nil, errors.Join(err, stop())
+		}
+	}
+	return stop, nil
+}
+
+// environment is what a function's environment has beside what the template gives it: where the stand-ins for AWS are.
+func (m *machine) environment(own map[string]string) map[string]string {
+	all := map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": m.storeURL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+		"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
+		"BITTING_LOCAL_KEYS": filepath.Join(m.options.Data, "keys"),
+	}
+	for name, value := range own {
+		all[name] = value
+	}
+	return all
+}
+
+// listen takes the port, and says so plainly where somebody else has it.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s; is another bitting local running there? --listen takes another address: %w", address, err)
+	}
+	return listener, nil
+}
+
+// serve answers until ctx ends.
+func (m *machine) serve(ctx context.Context, listener net.Listener) error {
+	handler, err := m.routes()
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn)}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	err = m.announce(ctx, "http://"+listener.Addr().String())
+	if err == nil {
+		select {
+		case err = <-ended:
+			return fmt.Errorf("serve: %w", err)
+		case <-ctx.Done():
+			_, _ = fmt.Fprintln(m.options.Out, "Stopping.")
+		}
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(stopping), removeIfThere(m.path(readyFile)))
+}
+
+// apis are the demo APIs by environment, for each kind.
+func (m *machine) demoAPIs() map[string]string {
+	if m.options.API == "http" {
+		return map[string]string{"production": "DemoHttpProduction", "staging": "DemoHttpStaging", "development": "DemoHttpDevelopment"}
+	}
+	return map[string]string{"production": "DemoProduction", "staging": "DemoStaging", "development": "DemoDevelopment"}
+}
+
+// routes puts the gateways where local paths have them. The mux only picks one by the first part of the path: it must not clean paths that an
+// API would see raw.
+func (m *machine) routes() (http.Handler, error) {
+	admin, err := m.gateway("AdminApi")
+	if err != nil {
+		return nil, err
+	}
+	demos := map[string]http.Handler{}
+	for environment, id := range m.demoAPIs() {
+		api, err := m.gateway(id)
+		if err != nil {
+			return nil, err
+		}
+		demos[environment] = http.StripPrefix("/"+environment, api)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first := firstSegment(r.URL.EscapedPath())
+		switch demo, ok := demos[first]; {
+		case ok:
+			demo.ServeHTTP(w, r)
+		case first == "v1":
+			admin.ServeHTTP(w, r)
+		case r.URL.Path == "/":
+			_, _ = fmt.Fprint(w, "Bitting, locally: /v1/docs is the admin API; /production, /staging and /development are the demo APIs.\n")
+		default:
+			http.NotFound(w, r)
+		}
+	}), nil
+}
+
+func firstSegment(path string) string {
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' {
+			return path[1:i]
+		}
+	}
+	if path == "" {
+		return ""
+	}
+	return path[1:]
+}
+
+func (m *machine) gateway(api string) (http.Handler, error) {
+	return localgateway.New(localgateway.Config{Template: m.template, API: api, Functions: m.functions, Logger: m.logger})
+}
+
+func (m *machine) path(name string) string { return filepath.Join(m.options.Data, name) }
