@@ -1,9 +1,6 @@
 package permission
 
-import (
-	"regexp"
-	"slices"
-)
+import "slices"
 
 // CustomerParam is the path parameter that names a customer.
 const CustomerParam = "customerId"
@@ -22,12 +19,22 @@ type Grant struct {
 	Customers []string
 }
 
-var customerID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+const maxCustomerID = 64 // bytes
 
 // ValidCustomer reports whether id can be a customer's: 1 to 64 letters, digits,
 // dots, hyphens and underscores, and not a dot segment of a path.
 func ValidCustomer(id string) bool {
-	return id != "." && id != ".." && customerID.MatchString(id)
+	if id == "" || len(id) > maxCustomerID || id == "." || id == ".." {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // Holds returns the first of the permissions, any of which would do, that the

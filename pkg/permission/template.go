@@ -13,9 +13,9 @@ type SegmentKind int
 const (
 	// Literal matches exactly its text.
 	Literal SegmentKind = iota
-	// Parameter, written {name}, matches any one segment.
+	// Parameter is written {name} and matches any one segment.
 	Parameter
-	// Greedy, written {name+}, matches one or more segments up to the end.
+	// Greedy is written {name+} and matches one or more segments up to the end.
 	Greedy
 )
 

@@ -38,7 +38,7 @@ func ParseARN(s string) (ARN, error) {
 	}
 	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "execute-api" {
-		return ARN{}, fmt.Errorf("%w: it must start with arn:{partition}:execute-api:{region}:{account}:", ErrARN)
+		return ARN{}, fmt.Errorf("%w: it must start as arn:{partition}:execute-api:{region}:{account}:{api}", ErrARN)
 	}
 	call := strings.SplitN(parts[5], "/", 4)
 	if len(call) != 4 {

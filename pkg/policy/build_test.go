@@ -66,6 +66,8 @@ func TestScope(t *testing.T) {
 		"the root":                             {[]string{"GET /"}, nil, nil, "GET /", policy.WholeKey},
 		"one of the customers":                 {[]string{"GET /c/{customerId}", "GET /c/{customerId}/x"}, nil, []string{"1", "2"}, "GET /c/1", policy.WholeKey},
 		"a customer with a literal's name":     {[]string{"GET /c/{customerId}"}, []string{"GET /c/me"}, []string{"me", "1"}, "GET /c/1", policy.WholeKey},
+		"an id that is no customer's":          {[]string{"GET /c/{customerId}"}, nil, []string{"1", "*", "no/id"}, "GET /c/1", policy.WholeKey},
+		"a literal like no other":              {[]string{"GET /a/{x}"}, []string{"GET /a/~"}, nil, "GET /a/1", policy.WholeKey},
 		"a route under a parameter":            {[]string{"GET /a/{x}", "GET /a/{x}/b"}, nil, nil, "GET /a/1", policy.OneRoute},
 		"a route under a parameter, called":    {[]string{"GET /a/{x}", "GET /a/{x}/b"}, nil, nil, "GET /a/1/b", policy.OneRoute},
 		"a parameter in another's tail":        {[]string{"GET /{p+}", "GET /b"}, []string{"GET /a/{x}"}, nil, "GET /b", policy.OneRoute},
@@ -113,6 +115,20 @@ func TestOneRouteIsOneCustomer(t *testing.T) {
 		if opens(t, document, stage("GET", path)) != want {
 			t.Errorf("%s: not %t", path, want)
 		}
+	}
+}
+
+// TestManyCustomersAreCheap: what cannot fit is given up before it is made. Not
+// parallel, since it counts allocations.
+func TestManyCustomersAreCheap(t *testing.T) {
+	catalogue := newCatalogue(t, perm("c:x", "GET /c/{customerId}"))
+	g := permission.Grant{All: true}
+	for i := range 20_000 {
+		g.Customers = append(g.Customers, fmt.Sprintf("customer-%d", i))
+	}
+	allocations := testing.AllocsPerRun(1, func() { policy.Build(catalogue, "demo", g, callOf("GET /c/customer-7")) })
+	if allocations > 2000 {
+		t.Errorf("%.0f allocations for a document of one customer", allocations)
 	}
 }
 
@@ -214,6 +230,31 @@ func TestSearchIsBounded(t *testing.T) {
 		call := callOf("GET " + strings.Repeat("/1/y", pairs) + "/1")
 		if got := policy.Build(catalogue, "demo", grant("a:x"), call); got.Scope != want {
 			t.Errorf("%d pairs: scope %d, want %d", pairs, got.Scope, want)
+		}
+	}
+}
+
+// TestSearchTrustsNoPattern: the search itself finds that too little is allowed.
+func TestSearchTrustsNoPattern(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("a:x", "GET /a/{x}"))
+	wanted := func(path string) bool {
+		return permission.Decide(catalogue, "demo", grant("a:x"), "GET", path).Allowed()
+	}
+	a, b := permission.Segment{Text: "a"}, permission.Segment{Text: "b"}
+	rest := permission.Segment{Kind: permission.Greedy}
+	for name, tt := range map[string]struct {
+		allowing []permission.Segment
+		want     bool
+	}{
+		"all of the route":     {[]permission.Segment{a, rest}, true},
+		"too much":             {[]permission.Segment{rest}, false},
+		"one of its paths":     {[]permission.Segment{a, b}, false},
+		"none of its paths":    {[]permission.Segment{b}, false},
+		"too few and too many": {[]permission.Segment{a, b, rest}, false},
+	} {
+		if got := policy.Settles(catalogue.Routes("demo"), [][]permission.Segment{tt.allowing}, wanted); got != tt.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }

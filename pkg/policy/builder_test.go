@@ -55,6 +55,8 @@ func TestBuilderTellsGrantsApart(t *testing.T) {
 		{Permissions: []string{"a_a", "b_b"}},
 		{Permissions: []string{"a_a:3:b_b"}},
 		{Permissions: []string{"a_ab_b"}},
+		{Permissions: []string{"a_a", "b_b:x"}},
+		{Permissions: []string{"a_a:b_b", "x"}},
 		{Permissions: []string{"c_c"}, Customers: []string{"a", "b"}},
 		{Permissions: []string{"c_c"}, Customers: []string{"a:1:b"}},
 		{Permissions: []string{"c_c"}, Customers: []string{"ab"}},

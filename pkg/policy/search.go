@@ -105,7 +105,7 @@ func (s *search) settle(wanted func(path string) bool, budget *int) (denials []p
 				harmful[p] = true
 			}
 		case allowed && len(closing) == 0:
-			return nil, false
+			return nil, false // choose would say so too, after the whole search
 		case allowed:
 			excesses = append(excesses, closing)
 		}
