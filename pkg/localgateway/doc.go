@@ -51,6 +51,7 @@
 //
 //	D  types, default statuses, fall-back to DEFAULT_4XX and DEFAULT_5XX, plain substitution of variables
 //	O  the authorizer's context is there after a Deny; I: also after an Allow that lacked a usage-plan key
+//	O  x-amzn-ErrorType of 401, 403, 500 and 502; I: of 413, 414, 431 and 504
 //	I  a variable without value is the empty string, and a header without value is left out
 //
 // Integrations (set-up-lambda-proxy-integrations, http-api-develop-integrations-lambda):

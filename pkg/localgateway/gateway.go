@@ -19,8 +19,8 @@ type Config struct {
 	API      string             // required: logical id of the API in Template
 
 	// Functions are called by logical id: in-process handlers, or processes
-	// that speak the Lambda Runtime API. A route or authorizer whose function
-	// is missing here answers 500.
+	// that speak the Lambda Runtime API. Where one is missing, the gateway
+	// answers as if it had failed: never with a call let through.
 	Functions map[string]lambda.Handler
 
 	Logger    *slog.Logger       // nil logs nothing

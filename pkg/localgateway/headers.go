@@ -1,6 +1,7 @@
 package localgateway
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,7 +23,7 @@ func (c *call) headers() http.Header {
 		proto, port = "https", "443"
 	}
 	h.Set("X-Forwarded-Proto", proto)
-	if _, p, ok := strings.Cut(c.request.Host, ":"); ok {
+	if _, p, err := net.SplitHostPort(c.request.Host); err == nil {
 		port = p
 	}
 	h.Set("X-Forwarded-Port", port)

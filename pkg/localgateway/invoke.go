@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -55,8 +56,9 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 	go func() {
 		var r result
 		defer func() {
-			if p := recover(); p != nil {
-				r = result{err: fmt.Errorf("panic: %v", p)}
+			if p := recover(); p != nil { // only the log can have the stack: the error's text is the panic's, as on Lambda
+				g.logger.ErrorContext(ctx, "function panicked", "function", id, "panic", p, "stack", string(debug.Stack()))
+				r = result{err: fmt.Errorf("%v", p)}
 			}
 			done <- r
 		}()

@@ -1,6 +1,10 @@
 package localgateway
 
-import "time"
+import (
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+)
 
 // AccessRecord is one request as an access log shows it: the values of API
 // Gateway's logging variables, never a key, a header or a body. See
@@ -66,6 +70,9 @@ func (g *Gateway) record(c *call, a answer) AccessRecord {
 	}
 	if c.refusal != nil {
 		r.ErrorResponseType, r.ErrorMessage = c.refusal.responseType, c.refusal.message
+		if g.api.Kind == template.HTTP {
+			r.ErrorMessage = c.refusal.httpMessage
+		}
 	}
 	return r
 }

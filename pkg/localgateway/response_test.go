@@ -309,3 +309,12 @@ func TestAccessLog(t *testing.T) {
 	third.ErrorResponseType, third.ErrorMessage = "MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token"
 	check(t, []localgateway.AccessRecord{first, second, third}, w.records)
 }
+
+func TestAccessLogOfHTTP(t *testing.T) {
+	t.Parallel()
+	w := newHTTP(t, answers(denyAll))
+	w.get("/keys/1")
+	got := w.records[0]
+	check(t, []string{"AAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAA=", "/keys/{keyId}", "ACCESS_DENIED", "Forbidden", "permission_denied"},
+		[]string{got.RequestID, got.ExtendedRequestID, got.ResourcePath, got.ErrorResponseType, got.ErrorMessage, got.Authorizer["code"]})
+}

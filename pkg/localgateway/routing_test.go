@@ -21,7 +21,7 @@ func TestRoutesOfREST(t *testing.T) {
 		"encoded letter stays":      {"GET", "/keys/%41", "/keys/{keyId}", map[string]any{"keyId": "%41"}},
 		"empty parameter":           {"GET", "/keys/", "", nil},
 		"double slash":              {"GET", "//keys/1", "", nil},
-		"path decides, then method": {"POST", "/keys/self", "", nil},
+		"path decides, then method": {"DELETE", "/keys/self", "", nil},
 		"exact method before ANY":   {"PUT", "/any", "/any", nil},
 		"ANY":                       {"PATCH", "/any", "/any", nil},
 		"greedy":                    {"GET", "/metrics/a/b", "/metrics/{proxy+}", map[string]any{"proxy": "a/b"}},
@@ -141,5 +141,16 @@ func TestSourceAddressIsTheConnections(t *testing.T) {
 		if got := w.records[0].SourceIP; got != want {
 			t.Errorf("%s gave %s, want %s", remote, got, want)
 		}
+	}
+}
+
+func TestForwardedPort(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{"api.example": "80", "127.0.0.1:4000": "4000", "[::1]:4000": "4000", "[::1]": "80"} {
+		w := newREST(t, answers(allowAll))
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/open", nil)
+		r.Host = host
+		w.send(r)
+		check(t, any(want), w.backend.only(t)["headers"].(map[string]any)["X-Forwarded-Port"])
 	}
 }

@@ -4,10 +4,11 @@
 // A Function starts processes on demand, up to a maximum, gives each one
 // invocation at a time, and replaces those that died. It promises that a
 // function's errors read as Lambda reports them, that a time-out kills the
-// process that ran out of time, and that Close leaves none behind. It does not
-// promise Lambda's isolation: processes share this machine's files, network
-// and clock, memory is not limited, and a cold start counts against the
-// function's time-out.
+// process that ran out of time, and that Close leaves none behind. If this
+// process is killed instead, functions end as soon as they next turn to the
+// Runtime API. It does not promise Lambda's isolation: processes share this
+// machine's files, network and clock, memory is not limited, and a cold start
+// counts against the function's time-out.
 //
 // What it serves on 127.0.0.1 is documented in
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, as far as

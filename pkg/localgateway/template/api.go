@@ -108,7 +108,7 @@ func (b *builder) finish(r *resolver, keys map[stageName][]string) API {
 	return b.api
 }
 
-// identity reads the sources that REST REQUEST and HTTP authorizers share.
+// readIdentity reads the sources that REST REQUEST and HTTP authorizers share.
 func readIdentity(identity *object) []IdentitySource {
 	var sources []IdentitySource
 	for _, place := range []struct {

@@ -44,6 +44,9 @@ func main() {
 }
 
 func handle(ctx context.Context, r request) (map[string]any, error) {
+	if order := os.Getenv("DO"); order != "" { // for events that give none, such as API Gateway's
+		r.Do, r.Value = order, os.Getenv("VALUE")
+	}
 	switch r.Do {
 	case "fail":
 		return nil, errors.New(r.Value)
