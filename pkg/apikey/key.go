@@ -67,6 +67,8 @@ type Verifier struct {
 	Pepper int
 }
 
+func (v Verifier) clone() Verifier { return Verifier{Hash: slices.Clone(v.Hash), Pepper: v.Pepper} }
+
 // Revocation says that a key was revoked, and whether only a new secret can bring it back.
 type Revocation struct {
 	At          time.Time
@@ -130,7 +132,11 @@ func (k *Key) Clone() *Key {
 	c.Customers = slices.Clone(k.Customers)
 	c.RateLimits = slices.Clone(k.RateLimits)
 	c.AllowedAddresses = slices.Clone(k.AllowedAddresses)
+	c.Secret = k.Secret.clone()
 	c.Retired = slices.Clone(k.Retired)
+	for i, v := range c.Retired {
+		c.Retired[i] = v.clone()
+	}
 	c.Tags = slices.Clone(k.Tags)
 	c.Metadata = maps.Clone(k.Metadata)
 	if k.Quota != nil {
@@ -139,6 +145,7 @@ func (k *Key) Clone() *Key {
 	}
 	if k.Rotation != nil {
 		r := *k.Rotation
+		r.Old = r.Old.clone()
 		c.Rotation = &r
 	}
 	if k.Revocation != nil {

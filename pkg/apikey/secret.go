@@ -26,10 +26,18 @@ const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 var ErrMalformed = errors.New("apikey: malformed secret")
 
 // Secret is the text that a caller sends. It redacts itself: however it is printed, logged or marshalled, only Reveal gives the text.
-type Secret struct{ text string }
+type Secret struct {
+	// text is a pointer because package fmt prints unexported fields of other structs without asking their methods: it then prints an address.
+	text *string
+}
 
-// Reveal returns the text. It is called where a secret is shown once, and nowhere else.
-func (s Secret) Reveal() string { return s.text }
+// Reveal returns the text, "" of the zero Secret. It is called where a secret is shown once, and nowhere else.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // String implements fmt.Stringer without the text.
 func (Secret) String() string { return "[secret]" }
@@ -50,11 +58,12 @@ func (Secret) MarshalText() ([]byte, error) {
 
 // Hint returns what may be shown of the secret for good: everything before the random part, and the last four characters.
 func (s Secret) Hint() string {
-	i := strings.LastIndexByte(s.text, '_')
-	if i < 0 || len(s.text) < i+1+checksumLength {
+	text := s.Reveal()
+	i := strings.LastIndexByte(text, '_')
+	if i < 0 {
 		return ""
 	}
-	return s.text[:i+1] + "…" + s.text[len(s.text)-4:]
+	return text[:i+1] + "…" + text[len(text)-4:]
 }
 
 // Brand is the first part of every secret of a deployment, such as "bt".
@@ -84,7 +93,8 @@ func (b Brand) Mint(random io.Reader, env Environment, id string) (Secret, error
 		return Secret{}, err
 	}
 	body := string(b) + "_" + env.Short() + "_" + id + "_" + part
-	return Secret{text: body + checksum(body)}, nil
+	text := body + checksum(body)
+	return Secret{text: &text}, nil
 }
 
 // Parts are what a well-formed secret says about itself. Nothing of it is believed before the hash of Random has been compared.
@@ -101,6 +111,9 @@ func (p Parts) LogValue() slog.Value { return slog.StringValue(string(p.Environm
 func (p Parts) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, string(p.Environment)+"/"+p.KeyID+"/[secret]")
 }
+
+// MarshalText always fails, as Secret's does.
+func (Parts) MarshalText() ([]byte, error) { return Secret{}.MarshalText() }
 
 // Parse takes a secret apart after checking its form and its checksum. It touches no network and allocates nothing. Any fault is ErrMalformed.
 func (b Brand) Parse(text string) (Parts, error) {
@@ -133,9 +146,10 @@ func (b Brand) LooksLike(text string) bool {
 	return ok && (strings.HasPrefix(rest, "prod_") || strings.HasPrefix(rest, "stg_") || strings.HasPrefix(rest, "dev_"))
 }
 
-// Redact replaces every secret of this brand inside text, whole or cut short, by its id, for messages that quote what a caller sent.
+// Redact replaces every secret of this brand inside text, whole or cut short, by "[secret]", for messages that quote what a caller sent. What
+// stands before the brand does not matter: in a query string it may be the last letter of an escape, such as %20.
 func (b Brand) Redact(text string) string {
-	return regexp.MustCompile(`\b`+string(b)+`_(prod|stg|dev)_[0-9A-Za-z]+_[0-9A-Za-z]+`).ReplaceAllString(text, "[secret]")
+	return regexp.MustCompile(string(b)+`_(prod|stg|dev)_[0-9A-Za-z]+_[0-9A-Za-z_]+`).ReplaceAllString(text, "[secret]")
 }
 
 // checksum is the CRC-32 (IEEE) of body in base62, left-padded with 0 to six characters.
