@@ -26,7 +26,7 @@ func (p *Pepper) Encrypt(random io.Reader, purpose string, plain, associated []b
 	if err != nil {
 		return nil, err
 	}
-	out := binary.BigEndian.AppendUint32(nil, uint32(p.version)) //nolint:gosec // versions count from 1
+	out := binary.BigEndian.AppendUint32(nil, uint32(p.version))
 	nonce := make([]byte, aead.NonceSize())
 	if _, err := io.ReadFull(random, nonce); err != nil {
 		return nil, fmt.Errorf("pepper: read random bytes: %w", err)

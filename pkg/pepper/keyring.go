@@ -46,43 +46,62 @@ func NewKeyring(rows Rows, provider Provider, now func() time.Time) *Keyring {
 func (k *Keyring) Version(ctx context.Context, env apikey.Environment, version int) (*Pepper, error) {
 	r := k.ring(env)
 	r.mu.RLock()
-	p, missingSince := r.versions[version], r.missing[version]
+	p, missing := r.version(version, k.now())
 	r.mu.RUnlock()
-	switch {
-	case p != nil:
-		return p, nil
-	case !missingSince.IsZero() && k.now().Sub(missingSince) < missingFor:
+	if p == nil && !missing {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p, missing = r.version(version, k.now()); p == nil && !missing { // else another caller has asked meanwhile
+			if err := k.load(ctx, env, r); err != nil {
+				return nil, err
+			}
+			if p = r.versions[version]; p == nil {
+				if len(r.missing) >= missingMost {
+					clear(r.missing)
+				}
+				r.missing[version] = k.now()
+			}
+		}
+	}
+	if p == nil {
 		return nil, fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.versions[version]; p != nil {
-		return p, nil
-	}
-	if err := k.load(ctx, env, r); err != nil {
-		return nil, err
-	}
-	if p := r.versions[version]; p != nil {
-		return p, nil
-	}
-	if len(r.missing) >= missingMost {
-		clear(r.missing)
-	}
-	r.missing[version] = k.now()
-	return nil, fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
+	return p, nil
+}
+
+// version returns a version that is at hand, or that it was missing a moment ago. The caller holds the ring's lock, for reading at least.
+func (r *ring) version(version int, now time.Time) (p *Pepper, missing bool) {
+	since, missed := r.missing[version]
+	return r.versions[version], missed && now.Sub(since) < missingFor
 }
 
 // Current returns the newest version, which hashes and seals from now on. An environment without any is ErrNotFound: Ensure makes the first.
 func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	r := k.ring(env)
 	r.mu.RLock()
-	p, loadedAt := r.current, r.loadedAt
+	p := r.newest(k.now())
 	r.mu.RUnlock()
-	if p != nil && k.now().Sub(loadedAt) < currentFor {
+	if p != nil {
 		return p, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p := r.newest(k.now()); p != nil {
+		return p, nil // another caller has loaded it meanwhile
+	}
+	return k.reload(ctx, env, r)
+}
+
+// newest returns the newest version where it was read lately. The caller holds the ring's lock, for reading at least.
+func (r *ring) newest(now time.Time) *Pepper {
+	if now.Sub(r.loadedAt) >= currentFor {
+		return nil
+	}
+	return r.current
+}
+
+// reload reads the stored peppers and returns the newest. The caller holds the ring's lock.
+func (k *Keyring) reload(ctx context.Context, env apikey.Environment, r *ring) (*Pepper, error) {
 	if err := k.load(ctx, env, r); err != nil {
 		return nil, err
 	}
@@ -113,7 +132,10 @@ func (k *Keyring) Add(ctx context.Context, env apikey.Environment) (*Pepper, err
 	if err := k.add(ctx, env, newest.Version()+1); err != nil {
 		return nil, err
 	}
-	return k.Version(ctx, env, newest.Version()+1)
+	r := k.ring(env)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return k.reload(ctx, env, r) // not Version, which may still take it for missing
 }
 
 func (k *Keyring) add(ctx context.Context, env apikey.Environment, version int) error {

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"time"
@@ -30,7 +31,7 @@ var (
 // Pepper is one version of an environment's pepper. It redacts itself.
 type Pepper struct {
 	version int
-	key     [Size]byte
+	key     *[Size]byte // a pointer, since package fmt prints unexported fields of other structs without asking their methods
 }
 
 // Version returns the version, 1 for the first.
@@ -41,6 +42,9 @@ func (p *Pepper) String() string { return "pepper version " + strconv.Itoa(p.ver
 
 // GoString implements fmt.GoStringer without the key.
 func (p *Pepper) GoString() string { return p.String() }
+
+// Format implements fmt.Formatter, so that no verb, %x and %d included, reaches the key.
+func (p *Pepper) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
 
 // LogValue implements slog.LogValuer without the key.
 func (p *Pepper) LogValue() slog.Value { return slog.StringValue(p.String()) }
@@ -107,5 +111,6 @@ func newPepper(version int, plain []byte) (*Pepper, error) {
 	if len(plain) != Size {
 		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d", version, len(plain), Size)
 	}
-	return &Pepper{version: version, key: [Size]byte(plain)}, nil
+	key := [Size]byte(plain)
+	return &Pepper{version: version, key: &key}, nil
 }

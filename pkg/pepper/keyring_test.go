@@ -1,0 +1,326 @@
+package pepper_test
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// clock is a clock that is set.
+type clock struct{ nanoseconds atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.nanoseconds.Store(now.UnixNano())
+	return c
+}
+func (c *clock) Now() time.Time          { return time.Unix(0, c.nanoseconds.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
+
+// deployment is what processes share.
+type deployment struct {
+	rows     *rows
+	provider *provider
+	clock    *clock
+}
+
+func deploy(t testing.TB) *deployment {
+	t.Helper()
+	local, err := pepper.NewLocal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &deployment{newRows(), watch(local), newClock()}
+}
+
+// process is a process that has loaded nothing yet.
+func (d *deployment) process() *pepper.Keyring {
+	return pepper.NewKeyring(d.rows, d.provider, d.clock.Now)
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(value T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+var parts = apikey.Parts{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs", Random: "0123456789abcdefghijABCDEFGHIJKL"}
+
+func TestEveryProcessHasTheSamePeppers(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	want := must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production)).Hash(parts)
+	for name, get := range map[string]func(*pepper.Keyring) (*pepper.Pepper, error){
+		"current": func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Current(t.Context(), apikey.Production) },
+		"version": func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Version(t.Context(), apikey.Production, 1) },
+		"ensure":  func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Ensure(t.Context(), apikey.Production) },
+	} {
+		if got := must[*pepper.Pepper](t)(get(d.process())).Hash(parts); !bytes.Equal(got, want) {
+			t.Errorf("%s: another pepper", name)
+		}
+	}
+	if got := must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Staging)).Hash(parts); bytes.Equal(got, want) {
+		t.Error("staging has production's pepper")
+	}
+}
+
+func TestEveryDeploymentHasItsOwnPepper(t *testing.T) {
+	t.Parallel()
+	one := must[*pepper.Pepper](t)(deploy(t).process().Ensure(t.Context(), apikey.Production))
+	other := must[*pepper.Pepper](t)(deploy(t).process().Ensure(t.Context(), apikey.Production))
+	if bytes.Equal(one.Hash(parts), other.Hash(parts)) {
+		t.Error("two deployments have the same pepper")
+	}
+}
+
+func TestNoPepperIsNotFound(t *testing.T) {
+	t.Parallel()
+	k := deploy(t).process()
+	if p, err := k.Current(t.Context(), apikey.Production); p != nil || !errors.Is(err, pepper.ErrNotFound) {
+		t.Errorf("Current: %v, %v", p, err)
+	}
+	if p, err := k.Version(t.Context(), apikey.Production, 1); p != nil || !errors.Is(err, pepper.ErrNotFound) {
+		t.Errorf("Version: %v, %v", p, err)
+	}
+}
+
+func TestUnwrapsOncePerProcess(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+	scopes := []pepper.Scope{{Environment: apikey.Production, Version: 1}, {Environment: apikey.Production, Version: 2}}
+	before := []int{d.provider.count(scopes[0]), d.provider.count(scopes[1])}
+	reads := d.rows.count()
+
+	k := d.process()
+	var all sync.WaitGroup
+	for i := range 60 {
+		all.Go(func() {
+			var err error
+			if i%3 == 0 {
+				_, err = k.Current(t.Context(), apikey.Production)
+			} else {
+				_, err = k.Version(t.Context(), apikey.Production, i%3)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for i, scope := range scopes {
+		if got := d.provider.count(scope) - before[i]; got != 1 {
+			t.Errorf("version %d was unwrapped %d times", scope.Version, got)
+		}
+	}
+	if got := d.rows.count() - reads; got != 1 {
+		t.Errorf("the rows were read %d times", got)
+	}
+}
+
+func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	reader, writer := d.process(), d.process()
+	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(writer.Add(t.Context(), apikey.Production))
+	if got := must[*pepper.Pepper](t)(writer.Current(t.Context(), apikey.Production)).Version(); got != 2 {
+		t.Errorf("who made version 2 goes on with %d", got)
+	}
+	reads := d.rows.count()
+	d.clock.advance(time.Minute - 1)
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 1 || d.rows.count() != reads {
+		t.Errorf("version %d after %d reads", got, d.rows.count()-reads)
+	}
+	d.clock.advance(1)
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 2 || d.rows.count() != reads+1 {
+		t.Errorf("version %d after %d reads", got, d.rows.count()-reads)
+	}
+}
+
+// A version that a process does not know is read at once, though it has read the others a moment ago.
+func TestNewVersionIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	reader := d.process()
+	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
+	made := must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+	got := must[*pepper.Pepper](t)(reader.Version(t.Context(), apikey.Production, 2))
+	if !bytes.Equal(got.Hash(parts), made.Hash(parts)) {
+		t.Error("the reader has another version 2")
+	}
+	old := must[*pepper.Pepper](t)(reader.Version(t.Context(), apikey.Production, 1))
+	if bytes.Equal(got.Hash(parts), old.Hash(parts)) {
+		t.Error("version 2 is version 1")
+	}
+}
+
+func TestMissingVersionIsNotReadForASecond(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	ask := func() int {
+		reads := d.rows.count()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := k.Version(t.Context(), apikey.Production, 7); !errors.Is(err, pepper.ErrNotFound) {
+					t.Errorf("a missing version: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		return d.rows.count() - reads
+	}
+	if got := ask(); got != 1 {
+		t.Errorf("%d reads for twenty questions", got)
+	}
+	d.clock.advance(time.Second - 1)
+	if got := ask(); got != 0 {
+		t.Errorf("%d reads within a second", got)
+	}
+	d.clock.advance(1)
+	if got := ask(); got != 1 {
+		t.Errorf("%d reads after a second", got)
+	}
+}
+
+// Damaged rows may name any version: what is remembered of them has a bound, and never displaces what is there.
+func TestMissingVersionsAreBounded(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	for version := 2; version < 500; version++ {
+		if _, err := k.Version(t.Context(), apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	for _, version := range []int{0, -1} {
+		if _, err := k.Version(t.Context(), apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+}
+
+// Who makes a version has it, though it was asked for a moment before it was there.
+func TestAddFindsWhatWasMissing(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	if _, err := k.Version(t.Context(), apikey.Production, 2); !errors.Is(err, pepper.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if got := must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production)).Version(); got != 2 {
+		t.Errorf("version %d", got)
+	}
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
+}
+
+func TestEnsureMakesOnePepper(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	hashes := make([][]byte, 20)
+	var all sync.WaitGroup
+	for i := range hashes {
+		all.Go(func() {
+			p, err := d.process().Ensure(t.Context(), apikey.Production)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			hashes[i] = p.Hash(parts)
+		})
+	}
+	all.Wait()
+	for i, hash := range hashes {
+		if !bytes.Equal(hash, hashes[0]) {
+			t.Errorf("process %d has another pepper than process 0", i)
+		}
+	}
+}
+
+func TestAddOfTwoProcesses(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
+	var made atomic.Int64
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			switch _, err := d.process().Add(t.Context(), apikey.Production); {
+			case err == nil:
+				made.Add(1)
+			case !errors.Is(err, pepper.ErrExists):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	newest := must[*pepper.Pepper](t)(d.process().Current(t.Context(), apikey.Production)).Version()
+	if int64(newest) != 1+made.Load() {
+		t.Errorf("%d versions were made, and the newest is %d", made.Load(), newest)
+	}
+}
+
+func TestFailuresAreNoVerdict(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
+	ask := func(k *pepper.Keyring) []error {
+		_, current := k.Current(t.Context(), apikey.Production)
+		_, version := k.Version(t.Context(), apikey.Production, 1)
+		_, ensure := k.Ensure(t.Context(), apikey.Production)
+		_, add := k.Add(t.Context(), apikey.Production)
+		return []error{current, version, ensure, add}
+	}
+	down := func(k *pepper.Keyring) {
+		t.Helper()
+		for i, err := range ask(k) {
+			if !errors.Is(err, errDown) || errors.Is(err, pepper.ErrNotFound) {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+	}
+	k := d.process()
+	d.rows.fail(errDown)
+	down(k)
+	d.rows.fail(nil)
+	scope := pepper.Scope{Environment: apikey.Production, Version: 1}
+	d.provider.fail(scope, errDown)
+	down(k)
+	d.provider.fail(scope, nil)
+	if errs := ask(k); errors.Join(errs...) != nil {
+		t.Errorf("after the failure: %v", errs)
+	}
+	// What is unwrapped stays at hand while everything is down.
+	d.rows.fail(errDown)
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+}
+
+func TestPepperOfAnotherSizeIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 16, 31, 33, 64} {
+		r := newRows()
+		if err := r.AddPepper(t.Context(), apikey.Production, pepper.Wrapped{Version: 1, Ciphertext: make([]byte, size)}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := pepper.NewKeyring(r, fixed{}, newClock().Now).Current(t.Context(), apikey.Production); err == nil {
+			t.Errorf("%d bytes make %v", size, p)
+		}
+	}
+}

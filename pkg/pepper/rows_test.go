@@ -1,0 +1,91 @@
+package pepper_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// rows keeps wrapped peppers in memory, counts readings and can fail. What pkg/store does is tested there.
+type rows struct {
+	mu     sync.Mutex
+	stored map[apikey.Environment][]pepper.Wrapped
+	reads  int
+	err    error
+}
+
+func newRows() *rows { return &rows{stored: map[apikey.Environment][]pepper.Wrapped{}} }
+
+// Peppers implements pepper.Rows.
+func (r *rows) Peppers(_ context.Context, env apikey.Environment) ([]pepper.Wrapped, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reads++
+	return slices.Clone(r.stored[env]), r.err
+}
+
+// AddPepper implements pepper.Rows.
+func (r *rows) AddPepper(_ context.Context, env apikey.Environment, w pepper.Wrapped) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.ContainsFunc(r.stored[env], func(s pepper.Wrapped) bool { return s.Version == w.Version }) {
+		return pepper.ErrExists
+	}
+	r.stored[env] = append(r.stored[env], w)
+	return r.err
+}
+
+// fail makes every reading fail; nil ends it.
+func (r *rows) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *rows) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reads
+}
+
+// provider counts what another provider unwraps, and can fail.
+type provider struct {
+	pepper.Provider
+	mu       sync.Mutex
+	unwraps  map[pepper.Scope]int
+	failures map[pepper.Scope]error
+}
+
+func watch(p pepper.Provider) *provider {
+	return &provider{Provider: p, unwraps: map[pepper.Scope]int{}, failures: map[pepper.Scope]error{}}
+}
+
+// Unwrap implements pepper.Provider.
+func (p *provider) Unwrap(ctx context.Context, scope pepper.Scope, wrapped []byte) ([]byte, error) {
+	p.mu.Lock()
+	p.unwraps[scope]++
+	err := p.failures[scope]
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return p.Provider.Unwrap(ctx, scope, wrapped)
+}
+
+func (p *provider) fail(scope pepper.Scope, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failures[scope] = err
+}
+
+func (p *provider) count(scope pepper.Scope) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unwraps[scope]
+}
+
+var errDown = errors.New("down")
