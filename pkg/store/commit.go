@@ -120,7 +120,7 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 		if err == nil {
 			return nil
 		}
-		failure, conflict := canceled(err, writes)
+		conflict, failure := canceled(err, writes)
 		switch {
 		case failure != nil:
 			return failure
@@ -136,11 +136,11 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 }
 
 // canceled reads the reasons of a cancelled transaction, which stand in the order of its writes.
-func canceled(err error, writes []Write) (failure error, conflict bool) {
+func canceled(err error, writes []Write) (conflict bool, failure error) {
 	var c *types.TransactionCanceledException
 	if !errors.As(err, &c) {
 		var inFlight *types.TransactionConflictException
-		return nil, errors.As(err, &inFlight)
+		return errors.As(err, &inFlight), nil
 	}
 	for i, reason := range c.CancellationReasons {
 		if reason.Code == nil {
@@ -155,7 +155,7 @@ func canceled(err error, writes []Write) (failure error, conflict bool) {
 			conflict = true
 		}
 	}
-	return failure, conflict
+	return conflict, failure
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

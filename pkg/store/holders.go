@@ -14,13 +14,13 @@ const organizationsList = "organizations"
 // lags by moments: it is for an operator's rare question, not for a request's path.
 func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[string]int, error) {
 	lists := []string{keysList(operators)}
-	err := s.walk(ctx, organizationsList, func(e keyItem) { lists = append(lists, keysList(e.ID)) })
+	err := s.walk(ctx, organizationsList, func(e entry) { lists = append(lists, keysList(e.ID)) })
 	if err != nil {
 		return nil, err
 	}
 	holders := map[string]int{}
 	for _, list := range lists {
-		err := s.walk(ctx, list, func(e keyItem) {
+		err := s.walk(ctx, list, func(e entry) {
 			for _, p := range permissions {
 				if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
 					holders[p]++
@@ -35,9 +35,9 @@ func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[str
 }
 
 // walk visits every entry of a list.
-func (s *Store) walk(ctx context.Context, list string, visit func(keyItem)) error {
+func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error {
 	for after, more := "", true; more; {
-		var entries []keyItem
+		var entries []entry
 		var err error
 		if entries, more, err = s.queryIndex(ctx, list, after, 4000); err != nil {
 			return err

@@ -85,15 +85,15 @@ func (s *Store) queryKeys(ctx context.Context, org string, f Filter, after strin
 			return nil, "", err
 		}
 		for _, e := range entries {
-			k, err := fromKeyItem(&e)
-			if err != nil || !f.matches(k, now) {
+			k, err := fromKeyItem(&e.keyItem)
+			if !e.damaged && err == nil && !f.matches(k, now) {
 				after = e.ListSK
-				continue // a damaged entry is reported where its row is read
+				continue
 			}
 			if len(refs) == limit {
 				return refs, after, nil
 			}
-			refs, after = append(refs, keyRef{k.Environment, k.ID}), e.ListSK
+			refs, after = append(refs, e.ref()), e.ListSK // a damaged entry's row is reported where it is read
 		}
 		if !more {
 			return refs, "", nil
@@ -103,9 +103,21 @@ func (s *Store) queryKeys(ctx context.Context, org string, f Filter, after strin
 	return refs, after, nil
 }
 
+// entry is an entry of the index.
+type entry struct {
+	keyItem
+	damaged bool // nothing but the row's place is known
+}
+
+// ref names the row that the entry is of by the place where it stands, whatever the row says of itself.
+func (e *entry) ref() keyRef {
+	env, id, _ := strings.Cut(e.PK, "#")
+	return keyRef{apikey.Environment(env), id}
+}
+
 // queryIndex reads up to size entries of a list, newest first, that stand after a position.
-func (s *Store) queryIndex(ctx context.Context, list, after string, size int) (entries []keyItem, more bool, err error) {
-	index, backwards, limit := indexName, false, int32(size) //nolint:gosec // at most 4,000
+func (s *Store) queryIndex(ctx context.Context, list, after string, size int) (entries []entry, more bool, err error) {
+	index, backwards, limit := indexName, false, int32(size)
 	condition := "listPk = :list"
 	values := map[string]types.AttributeValue{":list": &types.AttributeValueMemberS{Value: list}}
 	if after != "" {
@@ -119,8 +131,21 @@ func (s *Store) queryIndex(ctx context.Context, list, after string, size int) (e
 	if err != nil {
 		return nil, false, unavailable("list", err)
 	}
-	if err := attributevalue.UnmarshalListOfMaps(out.Items, &entries); err != nil {
-		return nil, false, damaged("list", err)
+	for _, item := range out.Items {
+		var e entry
+		if attributevalue.UnmarshalMap(item, &e.keyItem) != nil {
+			// One damaged row must not take the list of all others with it. The keys of table and index are texts, or DynamoDB would refuse them.
+			e = entry{keyItem: keyItem{PK: text(item[partitionAttribute]), ListSK: text(item[listSortAttribute])}, damaged: true}
+		}
+		entries = append(entries, e)
 	}
 	return entries, len(out.LastEvaluatedKey) > 0, nil
+}
+
+func text(value types.AttributeValue) string {
+	s, _ := value.(*types.AttributeValueMemberS)
+	if s == nil {
+		return ""
+	}
+	return s.Value
 }

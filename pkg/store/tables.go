@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -83,9 +84,9 @@ func (t *Tables) Peppers(ctx context.Context, env apikey.Environment) ([]pepper.
 		if name == partitionAttribute || name == sortAttribute {
 			continue
 		}
-		version, err := strconv.Atoi(name[len(pepperPrefix):])
-		if err != nil {
-			return nil, damaged("pepper", err)
+		version, err := strconv.Atoi(strings.TrimPrefix(name, pepperPrefix))
+		if err != nil || name != pepperPrefix+strconv.Itoa(version) {
+			return nil, damaged("pepper: attribute "+name, err)
 		}
 		var row pepperItem
 		if err := attributevalue.Unmarshal(value, &row); err != nil {

@@ -1,0 +1,53 @@
+package store_test
+
+import (
+	"context"
+	"maps"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// elsewhere answers every GetItem of a key's row with the row of another place, though for the pk that was asked for, as far as the seal lets it.
+type elsewhere struct {
+	store.Client
+	pk string
+}
+
+// GetItem implements store.Client.
+func (e elsewhere) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	asked := *in
+	if sk, ok := in.Key["sk"].(*types.AttributeValueMemberS); ok && sk.Value == "key" {
+		asked.Key = maps.Clone(in.Key)
+		asked.Key["pk"] = &types.AttributeValueMemberS{Value: e.pk}
+	}
+	return e.Client.GetItem(ctx, &asked, opts...)
+}
+
+// short answers a Query with one entry at a time, as DynamoDB may: it promises no number.
+type short struct{ store.Client }
+
+// Query implements store.Client.
+func (s short) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	asked, one := *in, int32(1)
+	asked.Limit = &one
+	return s.Client.Query(ctx, &asked, opts...)
+}
+
+// conflicting answers the first transactions with a conflict, as DynamoDB does while another one is in the way.
+type conflicting struct {
+	store.Client
+	left int
+}
+
+// TransactWriteItems implements store.Client.
+func (c *conflicting) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	if c.left == 0 {
+		return c.Client.TransactWriteItems(ctx, in, opts...)
+	}
+	c.left--
+	none, conflict := "None", "TransactionConflict"
+	return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &none}, {Code: nil}, {Code: &conflict}}}
+}

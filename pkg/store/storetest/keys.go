@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"crypto/rand"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// Key returns a key as an organization named acme would have it, in production, with the permission messages:read; nothing is stored.
+func (k *Kit) Key(t testing.TB) *apikey.Key {
+	t.Helper()
+	id, err := apikey.NewID(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := apikey.Actor{Type: apikey.ActorUser, ID: "user-1", Email: "alice@acme.test"}
+	return &apikey.Key{
+		ID: id, OrganizationID: "acme", Name: "Main website", Environment: apikey.Production, Ownership: apikey.Organization, Owner: alice, CreatedBy: alice,
+		Enabled: true, Permissions: []string{"messages:read"}, Grantable: apikey.GrantOwn, Version: 1, CreatedAt: k.Clock.Now(), UpdatedAt: k.Clock.Now(),
+	}
+}
+
+// Mint makes a secret for a key, and what the key keeps of it under the environment's current pepper, which is made where there is none.
+func (k *Kit) Mint(t testing.TB, env apikey.Environment, id string) (apikey.Secret, apikey.Fresh) {
+	t.Helper()
+	secret, err := Brand.Mint(rand.Reader, env, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	current, err := k.Keyring.Ensure(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := Brand.Parse(secret.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret, apikey.Fresh{Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()}, Hint: secret.Hint()}
+}
+
+// MustKey stores a key with a new secret. change, which may be nil, changes the key before it is stored.
+func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apikey.Secret) {
+	t.Helper()
+	created := k.Key(t)
+	if change != nil {
+		change(created)
+	}
+	secret, fresh := k.Mint(t, created.Environment, created.ID)
+	created.Secret, created.Hint = fresh.Verifier, fresh.Hint
+	if err := k.Store.Commit(t.Context(), k.Store.PutKey(t.Context(), created, 0)); err != nil {
+		t.Fatal(err)
+	}
+	return created, secret
+}
+
+// MustChange stores a change of a key as its next version, and returns the key as it is then.
+func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.Key)) *apikey.Key {
+	t.Helper()
+	after := before.Clone()
+	change(after)
+	after.Version, after.UpdatedAt = before.Version+1, k.Clock.Now()
+	if err := k.Store.Commit(t.Context(), k.Store.PutKey(t.Context(), after, before.Version)); err != nil {
+		t.Fatal(err)
+	}
+	return after
+}
+
+// MustCatalogue stores the permission catalogue in place of the stored one.
+func (k *Kit) MustCatalogue(t testing.TB, permissions ...permission.Permission) {
+	t.Helper()
+	_, version, err := k.Store.Catalogue(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Store.Commit(t.Context(), k.Store.PutCatalogue(permissions, version)); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,290 @@
+// Package storetest is the kit for tests against real tables: a store over tables of their own, made from the real template.yaml in a real DynamoDB
+// stand-in, with a clock to set, a keyring, and traffic that is counted and can be made to fail.
+//
+// It promises that two kits share nothing but the stand-in's process, that whatever the store sends is seen by Traffic, and that a test without a
+// stand-in fails and says what to do: it is never skipped. BITTING_TEST_DYNAMODB=URL makes the same tests run against another DynamoDB, such as
+// DynamoDB Local. It is for tests only, and looks for template.yaml in the working folder and those above it.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// Brand is the brand of the secrets that the kit mints.
+const Brand = apikey.Brand("bt")
+
+// Kit is a store over tables of its own, and what stands around it.
+type Kit struct {
+	Process
+	Core     string           // the name of the table core
+	Hot      string           // the name of the table hot
+	Client   *dynamodb.Client // for what only a test does to a table; its calls are not in Traffic
+	Provider pepper.Provider  // the local key provider, its key in a folder of the test's
+	Clock    *Clock
+	Log      *Log
+
+	endpoint string
+}
+
+// Process is what one process has of the store: its own connection and whatever it keeps in memory.
+type Process struct {
+	Store   *store.Store
+	Tables  *store.Tables
+	Keyring *pepper.Keyring
+	Traffic *Traffic
+	SDK     *dynamodb.Client // the client that Traffic watches
+}
+
+// New makes a kit, whose tables end with the test.
+func New(t testing.TB) *Kit {
+	t.Helper()
+	endpoint := standIn(t)
+	provider, err := pepper.NewLocal(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &Kit{Client: client(endpoint, nil), Provider: provider, Clock: newClock(), Log: &Log{}, endpoint: endpoint}
+	for id, table := range readTemplate(t).Tables {
+		name := uniqueName(id)
+		if err := store.CreateTable(t.Context(), k.Client, name, table.Properties); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			// The test's context has ended. A table that stays costs nothing: the stand-in ends too.
+			_, _ = k.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
+		})
+		switch id {
+		case "Core":
+			k.Core = name
+		case "Hot":
+			k.Hot = name
+		}
+	}
+	if k.Core == "" || k.Hot == "" {
+		t.Fatal("template.yaml has no tables Core and Hot")
+	}
+	k.Process = *k.Restart()
+	return k
+}
+
+// Restart returns what another process would have over the same tables, with nothing in memory yet. It logs to the kit's Log.
+func (k *Kit) Restart() *Process { return k.With(k.Provider) }
+
+// With is Restart with another key provider: one that counts, or fails, or is of another deployment.
+func (k *Kit) With(provider pepper.Provider) *Process {
+	p := &Process{Traffic: &Traffic{}}
+	p.SDK = client(k.endpoint, p.Traffic)
+	p.Tables = store.NewTables(p.SDK, k.Core)
+	p.Keyring = pepper.NewKeyring(p.Tables, provider, k.Clock.Now)
+	p.Store = store.New(p.Tables, p.Keyring, k.Log.Logger())
+	return p
+}
+
+// Elsewhere returns a process whose DynamoDB is at another address, such as one where nothing listens.
+func (k *Kit) Elsewhere(endpoint string) *Process {
+	other := *k
+	other.endpoint = endpoint
+	return other.Restart()
+}
+
+// Items returns everything in the table core.
+func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
+	t.Helper()
+	var items []map[string]types.AttributeValue
+	pages := dynamodb.NewScanPaginator(k.Client, &dynamodb.ScanInput{TableName: &k.Core})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, page.Items...)
+	}
+	return items
+}
+
+// Item returns one item of the table core as it stands there, nil where there is none.
+func (k *Kit) Item(t testing.TB, partition, sort string) map[string]types.AttributeValue {
+	t.Helper()
+	out, err := k.Client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &k.Core, Key: key(partition, sort), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Item
+}
+
+// Put writes an item as somebody with access to the table could, past the store.
+func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
+	t.Helper()
+	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &k.Core, Item: maps.Clone(item)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Change gives one attribute of an item another value, or none where value is nil, as somebody with access to the table could. Another pk makes a copy.
+func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any) {
+	t.Helper()
+	item := k.Item(t, partition, sort)
+	if delete(item, attribute); value != nil {
+		encoded, err := attributevalue.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		item[attribute] = encoded
+	}
+	k.Put(t, item)
+}
+
+// Remove removes an item, as TTL does.
+func (k *Kit) Remove(t testing.TB, partition, sort string) {
+	t.Helper()
+	if _, err := k.Client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &k.Core, Key: key(partition, sort)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func key(partition, sort string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: partition}, "sk": &types.AttributeValueMemberS{Value: sort}}
+}
+
+// tables counts the tables of this process, to give each a name of its own.
+var tables atomic.Int64
+
+func uniqueName(id string) string {
+	return id + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(tables.Add(1), 10)
+}
+
+// readTemplate reads template.yaml, which is in the working folder or one above it.
+func readTemplate(t testing.TB) *template.Template {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		var text []byte
+		if text, err = os.ReadFile(filepath.Join(dir, "template.yaml")); err == nil { //nolint:gosec // a folder above the test's own
+			read, err := template.Read(text, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return read
+		}
+		if parent := filepath.Dir(dir); errors.Is(err, os.ErrNotExist) && parent != dir {
+			dir, err = parent, nil
+		}
+	}
+	t.Fatalf("template.yaml is needed to make the tables: %v", err)
+	return nil
+}
+
+// client is made like that of a function, but for its timeout: a test's machine may be busy, and no test waits for one.
+func client(endpoint string, transport *Traffic) *dynamodb.Client {
+	options := dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: &endpoint,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = Attempts, time.Millisecond
+			o.RateLimiter = unlimited{} // the SDK's would refuse to retry after a test's many faults
+		}),
+	}
+	if transport != nil {
+		options.HTTPClient = transport
+	}
+	return dynamodb.New(options)
+}
+
+// Attempts is how often the SDK tries a call, as it does in a function.
+const Attempts = 3
+
+// unlimited lets the SDK retry however much failed before.
+type unlimited struct{}
+
+// GetToken implements retry.RateLimiter.
+func (unlimited) GetToken(context.Context, uint) (func() error, error) {
+	return func() error { return nil }, nil
+}
+
+// AddTokens implements retry.RateLimiter.
+func (unlimited) AddTokens(uint) error { return nil }
+
+// Clock is a clock that stands still until it is set.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *Clock { return &Clock{now: time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)} }
+
+// Now returns the time that was set.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Set sets the clock.
+func (c *Clock) Set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) { c.Set(c.Now().Add(d)) }
+
+// Log keeps what is logged, of every level, as JSON lines.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Logger returns a logger to this log.
+func (l *Log) Logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String returns all that was logged.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// Operations returns the names of the DynamoDB operations in requests, sorted.
+func Operations(requests []Request) []string {
+	names := make([]string, 0, len(requests))
+	for _, r := range requests {
+		names = append(names, r.Operation)
+	}
+	slices.Sort(names)
+	return names
+}
