@@ -1,6 +1,7 @@
 package authorizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -43,13 +44,18 @@ type Context struct {
 	RequiredPermission string `json:"requiredPermission"`
 }
 
-// maxContextText bounds a text in the context: the whole answer has to stay within 8 KB.
-const maxContextText = 512
+// maxAnswer is the most bytes that an answer may have; see pkg/policy, which leaves room for a context.
+const maxAnswer = 8 << 10
 
-func contextOf(v check.Verdict) Context {
+// contextTexts are the most bytes that a text in the context may have. The next is for an answer that is too long with the one before, and with the
+// last any context fits beside any policy.
+func contextTexts() []int { return []int{512, 256, 96} }
+
+// contextOf makes the context with texts of most bytes.
+func contextOf(v check.Verdict, most int) Context {
 	c := Context{
-		KeyID: v.Key.ID, KeyName: text(v.Key.Name), OrganizationID: v.Key.OrganizationID, Environment: string(v.Key.Environment), OwnerID: text(v.Key.Owner.ID),
-		Customers: list(v.Key.Customers), Permissions: list(v.Key.Permissions), Limited: "false", RetryAfter: "0",
+		KeyID: v.Key.ID, KeyName: text(v.Key.Name, most), OrganizationID: v.Key.OrganizationID, Environment: string(v.Key.Environment), OwnerID: text(v.Key.Owner.ID, most),
+		Customers: list(v.Key.Customers, most), Permissions: list(v.Key.Permissions, most), Limited: "false", RetryAfter: "0",
 		DenialCode: string(check.PermissionDenied), RequiredPermission: v.Required,
 		DenialDetail: "The key does not hold a permission for this route.",
 	}
@@ -64,40 +70,57 @@ func contextOf(v check.Verdict) Context {
 }
 
 // text makes a name safe inside the JSON that a gateway response's template quotes without escaping it.
-func text(s string) string {
+func text(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == '"' || r == '\\' || r == 0x7f {
 			return -1
 		}
 		return r
 	}, s)
-	return cut(s)
-}
-
-func cut(s string) string {
-	if len(s) <= maxContextText {
-		return s
+	if len(s) > most {
+		s = s[:most]
 	}
-	return strings.ToValidUTF8(s[:maxContextText], "")
+	return strings.ToValidUTF8(s, "")
 }
 
 // list joins names by commas, and leaves out those at the end that would make it too long; the ellipsis tells.
-func list(names []string) string {
+func list(names []string, most int) string {
 	joined := strings.Join(names, ",")
-	if len(joined) <= maxContextText {
+	if len(joined) <= most {
 		return joined
 	}
-	return joined[:strings.LastIndexByte(joined[:maxContextText-3], ',')+1] + "..."
+	return joined[:strings.LastIndexByte(joined[:most-3], ',')+1] + "..."
 }
 
 // answer says the verdict of an allow or a 403 in the form that the event's kind needs.
-func (a *Authorizer) answer(r request, c Context, p policy.Document, allowed bool) ([]byte, error) {
+func (a *Authorizer) answer(r request, v check.Verdict, p policy.Document, allowed bool) (out []byte, err error) {
+	for _, most := range contextTexts() {
+		out, err = encode(a.form(r, contextOf(v, most), p, allowed))
+		if err != nil || len(out) <= maxAnswer {
+			break
+		}
+	}
+	return out, err
+}
+
+func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool) any {
 	if r.kind == HTTP2 && a.simpleResponses {
-		return json.Marshal(simpleAnswer{IsAuthorized: allowed, Context: c})
+		return simpleAnswer{IsAuthorized: allowed, Context: c}
 	}
 	out := iamAnswer{PrincipalID: c.KeyID, PolicyDocument: p, Context: c}
 	if r.kind == RESTToken || r.kind == RESTRequest {
 		out.UsageIdentifierKey = a.admitKey
 	}
-	return json.Marshal(out)
+	return out
+}
+
+// encode writes JSON without the escapes for HTML, which would make one byte six.
+func encode(value any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }

@@ -66,9 +66,9 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	a.log(ctx, r, v)
 	switch v.Outcome.Status() {
 	case 200:
-		return a.answer(r, contextOf(v), document, true)
+		return a.answer(r, v, document, true)
 	case 403:
-		return a.answer(r, contextOf(v), policy.Refuse(document, r.arn.String()), false)
+		return a.answer(r, v, policy.Refuse(document, r.arn.String()), false)
 	case 401:
 		return nil, errUnauthorized
 	default:

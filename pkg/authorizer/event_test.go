@@ -1,0 +1,259 @@
+package authorizer_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// headers gives an event headers, in the form of its kind: multi has every value of each, single the last.
+func headers(t testing.TB, event string, values map[string][]string) string {
+	t.Helper()
+	return rewrite(t, event, func(e map[string]any) {
+		single, multi := map[string]any{}, map[string]any{}
+		for name, all := range values {
+			list := []any{}
+			for _, value := range all {
+				list, single[name] = append(list, value), value
+			}
+			multi[name] = list
+		}
+		e["headers"] = single
+		if _, ok := e["multiValueHeaders"]; ok {
+			e["multiValueHeaders"] = multi
+		}
+	})
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	kit, both := setup(t, nil)
+	apiKeyOnly := build(kit, func(c *authorizer.Config) { c.KeyHeader = "X-Api-Key" })
+	bearerOnly := build(kit, func(c *authorizer.Config) { c.KeyHeader = "Authorization" })
+	_, secret := kit.MustKey(t, nil)
+	_, another := kit.MustKey(t, nil)
+	key, bearer, other := secret.Reveal(), "Bearer "+secret.Reveal(), another.Reveal()
+	for name, test := range map[string]struct {
+		values                       map[string][]string
+		both, apiKeyOnly, bearerOnly bool // who allows it
+		restOnly                     bool // several values of one name, which only REST tells apart
+	}{
+		"x-api-key":             {map[string][]string{"x-api-key": {key}}, true, true, false, false},
+		"X-API-KEY":             {map[string][]string{"X-API-KEY": {key}}, true, true, false, false},
+		"X-Api-Key":             {map[string][]string{"X-Api-Key": {key}}, true, true, false, false},
+		"authorization":         {map[string][]string{"authorization": {bearer}}, true, false, true, false},
+		"AUTHORIZATION, bearer": {map[string][]string{"AUTHORIZATION": {"bearer " + key}}, true, false, true, false},
+		"both the same":         {map[string][]string{"X-Api-Key": {key}, "Authorization": {bearer}}, true, true, true, false},
+		"both, two of ours":     {map[string][]string{"X-Api-Key": {key}, "Authorization": {"Bearer " + other}}, false, true, true, false},
+		"key and Basic":         {map[string][]string{"X-Api-Key": {key}, "Authorization": {"Basic dXNlcjpwYXNz"}}, true, true, false, false},
+		"none":                  {map[string][]string{"Accept": {"*/*"}}, false, false, false, false},
+		"another header":        {map[string][]string{"X-Api-Key-Id": {key}, "X-Authorization": {bearer}, "Api-Key": {key}}, false, false, false, false},
+		"key twice":             {map[string][]string{"X-Api-Key": {key, other}}, false, false, false, true},
+		"key twice the same":    {map[string][]string{"X-Api-Key": {key, key}}, false, false, false, true},
+		"key in two spellings":  {map[string][]string{"X-Api-Key": {key}, "x-api-key": {key}}, false, false, false, true},
+		"bearer twice":          {map[string][]string{"Authorization": {bearer, bearer}}, false, false, false, true},
+		"joined by a comma":     {map[string][]string{"X-Api-Key": {key + "," + key}}, false, false, false, false},
+		"bearer joined":         {map[string][]string{"Authorization": {bearer + "," + bearer}}, false, false, false, false},
+		"key and bearer joined": {map[string][]string{"X-Api-Key": {key}, "Authorization": {"Bearer " + other + ",Basic x"}}, false, true, false, false},
+	} {
+		for kind, event := range map[string]string{"rest-request": sample(t, "rest-request", key), "http-1": sample(t, "http-1", key), "http-2": sample(t, "http-2", key)} {
+			if test.restOnly && kind != "rest-request" {
+				continue
+			}
+			// The fields authorizationToken and identitySource are API Gateway's copies of headers, and are never a source of keys.
+			event = headers(t, event, test.values)
+			for who, ask := range map[string]struct {
+				a    *authorizer.Authorizer
+				want bool
+			}{"both": {both, test.both}, "X-Api-Key only": {apiKeyOnly, test.apiKeyOnly}, "Authorization only": {bearerOnly, test.bearerOnly}} {
+				_, _, err := invoke(t, ask.a, event)
+				if (err == nil) != ask.want || err != nil && err.Error() != "Unauthorized" {
+					t.Errorf("%s, %s, %s: %v", kind, name, who, err)
+				}
+			}
+		}
+	}
+}
+
+// A TOKEN event has one value, of whichever header API Gateway was told.
+func TestToken(t *testing.T) {
+	t.Parallel()
+	kit, both := setup(t, nil)
+	apiKeyOnly := build(kit, func(c *authorizer.Config) { c.KeyHeader = "X-Api-Key" })
+	bearerOnly := build(kit, func(c *authorizer.Config) { c.KeyHeader = "Authorization" })
+	_, secret := kit.MustKey(t, nil)
+	key := secret.Reveal()
+	for token, test := range map[string]struct{ both, apiKeyOnly, bearerOnly bool }{
+		key: {true, true, false}, "Bearer " + key: {true, false, true}, "bearer " + key: {true, false, true},
+		"Basic " + key: {}, "": {}, "Bearer": {}, " " + key: {}, key + " ": {}, key + "," + key: {},
+	} {
+		event := rewrite(t, sample(t, "rest-token", key), func(e map[string]any) { e["authorizationToken"] = token })
+		for who, ask := range map[string]struct {
+			a    *authorizer.Authorizer
+			want bool
+		}{"both": {both, test.both}, "X-Api-Key only": {apiKeyOnly, test.apiKeyOnly}, "Authorization only": {bearerOnly, test.bearerOnly}} {
+			_, _, err := invoke(t, ask.a, event)
+			if (err == nil) != ask.want || err != nil && err.Error() != "Unauthorized" {
+				t.Errorf("%q, %s: %v", token, who, err)
+			}
+		}
+	}
+}
+
+// A key is taken from headers only: one in the URL, where logs and histories keep it, is as good as none.
+func TestKeyInURL(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	_, secret := kit.MustKey(t, nil)
+	for _, kind := range []string{"rest-request", "http-1", "http-2"} {
+		event := rewrite(t, headers(t, sample(t, kind, secret.Reveal()), map[string][]string{"Accept": {"*/*"}}), func(e map[string]any) {
+			e["queryStringParameters"] = map[string]any{"api_key": secret.Reveal(), "x-api-key": secret.Reveal()}
+			e["rawQueryString"] = "api_key=" + secret.Reveal()
+			e["cookies"] = []any{"x-api-key=" + secret.Reveal()}
+		})
+		if _, _, err := invoke(t, a, event); err == nil || err.Error() != "Unauthorized" {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// The source address is the gateway's word, never a header's.
+func TestSourceAddress(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	bound := func(prefix string) string {
+		_, secret := kit.MustKey(t, func(k *apikey.Key) { k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix(prefix)} })
+		return secret.Reveal()
+	}
+	at, forwarded := bound("203.0.113.7/32"), bound("198.51.100.1/32")
+	for kind, knows := range map[string]bool{"rest-request": true, "http-1": true, "http-2": true, "rest-token": false} {
+		if _, _, err := invoke(t, a, sample(t, kind, at)); (err == nil) != knows {
+			t.Errorf("%s, the caller's address: %v", kind, err)
+		}
+		event := rewrite(t, sample(t, kind, forwarded), func(e map[string]any) {
+			for _, field := range []string{"headers", "multiValueHeaders"} {
+				if h, ok := e[field].(map[string]any); ok {
+					if _, multi := h["X-Forwarded-For"].([]any); multi {
+						h["X-Forwarded-For"] = []any{"198.51.100.1"}
+					} else {
+						h["X-Forwarded-For"], h["x-forwarded-for"] = "198.51.100.1", "198.51.100.1"
+					}
+				}
+			}
+		})
+		if _, _, err := invoke(t, a, event); err == nil || err.Error() != "Unauthorized" {
+			t.Errorf("%s, a header's address: %v", kind, err)
+		}
+	}
+}
+
+// Clients' headers and the event's own fields never become context.
+func TestContextIsNotTheCallers(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	_, secret := kit.MustKey(t, nil)
+	event := rewrite(t, headers(t, sample(t, "rest-request", secret.Reveal()), map[string][]string{
+		"X-Api-Key": {secret.Reveal()}, "X-Authorizer-OrganizationId": {"globex"}, "organizationId": {"globex"}, "environment": {"staging"},
+	}), func(e map[string]any) {
+		e["stageVariables"] = map[string]any{"environment": "staging"}
+		e["pathParameters"] = map[string]any{"organizationId": "globex"}
+	})
+	got, text, err := invoke(t, a, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := got.Fields["context"].(map[string]any)
+	if context["organizationId"] != "acme" || context["environment"] != "production" || strings.Contains(text, "globex") {
+		t.Error(text)
+	}
+}
+
+// What is no event of an authorizer is refused as a fault of ours, not of the key.
+func TestOtherEvents(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	_, secret := kit.MustKey(t, nil)
+	good := sample(t, "rest-request", secret.Reveal())
+	events := map[string]string{
+		"nothing": "", "no JSON": "{", "no object": "[]", "empty": "{}", "null": "null", "a text": `"x"`,
+		"no ARN": rewrite(t, good, func(e map[string]any) { delete(e, "methodArn") }), "another type": rewrite(t, good, func(e map[string]any) { e["type"] = "WEBSOCKET" }),
+		"another version": rewrite(t, good, func(e map[string]any) { e["version"] = "3.0" }), "headers are a list": rewrite(t, good, func(e map[string]any) { e["headers"] = []any{secret.Reveal()} }),
+		"a secret as ARN": rewrite(t, good, func(e map[string]any) { e["methodArn"] = secret.Reveal() }),
+		"a secret in the ARN": rewrite(t, good, func(e map[string]any) {
+			e["methodArn"] = "arn:aws:execute-api:us-east-1:1:" + secret.Reveal() + "/production/GE T/" + secret.Reveal()
+		}),
+		"another ARN": rewrite(t, good, func(e map[string]any) { e["methodArn"] = "arn:aws:s3:::bucket" }),
+	}
+	for name, event := range events {
+		if text, err := a.Invoke(t.Context(), []byte(event)); err == nil || err.Error() == "Unauthorized" || text != nil {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+	if log := kit.Log.String(); strings.Count(log, `"msg":"check failed"`) != len(events) || strings.Contains(log, secret.Reveal()) {
+		t.Errorf("%d lines for %d events: %s", strings.Count(log, "\n"), len(events), log)
+	}
+}
+
+// API Gateway's route and the path must be of the same route.
+func TestRouteOfTheGateway(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	_, secret := kit.MustKey(t, nil)
+	for _, kind := range []string{"rest-request", "http-1", "http-2"} {
+		for resource, allowed := range map[string]bool{"/messages/{messageId}": true, "/messages/{id}": true, "/{proxy+}": true, "/customers/{customerId}": false, "/messages": false} {
+			event := strings.ReplaceAll(sample(t, kind, secret.Reveal()), "/messages/{messageId}", resource)
+			got, _, err := invoke(t, a, event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			evaluates(t, got.Policy, arn(t, event), allowed)
+		}
+	}
+	event := rewrite(t, sample(t, "http-2", secret.Reveal()), func(e map[string]any) { e["routeKey"] = "$default" })
+	got, _, err := invoke(t, a, event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluates(t, got.Policy, arn(t, event), true)
+}
+
+// memory has one key at hand, to measure an invocation without its read.
+type memory struct{ key *apikey.Key }
+
+// Key implements check.Keys.
+func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, error) {
+	return m.key, nil
+}
+
+func BenchmarkInvoke(b *testing.B) {
+	kit, _ := setup(b, nil)
+	k, secret := kit.MustKey(b, nil)
+	for _, kind := range []string{"rest-request", "http-2"} {
+		b.Run(kind, func(b *testing.B) {
+			a := build(kit, func(c *authorizer.Config) {
+				c.Checker = &check.Checker{
+					Brand: storetest.Brand, Environments: apikey.Environments(), Keys: memory{k}, Peppers: kit.Keyring,
+					Catalogue: check.NewCatalogue(kit.Store.Catalogue, kit.Clock.Now), Now: kit.Clock.Now,
+				}
+				c.Logger = slog.New(slog.DiscardHandler)
+			})
+			event := []byte(sample(b, kind, secret.Reveal()))
+			if _, err := a.Invoke(b.Context(), event); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := a.Invoke(b.Context(), event); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package authorizer_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// The call that the sample events are about, and their secret, which is no real one.
+const (
+	sampleARN    = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/production/GET/messages/42"
+	sampleSecret = "bt_prod_7Qm2Xb0aVd91KtZs_0123456789abcdefghijABCDEFGHIJKL3NOHGi"
+	sampleID     = "7Qm2Xb0aVd91KtZs"
+)
+
+// admit is the usage plan's key of an admitted call.
+const admit = "admitted"
+
+// catalogue is what the tests' keys may hold.
+func catalogue() []permission.Permission {
+	one := func(name string, routes ...permission.Route) permission.Permission {
+		return permission.Permission{Name: name, Title: name, Routes: routes}
+	}
+	return []permission.Permission{
+		one("messages:read", permission.Route{API: "demo", Method: "GET", Path: "/messages"}, permission.Route{API: "demo", Method: "GET", Path: "/messages/{messageId}"}),
+		one("messages:write", permission.Route{API: "demo", Method: "POST", Path: "/messages"}),
+		one("customers:read", permission.Route{API: "demo", Method: "GET", Path: "/customers/{customerId}"}),
+	}
+}
+
+// setup makes a kit with the catalogue and production's pepper, and the authorizer of the demo API in production.
+func setup(t testing.TB, change func(*authorizer.Config)) (*storetest.Kit, *authorizer.Authorizer) {
+	t.Helper()
+	kit := storetest.New(t)
+	kit.MustCatalogue(t, catalogue()...)
+	for _, env := range apikey.Environments() {
+		if _, err := kit.Keyring.Ensure(t.Context(), env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return kit, build(kit, change)
+}
+
+// build makes another authorizer over a kit.
+func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Authorizer {
+	c := authorizer.Config{
+		Checker: &check.Checker{
+			Brand: storetest.Brand, Environments: []apikey.Environment{apikey.Production}, Keys: kit.Store, Peppers: kit.Keyring,
+			Catalogue: check.NewCatalogue(kit.Store.Catalogue, kit.Clock.Now), Now: kit.Clock.Now,
+		},
+		API: "demo", AdmitKey: admit, Logger: kit.Log.Logger(),
+	}
+	if change != nil {
+		change(&c)
+	}
+	return authorizer.New(c)
+}
+
+// sample reads an event of the folder events, with another secret in it.
+func sample(t testing.TB, name, secret string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "events", "authorizer-"+name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), sampleSecret) {
+		t.Fatalf("%s has no sample secret", name)
+	}
+	return strings.ReplaceAll(string(text), sampleSecret, secret)
+}
+
+// elsewhere makes an event of one that is about GET /messages/42 one about another call.
+func elsewhere(event, method, path, resource string) string {
+	return strings.NewReplacer(
+		"/GET/messages/42", "/"+method+path, "GET /messages/{messageId}", method+" "+resource, `"GET"`, `"`+method+`"`,
+		"/messages/42", path, "/messages/{messageId}", resource,
+	).Replace(event)
+}
+
+// rewrite changes an event's JSON.
+func rewrite(t testing.TB, event string, change func(map[string]any)) string {
+	t.Helper()
+	var decoded map[string]any
+	if err := json.Unmarshal([]byte(event), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	change(decoded)
+	text, err := json.Marshal(decoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// answer is a decoded answer; its policy, where there is one, is apart.
+type answer struct {
+	Fields map[string]any
+	Policy json.RawMessage
+}
+
+func invoke(t testing.TB, a *authorizer.Authorizer, event string) (answer, string, error) {
+	t.Helper()
+	text, err := a.Invoke(t.Context(), []byte(event))
+	if err != nil {
+		return answer{}, string(text), err
+	}
+	var out answer
+	if err := json.Unmarshal(text, &out.Fields); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	if document, ok := out.Fields["policyDocument"]; ok {
+		if out.Policy, err = json.Marshal(document); err != nil {
+			t.Fatal(err)
+		}
+		delete(out.Fields, "policyDocument")
+	}
+	return out, string(text), nil
+}

@@ -1,0 +1,257 @@
+package check_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// source is a stored catalogue that counts its readings and can fail or wait.
+type source struct {
+	mu      sync.Mutex
+	version int64
+	err     error
+	reads   atomic.Int64
+	began   chan struct{} // one for each reading
+	gate    chan struct{} // nil: no reading waits
+}
+
+func newSource() *source { return &source{version: 1, began: make(chan struct{}, 100)} }
+
+func (s *source) read(ctx context.Context) ([]permission.Permission, int64, error) {
+	s.reads.Add(1)
+	s.mu.Lock()
+	version, err, gate := s.version, s.err, s.gate
+	s.mu.Unlock()
+	s.began <- struct{}{}
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		}
+	}
+	permissions := catalogue()
+	if version == 1 {
+		permissions = permissions[:1]
+	}
+	return permissions, version, err
+}
+
+// set changes what readings from now on find.
+func (s *source) set(version int64, err error, gate chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version, s.err, s.gate = version, err, gate
+}
+
+// finished waits until a reading that nobody waits for has ended: the catalogue of the version is at hand.
+func finished(t *testing.T, c *check.Catalogue, permissions int) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		if current, err := c.Current(t.Context()); err == nil && len(current.DataPlane()) == permissions {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func size(t *testing.T, c *check.Catalogue) int {
+	t.Helper()
+	current, err := c.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(current.DataPlane())
+}
+
+func TestCatalogueIsReadEveryFiveSeconds(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	c := check.NewCatalogue(s.read, clock.Now)
+	if s.reads.Load() != 0 {
+		t.Error("it was read before it was needed")
+	}
+	first, err := c.Current(t.Context())
+	if err != nil || s.reads.Load() != 1 {
+		t.Fatal(err, s.reads.Load())
+	}
+	<-s.began
+	s.set(2, nil, nil)
+	clock.Advance(5*time.Second - 1)
+	if again, err := c.Current(t.Context()); err != nil || again != first || s.reads.Load() != 1 {
+		t.Errorf("within 5 s: %d reads, %v", s.reads.Load(), err)
+	}
+	clock.Advance(1)
+	if again, err := c.Current(t.Context()); err != nil || again != first {
+		t.Errorf("who finds it 5 s old does not wait: %v", err)
+	}
+	<-s.began
+	finished(t, c, 4)
+	if got := s.reads.Load(); got != 2 {
+		t.Errorf("%d reads", got)
+	}
+	// The same version is not compiled again: its pointer identifies the policies made of it.
+	second, _ := c.Current(t.Context())
+	clock.Advance(20 * time.Second)
+	if third, err := c.Current(t.Context()); err != nil || third != second || s.reads.Load() != 3 {
+		t.Errorf("the same version: %d reads, %v", s.reads.Load(), err)
+	}
+}
+
+func TestCatalogueOlderThanTenSecondsIsNotUsed(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	c := check.NewCatalogue(s.read, clock.Now)
+	if got := size(t, c); got != 1 {
+		t.Fatal(got)
+	}
+	down := errors.New("down")
+	s.set(2, down, nil)
+	clock.Advance(10*time.Second - 1)
+	if got := size(t, c); got != 1 {
+		t.Errorf("%d permissions while it cannot be read", got)
+	}
+	clock.Advance(1)
+	if current, err := c.Current(t.Context()); !errors.Is(err, down) || current != nil {
+		t.Errorf("after 10 s: %v, %v", current, err)
+	}
+	s.set(2, nil, nil)
+	if got := size(t, c); got != 4 {
+		t.Errorf("%d permissions when it can be read again", got)
+	}
+}
+
+// A change during a reading counts as unread: the age is that of the beginning.
+func TestCatalogueIsAsOldAsTheBeginningOfItsReading(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	gate := make(chan struct{})
+	s.set(1, nil, gate)
+	c := check.NewCatalogue(s.read, clock.Now)
+	done := make(chan error)
+	go func() {
+		_, err := c.Current(t.Context())
+		done <- err
+	}()
+	<-s.began
+	clock.Advance(7 * time.Second)
+	close(gate)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.set(2, nil, nil)
+	clock.Advance(3 * time.Second)
+	if got := size(t, c); got != 4 {
+		t.Errorf("a catalogue that was asked for 10 s ago has %d permissions", got)
+	}
+}
+
+func TestCatalogueIsReadByOneAtATime(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	c := check.NewCatalogue(s.read, clock.Now)
+	many := func() {
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if _, err := c.Current(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	many()
+	if got := s.reads.Load(); got != 1 {
+		t.Errorf("%d reads by fifty who had none", got)
+	}
+	<-s.began
+	gate := make(chan struct{})
+	s.set(2, nil, gate)
+	clock.Advance(6 * time.Second)
+	many() // nobody waits for the reading that the first of them began
+	<-s.began
+	many()
+	if got := s.reads.Load(); got != 2 {
+		t.Errorf("%d reads by fifty who had an old one", got)
+	}
+	close(gate)
+	finished(t, c, 4)
+}
+
+// Who gives up does not end the reading for the others, and a reading that hangs ends by itself.
+func TestCatalogueReadingIsNobodysOwn(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	c := check.NewCatalogue(s.read, clock.Now)
+	if got := size(t, c); got != 1 {
+		t.Fatal(got)
+	}
+	<-s.began
+	gate := make(chan struct{})
+	s.set(2, nil, gate)
+	clock.Advance(6 * time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := c.Current(ctx); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-s.began
+	close(gate)
+	finished(t, c, 4)
+
+	s.set(3, nil, make(chan struct{})) // never opened
+	clock.Advance(20 * time.Second)
+	if current, err := c.Current(t.Context()); !errors.Is(err, context.DeadlineExceeded) || current != nil {
+		t.Errorf("a reading that hangs: %v, %v", current, err)
+	}
+}
+
+func TestCatalogueThatIsNotValidIsUnavailable(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, nil)
+	kit.MustCatalogue(t, permission.Permission{Name: "not a name"})
+	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Unavailable || v.Err == nil {
+		t.Errorf("%s %v", v.Outcome, v.Err)
+	}
+}
+
+// A deployment without a catalogue has no routes: every key is refused, and nothing fails.
+func TestNoCatalogue(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(k *apikey.Key) { k.AllPermissions = true })
+	kit.Remove(t, "catalogue", "catalogue")
+	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.PermissionDenied {
+		t.Errorf("%s %v", v.Outcome, v.Err)
+	}
+}
+
+func TestCatalogueChangeActsWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, nil)
+	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Allowed {
+		t.Fatal(v.Outcome, v.Err)
+	}
+	kit.MustCatalogue(t, catalogue()[1:]...) // without messages:read
+	kit.Clock.Advance(10 * time.Second)
+	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.PermissionDenied {
+		t.Errorf("%s %v", v.Outcome, v.Err)
+	}
+}
