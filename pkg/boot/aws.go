@@ -8,11 +8,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is worth less than 503 with Retry-After.
@@ -53,8 +53,8 @@ func deadline(ctx context.Context, in middleware.InitializeInput, next middlewar
 }
 
 // DynamoDB is a client of the DynamoDB that the environment points to.
-func DynamoDB(env Environment) *dynamodb.Client {
-	return dynamodb.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_DYNAMODB")))
+func DynamoDB(env Environment) *store.Connection {
+	return store.Connect(awsConfig(env, env("AWS_ENDPOINT_URL_DYNAMODB")))
 }
 
 // provider is KMS, or keys on disk where the configuration says so.

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -32,7 +34,7 @@ func Of(variables map[string]string) Environment {
 type Configuration struct {
 	CoreTable       string               // BITTING_CORE_TABLE
 	Brand           apikey.Brand         // BITTING_BRAND, "bt" by default
-	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them
+	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the default where no API is guarded
 	API             string               // BITTING_API: the name of the API that the authorizer guards
 	AdmitKey        string               // BITTING_ADMIT_KEY
 	SimpleResponses bool                 // BITTING_SIMPLE_RESPONSES
@@ -59,23 +61,33 @@ func Configure(env Environment) (Configuration, error) {
 	if !c.Brand.Valid() {
 		faults = append(faults, fmt.Errorf("BITTING_BRAND %q is not valid: 2 to 10 lower-case letters and digits, a letter first", c.Brand))
 	}
-	switch name := or(env("BITTING_ENVIRONMENT"), "*"); {
-	case name == "*":
+	switch name := env("BITTING_ENVIRONMENT"); {
+	case name == "" && c.API != "":
+		// What guards an API and is not told its environment must not take the keys of all.
+		faults = append(faults, errors.New("BITTING_ENVIRONMENT is not set, and BITTING_API is: production, staging, development or *"))
+	case name == "*" || name == "":
 		c.Environments = apikey.Environments()
 	case apikey.Environment(name).Valid():
 		c.Environments = []apikey.Environment{apikey.Environment(name)}
 	default:
 		faults = append(faults, fmt.Errorf("BITTING_ENVIRONMENT %q is not production, staging, development or *", name))
 	}
-	switch c.KeyHeader {
-	case "", "X-Api-Key", "Authorization":
-	default:
-		faults = append(faults, fmt.Errorf("BITTING_KEY_HEADER %q is not X-Api-Key or Authorization", c.KeyHeader))
-	}
+	faults = append(faults,
+		oneOf("BITTING_KEY_HEADER", c.KeyHeader, "", "X-Api-Key", "Authorization"),
+		oneOf("BITTING_PROFILE", c.Profile, "strict", "fast", "cached"),
+		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
 	if c.KMSKey == "" && c.LocalKeys == "" {
 		faults = append(faults, errors.New("BITTING_KMS_KEY is not set"))
 	}
 	return c, errors.Join(faults...)
+}
+
+// oneOf is the fault of a variable that has another value than those; nil where it has one of them.
+func oneOf(name, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%s %q is not %s", name, value, strings.TrimPrefix(strings.Join(values, " or "), " or "))
 }
 
 func or(value, otherwise string) string {

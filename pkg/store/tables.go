@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -31,6 +32,12 @@ type Client interface {
 	UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
+
+// Connection is a client of DynamoDB, as Connect makes it.
+type Connection = dynamodb.Client
+
+// Connect returns a client for the tables. It calls nobody.
+func Connect(config aws.Config) *Connection { return dynamodb.NewFromConfig(config) }
 
 // Tables are the tables without a seal: enough to read wrapped peppers, which the seal needs first. It implements pepper.Rows.
 type Tables struct {
