@@ -117,9 +117,10 @@ func (a *API) introduce(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, apiKey{}, a))
 }
 
-// installProblems makes huma answer in our form. These two variables are huma's documented way to do so; they are the same for every API of the
-// process, and are set once.
+// installProblems makes huma answer in our form and read JSON as strictly as we promise. These variables are huma's documented way to do so; they
+// are the same for every API of the process, and are set once.
 var installProblems = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true // "Name" is no field: it would be set without the checks of "name"
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return problemOfInput("", status, message, errs)
 	}
@@ -143,12 +144,17 @@ type operation struct {
 	summary string
 	about   string
 	status  int
+	bare    bool // the body may be left out: there is nothing that it must say
 }
 
 // register declares an operation behind the gate.
 func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
 	declared := op.declare()
 	declared.Middlewares = huma.Middlewares{a.gate(op.id)}
+	if op.method != http.MethodGet && op.method != http.MethodDelete {
+		declared.RequestBody = &huma.RequestBody{}
+		defer op.describeBody(declared.RequestBody)
+	}
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		out, err := work(ctx, sessionOf(ctx), in)
 		if err != nil {
@@ -156,6 +162,12 @@ func register[I, O any](a *API, op operation, work func(context.Context, *sessio
 		}
 		return out, nil
 	})
+}
+
+// describeBody corrects what huma says of a body that is also taken raw: that it is required, and may be of another media type.
+func (op operation) describeBody(body *huma.RequestBody) {
+	delete(body.Content, "application/octet-stream")
+	body.Required = !op.bare
 }
 
 // registerOpen declares an operation that everybody may call.
@@ -174,7 +186,7 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 func (op operation) declare() huma.Operation {
 	return huma.Operation{
 		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
-		Tags: []string{string(op.group)}, MaxBodyBytes: MaxBody,
+		Tags: []string{string(op.group)}, MaxBodyBytes: MaxBody + 1, // huma takes the limit itself for too much
 	}
 }
 

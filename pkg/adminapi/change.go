@@ -96,7 +96,7 @@ func differences(before, after map[string]any) []history.FieldChange {
 	out := []history.FieldChange{}
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		old, recent := before[name], after[name]
-		if !reflect.DeepEqual(old, recent) && !(empty(old) && empty(recent)) {
+		if !reflect.DeepEqual(old, recent) && (!empty(old) || !empty(recent)) {
 			out = append(out, history.FieldChange{Field: name, Before: old, After: recent})
 		}
 	}

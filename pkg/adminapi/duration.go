@@ -28,7 +28,7 @@ func parseDuration(s string) (time.Duration, error) {
 	if !ok || n > uint64(maxDuration/unit) {
 		return 0, errDuration
 	}
-	return time.Duration(n) * unit, nil //nolint:gosec // bounded by maxDuration
+	return time.Duration(n) * unit, nil // bounded by maxDuration
 }
 
 // formatDuration writes a duration in the largest unit that says it exactly.

@@ -172,11 +172,7 @@ func (f *faults) rules(s *session, before, k *apikey.Key) {
 	longest, limited := s.organization.Settings.LongestLife[k.Environment]
 	end := k.CreatedAt.Add(longest)
 	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
-	switch {
-	case !limited || unchanged:
-	case k.ExpiresAt.IsZero() && before == nil:
-		k.ExpiresAt = end
-	case k.ExpiresAt.IsZero() || k.ExpiresAt.After(end):
+	if limited && !unchanged && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(end)) {
 		f.add("body.expiresAt", "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // KeyFields are the fields that creating and changing a key have in common. Null is the same as absent when a key is created; in a change it empties
-// the field.
+// the field, but for enabled, which has no empty value.
 type KeyFields struct {
 	Description      *string           `json:"description" required:"false" maxLength:"1000"`
 	Enabled          *bool             `json:"enabled" required:"false"`
@@ -54,7 +54,7 @@ type createKeyBody struct {
 
 type createKeyInput struct {
 	Org string `path:"org"`
-	PostHeaders
+	OnceHeader
 	Body    createKeyBody
 	RawBody []byte
 
@@ -80,8 +80,26 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 	if !present["permissions"] || in.Body.Permissions == nil {
 		in.key.Permissions = defaults(s)
 	}
+	if in.key.ExpiresAt.IsZero() {
+		in.key.ExpiresAt = defaultEnd(s, in.key)
+	}
 	f.rules(s, nil, in.key)
 	return f.errors
+}
+
+// defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never outlives, or after the organization's longest life,
+// whichever comes first; never where there is neither.
+func defaultEnd(s *session, k *apikey.Key) time.Time {
+	var end time.Time
+	if !s.caller.Operator() {
+		end = s.caller.Key.ExpiresAt
+	}
+	if longest, limited := s.organization.Settings.LongestLife[k.Environment]; limited {
+		if last := k.CreatedAt.Add(longest); end.IsZero() || last.Before(end) {
+			end = last
+		}
+	}
+	return end
 }
 
 // defaults are the permissions of a key whose maker names none.
@@ -110,10 +128,10 @@ type updateKeyInput struct {
 // Resolve implements huma.Resolver.
 func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 	s := sessionOf(ctx.Context())
-	f := &faults{}
+	f, present := &faults{}, fieldsOf(in.RawBody)
 	for name, value := range map[string]*string{"environment": in.Body.Environment, "ownership": in.Body.Ownership} {
 		was := map[string]string{"environment": string(s.key.Environment), "ownership": string(s.key.Ownership)}[name]
-		if value != nil && *value != was {
+		if present[name] && (value == nil || *value != was) {
 			return []error{immutable.with("A key keeps its "+name+" for life: make a new key.", FieldError{Location: "body." + name, Message: "cannot be changed"})}
 		}
 	}
@@ -126,10 +144,13 @@ func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 // apply changes k as the body says.
 func (in *updateKeyInput) apply(f *faults, s *session, k *apikey.Key) {
 	present := fieldsOf(in.RawBody)
-	if in.Body.Name != nil {
-		k.Name = f.name("body.name", *in.Body.Name)
+	if present["name"] { // null, which huma lets pass, is no name either
+		k.Name = f.name("body.name", value(in.Body.Name))
 	}
-	in.Body.KeyFields.apply(f, s, k, present)
+	if present["enabled"] && in.Body.Enabled == nil {
+		f.add("body.enabled", "expected true or false", nil)
+	}
+	in.Body.apply(f, s, k, present)
 }
 
 // apply sets what is present on k.

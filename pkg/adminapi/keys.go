@@ -57,13 +57,10 @@ func (a *API) registerKeys() {
 func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*posted[KeySecret], error) {
 	k := in.key
 	k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
-	if own := s.caller.Key.ExpiresAt; k.ExpiresAt.IsZero() && !s.caller.Operator() {
-		k.ExpiresAt = own // a key made by a key never outlives it
-	}
 	if err := a.within(s, nil, k); err != nil {
 		return nil, err
 	}
-	return once(ctx, a, s, in.PostHeaders, "POST "+keysPath+" "+in.Org, in.RawBody, func(bool) (*result[KeySecret], error) {
+	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST "+keysPath+" "+in.Org, in.RawBody, func(bool) (*result[KeySecret], error) {
 		secret, writes, err := a.newKey(ctx, s, k)
 		if err != nil {
 			return nil, err
@@ -147,8 +144,10 @@ func (a *API) persist(ctx context.Context, s *session, h MatchHeader, action str
 		switch {
 		case err == nil:
 			return k, nil
-		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "" || attempt == changeAttempts:
+		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "":
 			return nil, err
+		case attempt == changeAttempts:
+			return nil, store.ErrConflict // the caller set no condition that could have failed
 		}
 	}
 }

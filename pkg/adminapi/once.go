@@ -14,15 +14,20 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// PostHeaders are the headers that every POST takes.
+// PostHeaders are the headers of a POST that changes something.
 type PostHeaders struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and body get the same answer for 24 hours, without the secret"`
+	OnceHeader
 	MatchHeader
+}
+
+// OnceHeader makes a call happen once however often it is sent.
+type OnceHeader struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and body get the same answer for 24 hours, without the secret"`
 }
 
 // MatchHeader makes a call conditional (RFC 9110 §13.1.1).
 type MatchHeader struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" doc:"The ETag that the change starts from; another one now is 412"`
+	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag that the change starts from; another one now is 412"`
 }
 
 // matches tells whether the ETag of a version is among those of If-Match.
@@ -92,8 +97,10 @@ func once[T replayable[T]](ctx context.Context, a *API, s *session, h PostHeader
 				return answer, err
 			}
 			return nil, store.ErrReceipt
-		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "" || attempt == changeAttempts:
+		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "":
 			return nil, err
+		case attempt == changeAttempts:
+			return nil, store.ErrConflict // the caller set no condition that could have failed
 		}
 	}
 }
@@ -108,7 +115,7 @@ func newReceipt(s *session, idempotencyKey, where string, body []byte) *pending 
 	}
 	name := sha256.New()
 	for _, part := range []string{s.caller.ID(), where, idempotencyKey} {
-		fmt.Fprintf(name, "%d:%s", len(part), part)
+		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash takes everything
 	}
 	sum := sha256.Sum256(body)
 	return &pending{store.Receipt{ID: hex.EncodeToString(name.Sum(nil)), Body: sum[:], ExpiresAt: s.now.Add(store.ReceiptLife).Unix()}}

@@ -26,7 +26,7 @@ type createOrganizationBody struct {
 }
 
 type createOrganizationInput struct {
-	PostHeaders
+	OnceHeader
 	Body    createOrganizationBody
 	RawBody []byte
 
@@ -75,7 +75,7 @@ func (o OrganizationSecret) replay() OrganizationSecret {
 
 func (a *API) createOrganization(ctx context.Context, s *session, in *createOrganizationInput) (*posted[OrganizationSecret], error) {
 	o := in.organization
-	return once(ctx, a, s, in.PostHeaders, "POST /v1/organizations", in.RawBody, func(bool) (*result[OrganizationSecret], error) {
+	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST /v1/organizations", in.RawBody, func(bool) (*result[OrganizationSecret], error) {
 		k := &apikey.Key{
 			OrganizationID: o.ID, Name: "Default key", Environment: apikey.Production, Ownership: apikey.Organization, Owner: s.caller.Actor(), CreatedBy: s.caller.Actor(),
 			Enabled: true, Permissions: s.catalogue.Defaults(), CreatedAt: s.now, UpdatedAt: s.now, Version: 1,

@@ -2,9 +2,12 @@ package adminapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
@@ -56,16 +59,17 @@ func (a *API) putPermissions(ctx context.Context, s *session, in *putPermissions
 	if !in.matches(s.version) {
 		return nil, store.ErrCatalogueStale
 	}
-	wanted := make([]permission.Permission, 0, len(in.Body.Permissions))
-	for _, p := range in.Body.Permissions {
+	wanted, places := make([]permission.Permission, 0, len(in.Body.Permissions)), []int{}
+	for i, p := range in.Body.Permissions {
 		if p.BuiltIn && s.catalogue.IsAdmin(p.Name) {
 			continue
 		}
+		places = append(places, i)
 		wanted = append(wanted, permission.Permission{Name: p.Name, Title: p.Title, Description: p.Description, Default: p.Default, Publishable: p.Publishable, Routes: p.Routes})
 	}
 	catalogue, err := permission.NewCatalogue(wanted)
 	if err != nil {
-		return nil, err
+		return nil, asSent(err, places)
 	}
 	if !in.Force {
 		if err := a.unused(ctx, s, catalogue); err != nil {
@@ -86,6 +90,31 @@ func (a *API) putPermissions(ctx context.Context, s *session, in *putPermissions
 	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{catalogue.Permissions()}}, nil
 }
 
+var indexPattern = regexp.MustCompile(`permissions\[(\d+)\]`)
+
+// asSent gives the faults of a catalogue the places that its permissions had in the body, where built-in ones may have stood between them.
+func asSent(err error, places []int) error {
+	var invalid *permission.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	place := func(text string) string {
+		return indexPattern.ReplaceAllStringFunc(text, func(match string) string {
+			i, err := strconv.Atoi(indexPattern.FindStringSubmatch(match)[1])
+			if err != nil || i >= len(places) {
+				return match
+			}
+			return fmt.Sprintf("permissions[%d]", places[i])
+		})
+	}
+	out := &permission.InvalidError{}
+	for _, f := range invalid.Fields {
+		f.Location, f.Message = place(f.Location), place(f.Message)
+		out.Fields = append(out.Fields, f)
+	}
+	return out
+}
+
 // unused refuses to remove a permission that keys hold.
 func (a *API) unused(ctx context.Context, s *session, next *permission.Catalogue) error {
 	var removed []string
@@ -104,7 +133,7 @@ func (a *API) unused(ctx context.Context, s *session, next *permission.Catalogue
 	p := inUse.with("Keys still hold a permission that would go: take it from them first, or say ?force=true.")
 	for _, name := range removed {
 		if holders[name] > 0 {
-			p.Errors = append(p.Errors, FieldError{Location: "body.permissions", Message: fmt.Sprintf("%d keys hold %s", holders[name], name)})
+			p.Errors = append(p.Errors, FieldError{Location: "body.permissions", Message: fmt.Sprintf("number of keys that hold %s: %d", name, holders[name])})
 		}
 	}
 	if len(p.Errors) == 0 {

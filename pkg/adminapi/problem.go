@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -168,16 +169,24 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 		}
 		var detailer huma.ErrorDetailer
 		if !errors.As(err, &detailer) {
-			message = err.Error()
 			continue
 		}
 		d := detailer.ErrorDetail()
 		if k == validation && !strings.HasPrefix(d.Location, "body") {
 			k = malformed
 		}
-		fields = append(fields, FieldError{Location: location(d), Message: d.Message, Value: quotable(brand, d)})
+		f := FieldError{Location: brand.Redact(location(d)), Message: brand.Redact(d.Message), Value: quotable(brand, d)}
+		if !slices.ContainsFunc(fields, func(told FieldError) bool { return within(told.Location, f.Location) }) {
+			fields = append(fields, f)
+		}
 	}
-	return k.with(sentence(message), fields...)
+	return k.with(detailOf(k, message, fields), fields...)
+}
+
+// within tells whether a location is another one or lies in it. A rule has nothing to add where the schema found the value to be of the wrong type.
+func within(outer, inner string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // isAboutBody tells whether an error is about a field of the body.
@@ -214,14 +223,23 @@ func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
 	}
 }
 
-func sentence(message string) string {
-	switch message {
-	case "validation failed":
+// detailOf says in words what is wrong with an input, and what to do.
+func detailOf(k kind, message string, fields []FieldError) string {
+	switch {
+	case k == tooLarge:
+		return fmt.Sprintf("A body may have at most %d KiB.", MaxBody>>10)
+	case k == mediaType:
+		return "Send the body as JSON, with Content-Type: application/json."
+	case k == validation:
 		return "Some fields are not valid."
-	case "":
-		return ""
+	case k == malformed && message == "request body is required":
+		return "This call needs a JSON body."
+	case k == malformed && len(fields) > 0 && fields[0].Location == "body":
+		return "The body is not JSON."
+	case k == malformed:
+		return "Some parameters or headers are not valid."
 	default:
-		return strings.ToUpper(message[:1]) + message[1:] + "."
+		return ""
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 func (a *API) registerRevocation() {
-	register(a, operation{id: organization.RevokeKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/revoke", summary: "Revoke a key",
+	register(a, operation{id: organization.RevokeKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/revoke", bare: true, summary: "Revoke a key",
 		about: "The key is refused at once, by the deployment's revocation profile; everything is kept. A compromised key comes back only by a new secret."}, a.revokeKey)
-	register(a, operation{id: organization.RestoreKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/restore", summary: "Restore a revoked key"}, a.restoreKey)
+	register(a, operation{id: organization.RestoreKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/restore", bare: true, summary: "Restore a revoked key"}, a.restoreKey)
 }
 
 type revokeBody struct {
@@ -23,7 +23,7 @@ type revokeBody struct {
 type revokeInput struct {
 	KeyPath
 	PostHeaders
-	Body    revokeBody `required:"false"`
+	Body    revokeBody
 	RawBody []byte
 }
 

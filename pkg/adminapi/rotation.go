@@ -12,12 +12,12 @@ import (
 )
 
 func (a *API) registerRotation() {
-	register(a, operation{id: organization.RegenerateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/regenerate", summary: "Give a key a new secret, at once",
+	register(a, operation{id: organization.RegenerateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/regenerate", bare: true, summary: "Give a key a new secret, at once",
 		about: "The old secret stops at once, both of them during a rotation. A revocation is lifted; a disabled key stays disabled."}, a.regenerateKey)
-	register(a, operation{id: organization.RotateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotate", summary: "Give a key a new secret, with an overlap",
+	register(a, operation{id: organization.RotateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotate", bare: true, summary: "Give a key a new secret, with an overlap",
 		about: "The old secret lives on for overlap, at most to the key's own expiry."}, a.rotateKey)
 	register(a, operation{id: organization.GetRotation, group: GroupRotation, method: http.MethodGet, path: keyPath + "/rotation", summary: "Show the running rotation"}, a.getRotation)
-	register(a, operation{id: organization.FinishRotation, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotation/finish", summary: "End the old secret now"}, a.finishRotation)
+	register(a, operation{id: organization.FinishRotation, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotation/finish", bare: true, summary: "End the old secret now"}, a.finishRotation)
 }
 
 type emptyBody struct{}
@@ -26,7 +26,7 @@ type emptyBody struct{}
 type actionInput struct {
 	KeyPath
 	PostHeaders
-	Body    emptyBody `required:"false"`
+	Body    emptyBody
 	RawBody []byte
 }
 
@@ -44,7 +44,7 @@ type rotateBody struct {
 type rotateInput struct {
 	KeyPath
 	PostHeaders
-	Body    rotateBody `required:"false"`
+	Body    rotateBody
 	RawBody []byte
 
 	overlap time.Duration // made by Resolve
