@@ -44,7 +44,7 @@ func lockData(dir string, fresh bool) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data in %s is in use by another bitting local; --data takes another folder", dir), lock.Close())
 	}
 	if fresh {

@@ -76,7 +76,7 @@ func (m *machine) demo(ctx context.Context, url string) (secrets, error) {
 		err = json.Unmarshal(text, &s)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, err
+		return s, fmt.Errorf("%s: %w; --fresh starts without the data of before", m.path(demoFile), err)
 	}
 	if s.OperatorKey == "" {
 		if s.OperatorKey, err = m.operatorKey(ctx); err != nil {

@@ -32,7 +32,13 @@ Create a key of your own, with the admin key of the organization acme. Its secre
   curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
     -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["messages:read"]}'
 
-What the key is: curl {{.URL}}/v1/whoami -H 'X-Api-Key: …'     The admin API: {{.URL}}/v1/docs
+What a key is and may do, told to whoever holds it:
+
+  curl -i {{.URL}}/v1/whoami -H 'X-Api-Key: {{.Key}}'
+
+All of the admin API: {{.URL}}/v1/docs
+{{else}}
+There is no demo. The operator key, which makes organizations and sets the permissions ({{.URL}}/v1/docs), is in {{.Ready}}.
 {{end}}
 Programs find all of this in {{.Ready}}. The log is {{.Log}}. Ctrl-C stops; the data stays in {{.Data}}.
 `

@@ -86,8 +86,15 @@ func (m *machine) build(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI) //nolint:gosec // our own folders
-		command.Dir, command.Env = m.checkout, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := command.CombinedOutput(); err != nil {
+		command.Dir = m.checkout
+		command.Env = append(command.Environ(), "CGO_ENABLED=0")
+		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // so that it removes what is half built
+		command.WaitDelay = finishTime
+		out, err := command.CombinedOutput()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
 			return nil, fmt.Errorf("build %s: %w\n%s", f.CodeURI, err, out)
 		}
 		built[f.CodeURI] = target

@@ -8,6 +8,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,15 @@ type Options struct {
 }
 
 // Run runs until ctx ends, and stops cleanly. It tells Out what to try.
-func Run(ctx context.Context, o Options) (err error) {
+func Run(ctx context.Context, o Options) error {
+	err := run(ctx, o)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was asked to stop before it was ready
+	}
+	return err
+}
+
+func run(ctx context.Context, o Options) (err error) {
 	checkout, err := findCheckout(o.Checkout)
 	if err != nil {
 		return err
@@ -122,7 +131,7 @@ func (m *machine) startStore(ctx context.Context) (stop func() error, err error)
 	client := boot.DynamoDB(boot.Of(m.environment(nil)))
 	for _, table := range m.template.Tables {
 		if err := store.CreateTable(ctx, client, table.Name, table.Properties); err != nil {
-			return nil, errors.Join(err, stop())
+			return nil, errors.Join(fmt.Errorf("the DynamoDB at %s does not take the tables: %w", m.storeURL, err), stop())
 		}
 	}
 	return stop, nil
@@ -169,12 +178,24 @@ func (m *machine) serve(ctx context.Context, listener net.Listener) error {
 			_, _ = fmt.Fprintln(m.options.Out, "Stopping.")
 		}
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, server.Shutdown(stopping), removeIfThere(m.path(readyFile)))
+	return errors.Join(err, finish(ctx, server), removeIfThere(m.path(readyFile)))
 }
 
-// apis are the demo APIs by environment, for each kind.
+// finishTime is how long the calls under way have to end when it stops.
+const finishTime = 2 * time.Second
+
+// finish stops the server: in good order, and without those who hold on to it.
+func finish(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// demoAPIs are the demo APIs by environment, for each kind.
 func (m *machine) demoAPIs() map[string]string {
 	if m.options.API == "http" {
 		return map[string]string{"production": "DemoHttpProduction", "staging": "DemoHttpStaging", "development": "DemoHttpDevelopment"}
@@ -207,9 +228,17 @@ func (m *machine) routes() (http.Handler, error) {
 		case r.URL.Path == "/":
 			_, _ = fmt.Fprint(w, "Bitting, locally: /v1/docs is the admin API; /production, /staging and /development are the demo APIs.\n")
 		default:
-			http.NotFound(w, r)
+			nowhere(w)
 		}
 	}), nil
+}
+
+// nowhere is the answer where no API is, in the form of every other refusal.
+func nowhere(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = fmt.Fprintf(w, `{"type":"https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#not_found","title":"No such route","status":404,"code":"not_found",`+
+		`"detail":"/v1 is the admin API; /production, /staging and /development are the demo APIs.","requestId":%q}`+"\n", rand.Text())
 }
 
 func firstSegment(path string) string {

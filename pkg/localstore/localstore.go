@@ -64,7 +64,7 @@ type Server struct {
 
 // Start starts the binary with its data in dir, or in memory where dir is "". What it prints goes to log. It returns once the server answers.
 func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, error) {
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 			return nil, err
 		}
 	}
-	s.command = exec.Command(binary, args...) //nolint:gosec // the binary is the one that Find found
+	s.command = exec.CommandContext(context.WithoutCancel(ctx), binary, args...) //nolint:gosec // the binary is the one that Find found
 	s.command.Stdout, s.command.Stderr = log, log
 	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: the store ends after the last write
 	if err := s.command.Start(); err != nil {
@@ -133,10 +133,11 @@ func (s *Server) Stop() error {
 		return fmt.Errorf("stop the DynamoDB stand-in: %w", err)
 	}
 	select {
-	case <-s.ended:
+	case err := <-s.ended: // killed by our signal
+		s.ended <- err
 	case <-time.After(5 * time.Second):
 		_ = s.command.Process.Kill()
-		<-s.ended
+		s.ended <- <-s.ended
 	}
 	if s.pidFile == "" {
 		return nil
@@ -179,8 +180,8 @@ func serves(pid int, database string) bool {
 	return err == nil && strings.Contains(string(line), "--db-path\x00"+database+"\x00")
 }
 
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
