@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -18,7 +19,7 @@ func run(args []string) int {
 	command := newRoot()
 	command.SetArgs(args)
 	if err := command.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bitting:", err)
+		_, _ = fmt.Fprintln(os.Stderr, "bitting:", strings.TrimSpace(err.Error()))
 		return 1
 	}
 	return 0

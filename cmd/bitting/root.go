@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,17 +32,8 @@ func newLocal() *cobra.Command {
 			"is on disk, and a demo to try. Start it in a checkout, after `make deps`.",
 		Example: "  bitting local\n  bitting local --listen 127.0.0.1:4001 --data /tmp/bitting --fresh\n  bitting local --functions process --profile cached",
 		RunE: func(c *cobra.Command, _ []string) error {
-			for _, f := range []struct {
-				flag, value string
-				allowed     []string
-			}{
-				{"profile", o.Profile, []string{"strict", "fast", "cached"}},
-				{"api", o.API, []string{"rest", "http"}},
-				{"functions", functions, []string{"inprocess", "process"}},
-			} {
-				if !slices.Contains(f.allowed, f.value) {
-					return fmt.Errorf("--%s %s: expected one of %s", f.flag, f.value, strings.Join(f.allowed, ", "))
-				}
+			if err := check(o, functions); err != nil {
+				return err
 			}
 			o.Processes, o.Out = functions == "process", c.OutOrStdout()
 			return local.Run(c.Context(), o)
@@ -53,4 +48,43 @@ func newLocal() *cobra.Command {
 	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "make no demo organizations, people and keys")
 	c.Flags().BoolVar(&o.Fresh, "fresh", false, "start without the data of before")
 	return c
+}
+
+// check finds a flag's wrong value before anything is started with it.
+func check(o local.Options, functions string) error {
+	for _, f := range []struct {
+		flag, value string
+		allowed     []string
+	}{
+		{"profile", o.Profile, []string{"strict", "fast", "cached"}},
+		{"api", o.API, []string{"rest", "http"}},
+		{"functions", functions, []string{"inprocess", "process"}},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			return fmt.Errorf("--%s %s: expected one of %s", f.flag, shown(f.value), strings.Join(f.allowed, ", "))
+		}
+	}
+	if o.Data == "" {
+		return errors.New("--data: expected a folder")
+	}
+	if _, port, err := net.SplitHostPort(o.Listen); err != nil || !isPort(port) {
+		return fmt.Errorf("--listen %s: expected an address and a port, such as 127.0.0.1:4000", shown(o.Listen))
+	}
+	if u, err := url.Parse(o.DynamoDB); o.DynamoDB != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("--dynamodb %s: expected an address such as http://127.0.0.1:8000", o.DynamoDB)
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// shown makes an empty value visible.
+func shown(value string) string {
+	if value == "" {
+		return `""`
+	}
+	return value
 }
