@@ -1,0 +1,176 @@
+package organization_test
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// operations reads the constants of type Operation from the source, so that a new one without a rule is found.
+func operations(t *testing.T) []organization.Operation {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "rules.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []organization.Operation
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Operation" {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, organization.Operation(text))
+		}
+		return true
+	})
+	if len(found) < 15 {
+		t.Fatalf("only %d operations found", len(found))
+	}
+	return found
+}
+
+func TestEveryOperationHasARule(t *testing.T) {
+	t.Parallel()
+	got := slices.Sorted(maps.Keys(organization.Rules()))
+	if diff := cmp.Diff(slices.Sorted(slices.Values(operations(t))), got); diff != "" {
+		t.Errorf("rules (-operations +rules):\n%s", diff)
+	}
+}
+
+// builtIns are the admin permissions.
+func builtIns(t *testing.T) *permission.Catalogue {
+	t.Helper()
+	c, err := permission.NewCatalogue([]permission.Permission{{Name: "messages:read", Title: "t"}, {Name: "messages:write", Title: "t"}, {Name: "licenses:manage", Title: "t"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// The table of the contract: which admin permission an operation asks of a key; "any" for none, "operator" for what no key of an organization may.
+func TestMay(t *testing.T) {
+	t.Parallel()
+	asks := map[organization.Operation]string{
+		"createOrganization": "operator", "getOrganization": "any", "getPermissions": "any", "putPermissions": "permissions:write",
+		"createKey": "keys:write", "listKeys": "keys:read", "getKey": "keys:read", "updateKey": "keys:write", "deleteKey": "keys:write",
+		"regenerateKey": "keys:rotate", "rotateKey": "keys:rotate", "getRotation": "keys:read", "finishRotation": "keys:rotate", "revokeKey": "keys:revoke", "restoreKey": "keys:revoke",
+	}
+	permissions := []string{"", "messages:read", "keys_write"}
+	for _, p := range builtIns(t).Permissions() {
+		if p.BuiltIn {
+			permissions = append(permissions, p.Name)
+		}
+	}
+	for _, op := range operations(t) {
+		want, known := asks[op]
+		if !known {
+			t.Errorf("%s is not in the contract's table", op)
+			continue
+		}
+		operator := &organization.Caller{Key: &apikey.Key{OrganizationID: apikey.OperatorOrganization}}
+		for _, org := range []string{"acme", ""} {
+			if err := operator.May(op, org); err != nil {
+				t.Errorf("the operator, %s of %q: %v", op, org, err)
+			}
+		}
+		for _, held := range permissions {
+			c := &organization.Caller{Key: &apikey.Key{OrganizationID: "acme", Permissions: strings.Fields(held), AllPermissions: true, Grantable: apikey.GrantCatalogue}}
+			for _, org := range []string{"acme", ""} {
+				err := c.May(op, org)
+				var forbidden *organization.ForbiddenError
+				switch {
+				case want == "any" || want == held:
+					if err != nil {
+						t.Errorf("a key with %q, %s of %q: %v", held, op, org, err)
+					}
+				case !errors.As(err, &forbidden):
+					t.Errorf("a key with %q, %s of %q: %v", held, op, org, err)
+				case want == "operator" && forbidden.Required != "" || want != "operator" && forbidden.Required != want || err.Error() == "":
+					t.Errorf("a key with %q, %s of %q is told to have %q", held, op, org, forbidden.Required)
+				}
+			}
+			// What another organization has cannot be seen, whatever the key holds.
+			for _, org := range []string{"globex", "acm", "acme2", apikey.OperatorOrganization} {
+				if err := c.May(op, org); !errors.Is(err, organization.ErrHidden) {
+					t.Errorf("a key of acme with %q, %s of %s: %v", held, op, org, err)
+				}
+			}
+		}
+	}
+	if err := (&organization.Caller{Key: &apikey.Key{OrganizationID: apikey.OperatorOrganization}}).May("inventKey", "acme"); err == nil {
+		t.Error("an operation without a rule is allowed to the operator")
+	}
+}
+
+func TestCaller(t *testing.T) {
+	t.Parallel()
+	key := &apikey.Key{ID: "k1", Name: "CI", OrganizationID: "acme"}
+	operator := &apikey.Key{ID: "k2", Name: "Ops", OrganizationID: apikey.OperatorOrganization}
+	type described struct {
+		Actor    apikey.Actor
+		ID       string
+		Operator bool
+	}
+	for _, test := range []struct {
+		key  *apikey.Key
+		want described
+	}{
+		{key, described{apikey.Actor{Type: apikey.ActorKey, ID: "k1", KeyName: "CI"}, "key:k1", false}},
+		{operator, described{apikey.Actor{Type: apikey.ActorOperator, ID: "k2", KeyName: "Ops"}, "key:k2", true}},
+	} {
+		c := &organization.Caller{Key: test.key}
+		if diff := cmp.Diff(test.want, described{c.Actor(), c.ID(), c.Operator()}); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	c := &organization.Caller{Key: key}
+	for name, test := range map[string]struct {
+		key  *apikey.Key
+		want bool
+	}{
+		"itself": {key, true}, "its own": {&apikey.Key{ID: "x", Owner: apikey.Actor{Type: apikey.ActorKey, ID: "k1"}}, true},
+		"another's": {&apikey.Key{ID: "x", Owner: apikey.Actor{Type: apikey.ActorKey, ID: "k3"}}, false}, "what it made for another": {&apikey.Key{ID: "x", CreatedBy: c.Actor()}, false},
+	} {
+		if got := c.Owns(test.key); got != test.want {
+			t.Errorf("owns %s: %v", name, got)
+		}
+	}
+}
+
+func TestValidIDAndSlug(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{
+		"acme": true, "a1": true, "a-b": true, "a" + strings.Repeat("b", 38): true,
+		"": false, "a": false, "a" + strings.Repeat("b", 39): false, "1a": false, "-a": false, "Acme": false, "acme ": false, "acme\n": false, "ac_me": false, "ac#me": false, apikey.OperatorOrganization: false,
+	} {
+		if got := organization.ValidID(id); got != want {
+			t.Errorf("ValidID(%q) = %v", id, got)
+		}
+	}
+	for name, want := range map[string]string{
+		"Acme": "acme", "Acme, Inc.": "acme-inc", "  7 Seas  ": "seas", "Söhne & Co": "s-hne-co", "": "", "42": "", "漢字": "", "x": "",
+		"a " + strings.Repeat("b", 60): "a-" + strings.Repeat("b", 37), strings.Repeat("a", 38) + " b": strings.Repeat("a", 38),
+	} {
+		got := organization.Slug(name)
+		if got != want || got != "" && !organization.ValidID(got) {
+			t.Errorf("Slug(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
