@@ -7,6 +7,8 @@ GO     ?= go
 NPM    ?= npm
 PYTHON ?= python3
 
+ARCHITECTURE ?= arm64
+
 # Everything that is installed stays in this folder, by version, so that a second run finds it.
 LINT        := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
@@ -50,8 +52,8 @@ validate: $(VENV)/.installed ## Check template.yaml with SAM and cfn-lint
 	$(SAM) validate --lint --region us-east-1
 	$(VENV)/bin/cfn-lint template.yaml
 
-build: $(VENV)/.installed ## Build the Lambda functions into .aws-sam/build, for deployment
-	$(FUNCTION_FLAGS) $(SAM) build
+build: $(VENV)/.installed ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
+	$(FUNCTION_FLAGS) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@cd .aws-sam/build && for binary in */bootstrap; do \
 		size=$$(wc -c <"$$binary"); printf '%10d  %s\n' "$$size" "$$binary"; \
 		case $$binary in *Authorizer/*) \
@@ -65,8 +67,8 @@ bench: ## Run the benchmarks
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
 
-deploy: build ## Deploy to the AWS account of your credentials (ARGS='--parameter-overrides Profile=fast')
-	$(SAM) deploy $(ARGS)
+deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast Brand=ab')
+	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin node_modules

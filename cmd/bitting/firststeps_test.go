@@ -23,7 +23,7 @@ func TestEndToEndFirstSteps(t *testing.T) {
 		status, _, _ := strings.Cut(string(out), "\r\n")
 		got = append(got, strings.TrimPrefix(status, "HTTP/1.1 "))
 	}
-	want := []string{"200 OK", "403 Forbidden", "401 Unauthorized", "201 Created", "200 OK"}
+	want := []string{"200 OK", "403 Forbidden", "401 Unauthorized", "201 Created", "200 OK", "200 OK"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what the first steps answer (-want +got):\n%s\n%s", diff, p.out.String())
 	}

@@ -272,6 +272,7 @@ func organizations(t *testing.T, m *localtest.Machine, _ api) {
 
 // customers checks a key that is scoped to one of them.
 func customers(t *testing.T, m *localtest.Machine, kind api) {
+	m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/customers", map[string]any{"id": "c1", "name": "First"}).Want(t, http.StatusCreated)
 	k := reader(t, m, map[string]any{"permissions": []string{"customers:read"}, "customers": []string{"c1"}})
 	m.As(k.Secret).Call(t, http.MethodGet, "/production/customers/c1", nil).Want(t, http.StatusOK)
 	other := m.As(k.Secret).Call(t, http.MethodGet, "/production/customers/c2", nil).Want(t, http.StatusForbidden)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func newRoot() *cobra.Command {
 		Use: "bitting", Short: "API keys for APIs behind Amazon API Gateway",
 		SilenceUsage: true, SilenceErrors: true, // main prints the error, once
 	}
-	root.AddCommand(newLocal())
+	root.AddCommand(newLocal(), newBootstrap())
 	return root
 }
 
@@ -35,10 +36,11 @@ func newLocal() *cobra.Command {
 			if err := check(o, functions); err != nil {
 				return err
 			}
-			o.Processes, o.Out = functions == "process", c.OutOrStdout()
+			o.Processes, o.Command, o.Out = functions == "process", os.Args[0], c.OutOrStdout()
 			return local.Run(c.Context(), o)
 		},
 	}
+	c.AddCommand(newToken())
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:4000", "address to listen on")
 	c.Flags().StringVar(&o.Data, "data", ".bitting", "folder of all data")
 	c.Flags().StringVar(&o.Profile, "profile", "strict", "revocation profile: strict, fast or cached")
@@ -87,4 +89,25 @@ func shown(value string) string {
 		return `""`
 	}
 	return value
+}
+
+func newToken() *cobra.Command {
+	var data, as string
+	c := &cobra.Command{
+		Use: "token", Short: "Print a token of one of the demo's people", Args: cobra.NoArgs,
+		Long:    "Prints an ID token, good for an hour, as the sign-in page of the bitting local that uses this data would give it.",
+		Example: "  bitting local token --as alice@acme.test",
+		RunE: func(c *cobra.Command, _ []string) error {
+			token, err := local.Token(data, as)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), token)
+			return err
+		},
+	}
+	c.Flags().StringVar(&data, "data", ".bitting", "folder of the data of a running bitting local")
+	c.Flags().StringVar(&as, "as", "", "e-mail of the person")
+	_ = c.MarkFlagRequired("as") // there is such a flag
+	return c
 }

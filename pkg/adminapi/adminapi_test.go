@@ -99,6 +99,9 @@ func newTenant(t *testing.T) tenant {
 	o.admin = machine.As(machine.Operator().CreateKey(t, o.id, map[string]any{
 		"name": "Admin", "environment": "production", "permissions": adminPermissions(), "grantable": "catalogue",
 	}).Secret)
+	for _, customer := range []string{"c1", "c2", "c3", "c.2", "ok"} {
+		o.admin.Call(t, http.MethodPost, "/v1/organizations/"+o.id+"/customers", map[string]any{"id": customer, "name": customer}).Want(t, http.StatusCreated)
+	}
 	return o
 }
 

@@ -70,6 +70,10 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerRotation()
 	a.registerRevocation()
 	a.registerOrganizations()
+	a.registerSettings()
+	a.registerMembers()
+	a.registerCustomers()
+	a.registerHistory()
 	a.registerPermissions()
 	a.registerWhoami()
 	a.registerReference()
@@ -109,8 +113,13 @@ func (a *API) write(w http.ResponseWriter, requestID string, p *Problem) {
 	_ = json.NewEncoder(w).Encode(p) // the status is written: there is no other answer left
 }
 
-// apiKey finds the API in a request's context, for problems that huma makes.
+// apiKey finds the API in a request's context, for what huma calls without one.
 type apiKey struct{}
+
+func apiOf(ctx context.Context) *API {
+	a, _ := ctx.Value(apiKey{}).(*API)
+	return a
+}
 
 // introduce puts the API into the context of every operation.
 func (a *API) introduce(ctx huma.Context, next func(huma.Context)) {
@@ -125,8 +134,8 @@ var installProblems = sync.OnceFunc(func() {
 		return problemOfInput("", status, message, errs)
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-		a, ok := ctx.Context().Value(apiKey{}).(*API)
-		if !ok {
+		a := apiOf(ctx.Context())
+		if a == nil {
 			return problemOfInput("", status, message, errs)
 		}
 		p := problemOfInput(a.brand, status, message, errs)

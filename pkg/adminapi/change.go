@@ -49,18 +49,23 @@ func (a *API) entry(s *session, action, reason string, before, after *apikey.Key
 		return history.Entry{}, err
 	}
 	e.Reason = reason
-	old := map[string]any{}
-	if before != nil {
-		if old, err = historical(showKey(before, s.now)); err != nil {
-			return history.Entry{}, err
+	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) Key { return showKey(k, s.now) })
+	return e, err
+}
+
+// shownDifferences lists what differs between an object before and after a change, as it is shown; nil is an object that is not there.
+func shownDifferences[T, S any](before, after *T, show func(*T) S) ([]history.FieldChange, error) {
+	sides := [2]map[string]any{{}, {}}
+	for i, object := range []*T{before, after} {
+		if object == nil {
+			continue
+		}
+		var err error
+		if sides[i], err = historical(show(object)); err != nil {
+			return nil, err
 		}
 	}
-	recent, err := historical(showKey(after, s.now))
-	if err != nil {
-		return history.Entry{}, err
-	}
-	e.Changes = differences(old, recent)
-	return e, nil
+	return differences(sides[0], sides[1]), nil
 }
 
 // event makes an entry without changes.
@@ -94,7 +99,9 @@ func historical(shown any) (map[string]any, error) {
 // differences lists the fields that differ, by name. A field that was and is empty is none.
 func differences(before, after map[string]any) []history.FieldChange {
 	out := []history.FieldChange{}
-	for _, name := range slices.Sorted(maps.Keys(after)) {
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		old, recent := before[name], after[name]
 		if !reflect.DeepEqual(old, recent) && (!empty(old) || !empty(recent)) {
 			out = append(out, history.FieldChange{Field: name, Before: old, After: recent})

@@ -14,8 +14,10 @@ import (
 
 // scope is the query that a cursor belongs to.
 type scope struct {
+	List         string
 	Organization string
-	Filter       store.Filter
+	Object       string       // of a history; "" for all
+	Filter       store.Filter // of keys
 }
 
 func (q scope) bytes() ([]byte, error) { return json.Marshal(q) }
@@ -35,6 +37,15 @@ func (a *API) writeCursor(ctx context.Context, q scope, position string) (string
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// nextCursor is the cursor of a position; nil where the list ends.
+func (a *API) nextCursor(ctx context.Context, q scope, position string) (*string, error) {
+	if position == "" {
+		return nil, nil
+	}
+	cursor, err := a.writeCursor(ctx, q, position)
+	return &cursor, err
 }
 
 // readCursor returns the position in a cursor; "" for none.

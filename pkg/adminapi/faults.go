@@ -83,12 +83,12 @@ func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
 	return out
 }
 
-func (f *faults) addresses(networks []string) []netip.Prefix {
+func (f *faults) networks(location string, networks []string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, text := range networks {
 		prefix, message := network(text)
 		if message != "" {
-			f.add(fmt.Sprintf("body.allowedAddresses[%d]", i), message, text)
+			f.add(fmt.Sprintf("%s[%d]", location, i), message, text)
 		} else if !slices.Contains(out, prefix) {
 			out = append(out, prefix)
 		}

@@ -52,7 +52,7 @@ func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Conte
 
 func (a *API) open(ctx context.Context, op organization.Operation, org, keyID string) (*session, error) {
 	s := &session{now: a.now()}
-	permissions, version, err := a.store.Catalogue(ctx) // not the cached one: a permission that was just added must be known
+	permissions, version, err := a.store.Catalogue(ctx, apikey.Production) // not the cached one: a permission that was just added must be known
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +63,8 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 	if s.caller, err = a.caller(ctx, s); err != nil {
 		return nil, err
 	}
-	if org != "" && !s.caller.Sees(org) {
-		return nil, organization.ErrHidden
-	}
 	if org != "" {
-		if s.organization, err = a.organization(ctx, org); err != nil {
+		if err := a.enter(ctx, s, org); err != nil {
 			return nil, err
 		}
 	}
@@ -76,28 +73,50 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 			return nil, err
 		}
 	}
-	return s, s.caller.May(op, org)
+	return s, s.caller.May(op, s.organization, s.key)
 }
 
-// caller reads the key that the authorizer admitted once more: between its check and now it may have been revoked, and what it holds is read
-// from the table and not from the event.
+// enter reads the organization of the path, and what a person is in it, at each call: a demotion or a removal works at the next one.
+func (a *API) enter(ctx context.Context, s *session, org string) (err error) {
+	if s.caller.Person != nil {
+		s.caller.Member, err = a.membership(ctx, s, org)
+		if err != nil {
+			return err
+		}
+	}
+	if !s.caller.Sees(org) {
+		return organization.ErrHidden
+	}
+	s.organization, err = a.organization(ctx, org)
+	return err
+}
+
+// caller is who the authorizer let in. A key is read once more: between the authorizer's check and now it may have been revoked, and what it holds is
+// read from the table and not from the event.
 func (a *API) caller(ctx context.Context, s *session) (*organization.Caller, error) {
 	o := originOf(ctx)
+	c := &organization.Caller{SourceIP: o.sourceIP, UserAgent: o.userAgent, RequestID: o.requestID}
+	nobody := unauthenticated.with("Sign in, or send an admin key in X-Api-Key or as a bearer token.")
+	if o.person.ID != "" && o.keyID == "" {
+		c.Person = &o.person
+		return c, nil
+	}
 	if o.keyID == "" || !o.environment.Valid() {
-		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
+		return nil, nobody
 	}
 	k, err := a.store.Key(ctx, o.environment, o.keyID)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
-		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
+		return nil, nobody
 	case err != nil:
 		return nil, err
 	case k.Status(s.now) != apikey.Active:
-		return nil, unauthenticated.with("Send an admin key in X-Api-Key or as a bearer token.")
-	case !k.Operator() && !slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin):
+		return nil, nobody
+	case !slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin):
 		return nil, denied.with("The key holds no permission of the admin API.")
 	}
-	return &organization.Caller{Key: k, SourceIP: o.sourceIP, UserAgent: o.userAgent, RequestID: o.requestID}, nil
+	c.Key = k
+	return c, nil
 }
 
 // organization reads the organization of the path. The operators' has no row.

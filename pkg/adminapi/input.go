@@ -66,14 +66,14 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 	s := sessionOf(ctx.Context())
 	f := &faults{}
 	in.key = &apikey.Key{
-		OrganizationID: s.organization.ID, Environment: apikey.Environment(in.Body.Environment), Ownership: apikey.Organization, Enabled: true,
+		OrganizationID: s.organization.ID, Environment: apikey.Environment(in.Body.Environment), Ownership: ownership(s, in.Body.Ownership), Enabled: true,
 		CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
 	}
 	present := fieldsOf(in.RawBody)
 	if present["name"] {
 		in.key.Name = f.name("body.name", in.Body.Name)
 	}
-	if in.Body.Ownership == string(apikey.Personal) {
+	if s.caller.Key != nil && in.key.Ownership == apikey.Personal {
 		f.add("body.ownership", "a key cannot make a personal key: a signed-in member can", in.Body.Ownership)
 	}
 	in.Body.apply(f, s, in.key, present)
@@ -84,6 +84,7 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 		in.key.ExpiresAt = defaultEnd(s, in.key)
 	}
 	f.rules(s, nil, in.key)
+	f.knownCustomers(ctx.Context(), apiOf(ctx.Context()), s, nil, in.key)
 	return f.errors
 }
 
@@ -91,7 +92,7 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 // whichever comes first; never where there is neither.
 func defaultEnd(s *session, k *apikey.Key) time.Time {
 	var end time.Time
-	if !s.caller.Operator() {
+	if s.caller.Key != nil && !s.caller.Operator() {
 		end = s.caller.Key.ExpiresAt
 	}
 	if longest, limited := s.organization.Settings.LongestLife[k.Environment]; limited {
@@ -100,6 +101,18 @@ func defaultEnd(s *session, k *apikey.Key) time.Time {
 		}
 	}
 	return end
+}
+
+// ownership is what is asked for, or the widest that the caller may create.
+func ownership(s *session, asked string) apikey.Ownership {
+	switch {
+	case asked != "":
+		return apikey.Ownership(asked)
+	case s.caller.Person != nil && !s.caller.MayCreate(s.organization, apikey.Organization):
+		return apikey.Personal
+	default:
+		return apikey.Organization
+	}
 }
 
 // defaults are the permissions of a key whose maker names none.
@@ -138,6 +151,7 @@ func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 	changed := s.key.Clone()
 	in.apply(f, s, changed)
 	f.rules(s, s.key, changed)
+	f.knownCustomers(ctx.Context(), apiOf(ctx.Context()), s, s.key, changed)
 	return f.errors
 }
 
@@ -180,7 +194,7 @@ func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[stri
 		k.Quota = (*apikey.Quota)(b.Quota)
 	}
 	if present["allowedAddresses"] {
-		k.AllowedAddresses = f.addresses(b.AllowedAddresses)
+		k.AllowedAddresses = f.networks("body.allowedAddresses", b.AllowedAddresses)
 	}
 	if present["notBefore"] {
 		k.NotBefore = moment(b.NotBefore)
@@ -221,4 +235,11 @@ func fieldsOf(body []byte) map[string]bool {
 		present[name] = true
 	}
 	return present
+}
+
+// fieldOf returns one field of a body, as it was sent.
+func fieldOf(body []byte, name string) []byte {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(body, &fields)
+	return fields[name]
 }

@@ -57,6 +57,9 @@ func (a *API) registerKeys() {
 func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*posted[KeySecret], error) {
 	k := in.key
 	k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
+	if s.caller.Person != nil && !s.caller.MayCreate(s.organization, k.Ownership) {
+		return nil, &organization.ForbiddenError{Reason: "your role and the organization's settings do not let you create " + string(k.Ownership) + " keys"}
+	}
 	if err := a.within(s, nil, k); err != nil {
 		return nil, err
 	}
@@ -88,16 +91,28 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	return secret, []store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}, nil
+	writes := []store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}
+	if s.caller.Member != nil { // a key must not slip in beside the removal of its owner, which disables those that it finds
+		writes = append(writes, a.store.StillMember(s.caller.Member))
+	}
+	for _, id := range k.Customers {
+		writes = append(writes, a.store.StillCustomer(k.OrganizationID, id))
+	}
+	return secret, writes, nil
 }
 
 // within is the rule that nobody hands out more than they hold.
 func (a *API) within(s *session, before, after *apikey.Key) error {
-	excess := s.caller.Beyond(s.catalogue, before, after)
+	excess := s.caller.Beyond(s.catalogue, s.organization, before, after)
 	if len(excess) == 0 {
 		return nil
 	}
-	p := escalation.with("The key would hold more than you may hand out.")
+	return beyond(excess)
+}
+
+// beyond makes the problem of asking for more than one holds.
+func beyond(excess []organization.Excess) error {
+	p := escalation.with("This is more than you may hand out.")
 	for _, e := range excess {
 		p.Errors = append(p.Errors, FieldError{Location: "body." + e.Field, Message: e.Message})
 	}
@@ -178,6 +193,7 @@ type listKeysInput struct {
 	Permission  string `query:"permission" maxLength:"65"`
 	Tag         string `query:"tag" maxLength:"50"`
 	Text        string `query:"q" maxLength:"100" doc:"Part of the name, or the id"`
+	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt), where it is absent, or oldest first (createdAt)"`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
 }
@@ -202,7 +218,7 @@ type listKeysOutput struct{ Body KeyPage }
 func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*listKeysOutput, error) {
 	f := store.Filter{
 		Status: apikey.Status(in.Status), Environment: apikey.Environment(in.Environment), Ownership: apikey.Ownership(in.Ownership), Owner: in.Owner,
-		Customer: in.Customer, Permission: in.Permission, Tag: in.Tag, Text: in.Text,
+		Customer: in.Customer, Permission: in.Permission, Tag: in.Tag, Text: in.Text, OldestFirst: in.Sort == "createdAt",
 	}
 	switch in.Status {
 	case "":
@@ -210,7 +226,10 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	case "all":
 		f.Status = ""
 	}
-	query := scope{in.Org, f}
+	if s.caller.Person != nil && !s.caller.Member.Has(organization.ManageOthersKeys) {
+		f.Viewer = s.caller.Person.ID
+	}
+	query := scope{List: "keys", Organization: in.Org, Filter: f}
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
@@ -223,14 +242,8 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	for _, k := range keys {
 		page.Items = append(page.Items, showKey(k, s.now))
 	}
-	if next != "" {
-		cursor, err := a.writeCursor(ctx, query, next)
-		if err != nil {
-			return nil, err
-		}
-		page.NextCursor = &cursor
-	}
-	return &listKeysOutput{Body: page}, nil
+	page.NextCursor, err = a.nextCursor(ctx, query, next)
+	return &listKeysOutput{Body: page}, err
 }
 
 // effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
 // origin is what API Gateway says of a call besides the HTTP request: who its authorizer let in, and from where.
@@ -21,8 +22,9 @@ type origin struct {
 	requestID   string
 	sourceIP    string
 	userAgent   string
-	keyID       string // "" where no authorizer ran
-	environment apikey.Environment
+	keyID       string             // the key that the authorizer let in; "" for a person, and where no authorizer ran
+	environment apikey.Environment // the key's
+	person      organization.Person
 }
 
 type originKey struct{}
@@ -89,11 +91,11 @@ func withOrigin(next http.Handler) http.Handler {
 		o := origin{userAgent: r.UserAgent()}
 		if c, ok := core.GetAPIGatewayContextFromContext(r.Context()); ok {
 			o.requestID, o.sourceIP = c.RequestID, c.Identity.SourceIP
-			o.keyID, o.environment = admitted(c.Authorizer)
+			o.admitted(c.Authorizer)
 		} else if c, ok := core.GetAPIGatewayV2ContextFromContext(r.Context()); ok {
 			o.requestID, o.sourceIP = c.RequestID, c.HTTP.SourceIP
 			if c.Authorizer != nil {
-				o.keyID, o.environment = admitted(c.Authorizer.Lambda)
+				o.admitted(c.Authorizer.Lambda)
 			}
 		}
 		buffered := &answer{header: http.Header{}}
@@ -126,8 +128,11 @@ func (a *answer) copyTo(w http.ResponseWriter) {
 }
 
 // admitted reads the authorizer's context.
-func admitted(context map[string]any) (keyID string, env apikey.Environment) {
-	keyID, _ = context["keyId"].(string)
-	name, _ := context["environment"].(string)
-	return keyID, apikey.Environment(name)
+func (o *origin) admitted(context map[string]any) {
+	text := func(name string) string {
+		value, _ := context[name].(string)
+		return value
+	}
+	o.keyID, o.environment = text("keyId"), apikey.Environment(text("environment"))
+	o.person = organization.Person{ID: text("userId"), Email: text("userEmail"), Name: text("userName")}
 }

@@ -106,7 +106,7 @@ func TestWrongQueries(t *testing.T) {
 	add("ownership=mine", "query.ownership")
 	add("colour=red", "query.colour")
 	add("Status=all", "query.Status")
-	add("sort", "query.sort")
+	add("order", "query.order")
 	add("limit=0&status=x", "query.limit", "query.status")
 	add("cursor=", "query.cursor")
 	add("cursor=garbage", "query.cursor")

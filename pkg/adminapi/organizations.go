@@ -3,8 +3,6 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"net/mail"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,7 +20,7 @@ func (a *API) registerOrganizations() {
 type createOrganizationBody struct {
 	ID         *string `json:"id" required:"false" doc:"2 to 39 lower-case letters, digits and hyphens, a letter first; made of the name where it is absent"`
 	Name       string  `json:"name" maxLength:"100"`
-	FirstAdmin string  `json:"firstAdmin" maxLength:"254" doc:"The e-mail of the person who becomes its first admin"`
+	FirstAdmin *string `json:"firstAdmin" required:"false" doc:"For operators: the e-mail of the person who becomes its first admin. A signed-in person becomes it themselves"`
 }
 
 type createOrganizationInput struct {
@@ -31,14 +29,14 @@ type createOrganizationInput struct {
 	RawBody []byte
 
 	organization *organization.Organization // made by Resolve
-	firstAdmin   string
+	firstAdmin   *organization.Member
 }
 
 // Resolve implements huma.Resolver.
 func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
 	s := sessionOf(ctx.Context())
 	f := &faults{}
-	o := &organization.Organization{CreatedAt: s.now, Settings: organization.DefaultSettings(), Version: 1}
+	o := &organization.Organization{CreatedAt: s.now, Settings: organization.DefaultSettings(), Admins: 1, Version: 1}
 	present := fieldsOf(in.RawBody)
 	if present["name"] {
 		o.Name = f.name("body.name", in.Body.Name)
@@ -50,13 +48,18 @@ func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
 	} else if o.ID = organization.Slug(o.Name); o.ID == "" && o.Name != "" {
 		f.add("body.id", "no id can be made of this name: give one", nil)
 	}
-	if present["firstAdmin"] {
-		address, err := mail.ParseAddress(in.Body.FirstAdmin)
-		if err != nil || address.Address != in.Body.FirstAdmin {
-			f.add("body.firstAdmin", "expected an e-mail address", in.Body.FirstAdmin)
-		} else {
-			in.firstAdmin = strings.ToLower(address.Address)
+	in.firstAdmin = &organization.Member{OrganizationID: o.ID, Role: organization.RoleAdmin, Grants: []organization.Grant{}, InvitedAt: s.now, Version: 1}
+	switch p := s.caller.Person; {
+	case p != nil && in.Body.FirstAdmin != nil:
+		f.add("body.firstAdmin", "you become the first admin yourself: leave this out", nil)
+	case p != nil:
+		in.firstAdmin.Email, in.firstAdmin.ID, in.firstAdmin.JoinedAt = p.Email, p.ID, s.now
+	default:
+		email, ok := organization.Email(value(in.Body.FirstAdmin))
+		if !ok {
+			f.add("body.firstAdmin", "expected the e-mail address of the first admin", in.Body.FirstAdmin)
 		}
+		in.firstAdmin.Email = email
 	}
 	in.organization = o
 	return f.errors
@@ -89,21 +92,21 @@ func (a *API) createOrganization(ctx context.Context, s *session, in *createOrga
 			return nil, err
 		}
 		created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
-		invited, err := a.event(s, "member.added", o.ID, history.Object{Type: "member", ID: in.firstAdmin, Name: in.firstAdmin})
+		member, err := a.memberEntry(s, "member.added", nil, in.firstAdmin)
 		if err != nil {
 			return nil, err
 		}
-		invited.Changes = []history.FieldChange{{Field: "role", After: string(organization.RoleAdmin)}}
 		text := secret.Reveal()
-		r := &result[OrganizationSecret]{writes: append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.Append(invited),
-			a.store.PutMember(&organization.Member{OrganizationID: o.ID, Email: in.firstAdmin, Role: organization.RoleAdmin, Grants: []string{}, InvitedAt: s.now}))}
+		r := &result[OrganizationSecret]{}
+		r.writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
 		r.Status, r.ETag, r.Location = http.StatusCreated, etag(o.Version), "/v1/organizations/"+o.ID
 		r.Body = OrganizationSecret{Organization: showOrganization(o), KeySecret: KeySecret{Key: showKey(k, s.now), Secret: &text}}
 		return r, nil
 	})
 }
 
-type organizationInput struct {
+// OrganizationPath is the path of an operation on an organization.
+type OrganizationPath struct {
 	Org string `path:"org"`
 }
 
@@ -112,6 +115,6 @@ type organizationOutput struct {
 	Body Organization
 }
 
-func (a *API) getOrganization(_ context.Context, s *session, _ *organizationInput) (*organizationOutput, error) {
+func (a *API) getOrganization(_ context.Context, s *session, _ *OrganizationPath) (*organizationOutput, error) {
 	return &organizationOutput{ETag: etag(s.organization.Version), Body: showOrganization(s.organization)}, nil
 }

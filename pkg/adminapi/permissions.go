@@ -82,7 +82,7 @@ func (a *API) putPermissions(ctx context.Context, s *session, in *putPermissions
 	}
 	entry.Changes = catalogueChanges(s.catalogue, catalogue)
 	if len(entry.Changes) > 0 {
-		if err := a.store.Commit(ctx, a.store.PutCatalogue(wanted, s.version), a.store.Append(entry)); err != nil {
+		if err := a.store.Commit(ctx, a.store.PutCatalogue(ctx, wanted, s.version), a.store.Append(entry)); err != nil {
 			return nil, err
 		}
 		s.version++

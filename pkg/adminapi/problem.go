@@ -66,6 +66,7 @@ var (
 	compromised     = kind{http.StatusConflict, "compromised", "The key is compromised"}
 	deleted         = kind{http.StatusConflict, "deleted", "The key is deleted"}
 	inUse           = kind{http.StatusConflict, "in_use", "It is in use"}
+	lastAdmin       = kind{http.StatusConflict, "last_admin", "The last admin stays"}
 	duplicate       = kind{http.StatusConflict, "duplicate", "It exists already"}
 	conflict        = kind{http.StatusConflict, "conflict", "Another change got in the way"}
 	stale           = kind{http.StatusPreconditionFailed, "stale", "It was changed meanwhile"}
@@ -93,6 +94,12 @@ var table = []struct {
 	{apikey.ErrNotFound, notFound, "There is no such key."},
 	{organization.ErrNotFound, notFound, "There is no such organization."},
 	{organization.ErrHidden, notFound, "There is no such organization."},
+	{organization.ErrNoMember, notFound, "There is no such member."},
+	{organization.ErrNoCustomer, notFound, "There is no such customer."},
+	{organization.ErrCustomerExists, duplicate, "There is a customer with this id: choose another."},
+	{organization.ErrCustomerStale, conflict, "The customer was changed meanwhile: try again."},
+	{organization.ErrLastAdmin, lastAdmin, "The organization would have no admin: make somebody else one first."},
+	{organization.ErrMemberStale, conflict, "The member was changed meanwhile: try again."},
 	{apikey.ErrNotActive, notActive, "Only an active key can do this: it is disabled, revoked or expired."},
 	{apikey.ErrNoRotation, noRotation, "The key has one secret; there is no rotation to show or finish."},
 	{apikey.ErrRotationRunning, rotationRunning, "Finish the running rotation first, or regenerate the key to drop both secrets."},
@@ -116,9 +123,9 @@ func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	}
 	var forbidden *organization.ForbiddenError
 	if errors.As(err, &forbidden) {
-		p := denied.with("Your key does not hold the permission " + forbidden.Required + ", which this needs.")
-		if p.RequiredPermission = forbidden.Required; forbidden.Required == "" {
-			p.Detail = "Only an operator may do this."
+		p := denied.with(sentence(forbidden.Reason))
+		if p.RequiredPermission = forbidden.Required; forbidden.Required != "" {
+			p.Detail = "Your key does not hold the permission " + forbidden.Required + ", which this needs."
 		}
 		return p
 	}
@@ -241,6 +248,14 @@ func detailOf(k kind, message string, fields []FieldError) string {
 	default:
 		return ""
 	}
+}
+
+// sentence makes one of a reason.
+func sentence(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return strings.ToUpper(reason[:1]) + reason[1:] + "."
 }
 
 // finish completes a problem with what depends on the call.

@@ -101,6 +101,7 @@ type Key struct {
 	AllPermissions   bool // every data-plane permission, also those added later; never an admin permission
 	Legacy           bool
 	Grantable        Grantable
+	Provisional      bool // its expiry is lifted by the first new secret: the first operator key's
 	Customers        []string
 	RateLimits       []RateLimit
 	Quota            *Quota

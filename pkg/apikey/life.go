@@ -42,6 +42,7 @@ func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	}
 	k.endRotation()
 	k.retire(k.Secret)
+	k.settle()
 	k.Secret, k.Hint, k.Revocation = fresh.Verifier, fresh.Hint, nil
 	return nil
 }
@@ -58,6 +59,7 @@ func (k *Key) Rotate(fresh Fresh, overlap time.Duration, now time.Time) error {
 		return ErrRotationRunning
 	}
 	k.endRotation()
+	k.settle()
 	if overlap <= 0 {
 		k.retire(k.Secret)
 	} else {
@@ -120,6 +122,13 @@ func (k *Key) endRotation() {
 	if k.Rotation != nil {
 		k.retire(k.Rotation.Old)
 		k.Rotation = nil
+	}
+}
+
+// settle makes a provisional key one for good.
+func (k *Key) settle() {
+	if k.Provisional {
+		k.Provisional, k.ExpiresAt = false, time.Time{}
 	}
 }
 

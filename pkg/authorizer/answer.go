@@ -37,6 +37,11 @@ type Context struct {
 	Limited        string `json:"limited"`     // "true" when the call is over a limit and the gateway could not say so
 	RetryAfter     string `json:"retryAfter"`  // seconds
 
+	// Who is signed in, on the admin API.
+	UserID    string `json:"userId,omitempty"`
+	UserEmail string `json:"userEmail,omitempty"` // verified; empty where it is not
+	UserName  string `json:"userName,omitempty"`
+
 	// How a refusal is rendered. On an allow they say what a refusal under the same policy would be, since a cached policy is evaluated again
 	// for other calls and this context comes with it.
 	DenialCode         string `json:"denialCode"`
@@ -107,7 +112,7 @@ func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool)
 	if r.kind == HTTP2 && a.simpleResponses {
 		return simpleAnswer{IsAuthorized: allowed, Context: c}
 	}
-	out := iamAnswer{PrincipalID: c.KeyID, PolicyDocument: p, Context: c}
+	out := iamAnswer{PrincipalID: c.KeyID + c.UserID, PolicyDocument: p, Context: c}
 	if r.kind == RESTToken || r.kind == RESTRequest {
 		out.UsageIdentifierKey = a.admitKey
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/identity"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	AdmitKey        string // the usage plan's key that an admitted call carries; "" where methods need none
 	KeyHeader       string // the only header that a key is read from; "" for both.
 	SimpleResponses bool   // answer HTTP API events of payload 2.0 without a policy
+	People          People // verifies people's tokens, on the admin API; nil where nobody signs in
 	Logger          *slog.Logger
 }
 
@@ -44,6 +46,7 @@ type Authorizer struct {
 	admitKey        string
 	keyHeader       string
 	simpleResponses bool
+	people          People
 	logger          *slog.Logger
 	policies        *policy.Builder
 }
@@ -51,7 +54,8 @@ type Authorizer struct {
 // New returns an authorizer.
 func New(c Config) *Authorizer {
 	return &Authorizer{
-		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, logger: c.Logger, policies: policy.NewBuilder(keptPolicies),
+		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, people: c.People, logger: c.Logger,
+		policies: policy.NewBuilder(keptPolicies),
 	}
 }
 
@@ -61,6 +65,11 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	if err != nil {
 		a.logger.ErrorContext(ctx, "check failed", "error", err)
 		return nil, errUnavailable
+	}
+	if a.api == AdminAPI && a.people != nil {
+		if jwt, ok := token(a.checker.Brand, r.headers); ok {
+			return a.signedIn(ctx, r, jwt)
+		}
 	}
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
@@ -100,9 +109,9 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	return v, a.policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
 }
 
-// admin tells whether a key is one of the admin API's: an operator's, or one with some admin permission.
+// admin tells whether a key is one of the admin API's: one with some permission of it.
 func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
-	return k.Operator() || slices.ContainsFunc(k.Permissions, catalogue.IsAdmin)
+	return slices.ContainsFunc(k.Permissions, catalogue.IsAdmin)
 }
 
 // log writes one line for a refusal, and for an allow only where somebody asked for that much.
@@ -134,5 +143,9 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 
 // Function is the Lambda function: an authorizer of the deployment.
 func Function(d *boot.Deployment) *Authorizer {
-	return New(Config{Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses, Logger: d.Logger})
+	c := Config{Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses, Logger: d.Logger}
+	if d.OIDCIssuer != "" {
+		c.People = identity.New(identity.Config{Issuer: d.OIDCIssuer, Audience: d.OIDCAudience, Now: d.Now})
+	}
+	return New(c)
 }

@@ -273,9 +273,12 @@ func TestAdminAPI(t *testing.T) {
 		change  func(*apikey.Key)
 		allowed bool
 	}{
-		"admin key":                   {func(k *apikey.Key) { k.Permissions = []string{"keys:read"} }, true},
-		"admin and data plane":        {func(k *apikey.Key) { k.Permissions = []string{"messages:read", "usage:read"} }, true},
-		"operator key":                {func(k *apikey.Key) { k.OrganizationID, k.Permissions = apikey.OperatorOrganization, nil }, true},
+		"admin key":            {func(k *apikey.Key) { k.Permissions = []string{"keys:read"} }, true},
+		"admin and data plane": {func(k *apikey.Key) { k.Permissions = []string{"messages:read", "usage:read"} }, true},
+		"operator key": {func(k *apikey.Key) {
+			k.OrganizationID, k.Permissions = apikey.OperatorOrganization, []string{"permissions:write"}
+		}, true},
+		"operator without permission": {func(k *apikey.Key) { k.OrganizationID, k.Permissions = apikey.OperatorOrganization, nil }, false},
 		"data-plane key":              {func(*apikey.Key) {}, false},
 		"data-plane key of staging":   {func(k *apikey.Key) { k.Environment = apikey.Staging }, false},
 		"all data-plane permissions":  {func(k *apikey.Key) { k.AllPermissions = true }, false},

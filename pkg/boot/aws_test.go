@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -44,7 +45,7 @@ func TestAttempts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := d.Store.Catalogue(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+			if _, _, err := d.Store.Catalogue(t.Context(), apikey.Production); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}
 			if got := requests.Load(); status >= 0 && (got < 2 || got > 3) { // a slow machine may reach the total limit before the third

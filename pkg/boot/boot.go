@@ -43,6 +43,8 @@ type Configuration struct {
 	KMSKey          string               // BITTING_KMS_KEY
 	LocalKeys       string               // BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
 	Profile         string               // BITTING_PROFILE
+	OIDCIssuer      string               // BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
+	OIDCAudience    string               // BITTING_OIDC_AUDIENCE: the client that tokens are for
 }
 
 const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
@@ -53,6 +55,7 @@ func Configure(env Environment) (Configuration, error) {
 		CoreTable: env("BITTING_CORE_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
 		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
+		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
 	}
 	var faults []error
 	if c.CoreTable == "" {
@@ -76,6 +79,9 @@ func Configure(env Environment) (Configuration, error) {
 		oneOf("BITTING_KEY_HEADER", c.KeyHeader, "", "X-Api-Key", "Authorization"),
 		oneOf("BITTING_PROFILE", c.Profile, "strict", "fast", "cached"),
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
+	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
+		faults = append(faults, errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
+	}
 	if c.KMSKey == "" && c.LocalKeys == "" {
 		faults = append(faults, errors.New("BITTING_KMS_KEY is not set"))
 	}
@@ -122,7 +128,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	tables := store.NewTables(DynamoDB(env), c.CoreTable)
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
-	d.Catalogue = check.NewCatalogue(d.Store.Catalogue, d.Now)
+	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
 	d.Checker = &check.Checker{Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Now: d.Now}
 	return d, nil
 }

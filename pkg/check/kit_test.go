@@ -36,8 +36,12 @@ func setup(t testing.TB, environments ...apikey.Environment) (*storetest.Kit, *c
 }
 
 func checker(kit *storetest.Kit, p *storetest.Process, environments ...apikey.Environment) *check.Checker {
+	reader := apikey.Production // a checker of no environment has no catalogue of its own either
+	if len(environments) > 0 {
+		reader = environments[0]
+	}
 	return &check.Checker{
-		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.Catalogue, kit.Clock.Now), Now: kit.Clock.Now,
+		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now), Now: kit.Clock.Now,
 	}
 }
 

@@ -52,7 +52,10 @@ func lockData(dir string, fresh bool) (unlock func() error, err error) {
 			return nil, errors.Join(err, lock.Close())
 		}
 	}
-	return lock.Close, removeIfThere(filepath.Join(dir, readyFile))
+	unlock = func() error { // by itself, closing leaves the lock to a child that was being started at this moment and has the file still
+		return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
+	}
+	return unlock, removeIfThere(filepath.Join(dir, readyFile))
 }
 
 // removeData removes what bitting local made in the folder, and nothing else that somebody may keep there.

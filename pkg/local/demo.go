@@ -3,7 +3,6 @@ package local
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -12,11 +11,13 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/operator"
+	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
 // person is one of the demo's people.
@@ -24,6 +25,14 @@ type person struct {
 	Email        string `json:"email"`
 	Role         string `json:"role"`
 	Organization string `json:"organization"`
+}
+
+// grants are what carol may do beyond a member.
+func (p person) grants() string {
+	if p.Email == "carol@acme.test" {
+		return `["manage_others_keys", "manage_organization_keys"]`
+	}
+	return "[]"
 }
 
 // people are the demo's, of two organizations.
@@ -53,23 +62,23 @@ type ready struct {
 var demoCatalogue []byte
 
 // announce makes the demo where it is missing, writes local.json and prints what to try.
-func (m *machine) announce(ctx context.Context, url string) error {
-	s, err := m.demo(ctx, url)
+func (m *machine) announce(ctx context.Context) error {
+	s, err := m.demo(ctx)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	out := ready{URL: url, secrets: s}
+	out := ready{URL: m.url, secrets: s}
 	if !m.options.NoDemo {
 		out.Organization, out.People = "acme", people()
 	}
 	if err := writePrivate(m.path(readyFile), out); err != nil {
 		return err
 	}
-	return m.firstSteps(url, s)
+	return m.firstSteps(s)
 }
 
 // demo returns the demo's secrets, from the start that made them or made now.
-func (m *machine) demo(ctx context.Context, url string) (secrets, error) {
+func (m *machine) demo(ctx context.Context) (secrets, error) {
 	var s secrets
 	text, err := os.ReadFile(m.path(demoFile))
 	if err == nil {
@@ -84,64 +93,46 @@ func (m *machine) demo(ctx context.Context, url string) (secrets, error) {
 		}
 	}
 	if !m.options.NoDemo && s.AdminKey == "" {
-		if err := m.fill(ctx, url, &s); err != nil {
+		if err := m.fill(ctx, &s); err != nil {
 			return s, err
 		}
 	}
 	return s, writePrivate(m.path(demoFile), s)
 }
 
-// operatorKey makes the first operator key, which no key could make: it is written to the table, as whoever owns the table can.
+// operatorKey makes an operator key, as whoever owns the table can.
 func (m *machine) operatorKey(ctx context.Context) (string, error) {
 	d, err := boot.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
 	if err != nil {
 		return "", err
 	}
-	for _, env := range apikey.Environments() {
-		if _, err := d.Keyring.Ensure(ctx, env); err != nil {
-			return "", err
-		}
-	}
-	id, err := apikey.NewID(rand.Reader)
+	secret, err := operator.Local(ctx, d)
 	if err != nil {
 		return "", err
 	}
-	secret, err := d.Brand.Mint(rand.Reader, apikey.Production, id)
-	if err != nil {
-		return "", err
-	}
-	parts, err := d.Brand.Parse(secret.Reveal())
-	if err != nil {
-		return "", err
-	}
-	pepper, err := d.Keyring.Current(ctx, apikey.Production)
-	if err != nil {
-		return "", err
-	}
-	now, system := d.Now(), apikey.Actor{Type: apikey.ActorSystem, ID: "bitting local"}
-	k := &apikey.Key{
-		ID: id, OrganizationID: apikey.OperatorOrganization, Name: "Local operator", Environment: apikey.Production, Ownership: apikey.Organization,
-		Owner: system, CreatedBy: system, Enabled: true, Permissions: adminPermissions("permissions:write"), Grantable: apikey.GrantCatalogue,
-		Secret: apikey.Verifier{Hash: pepper.Hash(parts), Pepper: pepper.Version()}, Hint: secret.Hint(), Version: 1, CreatedAt: now, UpdatedAt: now,
-	}
-	entry := history.Entry{ID: id, At: now, Action: "key.created", OrganizationID: k.OrganizationID, Actor: system, Object: history.Object{Type: "key", ID: id, Name: k.Name}}
-	return secret.Reveal(), d.Store.Commit(ctx, d.Store.PutKey(ctx, k, 0), d.Store.Append(entry))
+	return secret.Reveal(), nil
 }
 
-// adminPermissions are those of an organization's admin key, and more.
-func adminPermissions(more ...string) []string {
-	return append([]string{"keys:read", "keys:write", "keys:rotate", "keys:revoke", "usage:read", "history:read", "members:write", "organization:write"}, more...)
+// adminPermissions are those of an organization's admin key: an operator's, but for the catalogue.
+func adminPermissions() []string {
+	return slices.DeleteFunc(operator.Permissions(), func(p string) bool { return p == organization.PermissionsWrite })
 }
 
 // fill makes the demo by the admin API, as anybody would.
-func (m *machine) fill(ctx context.Context, url string, s *secrets) error {
-	c := client{url: url, key: s.OperatorKey}
+func (m *machine) fill(ctx context.Context, s *secrets) error {
+	c := client{url: m.url, key: s.OperatorKey}
 	if err := c.call(ctx, http.MethodPut, "/v1/permissions", demoCatalogue, nil); err != nil {
 		return err
 	}
 	for _, org := range []struct{ id, name, admin string }{{"acme", "Acme", "alice@acme.test"}, {"globex", "Globex", "erin@globex.test"}} {
 		body := fmt.Appendf(nil, `{"id": %q, "name": %q, "firstAdmin": %q}`, org.id, org.name, org.admin)
 		if err := c.call(ctx, http.MethodPost, "/v1/organizations", body, nil); err != nil && !isDuplicate(err) {
+			return err
+		}
+	}
+	for _, p := range people() {
+		body := fmt.Appendf(nil, `{"role": %q, "grants": %s}`, p.Role, p.grants())
+		if err := c.call(ctx, http.MethodPut, "/v1/organizations/"+p.Organization+"/members/"+p.Email, body, nil); err != nil {
 			return err
 		}
 	}

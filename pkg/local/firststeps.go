@@ -32,6 +32,10 @@ Create a key of your own, with the admin key of the organization acme. Its secre
   curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
     -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["messages:read"]}'
 
+Call the admin API as one of the demo's people:
+
+  curl -i {{.URL}}/v1/me -H "Authorization: Bearer $({{.Command}} local token --data {{.Data}} --as alice@acme.test)"
+
 What a key is and may do, told to whoever holds it:
 
   curl -i {{.URL}}/v1/whoami -H 'X-Api-Key: {{.Key}}'
@@ -44,14 +48,14 @@ Programs find all of this in {{.Ready}}. The log is {{.Log}}. Ctrl-C stops; the 
 `
 
 // firstSteps prints what to try.
-func (m *machine) firstSteps(url string, s secrets) error {
+func (m *machine) firstSteps(s secrets) error {
 	t, err := template.New("steps").Parse(steps)
 	if err != nil {
 		return err
 	}
 	var out strings.Builder
 	err = t.Execute(&out, map[string]any{
-		"URL": url, "Profile": m.options.Profile, "Promise": promises()[m.options.Profile], "Key": s.Keys["production"], "Admin": s.AdminKey,
+		"URL": m.url, "Command": m.options.Command, "Profile": m.options.Profile, "Promise": promises()[m.options.Profile], "Key": s.Keys["production"], "Admin": s.AdminKey,
 		"Ready": m.path(readyFile), "Log": m.path("bitting.log"), "Data": m.options.Data,
 	})
 	if err != nil {

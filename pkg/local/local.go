@@ -24,6 +24,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/localstore"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -39,6 +40,7 @@ type Options struct {
 	NoDemo    bool
 	Fresh     bool   // start without the data of before
 	Checkout  string // the folder with template.yaml; "" for the working folder or one above it
+	Command   string // how this program was called, for what it prints to try
 	Out       io.Writer
 }
 
@@ -72,7 +74,12 @@ func run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	m := &machine{options: o, checkout: checkout, log: log, logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
-	if m.template, err = readTemplate(checkout, o); err != nil {
+	slog.SetDefault(m.logger) // the sign-in's library logs there, and takes no other
+	m.url = "http://" + listener.Addr().String()
+	if m.template, err = m.readTemplate(); err != nil {
+		return err
+	}
+	if m.signIn, err = m.newSignIn(); err != nil {
 		return err
 	}
 	stopStore, err := m.startStore(ctx)
@@ -92,7 +99,9 @@ func run(ctx context.Context, o Options) (err error) {
 type machine struct {
 	options   Options
 	checkout  string
+	url       string // of all of it
 	template  *template.Template
+	signIn    http.Handler
 	storeURL  string
 	functions map[string]lambda.Handler // by logical id
 	log       io.Writer
@@ -100,13 +109,15 @@ type machine struct {
 }
 
 // readTemplate reads template.yaml with the parameters that the options stand for.
-func readTemplate(checkout string, o Options) (*template.Template, error) {
-	path := filepath.Join(checkout, "template.yaml")
+func (m *machine) readTemplate() (*template.Template, error) {
+	path := filepath.Join(m.checkout, "template.yaml")
 	text, err := os.ReadFile(path) //nolint:gosec // the checkout's own template
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.Read(text, map[string]string{"Profile": o.Profile, "DemoApi": o.API})
+	t, err := template.Read(text, map[string]string{
+		"Profile": m.options.Profile, "DemoApi": m.options.API, "SignIn": "oidc", "OidcIssuer": issuer(m.url), "OidcAudience": localoidc.ClientID,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -169,7 +180,7 @@ func (m *machine) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn)}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	err = m.announce(ctx, "http://"+listener.Addr().String())
+	err = m.announce(ctx)
 	if err == nil {
 		select {
 		case err = <-ended:
@@ -223,6 +234,8 @@ func (m *machine) routes() (http.Handler, error) {
 		switch demo, ok := demos[first]; {
 		case ok:
 			demo.ServeHTTP(w, r)
+		case first == "oidc":
+			m.signIn.ServeHTTP(w, r)
 		case first == "v1":
 			admin.ServeHTTP(w, r)
 		case r.URL.Path == "/":

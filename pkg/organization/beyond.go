@@ -12,7 +12,7 @@ const PermissionsWrite = "permissions:write"
 
 // Excess is one thing that a caller asked for beyond what they hold.
 type Excess struct {
-	Field   string // the field of the key, such as permissions
+	Field   string // the field, such as permissions
 	Message string
 }
 
@@ -22,28 +22,52 @@ type Catalogue interface {
 	IsAdmin(name string) bool
 }
 
+// Hands tells whether the caller may hand out a permission in the organization.
+func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) bool {
+	admin := catalogue.IsAdmin(permission)
+	switch {
+	case permission == PermissionsWrite:
+		return false
+	case c.Operator():
+		return !admin || slices.Contains(c.Key.Permissions, permission)
+	case c.Key != nil:
+		return slices.Contains(c.Key.Permissions, permission) || c.Key.Grantable == apikey.GrantCatalogue && !admin
+	case c.Member == nil || c.Member.Role == RoleViewer:
+		return false
+	case c.Member.Role == RoleAdmin:
+		return true
+	default:
+		return !admin && (o.Settings.MemberPermissions == nil || slices.Contains(o.Settings.MemberPermissions, permission))
+	}
+}
+
+// unbounded tells whether the caller may set what is an admin's to set.
+func (c *Caller) unbounded() bool {
+	return c.Operator() || c.Member != nil && c.Member.Role == RoleAdmin
+}
+
 // Beyond lists what the key k would hold beyond what the caller may hand out, compared with what it held before; before is nil for a new key, and
 // for a new secret, which hands everything out again. No excess means that the caller may.
-func (c *Caller) Beyond(catalogue Catalogue, before, k *apikey.Key) []Excess {
-	if before == nil {
+func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.Key) []Excess {
+	made := before == nil // else only what grows is asked about
+	if made {
 		before = &apikey.Key{}
 	}
 	var out []Excess
 	for _, p := range k.Permissions {
-		if !slices.Contains(before.Permissions, p) && !c.hands(catalogue, p) {
-			out = append(out, Excess{"permissions", "you do not hold " + p + ", so you cannot hand it out"})
+		if !slices.Contains(before.Permissions, p) && !c.Hands(catalogue, o, p) {
+			out = append(out, Excess{"permissions", "you may not hand out " + p})
 		}
 	}
-	if c.Operator() {
+	if k.AllPermissions && !before.AllPermissions && !c.unbounded() {
+		out = append(out, Excess{"allPermissions", "only an admin, signed in, hands out all permissions"})
+	}
+	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue && !c.unbounded() {
+		out = append(out, Excess{"grantable", "only an admin, signed in, sets this to catalogue"})
+	}
+	if c.Key == nil || c.Operator() {
 		return out
 	}
-	if k.AllPermissions && !before.AllPermissions {
-		out = append(out, Excess{"allPermissions", "a key cannot hand out all permissions; a person who is admin can"})
-	}
-	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue {
-		out = append(out, Excess{"grantable", "only a person who is admin sets this to catalogue"})
-	}
-	made := before.ID == "" // else only what grows is asked about
 	if !within(c.Key.Customers, k.Customers) && (made || !within(before.Customers, k.Customers)) {
 		out = append(out, Excess{"customers", "your own key is scoped to some customers: name at least one of those, and no other"})
 	}
@@ -56,18 +80,22 @@ func (c *Caller) Beyond(catalogue Catalogue, before, k *apikey.Key) []Excess {
 	return out
 }
 
-// hands tells whether the caller may hand out a permission.
-func (c *Caller) hands(catalogue Catalogue, permission string) bool {
-	switch {
-	case permission == PermissionsWrite:
-		return false
-	case c.Operator():
-		return true
-	case holds(c.Key, permission):
-		return true
-	default:
-		return c.Key.Grantable == apikey.GrantCatalogue && !catalogue.IsAdmin(permission)
+// BeyondRole lists what a member would hold beyond what the caller may hand out. A signed-in admin hands out every role. A key hands out what it could
+// do itself: a viewer only looks; a member hands out the catalogue; an admin, or a grant, needs every permission that an admin's key can have.
+func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
+	if c.unbounded() || c.Key == nil {
+		return nil
 	}
+	catalogue := c.Key.Grantable == apikey.GrantCatalogue && len(c.Key.Customers) == 0
+	all := catalogue && !slices.ContainsFunc(admin, func(p string) bool { return p != PermissionsWrite && !slices.Contains(c.Key.Permissions, p) })
+	var out []Excess
+	if role == RoleAdmin && !all || role == RoleMember && !catalogue {
+		out = append(out, Excess{"role", "your own key holds less than a member with this role"})
+	}
+	if len(grants) > 0 && !all {
+		out = append(out, Excess{"grants", "your own key holds less than a member with these grants"})
+	}
+	return out
 }
 
 // within tells whether customers are no more than those in scope; an empty scope is every customer.
@@ -75,15 +103,7 @@ func within(scope, customers []string) bool {
 	if len(scope) == 0 {
 		return true
 	}
-	if len(customers) == 0 {
-		return false
-	}
-	for _, customer := range customers {
-		if !slices.Contains(scope, customer) {
-			return false
-		}
-	}
-	return true
+	return len(customers) > 0 && !slices.ContainsFunc(customers, func(id string) bool { return !slices.Contains(scope, id) })
 }
 
 // limitsExceed tells whether some limit of own is not matched by one of k that is as strict.

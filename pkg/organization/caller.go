@@ -3,6 +3,7 @@ package organization
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -10,69 +11,145 @@ import (
 // ErrHidden says that the caller may not know whether the thing exists; it is answered as if it did not.
 var ErrHidden = errors.New("organization: not visible to the caller")
 
-// ForbiddenError says that the caller may see the thing but lacks the permission to do this to it.
-type ForbiddenError struct{ Required string }
+// ForbiddenError says that the caller may see the thing but may not do this to it.
+type ForbiddenError struct {
+	Required string // the admin permission that an admin key lacks; "" where it is something else
+	Reason   string // for people: what it takes
+}
 
 // Error implements error.
 func (e *ForbiddenError) Error() string {
-	if e.Required == "" {
-		return "organization: only an operator may do this"
+	if e.Required != "" {
+		return fmt.Sprintf("organization: this needs the permission %s", e.Required)
 	}
-	return fmt.Sprintf("organization: this needs the permission %s", e.Required)
+	return "organization: " + e.Reason
 }
 
-// Caller is who calls the admin API, as its authorizer established.
+// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a person.
 type Caller struct {
-	Key       *apikey.Key // the admin or operator key that was sent
+	Key    *apikey.Key // nil for a person
+	Person *Person     // nil for a key
+	Member *Member     // what the person is in the organization of the call; nil where they are nothing there
+
 	SourceIP  string
 	UserAgent string
 	RequestID string
 }
 
 // Operator tells whether the caller stands above all organizations.
-func (c *Caller) Operator() bool { return c.Key.Operator() }
+func (c *Caller) Operator() bool { return c.Key != nil && c.Key.Operator() }
 
 // Actor is the caller as history and ownership name it.
 func (c *Caller) Actor() apikey.Actor {
-	kind := apikey.ActorKey
-	if c.Operator() {
-		kind = apikey.ActorOperator
+	switch {
+	case c.Person != nil:
+		return apikey.Actor{Type: apikey.ActorUser, ID: c.Person.ID, Email: c.Person.Email}
+	case c.Operator():
+		return apikey.Actor{Type: apikey.ActorOperator, ID: c.Key.ID, KeyName: c.Key.Name}
+	default:
+		return apikey.Actor{Type: apikey.ActorKey, ID: c.Key.ID, KeyName: c.Key.Name}
 	}
-	return apikey.Actor{Type: kind, ID: c.Key.ID, KeyName: c.Key.Name}
 }
 
 // ID names the caller among all callers, for what is remembered per caller.
-func (c *Caller) ID() string { return "key:" + c.Key.ID }
+func (c *Caller) ID() string {
+	if c.Person != nil {
+		return "user:" + c.Person.ID
+	}
+	return "key:" + c.Key.ID
+}
 
-// Owns tells whether the key is the caller's own: the very key that was sent, or one that it made and owns.
-func (c *Caller) Owns(k *apikey.Key) bool { return k.ID == c.Key.ID || k.Owner.ID == c.Key.ID }
+// Owns tells whether the key is the caller's own: one that they own, or the very key that was sent.
+func (c *Caller) Owns(k *apikey.Key) bool {
+	if c.Person != nil {
+		return k.Owner.Type == apikey.ActorUser && k.Owner.ID == c.Person.ID
+	}
+	return k.ID == c.Key.ID || k.Owner.Type != apikey.ActorUser && k.Owner.ID == c.Key.ID
+}
 
 // Sees tells whether the caller may know of the organization.
-func (c *Caller) Sees(org string) bool { return c.Operator() || c.Key.OrganizationID == org }
+func (c *Caller) Sees(org string) bool {
+	if c.Person != nil {
+		return c.Member != nil && c.Member.OrganizationID == org
+	}
+	return c.Operator() || c.Key.OrganizationID == org
+}
 
-// May decides an operation on an organization; org is "" for what belongs to none. Errors: ErrHidden, *ForbiddenError.
-func (c *Caller) May(op Operation, org string) error {
+// SeesKey tells whether the caller may know of a key of an organization that they see. A key of the admin API sees all of them, as an admin does.
+func (c *Caller) SeesKey(k *apikey.Key) bool {
+	return c.Person == nil || k.Ownership == apikey.Organization || c.Owns(k) || c.Member.Has(ManageOthersKeys)
+}
+
+// May decides an operation. o is the organization and k the key that it is about; nil where there is none. Errors: ErrHidden, *ForbiddenError.
+func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	rule, ok := Rules()[op]
 	switch {
 	case !ok:
 		return fmt.Errorf("organization: operation %q has no rule", op)
-	case org != "" && !c.Sees(org):
+	case o != nil && !c.Sees(o.ID), k != nil && !c.SeesKey(k):
 		return ErrHidden
-	case c.Operator():
-		return nil
-	case rule.OperatorOnly:
-		return &ForbiddenError{}
-	case rule.Permission != "" && !holds(c.Key, rule.Permission):
-		return &ForbiddenError{Required: rule.Permission}
+	case c.Person != nil:
+		return c.personMay(rule.People, o, k)
+	case rule.Operators && !c.Operator():
+		return &ForbiddenError{Reason: "only an operator or a signed-in person may do this"}
+	case rule.Key == NoPermission:
+		return &ForbiddenError{Reason: "only a signed-in person may do this"}
+	case rule.Key != AnyPermission && !slices.Contains(c.Key.Permissions, rule.Key):
+		return &ForbiddenError{Required: rule.Key}
 	}
 	return nil
 }
 
-func holds(k *apikey.Key, permission string) bool {
-	for _, p := range k.Permissions {
-		if p == permission {
-			return true
+// personMay decides for people.
+func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
+	switch who {
+	case Anyone:
+		return nil
+	case Members:
+		if c.Member != nil {
+			return nil
 		}
+	case Admins:
+		if c.Member != nil && c.Member.Role == RoleAdmin {
+			return nil
+		}
+	case Creators:
+		if c.MayCreate(o, apikey.Organization) || c.MayCreate(o, apikey.Personal) {
+			return nil
+		}
+	case Managers:
+		if c.manages(o, k) {
+			return nil
+		}
+	case Nobody:
 	}
-	return false
+	return &ForbiddenError{Reason: who.needs()}
+}
+
+// MayCreate tells whether a person may create keys of this ownership.
+func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
+	m := c.Member
+	switch {
+	case m == nil || m.Role == RoleViewer:
+		return false
+	case ownership == apikey.Organization:
+		return m.Has(ManageOrganizationKeys) || o.Settings.OrganizationKeysBy == "members"
+	case m.Role == RoleAdmin:
+		return o.Settings.PersonalKeysBy != "nobody"
+	default:
+		return o.Settings.PersonalKeysBy == "members"
+	}
+}
+
+// manages tells whether a person may change a key that they see.
+func (c *Caller) manages(o *Organization, k *apikey.Key) bool {
+	m := c.Member
+	switch {
+	case m == nil || m.Role == RoleViewer:
+		return false
+	case k.Ownership == apikey.Organization:
+		return m.Has(ManageOrganizationKeys) || o.Settings.OrganizationKeysBy == "members"
+	default:
+		return c.Owns(k) || m.Has(ManageOthersKeys)
+	}
 }

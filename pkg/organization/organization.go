@@ -1,7 +1,7 @@
 // Package organization is the tenant: what an organization is and what is set in it, and who may do what.
 //
-// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what a caller may hand out (Caller.Beyond), which
-// every operation of the admin API goes through. It does not know HTTP or storage.
+// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what a caller may hand out (Caller.Beyond and
+// Caller.BeyondRole), which every operation of the admin API goes through. It does not know HTTP or storage.
 package organization
 
 import (
@@ -43,26 +43,8 @@ type Organization struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
 	Settings  Settings  `json:"settings"`
+	Admins    int       `json:"admins"`  // how many members are admins; never 0
 	Version   int64     `json:"version"` // 1 when created; the ETag
-}
-
-// Role is what a member is.
-type Role string
-
-// The roles.
-const (
-	RoleAdmin  Role = "admin"
-	RoleMember Role = "member"
-	RoleViewer Role = "viewer"
-)
-
-// Member is a person in an organization, from the invitation on.
-type Member struct {
-	OrganizationID string    `json:"organizationId"`
-	Email          string    `json:"email"`
-	Role           Role      `json:"role"`
-	Grants         []string  `json:"grants"`
-	InvitedAt      time.Time `json:"invitedAt"`
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)

@@ -5,8 +5,19 @@ type Operation string
 
 // The operations.
 const (
+	GetMe              Operation = "getMe"
 	CreateOrganization Operation = "createOrganization"
 	GetOrganization    Operation = "getOrganization"
+	UpdateOrganization Operation = "updateOrganization"
+	ListMembers        Operation = "listMembers"
+	GetMember          Operation = "getMember"
+	PutMember          Operation = "putMember"
+	DeleteMember       Operation = "deleteMember"
+	CreateCustomer     Operation = "createCustomer"
+	ListCustomers      Operation = "listCustomers"
+	GetCustomer        Operation = "getCustomer"
+	UpdateCustomer     Operation = "updateCustomer"
+	DeleteCustomer     Operation = "deleteCustomer"
 	GetPermissions     Operation = "getPermissions"
 	PutPermissions     Operation = "putPermissions"
 	CreateKey          Operation = "createKey"
@@ -20,31 +31,80 @@ const (
 	FinishRotation     Operation = "finishRotation"
 	RevokeKey          Operation = "revokeKey"
 	RestoreKey         Operation = "restoreKey"
+	KeyHistory         Operation = "keyHistory"
+	ListHistory        Operation = "listHistory"
 )
 
-// Rule says what an operation asks of its caller. A caller who may not see the organization is ErrHidden before any rule.
-type Rule struct {
-	Permission   string // the admin permission that an admin key needs; "" for any admin key
-	OperatorOnly bool
+// People says which people may do an operation.
+type People int
+
+// The groups of people.
+const (
+	Nobody   People = iota // no person, whatever their role
+	Anyone                 // whoever is signed in
+	Members                // whoever is in the organization
+	Creators               // who may create keys of some ownership, by role, grants and settings
+	Managers               // who may change the key: admins, its owner, and by grants and settings others
+	Admins                 // the organization's admins
+)
+
+// needs says in words what it takes.
+func (p People) needs() string {
+	switch p {
+	case Creators:
+		return "your role and the organization's settings do not let you create keys"
+	case Managers:
+		return "your role and the organization's settings do not let you change this key"
+	case Admins:
+		return "only an admin of the organization may do this"
+	default:
+		return "only an operator may do this"
+	}
 }
 
-// Rules is the table of who may. The operator may everything.
+// AnyPermission stands for whichever permission of the admin API.
+const AnyPermission = ""
+
+// NoPermission stands for a permission that no key has.
+const NoPermission = "-"
+
+// Rule says who may do an operation. Whoever may not see the organization or the key is ErrHidden before any rule.
+type Rule struct {
+	Key       string // the permission that a key needs, an operator's too: being one widens where it may, not what
+	Operators bool   // of keys, only operators' may
+	People    People
+}
+
+// Rules is the table of who may.
 func Rules() map[Operation]Rule {
 	return map[Operation]Rule{
-		CreateOrganization: {OperatorOnly: true},
-		GetOrganization:    {},
-		GetPermissions:     {},
-		PutPermissions:     {Permission: "permissions:write"},
-		CreateKey:          {Permission: "keys:write"},
-		ListKeys:           {Permission: "keys:read"},
-		GetKey:             {Permission: "keys:read"},
-		UpdateKey:          {Permission: "keys:write"},
-		DeleteKey:          {Permission: "keys:write"},
-		RegenerateKey:      {Permission: "keys:rotate"},
-		RotateKey:          {Permission: "keys:rotate"},
-		GetRotation:        {Permission: "keys:read"},
-		FinishRotation:     {Permission: "keys:rotate"},
-		RevokeKey:          {Permission: "keys:revoke"},
-		RestoreKey:         {Permission: "keys:revoke"},
+		GetMe:              {NoPermission, false, Anyone},
+		CreateOrganization: {"organization:write", true, Anyone},
+		GetOrganization:    {AnyPermission, false, Members},
+		UpdateOrganization: {"organization:write", false, Admins},
+		ListMembers:        {"members:write", false, Members},
+		GetMember:          {"members:write", false, Members},
+		PutMember:          {"members:write", false, Admins},
+		DeleteMember:       {"members:write", false, Admins},
+		CreateCustomer:     {"organization:write", false, Admins},
+		ListCustomers:      {AnyPermission, false, Members},
+		GetCustomer:        {AnyPermission, false, Members},
+		UpdateCustomer:     {"organization:write", false, Admins},
+		DeleteCustomer:     {"organization:write", false, Admins},
+		GetPermissions:     {AnyPermission, false, Anyone},
+		PutPermissions:     {PermissionsWrite, true, Nobody},
+		CreateKey:          {"keys:write", false, Creators},
+		ListKeys:           {"keys:read", false, Members},
+		GetKey:             {"keys:read", false, Members},
+		UpdateKey:          {"keys:write", false, Managers},
+		DeleteKey:          {"keys:write", false, Managers},
+		RegenerateKey:      {"keys:rotate", false, Managers},
+		RotateKey:          {"keys:rotate", false, Managers},
+		GetRotation:        {"keys:read", false, Members},
+		FinishRotation:     {"keys:rotate", false, Managers},
+		RevokeKey:          {"keys:revoke", false, Managers},
+		RestoreKey:         {"keys:revoke", false, Managers},
+		KeyHistory:         {"history:read", false, Members},
+		ListHistory:        {"history:read", false, Admins},
 	}
 }

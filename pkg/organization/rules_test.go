@@ -1,7 +1,6 @@
 package organization_test
 
 import (
-	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -62,61 +61,6 @@ func builtIns(t *testing.T) *permission.Catalogue {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// The table of the contract: which admin permission an operation asks of a key; "any" for none, "operator" for what no key of an organization may.
-func TestMay(t *testing.T) {
-	t.Parallel()
-	asks := map[organization.Operation]string{
-		"createOrganization": "operator", "getOrganization": "any", "getPermissions": "any", "putPermissions": "permissions:write",
-		"createKey": "keys:write", "listKeys": "keys:read", "getKey": "keys:read", "updateKey": "keys:write", "deleteKey": "keys:write",
-		"regenerateKey": "keys:rotate", "rotateKey": "keys:rotate", "getRotation": "keys:read", "finishRotation": "keys:rotate", "revokeKey": "keys:revoke", "restoreKey": "keys:revoke",
-	}
-	permissions := []string{"", "messages:read", "keys_write"}
-	for _, p := range builtIns(t).Permissions() {
-		if p.BuiltIn {
-			permissions = append(permissions, p.Name)
-		}
-	}
-	for _, op := range operations(t) {
-		want, known := asks[op]
-		if !known {
-			t.Errorf("%s is not in the contract's table", op)
-			continue
-		}
-		operator := &organization.Caller{Key: &apikey.Key{OrganizationID: apikey.OperatorOrganization}}
-		for _, org := range []string{"acme", ""} {
-			if err := operator.May(op, org); err != nil {
-				t.Errorf("the operator, %s of %q: %v", op, org, err)
-			}
-		}
-		for _, held := range permissions {
-			c := &organization.Caller{Key: &apikey.Key{OrganizationID: "acme", Permissions: strings.Fields(held), AllPermissions: true, Grantable: apikey.GrantCatalogue}}
-			for _, org := range []string{"acme", ""} {
-				err := c.May(op, org)
-				var forbidden *organization.ForbiddenError
-				switch {
-				case want == "any" || want == held:
-					if err != nil {
-						t.Errorf("a key with %q, %s of %q: %v", held, op, org, err)
-					}
-				case !errors.As(err, &forbidden):
-					t.Errorf("a key with %q, %s of %q: %v", held, op, org, err)
-				case want == "operator" && forbidden.Required != "" || want != "operator" && forbidden.Required != want || err.Error() == "":
-					t.Errorf("a key with %q, %s of %q is told to have %q", held, op, org, forbidden.Required)
-				}
-			}
-			// What another organization has cannot be seen, whatever the key holds.
-			for _, org := range []string{"globex", "acm", "acme2", apikey.OperatorOrganization} {
-				if err := c.May(op, org); !errors.Is(err, organization.ErrHidden) {
-					t.Errorf("a key of acme with %q, %s of %s: %v", held, op, org, err)
-				}
-			}
-		}
-	}
-	if err := (&organization.Caller{Key: &apikey.Key{OrganizationID: apikey.OperatorOrganization}}).May("inventKey", "acme"); err == nil {
-		t.Error("an operation without a rule is allowed to the operator")
-	}
 }
 
 func TestCaller(t *testing.T) {

@@ -69,6 +69,12 @@ func (c *Catalogue) Lookup(name string) (Permission, bool) {
 	return p, true
 }
 
+// Has reports whether there is a permission of this name.
+func (c *Catalogue) Has(name string) bool {
+	_, ok := c.Lookup(name)
+	return ok
+}
+
 // Defaults returns the names of what a new key holds when its maker names no
 // permissions.
 func (c *Catalogue) Defaults() []string {
@@ -78,6 +84,11 @@ func (c *Catalogue) Defaults() []string {
 // DataPlane returns the names of all permissions but the built-in ones.
 func (c *Catalogue) DataPlane() []string {
 	return c.names(func(p Permission) bool { return !p.BuiltIn })
+}
+
+// BuiltIn returns the names of the built-in permissions, which open the admin API.
+func (c *Catalogue) BuiltIn() []string {
+	return c.names(func(p Permission) bool { return p.BuiltIn })
 }
 
 // IsAdmin reports whether the name is a built-in permission of the admin API.

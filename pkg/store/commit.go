@@ -28,9 +28,19 @@ type Write struct {
 	condition string
 	names     map[string]string
 	values    map[string]types.AttributeValue
+	kind      kind
 	failure   error // what a failed condition means
 	err       error // why the item could not be made
 }
+
+// kind is what a write does.
+type kind int
+
+const (
+	put    kind = iota
+	remove      // item is a primary key, and what is there goes
+	look        // item is a primary key, and what is there is only looked at
+)
 
 const isNew = "attribute_not_exists(pk)"
 
@@ -47,10 +57,14 @@ func (s *Store) PutOrganization(o *organization.Organization, replaces int64) Wr
 	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists)
 }
 
-// PutMember writes a new member. Failure: organization.ErrExists.
-func (s *Store) PutMember(m *organization.Member) Write {
-	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
-	return Write{item: item, err: err, condition: isNew, failure: organization.ErrExists}
+// ErrBootstrapped says that the deployment has had its first operator key.
+var ErrBootstrapped = errors.New("store: the deployment was bootstrapped before")
+
+// Bootstrapped marks the deployment as bootstrapped, once. Failure: ErrBootstrapped.
+func (s *Store) Bootstrapped(at time.Time) Write {
+	item := primaryKey(organizationPartition(operators), bootstrapSort)
+	item["at"] = &types.AttributeValueMemberS{Value: formatTime(at)}
+	return Write{item: item, condition: isNew, failure: ErrBootstrapped}
 }
 
 // Append writes a history entry.
@@ -110,10 +124,7 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 		if w.err != nil {
 			return w.err
 		}
-		items = append(items, types.TransactWriteItem{Put: &types.Put{
-			TableName: &s.core, Item: w.item, ConditionExpression: &w.condition,
-			ExpressionAttributeNames: w.names, ExpressionAttributeValues: w.values,
-		}})
+		items = append(items, w.request(&s.core))
 	}
 	for attempt := 1; ; attempt++ {
 		_, err := s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
@@ -132,6 +143,23 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 		if err := sleep(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(20*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
 			return unavailable("commit", err)
 		}
+	}
+}
+
+func (w Write) request(table *string) types.TransactWriteItem {
+	switch w.kind {
+	case remove:
+		return types.TransactWriteItem{Delete: &types.Delete{
+			TableName: table, Key: w.item, ConditionExpression: &w.condition, ExpressionAttributeNames: w.names, ExpressionAttributeValues: w.values,
+		}}
+	case look:
+		return types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+			TableName: table, Key: w.item, ConditionExpression: &w.condition, ExpressionAttributeNames: w.names, ExpressionAttributeValues: w.values,
+		}}
+	default:
+		return types.TransactWriteItem{Put: &types.Put{
+			TableName: table, Item: w.item, ConditionExpression: &w.condition, ExpressionAttributeNames: w.names, ExpressionAttributeValues: w.values,
+		}}
 	}
 }
 

@@ -33,9 +33,9 @@ func TestCommitIsAllOrNone(t *testing.T) {
 			m := &organization.Member{OrganizationID: "acme", Email: "alice@acme.test", Role: organization.RoleAdmin, InvitedAt: kit.Clock.Now()}
 			receipt := store.Receipt{ID: "r", ExpiresAt: kit.Clock.Now().Add(time.Hour).Unix()}
 			first := []store.Write{
-				kit.Store.PutOrganization(o, 0), kit.Store.PutMember(m), kit.Store.Append(entry(taken, "e")), kit.Store.Keep(receipt, kit.Clock.Now()),
+				kit.Store.PutOrganization(o, 0), kit.Store.PutMember(m, 0), kit.Store.Append(entry(taken, "e")), kit.Store.Keep(receipt, kit.Clock.Now()),
 			}
-			fails := []error{organization.ErrExists, organization.ErrExists, store.ErrConflict, store.ErrReceipt, apikey.ErrExists}
+			fails := []error{organization.ErrExists, organization.ErrMemberStale, store.ErrConflict, store.ErrReceipt, apikey.ErrExists}
 			all := append(first, kit.Store.PutKey(t.Context(), taken, 0)) // its id is taken, so that the last write fails in any case
 			if place < len(first) {
 				if err := kit.Store.Commit(t.Context(), first[place]); err != nil {
@@ -64,7 +64,7 @@ func TestCommitTellsTheFirstFailure(t *testing.T) {
 	if err := kit.Store.Commit(t.Context(), receipt); err != nil {
 		t.Fatal(err)
 	}
-	exists, stale := kit.Store.PutKey(t.Context(), k, 0), kit.Store.PutCatalogue(nil, 7)
+	exists, stale := kit.Store.PutKey(t.Context(), k, 0), kit.Store.PutCatalogue(t.Context(), nil, 7)
 	for want, writes := range map[error][]store.Write{
 		store.ErrReceipt: {receipt, exists, stale}, apikey.ErrExists: {exists, stale, receipt}, store.ErrCatalogueStale: {stale, receipt, exists},
 	} {
@@ -232,7 +232,7 @@ func TestEveryWriteHasACondition(t *testing.T) {
 	kit.MustCatalogue(t)
 	o := &organization.Organization{ID: "acme", Version: 1}
 	m := &organization.Member{OrganizationID: "acme", Email: "a@acme.test"}
-	writes := []store.Write{kit.Store.PutOrganization(o, 0), kit.Store.PutMember(m), kit.Store.Append(entry(k, "e")), kit.Store.Keep(store.Receipt{ID: "r"}, kit.Clock.Now())}
+	writes := []store.Write{kit.Store.PutOrganization(o, 0), kit.Store.PutMember(m, 0), kit.Store.Append(entry(k, "e")), kit.Store.Keep(store.Receipt{ID: "r"}, kit.Clock.Now())}
 	if err := kit.Store.Commit(t.Context(), writes...); err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,15 @@
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
-//	organization#<org>            member#<who>   a member               -                               Commit(PutMember): new only
-//	history#<org>#<type>#<id>     <at>#<entry>   a history entry        -                               Commit(Append): new only
+//	organization#<org>            member#<email> a member               Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
+//	                                                                    Members: Query, strong
+//	organization#<org>            customer#<id>  a customer             Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version
+//	                                                                    Customers: Query, strong
+//	organization#_operators       bootstrap      that it was done       -                               Commit(Bootstrapped): new only
+//	history#<org>#<type>#<id>     <at>#<entry>   a history entry        History: Query, strong          Commit(Append): new only
+//	                                                                    OrganizationHistory: index, then BatchGetItem
 //	once#<receipt>                once           an idempotency receipt Receipt: GetItem, strong        Commit(Keep): new, or after its end
 //
-// The index byOrganization serves lists only. Its listPk is keys#<org> or history#<org>, its listSk the time and the id; it projects what
-// lists filter by and never a hash.
+// The index byOrganization serves lists only. Its listPk is keys#<org>, history#<org>, person#<email> or organizations, its listSk what they are
+// ordered by; it projects what lists filter by and never a hash.
 package store

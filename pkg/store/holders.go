@@ -39,7 +39,7 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 	for after, more := "", true; more; {
 		var entries []entry
 		var err error
-		if entries, more, err = s.queryIndex(ctx, list, after, 4000); err != nil {
+		if entries, more, err = s.queryIndex(ctx, list, after, 4000, false); err != nil {
 			return err
 		}
 		for _, e := range entries {

@@ -78,6 +78,7 @@ type keyItem struct {
 	AllPermissions   bool            `dynamodbav:"allPermissions,omitempty"`
 	Legacy           bool            `dynamodbav:"legacy,omitempty"`
 	Grantable        string          `dynamodbav:"grantable,omitempty"`
+	Provisional      bool            `dynamodbav:"provisional,omitempty"`
 	Customers        []string        `dynamodbav:"customers,omitempty"`
 	RateLimits       []rateLimitItem `dynamodbav:"rateLimits,omitempty"`
 	Quota            *quotaItem      `dynamodbav:"quota,omitempty"`
@@ -166,7 +167,7 @@ func toKeyItem(k *apikey.Key) *keyItem {
 		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
 		Ownership: string(k.Ownership), OwnerID: k.Owner.ID, Owner: actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
 		CreatedBy: actorItem{string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName},
-		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable),
+		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable), Provisional: k.Provisional,
 		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
 		Secret: verifierItem(k.Secret), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
 		Version: k.Version, CreatedAt: formatTime(k.CreatedAt), UpdatedAt: formatTime(k.UpdatedAt), PurgeAt: purgeAt(k),
@@ -199,7 +200,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	k := &apikey.Key{
 		ID: row.ID, OrganizationID: row.OrganizationID, Name: row.Name, Description: row.Description,
 		Environment: apikey.Environment(row.Environment), Ownership: apikey.Ownership(row.Ownership), Owner: row.Owner.actor(), CreatedBy: row.CreatedBy.actor(),
-		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable),
+		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable), Provisional: row.Provisional,
 		Customers: row.Customers, NotBefore: times.read(row.NotBefore), ExpiresAt: times.read(row.ExpiresAt),
 		Secret: apikey.Verifier(row.Secret), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
 		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt),

@@ -27,11 +27,14 @@ type Filter struct {
 	Permission  string
 	Tag         string
 	Text        string // part of the name in any case, or the id
+	OldestFirst bool   // how the list is ordered
+	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
 }
 
 // matches is the one predicate of lists, over what the index projects. A row that the index brought is asked again, since an index lags.
 func (f Filter) matches(k *apikey.Key, now time.Time) bool {
-	return (f.Status == "" || k.Status(now) == f.Status) &&
+	return (f.Viewer == "" || k.Ownership == apikey.Organization || k.Owner.ID == f.Viewer) &&
+		(f.Status == "" || k.Status(now) == f.Status) &&
 		(f.Environment == "" || k.Environment == f.Environment) &&
 		(f.Ownership == "" || k.Ownership == f.Ownership) &&
 		(f.Owner == "" || k.Owner.ID == f.Owner) &&
@@ -80,7 +83,7 @@ func (s *Store) Keys(ctx context.Context, org string, f Filter, after string, li
 func (s *Store) queryKeys(ctx context.Context, org string, f Filter, after string, limit int, now time.Time) (refs []keyRef, next string, err error) {
 	size := limit + 1 // one more than the page, to know whether the list goes on
 	for range maxQueries {
-		entries, more, err := s.queryIndex(ctx, keysList(org), after, size)
+		entries, more, err := s.queryIndex(ctx, keysList(org), after, size, f.OldestFirst)
 		if err != nil {
 			return nil, "", err
 		}
@@ -115,17 +118,17 @@ func (e *entry) ref() keyRef {
 	return keyRef{apikey.Environment(env), id}
 }
 
-// queryIndex reads up to size entries of a list, newest first, that stand after a position.
-func (s *Store) queryIndex(ctx context.Context, list, after string, size int) (entries []entry, more bool, err error) {
-	index, backwards, limit := indexName, false, int32(size)
+// queryIndex reads up to size entries of a list, newest first unless forwards, that stand after a position.
+func (s *Store) queryIndex(ctx context.Context, list, after string, size int, forwards bool) (entries []entry, more bool, err error) {
+	index, limit := indexName, int32(size)
 	condition := "listPk = :list"
 	values := map[string]types.AttributeValue{":list": &types.AttributeValueMemberS{Value: list}}
 	if after != "" {
-		condition += " AND listSk < :after"
+		condition += map[bool]string{false: " AND listSk < :after", true: " AND listSk > :after"}[forwards]
 		values[":after"] = &types.AttributeValueMemberS{Value: after}
 	}
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.core, IndexName: &index, ScanIndexForward: &backwards, Limit: &limit,
+		TableName: &s.core, IndexName: &index, ScanIndexForward: &forwards, Limit: &limit,
 		KeyConditionExpression: &condition, ExpressionAttributeValues: values,
 	})
 	if err != nil {

@@ -28,6 +28,7 @@ const (
 	catalogueSort    = "catalogue"
 	organizationSort = "organization"
 	onceSort         = "once"
+	bootstrapSort    = "bootstrap"
 )
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
@@ -35,9 +36,13 @@ func pepperPartition(env apikey.Environment) string         { return "pepper#" +
 func cataloguePartition() string                            { return "catalogue" }
 func organizationPartition(org string) string               { return "organization#" + org }
 func memberSort(who string) string                          { return "member#" + who }
+func customerSort(id string) string                         { return "customer#" + id }
 func oncePartition(receipt string) string                   { return "once#" + receipt }
 func keysList(org string) string                            { return "keys#" + org }
 func historyList(org string) string                         { return "history#" + org }
+
+// personList is the list of what a person is a member of.
+func personList(email string) string { return "person#" + email }
 
 func historyPartition(org, objectType, objectID string) string {
 	return "history#" + org + "#" + objectType + "#" + objectID

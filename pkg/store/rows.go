@@ -2,31 +2,40 @@ package store
 
 import (
 	"context"
+	"crypto/hmac"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // Organization reads an organization, strongly consistent. Errors: organization.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) Organization(ctx context.Context, id string) (*organization.Organization, error) {
-	item, err := s.get(ctx, organizationPartition(id), organizationSort)
+	return object[organization.Organization](ctx, s, organizationPartition(id), organizationSort, organization.ErrNotFound)
+}
+
+// object reads an item that marshalJSONTags made, strongly consistent; missing is the error where there is none.
+func object[T any](ctx context.Context, s *Store, partition, sort string, missing error) (*T, error) {
+	item, err := s.get(ctx, partition, sort)
 	if err != nil {
 		return nil, err
 	}
 	if item == nil {
-		return nil, organization.ErrNotFound
+		return nil, missing
 	}
-	var o organization.Organization
-	if err := unmarshalJSONTags(item, &o); err != nil {
-		return nil, damaged("organization "+id, err)
+	out := new(T)
+	if err := unmarshalJSONTags(item, out); err != nil {
+		return nil, damaged(partition+" "+sort, err)
 	}
-	return &o, nil
+	return out, nil
 }
 
 // ErrCatalogueStale says that the catalogue was changed meanwhile.
@@ -37,10 +46,23 @@ type catalogueItem struct {
 	SK          string `dynamodbav:"sk"`
 	Version     int64  `dynamodbav:"version"`
 	Permissions []byte `dynamodbav:"permissions"` // JSON: it is read whole and compiled
+	// Seals are by environment, since an authorizer has the pepper of its own only.
+	Seals map[string]sealItem `dynamodbav:"seals"`
 }
 
-// Catalogue reads the permission catalogue and its version, strongly consistent. A deployment without one has no permissions and version 0.
-func (s *Store) Catalogue(ctx context.Context) ([]permission.Permission, int64, error) {
+type sealItem struct {
+	Pepper int    `dynamodbav:"pepper"`
+	Seal   []byte `dynamodbav:"seal"`
+}
+
+// sealed is what the seals of a catalogue are over.
+func (c *catalogueItem) sealed() []byte {
+	return append(fmt.Appendf(nil, "catalogue|%d|", c.Version), c.Permissions...)
+}
+
+// Catalogue reads the permission catalogue and its version, strongly consistent, and checks its seal of one environment: whoever edits the table by hand
+// opens no route. A deployment without one has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) Catalogue(ctx context.Context, env apikey.Environment) ([]permission.Permission, int64, error) {
 	item, err := s.get(ctx, cataloguePartition(), catalogueSort)
 	if err != nil || item == nil {
 		return nil, 0, err
@@ -49,6 +71,16 @@ func (s *Store) Catalogue(ctx context.Context) ([]permission.Permission, int64, 
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return nil, 0, damaged("catalogue", err)
 	}
+	seal := row.Seals[string(env)]
+	p, err := s.ring.Version(ctx, env, seal.Pepper)
+	switch {
+	case errors.Is(err, pepper.ErrNotFound):
+		return nil, 0, damaged("catalogue", err)
+	case err != nil:
+		return nil, 0, unavailable("pepper", err)
+	case !hmac.Equal(p.Seal(row.sealed()), seal.Seal):
+		return nil, 0, damaged("the seal of the catalogue is broken", nil)
+	}
 	var permissions []permission.Permission
 	if err := json.Unmarshal(row.Permissions, &permissions); err != nil {
 		return nil, 0, damaged("catalogue", err)
@@ -56,13 +88,26 @@ func (s *Store) Catalogue(ctx context.Context) ([]permission.Permission, int64, 
 	return permissions, row.Version, nil
 }
 
+// CatalogueReader is Catalogue for one environment, as check.Catalogue reads it.
+func (s *Store) CatalogueReader(env apikey.Environment) func(context.Context) ([]permission.Permission, int64, error) {
+	return func(ctx context.Context) ([]permission.Permission, int64, error) { return s.Catalogue(ctx, env) }
+}
+
 // PutCatalogue writes the catalogue as the version after replaces. Failure: ErrCatalogueStale.
-func (s *Store) PutCatalogue(permissions []permission.Permission, replaces int64) Write {
+func (s *Store) PutCatalogue(ctx context.Context, permissions []permission.Permission, replaces int64) Write {
 	text, err := json.Marshal(permissions)
 	if err != nil {
-		return Write{err: err}
+		return Write{err: fmt.Errorf("store: encode catalogue: %w", err)}
 	}
-	item, err := attributevalue.MarshalMap(catalogueItem{cataloguePartition(), catalogueSort, replaces + 1, text})
+	row := &catalogueItem{PK: cataloguePartition(), SK: catalogueSort, Version: replaces + 1, Permissions: text, Seals: map[string]sealItem{}}
+	for _, env := range apikey.Environments() {
+		p, err := s.ring.Ensure(ctx, env)
+		if err != nil {
+			return Write{err: unavailable("pepper", err)}
+		}
+		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
+	}
+	item, err := attributevalue.MarshalMap(row)
 	return versioned(item, err, replaces, ErrCatalogueStale, ErrCatalogueStale)
 }
 

@@ -68,7 +68,7 @@ func TestOrganizationRoundTrip(t *testing.T) {
 func TestCatalogueRoundTrip(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	if got, version, err := kit.Store.Catalogue(t.Context()); got != nil || version != 0 || err != nil {
+	if got, version, err := kit.Store.Catalogue(t.Context(), apikey.Production); got != nil || version != 0 || err != nil {
 		t.Errorf("before: %v, %d, %v", got, version, err)
 	}
 	want := []permission.Permission{{
@@ -76,7 +76,7 @@ func TestCatalogueRoundTrip(t *testing.T) {
 	}}
 	for version := range int64(3) {
 		kit.MustCatalogue(t, want...)
-		got, now, err := kit.Restart().Store.Catalogue(t.Context())
+		got, now, err := kit.Restart().Store.Catalogue(t.Context(), apikey.Production)
 		if err != nil || now != version+1 {
 			t.Fatal(now, err)
 		}
@@ -85,12 +85,12 @@ func TestCatalogueRoundTrip(t *testing.T) {
 		}
 	}
 	for _, replaces := range []int64{0, 2, 4} {
-		if err := kit.Store.Commit(t.Context(), kit.Store.PutCatalogue(want, replaces)); !errors.Is(err, store.ErrCatalogueStale) {
+		if err := kit.Store.Commit(t.Context(), kit.Store.PutCatalogue(t.Context(), want, replaces)); !errors.Is(err, store.ErrCatalogueStale) {
 			t.Errorf("in place of version %d: %v", replaces, err)
 		}
 	}
 	kit.Traffic.Reset()
-	if _, _, err := kit.Store.Catalogue(t.Context()); err != nil || kit.Traffic.Count() != 1 {
+	if _, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); err != nil || kit.Traffic.Count() != 1 {
 		t.Errorf("%d requests, %v", kit.Traffic.Count(), err)
 	}
 }
@@ -207,7 +207,7 @@ func TestDamagedRows(t *testing.T) {
 		"no version": {"permissions": &types.AttributeValueMemberB{Value: []byte("[]")}, "version": text("x")},
 	} {
 		put("catalogue", "catalogue", attributes)
-		if got, _, err := kit.Store.Catalogue(t.Context()); !errors.Is(err, store.ErrDamaged) || got != nil {
+		if got, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("catalogue, %s: %v, %v", name, got, err)
 		}
 	}
@@ -237,9 +237,12 @@ func TestUnavailable(t *testing.T) {
 		"nothing listens": {nobody, t.Context()}, "no such table": {otherTable, t.Context()}, "the caller gave up": {kit.Store, gone},
 	} {
 		calls := map[string]func(*store.Store, context.Context) error{
-			"Key":          func(s *store.Store, ctx context.Context) error { _, err := s.Key(ctx, k.Environment, k.ID); return err },
-			"FindKey":      func(s *store.Store, ctx context.Context) error { _, err := s.FindKey(ctx, k.ID); return err },
-			"Catalogue":    func(s *store.Store, ctx context.Context) error { _, _, err := s.Catalogue(ctx); return err },
+			"Key":     func(s *store.Store, ctx context.Context) error { _, err := s.Key(ctx, k.Environment, k.ID); return err },
+			"FindKey": func(s *store.Store, ctx context.Context) error { _, err := s.FindKey(ctx, k.ID); return err },
+			"Catalogue": func(s *store.Store, ctx context.Context) error {
+				_, _, err := s.Catalogue(ctx, apikey.Production)
+				return err
+			},
 			"Organization": func(s *store.Store, ctx context.Context) error { _, err := s.Organization(ctx, "acme"); return err },
 			"Receipt": func(s *store.Store, ctx context.Context) error {
 				_, err := s.Receipt(ctx, "r", kit.Clock.Now())
@@ -257,7 +260,7 @@ func TestUnavailable(t *testing.T) {
 				return err
 			},
 			"CountHolders": func(s *store.Store, ctx context.Context) error { _, err := s.CountHolders(ctx, nil); return err },
-			"Commit":       func(s *store.Store, ctx context.Context) error { return s.Commit(ctx, s.PutCatalogue(nil, 0)) },
+			"Commit":       func(s *store.Store, ctx context.Context) error { return s.Commit(ctx, s.PutCatalogue(ctx, nil, 0)) },
 		}
 		for call, try := range calls {
 			if err := try(test.store, test.ctx); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged) {

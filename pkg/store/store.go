@@ -63,35 +63,46 @@ type keyRef struct {
 // batchGetMost is DynamoDB's limit of items in one BatchGetItem.
 const batchGetMost = 100
 
-// batchGet reads key rows, strongly consistent. What DynamoDB leaves for later is asked for again, a bounded number of times.
+// batchGet reads key rows, strongly consistent.
 func (s *Store) batchGet(ctx context.Context, refs []keyRef) (map[keyRef]map[string]types.AttributeValue, error) {
 	found := make(map[keyRef]map[string]types.AttributeValue, len(refs))
-	strong := true
 	for start := 0; start < len(refs); start += batchGetMost {
 		chunk := refs[start:min(start+batchGetMost, len(refs))]
 		keys := make([]map[string]types.AttributeValue, 0, len(chunk))
-		byPartition := make(map[string]keyRef, len(chunk))
 		for _, ref := range chunk {
-			partition := keyPartition(ref.environment, ref.id)
-			byPartition[partition] = ref
-			keys = append(keys, primaryKey(partition, keySort))
+			keys = append(keys, primaryKey(keyPartition(ref.environment, ref.id), keySort))
 		}
-		request := map[string]types.KeysAndAttributes{s.core: {Keys: keys, ConsistentRead: &strong}}
-		for attempt := 0; len(request) > 0; attempt++ {
-			if attempt == 5 {
-				return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[s.core].Keys)))
-			}
-			out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
-			if err != nil {
-				return nil, unavailable("read", err)
-			}
-			for _, item := range out.Responses[s.core] {
-				if pk, ok := item[partitionAttribute].(*types.AttributeValueMemberS); ok {
-					found[byPartition[pk.Value]] = item
-				}
-			}
-			request = out.UnprocessedKeys
+		items, err := s.batch(ctx, keys)
+		if err != nil {
+			return nil, err
 		}
+		for i, ref := range chunk {
+			if item := items[itemName(keys[i])]; item != nil {
+				found[ref] = item
+			}
+		}
+	}
+	return found, nil
+}
+
+// batch reads up to batchGetMost items by their primary keys, strongly consistent, and returns them by name. What DynamoDB leaves for later is asked for
+// again, a bounded number of times.
+func (s *Store) batch(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
+	found := make(map[string]map[string]types.AttributeValue, len(keys))
+	strong := true
+	request := map[string]types.KeysAndAttributes{s.core: {Keys: keys, ConsistentRead: &strong}}
+	for attempt := 0; len(request) > 0; attempt++ {
+		if attempt == 5 {
+			return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[s.core].Keys)))
+		}
+		out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		if err != nil {
+			return nil, unavailable("read", err)
+		}
+		for _, item := range out.Responses[s.core] {
+			found[itemName(item)] = item
+		}
+		request = out.UnprocessedKeys
 	}
 	return found, nil
 }

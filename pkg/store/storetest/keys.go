@@ -70,11 +70,11 @@ func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.K
 // MustCatalogue stores the permission catalogue in place of the stored one.
 func (k *Kit) MustCatalogue(t testing.TB, permissions ...permission.Permission) {
 	t.Helper()
-	_, version, err := k.Store.Catalogue(t.Context())
+	_, version, err := k.Store.Catalogue(t.Context(), apikey.Production)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Store.Commit(t.Context(), k.Store.PutCatalogue(permissions, version)); err != nil {
+	if err := k.Store.Commit(t.Context(), k.Store.PutCatalogue(t.Context(), permissions, version)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -29,7 +30,7 @@ func TestTrafficCountsEveryAttempt(t *testing.T) {
 	kit := storetest.New(t)
 	kit.Traffic.Reset()
 	kit.Traffic.Inject(storetest.Nth(storetest.Broken, "GetItem", 1))
-	if _, _, err := kit.Store.Catalogue(t.Context()); err != nil {
+	if _, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"GetItem", "GetItem"}, storetest.Operations(kit.Traffic.Requests())); diff != "" {
@@ -58,7 +59,7 @@ func TestEveryFaultButSlownessFailsACall(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			kit.Traffic.Inject(storetest.Always(test.fault))
-			_, _, err := kit.Store.Catalogue(ctx)
+			_, _, err := kit.Store.Catalogue(ctx, apikey.Production)
 			if got := errors.Is(err, store.ErrUnavailable); got != test.fails {
 				t.Errorf("fails: %v (%v)", got, err)
 			}

@@ -1,0 +1,295 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+const (
+	customersPath = "/v1/organizations/{org}/customers"
+	customerPath  = customersPath + "/{customer}"
+)
+
+func (a *API) registerCustomers() {
+	register(a, operation{id: organization.CreateCustomer, group: GroupOrganizations, method: http.MethodPost, path: customersPath, status: http.StatusCreated, summary: "Create a customer"}, a.createCustomer)
+	register(a, operation{id: organization.ListCustomers, group: GroupOrganizations, method: http.MethodGet, path: customersPath, summary: "List customers", about: "By id."}, a.listCustomers)
+	register(a, operation{id: organization.GetCustomer, group: GroupOrganizations, method: http.MethodGet, path: customerPath, summary: "Show a customer"}, a.getCustomer)
+	register(a, operation{id: organization.UpdateCustomer, group: GroupOrganizations, method: http.MethodPatch, path: customerPath, summary: "Change a customer"}, a.updateCustomer)
+	register(a, operation{id: organization.DeleteCustomer, group: GroupOrganizations, method: http.MethodDelete, path: customerPath, status: http.StatusNoContent, summary: "Delete a customer",
+		about: "Refused while keys are scoped to it. With force, those keys are disabled, never widened."}, a.deleteCustomer)
+}
+
+// Customer is a customer as the admin API shows them.
+type Customer struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Metadata  map[string]string `json:"metadata"`
+	CreatedAt time.Time         `json:"createdAt"`
+}
+
+func showCustomer(c *organization.Customer) Customer {
+	out := Customer{ID: c.ID, Name: c.Name, Metadata: c.Metadata, CreatedAt: c.CreatedAt}
+	if out.Metadata == nil {
+		out.Metadata = map[string]string{}
+	}
+	return out
+}
+
+// CustomerAnswer is a customer in the answer of a POST.
+type CustomerAnswer struct {
+	Customer
+	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+func (c CustomerAnswer) replay() CustomerAnswer { c.Replayed = true; return c }
+
+type createCustomerInput struct {
+	OrganizationPath
+	PostHeaders
+	Body struct {
+		ID       *string           `json:"id" required:"false" doc:"1 to 64 letters, digits, dots, hyphens and underscores; made up where it is absent"`
+		Name     string            `json:"name" maxLength:"100"`
+		Metadata map[string]string `json:"metadata" required:"false"`
+	}
+	RawBody []byte
+}
+
+// Resolve implements huma.Resolver.
+func (in *createCustomerInput) Resolve(huma.Context) []error {
+	f := &faults{}
+	if fieldsOf(in.RawBody)["name"] {
+		in.Body.Name = f.name("body.name", in.Body.Name)
+	}
+	if in.Body.ID != nil && !permission.ValidCustomer(*in.Body.ID) {
+		f.add("body.id", "expected 1 to 64 letters, digits, dots, hyphens and underscores", *in.Body.ID)
+	}
+	f.metadata(in.Body.Metadata)
+	return f.errors
+}
+
+func (a *API) createCustomer(ctx context.Context, s *session, in *createCustomerInput) (*posted[CustomerAnswer], error) {
+	return once(ctx, a, s, in.PostHeaders, "POST "+customersPath+" "+in.Org, in.RawBody, func(bool) (*result[CustomerAnswer], error) {
+		c := &organization.Customer{OrganizationID: in.Org, Name: in.Body.Name, Metadata: in.Body.Metadata, CreatedAt: s.now, Version: 1}
+		if c.ID = value(in.Body.ID); c.ID == "" {
+			id, err := apikey.NewID(a.random)
+			if err != nil {
+				return nil, err
+			}
+			c.ID = id
+		}
+		e, err := a.customerEntry(s, "customer.created", nil, c)
+		if err != nil {
+			return nil, err
+		}
+		r := &result[CustomerAnswer]{writes: []store.Write{a.store.PutCustomer(c, 0), a.store.Append(e)}}
+		r.Status, r.Location, r.Body = http.StatusCreated, "/v1/organizations/"+in.Org+"/customers/"+c.ID, CustomerAnswer{Customer: showCustomer(c)}
+		return r, nil
+	})
+}
+
+func (a *API) customerEntry(s *session, action string, before, after *organization.Customer) (history.Entry, error) {
+	of := after
+	if of == nil {
+		of = before
+	}
+	e, err := a.event(s, action, of.OrganizationID, history.Object{Type: "customer", ID: of.ID, Name: of.Name})
+	if err != nil {
+		return e, err
+	}
+	e.Changes, err = shownDifferences(before, after, showCustomer)
+	return e, err
+}
+
+type listCustomersInput struct {
+	OrganizationPath
+	Page
+}
+
+type listCustomersOutput struct {
+	Body struct {
+		Items      []Customer `json:"items" nullable:"false"`
+		NextCursor *string    `json:"nextCursor" doc:"null where the list ends"`
+	}
+}
+
+func (a *API) listCustomers(ctx context.Context, _ *session, in *listCustomersInput) (*listCustomersOutput, error) {
+	query := scope{List: "customers", Organization: in.Org}
+	after, err := a.readCursor(ctx, query, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	customers, next, err := a.store.Customers(ctx, in.Org, after, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &listCustomersOutput{}
+	out.Body.Items = make([]Customer, 0, len(customers))
+	for i := range customers {
+		out.Body.Items = append(out.Body.Items, showCustomer(&customers[i]))
+	}
+	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
+	return out, err
+}
+
+// CustomerPath is the path of an operation on a customer.
+type CustomerPath struct {
+	Org      string `path:"org"`
+	Customer string `path:"customer" maxLength:"64"`
+}
+
+type customerOutput struct{ Body Customer }
+
+func (a *API) getCustomer(ctx context.Context, _ *session, in *CustomerPath) (*customerOutput, error) {
+	c, err := a.store.Customer(ctx, in.Org, in.Customer)
+	if err != nil {
+		return nil, err
+	}
+	return &customerOutput{showCustomer(c)}, nil
+}
+
+type updateCustomerInput struct {
+	CustomerPath
+	Body struct {
+		Name     *string           `json:"name" required:"false" nullable:"false" maxLength:"100"`
+		Metadata map[string]string `json:"metadata" required:"false"`
+	}
+	RawBody []byte
+}
+
+// Resolve implements huma.Resolver.
+func (in *updateCustomerInput) Resolve(huma.Context) []error {
+	f := &faults{}
+	if in.Body.Name != nil {
+		*in.Body.Name = f.name("body.name", *in.Body.Name)
+	}
+	f.metadata(in.Body.Metadata)
+	return f.errors
+}
+
+func (a *API) updateCustomer(ctx context.Context, s *session, in *updateCustomerInput) (*customerOutput, error) {
+	for attempt := 1; ; attempt++ {
+		before, err := a.store.Customer(ctx, in.Org, in.Customer)
+		if err != nil {
+			return nil, err
+		}
+		after := *before
+		if in.Body.Name != nil {
+			after.Name = *in.Body.Name
+		}
+		if fieldsOf(in.RawBody)["metadata"] {
+			after.Metadata = in.Body.Metadata
+		}
+		e, err := a.customerEntry(s, "customer.updated", before, &after)
+		if err != nil {
+			return nil, err
+		}
+		if len(e.Changes) == 0 {
+			return &customerOutput{showCustomer(before)}, nil
+		}
+		after.Version++
+		err = a.store.Commit(ctx, a.store.PutCustomer(&after, before.Version), a.store.Append(e))
+		if err == nil {
+			return &customerOutput{showCustomer(&after)}, nil
+		}
+		if !errors.Is(err, organization.ErrCustomerStale) || attempt == changeAttempts {
+			return nil, err
+		}
+	}
+}
+
+type deleteCustomerInput struct {
+	CustomerPath
+	Force bool `query:"force" doc:"Disable the keys that are scoped to the customer"`
+}
+
+func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (*struct{}, error) {
+	c, err := a.store.Customer(ctx, in.Org, in.Customer)
+	if err != nil {
+		return nil, err
+	}
+	used := 0
+	err = a.eachKey(ctx, s, in.Org, store.Filter{Customer: c.ID}, func(of *session) error {
+		if !of.key.DeletedAt.IsZero() {
+			return nil
+		}
+		if used++; !in.Force {
+			return nil
+		}
+		return a.disable(ctx, of)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if used > 0 && !in.Force {
+		return nil, inUse.with(fmt.Sprintf("%d keys are scoped to this customer: change them first, or say ?force=true, which disables them.", used))
+	}
+	e, err := a.customerEntry(s, "customer.deleted", c, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.store.Commit(ctx, a.store.RemoveCustomer(c), a.store.Append(e)); err != nil {
+		return nil, err
+	}
+	return &struct{}{}, nil
+}
+
+// eachKey calls work for every key of an organization that a filter finds, as the key of a session of its own.
+func (a *API) eachKey(ctx context.Context, s *session, org string, f store.Filter, work func(*session) error) error {
+	for position, more := "", true; more; more = position != "" {
+		keys, next, err := a.store.Keys(ctx, org, f, position, store.MaxPage, s.now)
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			of := *s
+			of.key = k
+			if err := work(&of); err != nil {
+				return err
+			}
+		}
+		position = next
+	}
+	return nil
+}
+
+// disable disables the key of a session. A key that is disabled or deleted stays as it is.
+func (a *API) disable(ctx context.Context, s *session) error {
+	if !s.key.Enabled || !s.key.DeletedAt.IsZero() {
+		return nil
+	}
+	_, err := a.persist(ctx, s, MatchHeader{}, "key.updated", func(k *apikey.Key) error {
+		k.Enabled = false
+		return nil
+	})
+	return err
+}
+
+// knownCustomers checks that a key's customers are customers of the organization; those that it had before are not asked about.
+func (f *faults) knownCustomers(ctx context.Context, a *API, s *session, before, k *apikey.Key) {
+	var added []string
+	for _, id := range k.Customers {
+		if before == nil || !slices.Contains(before.Customers, id) {
+			added = append(added, id)
+		}
+	}
+	missing, err := a.store.MissingCustomers(ctx, s.organization.ID, added)
+	if err != nil {
+		f.errors = append(f.errors, a.problem(ctx, err))
+		return
+	}
+	for _, id := range missing {
+		f.add(fmt.Sprintf("body.customers[%d]", slices.Index(k.Customers, id)), "there is no such customer", id)
+	}
+}

@@ -1,0 +1,355 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+const (
+	membersPath = "/v1/organizations/{org}/members"
+	memberPath  = membersPath + "/{user}"
+)
+
+func (a *API) registerMembers() {
+	register(a, operation{id: organization.GetMe, group: GroupOrganizations, method: http.MethodGet, path: "/v1/me", summary: "Show who is signed in",
+		about: "With their organizations, and what they may do in each."}, a.getMe)
+	register(a, operation{id: organization.ListMembers, group: GroupOrganizations, method: http.MethodGet, path: membersPath, summary: "List members"}, a.listMembers)
+	register(a, operation{id: organization.GetMember, group: GroupOrganizations, method: http.MethodGet, path: memberPath, summary: "Show a member"}, a.getMember)
+	register(a, operation{id: organization.PutMember, group: GroupOrganizations, method: http.MethodPut, path: memberPath, summary: "Invite or change a member",
+		about: "By e-mail, or for a member by id. An invitation becomes active at the first sign-in with that verified e-mail. 201 for a new member, 200 for a changed one."}, a.putMember)
+	register(a, operation{id: organization.DeleteMember, group: GroupOrganizations, method: http.MethodDelete, path: memberPath, status: http.StatusNoContent, summary: "Remove a member",
+		about: "Their personal keys are disabled before this returns."}, a.deleteMember)
+}
+
+// Member is a member as the admin API shows them.
+type Member struct {
+	ID       string               `json:"id" doc:"The identity provider's id; empty until the first sign-in"`
+	Email    string               `json:"email"`
+	Role     organization.Role    `json:"role" enum:"admin,member,viewer"`
+	Grants   []organization.Grant `json:"grants" nullable:"false"`
+	Status   string               `json:"status" enum:"active,invited"`
+	JoinedAt *time.Time           `json:"joinedAt"`
+}
+
+func showMember(m *organization.Member) Member {
+	out := Member{ID: m.ID, Email: m.Email, Role: m.Role, Grants: m.Grants, Status: "invited", JoinedAt: orNull(m.JoinedAt)}
+	if out.Grants == nil {
+		out.Grants = []organization.Grant{}
+	}
+	if m.Joined() {
+		out.Status = "active"
+	}
+	return out
+}
+
+// membership reads what a person is in an organization; nil where they are nothing there. An invitation becomes a membership here, at the first call
+// with its verified e-mail. An e-mail that came to somebody else since is not theirs.
+func (a *API) membership(ctx context.Context, s *session, org string) (*organization.Member, error) {
+	p := s.caller.Person
+	if !organization.ValidID(org) {
+		return nil, nil
+	}
+	m, err := a.store.Member(ctx, org, p.Email)
+	switch {
+	case errors.Is(err, organization.ErrNoMember):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case m.Joined() && m.ID != p.ID, !m.LeavingAt.IsZero():
+		return nil, nil
+	case m.Joined():
+		return m, nil
+	}
+	joined := *m
+	joined.ID, joined.JoinedAt, joined.Version = p.ID, s.now, m.Version+1
+	entry, err := a.memberEntry(s, "member.updated", m, &joined)
+	if err != nil {
+		return nil, err
+	}
+	err = a.store.Commit(ctx, a.store.PutMember(&joined, m.Version), a.store.Append(entry))
+	if errors.Is(err, organization.ErrMemberStale) { // another call of the same person was first, or the invitation was changed
+		return a.store.Member(ctx, org, p.Email)
+	}
+	return &joined, err
+}
+
+// memberEntry makes the history entry of a member's change.
+func (a *API) memberEntry(s *session, action string, before, after *organization.Member) (history.Entry, error) {
+	of := after
+	if of == nil {
+		of = before
+	}
+	e, err := a.event(s, action, of.OrganizationID, history.Object{Type: "member", ID: of.Email, Name: of.Email})
+	if err != nil {
+		return e, err
+	}
+	e.Changes, err = shownDifferences(before, after, showMember)
+	return e, err
+}
+
+type listMembersOutput struct {
+	Body struct {
+		Items      []Member `json:"items" nullable:"false"`
+		NextCursor *string  `json:"nextCursor" doc:"Always null: members come on one page"`
+	}
+}
+
+func (a *API) listMembers(ctx context.Context, _ *session, in *OrganizationPath) (*listMembersOutput, error) {
+	members, err := a.store.Members(ctx, in.Org)
+	if err != nil {
+		return nil, err
+	}
+	out := &listMembersOutput{}
+	out.Body.Items = make([]Member, 0, len(members))
+	for i := range members {
+		if members[i].LeavingAt.IsZero() {
+			out.Body.Items = append(out.Body.Items, showMember(&members[i]))
+		}
+	}
+	return out, nil
+}
+
+// MemberPath is the path of an operation on a member.
+type MemberPath struct {
+	Org  string `path:"org"`
+	User string `path:"user" maxLength:"254" doc:"An e-mail, or a member's id"`
+}
+
+type memberOutput struct {
+	Status int
+	Body   Member
+}
+
+func (a *API) getMember(ctx context.Context, _ *session, in *MemberPath) (*memberOutput, error) {
+	m, err := a.findMember(ctx, in.Org, in.User)
+	if err == nil && !m.LeavingAt.IsZero() {
+		err = organization.ErrNoMember
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &memberOutput{Status: http.StatusOK, Body: showMember(m)}, nil
+}
+
+// findMember finds a member by e-mail or by id.
+func (a *API) findMember(ctx context.Context, org, user string) (*organization.Member, error) {
+	if email, ok := organization.Email(user); ok {
+		return a.store.Member(ctx, org, email)
+	}
+	members, err := a.store.Members(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for i := range members {
+		if members[i].ID == user && user != "" {
+			return &members[i], nil
+		}
+	}
+	return nil, organization.ErrNoMember
+}
+
+type putMemberInput struct {
+	MemberPath
+	Body struct {
+		Role   organization.Role    `json:"role" enum:"admin,member,viewer"`
+		Grants []organization.Grant `json:"grants,omitempty" enum:"manage_organization_keys,manage_others_keys" maxItems:"2"`
+	}
+}
+
+// Resolve implements huma.Resolver: what is no member's id must be an e-mail.
+func (in *putMemberInput) Resolve(huma.Context) []error {
+	if _, ok := organization.Email(in.User); !ok && strings.ContainsAny(in.User, "@ ") {
+		return []error{validation.with("The address is not one.", FieldError{Location: "path.user", Message: "expected an e-mail address, or a member's id", Value: in.User})}
+	}
+	return nil
+}
+
+func (a *API) putMember(ctx context.Context, s *session, in *putMemberInput) (*memberOutput, error) {
+	for attempt := 1; ; attempt++ {
+		out, err := a.tryPutMember(ctx, s, in)
+		if !raced(err) || attempt == changeAttempts {
+			return out, err
+		}
+	}
+}
+
+// raced tells whether a change of a member met another one, and is to be tried anew.
+func raced(err error) bool {
+	return errors.Is(err, organization.ErrMemberStale) || errors.Is(err, organization.ErrStale)
+}
+
+func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) (*memberOutput, error) {
+	before, err := a.findMember(ctx, in.Org, in.User)
+	after := &organization.Member{OrganizationID: in.Org, Grants: []organization.Grant{}, InvitedAt: s.now}
+	out, action := &memberOutput{Status: http.StatusOK}, "member.updated"
+	switch {
+	case errors.Is(err, organization.ErrNoMember):
+		email, ok := organization.Email(in.User)
+		if !ok {
+			return nil, validation.with("There is no member with this id.", FieldError{Location: "path.user", Message: "expected an e-mail address to invite, or a member's id", Value: in.User})
+		}
+		after.Email, out.Status, action = email, http.StatusCreated, "member.added"
+	case err != nil:
+		return nil, err
+	case !before.LeavingAt.IsZero():
+		return nil, conflict.with("The member is being removed: try again when that is done.")
+	default:
+		*after = *before
+	}
+	after.Role, after.Grants, after.Version = in.Body.Role, append([]organization.Grant{}, in.Body.Grants...), after.Version+1
+	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role, after.Grants); len(excess) > 0 {
+		return nil, beyond(excess)
+	}
+	entry, err := a.memberEntry(s, action, before, after)
+	if err != nil {
+		return nil, err
+	}
+	if len(entry.Changes) == 0 {
+		out.Body = showMember(before)
+		return out, nil
+	}
+	writes := []store.Write{a.store.PutMember(after, after.Version-1), a.store.Append(entry)}
+	if writes, err = a.countAdmins(ctx, writes, before, after, in.Org); err != nil {
+		return nil, err
+	}
+	out.Body = showMember(after)
+	return out, a.store.Commit(ctx, writes...)
+}
+
+// countAdmins adds the organization's new number of admins to a change that changes it. It is written on the organization's version, so that two
+// demotions at once cannot both find another admin left.
+func (a *API) countAdmins(ctx context.Context, writes []store.Write, before, after *organization.Member, org string) ([]store.Write, error) {
+	change := 0
+	if before != nil && before.Role == organization.RoleAdmin {
+		change--
+	}
+	if after != nil && after.Role == organization.RoleAdmin {
+		change++
+	}
+	if change == 0 {
+		return writes, nil
+	}
+	o, err := a.store.Organization(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	counted := *o
+	if counted.Admins += change; counted.Admins < 1 {
+		return nil, organization.ErrLastAdmin
+	}
+	counted.Version++
+	return append(writes, a.store.PutOrganization(&counted, o.Version)), nil
+}
+
+func (a *API) deleteMember(ctx context.Context, s *session, in *MemberPath) (*struct{}, error) {
+	for attempt := 1; ; attempt++ {
+		err := a.tryDeleteMember(ctx, s, in)
+		if err == nil {
+			return &struct{}{}, nil
+		}
+		if !raced(err) || attempt == changeAttempts {
+			return nil, err
+		}
+	}
+}
+
+// tryDeleteMember first takes the membership, so that the person makes no more keys; then disables their personal keys; and removes the row last. When it is
+// cut short, the row is still there, and the repeated call goes on from where it is.
+func (a *API) tryDeleteMember(ctx context.Context, s *session, in *MemberPath) error {
+	m, err := a.findMember(ctx, in.Org, in.User)
+	if err != nil {
+		return err
+	}
+	if m.LeavingAt.IsZero() {
+		leaving := *m
+		leaving.LeavingAt, leaving.Version = s.now, m.Version+1
+		writes, err := a.countAdmins(ctx, []store.Write{a.store.PutMember(&leaving, m.Version)}, m, nil, in.Org)
+		if err != nil {
+			return err
+		}
+		if err := a.store.Commit(ctx, writes...); err != nil {
+			return err
+		}
+		m = &leaving
+	}
+	if m.Joined() {
+		personal := store.Filter{Ownership: apikey.Personal, Owner: m.ID}
+		if err := a.eachKey(ctx, s, in.Org, personal, func(of *session) error { return a.disable(ctx, of) }); err != nil {
+			return err
+		}
+	}
+	entry, err := a.memberEntry(s, "member.removed", m, nil)
+	if err != nil {
+		return err
+	}
+	return a.store.Commit(ctx, a.store.RemoveMember(m), a.store.Append(entry))
+}
+
+// Me is who is signed in.
+type Me struct {
+	ID            string         `json:"id"`
+	Email         string         `json:"email"`
+	Name          string         `json:"name"`
+	Operator      bool           `json:"operator"`
+	Organizations []MyMembership `json:"organizations" nullable:"false"`
+}
+
+// MyMembership is what the person is, and may hand out, in an organization.
+type MyMembership struct {
+	ID        string               `json:"id"`
+	Name      string               `json:"name"`
+	Role      organization.Role    `json:"role"`
+	Grants    []organization.Grant `json:"grants" nullable:"false"`
+	MayGrant  []string             `json:"mayGrant" nullable:"false" doc:"Permissions that they may give to a key"`
+	MayCreate MayCreate            `json:"mayCreate"`
+}
+
+// MayCreate says which keys a person may create.
+type MayCreate struct {
+	Organization bool `json:"organization"`
+	Personal     bool `json:"personal"`
+}
+
+type meOutput struct{ Body Me }
+
+func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, error) {
+	if s.caller.Person == nil {
+		return nil, denied.with("This is for signed-in people; GET /v1/whoami is for keys.")
+	}
+	p := s.caller.Person
+	out := &meOutput{Me{ID: p.ID, Email: p.Email, Name: p.Name, Organizations: []MyMembership{}}}
+	ids, err := a.store.OrganizationsOf(ctx, p.Email)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		err := a.enter(ctx, s, id)
+		switch {
+		case errors.Is(err, organization.ErrHidden) || errors.Is(err, organization.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		o, m := s.organization, showMember(s.caller.Member)
+		mine := MyMembership{ID: o.ID, Name: o.Name, Role: m.Role, Grants: m.Grants, MayGrant: []string{}, MayCreate: MayCreate{
+			Organization: s.caller.MayCreate(o, apikey.Organization), Personal: s.caller.MayCreate(o, apikey.Personal),
+		}}
+		for _, permission := range s.catalogue.Permissions() {
+			if s.caller.Hands(s.catalogue, o, permission.Name) {
+				mine.MayGrant = append(mine.MayGrant, permission.Name)
+			}
+		}
+		out.Body.Organizations = append(out.Body.Organizations, mine)
+	}
+	return out, nil
+}

@@ -1,0 +1,174 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerSettings() {
+	register(a, operation{id: organization.UpdateOrganization, group: GroupOrganizations, method: http.MethodPatch, path: "/v1/organizations/{org}",
+		summary: "Change an organization's name and settings", about: "Settings are merged field by field; null means the catalogue's, or no longest life."}, a.updateOrganization)
+}
+
+type lifeInput struct {
+	Production  *string `json:"production" required:"false"`
+	Staging     *string `json:"staging" required:"false"`
+	Development *string `json:"development" required:"false"`
+}
+
+type settingsInput struct {
+	OrganizationKeysBy *string    `json:"organizationKeysBy" required:"false" nullable:"false" enum:"admins,members"`
+	PersonalKeysBy     *string    `json:"personalKeysBy" required:"false" nullable:"false" enum:"members,admins,nobody"`
+	MemberPermissions  []string   `json:"memberPermissions" required:"false" maxItems:"200" doc:"What members may hand out; null: every data-plane permission"`
+	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a key holds when its maker names none; null: the catalogue's defaults"`
+	LongestLife        *lifeInput `json:"longestLife,omitempty"`
+	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
+	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50"`
+	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
+}
+
+type updateOrganizationInput struct {
+	OrganizationPath
+	MatchHeader
+	Body struct {
+		Name     *string        `json:"name" required:"false" nullable:"false" maxLength:"100"`
+		Settings *settingsInput `json:"settings,omitempty"`
+	}
+	RawBody []byte
+}
+
+// Resolve implements huma.Resolver.
+func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error {
+	s := sessionOf(ctx.Context())
+	f, o := &faults{}, *s.organization
+	in.apply(f, s, &o)
+	return f.errors
+}
+
+// apply changes o as the body says.
+func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.Organization) {
+	if in.Body.Name != nil {
+		o.Name = f.name("body.name", *in.Body.Name)
+	}
+	b := in.Body.Settings
+	if b == nil {
+		return
+	}
+	present := fieldsOf(fieldOf(in.RawBody, "settings"))
+	set := &o.Settings
+	if b.OrganizationKeysBy != nil {
+		set.OrganizationKeysBy = *b.OrganizationKeysBy
+	}
+	if b.PersonalKeysBy != nil {
+		set.PersonalKeysBy = *b.PersonalKeysBy
+	}
+	if present["memberPermissions"] {
+		set.MemberPermissions = f.dataPlane(s.catalogue, "body.settings.memberPermissions", b.MemberPermissions)
+	}
+	if present["defaultPermissions"] {
+		set.DefaultPermissions = f.dataPlane(s.catalogue, "body.settings.defaultPermissions", b.DefaultPermissions)
+	}
+	if b.LongestLife != nil {
+		given := fieldsOf(fieldOf(fieldOf(in.RawBody, "settings"), "longestLife"))
+		set.LongestLife = f.longestLife(set.LongestLife, b.LongestLife, given)
+	}
+	if b.LegacyKeysAccepted != nil {
+		set.LegacyKeysAccepted = *b.LegacyKeysAccepted
+	}
+	if present["allowedAddresses"] {
+		set.AllowedAddresses = nil
+		for _, p := range f.networks("body.settings.allowedAddresses", b.AllowedAddresses) {
+			set.AllowedAddresses = append(set.AllowedAddresses, p.String())
+		}
+	}
+	if b.SampleRequests != nil {
+		set.SampleRequests = *b.SampleRequests
+	}
+}
+
+// dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil, which means the catalogue's.
+func (f *faults) dataPlane(catalogue catalogueLookup, location string, names []string) []string {
+	if names == nil {
+		return nil
+	}
+	for i, name := range names {
+		switch {
+		case catalogue.IsAdmin(name):
+			f.add(fmt.Sprintf("%s[%d]", location, i), "permissions of the admin API are handed out by admins only", name)
+		case !catalogue.Has(name):
+			f.add(fmt.Sprintf("%s[%d]", location, i), "there is no such permission: see GET /v1/permissions", name)
+		}
+	}
+	return names
+}
+
+// catalogueLookup is what dataPlane asks of the catalogue.
+type catalogueLookup interface {
+	IsAdmin(name string) bool
+	Has(name string) bool
+}
+
+// longestLife merges the given environments into the lives that were set.
+func (f *faults) longestLife(before map[apikey.Environment]time.Duration, b *lifeInput, given map[string]bool) map[apikey.Environment]time.Duration {
+	out := map[apikey.Environment]time.Duration{}
+	for env, text := range map[apikey.Environment]*string{apikey.Production: b.Production, apikey.Staging: b.Staging, apikey.Development: b.Development} {
+		if life, ok := before[env]; ok && !given[string(env)] {
+			out[env] = life
+		}
+		if text == nil {
+			continue
+		}
+		life, err := parseDuration(*text)
+		if err != nil || life == 0 {
+			f.add("body.settings.longestLife."+string(env), errDuration.Error(), *text)
+			continue
+		}
+		out[env] = life
+	}
+	return out
+}
+
+func (a *API) updateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (*organizationOutput, error) {
+	for attempt := 1; ; attempt++ {
+		o, err := a.tryUpdateOrganization(ctx, s, in)
+		if err == nil {
+			return &organizationOutput{ETag: etag(o.Version), Body: showOrganization(o)}, nil
+		}
+		if !errors.Is(err, organization.ErrStale) || in.IfMatch != "" || attempt == changeAttempts {
+			return nil, err
+		}
+		if s.organization, err = a.organization(ctx, in.Org); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (*organization.Organization, error) {
+	before := s.organization
+	if !in.matches(before.Version) {
+		return nil, organization.ErrStale
+	}
+	after := *before
+	in.apply(&faults{}, s, &after) // its faults were told by Resolve
+	e, err := a.event(s, "organization.updated", before.ID, history.Object{Type: "organization", ID: before.ID, Name: after.Name})
+	if err != nil {
+		return nil, err
+	}
+	if e.Changes, err = shownDifferences(before, &after, showOrganization); err != nil {
+		return nil, err
+	}
+	if len(e.Changes) == 0 {
+		return before, nil
+	}
+	after.Version++
+	return &after, a.store.Commit(ctx, a.store.PutOrganization(&after, before.Version), a.store.Append(e))
+}

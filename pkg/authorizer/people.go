@@ -1,0 +1,72 @@
+package authorizer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/policy"
+)
+
+// People verifies the tokens of people who are signed in.
+type People interface {
+	// Verify returns who a token is of. It returns identity.ErrInvalid for a token that is no good; every other error means that nobody knows.
+	Verify(ctx context.Context, token string) (identity.Person, error)
+}
+
+// token finds a person's token: a JWT (RFC 7519) as the only bearer token. With a key beside it, neither counts: who calls must be one.
+func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
+	if len(h.Authorization) != 1 {
+		return "", false
+	}
+	scheme, value, ok := strings.Cut(h.Authorization[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || strings.Count(value, ".") != 2 || brand.LooksLike(value) {
+		return "", false
+	}
+	return value, true
+}
+
+// signedIn answers a call that carries a person's token. The token says who they are and no more: what they may do is read at each operation.
+func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byte, error) {
+	if len(r.headers.APIKey) > 0 {
+		a.refuse(ctx, r, slog.LevelInfo, "token_and_key", nil)
+		return nil, errUnauthorized
+	}
+	p, err := a.people.Verify(ctx, jwt)
+	switch {
+	case errors.Is(err, identity.ErrInvalid):
+		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", err)
+		return nil, errUnauthorized
+	case err != nil:
+		a.refuse(ctx, r, slog.LevelError, "unavailable", err)
+		return nil, errUnavailable
+	}
+	id, email := text(p.ID, maxIdentity), text(p.Email, maxIdentity)
+	if id == "" || id != p.ID { // cut short or cleaned, it could be somebody else's
+		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
+		return nil, errUnauthorized
+	}
+	c := Context{
+		UserID: id, UserName: text(p.Name, maxIdentity), Limited: "false", RetryAfter: "0",
+		DenialCode: string(check.PermissionDenied), DenialDetail: "The person may not do this.",
+	}
+	if p.EmailVerified && email == p.Email { // an address that nobody verified makes nobody a member
+		c.UserEmail = strings.ToLower(email)
+	}
+	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
+}
+
+// maxIdentity is the most bytes of what names a person.
+const maxIdentity = 256
+
+func (a *Authorizer) refuse(ctx context.Context, r request, level slog.Level, outcome string, err error) {
+	attributes := []slog.Attr{slog.String("outcome", outcome), slog.String("gateway_request_id", r.id), slog.String("method", r.arn.Method)}
+	if err != nil {
+		attributes = append(attributes, slog.Any("error", err))
+	}
+	a.logger.LogAttrs(ctx, level, "check", attributes...)
+}

@@ -1,0 +1,304 @@
+package organization_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+const acme = "acme"
+
+// columns are the people of the tables below: an admin, a member, a member with each grant, a viewer, the owner of the personal key, and the admin of
+// another organization.
+var columns = []string{"admin", "member", "org-grant", "others-grant", "viewer", "owner", "stranger"}
+
+// peopleTable is who may do what that concerns no key, or a key of the organization, with an organization's first settings: + may, - may not, 0 may not
+// know of it.
+const peopleTable = `
+                     admin member org-grant others-grant viewer owner stranger
+getMe                  +      +       +           +        +      +       +
+createOrganization     +      +       +           +        +      +       +
+getOrganization        +      +       +           +        +      +       0
+updateOrganization     +      -       -           -        -      -       0
+listMembers            +      +       +           +        +      +       0
+getMember              +      +       +           +        +      +       0
+putMember              +      -       -           -        -      -       0
+deleteMember           +      -       -           -        -      -       0
+createCustomer         +      -       -           -        -      -       0
+listCustomers          +      +       +           +        +      +       0
+getCustomer            +      +       +           +        +      +       0
+updateCustomer         +      -       -           -        -      -       0
+deleteCustomer         +      -       -           -        -      -       0
+getPermissions         +      +       +           +        +      +       +
+putPermissions         -      -       -           -        -      -       -
+createKey              +      +       +           +        -      +       0
+listKeys               +      +       +           +        +      +       0
+getKey                 +      +       +           +        +      +       0
+updateKey              +      -       +           -        -      -       0
+deleteKey              +      -       +           -        -      -       0
+regenerateKey          +      -       +           -        -      -       0
+rotateKey              +      -       +           -        -      -       0
+getRotation            +      +       +           +        +      +       0
+finishRotation         +      -       +           -        -      -       0
+revokeKey              +      -       +           -        -      -       0
+restoreKey             +      -       +           -        -      -       0
+keyHistory             +      +       +           +        +      +       0
+listHistory            +      -       -           -        -      -       0
+`
+
+// personalTable is the same for a personal key of the owner.
+const personalTable = `
+                     admin member org-grant others-grant viewer owner stranger
+getKey                 +      0       0           +        0      +       0
+updateKey              +      0       0           +        0      +       0
+deleteKey              +      0       0           +        0      +       0
+regenerateKey          +      0       0           +        0      +       0
+rotateKey              +      0       0           +        0      +       0
+getRotation            +      0       0           +        0      +       0
+finishRotation         +      0       0           +        0      +       0
+revokeKey              +      0       0           +        0      +       0
+restoreKey             +      0       0           +        0      +       0
+keyHistory             +      0       0           +        0      +       0
+`
+
+// keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
+var keysTable = map[string][]organization.Operation{
+	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation},
+	"keys:write":         {organization.CreateKey, organization.UpdateKey, organization.DeleteKey},
+	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
+	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
+	"usage:read":         {},
+	"history:read":       {organization.KeyHistory, organization.ListHistory},
+	"members:write":      {organization.ListMembers, organization.GetMember, organization.PutMember, organization.DeleteMember},
+	"organization:write": {organization.UpdateOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
+	"permissions:write":  {},
+}
+
+// everyKey is what every admin key may do.
+var everyKey = []organization.Operation{organization.GetOrganization, organization.ListCustomers, organization.GetCustomer, organization.GetPermissions}
+
+// operatorsToo is what an operator key with one permission may do besides.
+var operatorsToo = map[string][]organization.Operation{
+	"organization:write": {organization.CreateOrganization},
+	"permissions:write":  {organization.PutPermissions},
+}
+
+// about tells which of the three a decision concerns: nothing, the organization, or a key.
+func about(op organization.Operation) (org, key bool) {
+	switch op {
+	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions, organization.PutPermissions:
+		return false, false
+	case organization.GetKey, organization.UpdateKey, organization.DeleteKey, organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
+		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.KeyHistory:
+		return true, true
+	default:
+		return true, false
+	}
+}
+
+func decide(t *testing.T, c *organization.Caller, op organization.Operation, k *apikey.Key) string {
+	t.Helper()
+	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+	inOrg, onKey := about(op)
+	if !inOrg {
+		o = nil
+	}
+	if !onKey {
+		k = nil
+	}
+	err := c.May(op, o, k)
+	var forbidden *organization.ForbiddenError
+	switch {
+	case err == nil:
+		return "+"
+	case errors.Is(err, organization.ErrHidden):
+		return "0"
+	case errors.As(err, &forbidden):
+		return "-"
+	default:
+		t.Fatalf("%s: %v", op, err)
+		return ""
+	}
+}
+
+func person(name string) *organization.Caller {
+	c := &organization.Caller{Person: &organization.Person{ID: name, Email: name + "@acme.test"}}
+	m := &organization.Member{OrganizationID: acme, ID: name, Role: organization.RoleMember}
+	switch name {
+	case "admin":
+		m.Role = organization.RoleAdmin
+	case "viewer":
+		m.Role = organization.RoleViewer
+	case "org-grant":
+		m.Grants = []organization.Grant{organization.ManageOrganizationKeys}
+	case "others-grant":
+		m.Grants = []organization.Grant{organization.ManageOthersKeys}
+	case "stranger":
+		m.OrganizationID, m.Role = "globex", organization.RoleAdmin
+	}
+	c.Member = m
+	return c
+}
+
+var (
+	organizationKey = &apikey.Key{ID: "k1", OrganizationID: acme, Ownership: apikey.Organization, Owner: apikey.Actor{Type: apikey.ActorUser, ID: "owner"}}
+	personalKey     = &apikey.Key{ID: "k2", OrganizationID: acme, Ownership: apikey.Personal, Owner: apikey.Actor{Type: apikey.ActorUser, ID: "owner"}}
+)
+
+// TestPeople runs every cell of the tables, and fails for an operation that has no row.
+func TestPeople(t *testing.T) {
+	t.Parallel()
+	cells := 0
+	for _, table := range []struct {
+		text string
+		key  *apikey.Key
+	}{{peopleTable, organizationKey}, {personalTable, personalKey}} {
+		seen := map[organization.Operation]bool{}
+		for _, line := range strings.Split(strings.TrimSpace(table.text), "\n")[1:] {
+			fields := strings.Fields(line)
+			op := organization.Operation(fields[0])
+			seen[op] = true
+			for i, want := range fields[1:] {
+				cells++
+				if got := decide(t, person(columns[i]), op, table.key); got != want {
+					t.Errorf("%s by %s on a key that is %s: got %s, want %s", op, columns[i], table.key.Ownership, got, want)
+				}
+			}
+		}
+		for op := range organization.Rules() {
+			if _, onKey := about(op); !seen[op] && (onKey || table.key == organizationKey) {
+				t.Errorf("%s has no row for a key that is %s", op, table.key.Ownership)
+			}
+		}
+	}
+	t.Logf("%d cells", cells)
+}
+
+// TestKeys runs every operation by an admin key and by an operator key with each single permission, and by another organization's key.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	cells := 0
+	for permission, own := range keysTable {
+		for op := range organization.Rules() {
+			inOrg, _ := about(op)
+			may := slices.Contains(own, op) || slices.Contains(everyKey, op)
+			for _, c := range []struct {
+				org  string
+				want string
+			}{
+				{acme, map[bool]string{true: "+", false: "-"}[may]},
+				{"globex", map[bool]string{true: "0", false: map[bool]string{true: "+", false: "-"}[may]}[inOrg]},
+				{apikey.OperatorOrganization, map[bool]string{true: "+", false: "-"}[may || slices.Contains(operatorsToo[permission], op)]},
+			} {
+				cells++
+				caller := &organization.Caller{Key: &apikey.Key{ID: "caller", OrganizationID: c.org, Permissions: []string{permission}}}
+				if got := decide(t, caller, op, personalKey); got != c.want {
+					t.Errorf("%s by a key of %s with %s: got %s, want %s", op, c.org, permission, got, c.want)
+				}
+			}
+		}
+	}
+	t.Logf("%d cells", cells)
+}
+
+// TestSettingsWiden proves that members manage the organization's keys where the settings say so, and make personal ones where they may.
+func TestSettingsWiden(t *testing.T) {
+	t.Parallel()
+	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+	o.Settings.OrganizationKeysBy = "members"
+	if err := person("member").May(organization.UpdateKey, o, organizationKey); err != nil {
+		t.Errorf("member, organizationKeysBy members: %v", err)
+	}
+	if err := person("viewer").May(organization.UpdateKey, o, organizationKey); err == nil {
+		t.Error("a viewer may change keys")
+	}
+	for by, want := range map[string]map[string]bool{
+		"members": {"admin": true, "member": true, "viewer": false}, "admins": {"admin": true, "member": false, "viewer": false},
+		"nobody": {"admin": false, "member": false, "viewer": false},
+	} {
+		o.Settings.PersonalKeysBy = by
+		for who, may := range want {
+			if got := person(who).MayCreate(o, apikey.Personal); got != may {
+				t.Errorf("personalKeysBy %s: %s may create: %v, want %v", by, who, got, may)
+			}
+		}
+	}
+}
+
+// adminPermissions stands for the catalogue.
+type adminPermissions struct{}
+
+func (adminPermissions) IsAdmin(name string) bool { _, ok := keysTable[name]; return ok }
+
+// TestRolesHandedOutByKeys proves that a key makes nobody mightier than itself.
+func TestRolesHandedOutByKeys(t *testing.T) {
+	t.Parallel()
+	builtIn := []string{"keys:read", "keys:write", "permissions:write"}
+	catalogue := &apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}, Grantable: apikey.GrantCatalogue}
+	all := &apikey.Key{OrganizationID: acme, Permissions: []string{"members:write", "keys:read", "keys:write"}, Grantable: apikey.GrantCatalogue}
+	scoped := all.Clone()
+	scoped.Customers = []string{"42"}
+	grant := []organization.Grant{organization.ManageOthersKeys}
+	for name, test := range map[string]struct {
+		key    *apikey.Key
+		role   organization.Role
+		grants []organization.Grant
+		may    bool
+	}{
+		"viewer by any":               {&apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}}, organization.RoleViewer, nil, true},
+		"member by own":               {&apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}}, organization.RoleMember, nil, false},
+		"member by catalogue":         {catalogue, organization.RoleMember, nil, true},
+		"admin by catalogue":          {catalogue, organization.RoleAdmin, nil, false},
+		"grant by catalogue":          {catalogue, organization.RoleMember, grant, false},
+		"admin by all":                {all, organization.RoleAdmin, nil, true},
+		"grant by all":                {all, organization.RoleMember, grant, true},
+		"admin by all, some customer": {scoped, organization.RoleAdmin, nil, false},
+	} {
+		excess := (&organization.Caller{Key: test.key}).BeyondRole(builtIn, test.role, test.grants)
+		if may := len(excess) == 0; may != test.may {
+			t.Errorf("%s: may %v, want %v (%v)", name, may, test.may, excess)
+		}
+	}
+}
+
+// TestHands is what each may hand out.
+func TestHands(t *testing.T) {
+	t.Parallel()
+	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+	narrow := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+	narrow.Settings.MemberPermissions = []string{"messages:read"}
+	key := func(org string, g apikey.Grantable, permissions ...string) *organization.Caller {
+		return &organization.Caller{Key: &apikey.Key{OrganizationID: org, Permissions: permissions, Grantable: g}}
+	}
+	for _, test := range []struct {
+		who        string
+		caller     *organization.Caller
+		in         *organization.Organization
+		permission string
+		want       bool
+	}{
+		{"admin", person("admin"), o, "keys:write", true},
+		{"admin", person("admin"), narrow, "messages:write", true},
+		{"admin", person("admin"), o, "permissions:write", false},
+		{"member", person("member"), o, "messages:write", true},
+		{"member", person("member"), o, "keys:read", false},
+		{"member", person("member"), narrow, "messages:read", true},
+		{"member", person("member"), narrow, "messages:write", false},
+		{"viewer", person("viewer"), o, "messages:read", false},
+		{"key, own", key(acme, "", "keys:write", "messages:read"), o, "messages:read", true},
+		{"key, own", key(acme, "", "keys:write", "messages:read"), o, "messages:write", false},
+		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "messages:write", true},
+		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "keys:revoke", false},
+		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "messages:write", true},
+		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "keys:revoke", false},
+		{"operator", key(apikey.OperatorOrganization, "", "permissions:write"), o, "permissions:write", false},
+	} {
+		if got := test.caller.Hands(adminPermissions{}, test.in, test.permission); got != test.want {
+			t.Errorf("%s hands out %s: %v, want %v", test.who, test.permission, got, test.want)
+		}
+	}
+}

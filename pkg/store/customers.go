@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+// Customer reads a customer, strongly consistent. Errors: organization.ErrNoCustomer, ErrDamaged, ErrUnavailable.
+func (s *Store) Customer(ctx context.Context, org, id string) (*organization.Customer, error) {
+	return object[organization.Customer](ctx, s, organizationPartition(org), customerSort(id), organization.ErrNoCustomer)
+}
+
+// MissingCustomers returns those of the ids, at most 100, that are no customers of the organization.
+func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	keys := make([]map[string]types.AttributeValue, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, primaryKey(organizationPartition(org), customerSort(id)))
+	}
+	found, err := s.batch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for i, id := range ids {
+		if found[itemName(keys[i])] == nil {
+			missing = append(missing, id)
+		}
+	}
+	return missing, nil
+}
+
+// Customers returns a page of an organization's customers by id, strongly consistent, and the position after it: "" where it ends.
+func (s *Store) Customers(ctx context.Context, org, after string, limit int) ([]organization.Customer, string, error) {
+	strong, most := true, int32(limit)+1
+	condition := "pk = :org AND sk BETWEEN :first AND :last"
+	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &s.core, ConsistentRead: &strong, Limit: &most, KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":org":   &types.AttributeValueMemberS{Value: organizationPartition(org)},
+			":first": &types.AttributeValueMemberS{Value: customerSort(after) + "\x01"}, // after that id, and before every longer one
+			":last":  &types.AttributeValueMemberS{Value: customerSort("\x7f")},
+		},
+	})
+	if err != nil {
+		return nil, "", unavailable("customers", err)
+	}
+	var page []organization.Customer
+	for _, item := range out.Items {
+		if len(page) == limit {
+			return page, page[limit-1].ID, nil
+		}
+		var c organization.Customer
+		if err := unmarshalJSONTags(item, &c); err != nil {
+			return nil, "", damaged("customer of "+org, err)
+		}
+		page = append(page, c)
+	}
+	return page, "", nil
+}
+
+// PutCustomer writes a customer. replaces is the version that the change started from, 0 for a new one. Failures: organization.ErrCustomerStale,
+// organization.ErrCustomerExists.
+func (s *Store) PutCustomer(c *organization.Customer, replaces int64) Write {
+	item, err := marshalJSONTags(c, organizationPartition(c.OrganizationID), customerSort(c.ID))
+	return versioned(item, err, replaces, organization.ErrCustomerStale, organization.ErrCustomerExists)
+}
+
+// RemoveCustomer removes a customer at its version. Failure: organization.ErrCustomerStale.
+func (s *Store) RemoveCustomer(c *organization.Customer) Write {
+	w := versioned(primaryKey(organizationPartition(c.OrganizationID), customerSort(c.ID)), nil, c.Version, organization.ErrCustomerStale, organization.ErrCustomerStale)
+	w.kind = remove
+	return w
+}
+
+// StillCustomer writes nothing, but lets a transaction fail when there is no such customer. Failure: organization.ErrNoCustomer.
+func (s *Store) StillCustomer(org, id string) Write {
+	return Write{item: primaryKey(organizationPartition(org), customerSort(id)), kind: look, condition: "attribute_exists(pk)", failure: organization.ErrNoCustomer}
+}

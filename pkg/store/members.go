@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+// Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember, ErrDamaged, ErrUnavailable.
+func (s *Store) Member(ctx context.Context, org, email string) (*organization.Member, error) {
+	return object[organization.Member](ctx, s, organizationPartition(org), memberSort(email), organization.ErrNoMember)
+}
+
+// PutMember writes a member. replaces is the version that the change started from, 0 for a new one. Failure: organization.ErrMemberStale.
+func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
+	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
+	listed(item, personList(m.Email), m.OrganizationID)
+	return versioned(item, err, replaces, organization.ErrMemberStale, organization.ErrMemberStale)
+}
+
+// RemoveMember removes a member at its version. Failure: organization.ErrMemberStale.
+func (s *Store) RemoveMember(m *organization.Member) Write { return atVersion(m, remove) }
+
+// StillMember writes nothing, but lets a transaction fail when the member was changed or removed since it was read. Failure: organization.ErrMemberStale.
+func (s *Store) StillMember(m *organization.Member) Write { return atVersion(m, look) }
+
+func atVersion(m *organization.Member, k kind) Write {
+	w := versioned(primaryKey(organizationPartition(m.OrganizationID), memberSort(m.Email)), nil, m.Version, organization.ErrMemberStale, organization.ErrMemberStale)
+	w.kind = k
+	return w
+}
+
+// Members lists an organization's members by e-mail, strongly consistent. Errors: ErrUnavailable.
+func (s *Store) Members(ctx context.Context, org string) ([]organization.Member, error) {
+	condition, strong := "pk = :org AND begins_with(sk, :members)", true
+	in := &dynamodb.QueryInput{
+		TableName: &s.core, ConsistentRead: &strong, KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":org": &types.AttributeValueMemberS{Value: organizationPartition(org)}, ":members": &types.AttributeValueMemberS{Value: memberSort("")},
+		},
+	}
+	var out []organization.Member
+	for {
+		page, err := s.client.Query(ctx, in)
+		if err != nil {
+			return nil, unavailable("members", err)
+		}
+		for _, item := range page.Items {
+			var m organization.Member
+			if err := unmarshalJSONTags(item, &m); err != nil {
+				return nil, damaged("member of "+org, err)
+			}
+			out = append(out, m)
+		}
+		if len(page.LastEvaluatedKey) == 0 {
+			return out, nil
+		}
+		in.ExclusiveStartKey = page.LastEvaluatedKey
+	}
+}
+
+// OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from the index, which lags by moments: what it names is to
+// be read again before it is believed.
+func (s *Store) OrganizationsOf(ctx context.Context, email string) ([]string, error) {
+	var out []string
+	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.ListSK) })
+	return out, err
+}
