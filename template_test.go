@@ -121,7 +121,7 @@ func TestEnvironmentAuthorizersReadTheirEnvironmentOnly(t *testing.T) {
 			switch target := at(statement, "Resource"); target {
 			case "Core.Arn":
 				conditions(t, id, statement, map[string]any{
-					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*", "pepper#" + environment, "catalogue", "organization#*"}},
+					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*", "pepper#" + environment, "catalogue"}},
 					"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
 				})
 			case "PepperKey.Arn":
@@ -145,7 +145,7 @@ func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
 			continue
 		}
 		conditions(t, "AdminAuthorizer", statement, map[string]any{
-			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"production#*", "staging#*", "development#*", "pepper#*", "catalogue", "organization#*"}},
+			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"production#*", "staging#*", "development#*", "pepper#*", "catalogue"}},
 			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
 		})
 	}
