@@ -58,6 +58,9 @@ func TestSecretDoesNotPrintItself(t *testing.T) {
 		}
 		for _, verb := range verbs {
 			clean(where+" "+verb, fmt.Sprintf(verb, value))
+			if got := fmt.Sprintf(verb, secret); got != "[secret]" && verb != "%T" && verb != "%p" && verb != "%w" {
+				t.Errorf("%s prints %q", verb, got)
+			}
 		}
 		clean(where+" by Sprint", fmt.Sprint(value))
 		clean(where+" in an error", fmt.Errorf("create key: %v: %w", value, errors.New("no")).Error())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"hash/crc32"
 	"io"
 	mathrand "math/rand/v2"
 	"regexp"
@@ -193,13 +194,33 @@ func TestParseRefusesEveryOtherLength(t *testing.T) {
 	refused(t, strings.Repeat("a", 10<<10), golden+strings.Repeat("0", 10<<10), strings.Repeat(golden, 160))
 }
 
-// MaxLength must bound the work: a long text in the right form is refused for its length alone.
-func TestParseLooksAtNoLongText(t *testing.T) {
+// summed gives a text the checksum that it would have as a secret.
+func summed(body string) string {
+	n, sum := crc32.ChecksumIEEE([]byte(body)), make([]byte, 6)
+	for i := len(sum) - 1; i >= 0; i-- {
+		sum[i], n = alphabet[n%62], n/62
+	}
+	return body + string(sum)
+}
+
+// The checksum of what has another form may be right: whoever makes one up makes the other.
+func TestParseRefusesOtherFormsWithAGoodChecksum(t *testing.T) {
 	t.Parallel()
+	const id, random = "7Qm2Xb0aVd91KtZs", "0123456789abcdefghijABCDEFGHIJKL"
+	if summed("bt_prod_"+id+"_"+random) != golden {
+		t.Fatal("the test's checksum is not the secret's")
+	}
+	for _, body := range []string{
+		"bt_prod_" + id[1:] + "_" + random, "bt_prod_" + id + "a_" + random, "bt_prod__" + random, "bt_prod_" + id[:15] + "-_" + random, "bt_prod_" + id[:15] + "#_" + random,
+		"bt_prod_" + id[:14] + "\u00e9_" + random, "bt_prod_" + id + "_" + random[1:], "bt_prod_" + id + "_" + random + "0", "bt_prod_" + id + "_" + random[1:] + "-", "bt_prod_" + id + "_" + random[1:] + "_",
+		"bt_prod_" + id + "_", "bt_test_" + id + "_" + random, "bt__" + id + "_" + random, "acme_prod_" + id + "_" + random, "bt_prod_" + id + random, "bt_prod" + id + "_" + random,
+	} {
+		refused(t, summed(body))
+	}
+	// A long text is refused for its length alone, before anything of it is looked at.
 	long := apikey.Brand(strings.Repeat("b", 200))
-	secret := strings.Replace(golden, "bt", string(long), 1)
-	if _, err := long.Parse(secret); !errors.Is(err, apikey.ErrMalformed) {
-		t.Error(err)
+	if _, err := long.Parse(summed(string(long) + "_prod_" + id + "_" + random)); !errors.Is(err, apikey.ErrMalformed) {
+		t.Errorf("a long text: %v", err)
 	}
 }
 

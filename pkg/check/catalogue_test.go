@@ -209,10 +209,14 @@ func TestCatalogueReadingIsNobodysOwn(t *testing.T) {
 	if _, err := c.Current(ctx); err != nil {
 		t.Fatal(err)
 	}
-	cancel()
 	<-s.began
+	cancel()
+	time.Sleep(10 * time.Millisecond) // for a reading that heeds it to end
 	close(gate)
 	finished(t, c, 4)
+	if got := s.reads.Load(); got != 2 {
+		t.Errorf("%d reads: the second ended with who began it", got)
+	}
 
 	s.set(3, nil, make(chan struct{})) // never opened
 	clock.Advance(20 * time.Second)

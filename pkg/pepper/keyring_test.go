@@ -3,6 +3,7 @@ package pepper_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,17 +12,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
-
-// clock is a clock that is set.
-type clock struct{ nanoseconds atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.nanoseconds.Store(now.UnixNano())
-	return c
-}
-func (c *clock) Now() time.Time          { return time.Unix(0, c.nanoseconds.Load()).UTC() }
-func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 
 // deployment is what processes share.
 type deployment struct {
@@ -100,33 +90,51 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
 	scopes := []pepper.Scope{{Environment: apikey.Production, Version: 1}, {Environment: apikey.Production, Version: 2}}
-	before := []int{d.provider.count(scopes[0]), d.provider.count(scopes[1])}
-	reads := d.rows.count()
-
-	k := d.process()
-	var all sync.WaitGroup
-	for i := range 60 {
-		all.Go(func() {
-			var err error
-			if i%3 == 0 {
-				_, err = k.Current(t.Context(), apikey.Production)
-			} else {
-				_, err = k.Version(t.Context(), apikey.Production, i%3)
+	for name, ask := range map[string]func(k *pepper.Keyring, i int) error{
+		"current": func(k *pepper.Keyring, _ int) error { _, err := k.Current(t.Context(), apikey.Production); return err },
+		"version": func(k *pepper.Keyring, i int) error {
+			_, err := k.Version(t.Context(), apikey.Production, 1+i%2)
+			return err
+		},
+	} {
+		before := []int{d.provider.count(scopes[0]), d.provider.count(scopes[1])}
+		reads, k := d.rows.count(), d.process()
+		together(t, d, 60, func(i int) error { return ask(k, i) })
+		if got := d.rows.count() - reads; got != 1 {
+			t.Errorf("%s: the rows were read %d times", name, got)
+		}
+		d.clock.advance(time.Hour) // then they are read again, and not unwrapped
+		for i := range 2 {
+			if err := ask(k, i); err != nil {
+				t.Error(err)
 			}
-			if err != nil {
+		}
+		must[*pepper.Pepper](t)(k.Current(t.Context(), apikey.Production))
+		if got := d.rows.count() - reads; got != 2 {
+			t.Errorf("%s: the rows were read %d times after an hour", name, got)
+		}
+		for i, scope := range scopes {
+			if got := d.provider.count(scope) - before[i]; got != 1 {
+				t.Errorf("%s: version %d was unwrapped %d times", name, scope.Version, got)
+			}
+		}
+	}
+}
+
+// together does something n times at once. The keyring looks at the clock when it has not found what it was asked for; there they meet, so that all of
+// them know it is missing before the first can read it.
+func together(t *testing.T, d *deployment, n int, do func(i int) error) {
+	t.Helper()
+	d.clock.meet(n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			if err := do(i); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	for i, scope := range scopes {
-		if got := d.provider.count(scope) - before[i]; got != 1 {
-			t.Errorf("version %d was unwrapped %d times", scope.Version, got)
-		}
-	}
-	if got := d.rows.count() - reads; got != 1 {
-		t.Errorf("the rows were read %d times", got)
-	}
 }
 
 func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
@@ -173,15 +181,12 @@ func TestMissingVersionIsNotReadForASecond(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
 	ask := func() int {
 		reads := d.rows.count()
-		var all sync.WaitGroup
-		for range 20 {
-			all.Go(func() {
-				if _, err := k.Version(t.Context(), apikey.Production, 7); !errors.Is(err, pepper.ErrNotFound) {
-					t.Errorf("a missing version: %v", err)
-				}
-			})
-		}
-		all.Wait()
+		together(t, d, 20, func(int) error {
+			if _, err := k.Version(t.Context(), apikey.Production, 7); !errors.Is(err, pepper.ErrNotFound) {
+				return fmt.Errorf("a missing version: %w", err)
+			}
+			return nil
+		})
 		return d.rows.count() - reads
 	}
 	if got := ask(); got != 1 {

@@ -94,7 +94,9 @@ func TestPepperRedactsItself(t *testing.T) {
 	p := goldenPepper(t)
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		_, _ = fmt.Fprintf(&out, verb+"\n", p)
+		if got := fmt.Sprintf(verb, p); got != "pepper version 1" {
+			t.Errorf("%s prints %q", verb, got)
+		}
 		_, _ = fmt.Fprintf(&out, verb+"\n", struct{ p *pepper.Pepper }{p})
 	}
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("made", "pepper", p, "list", []*pepper.Pepper{p})

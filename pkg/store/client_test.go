@@ -51,3 +51,47 @@ func (c *conflicting) TransactWriteItems(ctx context.Context, in *dynamodb.Trans
 	none, conflict := "None", "TransactionConflict"
 	return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &none}, {Code: nil}, {Code: &conflict}}}
 }
+
+// lagging answers every Query as the first one was answered, as an index does that lags behind.
+type lagging struct {
+	store.Client
+	first *dynamodb.QueryOutput
+}
+
+// Query implements store.Client.
+func (l *lagging) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	if l.first != nil {
+		return l.first, nil
+	}
+	out, err := l.Client.Query(ctx, in, opts...)
+	l.first = out
+	return out, err
+}
+
+// partial reads one half of a BatchGetItem and leaves the rest for later, as DynamoDB does under load; stuck leaves all.
+type partial struct {
+	store.Client
+	stuck bool
+}
+
+// BatchGetItem implements store.Client.
+func (p partial) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	asked, left := map[string]types.KeysAndAttributes{}, map[string]types.KeysAndAttributes{}
+	for table, wanted := range in.RequestItems {
+		half := (len(wanted.Keys) + 1) / 2
+		now, later := wanted, wanted
+		now.Keys, later.Keys = wanted.Keys[:half], wanted.Keys[half:]
+		asked[table] = now
+		if len(later.Keys) > 0 {
+			left[table] = later
+		}
+	}
+	if p.stuck {
+		return &dynamodb.BatchGetItemOutput{UnprocessedKeys: in.RequestItems}, nil
+	}
+	out, err := p.Client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: asked}, opts...)
+	if err == nil {
+		out.UnprocessedKeys = left
+	}
+	return out, err
+}
