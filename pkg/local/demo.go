@@ -22,6 +22,7 @@ import (
 
 // person is one of the demo's people.
 type person struct {
+	Name         string `json:"-"`
 	Email        string `json:"email"`
 	Role         string `json:"role"`
 	Organization string `json:"organization"`
@@ -38,8 +39,8 @@ func (p person) grants() string {
 // people are the demo's, of two organizations.
 func people() []person {
 	return []person{
-		{"alice@acme.test", "admin", "acme"}, {"bob@acme.test", "member", "acme"}, {"carol@acme.test", "member", "acme"}, {"dave@acme.test", "viewer", "acme"},
-		{"erin@globex.test", "admin", "globex"},
+		{"Alice", "alice@acme.test", "admin", "acme"}, {"Bob", "bob@acme.test", "member", "acme"}, {"Carol", "carol@acme.test", "member", "acme"}, {"Dave", "dave@acme.test", "viewer", "acme"},
+		{"Erin", "erin@globex.test", "admin", "globex"},
 	}
 }
 

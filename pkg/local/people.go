@@ -27,7 +27,7 @@ func (m *machine) newSignIn() (http.Handler, error) {
 func newProvider(url, data string) (*localoidc.Provider, error) {
 	var known []localoidc.Person
 	for _, p := range people() {
-		known = append(known, localoidc.Person{Email: p.Email, Role: p.Role + " of " + p.Organization})
+		known = append(known, localoidc.Person{Email: p.Email, Name: p.Name, Role: p.Role + " of " + p.Organization})
 	}
 	return localoidc.New(localoidc.Config{BaseURL: url, DataDir: filepath.Join(data, "keys"), People: known})
 }
