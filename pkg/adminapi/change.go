@@ -39,7 +39,16 @@ func (a *API) edit(ctx context.Context, s *session, h MatchHeader, fresh bool, a
 	if err != nil {
 		return nil, nil, err
 	}
-	return after, []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
+	return after, append([]store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, a.stillMember(s)...), nil
+}
+
+// stillMember makes a person's change of a key fail when what they are was changed since the gate looked: beside the removal of its owner, which disables
+// the keys that it finds, a key must not slip in or be enabled again.
+func (a *API) stillMember(s *session) []store.Write {
+	if s.caller.Member == nil {
+		return nil
+	}
+	return []store.Write{a.store.StillMember(s.caller.Member)}
 }
 
 // entry makes the history entry of a change of a key; before is nil for a new one.

@@ -264,11 +264,14 @@ func (a *API) eachKey(ctx context.Context, s *session, org string, f store.Filte
 	return nil
 }
 
-// disable disables the key of a session. A key that is disabled or deleted stays as it is.
+// disable disables the key of a session. A key that is disabled or deleted stays as it is. It is part of a change that has begun, which ends whatever the
+// caller is by now: whoever removes themselves is no member any more.
 func (a *API) disable(ctx context.Context, s *session) error {
 	if !s.key.Enabled || !s.key.DeletedAt.IsZero() {
 		return nil
 	}
+	caller := *s.caller
+	caller.Member, s.caller = nil, &caller
 	_, err := a.persist(ctx, s, MatchHeader{}, "key.updated", func(k *apikey.Key) error {
 		k.Enabled = false
 		return nil

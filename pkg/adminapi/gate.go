@@ -73,7 +73,25 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 			return nil, err
 		}
 	}
-	return s, s.caller.May(op, s.organization, s.key)
+	if err := s.caller.May(op, s.organization, s.key); err != nil {
+		return nil, err
+	}
+	if org == apikey.OperatorOrganization && needsRow(op) {
+		return nil, denied.with("The operators' organization has keys, and no settings, members or customers.")
+	}
+	return s, nil
+}
+
+// needsRow tells whether an operation changes what belongs to an organization's row, which the operators' does not have: it would make rows that nothing
+// reads.
+func needsRow(op organization.Operation) bool {
+	switch op {
+	case organization.UpdateOrganization, organization.PutMember, organization.DeleteMember, organization.CreateCustomer, organization.UpdateCustomer,
+		organization.DeleteCustomer:
+		return true
+	default:
+		return false
+	}
 }
 
 // enter reads the organization of the path, and what a person is in it, at each call: a demotion or a removal works at the next one.

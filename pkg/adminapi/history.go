@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -20,6 +22,9 @@ type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" minLength:"1" maxLength:"500" doc:"nextCursor of the page before"`
 }
+
+// Resolve implements huma.Resolver: huma takes an empty cursor for none, and would show the first page.
+func (*Page) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
 
 type historyOutput struct {
 	Body struct {

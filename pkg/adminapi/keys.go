@@ -91,10 +91,7 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	writes := []store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}
-	if s.caller.Member != nil { // a key must not slip in beside the removal of its owner, which disables those that it finds
-		writes = append(writes, a.store.StillMember(s.caller.Member))
-	}
+	writes := append([]store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}, a.stillMember(s)...)
 	for _, id := range k.Customers {
 		writes = append(writes, a.store.StillCustomer(k.OrganizationID, id))
 	}
@@ -198,10 +195,13 @@ type listKeysInput struct {
 	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
 }
 
-// Resolve implements huma.Resolver: an empty cursor is a mistake of the caller's, not the first page.
-func (in *listKeysInput) Resolve(ctx huma.Context) []error {
+// Resolve implements huma.Resolver.
+func (*listKeysInput) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
+
+// emptyCursor is the fault of an empty cursor, which is a mistake of the caller's, not the first page.
+func emptyCursor(ctx huma.Context) []error {
 	u := ctx.URL()
-	if in.Cursor == "" && u.Query().Has("cursor") {
+	if query := u.Query(); query.Has("cursor") && query.Get("cursor") == "" {
 		return []error{&huma.ErrorDetail{Location: "query.cursor", Message: "expected the nextCursor of a page, or no cursor"}}
 	}
 	return nil

@@ -55,18 +55,29 @@ func showMember(m *organization.Member) Member {
 // membership reads what a person is in an organization; nil where they are nothing there. An invitation becomes a membership here, at the first call
 // with its verified e-mail. An e-mail that came to somebody else since is not theirs.
 func (a *API) membership(ctx context.Context, s *session, org string) (*organization.Member, error) {
-	p := s.caller.Person
 	if !organization.ValidID(org) {
 		return nil, nil
 	}
+	for attempt := 1; ; attempt++ {
+		m, err := a.tryMembership(ctx, s, org)
+		switch {
+		case errors.Is(err, organization.ErrNoMember):
+			return nil, nil
+		case errors.Is(err, organization.ErrMemberStale) && attempt < changeAttempts: // another call joined first, or the invitation was changed
+		default:
+			return m, err
+		}
+	}
+}
+
+func (a *API) tryMembership(ctx context.Context, s *session, org string) (*organization.Member, error) {
+	p := s.caller.Person
 	m, err := a.store.Member(ctx, org, p.Email)
 	switch {
-	case errors.Is(err, organization.ErrNoMember):
-		return nil, nil
 	case err != nil:
 		return nil, err
 	case m.Joined() && m.ID != p.ID, !m.LeavingAt.IsZero():
-		return nil, nil
+		return nil, organization.ErrNoMember
 	case m.Joined():
 		return m, nil
 	}
@@ -76,11 +87,7 @@ func (a *API) membership(ctx context.Context, s *session, org string) (*organiza
 	if err != nil {
 		return nil, err
 	}
-	err = a.store.Commit(ctx, a.store.PutMember(&joined, m.Version), a.store.Append(entry))
-	if errors.Is(err, organization.ErrMemberStale) { // another call of the same person was first, or the invitation was changed
-		return a.store.Member(ctx, org, p.Email)
-	}
-	return &joined, err
+	return &joined, a.store.Commit(ctx, a.store.PutMember(&joined, m.Version), a.store.Append(entry))
 }
 
 // memberEntry makes the history entry of a member's change.

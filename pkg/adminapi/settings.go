@@ -12,6 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 func (a *API) registerSettings() {
@@ -32,7 +33,7 @@ type settingsInput struct {
 	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a key holds when its maker names none; null: the catalogue's defaults"`
 	LongestLife        *lifeInput `json:"longestLife,omitempty"`
 	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
-	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50"`
+	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Empty: it is not enforced yet, so it cannot be set"`
 	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
 }
 
@@ -84,11 +85,8 @@ func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.
 	if b.LegacyKeysAccepted != nil {
 		set.LegacyKeysAccepted = *b.LegacyKeysAccepted
 	}
-	if present["allowedAddresses"] {
-		set.AllowedAddresses = nil
-		for _, p := range f.networks("body.settings.allowedAddresses", b.AllowedAddresses) {
-			set.AllowedAddresses = append(set.AllowedAddresses, p.String())
-		}
+	if len(b.AllowedAddresses) > 0 { // taken and not enforced, it would be believed
+		f.add("body.settings.allowedAddresses", "an organization's addresses are not enforced yet: set allowedAddresses of its keys", nil)
 	}
 	if b.SampleRequests != nil {
 		set.SampleRequests = *b.SampleRequests
@@ -96,25 +94,20 @@ func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.
 }
 
 // dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil, which means the catalogue's.
-func (f *faults) dataPlane(catalogue catalogueLookup, location string, names []string) []string {
+func (f *faults) dataPlane(catalogue *permission.Catalogue, location string, names []string) []string {
 	if names == nil {
 		return nil
 	}
 	for i, name := range names {
+		_, known := catalogue.Lookup(name)
 		switch {
 		case catalogue.IsAdmin(name):
 			f.add(fmt.Sprintf("%s[%d]", location, i), "permissions of the admin API are handed out by admins only", name)
-		case !catalogue.Has(name):
+		case !known:
 			f.add(fmt.Sprintf("%s[%d]", location, i), "there is no such permission: see GET /v1/permissions", name)
 		}
 	}
 	return names
-}
-
-// catalogueLookup is what dataPlane asks of the catalogue.
-type catalogueLookup interface {
-	IsAdmin(name string) bool
-	Has(name string) bool
 }
 
 // longestLife merges the given environments into the lives that were set.

@@ -69,12 +69,6 @@ func (c *Catalogue) Lookup(name string) (Permission, bool) {
 	return p, true
 }
 
-// Has reports whether there is a permission of this name.
-func (c *Catalogue) Has(name string) bool {
-	_, ok := c.Lookup(name)
-	return ok
-}
-
 // Defaults returns the names of what a new key holds when its maker names no
 // permissions.
 func (c *Catalogue) Defaults() []string {

@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// Client sends calls with one key.
+// Client sends calls with one key, or as one person.
 type Client struct {
 	machine *Machine
 	key     string
+	token   string
 }
 
 // Answer is what a call got.
@@ -28,7 +29,7 @@ type Answer struct {
 }
 
 // Call sends a request and reads the answer. A body is sent as it is where it is a string, else as JSON; nil sends none. Headers are lines such as
-// "If-Match: *"; they replace those that the client sets, which are X-Api-Key and the Content-Type of a body.
+// "If-Match: *"; they replace those that the client sets, which are X-Api-Key or Authorization, and the Content-Type of a body.
 func (c Client) Call(tb testing.TB, method, path string, body any, headers ...string) Answer {
 	tb.Helper()
 	a, err := c.Try(tb, method, path, body, headers...)
@@ -47,6 +48,9 @@ func (c Client) Try(tb testing.TB, method, path string, body any, headers ...str
 	}
 	if c.key != "" {
 		request.Header.Set("X-Api-Key", c.key)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -208,6 +212,7 @@ func (a Answer) Refused(tb testing.TB, status int, code string) Problem {
 type Key struct {
 	ID          string   `json:"id"`
 	Name        string   `json:"name"`
+	Ownership   string   `json:"ownership"`
 	Environment string   `json:"environment"`
 	Status      string   `json:"status"`
 	Enabled     bool     `json:"enabled"`

@@ -79,6 +79,9 @@ func open(data string, text []byte) (*Machine, error) {
 // As returns a client that sends a key in X-Api-Key; "" for none.
 func (m *Machine) As(key string) Client { return Client{machine: m, key: key} }
 
+// SignedIn returns a client that sends a person's token as the bearer token.
+func (m *Machine) SignedIn(token string) Client { return Client{machine: m, token: token} }
+
 // Operator returns a client with the operator key.
 func (m *Machine) Operator() Client { return m.As(m.OperatorKey) }
 

@@ -1,0 +1,385 @@
+package adminapi_test
+
+import (
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/localoidc"
+)
+
+// someone is a person who is signed in.
+type someone struct {
+	localtest.Client
+	email string
+	id    string // the identity provider's
+}
+
+// address makes an e-mail address that nobody else has.
+func address(name string) string {
+	return name + "-" + strings.ToLower(rand.Text()[:8]) + "@people.test"
+}
+
+// signIn signs a person in with an address, as the machine's own sign-in would.
+func signIn(t *testing.T, email string) someone {
+	t.Helper()
+	provider, err := localoidc.New(localoidc.Config{BaseURL: machine.URL, DataDir: behind["BITTING_LOCAL_KEYS"], People: []localoidc.Person{{Email: email}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := provider.Token(email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := someone{Client: machine.SignedIn(token), email: email}
+	p.id = p.me(t).ID
+	return p
+}
+
+// me is the answer of GET /v1/me.
+type me struct {
+	ID            string
+	Email         string
+	Organizations []struct {
+		ID        string
+		Role      string
+		Grants    []string
+		MayGrant  []string
+		MayCreate struct{ Organization, Personal bool }
+	}
+}
+
+func (p someone) me(t *testing.T) me {
+	t.Helper()
+	var m me
+	p.Call(t, http.MethodGet, "/v1/me", nil).Want(t, http.StatusOK).Into(t, &m)
+	return m
+}
+
+// path is a path within the tenant.
+func (o tenant) path(more ...string) string {
+	return strings.Join(append([]string{"/v1/organizations", o.id}, more...), "/")
+}
+
+// invite makes an address a member of the tenant.
+func (o tenant) invite(t *testing.T, email, role string, grants ...string) {
+	t.Helper()
+	machine.Operator().Call(t, http.MethodPut, o.path("members", email), map[string]any{"role": role, "grants": append([]string{}, grants...)}).Want(t, http.StatusCreated)
+}
+
+// join makes a new person a member of the tenant, and signs them in: with that they have joined.
+func (o tenant) join(t *testing.T, name, role string, grants ...string) someone {
+	t.Helper()
+	email := address(name)
+	o.invite(t, email, role, grants...)
+	return signIn(t, email)
+}
+
+// peopleTable is who may do what over HTTP that concerns no key, or a key of the organization, with an organization's first settings: + may, - is told
+// 403, 0 is told 404, ! is told 401.
+const peopleTable = `
+                     admin member org-grant others-grant viewer owner stranger
+getMe                  +      +       +           +        +      +       +
+createOrganization     +      +       +           +        +      +       +
+getOrganization        +      +       +           +        +      +       0
+updateOrganization     +      -       -           -        -      -       0
+listMembers            +      +       +           +        +      +       0
+getMember              +      +       +           +        +      +       0
+putMember              +      -       -           -        -      -       0
+deleteMember           +      -       -           -        -      -       0
+createCustomer         +      -       -           -        -      -       0
+listCustomers          +      +       +           +        +      +       0
+getCustomer            +      +       +           +        +      +       0
+updateCustomer         +      -       -           -        -      -       0
+deleteCustomer         +      -       -           -        -      -       0
+getPermissions         +      +       +           +        +      +       +
+putPermissions         -      -       -           -        -      -       -
+createKey              +      +       +           +        -      +       0
+listKeys               +      +       +           +        +      +       0
+getKey                 +      +       +           +        +      +       0
+updateKey              +      -       +           -        -      -       0
+deleteKey              +      -       +           -        -      -       0
+regenerateKey          +      -       +           -        -      -       0
+rotateKey              +      -       +           -        -      -       0
+getRotation            +      +       +           +        +      +       0
+finishRotation         +      -       +           -        -      -       0
+revokeKey              +      -       +           -        -      -       0
+restoreKey             +      -       +           -        -      -       0
+keyHistory             +      +       +           +        +      +       0
+listHistory            +      -       -           -        -      -       0
+whoami                 !      !       !           !        !      !       !
+`
+
+// personalTable is the same for a personal key of the owner.
+const personalTable = `
+                     admin member org-grant others-grant viewer owner stranger
+getKey                 +      0       0           +        0      +       0
+updateKey              +      0       0           +        0      +       0
+deleteKey              +      0       0           +        0      +       0
+regenerateKey          +      0       0           +        0      +       0
+rotateKey              +      0       0           +        0      +       0
+getRotation            +      0       0           +        0      +       0
+finishRotation         +      0       0           +        0      +       0
+revokeKey              +      0       0           +        0      +       0
+restoreKey             +      0       0           +        0      +       0
+keyHistory             +      0       0           +        0      +       0
+`
+
+// keyTable is the same for admin keys of the organization with one permission each, and other callers who are no people; for personal keys, too.
+const keyTable = `
+                   keys:read keys:write keys:rotate keys:revoke usage:read history:read members:write organization:write other-organization data-plane operator nobody
+getMe                  -         -          -           -          -           -             -               -                 -               -         -       !
+createOrganization     -         -          -           -          -           -             -               -                 -               -         +       !
+getOrganization        +         +          +           +          +           +             +               +                 0               -         +       !
+updateOrganization     -         -          -           -          -           -             -               +                 0               -         +       !
+listMembers            -         -          -           -          -           -             +               -                 0               -         +       !
+getMember              -         -          -           -          -           -             +               -                 0               -         +       !
+putMember              -         -          -           -          -           -             +               -                 0               -         +       !
+deleteMember           -         -          -           -          -           -             +               -                 0               -         +       !
+createCustomer         -         -          -           -          -           -             -               +                 0               -         +       !
+listCustomers          +         +          +           +          +           +             +               +                 0               -         +       !
+getCustomer            +         +          +           +          +           +             +               +                 0               -         +       !
+updateCustomer         -         -          -           -          -           -             -               +                 0               -         +       !
+deleteCustomer         -         -          -           -          -           -             -               +                 0               -         +       !
+getPermissions         +         +          +           +          +           +             +               +                 +               -         +       !
+putPermissions         -         -          -           -          -           -             -               -                 -               -         +       !
+createKey              -         +          -           -          -           -             -               -                 0               -         +       !
+listKeys               +         -          -           -          -           -             -               -                 0               -         +       !
+getKey                 +         -          -           -          -           -             -               -                 0               -         +       !
+updateKey              -         +          -           -          -           -             -               -                 0               -         +       !
+deleteKey              -         +          -           -          -           -             -               -                 0               -         +       !
+regenerateKey          -         -          +           -          -           -             -               -                 0               -         +       !
+rotateKey              -         -          +           -          -           -             -               -                 0               -         +       !
+getRotation            +         -          -           -          -           -             -               -                 0               -         +       !
+finishRotation         -         -          +           -          -           -             -               -                 0               -         +       !
+revokeKey              -         -          -           +          -           -             -               -                 0               -         +       !
+restoreKey             -         -          -           +          -           -             -               -                 0               -         +       !
+keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
+listHistory            -         -          -           -          -           +             -               -                 0               -         +       !
+whoami                 +         +          +           +          +           +             +               +                 +               +         +       !
+`
+
+// statuses are what the signs of the tables stand for: the first digits of a status.
+var statuses = map[string]string{"+": "2", "-": "403", "0": "404", "!": "401"}
+
+// onKey tells whether an operation is about a key.
+func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op+" ") }
+
+// street is a tenant with one of each caller.
+type street struct {
+	tenant
+	callers map[string]localtest.Client
+	owner   someone
+}
+
+func newStreet(t *testing.T) street {
+	t.Helper()
+	s := street{tenant: newTenant(t), callers: map[string]localtest.Client{}}
+	other := newTenant(t)
+	s.owner = s.join(t, "owner", "member")
+	s.callers["owner"] = s.owner.Client
+	for name, grants := range map[string][]string{"member": nil, "org-grant": {"manage_organization_keys"}, "others-grant": {"manage_others_keys"}} {
+		s.callers[name] = s.join(t, name, "member", grants...).Client
+	}
+	for _, role := range []string{"admin", "viewer"} {
+		s.callers[role] = s.join(t, role, role).Client
+	}
+	s.callers["stranger"] = other.join(t, "stranger", "admin").Client
+	for _, permission := range adminPermissions() {
+		s.callers[permission] = s.with(t, map[string]any{"permissions": []string{permission}})
+	}
+	s.callers["other-organization"], s.callers["operator"], s.callers["nobody"] = other.admin, machine.Operator(), machine.As("")
+	s.callers["data-plane"] = machine.As(s.first.Secret)
+	return s
+}
+
+// call is a request that an admin's caller would succeed with.
+type call struct {
+	method, path string
+	body         any
+	headers      []string
+}
+
+// request makes what an operation needs, and its request. by is the caller's column.
+func (s street) request(t *testing.T, op, by string, personal bool) call {
+	t.Helper()
+	operator := machine.Operator()
+	switch op {
+	case "getMe":
+		return call{http.MethodGet, "/v1/me", nil, nil}
+	case "whoami":
+		return call{http.MethodGet, "/v1/whoami", nil, nil}
+	case "createOrganization":
+		fields := map[string]any{"id": "n-" + strings.ToLower(rand.Text()), "name": "New"}
+		if by == "operator" {
+			fields["firstAdmin"] = "a@example.test"
+		}
+		return call{http.MethodPost, "/v1/organizations", fields, nil}
+	case "getOrganization":
+		return call{http.MethodGet, s.path(), nil, nil}
+	case "updateOrganization":
+		return call{http.MethodPatch, s.path(), map[string]any{"name": rand.Text()}, nil}
+	case "listMembers":
+		return call{http.MethodGet, s.path("members"), nil, nil}
+	case "getMember":
+		return call{http.MethodGet, s.path("members", s.owner.email), nil, nil}
+	case "putMember":
+		return call{http.MethodPut, s.path("members", address("new")), map[string]any{"role": "viewer"}, nil}
+	case "deleteMember":
+		email := address("gone")
+		s.invite(t, email, "viewer")
+		return call{http.MethodDelete, s.path("members", email), nil, nil}
+	case "getPermissions":
+		return call{http.MethodGet, "/v1/permissions", nil, nil}
+	case "putPermissions":
+		permissions, tag := catalogue(t)
+		return call{http.MethodPut, "/v1/permissions", map[string]any{"permissions": permissions}, []string{"If-Match: " + tag}}
+	case "createKey":
+		return call{http.MethodPost, s.keys, map[string]any{"name": "New", "environment": "production", "permissions": []string{}}, nil}
+	case "listKeys":
+		return call{http.MethodGet, s.keys, nil, nil}
+	case "listHistory":
+		return call{http.MethodGet, s.path("history"), nil, nil}
+	case "createCustomer":
+		return call{http.MethodPost, s.path("customers"), map[string]any{"name": "New"}, nil}
+	case "listCustomers":
+		return call{http.MethodGet, s.path("customers"), nil, nil}
+	case "getCustomer", "updateCustomer", "deleteCustomer":
+		id := rand.Text()
+		operator.Call(t, http.MethodPost, s.path("customers"), map[string]any{"id": id, "name": id}).Want(t, http.StatusCreated)
+		method := map[string]string{"getCustomer": http.MethodGet, "updateCustomer": http.MethodPatch, "deleteCustomer": http.MethodDelete}[op]
+		c := call{method, s.path("customers", id), nil, nil}
+		if op == "updateCustomer" {
+			c.body = map[string]any{"name": "Other"}
+		}
+		return c
+	}
+	return s.keyRequest(t, op, personal)
+}
+
+// keyRequest is request for what is about a key, which is a new one each time.
+func (s street) keyRequest(t *testing.T, op string, personal bool) call {
+	t.Helper()
+	maker := machine.Operator()
+	fields := map[string]any{"name": "A key", "environment": "production", "permissions": []string{}}
+	if personal {
+		maker, fields["ownership"] = s.owner.Client, "personal"
+	}
+	path := s.keys + "/" + maker.CreateKey(t, s.id, fields).Key.ID
+	before := func(what string) {
+		machine.Operator().Call(t, http.MethodPost, path+"/"+what, nil).Want(t, http.StatusOK)
+	}
+	switch op {
+	case "getKey":
+		return call{http.MethodGet, path, nil, nil}
+	case "updateKey":
+		return call{http.MethodPatch, path, map[string]any{"description": "new"}, nil}
+	case "deleteKey":
+		return call{http.MethodDelete, path, nil, nil}
+	case "keyHistory":
+		return call{http.MethodGet, path + "/history", nil, nil}
+	case "getRotation":
+		before("rotate")
+		return call{http.MethodGet, path + "/rotation", nil, nil}
+	case "finishRotation":
+		before("rotate")
+		return call{http.MethodPost, path + "/rotation/finish", nil, nil}
+	case "restoreKey":
+		before("revoke")
+		return call{http.MethodPost, path + "/restore", nil, nil}
+	case "regenerateKey", "rotateKey", "revokeKey":
+		return call{http.MethodPost, path + "/" + strings.TrimSuffix(op, "Key"), nil, nil}
+	}
+	t.Fatalf("there is no request for %s", op)
+	return call{}
+}
+
+// cell makes one call of the tables.
+func (s street) cell(t *testing.T, op, by string, personal bool, want string) {
+	t.Helper()
+	client, known := s.callers[by]
+	if !known {
+		t.Fatalf("there is no caller %s", by)
+	}
+	for {
+		c := s.request(t, op, by, personal)
+		a := client.Call(t, c.method, c.path, c.body, c.headers...)
+		if op == "putPermissions" && a.Status == http.StatusPreconditionFailed {
+			continue // another test changed the catalogue
+		}
+		if !strings.HasPrefix(strconv.Itoa(a.Status), statuses[want]) {
+			t.Errorf("%s by %s, personal %v: %d, want %s\n%s", op, by, personal, a.Status, statuses[want], a.Body)
+		}
+		return
+	}
+}
+
+// table reads a table: its columns, and the signs of each row.
+func table(text string) (columns []string, rows map[string][]string) {
+	rows = map[string][]string{}
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if fields := strings.Fields(line); i == 0 {
+			columns = fields
+		} else {
+			rows[fields[0]] = fields[1:]
+		}
+	}
+	return columns, rows
+}
+
+// TestWhoMay makes every call as every kind of caller over HTTP; an operation of the document that has no row in the tables fails.
+func TestWhoMay(t *testing.T) {
+	t.Parallel()
+	s := newStreet(t)
+	var cells atomic.Int64
+	t.Run("cells", func(t *testing.T) {
+		for _, run := range []struct {
+			name, text string
+			personal   bool
+		}{{"people", peopleTable, false}, {"people, personal keys", personalTable, true}, {"keys", keyTable, false}, {"keys, personal keys", keyTable, true}} {
+			columns, rows := table(run.text)
+			for _, op := range operations(t, document(t)) {
+				if _, has := rows[op.ID]; !has && (!run.personal || onKey(op.ID)) {
+					t.Errorf("%s: %s has no row", run.name, op.ID)
+				}
+			}
+			for i, column := range columns {
+				t.Run(run.name+"/"+column, func(t *testing.T) {
+					t.Parallel()
+					for op, signs := range rows {
+						if run.personal && !onKey(op) {
+							continue
+						}
+						cells.Add(1)
+						s.cell(t, op, column, run.personal, signs[i])
+					}
+				})
+			}
+		}
+	})
+	t.Logf("%d cells", cells.Load())
+}
+
+// What a person sees in a list is what they may see one by one.
+func TestListsShowWhatOneMaySee(t *testing.T) {
+	t.Parallel()
+	s := newStreet(t)
+	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Personal", "environment": "production"}).Key
+	if personal.Ownership != "personal" {
+		t.Errorf("a member's key is %s where nothing was said", personal.Ownership)
+	}
+	for by, want := range map[string]bool{"admin": true, "others-grant": true, "owner": true, "keys:read": true, "operator": true, "member": false, "org-grant": false, "viewer": false} {
+		names, _ := page(t, s.callers[by], s.keys+"?status=all&limit=200")
+		if got := slices.Contains(names, "Personal"); got != want {
+			t.Errorf("%s sees the personal key of another in the list: %v, want %v", by, got, want)
+		}
+		if !slices.Contains(names, "Default key") {
+			t.Errorf("%s does not see the organization's keys: %q", by, names)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package adminapi_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
+)
+
+// set changes the tenant's settings as its admin key.
+func (o tenant) set(t *testing.T, settings string, headers ...string) localtest.Answer {
+	t.Helper()
+	return o.admin.Call(t, http.MethodPatch, o.path(), `{"settings": `+settings+`}`, headers...)
+}
+
+func (o tenant) settings(t *testing.T) map[string]any {
+	t.Helper()
+	return decoded(t, o.admin.Call(t, http.MethodGet, o.path(), nil).Want(t, http.StatusOK).Body)["settings"].(map[string]any)
+}
+
+// Each change sets what it names and leaves the rest; null goes back to the default.
+func TestSettingsAreMerged(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	want := map[string]any{
+		"organizationKeysBy": "admins", "personalKeysBy": "members", "memberPermissions": nil, "defaultPermissions": nil, "legacyKeysAccepted": true,
+		"longestLife":      map[string]any{"production": nil, "staging": nil, "development": nil},
+		"allowedAddresses": []any{}, "sampleRequests": 0.1,
+	}
+	same := func(after string) {
+		t.Helper()
+		if diff := cmp.Diff(want, o.settings(t)); diff != "" {
+			t.Errorf("after %s (-want +got):\n%s", after, diff)
+		}
+	}
+	same("creation")
+	life := func(production, staging any) map[string]any {
+		return map[string]any{"production": production, "staging": staging, "development": nil}
+	}
+	for _, step := range []struct {
+		body, field string
+		value       any
+	}{
+		{`{"organizationKeysBy": "members"}`, "organizationKeysBy", "members"},
+		{`{"personalKeysBy": "admins"}`, "personalKeysBy", "admins"},
+		{`{"memberPermissions": ["messages:read"]}`, "memberPermissions", []any{"messages:read"}},
+		{`{"memberPermissions": []}`, "memberPermissions", []any{}},
+		{`{"defaultPermissions": ["metrics:read"]}`, "defaultPermissions", []any{"metrics:read"}},
+		{`{"longestLife": {"production": "365d"}}`, "longestLife", life("365d", nil)},
+		{`{"longestLife": {"staging": "7d"}}`, "longestLife", life("365d", "7d")},
+		{`{"longestLife": {"production": null}}`, "longestLife", life(nil, "7d")},
+		{`{"longestLife": {}}`, "longestLife", life(nil, "7d")},
+		{`{"legacyKeysAccepted": false}`, "legacyKeysAccepted", false},
+		{`{"sampleRequests": 0}`, "sampleRequests", float64(0)},
+		{`{"allowedAddresses": null}`, "allowedAddresses", []any{}},
+		{`{"allowedAddresses": []}`, "allowedAddresses", []any{}},
+		{`{"memberPermissions": null}`, "memberPermissions", nil},
+		{`{"defaultPermissions": null}`, "defaultPermissions", nil},
+		{`{}`, "sampleRequests", float64(0)},
+	} {
+		o.set(t, step.body).Want(t, http.StatusOK)
+		want[step.field] = step.value
+		same(step.body)
+	}
+}
+
+func TestSettingsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	before := o.settings(t)
+	for body, location := range map[string]string{
+		`{"memberPermissions": ["messages:read", "keys:read"]}`: "body.settings.memberPermissions[1]",
+		`{"memberPermissions": ["no:such"]}`:                    "body.settings.memberPermissions[0]",
+		`{"defaultPermissions": ["keys:write"]}`:                "body.settings.defaultPermissions[0]",
+		`{"longestLife": {"production": "soon"}}`:               "body.settings.longestLife.production",
+		`{"longestLife": {"staging": "0s"}}`:                    "body.settings.longestLife.staging",
+		`{"allowedAddresses": ["192.0.2.0/24"]}`:                "body.settings.allowedAddresses",
+		`{"organizationKeysBy": "nobody"}`:                      "body.settings.organizationKeysBy",
+		`{"personalKeysBy": "everybody"}`:                       "body.settings.personalKeysBy",
+		`{"sampleRequests": 2}`:                                 "body.settings.sampleRequests",
+		`{"PersonalKeysBy": "nobody"}`:                          "body.settings.PersonalKeysBy",
+	} {
+		p := o.set(t, body).Refused(t, http.StatusUnprocessableEntity, "validation")
+		if diff := cmp.Diff([]string{location}, p.Locations()); diff != "" {
+			t.Errorf("%s: locations (-want +got):\n%s", body, diff)
+		}
+	}
+	o.admin.Call(t, http.MethodPatch, o.path(), map[string]any{"name": " "}).Refused(t, http.StatusUnprocessableEntity, "validation")
+	if diff := cmp.Diff(before, o.settings(t)); diff != "" {
+		t.Errorf("a refused change changed something (-before +after):\n%s", diff)
+	}
+}
+
+func TestSettingsOnAVersion(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	read := func() string {
+		return o.admin.Call(t, http.MethodGet, o.path(), nil).Want(t, http.StatusOK).Header.Get("ETag")
+	}
+	tag := read()
+	if got := o.set(t, `{"sampleRequests": 0.1}`, "If-Match: "+tag).Want(t, http.StatusOK).Header.Get("ETag"); got != tag {
+		t.Errorf("a change that changes nothing made version %s of %s", got, tag)
+	}
+	next := o.set(t, `{"sampleRequests": 0.2}`, "If-Match: "+tag).Want(t, http.StatusOK).Header.Get("ETag")
+	if next == tag || next != read() {
+		t.Errorf("version %s after %s, read %s", next, tag, read())
+	}
+	o.set(t, `{"sampleRequests": 0.3}`, "If-Match: "+tag).Refused(t, http.StatusPreconditionFailed, "stale")
+	o.set(t, `{"sampleRequests": 0.3}`, "If-Match: *").Want(t, http.StatusOK)
+}
+
+// A key ends after the longest life where its maker does not say, and never later.
+func TestLongestLife(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	old := o.key(t, nil)
+	o.set(t, `{"longestLife": {"production": "30d"}}`).Want(t, http.StatusOK)
+	k := o.key(t, nil).Key
+	end, err := time.Parse(time.RFC3339, k.ExpiresAt)
+	if left := time.Until(end); err != nil || left > 30*24*time.Hour || left < 30*24*time.Hour-time.Hour {
+		t.Errorf("it ends at %q", k.ExpiresAt)
+	}
+	for path, method := range map[string]string{o.keys: http.MethodPost, o.keys + "/" + k.ID: http.MethodPatch} {
+		for _, life := range []any{"31d", nil} {
+			fields := map[string]any{"name": "Long", "expiresIn": life}
+			if life == nil {
+				if method == http.MethodPost {
+					continue // the default
+				}
+				fields = map[string]any{"expiresAt": nil}
+			}
+			if method == http.MethodPost {
+				fields["environment"] = "production"
+			}
+			o.admin.Call(t, method, path, fields).Refused(t, http.StatusUnprocessableEntity, "validation")
+		}
+	}
+	o.key(t, map[string]any{"expiresIn": "29d"})
+	if got := o.key(t, map[string]any{"environment": "staging"}).Key.ExpiresAt; got != "" {
+		t.Errorf("a staging key ends at %s", got)
+	}
+	o.admin.Call(t, http.MethodPatch, o.keys+"/"+old.Key.ID, map[string]any{"name": "An older key is not cut short"}).Want(t, http.StatusOK)
+}
+
+// What members may do follows the settings at their next request.
+func TestSettingsActAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	p, admin := o.join(t, "bound", "member"), o.join(t, "admin", "admin")
+	create := func(by someone, ownership string, permissions ...string) localtest.Answer {
+		return by.Call(t, http.MethodPost, o.keys, map[string]any{"name": "New", "environment": "production", "ownership": ownership, "permissions": append([]string{}, permissions...)})
+	}
+	create(p, "organization").Refused(t, http.StatusForbidden, "permission_denied")
+	o.set(t, `{"organizationKeysBy": "members"}`).Want(t, http.StatusOK)
+	create(p, "organization").Want(t, http.StatusCreated)
+	p.Call(t, http.MethodPatch, o.keys+"/"+o.first.Key.ID, map[string]any{"description": "theirs"}).Want(t, http.StatusOK)
+	if got := p.me(t).Organizations[0].MayCreate; !got.Organization || !got.Personal {
+		t.Errorf("may create %+v", got)
+	}
+	o.set(t, `{"organizationKeysBy": "admins", "personalKeysBy": "admins"}`).Want(t, http.StatusOK)
+	create(p, "organization").Refused(t, http.StatusForbidden, "permission_denied")
+	create(p, "personal").Refused(t, http.StatusForbidden, "permission_denied")
+	create(admin, "personal").Want(t, http.StatusCreated)
+	o.set(t, `{"personalKeysBy": "nobody"}`).Want(t, http.StatusOK)
+	create(admin, "personal").Refused(t, http.StatusForbidden, "permission_denied")
+
+	o.set(t, `{"personalKeysBy": "members", "memberPermissions": ["messages:read"], "defaultPermissions": ["messages:read"]}`).Want(t, http.StatusOK)
+	create(p, "personal", "messages:write").Refused(t, http.StatusUnprocessableEntity, "escalation")
+	create(p, "personal", "keys:read").Refused(t, http.StatusUnprocessableEntity, "escalation")
+	create(p, "personal", "messages:read").Want(t, http.StatusCreated)
+	create(admin, "personal", "messages:write", "keys:read").Want(t, http.StatusCreated)
+	if diff := cmp.Diff([]string{"messages:read"}, p.me(t).Organizations[0].MayGrant); diff != "" {
+		t.Errorf("may grant (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"messages:read"}, p.CreateKey(t, o.id, map[string]any{"name": "Default", "environment": "production"}).Key.Permissions); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
