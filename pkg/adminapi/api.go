@@ -71,6 +71,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerRevocation()
 	a.registerOrganizations()
 	a.registerSettings()
+	a.registerMe()
 	a.registerMembers()
 	a.registerCustomers()
 	a.registerHistory()

@@ -1,0 +1,74 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerMe() {
+	register(a, operation{id: organization.GetMe, group: GroupOrganizations, method: http.MethodGet, path: "/v1/me", summary: "Show who is signed in",
+		about: "With their organizations, and what they may do in each."}, a.getMe)
+}
+
+// Me is who is signed in.
+type Me struct {
+	ID            string         `json:"id"`
+	Email         string         `json:"email"`
+	Name          string         `json:"name"`
+	Operator      bool           `json:"operator"`
+	Organizations []MyMembership `json:"organizations" nullable:"false"`
+}
+
+// MyMembership is what the person is, and may hand out, in an organization.
+type MyMembership struct {
+	ID        string               `json:"id"`
+	Name      string               `json:"name"`
+	Role      organization.Role    `json:"role"`
+	Grants    []organization.Grant `json:"grants" nullable:"false"`
+	MayGrant  []string             `json:"mayGrant" nullable:"false" doc:"Permissions that they may give to a key"`
+	MayCreate MayCreate            `json:"mayCreate"`
+}
+
+// MayCreate says which keys a person may create.
+type MayCreate struct {
+	Organization bool `json:"organization"`
+	Personal     bool `json:"personal"`
+}
+
+type meOutput struct{ Body Me }
+
+func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, error) {
+	if s.caller.Person == nil {
+		return nil, denied.with("This is for signed-in people; GET /v1/whoami is for keys.")
+	}
+	p := s.caller.Person
+	out := &meOutput{Me{ID: p.ID, Email: p.Email, Name: p.Name, Organizations: []MyMembership{}}}
+	ids, err := a.store.OrganizationsOf(ctx, p.Email)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		err := a.enter(ctx, s, id)
+		switch {
+		case errors.Is(err, organization.ErrHidden) || errors.Is(err, organization.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		o, m := s.organization, showMember(s.caller.Member)
+		mine := MyMembership{ID: o.ID, Name: o.Name, Role: m.Role, Grants: m.Grants, MayGrant: []string{}, MayCreate: MayCreate{
+			Organization: s.caller.MayCreate(o, apikey.Organization), Personal: s.caller.MayCreate(o, apikey.Personal),
+		}}
+		for _, permission := range s.catalogue.Permissions() {
+			if s.caller.Hands(s.catalogue, o, permission.Name) {
+				mine.MayGrant = append(mine.MayGrant, permission.Name)
+			}
+		}
+		out.Body.Organizations = append(out.Body.Organizations, mine)
+	}
+	return out, nil
+}
