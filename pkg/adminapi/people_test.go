@@ -383,3 +383,17 @@ func TestListsShowWhatOneMaySee(t *testing.T) {
 		}
 	}
 }
+
+// A key that one may not see is answered as one that is not there, word for word.
+func TestHiddenKeyIsLikeNoKey(t *testing.T) {
+	t.Parallel()
+	s := newStreet(t)
+	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Personal", "environment": "production"}).Key
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		hidden := s.callers["member"].Call(t, method, s.keys+"/"+personal.ID, nil).Refused(t, http.StatusNotFound, "not_found")
+		missing := s.callers["member"].Call(t, method, s.keys+"/0000000000000000", nil).Refused(t, http.StatusNotFound, "not_found")
+		if hidden.Detail != missing.Detail || hidden.Title != missing.Title {
+			t.Errorf("%s: %q of a hidden key, %q of none", method, hidden.Detail, missing.Detail)
+		}
+	}
+}

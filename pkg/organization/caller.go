@@ -80,14 +80,17 @@ func (c *Caller) SeesKey(k *apikey.Key) bool {
 	return c.Person == nil || k.Ownership == apikey.Organization || c.Owns(k) || c.Member.Has(ManageOthersKeys)
 }
 
-// May decides an operation. o is the organization and k the key that it is about; nil where there is none. Errors: ErrHidden, *ForbiddenError.
+// May decides an operation. o is the organization and k the key that it is about; nil where there is none. Errors: ErrHidden, apikey.ErrNotFound,
+// *ForbiddenError.
 func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	rule, ok := Rules()[op]
 	switch {
 	case !ok:
 		return fmt.Errorf("organization: operation %q has no rule", op)
-	case o != nil && !c.Sees(o.ID), k != nil && !c.SeesKey(k):
+	case o != nil && !c.Sees(o.ID):
 		return ErrHidden
+	case k != nil && !c.SeesKey(k):
+		return apikey.ErrNotFound // the very answer to a key that is not there
 	case c.Person != nil:
 		return c.personMay(rule.People, o, k)
 	case rule.Operators && !c.Operator():

@@ -115,7 +115,7 @@ func decide(t *testing.T, c *organization.Caller, op organization.Operation, k *
 	switch {
 	case err == nil:
 		return "+"
-	case errors.Is(err, organization.ErrHidden):
+	case errors.Is(err, organization.ErrHidden), errors.Is(err, apikey.ErrNotFound):
 		return "0"
 	case errors.As(err, &forbidden):
 		return "-"
