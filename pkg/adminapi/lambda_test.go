@@ -9,10 +9,11 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
 // function is the Lambda function of the keys' operations, as it is when its authorizer has let a call pass.
-func function(t *testing.T) *adminapi.Lambda {
+func function(t *testing.T) *proxy.Function {
 	t.Helper()
 	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {

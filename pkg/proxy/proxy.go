@@ -1,0 +1,99 @@
+// Package proxy puts an http.Handler behind API Gateway's Lambda proxy integration.
+//
+// It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike, and that what API Gateway says of a call, its authorizer's
+// context among it, is taken from the event only, never from a header that a client can send. It does not decide anything.
+//
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+)
+
+// Function is a handler as a Lambda function. It implements lambda.Handler and is safe for concurrent use.
+type Function struct {
+	rest *httpadapter.HandlerAdapter
+	http *httpadapter.HandlerAdapterV2
+}
+
+// New makes a Lambda function of a handler.
+func New(handler http.Handler) *Function {
+	return &Function{rest: httpadapter.New(handler), http: httpadapter.NewV2(handler)}
+}
+
+// Invoke implements lambda.Handler: a proxy event in, the response out that its kind of API expects.
+func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var kind struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(payload, &kind); err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	if kind.Version == "2.0" {
+		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) { e.RawPath = parseable(e.RawPath) }, f.http.ProxyWithContext)
+	}
+	return answer(ctx, payload, func(e *events.APIGatewayProxyRequest) { e.Path = parseable(e.Path) }, f.rest.ProxyWithContext)
+}
+
+// answer decodes an event, mends it, hands it on, and encodes the response.
+func answer[Event, Response any](ctx context.Context, payload []byte, mend func(*Event), next func(context.Context, Event) (Response, error)) ([]byte, error) {
+	var event Event
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	mend(&event)
+	response, err := next(ctx, event)
+	if err != nil {
+		return nil, fmt.Errorf("answer event: %w", err)
+	}
+	return json.Marshal(response)
+}
+
+// parseable returns a path that the adapter can make a URL of. One that is no path of a URL, such as /%zz, is no route either.
+func parseable(path string) string {
+	if _, err := url.ParseRequestURI("/" + path); err != nil {
+		return "/"
+	}
+	return path
+}
+
+// Call is what API Gateway says of a call besides the HTTP request. The zero Call is one that came by no API Gateway.
+type Call struct {
+	Route      string // method and path template, such as "GET /customers/{customerId}"
+	RequestID  string
+	SourceIP   string
+	Authorizer map[string]any // the authorizer's context; empty when no authorizer ran
+}
+
+// CallOf finds the call in a request's context.
+func CallOf(ctx context.Context) Call {
+	if c, ok := core.GetAPIGatewayContextFromContext(ctx); ok {
+		return Call{Route: c.HTTPMethod + " " + c.ResourcePath, RequestID: c.RequestID, SourceIP: c.Identity.SourceIP, Authorizer: c.Authorizer}
+	}
+	c, ok := core.GetAPIGatewayV2ContextFromContext(ctx)
+	if !ok {
+		return Call{}
+	}
+	call := Call{Route: c.RouteKey, RequestID: c.RequestID, SourceIP: c.HTTP.SourceIP}
+	if c.Authorizer != nil { // another kind of authorizer has no context of ours
+		call.Authorizer = c.Authorizer.Lambda
+	}
+	return call
+}
+
+// Said returns a value of the authorizer's context as text, "" when it is absent: REST APIs turn all values into strings, HTTP APIs keep their types.
+func (c Call) Said(name string) string {
+	if v, ok := c.Authorizer[name]; ok && v != nil {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
