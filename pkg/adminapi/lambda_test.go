@@ -113,3 +113,31 @@ func TestFunctionRefusesWhatIsNoEvent(t *testing.T) {
 		}
 	}
 }
+
+// Somebody whose e-mail nobody verified is signed in, and can become nothing: members are named by their e-mail.
+func TestUnverifiedPersonBecomesNothing(t *testing.T) {
+	t.Parallel()
+	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := adminapi.Function(d, adminapi.GroupOrganizations)
+	event, err := json.Marshal(map[string]any{
+		"httpMethod": "POST", "path": "/v1/organizations", "headers": map[string]any{"Content-Type": "application/json"}, "body": `{"name": "Nobody's"}`,
+		"requestContext": map[string]any{"requestId": "r1", "authorizer": map[string]any{"userId": "u1", "userName": "No One"}, "identity": map[string]any{"sourceIp": "192.0.2.1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.Invoke(t.Context(), event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		StatusCode int    `json:"statusCode"`
+		Body       string `json:"body"`
+	}
+	if err := json.Unmarshal(text, &answer); err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(answer.Body, "permission_denied") {
+		t.Errorf("%v, %d %s", err, answer.StatusCode, answer.Body)
+	}
+}

@@ -53,7 +53,7 @@ func showMember(m *organization.Member) Member {
 // membership reads what a person is in an organization; nil where they are nothing there. An invitation becomes a membership here, at the first call
 // with its verified e-mail. An e-mail that came to somebody else since is not theirs.
 func (a *API) membership(ctx context.Context, s *session, org string) (*organization.Member, error) {
-	if !organization.ValidID(org) {
+	if !organization.ValidID(org) || s.caller.Person.Email == "" { // an address that nobody verified makes nobody a member
 		return nil, nil
 	}
 	for attempt := 1; ; attempt++ {

@@ -78,6 +78,9 @@ func (o OrganizationSecret) replay() OrganizationSecret {
 
 func (a *API) createOrganization(ctx context.Context, s *session, in *createOrganizationInput) (*posted[OrganizationSecret], error) {
 	o := in.organization
+	if in.firstAdmin.Email == "" {
+		return nil, &organization.ForbiddenError{Reason: "your identity provider has not verified your e-mail address, which members are named by"}
+	}
 	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST /v1/organizations", in.RawBody, func(bool) (*result[OrganizationSecret], error) {
 		k := &apikey.Key{
 			OrganizationID: o.ID, Name: "Default key", Environment: apikey.Production, Ownership: apikey.Organization, Owner: s.caller.Actor(), CreatedBy: s.caller.Actor(),

@@ -132,6 +132,9 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	if v.Key != nil {
 		attributes = append(attributes, slog.String("key_id", v.Key.ID), slog.String("organization_id", v.Key.OrganizationID))
 	}
+	if v.OldOne { // of a rotation that runs
+		attributes = append(attributes, slog.Bool("old_secret", true))
+	}
 	if v.Required != "" {
 		attributes = append(attributes, slog.String("required_permission", v.Required))
 	}

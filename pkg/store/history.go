@@ -21,11 +21,7 @@ func (s *Store) History(ctx context.Context, org, objectType, objectID, after st
 // index, which lags by moments.
 func (s *Store) OrganizationHistory(ctx context.Context, org, after string, limit int) ([]history.Entry, string, error) {
 	index := indexName
-	entries, next, err := s.historyPage(ctx, &dynamodb.QueryInput{IndexName: &index}, listPartitionAttribute, listSortAttribute, historyList(org), after, limit)
-	if err != nil {
-		return nil, "", err
-	}
-	return entries, next, nil
+	return s.historyPage(ctx, &dynamodb.QueryInput{IndexName: &index}, listPartitionAttribute, listSortAttribute, historyList(org), after, limit)
 }
 
 // historyPage queries one partition backwards. Positions are sort keys.
