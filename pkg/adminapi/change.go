@@ -39,7 +39,28 @@ func (a *API) edit(ctx context.Context, s *session, h MatchHeader, fresh bool, a
 	if err != nil {
 		return nil, nil, err
 	}
-	return after, append([]store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, a.stillMember(s)...), nil
+	return after, a.keyWrites(ctx, s, before, after, entry), nil
+}
+
+// keyWrites is the transaction that writes a key: its row, its history entry, and that what the change relies on is still so. before is nil for a new key.
+func (a *API) keyWrites(ctx context.Context, s *session, before, after *apikey.Key, entry history.Entry) []store.Write {
+	var replaces int64
+	if before != nil {
+		replaces = before.Version
+	}
+	writes := append([]store.Write{a.store.PutKey(ctx, after, replaces), a.store.Append(entry)}, a.stillMember(s)...)
+	for _, id := range addedCustomers(before, after) {
+		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
+	}
+	return writes
+}
+
+// addedCustomers are the customers that a key has and had not before; before is nil for a new key.
+func addedCustomers(before, after *apikey.Key) []string {
+	if before == nil {
+		return after.Customers
+	}
+	return slices.DeleteFunc(slices.Clone(after.Customers), func(id string) bool { return slices.Contains(before.Customers, id) })
 }
 
 // stillMember makes a person's change of a key fail when what they are was changed since the gate looked: beside the removal of its owner, which disables

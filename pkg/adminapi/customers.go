@@ -281,13 +281,7 @@ func (a *API) disable(ctx context.Context, s *session) error {
 
 // knownCustomers checks that a key's customers are customers of the organization; those that it had before are not asked about.
 func (f *faults) knownCustomers(ctx context.Context, a *API, s *session, before, k *apikey.Key) {
-	var added []string
-	for _, id := range k.Customers {
-		if before == nil || !slices.Contains(before.Customers, id) {
-			added = append(added, id)
-		}
-	}
-	missing, err := a.store.MissingCustomers(ctx, s.organization.ID, added)
+	missing, err := a.store.MissingCustomers(ctx, s.organization.ID, addedCustomers(before, k))
 	if err != nil {
 		f.errors = append(f.errors, a.problem(ctx, err))
 		return

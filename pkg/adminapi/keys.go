@@ -91,11 +91,7 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	writes := append([]store.Write{a.store.PutKey(ctx, k, 0), a.store.Append(entry)}, a.stillMember(s)...)
-	for _, id := range k.Customers {
-		writes = append(writes, a.store.StillCustomer(k.OrganizationID, id))
-	}
-	return secret, writes, nil
+	return secret, a.keyWrites(ctx, s, nil, k, entry), nil
 }
 
 // within is the rule that nobody hands out more than they hold.
