@@ -130,6 +130,11 @@ func TestEnvironmentAuthorizersReadTheirEnvironmentOnly(t *testing.T) {
 				})
 			case "CoreKey.Arn":
 				conditions(t, id, statement, throughDynamoDB)
+			case "Hot.Arn":
+				conditions(t, id, statement, map[string]any{
+					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*"}},
+					"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+				})
 			default:
 				t.Errorf("%s may use %v", id, target)
 			}

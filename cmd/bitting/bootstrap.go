@@ -20,7 +20,8 @@ func newBootstrap() *cobra.Command {
 			"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` prints those of a profile.",
 		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
 		RunE: func(c *cobra.Command, _ []string) error {
-			given := map[string]string{"BITTING_CORE_TABLE": table, "BITTING_KMS_KEY": key, "BITTING_BRAND": brand, "AWS_REGION": region}
+			given := map[string]string{"BITTING_CORE_TABLE": table, "BITTING_HOT_TABLE": table, // nothing is counted here
+				"BITTING_KMS_KEY": key, "BITTING_BRAND": brand, "AWS_REGION": region}
 			d, err := boot.Load(func(name string) string {
 				if value := given[name]; value != "" {
 					return value

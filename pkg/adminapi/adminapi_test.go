@@ -50,7 +50,7 @@ func withMachine(m *testing.M) (code int) {
 	}
 	defer func() { _ = server.Stop() }()
 	behind = map[string]string{
-		"BITTING_CORE_TABLE": "Core", "BITTING_LOCAL_KEYS": filepath.Join(data, "keys"), "AWS_ENDPOINT_URL_DYNAMODB": server.URL, "AWS_REGION": "us-east-1",
+		"BITTING_CORE_TABLE": "Core", "BITTING_HOT_TABLE": "Hot", "BITTING_LOCAL_KEYS": filepath.Join(data, "keys"), "AWS_ENDPOINT_URL_DYNAMODB": server.URL, "AWS_REGION": "us-east-1",
 		"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -33,6 +33,7 @@ func Of(variables map[string]string) Environment {
 // Configuration is what the environment says.
 type Configuration struct {
 	CoreTable       string               // BITTING_CORE_TABLE
+	HotTable        string               // BITTING_HOT_TABLE
 	Brand           apikey.Brand         // BITTING_BRAND, "bt" by default
 	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the default where no API is guarded
 	API             string               // BITTING_API: the name of the API that the authorizer guards
@@ -52,7 +53,7 @@ const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/p
 // Configure reads the configuration. The error names every variable that is wrong.
 func Configure(env Environment) (Configuration, error) {
 	c := Configuration{
-		CoreTable: env("BITTING_CORE_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
+		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
 		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
 		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
@@ -60,6 +61,9 @@ func Configure(env Environment) (Configuration, error) {
 	var faults []error
 	if c.CoreTable == "" {
 		faults = append(faults, errors.New("BITTING_CORE_TABLE is not set"))
+	}
+	if c.HotTable == "" {
+		faults = append(faults, errors.New("BITTING_HOT_TABLE is not set"))
 	}
 	if !c.Brand.Valid() {
 		faults = append(faults, fmt.Errorf("BITTING_BRAND %q is not valid: 2 to 10 lower-case letters and digits, a letter first", c.Brand))
@@ -125,7 +129,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		return nil, err
 	}
 	d := &Deployment{Configuration: c, Logger: logger, Now: now}
-	tables := store.NewTables(DynamoDB(env), c.CoreTable)
+	tables := store.NewTables(DynamoDB(env), c.CoreTable, c.HotTable)
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)

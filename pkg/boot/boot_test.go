@@ -19,7 +19,7 @@ import (
 
 // good is an authorizer's environment.
 func good() map[string]string {
-	return map[string]string{"BITTING_CORE_TABLE": "core", "BITTING_KMS_KEY": "key", "BITTING_ENVIRONMENT": "production", "BITTING_API": "demo"}
+	return map[string]string{"BITTING_CORE_TABLE": "core", "BITTING_HOT_TABLE": "hot", "BITTING_KMS_KEY": "key", "BITTING_ENVIRONMENT": "production", "BITTING_API": "demo"}
 }
 
 // with is the good environment with some variables otherwise; "" takes one away.
@@ -33,7 +33,7 @@ func TestConfigure(t *testing.T) {
 	t.Parallel()
 	const docs = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 	plain := boot.Configuration{
-		CoreTable: "core", Brand: "bt", Environments: []apikey.Environment{apikey.Production}, API: "demo", DocsURL: docs, KMSKey: "key", Profile: "strict",
+		CoreTable: "core", HotTable: "hot", Brand: "bt", Environments: []apikey.Environment{apikey.Production}, API: "demo", DocsURL: docs, KMSKey: "key", Profile: "strict",
 	}
 	for name, test := range map[string]struct {
 		variables map[string]string
@@ -69,7 +69,7 @@ func TestConfigure(t *testing.T) {
 func TestConfigureNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"BITTING_CORE_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_SIMPLE_RESPONSES": "yes",
+		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_SIMPLE_RESPONSES": "yes",
 		"BITTING_KMS_KEY": "",
 	}
 	named := func(err error) []string {

@@ -190,7 +190,7 @@ func TestConflicts(t *testing.T) {
 			}
 			k := kit.Key(t)
 			client := &conflicting{Client: kit.SDK, left: conflicts}
-			s := store.New(store.NewTables(client, kit.Core), kit.Keyring, kit.Log.Logger())
+			s := store.New(store.NewTables(client, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 			if err := s.Commit(t.Context(), s.PutKey(t.Context(), k, 0)); !errors.Is(err, want) || (err == nil) != (want == nil) {
 				t.Errorf("%v, want %v", err, want)
 			}

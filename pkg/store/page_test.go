@@ -35,7 +35,7 @@ func TestPageCostsAtMostTenReads(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	fill(t, kit, "acme", 200)
-	slow := store.New(store.NewTables(short{kit.SDK}, kit.Core), kit.Keyring, kit.Log.Logger())
+	slow := store.New(store.NewTables(short{kit.SDK}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	for name, test := range map[string]struct {
 		store  *store.Store
 		filter store.Filter
@@ -108,7 +108,7 @@ func TestListsAskTheRows(t *testing.T) {
 	stays, _ := kit.MustKey(t, nil)
 	disabled, _ := kit.MustKey(t, func(k *apikey.Key) { k.CreatedAt = k.CreatedAt.Add(time.Second) })
 	gone, _ := kit.MustKey(t, nil)
-	s := store.New(store.NewTables(&lagging{Client: kit.SDK}, kit.Core), kit.Keyring, kit.Log.Logger())
+	s := store.New(store.NewTables(&lagging{Client: kit.SDK}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	active := store.Filter{Status: apikey.Active}
 	if got := walk(t, s, "acme", active, 10, kit.Clock.Now()); len(got) != 3 {
 		t.Fatalf("before: %v", got)
@@ -206,7 +206,7 @@ func TestUnprocessedRows(t *testing.T) {
 	kit := storetest.New(t)
 	keys := fill(t, kit, "acme", 20)
 	over := func(c store.Client) *store.Store {
-		return store.New(store.NewTables(c, kit.Core), kit.Keyring, kit.Log.Logger())
+		return store.New(store.NewTables(c, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	}
 	if diff := gocmp.Diff(shown(keys, store.Filter{}, kit.Clock.Now()), walk(t, over(partial{Client: kit.SDK}), "acme", store.Filter{}, 50, kit.Clock.Now())); diff != "" {
 		t.Errorf("in halves (-want +got):\n%s", diff)

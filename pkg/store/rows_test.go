@@ -228,7 +228,7 @@ func TestUnavailable(t *testing.T) {
 	k, _ := kit.MustKey(t, nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	otherTable := store.New(store.NewTables(kit.SDK, "no-such-table"), kit.Keyring, kit.Log.Logger())
+	otherTable := store.New(store.NewTables(kit.SDK, "no-such-table", kit.Hot), kit.Keyring, kit.Log.Logger())
 	nobody := kit.Elsewhere("http://127.0.0.1:1").Store
 	for name, test := range map[string]struct {
 		store *store.Store

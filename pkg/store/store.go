@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// Store reads and writes the table core.
+// Store reads and writes the tables.
 type Store struct {
 	*Tables
 	ring   *pepper.Keyring

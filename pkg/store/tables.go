@@ -43,15 +43,23 @@ func Connect(config aws.Config) *Connection { return dynamodb.NewFromConfig(conf
 type Tables struct {
 	client Client
 	core   string
+	hot    string
 }
 
-// NewTables returns the tables with this name of the table core.
-func NewTables(client Client, core string) *Tables { return &Tables{client: client, core: core} }
+// NewTables returns the tables with these names of the tables core and hot.
+func NewTables(client Client, core, hot string) *Tables {
+	return &Tables{client: client, core: core, hot: hot}
+}
 
-// get reads one item, strongly consistent; nil where there is none.
+// get reads one item of the table core, strongly consistent; nil where there is none.
 func (t *Tables) get(ctx context.Context, partition, sort string) (map[string]types.AttributeValue, error) {
+	return t.getOf(ctx, t.core, partition, sort)
+}
+
+// getOf reads one item of a table, strongly consistent; nil where there is none.
+func (t *Tables) getOf(ctx context.Context, table, partition, sort string) (map[string]types.AttributeValue, error) {
 	strong := true
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.core, Key: primaryKey(partition, sort), ConsistentRead: &strong})
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, Key: primaryKey(partition, sort), ConsistentRead: &strong})
 	if err != nil {
 		return nil, unavailable("read", err)
 	}

@@ -97,7 +97,7 @@ func (k *Kit) Restart() *Process { return k.With(k.Provider) }
 func (k *Kit) With(provider pepper.Provider) *Process {
 	p := &Process{Traffic: &Traffic{}}
 	p.SDK = client(k.endpoint, p.Traffic)
-	p.Tables = store.NewTables(p.SDK, k.Core)
+	p.Tables = store.NewTables(p.SDK, k.Core, k.Hot)
 	p.Keyring = pepper.NewKeyring(p.Tables, provider, k.Clock.Now)
 	p.Store = store.New(p.Tables, p.Keyring, k.Log.Logger())
 	return p
