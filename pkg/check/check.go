@@ -43,6 +43,8 @@ type Verdict struct {
 	Route    permission.Match
 	Required string // for PermissionDenied: the permission to ask for; "" where the route is in no permission
 	Err      error  // for Unavailable: why
+
+	decision permission.Decision
 }
 
 // Checker checks calls. It is safe for concurrent use.
@@ -61,16 +63,20 @@ func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
 	if v.Outcome != Allowed {
 		return v
 	}
-	catalogue, err := c.Catalogue.Current(ctx)
-	if err != nil {
-		return Verdict{Outcome: Unavailable, Key: v.Key, Err: err}
-	}
-	c.authorize(&v, catalogue, call)
-	return v
+	return c.run(ctx, callSteps, v, call, c.Now())
 }
 
 // Authenticate decides whether the key is good, whatever it is used for: the steps up to the source address.
 func (c *Checker) Authenticate(ctx context.Context, h Headers, source netip.Addr) Verdict {
+	v := c.identify(ctx, h)
+	if v.Outcome != Allowed {
+		return v
+	}
+	return c.run(ctx, keySteps, v, Call{SourceIP: source}, c.Now())
+}
+
+// identify finds out which key was sent: the steps that look at the secret.
+func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 	text, fault := Credential(c.Brand, h)
 	if fault != "" {
 		return Verdict{Outcome: fault}
@@ -95,11 +101,7 @@ func (c *Checker) Authenticate(ctx context.Context, h Headers, source netip.Addr
 	case apikey.Retired:
 		return Verdict{Outcome: RetiredSecret, Key: k}
 	}
-	outcome := c.state(k)
-	if outcome == Allowed && !addressAllowed(k, source) {
-		outcome = AddressNotAllowed
-	}
-	return Verdict{Outcome: outcome, Key: k, OldOne: which == apikey.Old}
+	return Verdict{Outcome: Allowed, Key: k, OldOne: which == apikey.Old}
 }
 
 // recognise reads the key and finds out which of its secrets was sent. An unknown key costs a hash like a known one, so that time doesn't tell.
@@ -132,56 +134,4 @@ func (c *Checker) recognise(ctx context.Context, parts apikey.Parts) (*apikey.Ke
 		return nil, apikey.Unknown, missing // the secret may be right: nobody can tell
 	}
 	return k, which, nil
-}
-
-// state is the step "status": what the key's own state and the clock say.
-func (c *Checker) state(k *apikey.Key) Outcome {
-	now := c.Now()
-	switch k.Status(now) {
-	case apikey.Inactive:
-		return Inactive
-	case apikey.Expired:
-		return Expired
-	}
-	if !k.Started(now) {
-		return NotYetValid
-	}
-	return Allowed
-}
-
-// addressAllowed is the step "source address". A key that is bound to addresses is refused where the address is not known.
-func addressAllowed(k *apikey.Key, source netip.Addr) bool {
-	if len(k.AllowedAddresses) == 0 {
-		return true
-	}
-	source = source.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
-	return slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool { return p.Contains(source) })
-}
-
-// authorize is the steps "customer" and "permission".
-func (c *Checker) authorize(v *Verdict, catalogue *permission.Catalogue, call Call) {
-	d := permission.Decide(catalogue, call.API, Grant(v.Key), call.Method, call.Path)
-	v.Route = d.Match
-	switch {
-	case !d.Known || !sameRoute(call.Resource, d.Match.Route.Path):
-		v.Outcome = PermissionDenied
-	case !d.CustomerAllowed:
-		v.Outcome = CustomerNotAllowed
-	case !d.PermissionHeld:
-		v.Outcome, v.Required = PermissionDenied, d.Required
-	}
-}
-
-// Grant is what a key holds, as the permission catalogue weighs it.
-func Grant(k *apikey.Key) permission.Grant {
-	return permission.Grant{All: k.AllPermissions, Permissions: k.Permissions, Customers: k.Customers}
-}
-
-// sameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ, the backend would serve another route than
-// the one that was checked. A greedy resource and $default say nothing: there the backend routes by the path, as the catalogue does.
-func sameRoute(resource, route string) bool {
-	if resource == "" || resource == "$default" || len(resource) > 2 && resource[len(resource)-2:] == "+}" {
-		return true
-	}
-	return permission.SameShape(resource, route)
 }
