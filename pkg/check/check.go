@@ -59,20 +59,16 @@ type Checker struct {
 
 // Check decides a call.
 func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
-	v := c.Authenticate(ctx, h, call.SourceIP)
-	if v.Outcome != Allowed {
-		return v
-	}
-	return c.run(ctx, callSteps, v, call, c.Now())
+	v := c.identify(ctx, h)
+	c.run(ctx, &v, call, permissionStep)
+	return v
 }
 
 // Authenticate decides whether the key is good, whatever it is used for: the steps up to the source address.
 func (c *Checker) Authenticate(ctx context.Context, h Headers, source netip.Addr) Verdict {
 	v := c.identify(ctx, h)
-	if v.Outcome != Allowed {
-		return v
-	}
-	return c.run(ctx, keySteps, v, Call{SourceIP: source}, c.Now())
+	c.run(ctx, &v, Call{SourceIP: source}, addressStep)
+	return v
 }
 
 // identify finds out which key was sent: the steps that look at the secret.

@@ -10,54 +10,68 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// step is one step of the check of a key that is known. It says Allowed, or what it refuses.
-type step struct {
-	name string
-	run  func(ctx context.Context, c *Checker, v *Verdict, call Call, now time.Time) Outcome
-}
+// step is one step of the check of a key that is known.
+type step int
 
-// The steps in the contract's order: those about the key, and those about the call. Whatever decides or explains a call runs these.
-var (
-	keySteps  = []step{{"status", status}, {"source address", sourceAddress}}
-	callSteps = []step{{"route", route}, {"customer", customer}, {"permission", held}}
+// The steps in the contract's order. Whatever decides or explains a call takes these.
+const (
+	statusStep step = iota
+	addressStep
+	routeStep
+	customerStep
+	permissionStep
 )
 
-// run takes the steps up to the first that refuses. The verdict comes and goes by value, so that one that never gets here costs no allocation.
-func (c *Checker) run(ctx context.Context, steps []step, v Verdict, call Call, now time.Time) Verdict {
-	for _, s := range steps {
-		if v.Outcome = s.run(ctx, c, &v, call, now); v.Outcome != Allowed {
-			break
-		}
+// run takes the steps up to the last that is wanted, or to the first that refuses.
+func (c *Checker) run(ctx context.Context, v *Verdict, call Call, last step) {
+	now := c.Now()
+	for s := statusStep; s <= last && v.Outcome == Allowed; s++ {
+		v.Outcome = c.take(ctx, s, v, call, now)
 	}
-	return v
+}
+
+// take takes one step, which says Allowed or what it refuses. It is a switch and no table of functions, so that the verdict of a check that ends before any
+// step needs no place on the heap.
+func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now time.Time) Outcome {
+	switch s {
+	case statusStep:
+		return status(v.Key, now)
+	case addressStep:
+		return sourceAddress(v.Key, call.SourceIP)
+	case routeStep:
+		return c.route(ctx, v, call)
+	case customerStep:
+		return customer(v)
+	default:
+		return held(v)
+	}
 }
 
 // status is what the key's own state and the clock say.
-func status(_ context.Context, _ *Checker, v *Verdict, _ Call, now time.Time) Outcome {
-	switch v.Key.Status(now) {
+func status(k *apikey.Key, now time.Time) Outcome {
+	switch k.Status(now) {
 	case apikey.Inactive:
 		return Inactive
 	case apikey.Expired:
 		return Expired
 	}
-	if !v.Key.Started(now) {
+	if !k.Started(now) {
 		return NotYetValid
 	}
 	return Allowed
 }
 
 // sourceAddress refuses a key that is bound to addresses where the address is another one, or not known.
-func sourceAddress(_ context.Context, _ *Checker, v *Verdict, call Call, _ time.Time) Outcome {
-	allowed := v.Key.AllowedAddresses
-	source := call.SourceIP.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
-	if len(allowed) > 0 && !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(source) }) {
+func sourceAddress(k *apikey.Key, source netip.Addr) Outcome {
+	source = source.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
+	if len(k.AllowedAddresses) > 0 && !slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool { return p.Contains(source) }) {
 		return AddressNotAllowed
 	}
 	return Allowed
 }
 
 // route finds the route of the call, with all that the permissions say of it. One that is in no permission is denied.
-func route(ctx context.Context, c *Checker, v *Verdict, call Call, _ time.Time) Outcome {
+func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 	catalogue, err := c.Catalogue.Current(ctx)
 	if err != nil {
 		v.Err = err
@@ -72,7 +86,7 @@ func route(ctx context.Context, c *Checker, v *Verdict, call Call, _ time.Time) 
 }
 
 // customer compares the path's customerId with the key's customers.
-func customer(_ context.Context, _ *Checker, v *Verdict, _ Call, _ time.Time) Outcome {
+func customer(v *Verdict) Outcome {
 	if !v.decision.CustomerAllowed {
 		return CustomerNotAllowed
 	}
@@ -80,7 +94,7 @@ func customer(_ context.Context, _ *Checker, v *Verdict, _ Call, _ time.Time) Ou
 }
 
 // held asks for a permission that opens the route.
-func held(_ context.Context, _ *Checker, v *Verdict, _ Call, _ time.Time) Outcome {
+func held(v *Verdict) Outcome {
 	if !v.decision.PermissionHeld {
 		v.Required = v.decision.Required
 		return PermissionDenied
