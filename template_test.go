@@ -180,7 +180,7 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	want := map[string][]string{
 		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
 		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change,
-		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
+		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {

@@ -38,15 +38,16 @@ const MaxBody = 256 << 10
 
 // API is the admin API's operations.
 type API struct {
-	brand   apikey.Brand
-	docs    string
-	profile string
-	store   *store.Store
-	keyring *pepper.Keyring
-	checker *check.Checker
-	logger  *slog.Logger
-	now     func() time.Time
-	random  io.Reader
+	brand     apikey.Brand
+	docs      string
+	profile   string
+	explained string // the name of the API that calls are explained for
+	store     *store.Store
+	keyring   *pepper.Keyring
+	checker   *check.Checker
+	logger    *slog.Logger
+	now       func() time.Time
+	random    io.Reader
 
 	group Group
 	huma  huma.API
@@ -61,7 +62,7 @@ func New(d *boot.Deployment, group Group) http.Handler {
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
 		random: rand.Reader, group: group, mux: http.NewServeMux(),
 	}
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
@@ -77,6 +78,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerHistory()
 	a.registerPermissions()
 	a.registerWhoami()
+	a.registerExplain()
 	a.registerReference()
 	return a
 }

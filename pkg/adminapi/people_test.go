@@ -110,6 +110,7 @@ getRotation            +      +       +           +        +      +       0
 finishRotation         +      -       +           -        -      -       0
 revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
+explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
 listHistory            +      -       -           -        -      -       0
 whoami                 !      !       !           !        !      !       !
@@ -127,6 +128,7 @@ getRotation            +      0       0           +        0      +       0
 finishRotation         +      0       0           +        0      +       0
 revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
+explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
 `
 
@@ -159,6 +161,7 @@ getRotation            +         -          -           -          -           -
 finishRotation         -         -          +           -          -           -             -               -                 0               -         +       !
 revokeKey              -         -          -           +          -           -             -               -                 0               -         +       !
 restoreKey             -         -          -           +          -           -             -               -                 0               -         +       !
+explainKey             +         -          -           -          -           -             -               -                 0               -         +       !
 keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
 listHistory            -         -          -           -          -           +             -               -                 0               -         +       !
 whoami                 +         +          +           +          +           +             +               +                 +               +         +       !
@@ -283,6 +286,8 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 		return call{http.MethodDelete, path, nil, nil}
 	case "keyHistory":
 		return call{http.MethodGet, path + "/history", nil, nil}
+	case "explainKey":
+		return call{http.MethodPost, path + "/explain", map[string]any{"method": "GET", "path": "/messages"}, nil}
 	case "getRotation":
 		before("rotate")
 		return call{http.MethodGet, path + "/rotation", nil, nil}

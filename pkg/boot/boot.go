@@ -36,7 +36,7 @@ type Configuration struct {
 	HotTable        string               // BITTING_HOT_TABLE
 	Brand           apikey.Brand         // BITTING_BRAND, "bt" by default
 	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the default where no API is guarded
-	API             string               // BITTING_API: the name of the API that the authorizer guards
+	API             string               // BITTING_API: the name of the API that the authorizer guards, or that calls are explained for
 	AdmitKey        string               // BITTING_ADMIT_KEY
 	SimpleResponses bool                 // BITTING_SIMPLE_RESPONSES
 	KeyHeader       string               // BITTING_KEY_HEADER: the only header that a key is read from; "" for both

@@ -60,7 +60,7 @@ type Checker struct {
 // Check decides a call.
 func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
 	v := c.identify(ctx, h)
-	c.run(ctx, &v, call, permissionStep)
+	c.run(ctx, &v, call, lastStep)
 	return v
 }
 

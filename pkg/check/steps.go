@@ -20,6 +20,7 @@ const (
 	routeStep
 	customerStep
 	permissionStep
+	lastStep = permissionStep
 )
 
 // run takes the steps up to the last that is wanted, or to the first that refuses.

@@ -31,6 +31,7 @@ const (
 	FinishRotation     Operation = "finishRotation"
 	RevokeKey          Operation = "revokeKey"
 	RestoreKey         Operation = "restoreKey"
+	ExplainKey         Operation = "explainKey"
 	KeyHistory         Operation = "keyHistory"
 	ListHistory        Operation = "listHistory"
 )
@@ -104,6 +105,7 @@ func Rules() map[Operation]Rule {
 		FinishRotation:     {"keys:rotate", false, Managers},
 		RevokeKey:          {"keys:revoke", false, Managers},
 		RestoreKey:         {"keys:revoke", false, Managers},
+		ExplainKey:         {"keys:read", false, Members},
 		KeyHistory:         {"history:read", false, Members},
 		ListHistory:        {"history:read", false, Admins},
 	}

@@ -46,6 +46,7 @@ getRotation            +      +       +           +        +      +       0
 finishRotation         +      -       +           -        -      -       0
 revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
+explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
 listHistory            +      -       -           -        -      -       0
 `
@@ -62,12 +63,13 @@ getRotation            +      0       0           +        0      +       0
 finishRotation         +      0       0           +        0      +       0
 revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
+explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
 `
 
 // keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
 var keysTable = map[string][]organization.Operation{
-	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation},
+	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation, organization.ExplainKey},
 	"keys:write":         {organization.CreateKey, organization.UpdateKey, organization.DeleteKey},
 	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
 	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
@@ -93,7 +95,7 @@ func about(op organization.Operation) (org, key bool) {
 	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions, organization.PutPermissions:
 		return false, false
 	case organization.GetKey, organization.UpdateKey, organization.DeleteKey, organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
-		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.KeyHistory:
+		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory:
 		return true, true
 	default:
 		return true, false

@@ -1,0 +1,96 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerExplain() {
+	register(a, operation{id: organization.ExplainKey, group: GroupUsage, method: http.MethodPost, path: keyPath + "/explain", summary: "Explain what a call with the key would get",
+		about: "The check itself, step by step, for a call that nobody makes: it counts for nothing."}, a.explainKey)
+}
+
+type explainBody struct {
+	Method      string     `json:"method" minLength:"1" maxLength:"20" example:"GET"`
+	Path        string     `json:"path" minLength:"1" maxLength:"2000" example:"/customers/42" doc:"As it is sent, without the stage and the query"`
+	API         *string    `json:"api" required:"false" maxLength:"100" doc:"The API's name in the catalogue's routes; the deployment's own where it is absent"`
+	SourceIP    *string    `json:"sourceIp" required:"false" maxLength:"64" doc:"The caller's address; unknown where it is absent, which refuses a key that is bound to addresses"`
+	Environment *string    `json:"environment" required:"false" enum:"production,staging,development" doc:"The endpoint's; the key's own where it is absent"`
+	At          *time.Time `json:"at" required:"false" doc:"When; now where it is absent"`
+}
+
+type explainInput struct {
+	KeyPath
+	Body explainBody
+
+	source netip.Addr // made by Resolve
+}
+
+// Resolve implements huma.Resolver.
+func (in *explainInput) Resolve(huma.Context) []error {
+	f := &faults{}
+	if !strings.HasPrefix(in.Body.Path, "/") {
+		f.add("body.path", "expected a path that starts with /", in.Body.Path)
+	}
+	if text := value(in.Body.SourceIP); text != "" {
+		var err error
+		if in.source, err = netip.ParseAddr(text); err != nil {
+			f.add("body.sourceIp", "expected an address such as 203.0.113.7 or 2001:db8::1", text)
+		}
+	}
+	return f.errors
+}
+
+// Step is one step of an explanation.
+type Step struct {
+	Check  string `json:"check"`
+	Passed bool   `json:"passed"`
+	Detail string `json:"detail"`
+}
+
+// Explanation is what a call with a key gets, and why.
+type Explanation struct {
+	Allowed            bool   `json:"allowed"`
+	Outcome            string `json:"outcome"`
+	Status             int    `json:"status" doc:"Of the answer: 200 stands for whatever the backend answers"`
+	Steps              []Step `json:"steps" nullable:"false" doc:"In their order, up to the first that refuses"`
+	RequiredPermission string `json:"requiredPermission,omitempty"`
+}
+
+type explainOutput struct{ Body Explanation }
+
+func (a *API) explainKey(ctx context.Context, s *session, in *explainInput) (*explainOutput, error) {
+	b := in.Body
+	call := check.Call{API: a.explained, Method: strings.ToUpper(b.Method), Path: b.Path, SourceIP: in.source}
+	if b.API != nil {
+		call.API = *b.API
+	}
+	env, at := s.key.Environment, s.now
+	if b.Environment != nil {
+		env = apikey.Environment(*b.Environment)
+	}
+	if b.At != nil {
+		at = moment(b.At)
+	}
+	e := a.checker.Explain(ctx, s.key, env, call, at)
+	return &explainOutput{Explanation{
+		Allowed: e.Outcome == check.Allowed, Outcome: string(e.Outcome), Status: e.Outcome.Status(), Steps: showSteps(e.Steps), RequiredPermission: e.Required,
+	}}, nil
+}
+
+func showSteps(steps []check.Step) []Step {
+	out := make([]Step, 0, len(steps))
+	for _, s := range steps {
+		out = append(out, Step(s))
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Explanation is a verdict with the steps that led to it.
+type Explanation struct {
+	Verdict
+	Steps []Step
+}
+
+// Step is what one step of the check found.
+type Step struct {
+	Check  string // the step's name
+	Passed bool
+	Detail string // in a sentence, why
+}
+
+// environmentCheck is the name of the first step of an explanation. A check takes it before the key is known, by the secret.
+const environmentCheck = "environment"
+
+// secretCheck is the name of what a check finds out before its steps.
+const secretCheck = "secret"
+
+// Explain decides a call as if it came now with the key's current secret, to the endpoint of an environment, and says why. It takes the very steps of Check,
+// and changes nothing.
+func (c *Checker) Explain(ctx context.Context, k *apikey.Key, env apikey.Environment, call Call, now time.Time) Explanation {
+	e := Explanation{Verdict: Verdict{Outcome: Allowed, Key: k}}
+	if env != k.Environment {
+		e.Outcome = WrongEnvironment
+	}
+	e.add(environmentCheck, environmentDetail(k, env))
+	for s := statusStep; s <= lastStep && e.Outcome == Allowed; s++ {
+		e.Outcome = c.take(ctx, s, &e.Verdict, call, now)
+		e.add(s.String(), s.detail(&e.Verdict, call, now))
+	}
+	return e
+}
+
+// Recorded are the steps that led to an outcome which was recorded when it happened. What the key was then is not known any more, but which step refused
+// follows from the outcome; required is the permission that was missing, "" for a route in no permission.
+func Recorded(outcome Outcome, required string) []Step {
+	if outcome == WrongSecret || outcome == RetiredSecret {
+		return []Step{{secretCheck, false, recordedDetail(outcome, required)}}
+	}
+	steps := []Step{{secretCheck, true, "The secret was the key's."}}
+	for s := statusStep; s <= lastStep; s++ {
+		if s == stepOf(outcome, required) {
+			return append(steps, Step{s.String(), false, recordedDetail(outcome, required)})
+		}
+		steps = append(steps, Step{s.String(), true, "This step was passed."})
+	}
+	return steps
+}
+
+func (e *Explanation) add(check, detail string) {
+	e.Steps = append(e.Steps, Step{Check: check, Passed: e.Outcome == Allowed, Detail: detail})
+}
+
+// String returns the step's name, as explanations have it.
+func (s step) String() string {
+	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission"}[s]
+}
+
+// detail says what the step found. The outcome is the step's.
+func (s step) detail(v *Verdict, call Call, now time.Time) string {
+	switch s {
+	case statusStep:
+		return statusDetail(v, now)
+	case addressStep:
+		return addressDetail(v, call.SourceIP)
+	case routeStep:
+		return routeDetail(v, call)
+	case customerStep:
+		return customerDetail(v)
+	default:
+		return permissionDetail(v)
+	}
+}
+
+func environmentDetail(k *apikey.Key, env apikey.Environment) string {
+	if env == k.Environment {
+		return fmt.Sprintf("The key is one of %s, and so is the endpoint.", k.Environment)
+	}
+	return fmt.Sprintf("The key is one of %s, and the endpoint takes keys of %s only.", k.Environment, env)
+}
+
+func statusDetail(v *Verdict, now time.Time) string {
+	k := v.Key
+	switch {
+	case v.Outcome == NotYetValid:
+		return "The key is not valid before " + moment(k.NotBefore) + "."
+	case v.Outcome == Expired:
+		return "The key expired at " + moment(k.ExpiresAt) + "."
+	case v.Outcome != Inactive && k.ExpiresAt.IsZero():
+		return "The key is active and does not expire."
+	case v.Outcome != Inactive:
+		return fmt.Sprintf("The key is active at %s, and expires at %s.", moment(now), moment(k.ExpiresAt))
+	case !k.DeletedAt.IsZero():
+		return "The key was deleted at " + moment(k.DeletedAt) + "."
+	case k.Revocation != nil:
+		return "The key was revoked at " + moment(k.Revocation.At) + "."
+	default:
+		return "The key is disabled."
+	}
+}
+
+func addressDetail(v *Verdict, source netip.Addr) string {
+	switch {
+	case len(v.Key.AllowedAddresses) == 0:
+		return "The key may be used from every address."
+	case !source.IsValid():
+		return "The key may be used from certain addresses only, and the caller's is not known."
+	case v.Outcome == AddressNotAllowed:
+		return fmt.Sprintf("%s is not among the addresses that the key may be used from.", source)
+	default:
+		return fmt.Sprintf("%s is among the addresses that the key may be used from.", source)
+	}
+}
+
+func routeDetail(v *Verdict, call Call) string {
+	switch {
+	case v.Outcome == Unavailable:
+		return "The permission catalogue could not be read."
+	case v.Outcome != Allowed:
+		return fmt.Sprintf("No permission has a route for %s %s.", call.Method, call.Path)
+	default:
+		return fmt.Sprintf("The route is %s %s, which %s opens.", call.Method, v.Route.Route.Path, strings.Join(v.Route.Permissions, " or "))
+	}
+}
+
+func customerDetail(v *Verdict) string {
+	switch customer := v.decision.Customer; {
+	case len(v.Key.Customers) == 0:
+		return "The key is not scoped to customers."
+	case v.Outcome != Allowed:
+		return fmt.Sprintf("The key is scoped to other customers than %s.", customer)
+	case customer == "":
+		return "The path names no customer."
+	default:
+		return fmt.Sprintf("The key is scoped to %s, among others or alone.", customer)
+	}
+}
+
+func permissionDetail(v *Verdict) string {
+	switch {
+	case v.Outcome != Allowed:
+		return fmt.Sprintf("The key does not hold %s, which the route needs.", v.Required)
+	case v.Key.AllPermissions:
+		return "The key holds all permissions."
+	default:
+		return fmt.Sprintf("The key holds %s.", v.decision.Permission)
+	}
+}
+
+// stepOf is the step that refuses with an outcome; no step where none does.
+func stepOf(outcome Outcome, required string) step {
+	switch outcome {
+	case Inactive, Expired, NotYetValid:
+		return statusStep
+	case AddressNotAllowed:
+		return addressStep
+	case CustomerNotAllowed:
+		return customerStep
+	case PermissionDenied:
+		if required == "" {
+			return routeStep
+		}
+		return permissionStep
+	default:
+		return -1
+	}
+}
+
+func recordedDetail(outcome Outcome, required string) string {
+	switch outcome {
+	case WrongSecret:
+		return "The secret was never the key's."
+	case RetiredSecret:
+		return "The secret was one that the key had before."
+	case Inactive:
+		return "The key was disabled, revoked or deleted."
+	case Expired:
+		return "The key had expired."
+	case NotYetValid:
+		return "The key was not valid yet."
+	case AddressNotAllowed:
+		return "The caller's address was not among those that the key may be used from."
+	case CustomerNotAllowed:
+		return "The key was scoped to other customers than the one in the path."
+	case PermissionDenied:
+		if required == "" {
+			return "No permission had the route."
+		}
+		return fmt.Sprintf("The key did not hold %s, which the route needed.", required)
+	default:
+		return ""
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,111 @@
+package check_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+)
+
+// An explanation takes the check's steps, in their order, up to the first that refuses.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	now := kit.Clock.Now()
+	call := func(method, path, source string) check.Call {
+		address, _ := netip.ParseAddr(source)
+		return check.Call{API: "demo", Method: method, Path: path, SourceIP: address}
+	}
+	const all = "environment status address route customer permission"
+	for name, test := range map[string]struct {
+		change   func(*apikey.Key)
+		env      apikey.Environment
+		call     check.Call
+		at       time.Time
+		want     check.Outcome
+		steps    string // the last one says what was found
+		detail   string
+		required string
+	}{
+		"allowed":             {call: read, want: check.Allowed, steps: all, detail: "The key holds messages:read."},
+		"another environment": {env: apikey.Staging, call: read, want: check.WrongEnvironment, steps: "environment", detail: "The key is one of production, and the endpoint takes keys of staging only."},
+		"disabled":            {change: func(k *apikey.Key) { k.Enabled = false }, call: read, want: check.Inactive, steps: "environment status", detail: "The key is disabled."},
+		"revoked": {change: func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: now} }, call: read, want: check.Inactive, steps: "environment status",
+			detail: "The key was revoked at 2026-11-24T09:30:00Z."},
+		"later": {change: func(k *apikey.Key) { k.ExpiresAt = now.Add(time.Hour) }, call: read, at: now.Add(time.Hour), want: check.Expired, steps: "environment status",
+			detail: "The key expired at 2026-11-24T10:30:00Z."},
+		"earlier": {change: func(k *apikey.Key) { k.NotBefore = now }, call: read, at: now.Add(-time.Second), want: check.NotYetValid, steps: "environment status",
+			detail: "The key is not valid before 2026-11-24T09:30:00Z."},
+		"from elsewhere": {change: bound, call: call("GET", "/messages", "198.51.100.1"), want: check.AddressNotAllowed, steps: "environment status address",
+			detail: "198.51.100.1 is not among the addresses that the key may be used from."},
+		"from nowhere": {change: bound, call: call("GET", "/messages", ""), want: check.AddressNotAllowed, steps: "environment status address",
+			detail: "The key may be used from certain addresses only, and the caller's is not known."},
+		"no route": {call: call("GET", "/nowhere", ""), want: check.PermissionDenied, steps: "environment status address route", detail: "No permission has a route for GET /nowhere."},
+		"another customer": {change: func(k *apikey.Key) { k.Customers = []string{"41"} }, call: call("GET", "/customers/42", ""), want: check.CustomerNotAllowed,
+			steps: "environment status address route customer", detail: "The key is scoped to other customers than 42."},
+		"no permission": {call: call("POST", "/messages", ""), want: check.PermissionDenied, steps: all, detail: "The key does not hold messages:write, which the route needs.",
+			required: "messages:write"},
+	} {
+		k, _ := kit.MustKey(t, test.change)
+		env, at := k.Environment, now
+		if test.env != "" {
+			env = test.env
+		}
+		if !test.at.IsZero() {
+			at = test.at
+		}
+		e := c.Explain(t.Context(), k, env, test.call, at)
+		if e.Outcome != test.want || e.Required != test.required {
+			t.Errorf("%s: %s %q, want %s %q", name, e.Outcome, e.Required, test.want, test.required)
+		}
+		if diff := cmp.Diff(test.steps, names(e.Steps)); diff != "" {
+			t.Errorf("%s: steps (-want +got):\n%s", name, diff)
+		}
+		last := e.Steps[len(e.Steps)-1]
+		if last.Detail != test.detail || last.Passed != (test.want == check.Allowed) {
+			t.Errorf("%s: %+v, want %q", name, last, test.detail)
+		}
+		for _, s := range e.Steps[:len(e.Steps)-1] {
+			if !s.Passed || s.Detail == "" {
+				t.Errorf("%s: %+v before the last step", name, s)
+			}
+		}
+	}
+}
+
+func bound(k *apikey.Key) { k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }
+
+func names(steps []check.Step) string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, s.Check)
+	}
+	return strings.Join(out, " ")
+}
+
+// What was recorded of a refusal tells which step refused.
+func TestRecorded(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		outcome  check.Outcome
+		required string
+		want     string
+	}{
+		{check.WrongSecret, "", "secret"}, {check.RetiredSecret, "", "secret"},
+		{check.Inactive, "", "secret status"}, {check.Expired, "", "secret status"}, {check.NotYetValid, "", "secret status"},
+		{check.AddressNotAllowed, "", "secret status address"}, {check.PermissionDenied, "", "secret status address route"},
+		{check.CustomerNotAllowed, "a:b", "secret status address route customer"}, {check.PermissionDenied, "a:b", "secret status address route customer permission"},
+		{check.Allowed, "", "secret status address route customer permission"},
+	} {
+		steps := check.Recorded(test.outcome, test.required)
+		last := steps[len(steps)-1]
+		if names(steps) != test.want || last.Passed != (test.outcome == check.Allowed) || last.Detail == "" {
+			t.Errorf("%s %q: %+v", test.outcome, test.required, steps)
+		}
+	}
+}
