@@ -55,7 +55,8 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 	}
 	var out []Excess
 	for _, p := range k.Permissions {
-		if !slices.Contains(before.Permissions, p) && !c.Hands(catalogue, o, p) {
+		had := slices.Contains(before.Permissions, p) || before.AllPermissions && !catalogue.IsAdmin(p) // naming one of all of them is no growth
+		if !had && !c.Hands(catalogue, o, p) {
 			out = append(out, Excess{"permissions", "you may not hand out " + p})
 		}
 	}
