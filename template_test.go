@@ -179,7 +179,7 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	check := []string{"dynamodb:GetItem"}
 	want := map[string][]string{
 		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
-		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change,
+		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change, "Upkeep": change,
 		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"},
 	}
 	got := map[string][]string{}

@@ -17,6 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/demo"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
 
 // startFunctions starts every function of the template: inside this process, or each in processes of its own.
@@ -66,6 +67,8 @@ func (m *machine) inProcess(f template.Function) (lambda.Handler, error) {
 	switch folder, name := path.Split(f.CodeURI); {
 	case f.CodeURI == "authorizer":
 		return authorizer.Function(d), nil
+	case f.CodeURI == "functions/upkeep":
+		return upkeep.Function(d), nil
 	case folder == "functions/":
 		return adminapi.Function(d, adminapi.Group(name)), nil
 	default:

@@ -92,6 +92,7 @@ func run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopFunctions()) }()
+	defer m.startSchedules(ctx)()
 	return m.serve(ctx, listener)
 }
 

@@ -44,7 +44,9 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		"PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig", "RecursiveLoop",
 		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing",
 		"VpcConfig")
-	events := r.readEvents(id, p.object("Events"))
+	all := p.object("Events")
+	events := r.readEvents(id, all)
+	f.Schedules = r.readSchedules(id, all)
 	p.done()
 	return f, events
 }
@@ -67,7 +69,7 @@ func (r *resolver) readEvents(id string, all *object) []event {
 		case "HttpApi":
 			kind = HTTP
 		default:
-			continue // not a route
+			continue // not a route; readSchedules reads some of the others
 		}
 		e := event{function: id, kind: kind, node: o.node, fields: o.object("Properties")}
 		o.done()

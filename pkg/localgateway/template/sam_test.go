@@ -44,6 +44,7 @@ type (
 	function struct {
 		Timeout, Memory int
 		Environment     []string
+		Schedules       []string
 	}
 	reading struct {
 		APIs      map[string]api
@@ -93,7 +94,7 @@ func TestSAMReadsItTheSame(t *testing.T) {
 func readingOfOurs(tmpl *template.Template) reading {
 	r := reading{APIs: map[string]api{}, Functions: map[string]function{}, Tables: map[string]map[string]any{}}
 	for id, f := range tmpl.Functions {
-		r.Functions[id] = function{int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment))}
+		r.Functions[id] = function{int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment)), schedulesOfOurs(f)}
 	}
 	for id, table := range tmpl.Tables {
 		r.Tables[id] = map[string]any{}
@@ -105,6 +106,38 @@ func readingOfOurs(tmpl *template.Template) reading {
 		r.APIs[id] = apiOfOurs(a)
 	}
 	return r
+}
+
+func schedulesOfOurs(f template.Function) []string {
+	var out []string
+	for _, s := range f.Schedules {
+		out = append(out, s.Every.String()+" "+s.Input)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func schedulesOfSAM(tr *translation, id string) []string {
+	var out []string
+	for _, resource := range tr.Resources {
+		p := resource.Properties
+		if resource.Type != "AWS::Events::Rule" || p["State"] == "DISABLED" {
+			continue
+		}
+		for _, target := range asList(p["Targets"]) {
+			if to := asList(at(target, "Arn", "Fn::GetAtt")); to == nil || asText(to[0]) != id {
+				continue
+			}
+			every := map[string]string{"rate(1 minute)": "1m0s", "rate(2 hours)": "2h0m0s"}[asText(p["ScheduleExpression"])]
+			input := ""
+			if v := at(target, "Input"); v != nil {
+				input = asText(v)
+			}
+			out = append(out, every+" "+input)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func apiOfOurs(a template.API) api {
@@ -162,7 +195,7 @@ func readingOfSAM(t *testing.T, tr *translation) reading {
 		p := resource.Properties
 		switch resource.Type {
 		case "AWS::Lambda::Function":
-			f := function{3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables"))))}
+			f := function{3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables")))), schedulesOfSAM(tr, id)}
 			if v, ok := p["Timeout"].(float64); ok {
 				f.Timeout = int(v)
 			}

@@ -2,8 +2,8 @@
 // parameters filled in, conditions decided, intrinsic functions resolved and
 // Globals merged. It promises that what it returns is what the SAM translator
 // and CloudFormation would have made of the parts that a local gateway needs:
-// functions, DynamoDB tables, REST APIs and HTTP APIs with their authorizers,
-// gateway responses, CORS and usage-plan keys.
+// functions and their schedules, DynamoDB tables, REST APIs and HTTP APIs with
+// their authorizers, gateway responses, CORS and usage-plan keys.
 //
 // It refuses, with the line number, every intrinsic function and every
 // property of those resources that it does not understand and that would
@@ -39,6 +39,14 @@ type Function struct {
 	Environment map[string]string // resolved; empty map if there is none
 	Timeout     time.Duration     // SAM's default of 3 s if unset
 	MemoryMB    int               // 128 if unset
+	Schedules   []Schedule        // in the template's order; those that are not enabled are left out
+}
+
+// Schedule is one Schedule event of a function.
+type Schedule struct {
+	Name  string        // of the event
+	Every time.Duration // of its rate expression
+	Input string        // JSON that the function gets; empty for EventBridge's own event
 }
 
 // Table is one AWS::DynamoDB::Table.

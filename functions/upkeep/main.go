@@ -1,0 +1,13 @@
+// Command upkeep is the Lambda function that does, on a schedule, what a deployment does by itself.
+package main
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/upkeep"
+)
+
+func main() {
+	lambda.Start(upkeep.Function(boot.Lambda()))
+}

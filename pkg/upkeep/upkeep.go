@@ -1,0 +1,97 @@
+// Package upkeep is what a deployment does by itself, on a schedule: a list of tasks.
+//
+// It promises that each task is bounded in time, that one that fails, hangs or panics keeps no other from its work, and that two runs at once do no harm. It
+// does not promise when a task runs: what must be so at once is done by the call that asks for it, never here.
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/boot"
+)
+
+// Task is one piece of upkeep.
+type Task struct {
+	Name string // in the log, such as jobs
+	// Run does what is due, returns how many things it did, and stops soon after ctx ends: what is left over is the next run's. It may be cut off anywhere
+	// and may run twice at once, so each of its steps is a conditional write.
+	Run func(ctx context.Context) (done int, err error)
+}
+
+// Tasks are what the function upkeep does for a deployment.
+func Tasks(*boot.Deployment) []Task {
+	return nil
+}
+
+// Function is the Lambda function that a schedule invokes.
+func Function(d *boot.Deployment) lambda.Handler {
+	tasks := Tasks(d)
+	return lambda.NewHandler(func(ctx context.Context) error { return Run(ctx, d.Logger, tasks) })
+}
+
+const (
+	// longest is how long a run may take: less than the minute after which the next one starts.
+	longest = 50 * time.Second
+	// margin is what a task keeps of Lambda's time to end in good order.
+	margin = 2 * time.Second
+)
+
+// Run runs the tasks beside each other, and waits for all. It logs each that did something or failed. The error, which only names those that failed, is
+// what makes Lambda count the run as failed.
+func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
+		defer cancel()
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	var mu sync.Mutex
+	var failed []string
+	var all sync.WaitGroup
+	for _, task := range tasks {
+		all.Go(func() {
+			done, err := task.safely(ctx)
+			switch {
+			case err != nil && !stopped(ctx, err):
+				logger.ErrorContext(ctx, "upkeep failed", "task", task.Name, "done", done, "error", err)
+				mu.Lock()
+				failed = append(failed, task.Name)
+				mu.Unlock()
+			case done > 0:
+				logger.InfoContext(ctx, "upkeep", "task", task.Name, "done", done)
+			}
+		})
+	}
+	all.Wait()
+	if len(failed) == 0 {
+		return nil
+	}
+	slices.Sort(failed)
+	return fmt.Errorf("upkeep failed: %s", strings.Join(failed, ", "))
+}
+
+// stopped tells whether a task ended because the time was over. That is no failure: it goes on at the next run.
+func stopped(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
+}
+
+// safely makes an error of a panic, which would end the process and with it the other tasks.
+func (t Task) safely(ctx context.Context) (done int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return t.Run(ctx)
+}

@@ -1,0 +1,93 @@
+package upkeep_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/upkeep"
+)
+
+func does(done int, err error) func(context.Context) (int, error) {
+	return func(context.Context) (int, error) { return done, err }
+}
+
+// logged gives what was logged, one line a task, in the order of their names.
+func logged(t *testing.T, log *storetest.Log) []string {
+	t.Helper()
+	var out []string
+	for line := range strings.Lines(log.String()) {
+		var entry struct {
+			Level, Msg, Task, Error string
+			Done                    int
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(entry.Error, "\n")
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s %d %s", entry.Task, entry.Level, entry.Msg, entry.Done, first)))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestOneTaskThatFailsKeepsNoOtherFromItsWork(t *testing.T) {
+	t.Parallel()
+	log := &storetest.Log{}
+	err := upkeep.Run(t.Context(), log.Logger(), []upkeep.Task{
+		{Name: "breaks", Run: does(2, errors.New("no luck"))},
+		{Name: "panics", Run: func(context.Context) (int, error) { panic("oh") }},
+		{Name: "rests", Run: does(0, nil)},
+		{Name: "works", Run: does(3, nil)},
+	})
+	if err == nil || err.Error() != "upkeep failed: breaks, panics" {
+		t.Errorf("got %v", err)
+	}
+	want := []string{"breaks ERROR upkeep failed 2 no luck", "panics ERROR upkeep failed 0 panic: oh", "works INFO upkeep 3"}
+	if diff := cmp.Diff(want, logged(t, log)); diff != "" {
+		t.Errorf("the log (-want +got):\n%s", diff)
+	}
+}
+
+// A task that takes too long is ended before the function is, and is no failure; the others have long done their work.
+func TestTasksAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ given, want time.Duration }{
+		"by the schedule": {time.Hour, 50 * time.Second}, "by what Lambda leaves": {20 * time.Second, 18 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), test.given)
+				defer cancel()
+				log, started := &storetest.Log{}, time.Now()
+				var worked time.Duration
+				err := upkeep.Run(ctx, log.Logger(), []upkeep.Task{
+					{Name: "hangs", Run: func(ctx context.Context) (int, error) {
+						<-ctx.Done()
+						return 7, fmt.Errorf("cut off: %w", ctx.Err())
+					}},
+					{Name: "works", Run: func(context.Context) (int, error) {
+						worked = time.Since(started)
+						return 1, nil
+					}},
+				})
+				if err != nil || time.Since(started) != test.want || worked != 0 {
+					t.Errorf("got %v after %v, the other task after %v", err, time.Since(started), worked)
+				}
+				if diff := cmp.Diff([]string{"hangs INFO upkeep 7", "works INFO upkeep 1"}, logged(t, log)); diff != "" {
+					t.Errorf("the log (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
