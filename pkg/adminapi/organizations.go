@@ -101,7 +101,8 @@ func (a *API) createOrganization(ctx context.Context, s *session, in *createOrga
 		}
 		text := secret.Reveal()
 		r := &result[OrganizationSecret]{}
-		r.writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
+		writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
+		r.writes = append(writes, a.store.PutStanding(ctx, o)...) // after the organization, whose id may be taken
 		r.Status, r.ETag, r.Location = http.StatusCreated, etag(o.Version), "/v1/organizations/"+o.ID
 		r.Body = OrganizationSecret{Organization: showOrganization(o), KeySecret: KeySecret{Key: showKey(k, s.now), Secret: &text}}
 		return r, nil

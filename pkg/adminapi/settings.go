@@ -17,7 +17,7 @@ import (
 
 func (a *API) registerSettings() {
 	register(a, operation{id: organization.UpdateOrganization, group: GroupOrganizations, method: http.MethodPatch, path: "/v1/organizations/{org}",
-		summary: "Change an organization's name and settings", about: "Settings are merged field by field; null means the catalogue's, or no longest life."}, a.updateOrganization)
+		summary: "Change an organization's name and settings", about: "Settings are merged field by field; null means the catalogue's, or no longest life. What bears on calls acts within ten seconds."}, a.updateOrganization)
 }
 
 type lifeInput struct {
@@ -33,7 +33,7 @@ type settingsInput struct {
 	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a key holds when its maker names none; null: the catalogue's defaults"`
 	LongestLife        *lifeInput `json:"longestLife,omitempty"`
 	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
-	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Empty: it is not enforced yet, so it cannot be set"`
+	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks, or single addresses, that calls of the organization's keys may come from, besides what each key says; empty: every address. Not asked of the admin API"`
 	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
 }
 
@@ -85,8 +85,11 @@ func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.
 	if b.LegacyKeysAccepted != nil {
 		set.LegacyKeysAccepted = *b.LegacyKeysAccepted
 	}
-	if len(b.AllowedAddresses) > 0 { // taken and not enforced, it would be believed
-		f.add("body.settings.allowedAddresses", "an organization's addresses are not enforced yet: set allowedAddresses of its keys", nil)
+	if present["allowedAddresses"] {
+		set.AllowedAddresses = nil
+		for _, network := range f.networks("body.settings.allowedAddresses", b.AllowedAddresses) {
+			set.AllowedAddresses = append(set.AllowedAddresses, network.String())
+		}
 	}
 	if b.SampleRequests != nil {
 		set.SampleRequests = *b.SampleRequests
@@ -163,5 +166,6 @@ func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateO
 		return before, nil
 	}
 	after.Version++
-	return &after, a.store.Commit(ctx, a.store.PutOrganization(&after, before.Version), a.store.Append(e))
+	writes := append(a.store.PutStanding(ctx, &after), a.store.PutOrganization(&after, before.Version), a.store.Append(e))
+	return &after, a.store.Commit(ctx, writes...)
 }

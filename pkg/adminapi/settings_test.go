@@ -55,11 +55,13 @@ func TestSettingsAreMerged(t *testing.T) {
 		{`{"longestLife": {}}`, "longestLife", life(nil, "7d")},
 		{`{"legacyKeysAccepted": false}`, "legacyKeysAccepted", false},
 		{`{"sampleRequests": 0}`, "sampleRequests", float64(0)},
+		{`{"allowedAddresses": ["192.0.2.0/24", "2001:db8::1", "192.0.2.0/24"]}`, "allowedAddresses", []any{"192.0.2.0/24", "2001:db8::1/128"}},
+		{`{"sampleRequests": 0.25}`, "sampleRequests", 0.25},
 		{`{"allowedAddresses": null}`, "allowedAddresses", []any{}},
 		{`{"allowedAddresses": []}`, "allowedAddresses", []any{}},
 		{`{"memberPermissions": null}`, "memberPermissions", nil},
 		{`{"defaultPermissions": null}`, "defaultPermissions", nil},
-		{`{}`, "sampleRequests", float64(0)},
+		{`{}`, "sampleRequests", 0.25},
 	} {
 		o.set(t, step.body).Want(t, http.StatusOK)
 		want[step.field] = step.value
@@ -77,7 +79,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		`{"defaultPermissions": ["keys:write"]}`:                "body.settings.defaultPermissions[0]",
 		`{"longestLife": {"production": "soon"}}`:               "body.settings.longestLife.production",
 		`{"longestLife": {"staging": "0s"}}`:                    "body.settings.longestLife.staging",
-		`{"allowedAddresses": ["192.0.2.0/24"]}`:                "body.settings.allowedAddresses",
+		`{"allowedAddresses": ["::/0", "192.0.2.1/24"]}`:        "body.settings.allowedAddresses[1]",
 		`{"organizationKeysBy": "nobody"}`:                      "body.settings.organizationKeysBy",
 		`{"personalKeysBy": "everybody"}`:                       "body.settings.personalKeysBy",
 		`{"sampleRequests": 2}`:                                 "body.settings.sampleRequests",
@@ -178,4 +180,21 @@ func TestSettingsActAtOnce(t *testing.T) {
 	if diff := cmp.Diff([]string{"messages:read"}, p.CreateKey(t, o.id, map[string]any{"name": "Default", "environment": "production"}).Key.Permissions); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
+}
+
+// What is set of calls acts on the data plane, and shuts nobody out of the admin API or of whoami. That it acts within ten seconds is shown where the clock
+// can be set; here the key is first used after the change.
+func TestAddressesOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, map[string]any{"permissions": []string{"messages:read"}})
+	o.set(t, `{"allowedAddresses": ["203.0.113.0/24"]}`).Want(t, http.StatusOK)
+	machine.As(k.Secret).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
+	machine.As(k.Secret).Call(t, http.MethodGet, "/v1/whoami", nil).Want(t, http.StatusOK)
+	o.set(t, `{"allowedAddresses": ["203.0.113.0/24", "127.0.0.0/8"]}`).Want(t, http.StatusOK)
+
+	local := newTenant(t)
+	k = local.key(t, map[string]any{"permissions": []string{"messages:read"}})
+	local.set(t, `{"allowedAddresses": ["127.0.0.1"]}`).Want(t, http.StatusOK)
+	machine.As(k.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
 }

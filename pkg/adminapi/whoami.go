@@ -55,7 +55,7 @@ type whoamiOutput struct{ Body Whoami }
 
 func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error) {
 	address, _ := netip.ParseAddr(originOf(ctx).sourceIP)
-	v := a.checker.Authenticate(ctx, in.headers, address)
+	v := a.checker.Self(ctx, in.headers, address)
 	switch {
 	case v.Outcome == check.Unavailable:
 		return nil, fmt.Errorf("%w: whoami: %w", store.ErrUnavailable, v.Err)

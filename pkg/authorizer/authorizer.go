@@ -135,6 +135,9 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	if v.OldOne { // of a rotation that runs
 		attributes = append(attributes, slog.Bool("old_secret", true))
 	}
+	if v.Reason != "" {
+		attributes = append(attributes, slog.String("reason", string(v.Reason)))
+	}
 	if v.Required != "" {
 		attributes = append(attributes, slog.String("required_permission", v.Required))
 	}

@@ -240,7 +240,7 @@ func BenchmarkInvoke(b *testing.B) {
 			a := build(kit, func(c *authorizer.Config) {
 				c.Checker = &check.Checker{
 					Brand: storetest.Brand, Environments: apikey.Environments(), Keys: memory{k}, Peppers: kit.Keyring,
-					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Now: kit.Clock.Now,
+					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
 				}
 				c.Logger = slog.New(slog.DiscardHandler)
 			})

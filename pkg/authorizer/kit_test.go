@@ -54,7 +54,7 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 	c := authorizer.Config{
 		Checker: &check.Checker{
 			Brand: storetest.Brand, Environments: []apikey.Environment{apikey.Production}, Keys: kit.Store, Peppers: kit.Keyring,
-			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Now: kit.Clock.Now,
+			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
 		},
 		API: "demo", AdmitKey: admit, Logger: kit.Log.Logger(),
 	}

@@ -133,7 +133,9 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
-	d.Checker = &check.Checker{Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Now: d.Now}
+	d.Checker = &check.Checker{
+		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now), Now: d.Now,
+	}
 	return d, nil
 }
 

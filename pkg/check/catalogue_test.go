@@ -225,6 +225,50 @@ func TestCatalogueReadingIsNobodysOwn(t *testing.T) {
 	}
 }
 
+// A reading that was under way when the process was stopped, as Lambda stops one between calls, tells of then and not of now.
+func TestReadingThatWasHeldUp(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	gate := make(chan struct{})
+	s.set(1, nil, gate)
+	c := check.NewCatalogue(s.read, clock.Now)
+	done := make(chan int)
+	go func() { done <- size(t, c) }()
+	<-s.began
+	s.set(2, nil, nil)
+	clock.Advance(10 * time.Second)
+	close(gate)
+	if got := <-done; got != 4 || s.reads.Load() != 2 {
+		t.Errorf("%d permissions after %d reads", got, s.reads.Load())
+	}
+}
+
+// Who waits gives up with their own call, or when the reading ends, which it does within a second however many wait.
+func TestWaitingEnds(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	s.set(1, nil, make(chan struct{})) // never opened
+	c := check.NewCatalogue(s.read, clock.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Current(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := c.Current(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if got := s.reads.Load(); got != 1 {
+		t.Errorf("%d reads for 20 who waited for the first", got)
+	}
+}
+
 func TestCatalogueThatIsNotValidIsUnavailable(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)

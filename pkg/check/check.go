@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
@@ -33,7 +34,18 @@ type Call struct {
 	Path     string     // as API Gateway sees it, never decoded
 	Resource string     // API Gateway's own template of the route, such as /messages/{messageId}; "" where it tells none
 	SourceIP netip.Addr // the zero Addr where it is not known
+
+	use use
 }
+
+// use is what a key is sent for, which decides what of its organization binds it. Whatever it is, the keys of a deleted organization are good for nothing.
+type use int
+
+const (
+	dataPlane use = iota // all that the organization sets of calls
+	self                 // to be told of itself: whether the organization accepts legacy keys
+	admin                // the admin API: nothing, so that nobody shuts themselves out of the settings
+)
 
 // Verdict is the answer to a check.
 type Verdict struct {
@@ -42,7 +54,11 @@ type Verdict struct {
 	OldOne   bool        // the old secret of a rotation was sent
 	Route    permission.Match
 	Required string // for PermissionDenied: the permission to ask for; "" where the route is in no permission
+	Reason   Reason // where the key's organization refuses; "" where the key itself is at fault
 	Err      error  // for Unavailable: why
+
+	// Standing is the key's organization's; nil where the check ended before it was asked for, and for an operator's key.
+	Standing *organization.Standing
 
 	decision permission.Decision
 }
@@ -54,6 +70,7 @@ type Checker struct {
 	Keys         Keys
 	Peppers      Peppers
 	Catalogue    *Catalogue
+	Standings    *Standings
 	Now          func() time.Time
 }
 
@@ -64,10 +81,19 @@ func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
 	return v
 }
 
-// Authenticate decides whether the key is good, whatever it is used for: the steps up to the source address.
+// Authenticate decides whether the key is good on the admin API: the steps up to the source address. What its organization sets of calls is not asked.
 func (c *Checker) Authenticate(ctx context.Context, h Headers, source netip.Addr) Verdict {
+	return c.good(ctx, h, Call{SourceIP: source, use: admin})
+}
+
+// Self decides whether the key is good to be told of itself: as Authenticate, but a legacy key only where its organization accepts those.
+func (c *Checker) Self(ctx context.Context, h Headers, source netip.Addr) Verdict {
+	return c.good(ctx, h, Call{SourceIP: source, use: self})
+}
+
+func (c *Checker) good(ctx context.Context, h Headers, call Call) Verdict {
 	v := c.identify(ctx, h)
-	c.run(ctx, &v, Call{SourceIP: source}, addressStep)
+	c.run(ctx, &v, call, addressStep)
 	return v
 }
 

@@ -312,9 +312,11 @@ func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
 	k, secret := kit.MustKey(t, func(k *apikey.Key) { k.Permissions = nil })
-	kit.Traffic.Reset()
-	v := c.Authenticate(t.Context(), sent(secret.Reveal()), netip.Addr{})
-	if v.Outcome != check.Allowed || v.Key.ID != k.ID || kit.Traffic.Count() != 1 {
-		t.Errorf("%s %v, %d requests", v.Outcome, v.Err, kit.Traffic.Count())
+	for i, requests := range []int{2, 1} { // the standing of the organization is at hand from the first on
+		kit.Traffic.Reset()
+		v := c.Authenticate(t.Context(), sent(secret.Reveal()), netip.Addr{})
+		if v.Outcome != check.Allowed || v.Key.ID != k.ID || kit.Traffic.Count() != requests {
+			t.Errorf("%d: %s %v, %d requests", i, v.Outcome, v.Err, kit.Traffic.Count())
+		}
 	}
 }

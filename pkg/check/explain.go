@@ -95,6 +95,12 @@ func environmentDetail(k *apikey.Key, env apikey.Environment) string {
 func statusDetail(v *Verdict, now time.Time) string {
 	k := v.Key
 	switch {
+	case v.Outcome == Unavailable:
+		return "What the key's organization has set could not be read."
+	case v.Reason == OrganizationDeleted:
+		return "The key's organization was deleted at " + moment(v.Standing.DeletedAt) + "."
+	case v.Reason == LegacyNotAccepted:
+		return "The key is a legacy one, and its organization does not accept those."
 	case v.Outcome == NotYetValid:
 		return "The key is not valid before " + moment(k.NotBefore) + "."
 	case v.Outcome == Expired:
@@ -113,17 +119,24 @@ func statusDetail(v *Verdict, now time.Time) string {
 }
 
 func addressDetail(v *Verdict, source netip.Addr) string {
+	bound := "the key"
+	if v.Reason == OrganizationAddresses || len(v.Key.AllowedAddresses) == 0 && v.Standing != nil && len(v.Standing.AllowedAddresses) > 0 {
+		bound = "every key of the organization"
+	}
 	switch {
-	case len(v.Key.AllowedAddresses) == 0:
+	case len(v.Key.AllowedAddresses) == 0 && (v.Standing == nil || len(v.Standing.AllowedAddresses) == 0):
 		return "The key may be used from every address."
 	case !source.IsValid():
-		return "The key may be used from certain addresses only, and the caller's is not known."
+		return upper(bound) + " may be used from certain addresses only, and the caller's is not known."
 	case v.Outcome == AddressNotAllowed:
-		return fmt.Sprintf("%s is not among the addresses that the key may be used from.", source)
+		return fmt.Sprintf("%s is not among the addresses that %s may be used from.", source, bound)
 	default:
-		return fmt.Sprintf("%s is among the addresses that the key may be used from.", source)
+		return fmt.Sprintf("%s is among the addresses that %s may be used from.", source, bound)
 	}
 }
+
+// upper is a sentence's beginning.
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func routeDetail(v *Verdict, call Call) string {
 	switch {
@@ -186,13 +199,13 @@ func recordedDetail(outcome Outcome, required string) string {
 	case RetiredSecret:
 		return "The secret was one that the key had before."
 	case Inactive:
-		return "The key was disabled, revoked or deleted."
+		return "The key was disabled, revoked or deleted, or its organization refused it."
 	case Expired:
 		return "The key had expired."
 	case NotYetValid:
 		return "The key was not valid yet."
 	case AddressNotAllowed:
-		return "The caller's address was not among those that the key may be used from."
+		return "The caller's address was not among those that the key, or every key of its organization, may be used from."
 	case CustomerNotAllowed:
 		return "The key was scoped to other customers than the one in the path."
 	case PermissionDenied:

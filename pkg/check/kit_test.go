@@ -41,7 +41,8 @@ func checker(kit *storetest.Kit, p *storetest.Process, environments ...apikey.En
 		reader = environments[0]
 	}
 	return &check.Checker{
-		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now), Now: kit.Clock.Now,
+		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
+		Standings: check.NewStandings(p.Store, kit.Clock.Now), Now: kit.Clock.Now,
 	}
 }
 

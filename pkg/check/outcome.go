@@ -23,6 +23,16 @@ const (
 	Unavailable        Outcome = "unavailable"
 )
 
+// Reason says that a refusal is not the key's own but its organization's. Who called is not told; logs and explanations are.
+type Reason string
+
+// The reasons: the first two go with Inactive, the last with AddressNotAllowed.
+const (
+	OrganizationDeleted   Reason = "organization_deleted"
+	LegacyNotAccepted     Reason = "legacy_not_accepted"
+	OrganizationAddresses Reason = "organization_addresses"
+)
+
 // Status returns the HTTP status of an outcome. Every fault of the key itself is 401, so that nobody learns which keys there are.
 func (o Outcome) Status() int {
 	switch o {

@@ -36,9 +36,12 @@ func (c *Checker) run(ctx context.Context, v *Verdict, call Call, last step) {
 func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now time.Time) Outcome {
 	switch s {
 	case statusStep:
-		return status(v.Key, now)
+		if outcome := status(v.Key, now); outcome != Allowed {
+			return outcome
+		}
+		return c.standing(ctx, v, call)
 	case addressStep:
-		return sourceAddress(v.Key, call.SourceIP)
+		return sourceAddress(v, call)
 	case routeStep:
 		return c.route(ctx, v, call)
 	case customerStep:
@@ -62,13 +65,45 @@ func status(k *apikey.Key, now time.Time) Outcome {
 	return Allowed
 }
 
-// sourceAddress refuses a key that is bound to addresses where the address is another one, or not known.
-func sourceAddress(k *apikey.Key, source netip.Addr) Outcome {
-	source = source.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
-	if len(k.AllowedAddresses) > 0 && !slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool { return p.Contains(source) }) {
+// standing is what the state of the key's organization says. Operators' keys belong to none.
+func (c *Checker) standing(ctx context.Context, v *Verdict, call Call) Outcome {
+	if v.Key.Operator() {
+		return Allowed
+	}
+	standing, err := c.Standings.Of(ctx, v.Key)
+	if err != nil {
+		v.Err = err
+		return Unavailable
+	}
+	v.Standing = standing
+	switch {
+	case !standing.DeletedAt.IsZero():
+		v.Reason = OrganizationDeleted
+		return Inactive
+	case v.Key.Legacy && !standing.LegacyKeysAccepted && call.use != admin:
+		v.Reason = LegacyNotAccepted
+		return Inactive
+	}
+	return Allowed
+}
+
+// sourceAddress refuses a key that is bound to addresses where the address is another one, or not known. Where its organization is bound too, both must
+// allow it.
+func sourceAddress(v *Verdict, call Call) Outcome {
+	source := call.SourceIP.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
+	if !contains(v.Key.AllowedAddresses, source) {
+		return AddressNotAllowed
+	}
+	if v.Standing != nil && call.use == dataPlane && !contains(v.Standing.AllowedAddresses, source) {
+		v.Reason = OrganizationAddresses
 		return AddressNotAllowed
 	}
 	return Allowed
+}
+
+// contains tells whether networks allow an address; no networks allow every one.
+func contains(networks []netip.Prefix, address netip.Addr) bool {
+	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // route finds the route of the call, with all that the permissions say of it. One that is in no permission is denied.

@@ -50,7 +50,8 @@ func TestFailsClosed(t *testing.T) {
 		"silent":        {nil, true, always(storetest.Silent)},
 		"silent, cold":  {nil, false, always(storetest.Silent)},
 		"KMS down":      {down{}, false, func(*testing.T, *storetest.Kit, *storetest.Process, *apikey.Key) {}},
-		"catalogue":     {nil, false, func(_ *testing.T, _ *storetest.Kit, p *storetest.Process, _ *apikey.Key) { p.Traffic.Inject(nth(3)) }},
+		"standing":      {nil, false, func(_ *testing.T, _ *storetest.Kit, p *storetest.Process, _ *apikey.Key) { p.Traffic.Inject(nth(3)) }},
+		"catalogue":     {nil, false, func(_ *testing.T, _ *storetest.Kit, p *storetest.Process, _ *apikey.Key) { p.Traffic.Inject(nth(4)) }},
 		"pepper not there": {nil, false, func(t *testing.T, kit *storetest.Kit, _ *storetest.Process, _ *apikey.Key) {
 			kit.Remove(t, "pepper#production", "ring")
 		}},

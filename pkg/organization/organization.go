@@ -20,7 +20,7 @@ var (
 	ErrStale    = errors.New("organization: it was changed meanwhile")
 )
 
-// Settings bear on what members may do and how long keys may live. The zero value of each is the default.
+// Settings bear on what members may do, how long keys may live, and which calls of keys are taken. The zero value of each is the default.
 type Settings struct {
 	OrganizationKeysBy string                               `json:"organizationKeysBy"` // "admins" (default) or "members"
 	PersonalKeysBy     string                               `json:"personalKeysBy"`     // "members" (default), "admins" or "nobody"
@@ -28,7 +28,7 @@ type Settings struct {
 	DefaultPermissions []string                             `json:"defaultPermissions"` // nil: the catalogue's defaults
 	LongestLife        map[apikey.Environment]time.Duration `json:"longestLife"`        // no entry: no longest life
 	LegacyKeysAccepted bool                                 `json:"legacyKeysAccepted"`
-	AllowedAddresses   []string                             `json:"allowedAddresses"`
+	AllowedAddresses   []string                             `json:"allowedAddresses"` // networks in their canonical form; empty: every address
 	SampleRequests     float64                              `json:"sampleRequests"`
 }
 
@@ -43,8 +43,9 @@ type Organization struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
 	Settings  Settings  `json:"settings"`
-	Admins    int       `json:"admins"`  // how many members are admins; never 0
-	Version   int64     `json:"version"` // 1 when created; the ETag
+	Admins    int       `json:"admins"`    // how many members are admins; never 0
+	Version   int64     `json:"version"`   // 1 when created; the ETag
+	DeletedAt time.Time `json:"deletedAt"` // zero where it is not deleted; its name and settings stay
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)

@@ -123,7 +123,7 @@ func TestOneOfTwentyWritersWins(t *testing.T) {
 			t.Errorf("round %d: %q won, and the key is %q at version %d", round, winner, got.Name, got.Version)
 		}
 	}
-	if got := len(kit.Items(t)); got != 1+1+rounds { // the key, the peppers, and one history entry for each round
+	if got := len(kit.Items(t)); got != 1+3+3+rounds { // the key, the peppers, its organization's standings, and one history entry for each round
 		t.Errorf("%d items", got)
 	}
 }

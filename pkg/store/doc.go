@@ -1,6 +1,6 @@
 // Package store keeps everything in two DynamoDB tables, and is the only package that knows DynamoDB.
 //
-// It promises that a key is read by one strongly consistent GetItem; that a row whose seal doesn't fit is refused and never obeyed; that every
+// It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal doesn't fit is refused and never obeyed; that every
 // write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; and
 // that no request scans. What it cannot answer is ErrUnavailable. It does not decide who may do what.
 //
@@ -13,6 +13,7 @@
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
+//	<environment>#organization#<org> standing    its standing, sealed   Standing: GetItem, strong       Commit(PutStanding): whole rows, on an older version
 //	organization#<org>            member#<email> a member               Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
 //	                                                                    Members: Query, strong
 //	organization#<org>            customer#<id>  a customer             Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version

@@ -2,14 +2,9 @@ package store
 
 import (
 	"context"
-	"crypto/hmac"
-	"errors"
-	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -101,8 +96,6 @@ type keyItem struct {
 	UpdatedAt string            `dynamodbav:"updatedAt"`
 	PurgeAt   int64             `dynamodbav:"purgeAt,omitempty"` // Unix seconds; DynamoDB's TTL
 
-	SealPepper int    `dynamodbav:"sealPepper"`
-	Seal       []byte `dynamodbav:"seal,omitempty"`
 }
 
 // encodeKey makes the row of a key and seals it with the current pepper of its environment.
@@ -111,49 +104,15 @@ func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key) (map[st
 	if err != nil {
 		return nil, unavailable("pepper", err)
 	}
-	row := toKeyItem(k)
-	row.SealPepper = current.Version()
-	item, err := attributevalue.MarshalMap(row)
-	if err != nil {
-		return nil, fmt.Errorf("store: encode key: %w", err)
-	}
-	text, err := canonical(item)
-	if err != nil {
-		return nil, fmt.Errorf("store: seal key: %w", err)
-	}
-	item[sealAttribute] = &types.AttributeValueMemberB{Value: current.Seal(text)}
-	return item, nil
+	return sealed(current, toKeyItem(k))
 }
 
 // decodeKey checks the seal of a row and its place in the table, and only then reads it. Every fault is ErrDamaged; a pepper that cannot be
 // had is ErrUnavailable.
 func decodeKey(ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue, env apikey.Environment, id string) (*apikey.Key, error) {
-	version, ok := item["sealPepper"].(*types.AttributeValueMemberN)
-	seal, sealed := item[sealAttribute].(*types.AttributeValueMemberB)
-	if !ok || !sealed {
-		return nil, damaged("key "+id+" has no seal", nil)
-	}
-	n, err := strconv.Atoi(version.Value)
-	if err != nil {
-		return nil, damaged("key "+id, err)
-	}
-	p, err := ring.Version(ctx, env, n)
-	switch {
-	case errors.Is(err, pepper.ErrNotFound):
-		return nil, damaged("key "+id, err)
-	case err != nil:
-		return nil, unavailable("pepper", err)
-	}
-	text, err := canonical(item)
-	if err != nil {
-		return nil, damaged("key "+id, err)
-	}
-	if !hmac.Equal(p.Seal(text), seal.Value) {
-		return nil, damaged("the seal of key "+id+" is broken", nil)
-	}
 	var row keyItem
-	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return nil, damaged("key "+id, err)
+	if err := unseal(ctx, ring, env, item, &row, "key "+id); err != nil {
+		return nil, err
 	}
 	if row.PK != keyPartition(env, id) || row.SK != keySort || row.ID != id || row.Environment != string(env) {
 		return nil, damaged("key "+id+" stands in the wrong place", nil)

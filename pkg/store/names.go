@@ -16,6 +16,7 @@ const (
 	listPartitionAttribute = "listPk"
 	listSortAttribute      = "listSk"
 	sealAttribute          = "seal"
+	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
 )
 
 // operators is the organization of operator keys, which has no row.
@@ -27,19 +28,26 @@ const (
 	ringSort         = "ring"
 	catalogueSort    = "catalogue"
 	organizationSort = "organization"
+	standingSort     = "standing"
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
 )
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
 func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }
-func cataloguePartition() string                            { return "catalogue" }
-func organizationPartition(org string) string               { return "organization#" + org }
-func memberSort(who string) string                          { return "member#" + who }
-func customerSort(id string) string                         { return "customer#" + id }
-func oncePartition(receipt string) string                   { return "once#" + receipt }
-func keysList(org string) string                            { return "keys#" + org }
-func historyList(org string) string                         { return "history#" + org }
+
+// standingPartition starts with the environment, as a key's does, so that its authorizer may read it.
+func standingPartition(env apikey.Environment, org string) string {
+	return string(env) + "#organization#" + org
+}
+
+func cataloguePartition() string              { return "catalogue" }
+func organizationPartition(org string) string { return "organization#" + org }
+func memberSort(who string) string            { return "member#" + who }
+func customerSort(id string) string           { return "customer#" + id }
+func oncePartition(receipt string) string     { return "once#" + receipt }
+func keysList(org string) string              { return "keys#" + org }
+func historyList(org string) string           { return "history#" + org }
 
 // personList is the list of what a person is a member of.
 func personList(email string) string { return "person#" + email }

@@ -1,13 +1,68 @@
 package store
 
 import (
+	"context"
+	"crypto/hmac"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
 )
+
+// sealed makes the item of a row and seals it.
+func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) {
+	item, err := attributevalue.MarshalMap(row)
+	if err != nil {
+		return nil, fmt.Errorf("store: encode %T: %w", row, err)
+	}
+	item[sealPepperAttribute] = number(int64(p.Version()))
+	text, err := canonical(item)
+	if err != nil {
+		return nil, fmt.Errorf("store: seal %T: %w", row, err)
+	}
+	item[sealAttribute] = &types.AttributeValueMemberB{Value: p.Seal(text)}
+	return item, nil
+}
+
+// unseal checks the seal of an item, and only then reads it into a row. Every fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable. The row
+// must still be found to be the one that was asked for, though the seal covers its place.
+func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, row any, what string) error {
+	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+	seal, has := item[sealAttribute].(*types.AttributeValueMemberB)
+	if !ok || !has {
+		return damaged(what+" has no seal", nil)
+	}
+	n, err := strconv.Atoi(version.Value)
+	if err != nil {
+		return damaged(what, err)
+	}
+	p, err := ring.Version(ctx, env, n)
+	switch {
+	case errors.Is(err, pepper.ErrNotFound):
+		return damaged(what, err)
+	case err != nil:
+		return unavailable("pepper", err)
+	}
+	text, err := canonical(item)
+	if err != nil {
+		return damaged(what, err)
+	}
+	if !hmac.Equal(p.Seal(text), seal.Value) {
+		return damaged("the seal of "+what+" is broken", nil)
+	}
+	if err := attributevalue.UnmarshalMap(item, row); err != nil {
+		return damaged(what, err)
+	}
+	return nil
+}
 
 // canonical is one byte string per item: every attribute but the seal, in the order of their names, each name and value with its length
 // before it, so that no two items share one. It covers whatever stands in the row; an attribute that somebody adds breaks the seal as well as

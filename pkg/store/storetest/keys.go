@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -40,12 +41,15 @@ func (k *Kit) Mint(t testing.TB, env apikey.Environment, id string) (apikey.Secr
 	return secret, apikey.Fresh{Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()}, Hint: secret.Hint()}
 }
 
-// MustKey stores a key with a new secret. change, which may be nil, changes the key before it is stored.
+// MustKey stores a key with a new secret, and its organization's standing where it has none. change, which may be nil, changes the key before it is stored.
 func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apikey.Secret) {
 	t.Helper()
 	created := k.Key(t)
 	if change != nil {
 		change(created)
+	}
+	if !created.Operator() {
+		k.ensureStanding(t, created.OrganizationID)
 	}
 	secret, fresh := k.Mint(t, created.Environment, created.ID)
 	created.Secret, created.Hint = fresh.Verifier, fresh.Hint
@@ -53,6 +57,37 @@ func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apik
 		t.Fatal(err)
 	}
 	return created, secret
+}
+
+// MustStanding stores the next standing of an organization, in all environments. change, which may be nil, changes the organization's defaults.
+func (k *Kit) MustStanding(t testing.TB, org string, change func(*organization.Organization)) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.putStanding(t, org, change)
+}
+
+func (k *Kit) ensureStanding(t testing.TB, org string) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.standings[org] == 0 {
+		k.putStanding(t, org, nil)
+	}
+}
+
+// putStanding writes past Traffic, so that a test counts only what it does itself. The caller holds the lock.
+func (k *Kit) putStanding(t testing.TB, org string, change func(*organization.Organization)) {
+	t.Helper()
+	o := &organization.Organization{ID: org, Settings: organization.DefaultSettings(), Version: k.standings[org] + 1}
+	if change != nil {
+		change(o)
+	}
+	aside := k.Restart().Store
+	if err := aside.Commit(t.Context(), aside.PutStanding(t.Context(), o)...); err != nil {
+		t.Fatal(err)
+	}
+	k.standings[org] = o.Version
 }
 
 // MustChange stores a change of a key as its next version, and returns the key as it is then.

@@ -47,6 +47,9 @@ type Kit struct {
 	Log      *Log
 
 	endpoint string
+
+	mu        sync.Mutex
+	standings map[string]int64 // the version of each organization's
 }
 
 // Process is what one process has of the store: its own connection and whatever it keeps in memory.
@@ -66,7 +69,7 @@ func New(t testing.TB) *Kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &Kit{Client: client(endpoint, nil), Provider: provider, Clock: newClock(), Log: &Log{}, endpoint: endpoint}
+	k := &Kit{Client: client(endpoint, nil), Provider: provider, Clock: newClock(), Log: &Log{}, endpoint: endpoint, standings: map[string]int64{}}
 	for id, table := range readTemplate(t).Tables {
 		name := uniqueName(id)
 		if err := store.CreateTable(t.Context(), k.Client, name, table.Properties); err != nil {
@@ -105,8 +108,7 @@ func (k *Kit) With(provider pepper.Provider) *Process {
 
 // Elsewhere returns a process whose DynamoDB is at another address, such as one where nothing listens.
 func (k *Kit) Elsewhere(endpoint string) *Process {
-	other := *k
-	other.endpoint = endpoint
+	other := Kit{Core: k.Core, Hot: k.Hot, Provider: k.Provider, Clock: k.Clock, Log: k.Log, endpoint: endpoint}
 	return other.Restart()
 }
 

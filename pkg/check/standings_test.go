@@ -1,0 +1,355 @@
+package check_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// said is what of a verdict the tests of standings look at.
+type said struct {
+	Outcome check.Outcome
+	Reason  check.Reason
+}
+
+// near is a call from an address of the network that the tests allow.
+func near() check.Call {
+	call := read
+	call.SourceIP = netip.MustParseAddr("192.0.2.7")
+	return call
+}
+
+// deleted, strict and fenced change an organization.
+func deleted(o *organization.Organization) {
+	o.DeletedAt = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
+}
+func strict(o *organization.Organization) { o.Settings.LegacyKeysAccepted = false }
+func fenced(o *organization.Organization) {
+	o.Settings.AllowedAddresses = []string{"198.51.100.0/24", "2001:db8::/32"}
+}
+
+// What an organization sets of calls acts when the standing that is at hand is ten seconds old, and until five it is not even asked for.
+func TestStandingActsWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*organization.Organization)
+		want   said
+	}{
+		"deleted":             {deleted, said{check.Inactive, check.OrganizationDeleted}},
+		"legacy not accepted": {strict, said{check.Inactive, check.LegacyNotAccepted}},
+		"addresses":           {fenced, said{check.AddressNotAllowed, check.OrganizationAddresses}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kit, c := setup(t, apikey.Production)
+			_, secret := kit.MustKey(t, func(k *apikey.Key) { k.Legacy = true })
+			ask := func() said {
+				v := c.Check(t.Context(), sent(secret.Reveal()), near())
+				if v.Err != nil {
+					t.Error(v.Err)
+				}
+				return said{v.Outcome, v.Reason}
+			}
+			good := said{check.Allowed, ""}
+			if got := ask(); got != good {
+				t.Fatal(got)
+			}
+			kit.MustStanding(t, "acme", test.change)
+			kit.Clock.Advance(5*time.Second - 1)
+			if got := ask(); got != good {
+				t.Errorf("what is fresh was not used: %v", got)
+			}
+			kit.Clock.Advance(5*time.Second + 1)
+			if got := ask(); got != test.want {
+				t.Errorf("ten seconds later: %v, want %v", got, test.want)
+			}
+			kit.MustStanding(t, "acme", nil)
+			kit.Clock.Advance(10 * time.Second)
+			if got := ask(); got != good {
+				t.Errorf("ten seconds after the change back: %v", got)
+			}
+		})
+	}
+}
+
+// With the standing and the catalogue at hand a check is one read; each is read again once in five seconds of use.
+func TestOneReadPerCheck(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, nil)
+	ask := func() {
+		if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Allowed {
+			t.Fatal(v.Outcome, v.Err)
+		}
+	}
+	ask()
+	kit.Traffic.Reset()
+	for range 100 {
+		ask()
+		kit.Clock.Advance(49 * time.Millisecond)
+	}
+	if got := kit.Traffic.Count(); got != 100 {
+		t.Errorf("%d requests for 100 checks within 5 s", got)
+	}
+	kit.Clock.Advance(time.Second)
+	for range 100 {
+		ask()
+	}
+	for t.Context().Err() == nil && kit.Traffic.Count() < 202 { // the two readings beside the checks
+		time.Sleep(time.Millisecond)
+	}
+	if got := kit.Traffic.Count(); got != 202 {
+		t.Errorf("%d requests for 200 checks within 6 s", got)
+	}
+}
+
+// What is sent to whom: the keys of a deleted organization are good for nothing; its other settings do not bind the admin API, its addresses not whoami.
+func TestStandingByUse(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	for name, test := range map[string]struct {
+		change            func(*organization.Organization)
+		legacy            bool
+		data, self, admin said
+	}{
+		"nothing set":             {nil, true, said{check.Allowed, ""}, said{check.Allowed, ""}, said{check.Allowed, ""}},
+		"deleted":                 {deleted, false, said{check.Inactive, check.OrganizationDeleted}, said{check.Inactive, check.OrganizationDeleted}, said{check.Inactive, check.OrganizationDeleted}},
+		"legacy not accepted":     {strict, true, said{check.Inactive, check.LegacyNotAccepted}, said{check.Inactive, check.LegacyNotAccepted}, said{check.Allowed, ""}},
+		"a key that is no legacy": {strict, false, said{check.Allowed, ""}, said{check.Allowed, ""}, said{check.Allowed, ""}},
+		"addresses":               {fenced, false, said{check.AddressNotAllowed, check.OrganizationAddresses}, said{check.Allowed, ""}, said{check.Allowed, ""}},
+	} {
+		org := "org-" + strings.ReplaceAll(name, " ", "-")
+		kit.MustStanding(t, org, test.change)
+		k, secret := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID, k.Legacy = org, test.legacy })
+		headers, from := sent(secret.Reveal()), near()
+		for use, got := range map[string]struct {
+			check.Verdict
+			want said
+		}{
+			"data plane": {c.Check(t.Context(), headers, from), test.data},
+			"whoami":     {c.Self(t.Context(), headers, from.SourceIP), test.self},
+			"admin API":  {c.Authenticate(t.Context(), headers, from.SourceIP), test.admin},
+			"explain":    {c.Explain(t.Context(), k, k.Environment, from, kit.Clock.Now()).Verdict, test.data},
+		} {
+			if diff := cmp.Diff(got.want, said{got.Outcome, got.Reason}); diff != "" || got.Standing == nil || got.Standing.OrganizationID != org {
+				t.Errorf("%s, %s: %v (-want +got):\n%s", name, use, got.Err, diff)
+			}
+		}
+	}
+}
+
+// Both lists must allow an address; the key's own fault is told before its organization's.
+func TestBothAddressLists(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	kit.MustStanding(t, "fenced", fenced) // 198.51.100.0/24 and 2001:db8::/32
+	for _, test := range []struct {
+		own, source string
+		want        said
+	}{
+		{"", "198.51.100.9", said{check.Allowed, ""}},
+		{"", "::ffff:198.51.100.9", said{check.Allowed, ""}},
+		{"", "2001:db8::1", said{check.Allowed, ""}},
+		{"", "192.0.2.1", said{check.AddressNotAllowed, check.OrganizationAddresses}},
+		{"", "", said{check.AddressNotAllowed, check.OrganizationAddresses}},
+		{"198.51.100.9/32", "198.51.100.9", said{check.Allowed, ""}},
+		{"198.51.100.9/32", "198.51.100.8", said{check.AddressNotAllowed, ""}},
+		{"0.0.0.0/0", "192.0.2.1", said{check.AddressNotAllowed, check.OrganizationAddresses}},
+		{"192.0.2.0/24", "198.51.100.9", said{check.AddressNotAllowed, ""}},
+		{"192.0.2.0/24", "203.0.113.1", said{check.AddressNotAllowed, ""}},
+	} {
+		_, secret := kit.MustKey(t, func(k *apikey.Key) {
+			k.OrganizationID = "fenced"
+			if test.own != "" {
+				k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix(test.own)}
+			}
+		})
+		call := read
+		if test.source != "" {
+			call.SourceIP = netip.MustParseAddr(test.source)
+		}
+		v := c.Check(t.Context(), sent(secret.Reveal()), call)
+		if got := (said{v.Outcome, v.Reason}); got != test.want {
+			t.Errorf("%q from %q: %v %v, want %v", test.own, test.source, got, v.Err, test.want)
+		}
+	}
+}
+
+// A key goes by its own organization's standing and by no other's, in its own environment.
+func TestStandingIsTheOrganizationsOwn(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Environments()...)
+	kit.MustStanding(t, "gone", deleted)
+	for _, env := range apikey.Environments() {
+		_, good := kit.MustKey(t, func(k *apikey.Key) { k.Environment = env })
+		_, bad := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID, k.Environment = "gone", env })
+		for range 2 {
+			for secret, want := range map[string]check.Outcome{good.Reveal(): check.Allowed, bad.Reveal(): check.Inactive} {
+				if v := c.Check(t.Context(), sent(secret), read); v.Outcome != want {
+					t.Errorf("%s: %s %v, want %s", env, v.Outcome, v.Err, want)
+				}
+			}
+		}
+	}
+	_, operator := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID = apikey.OperatorOrganization })
+	if v := c.Authenticate(t.Context(), sent(operator.Reveal()), netip.Addr{}); v.Outcome != check.Allowed || v.Standing != nil {
+		t.Errorf("an operator's key: %s %v", v.Outcome, v.Err)
+	}
+}
+
+// A standing that is not there, was edited, or is another's is nobody's: its keys are neither allowed nor blamed.
+func TestStandingThatIsDamaged(t *testing.T) {
+	t.Parallel()
+	const place = "production#organization#acme"
+	for name, spoil := range map[string]func(*testing.T, *storetest.Kit){
+		"missing": func(t *testing.T, kit *storetest.Kit) { kit.Remove(t, place, "standing") },
+		"revived": func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "deletedAt", nil) },
+		"opened":  func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "legacyKeysAccepted", true) },
+		"addresses": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "allowedAddresses", []string{"::/0"})
+		},
+		"version":        func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "version", 9) },
+		"without a seal": func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "seal", nil) },
+		"an attribute":   func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "note", "x") },
+		"another's": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, "production#organization#globex", "standing", "pk", place)
+		},
+		"another's, named": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, "production#organization#globex", "standing", "pk", place)
+			kit.Change(t, place, "standing", "organizationId", "acme")
+		},
+		"of staging": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, "staging#organization#acme", "standing", "pk", place)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kit, c := setup(t, apikey.Production)
+			kit.MustStanding(t, "globex", nil)
+			kit.MustStanding(t, "acme", func(o *organization.Organization) { deleted(o); strict(o); fenced(o) })
+			_, secret := kit.MustKey(t, nil)
+			spoil(t, kit)
+			if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Unavailable || v.Err == nil || v.Outcome.Status() != 503 {
+				t.Errorf("%s %v", v.Outcome, v.Err)
+			}
+		})
+	}
+}
+
+// While the standing alone cannot be read, what is at hand serves for ten seconds and no longer.
+func TestStandingOutage(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, nil)
+	ask := func() check.Outcome { return c.Check(t.Context(), sent(secret.Reveal()), read).Outcome }
+	if got := ask(); got != check.Allowed {
+		t.Fatal(got)
+	}
+	kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
+		if strings.Contains(string(r.Body), "#organization#") {
+			return storetest.Broken
+		}
+		return storetest.None
+	})
+	kit.Clock.Advance(10*time.Second - 1)
+	if got := ask(); got != check.Allowed {
+		t.Errorf("before ten seconds: %s", got)
+	}
+	kit.Clock.Advance(1)
+	if got := ask(); got != check.Unavailable {
+		t.Errorf("at ten seconds: %s", got)
+	}
+	kit.Traffic.Inject(nil)
+	if got := ask(); got != check.Allowed {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// standingsRead counts the readings of standings, each of which may wait.
+type standingsRead struct {
+	count atomic.Int64
+	mu    sync.Mutex
+	of    []string
+	gate  map[string]chan struct{} // by organization
+}
+
+// Standing implements check.StandingSource.
+func (s *standingsRead) Standing(ctx context.Context, _ apikey.Environment, org string) (*organization.Standing, error) {
+	s.count.Add(1)
+	s.mu.Lock()
+	s.of = append(s.of, org)
+	s.mu.Unlock()
+	if gate := s.gate[org]; gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return &organization.Standing{OrganizationID: org, Version: s.count.Load()}, nil
+}
+
+func keyOf(org string) *apikey.Key {
+	return &apikey.Key{OrganizationID: org, Environment: apikey.Production}
+}
+
+// However many organizations there are, a bounded number is kept; those in use stay.
+func TestStandingsAreBounded(t *testing.T) {
+	t.Parallel()
+	source, clock := &standingsRead{}, &storetest.Clock{}
+	standings := check.NewStandings(source, clock.Now)
+	for i := range 30_000 {
+		for _, org := range []string{"busy", fmt.Sprintf("org-%d", i)} {
+			if _, err := standings.Of(t.Context(), keyOf(org)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := source.count.Load(); got != 30_001 {
+		t.Errorf("%d readings", got)
+	}
+	if _, err := standings.Of(t.Context(), keyOf("org-29999")); err != nil || source.count.Load() != 30_001 {
+		t.Errorf("the last was forgotten: %v", err)
+	}
+	if _, err := standings.Of(t.Context(), keyOf("org-10000")); err != nil || source.count.Load() != 30_002 {
+		t.Errorf("one of long ago was kept: %v", err)
+	}
+}
+
+// One organization is read by one at a time, and waits for no other.
+func TestStandingsAreReadByOneAtATime(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	source, clock := &standingsRead{gate: map[string]chan struct{}{"slow": gate}}, &storetest.Clock{}
+	standings := check.NewStandings(source, clock.Now)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if got, err := standings.Of(t.Context(), keyOf("slow")); err != nil || got.OrganizationID != "slow" {
+				t.Error(got, err)
+			}
+		})
+	}
+	if got, err := standings.Of(t.Context(), keyOf("quick")); err != nil || got.OrganizationID != "quick" {
+		t.Error(got, err)
+	}
+	close(gate)
+	all.Wait()
+	slices.Sort(source.of)
+	if diff := cmp.Diff([]string{"quick", "slow"}, source.of); diff != "" {
+		t.Errorf("readings (-want +got):\n%s", diff)
+	}
+}
