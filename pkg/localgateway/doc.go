@@ -54,6 +54,12 @@
 //	O  x-amzn-ErrorType of 401, 403, 500 and 502; I: of 413, 414, 431 and 504
 //	I  a variable without value is the empty string, and a header without value is left out
 //
+// Access logs (set-up-logging, api-gateway-variables-for-access-logging, http-api-logging-variables):
+//
+//	D  one line a call, after the answer, in the stage's format; a hyphen where a variable has no value (O)
+//	I  values are not escaped, control characters are left out, an empty value is a hyphen too
+//	I  the authorizer's context is there after a Deny, also of a cached answer, and is not after an authorizer's error
+//
 // Integrations (set-up-lambda-proxy-integrations, http-api-develop-integrations-lambda):
 //
 //	D  events 1.0 and 2.0, the response formats, and the inferred response of 2.0

@@ -36,6 +36,11 @@ type AccessRecord struct {
 	// itself; both are empty if a function answered.
 	ErrorResponseType string
 	ErrorMessage      string
+
+	// Line is what the stage's access log has of the request, and LogGroup where
+	// it has it; both are empty if the stage has no access log.
+	Line     string
+	LogGroup string
 }
 
 func (g *Gateway) record(c *call, a answer) AccessRecord {
@@ -73,6 +78,9 @@ func (g *Gateway) record(c *call, a answer) AccessRecord {
 		if g.api.Kind == template.HTTP {
 			r.ErrorMessage = c.refusal.httpMessage
 		}
+	}
+	if g.api.AccessLog != nil {
+		r.Line, r.LogGroup = g.logLine(c, r), g.api.AccessLog.LogGroup
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
 func TestResponsesOfREST(t *testing.T) {
@@ -317,4 +318,59 @@ func TestAccessLogOfHTTP(t *testing.T) {
 	got := w.records[0]
 	check(t, []string{"AAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAA=", "/keys/{keyId}", "ACCESS_DENIED", "Forbidden", "permission_denied"},
 		[]string{got.RequestID, got.ExtendedRequestID, got.ResourcePath, got.ErrorResponseType, got.ErrorMessage, got.Authorizer["code"]})
+}
+
+// logging gives the world's API an access log.
+func logging(t *testing.T, w *world, format string) {
+	t.Helper()
+	tmpl := *w.config.Template
+	tmpl.APIs = maps.Clone(tmpl.APIs)
+	api := tmpl.APIs[w.config.API]
+	api.AccessLog = &template.AccessLog{LogGroup: "Calls", Format: format}
+	tmpl.APIs[w.config.API] = api
+	w.replaceTemplate(t, &tmpl)
+}
+
+func TestAccessLogLine(t *testing.T) {
+	t.Parallel()
+	w := newREST(t, nil)
+	w.config.Functions["Authorizer"] = function(func(context.Context, []byte) ([]byte, error) {
+		w.now = w.now.Add(20 * time.Millisecond)
+		return []byte(allowAll), nil
+	})
+	logging(t, w, "$context.extendedRequestId $context.requestTimeEpoch $context.httpMethod $context.resourcePath $context.path $context.status "+
+		"$context.responseLatency $context.responseLength $context.authorizer.latency $context.integrationLatency $context.identity.userAgent "+
+		"$context.authorizer.count $context.authorizer.nobody $context.error.responseType 5$")
+	w.get("/cached/1?secret=x", "X-Api-Key: k", "User-Agent: curl\"8")
+	w.get("/cached/2", "X-Api-Key: k")
+	w.get("/nowhere")
+	var lines []string
+	for _, r := range w.records {
+		lines = append(lines, r.LogGroup+" "+r.Line)
+	}
+	check(t, []string{
+		"Calls AAAAAAAAAAAAAAA= 1795523400000 GET /cached/{id} /live/cached/1 200 20 7 20 1 curl\"8 3 - - 5$",
+		"Calls AAAAAAAAAAAAAAA= 1795523400020 GET /cached/{id} /live/cached/2 200 1 7 - 1 - 3 - - 5$",
+		"Calls AAAAAAAAAAAAAAA= 1795523400020 GET - /live/nowhere 403 1 42 - - - - - MISSING_AUTHENTICATION_TOKEN 5$",
+	}, lines)
+}
+
+// The authorizer's context is in the line of a refusal too, and not in that of a call that nobody was recognised at.
+func TestAccessLogLineOfRefusals(t *testing.T) {
+	t.Parallel()
+	const format = "$context.requestId $context.status $context.error.responseType $context.authorizer.code"
+	for want, authorizer := range map[string]function{
+		"403 ACCESS_DENIED permission_denied":  answers(denyAll),
+		"401 UNAUTHORIZED -":                   fails(errors.New("Unauthorized")),
+		"500 AUTHORIZER_CONFIGURATION_ERROR -": fails(errors.New("broken")),
+	} {
+		w := newREST(t, authorizer)
+		logging(t, w, format)
+		w.get("/cached/1", "X-Api-Key: k")
+		check(t, "00000000-0000-4000-8000-000000000000 "+want, w.records[0].Line)
+	}
+	w := newHTTP(t, answers(denyAll))
+	logging(t, w, "$context.requestId $context.status $context.error.responseType $context.authorizer.code $context.routeKey")
+	w.get("/keys/1")
+	check(t, "AAAAAAAAAAAAAAA= 403 ACCESS_DENIED permission_denied GET /keys/{keyId}", w.records[0].Line)
 }

@@ -45,13 +45,13 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing",
 		"VpcConfig")
 	all := p.object("Events")
-	events := r.readEvents(id, all)
+	events := r.readEvents(&f, all)
 	f.Schedules = r.readSchedules(id, all)
 	p.done()
 	return f, events
 }
 
-func (r *resolver) readEvents(id string, all *object) []event {
+func (r *resolver) readEvents(f *Function, all *object) []event {
 	if all == nil {
 		return nil
 	}
@@ -68,16 +68,20 @@ func (r *resolver) readEvents(id string, all *object) []event {
 			kind = REST
 		case "HttpApi":
 			kind = HTTP
+		case "CloudWatchLogs":
+			f.LogGroups = append(f.LogGroups, r.readSubscription(o.object("Properties")))
+			o.done()
+			continue
 		default:
 			continue // not a route; readSchedules reads some of the others
 		}
-		e := event{function: id, kind: kind, node: o.node, fields: o.object("Properties")}
+		e := event{function: f.ID, kind: kind, node: o.node, fields: o.object("Properties")}
 		o.done()
 		if e.fields == nil {
-			r.fail(o.node, "%s: event %s has no Properties, and so no API of its own", id, name)
+			r.fail(o.node, "%s: event %s has no Properties, and so no API of its own", f.ID, name)
 			return nil
 		}
-		e.fields.what = fmt.Sprintf("%s.Events.%s", id, name)
+		e.fields.what = fmt.Sprintf("%s.Events.%s", f.ID, name)
 		events = append(events, e)
 	}
 	return events

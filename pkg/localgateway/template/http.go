@@ -8,8 +8,9 @@ func (r *resolver) readHTTP(b *builder, p *object) {
 	b.api.Stage = p.text("StageName", "$default")
 	b.api.StageVariables = p.textMap("StageVariables")
 	b.api.CORS = r.readHTTPCORS(p)
-	p.ignore("AccessLogSettings", "DefaultRouteSettings", "Description", "Domain", "FailOnWarnings", "Name",
-		"PropagateTags", "RouteSettings", "Tags")
+	b.api.AccessLog = r.readAccessLog(p, "AccessLogSettings")
+	p.ignore("DefaultRouteSettings", "Description", "Domain", "FailOnWarnings", "Name", "PropagateTags", "RouteSettings",
+		"Tags")
 	if auth := p.object("Auth"); auth != nil {
 		if all := auth.object("Authorizers"); all != nil {
 			for name := range all.fields {

@@ -64,6 +64,11 @@ func TestRefusals(t *testing.T) {
 		"simple with 1.0":           {httpAuth + "{AuthorizerPayloadFormatVersion: '1.0', EnableSimpleResponses: true, FunctionArn: x, EnableFunctionDefaultPermissions: true, Identity: {ReauthorizeEvery: 0}}}}}}", 4, "EnableSimpleResponses needs"},
 		"HTTP path without method":  {"A: {Type: AWS::Serverless::HttpApi}\n  " + function + "Events: {E: {Type: HttpApi, Properties: {ApiId: !Ref A, Path: /}}}}}", 5, "Path and Method go together"},
 		"HTTP CORS":                 {"A: {Type: AWS::Serverless::HttpApi, Properties: {CorsConfiguration: {AllowOrigin: x}}}", 4, "property AllowOrigin is not understood"},
+		"log stream as destination": {rest + "AccessLogSetting: {DestinationArn: 'arn:aws:firehose:x', Format: $context.requestId}}}", 4, "DestinationArn must be a log group's ARN"},
+		"log format without id":     {rest + "AccessLogSetting: {DestinationArn: 'arn:aws:logs:r:a:log-group:g', Format: $context.status}}}", 4, "Format must have $context.requestId"},
+		"log format of two lines":   {rest + "AccessLogSetting: {DestinationArn: 'arn:aws:logs:r:a:log-group:g', Format: \"$context.requestId\\n\"}}}", 4, "Format must be one line"},
+		"HTTP log property":         {"A: {Type: AWS::Serverless::HttpApi, Properties: {AccessLogSettings: {Destination: x}}}", 4, "A.AccessLogSettings: property Destination is not understood"},
+		"log filter":                {function + "Events: {E: {Type: CloudWatchLogs, Properties: {LogGroupName: g, FilterPattern: x}}}}}", 4, "FilterPattern is not understood"},
 		"plan with a throttle":      {"P: {Type: AWS::ApiGateway::UsagePlan, Properties: {Throttle: {RateLimit: 1}}}", 4, "P: property Throttle is not understood"},
 		"APIs that differ in case":  {"A: {Type: AWS::Serverless::HttpApi}\n  a: {Type: AWS::Serverless::HttpApi}", 5, "another API's id differs in case only"},
 	}

@@ -24,8 +24,9 @@ func (r *resolver) readREST(b *builder, p *object) {
 	for _, mediaType := range p.list("BinaryMediaTypes") {
 		b.api.BinaryMediaTypes = append(b.api.BinaryMediaTypes, strings.ReplaceAll(mediaType, "~1", "/"))
 	}
-	p.ignore("AccessLogSetting", "AlwaysDeploy", "Description", "Domain", "EndpointConfiguration", "FailOnWarnings",
-		"MethodSettings", "Name", "OpenApiVersion", "PropagateTags", "Tags", "TracingEnabled")
+	p.ignore("AlwaysDeploy", "Description", "Domain", "EndpointConfiguration", "FailOnWarnings", "MethodSettings",
+		"Name", "OpenApiVersion", "PropagateTags", "Tags", "TracingEnabled")
+	b.api.AccessLog = r.readAccessLog(p, "AccessLogSetting")
 	r.readRESTAuth(b, p.object("Auth"))
 	b.readRESTCORS(p)
 	b.api.GatewayResponses = r.readGatewayResponses(p.object("GatewayResponses"))

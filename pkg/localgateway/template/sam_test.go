@@ -40,11 +40,13 @@ type (
 		Responses        map[string]response
 		Binary           []string
 		CORS             map[string]any
+		LogFormat        string
 	}
 	function struct {
 		Timeout, Memory int
 		Environment     []string
 		Schedules       []string
+		Logs            int // subscriptions to log groups
 	}
 	reading struct {
 		APIs      map[string]api
@@ -66,6 +68,7 @@ func TestSAMReadsItTheSame(t *testing.T) {
 		"ours, cached": {root + "/template.yaml", map[string]string{"Profile": "cached", "KeyHeader": "Authorization"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, fast":   {root + "/template.yaml", map[string]string{"Profile": "fast", "AuthorizerConcurrency": "5"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, HTTP":   {root + "/template.yaml", map[string]string{"DemoApi": "http"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
+		"HTTP, cached": {root + "/template.yaml", map[string]string{"DemoApi": "http", "Profile": "cached"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
 		"ours, none":   {root + "/template.yaml", map[string]string{"DemoApi": "none"}, []string{"AdminApi"}},
 		"REST":         {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
 		"HTTP":         {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
@@ -94,7 +97,7 @@ func TestSAMReadsItTheSame(t *testing.T) {
 func readingOfOurs(tmpl *template.Template) reading {
 	r := reading{APIs: map[string]api{}, Functions: map[string]function{}, Tables: map[string]map[string]any{}}
 	for id, f := range tmpl.Functions {
-		r.Functions[id] = function{int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment)), schedulesOfOurs(f)}
+		r.Functions[id] = function{int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment)), schedulesOfOurs(f), len(f.LogGroups)}
 	}
 	for id, table := range tmpl.Tables {
 		r.Tables[id] = map[string]any{}
@@ -144,6 +147,9 @@ func apiOfOurs(a template.API) api {
 	out := api{
 		Stage: a.Stage, KeySource: string(a.APIKeySource), Variables: a.StageVariables, Binary: a.BinaryMediaTypes,
 		Routes: map[string]route{}, Authorizers: map[string]authorizer{}, Responses: map[string]response{},
+	}
+	if a.AccessLog != nil {
+		out.LogFormat = a.AccessLog.Format
 	}
 	for _, r := range a.Routes {
 		payload := r.PayloadVersion
@@ -195,7 +201,7 @@ func readingOfSAM(t *testing.T, tr *translation) reading {
 		p := resource.Properties
 		switch resource.Type {
 		case "AWS::Lambda::Function":
-			f := function{3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables")))), schedulesOfSAM(tr, id)}
+			f := function{3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables")))), schedulesOfSAM(tr, id), subscriptions(tr, id)}
 			if v, ok := p["Timeout"].(float64); ok {
 				f.Timeout = int(v)
 			}
@@ -215,6 +221,18 @@ func readingOfSAM(t *testing.T, tr *translation) reading {
 	return r
 }
 
+// subscriptions counts those of a function to log groups.
+func subscriptions(tr *translation, function string) int {
+	n := 0
+	for _, resource := range tr.Resources {
+		target := asList(at(resource.Properties, "DestinationArn", "Fn::GetAtt"))
+		if resource.Type == "AWS::Logs::SubscriptionFilter" && len(target) > 0 && target[0] == function && resource.Properties["FilterPattern"] == "" {
+			n++
+		}
+	}
+	return n
+}
+
 func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 	t.Helper()
 	body := p["Body"]
@@ -227,6 +245,11 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 		}
 		if strings.HasSuffix(resource.Type, "::Stage") && reference == id && resource.Properties["StageName"] != "Stage" {
 			out.Stage = asText(resource.Properties["StageName"])
+			for _, name := range []string{"AccessLogSetting", "AccessLogSettings"} {
+				if setting := resource.Properties[name]; setting != nil {
+					out.LogFormat = tr.mapped(t, at(setting, "Format"))
+				}
+			}
 			out.Variables = texts(resource.Properties["Variables"])
 			if out.Variables == nil {
 				out.Variables = texts(resource.Properties["StageVariables"])

@@ -2,8 +2,9 @@
 // parameters filled in, conditions decided, intrinsic functions resolved and
 // Globals merged. It promises that what it returns is what the SAM translator
 // and CloudFormation would have made of the parts that a local gateway needs:
-// functions and their schedules, DynamoDB tables, REST APIs and HTTP APIs with
-// their authorizers, gateway responses, CORS and usage-plan keys.
+// functions with their schedules and log subscriptions, DynamoDB tables, REST APIs
+// and HTTP APIs with their authorizers, gateway responses, CORS, usage-plan keys
+// and access logs.
 //
 // It refuses, with the line number, every intrinsic function and every
 // property of those resources that it does not understand and that would
@@ -40,6 +41,9 @@ type Function struct {
 	Timeout     time.Duration     // SAM's default of 3 s if unset
 	MemoryMB    int               // 128 if unset
 	Schedules   []Schedule        // in the template's order; those that are not enabled are left out
+	// LogGroups are what !Ref gives of the log groups whose lines it is called
+	// with, all of them: the CloudWatchLogs events without a filter pattern.
+	LogGroups []string
 }
 
 // Schedule is one Schedule event of a function.
@@ -85,6 +89,13 @@ type API struct {
 	APIKeys          []string
 	BinaryMediaTypes []string // REST only
 	CORS             *CORS    // HTTP only; a REST API's CORS is its OPTIONS routes
+	AccessLog        *AccessLog
+}
+
+// AccessLog says what a stage writes of each call, and where.
+type AccessLog struct {
+	LogGroup string // what !Ref of the log group gives
+	Format   string // one line with $context variables
 }
 
 // APIKeySource says where a REST API looks for the API key of a method that needs one.

@@ -16,6 +16,7 @@ const root = "../../.."
 type translation struct {
 	Parameters map[string]struct{ Default any }
 	Conditions map[string]any
+	Mappings   map[string]any
 	Resources  map[string]struct {
 		Type       string
 		Condition  string
@@ -129,6 +130,20 @@ func (tr *translation) expand(t *testing.T, v any) any {
 	default:
 		return v
 	}
+}
+
+// mapped gives a text, which may stand in a mapping.
+func (tr *translation) mapped(t *testing.T, v any) string {
+	t.Helper()
+	path := asList(at(v, "Fn::FindInMap"))
+	if path == nil {
+		return asText(v)
+	}
+	found, ok := at(tr.Mappings, asText(path[0]), asText(path[1]), asText(path[2])).(string)
+	if !ok {
+		t.Fatalf("no mapping: %v", path)
+	}
+	return found
 }
 
 // at walks into nested objects; a member that is absent is nil.
