@@ -20,6 +20,8 @@ const (
 	AddressNotAllowed  Outcome = "address_not_allowed"
 	CustomerNotAllowed Outcome = "customer_not_allowed"
 	PermissionDenied   Outcome = "permission_denied"
+	RateLimited        Outcome = "rate_limited"
+	QuotaExceeded      Outcome = "quota_exceeded"
 	Unavailable        Outcome = "unavailable"
 )
 
@@ -40,6 +42,8 @@ func (o Outcome) Status() int {
 		return 200
 	case CustomerNotAllowed, PermissionDenied:
 		return 403
+	case RateLimited, QuotaExceeded:
+		return 429
 	case Unavailable:
 		return 503
 	default:

@@ -23,6 +23,12 @@
 //	                                                                    OrganizationHistory: index, then BatchGetItem
 //	once#<receipt>                once           an idempotency receipt Receipt: GetItem, strong        Commit(Keep): new, or after its end
 //
+// The items of the table hot, where TTL removes what is over:
+//
+//	pk                            sk             is                     read by                         written by
+//	<environment>#<keyId>#limits  limits         the state of limits    ReadLimits: GetItem, strong     ChargeLimits, ReplaceLimits: on the state before
+//	address#<network>             limits         likewise, of callers without a key
+//
 // The index byOrganization serves lists only. Its listPk is keys#<org>, history#<org>, person#<email> or organizations, its listSk what they are
 // ordered by; it projects what lists filter by and never a hash.
 package store

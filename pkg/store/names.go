@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
 // The key attributes of the tables and of the index.
@@ -32,6 +33,17 @@ const (
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
 )
+
+// limitsSort is the sort key of the state of limits, in the table hot.
+const limitsSort = "limits"
+
+// limitsPartition is apart from what else is counted of a key, since it is written the most.
+func limitsPartition(s meter.Subject) string {
+	if s.KeyID == "" {
+		return "address#" + s.Address.String()
+	}
+	return keyPartition(s.Environment, s.KeyID) + "#limits"
+}
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
 func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }

@@ -1,0 +1,37 @@
+package check
+
+import (
+	"context"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Limits are the rate limits and quotas of keys.
+type Limits interface {
+	// Take takes one call of every limit of a key, or of none where one of them refuses. An error means that nobody knows whether there is room.
+	Take(ctx context.Context, k *apikey.Key) (*Allowance, error)
+	// Look says what Take would answer at a time, and takes nothing.
+	Look(ctx context.Context, k *apikey.Key, at time.Time) (*Allowance, error)
+}
+
+// Allowance is what the limits of a key say of a call.
+type Allowance struct {
+	Outcome    Outcome       // Allowed, RateLimited or QuotaExceeded
+	Limit      string        // the name of the limit that refuses; "" for the quota, and where none does
+	RetryAfter time.Duration // for a refusal: how long it lasts at least
+	Limits     []Left        // of every rate limit, in the key's order
+	Quota      *Left         // nil where there is no quota
+}
+
+// Left is what is left of one limit.
+type Left struct {
+	Name      string // "" for the quota
+	Limit     int64
+	Window    time.Duration // of the quota: how long its period is
+	Remaining int64
+	ResetAt   time.Time // when all of it is there again, if nothing more is taken
+}
+
+// Limited tells whether a key has limits.
+func Limited(k *apikey.Key) bool { return len(k.RateLimits) > 0 || k.Quota != nil }

@@ -1,0 +1,9 @@
+// Package meter limits and counts what keys do.
+//
+// Of limits it promises that over all instances together, in every window W, no more is admitted than burst + rate × (W + lease + 2 × clock skew +
+// store latency), whatever order, delay or loss there is between the instances and the table; that several limits of a key are taken all or none; that a
+// quota is never exceeded; and that where the table cannot be asked, nothing is admitted. It does not promise that what is left is always found: what an
+// instance took and did not spend is lost when the instance ends.
+//
+// It does not check keys, and does not know where its rows are kept.
+package meter

@@ -1,0 +1,137 @@
+package meter
+
+import (
+	"context"
+	"time"
+)
+
+// Up to this rate of a limit, calls are taken one by one.
+const exactRate = 20 // a second
+
+// shrink is the part of what is left of a slow limit or a quota that is leased at most, so that little is in leases when it runs out.
+const shrink = 64
+
+// taking is a write that an account is about to make.
+type taking struct {
+	now     int64
+	state   *State // as it was seen, under the policy
+	calls   int64  // to take; 0 where there is no room, and a write is needed still
+	short   bool   // less than was wanted
+	replace *State // to write whole, where the state was not of this policy
+	charge  Charge
+}
+
+// taking plans what to ask the store for. A write is needed where there is room for a call, and where the state is of another policy: what a change of
+// limits forgives or not is settled once, and not anew at each call.
+func (a *account) taking(now int64) taking {
+	t := taking{now: now}
+	moved := a.state == nil || a.state.Policy != a.plan.text
+	if moved {
+		t.state = a.state.under(a.plan, now)
+	} else {
+		t.state = a.state.current(a.plan, now)
+	}
+	back := a.unspent(t.state, moved)
+	room := a.room(t.state, now, back)
+	want := max(a.wanted(t.state, now), back)
+	t.calls = max(0, min(want, room))
+	t.short = t.calls < want
+	back = min(back, t.calls)
+	t.charge = a.charge(t.state, now, t.calls, back)
+	if moved {
+		t.replace = charged(t.state, t.charge)
+	}
+	return t
+}
+
+// unspent is what the last lease gives back.
+func (a *account) unspent(s *State, moved bool) int64 {
+	if moved || a.plan.quota != nil && a.lease.period != s.Period {
+		return 0
+	}
+	return a.lease.calls
+}
+
+// room is how many calls fit, those that are given back included.
+func (a *account) room(s *State, now, back int64) int64 {
+	room := int64(1) << 40
+	for _, b := range a.plan.buckets {
+		tat := s.TAT[b.Name]
+		room = min(room, b.Burst, b.fit(now+b.capacity-max(tat, now))+b.back(tat, now, back))
+	}
+	if q := a.plan.quota; q != nil {
+		room = min(room, q.Limit-s.Used+min(back, s.Used))
+	}
+	return room
+}
+
+// back is how many of the calls that are given back the limit still misses: it has no more room than its burst.
+func (b bucket) back(tat, now, calls int64) int64 { return min(calls, b.fit(tat-now)) }
+
+// wanted is how many calls to ask for: the instance's own arrivals of the last second, and of each limit no more than half of what comes back in that
+// time, so that instances share. One by one where a limit is slow.
+func (a *account) wanted(s *State, now int64) int64 {
+	seconds := int64(a.leaseTime / time.Second)
+	arrived := a.arrivals.lastSecond(now)
+	want := max(1, arrived*seconds)
+	for _, b := range a.plan.buckets {
+		switch left := b.left(s.TAT[b.Name], now); {
+		case b.above(exactRate):
+			want = min(want, max(1, b.fit(int64(a.leaseTime))/2))
+		case arrived > exactRate:
+			want = min(want, max(1, left/shrink))
+		default:
+			want = 1
+		}
+	}
+	if q := a.plan.quota; q != nil {
+		want = min(want, max(1, (q.Limit-s.Used)/shrink))
+	}
+	return want
+}
+
+// charge is the write that takes so many calls, of which some are given back by the last lease. No charge is negative: a store that carries it out
+// twice, since its first answer was lost, takes too much and never too little.
+func (a *account) charge(s *State, now, calls, back int64) Charge {
+	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s.Period, now)}
+	for _, b := range a.plan.buckets {
+		tat := s.TAT[b.Name]
+		if tat < now {
+			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: now, By: now + b.cost(calls)})
+			continue
+		}
+		missing := b.back(tat, now, back)
+		by := b.cost(calls - missing)
+		c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Low: now + b.cost(missing), High: now + b.capacity - by, By: by})
+	}
+	if q := a.plan.quota; q != nil {
+		by := calls - min(back, s.Used)
+		c.Quota = &QuotaCharge{Period: s.Period, Most: q.Limit - by, Calls: by, Begins: a.state != nil && a.state.Period < s.Period}
+	}
+	return c
+}
+
+// charged is a state after a charge.
+func charged(s *State, c Charge) *State {
+	next := *s
+	next.TAT, next.PurgeAt = make(map[string]int64, len(c.Limits)), c.PurgeAt
+	for _, l := range c.Limits {
+		if l.Whole {
+			next.TAT[l.Name] = l.By
+		} else {
+			next.TAT[l.Name] = s.TAT[l.Name] + l.By
+		}
+	}
+	if c.Quota != nil {
+		next.Used += c.Quota.Calls
+	}
+	return &next
+}
+
+// write makes the write. Where it was not made, the account knows the state as it stands.
+func (t taking) write(ctx context.Context, book Book, s Subject, was *State) (*State, bool, error) {
+	if t.replace != nil {
+		return book.ReplaceLimits(ctx, s, was, t.replace)
+	}
+	return book.ChargeLimits(ctx, s, t.charge)
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+// tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are attributes of their own, so that additions to
+// different limits are one update expression.
+const tatPrefix = "tat#"
+
+// limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it explains, so that one condition tells whether they
+// can be added to.
+type limitsItem struct {
+	Policy  string `dynamodbav:"policy"`
+	Version int64  `dynamodbav:"version"`
+	Since   int64  `dynamodbav:"since"`
+	Period  string `dynamodbav:"period,omitempty"`
+	Used    int64  `dynamodbav:"used"`
+	PurgeAt int64  `dynamodbav:"purgeAt"`
+}
+
+func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.AttributeValue, error) {
+	item, err := attributevalue.MarshalMap(limitsItem{state.Policy, state.Version, state.Since, state.Period, state.Used, state.PurgeAt})
+	if err != nil {
+		return nil, fmt.Errorf("store: encode limits: %w", err)
+	}
+	for name, value := range primaryKey(limitsPartition(s), limitsSort) {
+		item[name] = value
+	}
+	for name, tat := range state.TAT {
+		item[tatPrefix+name] = number(tat)
+	}
+	return item, nil
+}
+
+// decodeLimits returns nil for no item.
+func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
+	if len(item) == 0 {
+		return nil, nil
+	}
+	var row limitsItem
+	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		return nil, damaged("limits", err)
+	}
+	state := &meter.State{Policy: row.Policy, Version: row.Version, Since: row.Since, Period: row.Period, Used: row.Used, PurgeAt: row.PurgeAt, TAT: map[string]int64{}}
+	for attribute, value := range item {
+		name, ok := strings.CutPrefix(attribute, tatPrefix)
+		if !ok {
+			continue
+		}
+		var tat int64
+		if err := attributevalue.Unmarshal(value, &tat); err != nil {
+			return nil, damaged("limits: "+attribute, err)
+		}
+		state.TAT[name] = tat
+	}
+	return state, nil
+}
+
+// ReadLimits implements meter.Book. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) ReadLimits(ctx context.Context, s meter.Subject) (*meter.State, error) {
+	item, err := t.getOf(ctx, t.hot, limitsPartition(s), limitsSort)
+	if err != nil {
+		return nil, err
+	}
+	return decodeLimits(item)
+}
+
+// expression collects the parts of a conditional update, and numbers its names and values.
+type expression struct {
+	conditions, sets, adds []string
+	names                  map[string]string
+	values                 map[string]types.AttributeValue
+}
+
+func (e *expression) name(attribute string) string {
+	name := "#" + strconv.Itoa(len(e.names))
+	e.names[name] = attribute
+	return name
+}
+
+func (e *expression) value(v types.AttributeValue) string {
+	name := ":" + strconv.Itoa(len(e.values))
+	e.values[name] = v
+	return name
+}
+
+func (e *expression) number(n int64) string  { return e.value(number(n)) }
+func (e *expression) text(s string) string   { return e.value(&types.AttributeValueMemberS{Value: s}) }
+func (e *expression) when(condition string)  { e.conditions = append(e.conditions, condition) }
+func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
+func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
+
+// ChargeLimits implements meter.Book. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Charge) (*meter.State, bool, error) {
+	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
+	e.when(e.name("policy") + " = " + e.text(c.Policy))
+	for _, l := range c.Limits {
+		name := e.name(tatPrefix + l.Name)
+		if l.Whole {
+			e.when(name + " < " + e.number(l.Low))
+			e.set(name, e.number(l.By))
+			continue
+		}
+		e.when(name + " BETWEEN " + e.number(l.Low) + " AND " + e.number(l.High))
+		e.add(name, e.number(l.By))
+	}
+	if q := c.Quota; q != nil {
+		period, used := e.name("period"), e.name("used")
+		if q.Begins {
+			e.when(period + " < " + e.text(q.Period))
+			e.set(period, e.text(q.Period))
+			e.set(used, e.number(q.Calls))
+		} else {
+			e.when(period + " = " + e.text(q.Period))
+			e.when(used + " <= " + e.number(q.Most))
+			e.add(used, e.number(q.Calls))
+		}
+	}
+	e.set(e.name("purgeAt"), e.number(c.PurgeAt))
+	update := "SET " + strings.Join(e.sets, ", ")
+	if len(e.adds) > 0 {
+		update += " ADD " + strings.Join(e.adds, ", ")
+	}
+	condition := strings.Join(e.conditions, " AND ")
+	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.hot, Key: primaryKey(limitsPartition(s), limitsSort), UpdateExpression: &update, ConditionExpression: &condition,
+		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
+		ReturnValues: types.ReturnValueAllNew, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if err != nil {
+		return refusedCharge(err)
+	}
+	state, err := decodeLimits(out.Attributes)
+	return state, err == nil, err
+}
+
+// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+func (t *Tables) ReplaceLimits(ctx context.Context, s meter.Subject, was, next *meter.State) (*meter.State, bool, error) {
+	item, err := encodeLimits(s, next)
+	if err != nil {
+		return nil, false, err
+	}
+	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
+	if was == nil {
+		e.when("attribute_not_exists(" + e.name(partitionAttribute) + ")")
+	} else {
+		e.when(e.name("policy") + " = " + e.text(was.Policy))
+		e.when(e.name("used") + " = " + e.number(was.Used))
+		for name, tat := range was.TAT {
+			e.when(e.name(tatPrefix+name) + " = " + e.number(tat))
+		}
+	}
+	condition := strings.Join(e.conditions, " AND ")
+	in := &dynamodb.PutItemInput{
+		TableName: &t.hot, Item: item, ConditionExpression: &condition, ExpressionAttributeNames: e.names,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+	if len(e.values) > 0 { // DynamoDB refuses an empty map
+		in.ExpressionAttributeValues = e.values
+	}
+	if _, err := t.client.PutItem(ctx, in); err != nil {
+		return refusedCharge(err)
+	}
+	return next, true, nil
+}
+
+// refusedCharge reads why a write was not made: because its condition does not hold, or because DynamoDB could not.
+func refusedCharge(err error) (*meter.State, bool, error) {
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		state, err := decodeLimits(failed.Item)
+		return state, false, err
+	}
+	if throttled(err) {
+		return nil, false, fmt.Errorf("%w: %w", meter.ErrThrottled, unavailable("limits", err))
+	}
+	return nil, false, unavailable("limits", err)
+}
+
+// throttled tells whether DynamoDB was asked for more than it gives. The SDK has tried again by then.
+func throttled(err error) bool {
+	var throughput *types.ProvisionedThroughputExceededException
+	var requests *types.RequestLimitExceeded
+	var throttling *types.ThrottlingException
+	return errors.As(err, &throughput) || errors.As(err, &requests) || errors.As(err, &throttling)
+}
