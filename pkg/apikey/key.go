@@ -77,14 +77,6 @@ type Revocation struct {
 	Compromised bool
 }
 
-// Rotation is the time during which two secrets are accepted.
-type Rotation struct {
-	StartedAt time.Time
-	Old       Verifier
-	OldHint   string
-	OldEndsAt time.Time // the old secret is refused from this moment on
-}
-
 // Key is the record. A zero time means "none"; empty Permissions mean none, never all; empty Customers mean not scoped.
 type Key struct {
 	ID             string

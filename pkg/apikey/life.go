@@ -19,9 +19,6 @@ var (
 	ErrDeleted         = errors.New("apikey: the key is deleted")
 )
 
-// MaxOverlap is the longest time that an old secret lives on in a rotation.
-const MaxOverlap = 30 * 24 * time.Hour
-
 // maxRetired is how many secrets are remembered after they ended, to recognise them when they are still sent.
 const maxRetired = 5
 
@@ -44,44 +41,6 @@ func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	k.retire(k.Secret)
 	k.settle()
 	k.Secret, k.Hint, k.Revocation = fresh.Verifier, fresh.Hint, nil
-	return nil
-}
-
-// Rotate takes the fresh secret and lets the old one live on for overlap, at most to the key's own expiry. Errors: ErrDeleted, ErrNotActive,
-// ErrRotationRunning.
-func (k *Key) Rotate(fresh Fresh, overlap time.Duration, now time.Time) error {
-	switch {
-	case !k.DeletedAt.IsZero():
-		return ErrDeleted
-	case k.Status(now) != Active:
-		return ErrNotActive
-	case k.Rotating(now):
-		return ErrRotationRunning
-	}
-	k.endRotation()
-	k.settle()
-	if overlap <= 0 {
-		k.retire(k.Secret)
-	} else {
-		ends := now.Add(min(overlap, MaxOverlap))
-		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(ends) {
-			ends = k.ExpiresAt
-		}
-		k.Rotation = &Rotation{StartedAt: now, Old: k.Secret, OldHint: k.Hint, OldEndsAt: ends}
-	}
-	k.Secret, k.Hint = fresh.Verifier, fresh.Hint
-	return nil
-}
-
-// FinishRotation refuses the old secret from now on. Errors: ErrDeleted, ErrNoRotation.
-func (k *Key) FinishRotation(now time.Time) error {
-	switch {
-	case !k.DeletedAt.IsZero():
-		return ErrDeleted
-	case !k.Rotating(now):
-		return ErrNoRotation
-	}
-	k.endRotation()
 	return nil
 }
 
@@ -114,14 +73,6 @@ func (k *Key) Restore() error {
 func (k *Key) Delete(now time.Time) {
 	if k.DeletedAt.IsZero() {
 		k.DeletedAt = now
-	}
-}
-
-// endRotation moves the old secret of a rotation, running or over, to the retired ones.
-func (k *Key) endRotation() {
-	if k.Rotation != nil {
-		k.retire(k.Rotation.Old)
-		k.Rotation = nil
 	}
 }
 

@@ -50,7 +50,7 @@ func expires(at time.Time) func(*apikey.Key) {
 // rotating gives the key a rotation from secret 0, which ends at a moment.
 func rotating(ends time.Time) func(*apikey.Key) {
 	return func(k *apikey.Key) {
-		k.Rotation = &apikey.Rotation{StartedAt: before, Old: verifier(0), OldHint: "hint 0", OldEndsAt: ends}
+		k.Rotation = &apikey.Rotation{StartedAt: before, StartsAt: apikey.StartsNow, Old: verifier(0), OldHint: "hint 0", OldEndsAt: ends}
 	}
 }
 
@@ -146,6 +146,9 @@ func TestLife(t *testing.T) {
 	rotate := func(overlap time.Duration) func(*apikey.Key) error {
 		return func(k *apikey.Key) error { return k.Rotate(fresh(2), overlap, now) }
 	}
+	awaiting := func(overlap, longest time.Duration) func(*apikey.Key) error {
+		return func(k *apikey.Key) error { return k.RotateFromFirstUse(fresh(2), overlap, longest, now) }
+	}
 	finish := func(k *apikey.Key) error { return k.FinishRotation(now) }
 	revoke := func(compromised bool) func(*apikey.Key) error {
 		return func(k *apikey.Key) error { return k.Revoke(by, "second", compromised, now) }
@@ -162,11 +165,12 @@ func TestLife(t *testing.T) {
 			}
 		}
 	}
-	overlapping := func(ends time.Time) func(*apikey.Key) {
+	overlap := func(starts apikey.Starts, overlap time.Duration, ends time.Time) func(*apikey.Key) {
 		return func(k *apikey.Key) {
-			k.Rotation = &apikey.Rotation{StartedAt: now, Old: verifier(1), OldHint: "hint 1", OldEndsAt: ends}
+			k.Rotation = &apikey.Rotation{StartedAt: now, StartsAt: starts, Overlap: overlap, Old: verifier(1), OldHint: "hint 1", OldEndsAt: ends}
 		}
 	}
+	overlapping := func(ends time.Time) func(*apikey.Key) { return overlap(apikey.StartsNow, ends.Sub(now), ends) }
 	notRevoked := func(k *apikey.Key) { k.Revocation = nil }
 	finished := func(k *apikey.Key) { k.Rotation, k.Retired = nil, []apikey.Verifier{verifier(0)} }
 	newly := func(compromised bool) func(*apikey.Key) {
@@ -198,7 +202,7 @@ func TestLife(t *testing.T) {
 		{"rotate without overlap", key(), rotate(0), nil, key(secret2(1))},
 		{"rotate with a negative overlap", key(), rotate(-time.Hour), nil, key(secret2(1))},
 		{"rotate for too long", key(), rotate(1000 * 24 * time.Hour), nil, key(secret2(), overlapping(now.Add(apikey.MaxOverlap)))},
-		{"rotate beyond the expiry", key(expires(now.Add(time.Minute))), rotate(time.Hour), nil, key(expires(now.Add(time.Minute)), secret2(), overlapping(now.Add(time.Minute)))},
+		{"rotate beyond the expiry", key(expires(now.Add(time.Minute))), rotate(time.Hour), nil, key(expires(now.Add(time.Minute)), secret2(), overlap(apikey.StartsNow, time.Hour, now.Add(time.Minute)))},
 		{"rotate up to the expiry", key(expires(now.Add(time.Hour))), rotate(time.Hour), nil, key(expires(now.Add(time.Hour)), secret2(), overlapping(now.Add(time.Hour)))},
 		{"rotate during a rotation", key(rotating(after)), rotate(time.Hour), apikey.ErrRotationRunning, nil},
 		{"rotate after a rotation", key(rotating(now)), rotate(time.Hour), nil, key(secret2(0), overlapping(now.Add(time.Hour)))},
@@ -207,6 +211,17 @@ func TestLife(t *testing.T) {
 		{"rotate expired", key(expires(now)), rotate(time.Hour), apikey.ErrNotActive, nil},
 		{"rotate disabled during a rotation", key(disabled, rotating(after)), rotate(time.Hour), apikey.ErrNotActive, nil},
 		{"rotate deleted", key(deleted), rotate(time.Hour), apikey.ErrDeleted, nil},
+		{"rotate compromised", key(compromised), rotate(time.Hour), apikey.ErrNotActive, nil},
+
+		{"rotate from the first use", key(), awaiting(time.Hour, 2*time.Hour), nil, key(secret2(), overlap(apikey.StartsFirstUse, time.Hour, now.Add(2*time.Hour)))},
+		{"rotate until the first use", key(), awaiting(0, time.Hour), nil, key(secret2(), overlap(apikey.StartsFirstUse, 0, now.Add(time.Hour)))},
+		{"rotate from the first use with a negative overlap", key(), awaiting(-1, time.Hour), nil, key(secret2(), overlap(apikey.StartsFirstUse, 0, now.Add(time.Hour)))},
+		{"rotate from the first use, but not longer than nothing", key(), awaiting(time.Hour, 0), nil, key(secret2(1))},
+		{"rotate from the first use for too long", key(), awaiting(1000*24*time.Hour, 1000*24*time.Hour), nil, key(secret2(), overlap(apikey.StartsFirstUse, apikey.MaxOverlap, now.Add(apikey.MaxOverlap)))},
+		{"rotate from the first use beyond the expiry", key(expires(now.Add(time.Minute))), awaiting(time.Hour, 2*time.Hour), nil, key(expires(now.Add(time.Minute)), secret2(), overlap(apikey.StartsFirstUse, time.Hour, now.Add(time.Minute)))},
+		{"rotate from the first use during a rotation", key(rotating(after)), awaiting(time.Hour, time.Hour), apikey.ErrRotationRunning, nil},
+		{"rotate from the first use after a rotation", key(rotating(now)), awaiting(time.Hour, time.Hour), nil, key(secret2(0), overlap(apikey.StartsFirstUse, time.Hour, now.Add(time.Hour)))},
+		{"rotate from the first use, compromised", key(compromised), awaiting(time.Hour, time.Hour), apikey.ErrNotActive, nil},
 
 		{"finish", key(rotating(after)), finish, nil, key(finished)},
 		{"finish disabled", key(disabled, rotating(after)), finish, nil, key(disabled, finished)},

@@ -20,6 +20,9 @@ type model struct {
 	leaked  bool
 	deleted bool
 	expires time.Time
+
+	waits   bool          // the newest rotation counts its overlap from the first use of the newest secret, which has not been
+	overlap time.Duration // how long, then
 }
 
 func (m *model) expired() bool { return !m.expires.IsZero() && !m.now.Before(m.expires) }
@@ -58,6 +61,17 @@ func (m *model) renew(overlap time.Duration) {
 		}
 	}
 	m.issued++
+	m.waits = false
+}
+
+// use is the first use of the newest secret: where that is awaited, the others end overlap later, if not earlier.
+func (m *model) use(at time.Time) {
+	for n, end := range m.ends {
+		if m.waits && m.now.Before(end) && at.Add(m.overlap).Before(end) {
+			m.ends[n] = at.Add(m.overlap)
+		}
+	}
+	m.waits = false
 }
 
 // Whatever happens to a key in whatever order, it accepts what the model accepts.
@@ -86,6 +100,22 @@ func TestLifeFollowsTheModel(t *testing.T) {
 				agree("rotate", k.Rotate(fresh(m.issued+1), overlap, m.now), allowed)
 				if allowed {
 					m.renew(max(0, min(overlap, 30*24*time.Hour)))
+				}
+			},
+			"rotate from the first use": func(t *rapid.T) {
+				overlap := time.Duration(rapid.IntRange(-1, 40*24).Draw(t, "hours")) * time.Hour
+				longest := time.Duration(rapid.IntRange(-1, 40*24).Draw(t, "hours at most")) * time.Hour
+				allowed := m.active() && !m.rotating()
+				agree("rotate from the first use", k.RotateFromFirstUse(fresh(m.issued+1), overlap, longest, m.now), allowed)
+				if allowed {
+					m.renew(max(0, min(longest, 30*24*time.Hour)))
+					m.waits, m.overlap = m.rotating(), max(0, min(overlap, 30*24*time.Hour))
+				}
+			},
+			"use the new secret": func(*rapid.T) {
+				if m.active() {
+					k.FirstUsed(m.now)
+					m.use(m.now)
 				}
 			},
 			"finish": func(*rapid.T) {

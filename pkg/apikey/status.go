@@ -30,11 +30,6 @@ func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now
 // Started tells whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
 
-// Rotating tells whether two secrets are accepted at now. It ends by the clock, not by a job.
-func (k *Key) Rotating(now time.Time) bool {
-	return k.Rotation != nil && now.Before(k.Rotation.OldEndsAt)
-}
-
 // Which tells which of a key's secrets somebody sent.
 type Which int
 

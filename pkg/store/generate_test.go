@@ -84,7 +84,8 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 		}
 		if rapid.Bool().Draw(t, "rotating") {
 			k.Rotation = &apikey.Rotation{
-				StartedAt: moment().Draw(t, "started at"), Old: verifier().Draw(t, "old"), OldHint: rapid.String().Draw(t, "old hint"), OldEndsAt: moment().Draw(t, "ends at"),
+				StartedAt: moment().Draw(t, "started at"), StartsAt: rapid.SampledFrom([]apikey.Starts{apikey.StartsNow, apikey.StartsFirstUse}).Draw(t, "starts at"),
+				Overlap: time.Duration(rapid.Int32().Draw(t, "overlap")) * time.Millisecond, FirstUsedAt: moment().Draw(t, "first used at"), Old: verifier().Draw(t, "old"), OldHint: rapid.String().Draw(t, "old hint"), OldEndsAt: moment().Draw(t, "ends at"),
 			}
 		}
 		if at := moment().Draw(t, "revoked at"); !at.IsZero() {

@@ -120,7 +120,9 @@ func fullKey(t *testing.T, kit *storetest.Kit) (*apikey.Key, map[string]types.At
 		k.RateLimits, k.Quota = []apikey.RateLimit{{Name: "l", Limit: 5, Window: time.Minute, Burst: 7}}, &apikey.Quota{Limit: 100, Period: "day"}
 		k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 		k.NotBefore, k.ExpiresAt, k.DeletedAt = at.Add(-time.Hour), at.Add(time.Hour), at
-		k.Rotation = &apikey.Rotation{StartedAt: at, Old: old.Verifier, OldHint: "h", OldEndsAt: at.Add(time.Hour)}
+		k.Rotation = &apikey.Rotation{
+			StartedAt: at, StartsAt: apikey.StartsFirstUse, Overlap: time.Minute, FirstUsedAt: at, Old: old.Verifier, OldHint: "h", OldEndsAt: at.Add(time.Hour),
+		}
 		k.Retired = []apikey.Verifier{old.Verifier}
 		k.Revocation = &apikey.Revocation{At: at, By: by, Reason: "r", Compromised: true}
 	})

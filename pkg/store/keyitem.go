@@ -27,10 +27,13 @@ type verifierItem struct {
 }
 
 type rotationItem struct {
-	StartedAt string       `dynamodbav:"startedAt"`
-	Old       verifierItem `dynamodbav:"old"`
-	OldHint   string       `dynamodbav:"oldHint"`
-	OldEndsAt string       `dynamodbav:"oldEndsAt"`
+	StartedAt   string       `dynamodbav:"startedAt"`
+	StartsAt    string       `dynamodbav:"startsAt"`
+	Overlap     int64        `dynamodbav:"overlapMillis"`
+	FirstUsedAt string       `dynamodbav:"firstUsedAt,omitempty"`
+	Old         verifierItem `dynamodbav:"old"`
+	OldHint     string       `dynamodbav:"oldHint"`
+	OldEndsAt   string       `dynamodbav:"oldEndsAt"`
 }
 
 type revocationItem struct {
@@ -144,7 +147,9 @@ func toKeyItem(k *apikey.Key) *keyItem {
 		row.Retired = append(row.Retired, verifierItem(v))
 	}
 	if r := k.Rotation; r != nil {
-		row.Rotation = &rotationItem{formatTime(r.StartedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt)}
+		row.Rotation = &rotationItem{
+			formatTime(r.StartedAt), string(r.StartsAt), r.Overlap.Milliseconds(), formatTime(r.FirstUsedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt),
+		}
 	}
 	if r := k.Revocation; r != nil {
 		row.RevokedAt = formatTime(r.At)
@@ -181,7 +186,10 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		k.Retired = append(k.Retired, apikey.Verifier(v))
 	}
 	if r := row.Rotation; r != nil {
-		k.Rotation = &apikey.Rotation{StartedAt: times.read(r.StartedAt), Old: apikey.Verifier(r.Old), OldHint: r.OldHint, OldEndsAt: times.read(r.OldEndsAt)}
+		k.Rotation = &apikey.Rotation{
+			StartedAt: times.read(r.StartedAt), StartsAt: apikey.Starts(r.StartsAt), Overlap: time.Duration(r.Overlap) * time.Millisecond,
+			FirstUsedAt: times.read(r.FirstUsedAt), Old: apikey.Verifier(r.Old), OldHint: r.OldHint, OldEndsAt: times.read(r.OldEndsAt),
+		}
 	}
 	if row.RevokedAt != "" {
 		k.Revocation = &apikey.Revocation{At: times.read(row.RevokedAt)}
