@@ -2,6 +2,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/bitting-keys/bitting/pkg/authorizer"
@@ -9,5 +11,6 @@ import (
 )
 
 func main() {
-	lambda.Start(authorizer.Function(boot.Lambda()))
+	f := authorizer.Function(boot.Lambda())
+	lambda.StartWithOptions(f, lambda.WithEnableSIGTERM(f.Flush, func() { os.Exit(0) })) // a handled signal no longer ends the process by itself
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
@@ -33,7 +35,14 @@ type Config struct {
 	KeyHeader       string // the only header that a key is read from; "" for both.
 	SimpleResponses bool   // answer HTTP API events of payload 2.0 without a policy
 	People          People // verifies people's tokens, on the admin API; nil where nobody signs in
+	FirstUses       FirstUses
 	Logger          *slog.Logger
+}
+
+// FirstUses is told of every admitted call with the newest secret of a key.
+type FirstUses interface {
+	Used(ctx context.Context, k *apikey.Key, at time.Time) // must not delay the answer
+	Flush()                                                // waits for what it does beside the answers
 }
 
 // keptPolicies is how many policies an instance keeps: one for each set of permissions and customers in use, not one for each key.
@@ -47,6 +56,7 @@ type Authorizer struct {
 	keyHeader       string
 	simpleResponses bool
 	people          People
+	firstUses       FirstUses
 	logger          *slog.Logger
 	policies        *policy.Builder
 }
@@ -54,10 +64,14 @@ type Authorizer struct {
 // New returns an authorizer.
 func New(c Config) *Authorizer {
 	return &Authorizer{
-		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, people: c.People, logger: c.Logger,
+		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, people: c.People, firstUses: c.FirstUses,
+		logger:   c.Logger,
 		policies: policy.NewBuilder(keptPolicies),
 	}
 }
+
+// Flush waits for what is still done beside the answers. It is called when the instance ends.
+func (a *Authorizer) Flush() { a.firstUses.Flush() }
 
 // Invoke implements lambda.Handler: an event in, an answer or an error out.
 func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
@@ -75,6 +89,9 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	a.log(ctx, r, v)
 	switch v.Outcome.Status() {
 	case 200:
+		if !v.OldOne {
+			a.firstUses.Used(ctx, v.Key, a.checker.Now())
+		}
 		return a.answer(r, v, document, true)
 	case 403:
 		return a.answer(r, v, policy.Refuse(document, r.arn.String()), false)
@@ -149,7 +166,10 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 
 // Function is the Lambda function: an authorizer of the deployment.
 func Function(d *boot.Deployment) *Authorizer {
-	c := Config{Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses, Logger: d.Logger}
+	c := Config{
+		Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses,
+		FirstUses: meter.NewFirstUses(d.Store, d.Logger), Logger: d.Logger,
+	}
 	if d.OIDCIssuer != "" {
 		c.People = identity.New(identity.Config{Issuer: d.OIDCIssuer, Audience: d.OIDCAudience, Now: d.Now})
 	}

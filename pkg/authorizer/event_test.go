@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
@@ -231,6 +232,9 @@ type memory struct{ key *apikey.Key }
 func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, error) {
 	return m.key, nil
 }
+
+// FirstUse implements check.Keys.
+func (memory) FirstUse(context.Context, *apikey.Key) (time.Time, error) { return time.Time{}, nil }
 
 func BenchmarkInvoke(b *testing.B) {
 	kit, _ := setup(b, nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -56,7 +57,7 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 			Brand: storetest.Brand, Environments: []apikey.Environment{apikey.Production}, Keys: kit.Store, Peppers: kit.Keyring,
 			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
 		},
-		API: "demo", AdmitKey: admit, Logger: kit.Log.Logger(),
+		API: "demo", AdmitKey: admit, FirstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger()), Logger: kit.Log.Logger(),
 	}
 	if change != nil {
 		change(&c)

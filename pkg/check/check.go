@@ -19,6 +19,9 @@ import (
 type Keys interface {
 	// Key reads a key, strongly consistent. It returns apikey.ErrNotFound when there is none; every other error means that nobody knows.
 	Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error)
+	// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first used; the zero time where that is not recorded. Every error
+	// means that nobody knows.
+	FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
 }
 
 // Peppers gives the peppers that secrets are hashed with.
@@ -139,7 +142,8 @@ func (c *Checker) recognise(ctx context.Context, parts apikey.Parts) (*apikey.Ke
 	}
 	hashes := make(map[int][]byte, 1)
 	var missing error
-	which := k.Recognise(c.Now(), func(v apikey.Verifier) bool {
+	now := c.Now()
+	which := k.Recognise(now, func(v apikey.Verifier) bool {
 		hash, ok := hashes[v.Pepper]
 		if !ok {
 			p, err := c.Peppers.Version(ctx, parts.Environment, v.Pepper)
@@ -155,5 +159,26 @@ func (c *Checker) recognise(ctx context.Context, parts apikey.Parts) (*apikey.Ke
 	if missing != nil && which == apikey.Unknown {
 		return nil, apikey.Unknown, missing // the secret may be right: nobody can tell
 	}
+	if which == apikey.Old && k.Rotation.StartsAt == apikey.StartsFirstUse && k.AwaitsFirstUse(now) {
+		return c.awaiting(ctx, k, now)
+	}
 	return k, which, nil
+}
+
+// awaiting finds out whether the old secret of a rotation that starts at the first use of the new one has ended. The authorizers that see that use may not
+// write the key's row, so it is recorded apart: this is the one check that costs a second read.
+func (c *Checker) awaiting(ctx context.Context, k *apikey.Key, now time.Time) (*apikey.Key, apikey.Which, error) {
+	at, err := c.Keys.FirstUse(ctx, k)
+	switch {
+	case err != nil:
+		return nil, apikey.Unknown, fmt.Errorf("first use of key %s: %w", k.ID, err)
+	case at.IsZero():
+		return k, apikey.Old, nil
+	}
+	k = k.Clone() // whoever read the row may keep it for others
+	k.FirstUsed(at)
+	if !k.Rotating(now) {
+		return k, apikey.Retired, nil
+	}
+	return k, apikey.Old, nil
 }

@@ -281,3 +281,6 @@ type memory struct{ key *apikey.Key }
 func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, error) {
 	return m.key, nil
 }
+
+// FirstUse implements check.Keys.
+func (memory) FirstUse(context.Context, *apikey.Key) (time.Time, error) { return time.Time{}, nil }

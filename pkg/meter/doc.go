@@ -5,5 +5,7 @@
 // quota is never exceeded; and that where the table cannot be asked, nothing is admitted. It does not promise that what is left is always found: what an
 // instance took and did not spend is lost when the instance ends.
 //
+// Of counting it promises that no answer waits for it.
+//
 // It does not check keys, and does not know where its rows are kept.
 package meter

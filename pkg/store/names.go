@@ -68,6 +68,9 @@ func historyPartition(org, objectType, objectID string) string {
 	return "history#" + org + "#" + objectType + "#" + objectID
 }
 
+// firstUseSort names a rotation by its start. It stands in the table hot, under the key's partition.
+func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(rotation) }
+
 // listSort orders by time, then id.
 func listSort(at time.Time, id string) string { return formatTime(at) + "#" + id }
 

@@ -85,21 +85,25 @@ func (s *Store) batchGet(ctx context.Context, refs []keyRef) (map[keyRef]map[str
 	return found, nil
 }
 
-// batch reads up to batchGetMost items by their primary keys, strongly consistent, and returns them by name. What DynamoDB leaves for later is asked for
-// again, a bounded number of times.
+// batch reads up to batchGetMost items of the table core by their primary keys, strongly consistent, and returns them by name.
 func (s *Store) batch(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
+	return s.batchOf(ctx, s.core, keys)
+}
+
+// batchOf is batch for a table. What DynamoDB leaves for later is asked for again, a bounded number of times.
+func (t *Tables) batchOf(ctx context.Context, table string, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
 	found := make(map[string]map[string]types.AttributeValue, len(keys))
 	strong := true
-	request := map[string]types.KeysAndAttributes{s.core: {Keys: keys, ConsistentRead: &strong}}
+	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: &strong}}
 	for attempt := 0; len(request) > 0; attempt++ {
 		if attempt == 5 {
-			return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[s.core].Keys)))
+			return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[table].Keys)))
 		}
-		out, err := s.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
+		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
 			return nil, unavailable("read", err)
 		}
-		for _, item := range out.Responses[s.core] {
+		for _, item := range out.Responses[table] {
 			found[itemName(item)] = item
 		}
 		request = out.UnprocessedKeys

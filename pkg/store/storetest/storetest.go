@@ -145,6 +145,19 @@ func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
 	}
 }
 
+// PutHot writes an item of the table hot as somebody with access to that table could, past the store.
+func (k *Kit) PutHot(t testing.TB, partition, sort string, attributes map[string]any) {
+	t.Helper()
+	item, err := attributevalue.MarshalMap(attributes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(item, key(partition, sort))
+	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &k.Hot, Item: item}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Change gives one attribute of an item another value, or none where value is nil, as somebody with access to the table could. Another pk makes a copy.
 func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any) {
 	t.Helper()
