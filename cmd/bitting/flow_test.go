@@ -166,6 +166,16 @@ func rotation(t *testing.T, m *localtest.Machine, kind api) {
 		return m.As(atOnce.Secret).Call(t, http.MethodGet, "/production/messages", nil).Status == http.StatusUnauthorized
 	})
 	admits(t, m, short.Secret)
+
+	// The overlap begins with the first use of the new secret, and not with its making.
+	awaited := admin.Call(t, http.MethodPost, path+"/rotate", map[string]any{"overlap": "0s", "startsAt": "first_use"}).Made(t, http.StatusOK)
+	admits(t, m, short.Secret)
+	admits(t, m, awaited.Secret)
+	eventually(t, "the old secret ends with the first use of the new one", func() bool {
+		return m.As(short.Secret).Call(t, http.MethodGet, "/production/messages", nil).Status == http.StatusUnauthorized
+	})
+	admits(t, m, awaited.Secret)
+	admin.Call(t, http.MethodGet, path+"/rotation", nil).Refused(t, http.StatusConflict, "no_rotation")
 }
 
 func revocation(t *testing.T, m *localtest.Machine, kind api) {

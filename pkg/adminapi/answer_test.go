@@ -127,7 +127,7 @@ func TestWhoami(t *testing.T) {
 		})
 		want := map[string]any{
 			"keyId": k.Key.ID, "name": "Mine", "organizationId": o.id, "environment": environment, "permissions": []any{"metrics:read"}, "allPermissions": false, "customers": []any{"c1"},
-			"status": "active", "expiresAt": "2099-01-01T00:00:00Z", "rotation": nil, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m"}},
+			"status": "active", "expiresAt": "2099-01-01T00:00:00Z", "rotation": nil, "oldSecret": false, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m"}},
 			"quota": map[string]any{"limit": 5.0, "period": "day"},
 		}
 		for _, a := range [][]byte{

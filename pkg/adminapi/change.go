@@ -21,6 +21,9 @@ func (a *API) edit(ctx context.Context, s *session, h MatchHeader, fresh bool, a
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := a.observe(ctx, s.now, k); err != nil {
+			return nil, nil, err
+		}
 		s.key = k
 	}
 	before := s.key

@@ -72,6 +72,9 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		if s.key, err = a.visibleKey(ctx, org, keyID); err != nil {
 			return nil, err
 		}
+		if err := a.observe(ctx, s.now, s.key); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.caller.May(op, s.organization, s.key); err != nil {
 		return nil, err
@@ -161,6 +164,17 @@ func (a *API) visibleKey(ctx context.Context, org, id string) (*apikey.Key, erro
 		return nil, apikey.ErrNotFound
 	}
 	return k, nil
+}
+
+// observe tells keys when the new secrets of their rotations were first used. Authorizers see that and may not write a key's row, so they record it apart.
+func (a *API) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) error {
+	var awaiting []*apikey.Key
+	for _, k := range keys {
+		if k.AwaitsFirstUse(now) {
+			awaiting = append(awaiting, k)
+		}
+	}
+	return a.store.ObserveFirstUses(ctx, awaiting)
 }
 
 // GetHeaders implements huma.HeadersError: what goes with the status.

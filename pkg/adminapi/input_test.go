@@ -129,6 +129,13 @@ func TestWrongBodies(t *testing.T) {
 		"rotate for too long":           {method: "POST", path: "{key}/rotate", body: `{"overlap": "31d"}`, status: 422, code: "validation", locations: []string{"body.overlap"}},
 		"rotate for no time":            {method: "POST", path: "{key}/rotate", body: `{"overlap": "long"}`, status: 422, code: "validation", locations: []string{"body.overlap"}},
 		"rotate from some day":          {method: "POST", path: "{key}/rotate", body: `{"startsAt": "someday"}`, status: 422, code: "validation", locations: []string{"body.startsAt"}},
+		"rotate by now and longest":     {method: "POST", path: "{key}/rotate", body: `{"startsAt": "now", "longest": "30d"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate by longest alone":       {method: "POST", path: "{key}/rotate", body: `{"longest": "30d"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate longer than longest":    {method: "POST", path: "{key}/rotate", body: `{"overlap": "25h", "startsAt": "first_use", "longest": "24h"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate by default for longer":  {method: "POST", path: "{key}/rotate", body: `{"startsAt": "first_use", "longest": "23h"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate with no longest":        {method: "POST", path: "{key}/rotate", body: `{"overlap": "0s", "startsAt": "first_use", "longest": "0s"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate with a longest too far": {method: "POST", path: "{key}/rotate", body: `{"startsAt": "first_use", "longest": "31d"}`, status: 422, code: "validation", locations: []string{"body.longest"}},
+		"rotate by two wrong durations": {method: "POST", path: "{key}/rotate", body: `{"overlap": "x", "startsAt": "first_use", "longest": "y"}`, status: 422, code: "validation", locations: []string{"body.overlap", "body.longest"}},
 		"revoke for too many reasons":   {method: "POST", path: "{key}/revoke", body: `{"reason": "` + strings.Repeat("r", 501) + `"}`, status: 422, code: "validation", locations: []string{"body.reason"}},
 		"revoke as maybe compromised":   {method: "POST", path: "{key}/revoke", body: `{"compromised": "maybe"}`, status: 422, code: "validation", locations: []string{"body.compromised"}},
 	}

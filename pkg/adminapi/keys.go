@@ -234,6 +234,9 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	if err != nil {
 		return nil, err
 	}
+	if err := a.observe(ctx, s.now, keys...); err != nil {
+		return nil, err
+	}
 	page := KeyPage{Items: make([]Key, 0, len(keys))}
 	for _, k := range keys {
 		page.Items = append(page.Items, showKey(k, s.now))

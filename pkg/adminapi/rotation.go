@@ -15,7 +15,7 @@ func (a *API) registerRotation() {
 	register(a, operation{id: organization.RegenerateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/regenerate", bare: true, summary: "Give a key a new secret, at once",
 		about: "The old secret stops at once, both of them during a rotation. A revocation is lifted; a disabled key stays disabled."}, a.regenerateKey)
 	register(a, operation{id: organization.RotateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotate", bare: true, summary: "Give a key a new secret, with an overlap",
-		about: "The old secret lives on for overlap, at most to the key's own expiry."}, a.rotateKey)
+		about: "The old secret lives on for overlap, counted from now or from the first use of the new one, and at most to the key's own expiry."}, a.rotateKey)
 	register(a, operation{id: organization.GetRotation, group: GroupRotation, method: http.MethodGet, path: keyPath + "/rotation", summary: "Show the running rotation"}, a.getRotation)
 	register(a, operation{id: organization.FinishRotation, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotation/finish", bare: true, summary: "End the old secret now"}, a.finishRotation)
 }
@@ -38,7 +38,8 @@ func (a *API) regenerateKey(ctx context.Context, s *session, in *actionInput) (*
 
 type rotateBody struct {
 	Overlap  *string `json:"overlap" required:"false" doc:"How long the old secret lives on, from 0s to 30d; 24h where it is absent"`
-	StartsAt *string `json:"startsAt" required:"false" enum:"now"`
+	StartsAt *string `json:"startsAt" required:"false" enum:"now,first_use" doc:"From when overlap is counted: from now, where it is absent, or from the first use of the new secret"`
+	Longest  *string `json:"longest" required:"false" doc:"With first_use, when the old secret ends if the new one is not used: from overlap to 30d, which it is where it is absent"`
 }
 
 type rotateInput struct {
@@ -47,7 +48,7 @@ type rotateInput struct {
 	Body    rotateBody
 	RawBody []byte
 
-	overlap time.Duration // made by Resolve
+	overlap, longest time.Duration // made by Resolve
 }
 
 // defaultOverlap is what an absent overlap means.
@@ -55,21 +56,40 @@ const defaultOverlap = day
 
 // Resolve implements huma.Resolver.
 func (in *rotateInput) Resolve(huma.Context) []error {
-	in.overlap = defaultOverlap
-	if in.Body.Overlap == nil {
-		return nil
-	}
 	f := &faults{}
-	overlap, err := parseDuration(*in.Body.Overlap)
-	if err != nil || overlap > apikey.MaxOverlap {
-		f.add("body.overlap", "expected a duration from 0s to 30d", *in.Body.Overlap)
+	in.overlap = f.overlap("body.overlap", in.Body.Overlap, defaultOverlap)
+	in.longest = f.overlap("body.longest", in.Body.Longest, apikey.MaxOverlap)
+	switch {
+	case in.Body.Longest == nil || len(f.errors) > 0:
+	case !in.fromFirstUse():
+		f.add("body.longest", "goes with startsAt first_use only: an overlap from now ends when it ends", *in.Body.Longest)
+	case in.longest < in.overlap || in.longest == 0:
+		f.add("body.longest", "expected more than nothing, and at least the overlap, which is "+formatDuration(in.overlap), *in.Body.Longest)
 	}
-	in.overlap = overlap
 	return f.errors
+}
+
+// overlap reads a duration that an old secret may live on for; otherwise is what an absent one means.
+func (f *faults) overlap(location string, text *string, otherwise time.Duration) time.Duration {
+	if text == nil {
+		return otherwise
+	}
+	d, err := parseDuration(*text)
+	if err != nil || d > apikey.MaxOverlap {
+		f.add(location, "expected a duration from 0s to 30d", *text)
+	}
+	return d
+}
+
+func (in *rotateInput) fromFirstUse() bool {
+	return apikey.Starts(value(in.Body.StartsAt)) == apikey.StartsFirstUse
 }
 
 func (a *API) rotateKey(ctx context.Context, s *session, in *rotateInput) (*posted[KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders, "rotate", in.RawBody, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh) error {
+		if in.fromFirstUse() {
+			return k.RotateFromFirstUse(fresh, in.overlap, in.longest, s.now)
+		}
 		return k.Rotate(fresh, in.overlap, s.now)
 	})
 }
@@ -98,26 +118,6 @@ func (a *API) renew(ctx context.Context, s *session, h PostHeaders, what string,
 		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeySecret{Key: showKey(k, s.now), Secret: &text}
 		return r, nil
 	})
-}
-
-// RotationState is who still uses which secret of a running rotation.
-type RotationState struct {
-	OldSecret OldSecret `json:"oldSecret"`
-}
-
-// OldSecret is the secret that ends with the rotation.
-type OldSecret struct {
-	EndsAt time.Time `json:"endsAt"`
-	Hint   string    `json:"hint"`
-}
-
-type rotationOutput struct{ Body RotationState }
-
-func (a *API) getRotation(_ context.Context, s *session, _ *KeyPath) (*rotationOutput, error) {
-	if !s.key.Rotating(s.now) {
-		return nil, apikey.ErrNoRotation
-	}
-	return &rotationOutput{RotationState{OldSecret{EndsAt: s.key.Rotation.OldEndsAt, Hint: s.key.Rotation.OldHint}}}, nil
 }
 
 func (a *API) finishRotation(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {

@@ -52,9 +52,11 @@ type RateLimit struct {
 
 // Rotation is a running rotation.
 type Rotation struct {
-	StartedAt       time.Time `json:"startedAt"`
-	StartsAt        string    `json:"startsAt" enum:"now"`
-	OldSecretEndsAt time.Time `json:"oldSecretEndsAt"`
+	StartedAt       time.Time  `json:"startedAt"`
+	StartsAt        string     `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
+	Overlap         string     `json:"overlap" example:"24h"`
+	FirstUsedAt     *time.Time `json:"firstUsedAt" doc:"When the new secret was first used; null where it was not, as far as is known"`
+	OldSecretEndsAt time.Time  `json:"oldSecretEndsAt" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
 }
 
 // Revocation says who revoked a key, when and why.
@@ -86,12 +88,18 @@ func showKey(k *apikey.Key, now time.Time) Key {
 		out.Metadata = map[string]string{}
 	}
 	if k.Rotating(now) {
-		out.Rotation = &Rotation{StartedAt: k.Rotation.StartedAt, StartsAt: "now", OldSecretEndsAt: k.Rotation.OldEndsAt}
+		out.Rotation = showRotation(k.Rotation)
 	}
 	if r := k.Revocation; r != nil {
 		out.Revocation = &Revocation{At: r.At, By: r.By, Reason: r.Reason, Compromised: r.Compromised}
 	}
 	return out
+}
+
+func showRotation(r *apikey.Rotation) *Rotation {
+	return &Rotation{
+		StartedAt: r.StartedAt, StartsAt: string(r.StartsAt), Overlap: formatDuration(r.Overlap), FirstUsedAt: orNull(r.FirstUsedAt), OldSecretEndsAt: r.OldEndsAt,
+	}
 }
 
 func grantable(k *apikey.Key) apikey.Grantable {

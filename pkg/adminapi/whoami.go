@@ -47,6 +47,7 @@ type Whoami struct {
 	Status         string        `json:"status"`
 	ExpiresAt      *time.Time    `json:"expiresAt"`
 	Rotation       *Rotation     `json:"rotation"`
+	OldSecret      bool          `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
 	RateLimits     []RateLimit   `json:"rateLimits" nullable:"false"`
 	Quota          *apikey.Quota `json:"quota"`
 }
@@ -62,9 +63,14 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 	case v.Outcome != check.Allowed:
 		return nil, invalidKey.with("Send a valid API key in X-Api-Key or as a bearer token.")
 	}
-	k := showKey(v.Key, a.now())
+	now := a.now()
+	key := v.Key.Clone() // the check may keep it for others
+	if err := a.observe(ctx, now, key); err != nil {
+		return nil, err
+	}
+	k := showKey(key, now)
 	return &whoamiOutput{Whoami{
 		KeyID: k.ID, Name: k.Name, OrganizationID: k.OrganizationID, Environment: k.Environment, Permissions: k.Permissions, AllPermissions: k.AllPermissions,
-		Customers: k.Customers, Status: k.Status, ExpiresAt: k.ExpiresAt, Rotation: k.Rotation, RateLimits: k.RateLimits, Quota: k.Quota,
+		Customers: k.Customers, Status: k.Status, ExpiresAt: k.ExpiresAt, Rotation: k.Rotation, OldSecret: v.OldOne, RateLimits: k.RateLimits, Quota: k.Quota,
 	}}, nil
 }

@@ -28,7 +28,7 @@
 //	pk                            sk             is                     read by                         written by
 //	<environment>#<keyId>#limits  limits         the state of limits    ReadLimits: GetItem, strong     ChargeLimits, ReplaceLimits: on the state before
 //	address#<network>             limits         likewise, of callers without a key
-//	<environment>#<keyId>         firstUse#<start of a rotation>  the first use of its new secret  FirstUse: GetItem, strong  PutFirstUse: new only
+//	<environment>#<keyId>         firstUse#<at>  that of a rotation     FirstUse: GetItem, strong       PutFirstUse: new only
 //	                                                                    ObserveFirstUses: BatchGetItem
 //
 // The index byOrganization serves lists only. Its listPk is keys#<org>, history#<org>, person#<email> or organizations, its listSk what they are
