@@ -98,7 +98,13 @@ func TestAdvice(t *testing.T) {
 	lastUsed := func(at time.Time) func(*facts) { // of the whole key
 		return func(f *facts) { f.LastUsed, f.Used = at, nil }
 	}
-	write := func(at time.Time) func(*facts) { return func(f *facts) { f.Used["messages:write"] = at } }
+	write := func(end time.Time) func(*facts) { // messages:write was last used in the hour that ended then; the zero time: never
+		return func(f *facts) {
+			if delete(f.Used, "messages:write"); !end.IsZero() {
+				f.Used["messages:write"] = end.Add(-time.Hour)
+			}
+		}
+	}
 	window := func(w time.Duration) func(*facts) { return func(f *facts) { f.Window = w } }
 	created := func(at time.Time) func(*facts) { return func(f *facts) { f.Key.CreatedAt = at } }
 	key := func(change func(*apikey.Key)) func(*facts) { return func(f *facts) { change(f.Key) } }
@@ -214,7 +220,7 @@ func TestAdvice(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	f := quiet(t)
-	f.Used["messages:write"], f.Granted = time.Time{}, map[string]time.Time{"messages:write": ago(40 * day)}
+	f.Used, f.Granted = map[string]time.Time{"messages:read": now}, map[string]time.Time{"messages:write": ago(40 * day)}
 	items := advice.Of(f)
 	if len(items) != 1 {
 		t.Fatalf("%+v", items)

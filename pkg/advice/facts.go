@@ -40,11 +40,11 @@ type Facts struct {
 
 	// LastUsed is when the key was last used for an allowed call; zero where it never was.
 	LastUsed time.Time
-	// Used is when each permission was last used, or a moment after that.
+	// Used is the beginning of the last hour in which each permission was used. It counts as used in all of that hour.
 	Used map[string]time.Time
 	// BusiestHour is the most calls in one hour that are known.
 	BusiestHour int64
-	// RetiredCalls is how many calls in the window came with a secret that the key once had, the last of them at RetiredAt.
+	// RetiredCalls is how many calls in the window came with a secret that the key once had, the last of them in the hour from RetiredAt.
 	RetiredCalls int64
 	RetiredAt    time.Time
 }
@@ -72,18 +72,24 @@ func (f *Facts) usedWithin(last time.Time, window time.Duration) bool {
 	return !last.IsZero() && last.After(f.Now.Add(-window))
 }
 
+// uses tells whether a permission was used in a window, or may have been.
+func (f *Facts) uses(p string, window time.Duration) bool {
+	hour, ever := f.Used[p]
+	return ever && f.usedWithin(hour.Add(time.Hour), window)
+}
+
 // lastUse is the last use of the key, whichever record of it is the newer.
 func (f *Facts) lastUse() time.Time {
 	last := f.LastUsed
-	for _, at := range f.Used {
-		last = latest(last, at)
+	for _, hour := range f.Used {
+		last = latest(last, hour)
 	}
 	return last
 }
 
 // usedIn are the permissions of the data plane that were used in a window, in the catalogue's order.
 func (f *Facts) usedIn(window time.Duration) []string {
-	return slices.DeleteFunc(f.Catalogue.DataPlane(), func(p string) bool { return !f.usedWithin(f.Used[p], window) })
+	return slices.DeleteFunc(f.Catalogue.DataPlane(), func(p string) bool { return !f.uses(p, window) })
 }
 
 func latest(times ...time.Time) time.Time {

@@ -2,6 +2,7 @@ package advice
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (f *Facts) idle() []Item {
 		item.Code, item.Evidence.Window = NeverUsed, f.window(UnusedWindow)
 	}
 	window := item.Evidence.Window
-	if !f.observed(f.ObservedSince(), window) || f.usedWithin(item.Evidence.LastUsed, window) {
+	if !f.observed(f.ObservedSince(), window) || f.usedWithin(f.LastUsed, window) || f.usesAny(window) {
 		return nil
 	}
 	item.Detail = "The key was last used at " + moment(item.Evidence.LastUsed) + ", more than " + words(window) + " ago."
@@ -112,7 +113,7 @@ func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, boo
 	}
 	since := latest(f.ObservedSince(), f.Granted[p])
 	for _, w := range windows {
-		if f.observed(since, w) && !f.usedWithin(f.Used[p], w) && f.usesSome(w) {
+		if f.observed(since, w) && !f.uses(p, w) && f.usesSome(w) {
 			return w, true
 		}
 	}
@@ -121,7 +122,12 @@ func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, boo
 
 // usesSome tells whether the key used some permission that it holds in a window.
 func (f *Facts) usesSome(window time.Duration) bool {
-	return slices.ContainsFunc(f.Key.Permissions, func(p string) bool { return f.usedWithin(f.Used[p], window) })
+	return slices.ContainsFunc(f.Key.Permissions, func(p string) bool { return f.uses(p, window) })
+}
+
+// usesAny is the same of permissions that it may have held.
+func (f *Facts) usesAny(window time.Duration) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Keys(f.Used)), func(p string) bool { return f.uses(p, window) })
 }
 
 // rotation is about old secrets.
@@ -145,7 +151,7 @@ func (f *Facts) retired() []Item {
 	window := f.window(UnusedWindow)
 	return []Item{{
 		Code: RetiredSecretUsed, Severity: Medium,
-		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last at %s. The change shows them: they are refused, and whoever sends them needs the new secret.",
+		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last in the hour from %s. The change shows them: they are refused, and whoever sends them needs the new secret.",
 			words(window), plural(f.RetiredCalls, "call"), moment(f.RetiredAt)),
 		Evidence: Evidence{ObservedSince: f.KeptSince, Window: window, Calls: f.RetiredCalls, LastUsed: f.RetiredAt},
 		Change:   Change{Action: Look},
