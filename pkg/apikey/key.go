@@ -102,6 +102,7 @@ type Key struct {
 	ExpiresAt        time.Time
 
 	Secret     Verifier
+	RenewedAt  time.Time // when the secret took the place of another; zero for a key's first
 	Hint       string
 	Rotation   *Rotation
 	Retired    []Verifier // the last maxRetired secrets that this key once had, newest first
@@ -117,6 +118,14 @@ type Key struct {
 
 // Operator tells whether the key is an operator's, who stands above all organizations.
 func (k *Key) Operator() bool { return k.OrganizationID == OperatorOrganization }
+
+// SecretSince is when the secret was made, as far as this service knows: an imported one is older.
+func (k *Key) SecretSince() time.Time {
+	if k.RenewedAt.IsZero() {
+		return k.CreatedAt
+	}
+	return k.RenewedAt
+}
 
 // Clone returns a deep copy, to change and compare.
 func (k *Key) Clone() *Key {

@@ -40,7 +40,8 @@ func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	k.endRotation()
 	k.retire(k.Secret)
 	k.settle()
-	k.Secret, k.Hint, k.Revocation = fresh.Verifier, fresh.Hint, nil
+	k.replace(fresh, now)
+	k.Revocation = nil
 	return nil
 }
 
@@ -74,6 +75,11 @@ func (k *Key) Delete(now time.Time) {
 	if k.DeletedAt.IsZero() {
 		k.DeletedAt = now
 	}
+}
+
+// replace puts a fresh secret in the place of the current one.
+func (k *Key) replace(fresh Fresh, now time.Time) {
+	k.Secret, k.Hint, k.RenewedAt = fresh.Verifier, fresh.Hint, now
 }
 
 // settle makes a provisional key one for good.

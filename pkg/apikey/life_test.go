@@ -159,7 +159,7 @@ func TestLife(t *testing.T) {
 	// What a change makes of a key.
 	secret2 := func(retired ...int) func(*apikey.Key) {
 		return func(k *apikey.Key) {
-			k.Secret, k.Hint, k.Rotation, k.Retired = verifier(2), "hint 2", nil, nil
+			k.Secret, k.RenewedAt, k.Hint, k.Rotation, k.Retired = verifier(2), now, "hint 2", nil, nil
 			for _, n := range retired {
 				k.Retired = append(k.Retired, verifier(n))
 			}
@@ -302,6 +302,24 @@ func TestOperator(t *testing.T) {
 	for organization, want := range map[string]bool{apikey.OperatorOrganization: true, "acme": false, "": false, "operators": false} {
 		if got := key(func(k *apikey.Key) { k.OrganizationID = organization }).Operator(); got != want {
 			t.Errorf("%q: %v", organization, got)
+		}
+	}
+}
+
+// A secret is as old as the key, or as the change that brought it.
+func TestSecretSince(t *testing.T) {
+	t.Parallel()
+	k := key(func(k *apikey.Key) { k.CreatedAt = before })
+	if got := k.SecretSince(); !got.Equal(before) {
+		t.Errorf("of a new key: %s", got)
+	}
+	for name, change := range map[string]func(*apikey.Key) error{
+		"rotated":     func(k *apikey.Key) error { return k.Rotate(fresh(2), time.Hour, now) },
+		"regenerated": func(k *apikey.Key) error { return k.Regenerate(fresh(2), now) },
+	} {
+		renewed := k.Clone()
+		if err := change(renewed); err != nil || !renewed.SecretSince().Equal(now) {
+			t.Errorf("%s: %s, %v", name, renewed.SecretSince(), err)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (k *Key) rotate(fresh Fresh, starts Starts, overlap, longest time.Duration,
 			StartedAt: now, StartsAt: starts, Overlap: min(max(0, overlap), MaxOverlap), Old: k.Secret, OldHint: k.Hint, OldEndsAt: ends,
 		}
 	}
-	k.Secret, k.Hint = fresh.Verifier, fresh.Hint
+	k.replace(fresh, now)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			RateLimits:       rapid.SliceOfN(rateLimit(), 0, 3).Draw(t, "rate limits"),
 			AllowedAddresses: rapid.SliceOfN(prefix(), 0, 3).Draw(t, "addresses"),
 			NotBefore:        moment().Draw(t, "not before"), ExpiresAt: moment().Draw(t, "expires at"), DeletedAt: moment().Draw(t, "deleted at"),
-			Secret: verifier().Draw(t, "secret"), Hint: rapid.String().Draw(t, "hint"), Retired: rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
+			Secret: verifier().Draw(t, "secret"), RenewedAt: moment().Draw(t, "renewed at"), Hint: rapid.String().Draw(t, "hint"), Retired: rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
 			Metadata: rapid.MapOfN(rapid.StringN(1, 9, -1), rapid.String(), 0, 3).Draw(t, "metadata"),
 			Version:  1, CreatedAt: moment().Draw(t, "created at"), UpdatedAt: moment().Draw(t, "updated at"),
 		}

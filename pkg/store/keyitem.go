@@ -85,6 +85,7 @@ type keyItem struct {
 	ExpiresAt        string          `dynamodbav:"expiresAt,omitempty"`
 
 	Secret     verifierItem    `dynamodbav:"secret"`
+	RenewedAt  string          `dynamodbav:"renewedAt,omitempty"`
 	Hint       string          `dynamodbav:"hint"`
 	Rotation   *rotationItem   `dynamodbav:"rotation,omitempty"`
 	Retired    []verifierItem  `dynamodbav:"retired,omitempty"`
@@ -131,7 +132,7 @@ func toKeyItem(k *apikey.Key) *keyItem {
 		CreatedBy: actorItem{string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName},
 		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable), Provisional: k.Provisional,
 		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
-		Secret: verifierItem(k.Secret), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
+		Secret: verifierItem(k.Secret), RenewedAt: formatTime(k.RenewedAt), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
 		Version: k.Version, CreatedAt: formatTime(k.CreatedAt), UpdatedAt: formatTime(k.UpdatedAt), PurgeAt: purgeAt(k),
 	}
 	for _, l := range k.RateLimits {
@@ -166,7 +167,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		Environment: apikey.Environment(row.Environment), Ownership: apikey.Ownership(row.Ownership), Owner: row.Owner.actor(), CreatedBy: row.CreatedBy.actor(),
 		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable), Provisional: row.Provisional,
 		Customers: row.Customers, NotBefore: times.read(row.NotBefore), ExpiresAt: times.read(row.ExpiresAt),
-		Secret: apikey.Verifier(row.Secret), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
+		Secret: apikey.Verifier(row.Secret), RenewedAt: times.read(row.RenewedAt), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
 		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt),
 	}
 	for _, l := range row.RateLimits {
