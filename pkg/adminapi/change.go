@@ -52,6 +52,9 @@ func (a *API) keyWrites(ctx context.Context, s *session, before, after *apikey.K
 		replaces = before.Version
 	}
 	writes := append([]store.Write{a.store.PutKey(ctx, after, replaces), a.store.Append(entry)}, a.stillMember(s)...)
+	if before != nil {
+		writes = append(writes, a.store.LeaveCustomers(before, after)...)
+	}
 	for _, id := range addedCustomers(before, after) {
 		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
 	}

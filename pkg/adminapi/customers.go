@@ -220,7 +220,10 @@ func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomer
 		return nil, err
 	}
 	used := 0
-	err = a.eachKey(ctx, s, in.Org, store.Filter{Customer: c.ID}, func(of *session) error {
+	ofCustomer := func(after string) ([]*apikey.Key, string, error) { // not the list, which lags
+		return a.store.KeysOfCustomer(ctx, in.Org, c.ID, after, store.MaxPage)
+	}
+	err = eachKey(s, ofCustomer, func(of *session) error {
 		if !of.key.DeletedAt.IsZero() {
 			return nil
 		}
@@ -245,10 +248,10 @@ func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomer
 	return &struct{}{}, nil
 }
 
-// eachKey calls work for every key of an organization that a filter finds, as the key of a session of its own.
-func (a *API) eachKey(ctx context.Context, s *session, org string, f store.Filter, work func(*session) error) error {
+// eachKey calls work for every key of a list, as the key of a session of its own. page returns the keys after a position, and the position after them.
+func eachKey(s *session, page func(after string) ([]*apikey.Key, string, error), work func(*session) error) error {
 	for position, more := "", true; more; more = position != "" {
-		keys, next, err := a.store.Keys(ctx, org, f, position, store.MaxPage, s.now)
+		keys, next, err := page(position)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ type KeyFields struct {
 	Permissions      []string          `json:"permissions" required:"false" maxItems:"200" doc:"Names of the catalogue; absent: the default permissions; empty: none"`
 	AllPermissions   *bool             `json:"allPermissions" required:"false" doc:"Every data-plane permission, also those added later"`
 	Grantable        *string           `json:"grantable" required:"false" enum:"own,catalogue" doc:"What an admin key may hand out"`
-	Customers        []string          `json:"customers" required:"false" maxItems:"50" doc:"Empty: every customer"`
+	Customers        []string          `json:"customers" required:"false" maxItems:"30" doc:"Empty: every customer"`
 	RateLimits       []RateLimit       `json:"rateLimits" required:"false" maxItems:"5"`
 	Quota            *quotaInput       `json:"quota" required:"false"`
 	AllowedAddresses []string          `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks such as 192.0.2.0/24 or 2001:db8::/32, or single addresses"`

@@ -47,7 +47,7 @@ func keyFaults() map[string][]string {
 		`"allPermissions": "all"`:                               {"body.allPermissions"},
 		`"grantable": "everything"`:                             {"body.grantable"},
 		`"customers": ["ok", "a b", ""]`:                        {"body.customers[1]", "body.customers[2]"},
-		`"customers": [` + many(51, `"c"`) + `]`:                {"body.customers"},
+		`"customers": [` + many(31, `"c"`) + `]`:                {"body.customers"},
 		`"rateLimits": {}`:                                      {"body.rateLimits"},
 		`"rateLimits": [null]`:                                  {"body.rateLimits[0]"},
 		`"rateLimits": [{}]`:                                    {"body.rateLimits[0].name", "body.rateLimits[0].limit", "body.rateLimits[0].window"},

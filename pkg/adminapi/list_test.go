@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 func TestList(t *testing.T) {
@@ -47,6 +50,140 @@ func TestList(t *testing.T) {
 			t.Errorf("%s: next %q (-want +got):\n%s", query, next, diff)
 		}
 	}
+}
+
+// Filters work together, in either order of the list.
+func TestListCombined(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	for _, k := range []map[string]any{
+		{"name": "One", "environment": "staging", "customers": []string{"c1"}, "tags": []string{"blue"}},
+		{"name": "Two", "environment": "staging", "customers": []string{"c1", "c2"}, "enabled": false},
+		{"name": "Three", "environment": "development", "customers": []string{"c1"}, "permissions": []string{"metrics:read"}, "tags": []string{"blue"}},
+		{"name": "Four", "environment": "staging", "customers": []string{"c2"}, "permissions": []string{"metrics:read"}},
+	} {
+		o.key(t, k)
+	}
+	five := o.key(t, map[string]any{"name": "Five"})
+	of, _ := decoded(t, o.admin.Call(t, http.MethodGet, o.keys+"/"+five.Key.ID, nil).Want(t, http.StatusOK).Body)["owner"].(map[string]any)
+	owner, _ := of["id"].(string)
+	for query, want := range map[string][]string{
+		"?sort=createdAt":  {"Default key", "Admin", "One", "Three", "Four", "Five"},
+		"?sort=-createdAt": {"Five", "Four", "Three", "One", "Admin", "Default key"},
+		"?status=all&sort=createdAt&environment=staging": {"One", "Two", "Four"},
+		"?customer=c1":                 {"Three", "One"},
+		"?customer=c1&status=all":      {"Three", "Two", "One"},
+		"?customer=c2&status=inactive": {"Two"},
+		"?customer=c1&environment=staging&status=all&sort=createdAt":             {"One", "Two"},
+		"?customer=c1&environment=development&permission=metrics%3Aread":         {"Three"},
+		"?customer=c2&owner=" + owner + "&ownership=organization&status=all":     {"Four", "Two"},
+		"?customer=c1&owner=" + owner + "&environment=staging&tag=blue&q=ONE":    {"One"},
+		"?owner=" + owner + "&environment=production":                            {"Five"},
+		"?owner=" + owner + "&sort=createdAt&permission=metrics%3Aread":          {"Three", "Four"},
+		"?owner=" + owner + "&ownership=personal&status=all":                     nil,
+		"?environment=staging&permission=metrics%3Aread&q=fo":                    {"Four"},
+		"?environment=staging&status=expired":                                    nil,
+		"?tag=blue&sort=createdAt&ownership=organization&q=e&status=all&limit=2": {"One", "Three"},
+	} {
+		got, next := page(t, o.admin, o.keys+query)
+		if diff := cmp.Diff(want, got); diff != "" || next != "" {
+			t.Errorf("%s: next %q (-want +got):\n%s", query, next, diff)
+		}
+	}
+}
+
+// A change of a key is in the next list, also of the customers that it had and has.
+func TestListAfterAChange(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, map[string]any{"name": "Moves", "customers": []string{"c1"}, "expiresIn": "1h"})
+	path := o.keys + "/" + k.Key.ID
+	lists := func(when string, want map[string]bool) {
+		t.Helper()
+		for query, there := range want {
+			names, _ := page(t, o.admin, o.keys+query)
+			if got := slices.Contains(names, "Moves"); got != there {
+				t.Errorf("%s, %s: %v, want %v", when, query, got, there)
+			}
+		}
+	}
+	lists("at first", map[string]bool{"": true, "?customer=c1": true, "?customer=c2": false, "?status=inactive": false})
+	o.admin.Call(t, http.MethodPatch, path, `{"customers": ["c2", "c3"]}`).Want(t, http.StatusOK)
+	lists("with other customers", map[string]bool{"?customer=c1": false, "?customer=c1&status=all": false, "?customer=c2": true, "?customer=c3": true})
+	o.admin.Call(t, http.MethodPost, path+"/revoke", nil).Want(t, http.StatusOK)
+	lists("revoked", map[string]bool{"": false, "?customer=c2": false, "?customer=c2&status=inactive": true, "?customer=c2&status=all": true})
+	o.admin.Call(t, http.MethodPost, path+"/restore", nil).Want(t, http.StatusOK)
+	lists("restored", map[string]bool{"": true, "?customer=c2": true, "?status=inactive": false})
+	o.admin.Call(t, http.MethodPatch, path, `{"customers": null}`).Want(t, http.StatusOK)
+	lists("without customers", map[string]bool{"": true, "?customer=c2": false})
+	o.admin.Call(t, http.MethodDelete, path, nil).Want(t, http.StatusNoContent)
+	lists("deleted", map[string]bool{"": false, "?status=inactive": true, "?status=all": true})
+}
+
+// All customers of a key change at once, within one transaction.
+func TestKeyOfManyCustomers(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	ids := func(letter string) (out []string) {
+		for i := range store.MaxCustomers {
+			out = append(out, fmt.Sprintf("%s%d", letter, i))
+		}
+		return out
+	}
+	for _, id := range append(ids("a"), ids("b")...) {
+		o.admin.Call(t, http.MethodPost, o.path("customers"), map[string]any{"id": id, "name": id}).Want(t, http.StatusCreated)
+	}
+	k := o.key(t, map[string]any{"name": "Many", "customers": ids("a")})
+	member := o.join(t, "ann", "member", "manage_organization_keys") // whose change looks at the member too
+	member.Call(t, http.MethodPatch, o.keys+"/"+k.Key.ID, map[string]any{"customers": ids("b")}, "Idempotency-Key", "once").Want(t, http.StatusOK)
+	for query, want := range map[string][]string{"?customer=a0": nil, "?customer=a29": nil, "?customer=b0": {"Many"}, "?customer=b29": {"Many"}} {
+		if got, _ := page(t, o.admin, o.keys+query); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", query, got, want)
+		}
+	}
+	o.admin.CreateKey(t, o.id, map[string]any{"name": "More", "environment": "production", "customers": ids("b")})
+	schema := decoded(t, o.admin.Call(t, http.MethodGet, "/v1/openapi.json", nil).Want(t, http.StatusOK).Body)
+	if text := fmt.Sprint(schema); !strings.Contains(text, fmt.Sprintf("maxItems:%d", store.MaxCustomers)) {
+		t.Error("the document does not say how many customers a key may have")
+	}
+}
+
+// A person sees organization keys and their own personal keys, whatever they filter by; who manages others' keys sees all.
+func TestListOfAPerson(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	bob, eve, carol := o.join(t, "bob", "member"), o.join(t, "eve", "member"), o.join(t, "carol", "member", "manage_others_keys")
+	o.key(t, map[string]any{"name": "shared", "customers": []string{"c1"}, "environment": "staging"})
+	for name, p := range map[string]someone{"bob's": bob, "eve's": eve} {
+		p.CreateKey(t, o.id, map[string]any{"name": name, "environment": "staging", "ownership": "personal", "customers": []string{"c1"}})
+	}
+	for query, want := range map[string]struct{ bob, carol []string }{
+		"?environment=staging":                                    {[]string{"bob's", "shared"}, []string{"bob's", "eve's", "shared"}},
+		"?environment=staging&status=all":                         {[]string{"bob's", "shared"}, []string{"bob's", "eve's", "shared"}},
+		"?ownership=personal":                                     {[]string{"bob's"}, []string{"bob's", "eve's"}},
+		"?ownership=personal&environment=staging&customer=c1":     {[]string{"bob's"}, []string{"bob's", "eve's"}},
+		"?ownership=organization&environment=staging":             {[]string{"shared"}, []string{"shared"}},
+		"?customer=c1":                                            {[]string{"bob's", "shared"}, []string{"bob's", "eve's", "shared"}},
+		"?owner=" + url.QueryEscape(bob.id):                       {[]string{"bob's"}, []string{"bob's"}},
+		"?owner=" + url.QueryEscape(eve.id):                       {nil, []string{"eve's"}},
+		"?owner=" + url.QueryEscape(eve.id) + "&customer=c1":      {nil, []string{"eve's"}},
+		"?owner=" + url.QueryEscape(eve.id) + "&status=all&q=eve": {nil, []string{"eve's"}},
+		"?q=eve": {nil, []string{"eve's"}},
+	} {
+		for by, p := range map[string]struct {
+			as   someone
+			want []string
+		}{"bob": {bob, want.bob}, "carol": {carol, want.carol}} {
+			got, _ := page(t, p.as.Client, o.keys+query)
+			slices.Sort(got)
+			if diff := cmp.Diff(p.want, got); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", by, query, diff)
+			}
+		}
+	}
+	// A cursor is of what its reader may see.
+	_, cursor := page(t, carol.Client, o.keys+"?limit=1")
+	bob.Call(t, http.MethodGet, o.keys+"?limit=1&cursor="+cursor, nil).Refused(t, http.StatusBadRequest, "malformed")
 }
 
 // Pages show every key once, in the one order, whatever their size.
@@ -104,6 +241,12 @@ func TestWrongQueries(t *testing.T) {
 	add("status=deleted", "query.status")
 	add("environment=prod", "query.environment")
 	add("ownership=mine", "query.ownership")
+	add("sort=name", "query.sort")
+	add("owner="+strings.Repeat("o", 201), "query.owner")
+	add("customer="+strings.Repeat("c", 65), "query.customer")
+	add("permission="+strings.Repeat("p", 66), "query.permission")
+	add("tag="+strings.Repeat("t", 51), "query.tag")
+	add("q="+strings.Repeat("q", 101), "query.q")
 	add("colour=red", "query.colour")
 	add("Status=all", "query.Status")
 	add("order", "query.order")
@@ -113,6 +256,7 @@ func TestWrongQueries(t *testing.T) {
 	add("cursor=%00", "query.cursor")
 	add("cursor="+cursor+"&environment=production", "query.cursor") // of another query
 	add("cursor="+cursor+"&status=all", "query.cursor")
+	add("cursor="+cursor+"&sort=createdAt", "query.cursor")
 	add("cursor="+elsewhere, "query.cursor") // of another organization
 	add("cursor="+cursor[:len(cursor)-2], "query.cursor")
 	add("cursor="+cursor+cursor, "query.cursor")

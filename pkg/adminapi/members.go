@@ -288,8 +288,10 @@ func (a *API) tryDeleteMember(ctx context.Context, s *session, in *MemberPath) e
 		m = &leaving
 	}
 	if m.Joined() {
-		personal := store.Filter{Ownership: apikey.Personal, Owner: m.ID}
-		if err := a.eachKey(ctx, s, in.Org, personal, func(of *session) error { return a.disable(ctx, of) }); err != nil {
+		personal := func(after string) ([]*apikey.Key, string, error) {
+			return a.store.Keys(ctx, in.Org, store.Filter{Ownership: apikey.Personal, Owner: m.ID}, after, store.MaxPage, s.now)
+		}
+		if err := eachKey(s, personal, func(of *session) error { return a.disable(ctx, of) }); err != nil {
 			return err
 		}
 	}

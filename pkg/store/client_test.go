@@ -52,19 +52,21 @@ func (c *conflicting) TransactWriteItems(ctx context.Context, in *dynamodb.Trans
 	return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &none}, {Code: nil}, {Code: &conflict}}}
 }
 
-// lagging answers every Query as the first one was answered, as an index does that lags behind.
+// lagging answers every Query of a list as the first one was answered, as an index does that lags behind.
 type lagging struct {
 	store.Client
-	first *dynamodb.QueryOutput
+	first map[string]*dynamodb.QueryOutput
 }
 
 // Query implements store.Client.
 func (l *lagging) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	if l.first != nil {
-		return l.first, nil
+	list, _ := in.ExpressionAttributeValues[":list"].(*types.AttributeValueMemberS)
+	name := *in.IndexName + " " + list.Value
+	if out := l.first[name]; out != nil {
+		return out, nil
 	}
 	out, err := l.Client.Query(ctx, in, opts...)
-	l.first = out
+	l.first[name] = out
 	return out, err
 }
 

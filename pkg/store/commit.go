@@ -29,8 +29,9 @@ type Write struct {
 	names     map[string]string
 	values    map[string]types.AttributeValue
 	kind      kind
-	failure   error // what a failed condition means
-	err       error // why the item could not be made
+	failure   error   // what a failed condition means
+	err       error   // why the item could not be made
+	also      []Write // what is written with it, always
 }
 
 // kind is what a write does.
@@ -44,10 +45,18 @@ const (
 
 const isNew = "attribute_not_exists(pk)"
 
-// PutKey writes a key's whole row. replaces is the version that the change started from, 0 for a new key. Failures: apikey.ErrStale, apikey.ErrExists.
+// PutKey writes a key's whole row, and with it an item for each of its customers. replaces is the version that the change started from, 0 for a new key; the
+// time of the change is UpdatedAt. Failures: apikey.ErrStale, apikey.ErrExists.
 func (s *Store) PutKey(ctx context.Context, k *apikey.Key, replaces int64) Write {
-	item, err := encodeKey(ctx, s.ring, k)
-	return versioned(item, err, replaces, apikey.ErrStale, apikey.ErrExists)
+	return s.putKeyAt(ctx, k, replaces, k.UpdatedAt)
+}
+
+// putKeyAt writes a key as lists are to find it from at on.
+func (s *Store) putKeyAt(ctx context.Context, k *apikey.Key, replaces int64, at time.Time) Write {
+	item, err := encodeKey(ctx, s.ring, k, at)
+	w := versioned(item, err, replaces, apikey.ErrStale, apikey.ErrExists)
+	w.also = putCustomerKeys(k, at, w.failure)
+	return w
 }
 
 // PutOrganization writes an organization. replaces is as for PutKey. Failures: organization.ErrStale, organization.ErrExists.
@@ -119,6 +128,7 @@ const commitAttempts = 5
 // Commit does all writes or none. The first write whose condition fails decides the error; a write that cannot be made fails before anything is
 // sent. Else: ErrConflict, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost answer does not write twice.
 func (s *Store) Commit(ctx context.Context, writes ...Write) error {
+	writes = each(writes)
 	items := make([]types.TransactWriteItem, 0, len(writes))
 	for _, w := range writes {
 		if w.err != nil {
@@ -144,6 +154,21 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 			return unavailable("commit", err)
 		}
 	}
+}
+
+// MaxItems is the most items that a transaction takes; CountItems tells how many writes take.
+const MaxItems = 100
+
+// CountItems counts the items that writes put, remove or look at.
+func CountItems(writes ...Write) int { return len(each(writes)) }
+
+// each lists writes with all that goes with them.
+func each(writes []Write) []Write {
+	out := make([]Write, 0, len(writes))
+	for _, w := range writes {
+		out = append(append(out, w), w.also...)
+	}
+	return out
 }
 
 func (w Write) request(table *string) types.TransactWriteItem {

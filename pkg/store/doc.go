@@ -8,8 +8,8 @@
 //
 //	pk                            sk             is                     read by                         written by
 //	<environment>#<keyId>         key            a key, sealed          Key: GetItem, strong            Commit(PutKey): whole row, on its version
-//	                                                                    FindKey: BatchGetItem of 3
-//	                                                                    Keys: index, then BatchGetItem
+//	                                                                    FindKey: BatchGetItem of 3        SweepExpired: where lists find it
+//	                                                                    Keys: indexes, then BatchGetItem
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
@@ -18,6 +18,8 @@
 //	                                                                    Members: Query, strong
 //	organization#<org>            customer#<id>  a customer             Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version
 //	                                                                    Customers: Query, strong
+//	customerKeys#<org>#<id>       <env>#<keyId>  a customer's key       Keys: indexes                   Commit(PutKey, LeaveCustomers): with the row
+//	                                                                    KeysOfCustomer: Query, strong
 //	organization#_operators       bootstrap      that it was done       -                               Commit(Bootstrapped): new only
 //	history#<org>#<type>#<id>     <at>#<entry>   a history entry        History: Query, strong          Commit(Append): new only
 //	                                                                    OrganizationHistory: index, then BatchGetItem
@@ -31,6 +33,6 @@
 //	<environment>#<keyId>         firstUse#<at>  that of a rotation     FirstUse: GetItem, strong       PutFirstUse: new only
 //	                                                                    ObserveFirstUses: BatchGetItem
 //
-// The index byOrganization serves lists only. Its listPk is keys#<org>, history#<org>, person#<email> or organizations, its listSk what they are
-// ordered by; it projects what lists filter by and never a hash.
+// The indexes serve lists only, and project what lists filter by and never a hash. byOrganization has in listPk the list, which is of keys, history#<org>,
+// person#<email> or organizations, and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the sweep's.
 package store

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // organizationsList is the partition of the index that names all organizations.
@@ -13,22 +15,23 @@ const organizationsList = "organizations"
 // CountHolders counts the keys, of all organizations, that hold each of these permissions; deleted keys count for nothing. It walks the index, which
 // lags by moments: it is for an operator's rare question, not for a request's path.
 func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[string]int, error) {
-	lists := []string{keysList(operators)}
-	err := s.walk(ctx, organizationsList, func(e entry) { lists = append(lists, keysList(e.ID)) })
-	if err != nil {
+	orgs := []string{operators}
+	if err := s.walk(ctx, organizationsList, func(e entry) { orgs = append(orgs, e.position) }); err != nil {
 		return nil, err
 	}
 	holders := map[string]int{}
-	for _, list := range lists {
-		err := s.walk(ctx, list, func(e entry) {
-			for _, p := range permissions {
-				if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
-					holders[p]++
-				}
+	count := func(e entry) {
+		for _, p := range permissions {
+			if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
+				holders[p]++
 			}
-		})
-		if err != nil {
-			return nil, err
+		}
+	}
+	for _, org := range orgs {
+		for _, ownership := range []apikey.Ownership{apikey.Organization, apikey.Personal} {
+			if err := s.walk(ctx, keysList(org, "", ownership), count); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return holders, nil
@@ -36,15 +39,16 @@ func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[str
 
 // walk visits every entry of a list.
 func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error {
+	from := stream{index: indexName, partition: listPartitionAttribute, list: list}
 	for after, more := "", true; more; {
 		var entries []entry
 		var err error
-		if entries, more, err = s.queryIndex(ctx, list, after, 4000, false); err != nil {
+		if entries, more, err = s.query(ctx, from, after, mostEntries, false); err != nil {
 			return err
 		}
 		for _, e := range entries {
 			visit(e)
-			after = e.ListSK
+			after = e.position
 		}
 	}
 	return nil

@@ -54,12 +54,11 @@ type quotaItem struct {
 	Period string `dynamodbav:"period"`
 }
 
-// keyItem is the row of a key. What lists filter by stands at the top level, where the index can project it.
+// keyItem is the row of a key. What lists filter by stands at the top level, where the indexes can project it.
 type keyItem struct {
-	PK     string `dynamodbav:"pk"`
-	SK     string `dynamodbav:"sk"`
-	ListPK string `dynamodbav:"listPk"`
-	ListSK string `dynamodbav:"listSk"`
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+	lists
 
 	ID             string    `dynamodbav:"id"`
 	OrganizationID string    `dynamodbav:"organizationId"`
@@ -67,7 +66,6 @@ type keyItem struct {
 	Description    string    `dynamodbav:"description,omitempty"`
 	Environment    string    `dynamodbav:"environment"`
 	Ownership      string    `dynamodbav:"ownership"`
-	OwnerID        string    `dynamodbav:"ownerId"`
 	Owner          actorItem `dynamodbav:"owner"`
 	CreatedBy      actorItem `dynamodbav:"createdBy"`
 
@@ -102,13 +100,13 @@ type keyItem struct {
 
 }
 
-// encodeKey makes the row of a key and seals it with the current pepper of its environment.
-func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key) (map[string]types.AttributeValue, error) {
+// encodeKey makes the row of a key as lists are to find it from at on, and seals it with the current pepper of its environment.
+func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time.Time) (map[string]types.AttributeValue, error) {
 	current, err := ring.Current(ctx, k.Environment)
 	if err != nil {
 		return nil, unavailable("pepper", err)
 	}
-	return sealed(current, toKeyItem(k))
+	return sealed(current, toKeyItem(k, at))
 }
 
 // decodeKey checks the seal of a row and its place in the table, and only then reads it. Every fault is ErrDamaged; a pepper that cannot be
@@ -124,11 +122,11 @@ func decodeKey(ctx context.Context, ring *pepper.Keyring, item map[string]types.
 	return fromKeyItem(&row)
 }
 
-func toKeyItem(k *apikey.Key) *keyItem {
+func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 	row := &keyItem{
-		PK: keyPartition(k.Environment, k.ID), SK: keySort, ListPK: keysList(k.OrganizationID), ListSK: listSort(k.CreatedAt, k.ID),
+		PK: keyPartition(k.Environment, k.ID), SK: keySort, lists: listsOf(k, "", at),
 		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
-		Ownership: string(k.Ownership), OwnerID: k.Owner.ID, Owner: actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
+		Ownership: string(k.Ownership), Owner: actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
 		CreatedBy: actorItem{string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName},
 		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable), Provisional: k.Provisional,
 		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
@@ -159,7 +157,7 @@ func toKeyItem(k *apikey.Key) *keyItem {
 	return row
 }
 
-// fromKeyItem reads a row, or an entry of the index, which has the few attributes that lists filter by.
+// fromKeyItem reads a row, or an entry of an index, which has the few attributes that lists filter by.
 func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	times := timeReader{}
 	k := &apikey.Key{
@@ -197,9 +195,6 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		if r := row.Revocation; r != nil {
 			k.Revocation.By, k.Revocation.Reason, k.Revocation.Compromised = r.By.actor(), r.Reason, r.Compromised
 		}
-	}
-	if k.Owner.ID == "" {
-		k.Owner.ID = row.OwnerID // an entry of the index has no more of the owner
 	}
 	if times.err != nil {
 		return nil, damaged("key "+row.ID, times.err)

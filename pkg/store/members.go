@@ -66,6 +66,6 @@ func (s *Store) Members(ctx context.Context, org string) ([]organization.Member,
 // be read again before it is believed.
 func (s *Store) OrganizationsOf(ctx context.Context, email string) ([]string, error) {
 	var out []string
-	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.ListSK) })
+	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.position) })
 	return out, err
 }

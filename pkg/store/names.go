@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -9,13 +10,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// The key attributes of the tables and of the index.
+// The key attributes of the tables and of the index that lists everything but the keys of a place (index.go).
 const (
 	partitionAttribute     = "pk"
 	sortAttribute          = "sk"
 	indexName              = "byOrganization"
 	listPartitionAttribute = "listPk"
 	listSortAttribute      = "listSk"
+	rankSortAttribute      = "listRankSk"
 	sealAttribute          = "seal"
 	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
 )
@@ -58,8 +60,21 @@ func organizationPartition(org string) string { return "organization#" + org }
 func memberSort(who string) string            { return "member#" + who }
 func customerSort(id string) string           { return "customer#" + id }
 func oncePartition(receipt string) string     { return "once#" + receipt }
-func keysList(org string) string              { return "keys#" + org }
 func historyList(org string) string           { return "history#" + org }
+
+// customerKeysPartition holds an item for each key that is scoped to a customer; its sort keys are the partition keys of the keys.
+func customerKeysPartition(org, customer string) string {
+	return "customerKeys#" + org + "#" + customer
+}
+
+// keysList is a list of the keys of an organization with one ownership; of those scoped to a customer, unless that is "". within is their environment, their
+// owner, or both in this order; an owner's id may hold any character, so it stands last.
+func keysList(org, customer string, ownership apikey.Ownership, within ...string) string {
+	return strings.Join(append([]string{"keys", org, customer, string(ownership)}, within...), "#")
+}
+
+// expiringPartition lists the keys of an environment that are to expire.
+func expiringPartition(env apikey.Environment) string { return "expiring#" + string(env) }
 
 // personList is the list of what a person is a member of.
 func personList(email string) string { return "person#" + email }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -61,44 +63,126 @@ func TestPageCostsAtMostTenReads(t *testing.T) {
 	}
 }
 
-// Whoever walks a list while keys come and go sees every key that was there all the time, and none twice.
+// restless changes keys of an organization until the test's walks are over: it makes some, deletes some, and revokes and restores, disables and enables those
+// that it is given. It returns what ends it.
+func restless(t *testing.T, kit *storetest.Kit, keys []*apikey.Key) (end func()) {
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	until := func(work func(i int)) {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					work(i)
+				}
+			}
+		})
+	}
+	until(func(i int) {
+		// Made among the others, not only before them, and gone again.
+		k, _ := kit.MustKey(t, func(k *apikey.Key) {
+			k.CreatedAt, k.Customers = k.CreatedAt.Add(-time.Duration(i%30)*time.Second), customers[:i%3]
+			k.Ownership = []apikey.Ownership{apikey.Personal, apikey.Organization}[i%2]
+		})
+		if i%2 == 0 {
+			kit.Remove(t, "production#"+k.ID, "key")
+		} else {
+			kit.MustChange(t, k, func(k *apikey.Key) { k.Delete(kit.Clock.Now()) })
+		}
+	})
+	until(func(i int) {
+		n := i % len(keys)
+		keys[n] = kit.MustChange(t, keys[n], func(k *apikey.Key) {
+			switch at := kit.Clock.Now(); {
+			case i/len(keys)%2 == 0:
+				k.Revocation = nil
+				k.Enabled = !k.Enabled
+			case k.Revocation == nil:
+				k.Revocation = &apikey.Revocation{At: at}
+			default:
+				k.Revocation = nil
+			}
+		})
+	})
+	return func() { close(stop); all.Wait() }
+}
+
+// Whoever walks a list while keys come and go, are revoked and restored, sees every key once that was in it all the time, in order, and none twice.
 func TestPagesAreCompleteWhileKeysChange(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	stay := fill(t, kit, "acme", 60)
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			// Made among the others, not only before them, and gone again.
-			k, _ := kit.MustKey(t, func(k *apikey.Key) { k.CreatedAt = k.CreatedAt.Add(-time.Duration(i%30) * time.Second) })
-			if i%2 == 0 {
-				kit.Remove(t, "production#"+k.ID, "key")
-			} else {
-				kit.MustChange(t, k, func(k *apikey.Key) { k.Delete(kit.Clock.Now()) })
-			}
-		}
-	})
-	for range 5 {
-		got := walk(t, kit.Store, "acme", store.Filter{}, 7, kit.Clock.Now())
+	keys := fill(t, kit, "acme", 90)
+	moving := slices.Clone(keys[30:60]) // whatever their status
+	defer restless(t, kit, moving)()
+	stay := append(slices.Clone(keys[:30]), keys[60:]...)
+	for i, f := range []store.Filter{
+		{}, {Status: apikey.Active}, {Status: apikey.Inactive}, {Status: apikey.Expired}, {Environment: apikey.Production}, {Ownership: apikey.Personal},
+		{Owner: owners[0]}, {Customer: customers[0]}, {Viewer: owners[1]}, {Owner: owners[0], Environment: apikey.Staging, Status: apikey.Active}, {Tag: "web"},
+	} {
+		f.OldestFirst = i%2 == 0
+		at := kit.Clock.Now()
+		got := walk(t, kit.Store, "acme", f, 3+i, at)
 		sorted := slices.Clone(got)
-		slices.Sort(sorted)
-		if len(slices.Compact(sorted)) != len(got) {
-			t.Error("a key came twice")
+		if slices.Sort(sorted); len(slices.Compact(sorted)) != len(got) {
+			t.Errorf("%+v: a key came twice", f)
 		}
-		for _, k := range stay {
-			if !slices.Contains(got, k.ID) {
-				t.Errorf("%s is missing", k.ID)
-			}
+		here := stay
+		if f.Status == "" {
+			here = keys // those that move are in it too
+		}
+		want, known := storetest.Shown(here, f, at), map[string]bool{}
+		for _, k := range here {
+			known[k.ID] = true
+		}
+		if diff := gocmp.Diff(want, slices.DeleteFunc(got, func(id string) bool { return !known[id] })); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", f, diff)
 		}
 	}
-	close(stop)
-	all.Wait()
+}
+
+// A sieve narrows the page, in batches that count as reads, and short pages lose nothing.
+func TestSieve(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	keys := fill(t, kit, "acme", 450)
+	calls, fails := 0, false
+	f := store.Filter{Sieve: func(_ context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
+		if calls++; len(keys) > 100 {
+			t.Errorf("%d keys at once", len(keys))
+		}
+		if fails {
+			return nil, store.ErrUnavailable
+		}
+		return slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.ID[0] < 'a' }), nil
+	}}
+	want := slices.DeleteFunc(storetest.Shown(keys, store.Filter{}, kit.Clock.Now()), func(id string) bool { return id[0] < 'a' })
+	for _, limit := range []int{1, 30, 200} {
+		got, after := []string{}, ""
+		for more := true; more; more = after != "" {
+			kit.Traffic.Reset()
+			calls = 0
+			page, next, err := kit.Store.Keys(t.Context(), "acme", f, after, limit, kit.Clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reads := kit.Traffic.Count() + calls; reads > 10 {
+				t.Errorf("%d reads for a page of %d", reads, limit)
+			}
+			for _, k := range page {
+				got = append(got, k.ID)
+			}
+			after = next
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("pages of %d (-want +got):\n%s", limit, diff)
+		}
+	}
+	fails = true
+	if page, next, err := kit.Store.Keys(t.Context(), "acme", f, "", 10, kit.Clock.Now()); !errors.Is(err, store.ErrUnavailable) || page != nil || next != "" {
+		t.Errorf("%d keys, %q, %v", len(page), next, err)
+	}
 }
 
 // The index only finds rows; what a list shows is what the rows say.
@@ -108,7 +192,7 @@ func TestListsAskTheRows(t *testing.T) {
 	stays, _ := kit.MustKey(t, nil)
 	disabled, _ := kit.MustKey(t, func(k *apikey.Key) { k.CreatedAt = k.CreatedAt.Add(time.Second) })
 	gone, _ := kit.MustKey(t, nil)
-	s := store.New(store.NewTables(&lagging{Client: kit.SDK}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	s := store.New(store.NewTables(&lagging{kit.SDK, map[string]*dynamodb.QueryOutput{}}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	active := store.Filter{Status: apikey.Active}
 	if got := walk(t, s, "acme", active, 10, kit.Clock.Now()); len(got) != 3 {
 		t.Fatalf("before: %v", got)
@@ -208,7 +292,7 @@ func TestUnprocessedRows(t *testing.T) {
 	over := func(c store.Client) *store.Store {
 		return store.New(store.NewTables(c, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	}
-	if diff := gocmp.Diff(shown(keys, store.Filter{}, kit.Clock.Now()), walk(t, over(partial{Client: kit.SDK}), "acme", store.Filter{}, 50, kit.Clock.Now())); diff != "" {
+	if diff := gocmp.Diff(storetest.Shown(keys, store.Filter{}, kit.Clock.Now()), walk(t, over(partial{Client: kit.SDK}), "acme", store.Filter{}, 50, kit.Clock.Now())); diff != "" {
 		t.Errorf("in halves (-want +got):\n%s", diff)
 	}
 	stuck := over(partial{kit.SDK, true})

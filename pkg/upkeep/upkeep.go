@@ -29,9 +29,14 @@ type Task struct {
 }
 
 // Tasks are what the function upkeep does for a deployment.
-func Tasks(*boot.Deployment) []Task {
-	return nil
+func Tasks(d *boot.Deployment) []Task {
+	return []Task{
+		{Name: "expired keys", Run: func(ctx context.Context) (int, error) { return d.Store.SweepExpired(ctx, d.Now(), mostExpired) }},
+	}
 }
+
+// mostExpired is how many expired keys a run moves to where lists pass them by, if its time is enough.
+const mostExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
 func Function(d *boot.Deployment) lambda.Handler {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
@@ -89,5 +91,23 @@ func TestTasksAreBounded(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Keys that have expired are moved out of the way of lists.
+func TestExpiredKeysAreSwept(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	k, _ := kit.MustKey(t, func(k *apikey.Key) { k.ExpiresAt = k.CreatedAt.Add(time.Minute) })
+	tasks := upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now})
+	sweep := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "expired keys" })]
+	for minute, want := range []int{0, 1, 0} {
+		if done, err := sweep.Run(t.Context()); done != want || err != nil {
+			t.Errorf("minute %d: %d, %v", minute, done, err)
+		}
+		kit.Clock.Advance(time.Minute)
+	}
+	if kit.Item(t, "production#"+k.ID, "key")["listExpiringPk"] != nil {
+		t.Error("it is still to expire")
 	}
 }

@@ -96,7 +96,7 @@ func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.K
 	after := before.Clone()
 	change(after)
 	after.Version, after.UpdatedAt = before.Version+1, k.Clock.Now()
-	if err := k.Store.Commit(t.Context(), k.Store.PutKey(t.Context(), after, before.Version)); err != nil {
+	if err := k.Store.Commit(t.Context(), append(k.Store.LeaveCustomers(before, after), k.Store.PutKey(t.Context(), after, before.Version))...); err != nil {
 		t.Fatal(err)
 	}
 	return after

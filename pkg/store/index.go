@@ -1,0 +1,116 @@
+package store
+
+import (
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// A key stands in eight indexes for lists: in one partition for each choice of environment and owner, always apart by ownership, so that whoever sees no
+// personal keys but their own passes over nobody else's; and in each partition twice, once by time and once by rank, then time. What is scoped to a customer
+// stands in all of them again, in partitions of that customer (customerkeys.go).
+//
+// A list of active keys reads the live rank and one of inactive keys the rest, however many of the other there are. A key changes its rank while a list is
+// walked, and for a moment stands under neither: lists of every status are read by time alone, where a key never moves.
+
+// The ranks. A key is live when it was active at its last write; one that expires since then stays live until the sweep (sweep.go).
+const (
+	live = "live#"
+	rest = "rest#"
+)
+
+// lists are the attributes by which indexes find an item of a key. None of them is believed: a list asks the row.
+type lists struct {
+	ListPK                 string `dynamodbav:"listPk"`
+	ListEnvironmentPK      string `dynamodbav:"listEnvironmentPk,omitempty"`
+	ListOwnerPK            string `dynamodbav:"listOwnerPk,omitempty"`
+	ListOwnerEnvironmentPK string `dynamodbav:"listOwnerEnvironmentPk,omitempty"`
+	ListSK                 string `dynamodbav:"listSk"`
+	ListRankSK             string `dynamodbav:"listRankSk,omitempty"`
+	ListExpiringPK         string `dynamodbav:"listExpiringPk,omitempty"`
+	ListExpiringSK         string `dynamodbav:"listExpiringSk,omitempty"`
+}
+
+// listsOf says where lists find a key from at on: among all keys, or, where customer is not "", among those scoped to a customer.
+func listsOf(k *apikey.Key, customer string, at time.Time) lists {
+	list := func(within ...string) string { return keysList(k.OrganizationID, customer, k.Ownership, within...) }
+	l := lists{
+		ListPK: list(), ListEnvironmentPK: list(string(k.Environment)), ListOwnerPK: list(k.Owner.ID), ListOwnerEnvironmentPK: list(string(k.Environment), k.Owner.ID),
+		ListSK: listSort(k.CreatedAt, k.ID), ListRankSK: rest + listSort(k.CreatedAt, k.ID),
+	}
+	if k.Status(at) == apikey.Active {
+		l.ListRankSK = live + l.ListSK
+		if customer == "" && !k.ExpiresAt.IsZero() {
+			l.ListExpiringPK, l.ListExpiringSK = expiringPartition(k.Environment), listSort(k.ExpiresAt, k.ID)
+		}
+	}
+	return l
+}
+
+// stream is a part of an index that a list reads: a partition, or those of its entries that have a rank.
+type stream struct {
+	index     string
+	partition string // the name of its attribute
+	list      string // and its value
+	rank      string // "" for all
+}
+
+// streams are the parts of the indexes whose entries, merged by time, are the list of a filter, but for what no index knows.
+func (f Filter) streams(org string) []stream {
+	base := stream{index: indexName, partition: listPartitionAttribute, rank: map[apikey.Status]string{apikey.Active: live, apikey.Inactive: rest}[f.Status]}
+	var out []stream
+	for _, ownership := range []apikey.Ownership{apikey.Organization, apikey.Personal} {
+		owner := f.Owner
+		if f.Viewer != "" && ownership == apikey.Personal {
+			if owner != "" && owner != f.Viewer {
+				continue
+			}
+			owner = f.Viewer
+		}
+		if f.Ownership != "" && f.Ownership != ownership {
+			continue
+		}
+		s := base
+		switch env := string(f.Environment); {
+		case env != "" && owner != "":
+			s.index, s.partition, s.list = "byOwnerAndEnvironment", "listOwnerEnvironmentPk", keysList(org, f.Customer, ownership, env, owner)
+		case owner != "":
+			s.index, s.partition, s.list = "byOwner", "listOwnerPk", keysList(org, f.Customer, ownership, owner)
+		case env != "":
+			s.index, s.partition, s.list = "byEnvironment", "listEnvironmentPk", keysList(org, f.Customer, ownership, env)
+		default:
+			s.list = keysList(org, f.Customer, ownership)
+		}
+		if s.rank != "" {
+			s.index += "AndRank"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// sort names the sort attribute of the stream's index.
+func (s stream) sort() string {
+	if s.rank == "" {
+		return listSortAttribute
+	}
+	return rankSortAttribute
+}
+
+// bound is what the sort attribute of the first entry after a position stands beyond. Ranks, times and ids stand between a space and a tilde.
+func (s stream) bound(after string, forwards bool) string {
+	switch {
+	case after != "":
+		return s.rank + after
+	case forwards:
+		return s.rank + " "
+	default:
+		return s.rank + "~"
+	}
+}
+
+// position is an entry's place in the list; within is false for one of another rank, which follows the last of this one.
+func (s stream) position(sort string) (position string, within bool) {
+	return strings.CutPrefix(sort, s.rank)
+}
