@@ -62,7 +62,7 @@ func crowd(t *testing.T, kit *storetest.Kit) []*apikey.Key {
 			k.Tags = []string{"web"}
 		}
 		if i%2500 == 1200 {
-			k.Owner.ID, k.Environment, k.Ownership = "mira", apikey.Development, apikey.Ownership([]apikey.Ownership{apikey.Personal, apikey.Organization}[i/2500%2])
+			k.Owner.ID, k.Environment, k.Ownership = "mira", apikey.Development, []apikey.Ownership{apikey.Personal, apikey.Organization}[i/2500%2]
 			k.Customers, k.Tags, k.Permissions, k.Name = []string{"rare"}, []string{"rare"}, []string{"rare:read"}, "Needle"
 			k.Enabled, k.Revocation, k.DeletedAt, k.ExpiresAt = i%5000 < 2500, nil, time.Time{}, time.Time{}
 		}
