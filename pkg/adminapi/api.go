@@ -41,6 +41,7 @@ type API struct {
 	brand     apikey.Brand
 	docs      string
 	profile   string
+	countedBy string // who counts calls: authorizer or access_log
 	explained string // the name of the API that calls are explained for
 	store     *store.Store
 	keyring   *pepper.Keyring
@@ -62,7 +63,7 @@ func New(d *boot.Deployment, group Group) http.Handler {
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
 		random: rand.Reader, group: group, mux: http.NewServeMux(),
 	}
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
@@ -79,6 +80,8 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerPermissions()
 	a.registerWhoami()
 	a.registerExplain()
+	a.registerUsage()
+	a.registerRequests()
 	a.registerReference()
 	return a
 }
@@ -156,7 +159,8 @@ type operation struct {
 	summary string
 	about   string
 	status  int
-	bare    bool // the body may be left out: there is nothing that it must say
+	bare    bool                       // the body may be left out: there is nothing that it must say
+	answers map[string]*huma.MediaType // of an answer that is written by hand
 }
 
 // register declares an operation behind the gate.
@@ -196,7 +200,12 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 }
 
 func (op operation) declare() huma.Operation {
+	var responses map[string]*huma.Response
+	if op.answers != nil {
+		responses = map[string]*huma.Response{"200": {Content: op.answers}}
+	}
 	return huma.Operation{
+		Responses:   responses,
 		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
 		Tags: []string{string(op.group)}, MaxBodyBytes: MaxBody + 1, // huma takes the limit itself for too much
 	}

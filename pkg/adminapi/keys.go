@@ -118,8 +118,12 @@ type KeyPath struct {
 	KeyID string `path:"keyId"`
 }
 
-func (a *API) getKey(_ context.Context, s *session, _ *KeyPath) (*shown, error) {
-	return &shown{ETag: etag(s.key.Version), Body: showKey(s.key, s.now)}, nil
+func (a *API) getKey(ctx context.Context, s *session, _ *KeyPath) (*shown, error) {
+	keys := []Key{showKey(s.key, s.now)}
+	if err := a.used(ctx, []*apikey.Key{s.key}, keys); err != nil {
+		return nil, err
+	}
+	return &shown{ETag: etag(s.key.Version), Body: keys[0]}, nil
 }
 
 func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*shown, error) {
@@ -187,6 +191,7 @@ type listKeysInput struct {
 	Tag         string `query:"tag" maxLength:"50"`
 	Text        string `query:"q" maxLength:"100" doc:"Part of the name, or the id"`
 	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt), where it is absent, or oldest first (createdAt)"`
+	Include     string `query:"include" enum:"usage" doc:"usage adds to each key its calls of the last 14 days, one number a day, today last"`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
 }
@@ -240,6 +245,14 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	page := KeyPage{Items: make([]Key, 0, len(keys))}
 	for _, k := range keys {
 		page.Items = append(page.Items, showKey(k, s.now))
+	}
+	if err := a.used(ctx, keys, page.Items); err != nil {
+		return nil, err
+	}
+	if in.Include == "usage" {
+		if err := a.withUsage(ctx, s, keys, page.Items); err != nil {
+			return nil, err
+		}
 	}
 	page.NextCursor, err = a.nextCursor(ctx, query, next)
 	return &listKeysOutput{Body: page}, err

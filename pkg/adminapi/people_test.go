@@ -112,6 +112,10 @@ revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
+keyUsage               +      +       +           +        +      +       0
+getUsage               +      +       +           +        +      +       0
+keyRequests            +      +       +           +        +      +       0
+getRequest             +      +       +           +        +      +       0
 listHistory            +      -       -           -        -      -       0
 whoami                 !      !       !           !        !      !       !
 `
@@ -130,6 +134,9 @@ revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
 explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
+keyUsage               +      0       0           +        0      +       0
+keyRequests            +      0       0           +        0      +       0
+getRequest             +      0       0           +        0      +       0
 `
 
 // keyTable is the same for admin keys of the organization with one permission each, and other callers who are no people; for personal keys, too.
@@ -163,6 +170,10 @@ revokeKey              -         -          -           +          -           -
 restoreKey             -         -          -           +          -           -             -               -                 0               -         +       !
 explainKey             +         -          -           -          -           -             -               -                 0               -         +       !
 keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
+keyUsage               -         -          -           -          +           -             -               -                 0               -         +       !
+getUsage               -         -          -           -          +           -             -               -                 0               -         +       !
+keyRequests            -         -          -           -          +           -             -               -                 0               -         +       !
+getRequest             -         -          -           -          +           -             -               -                 0               -         +       !
 listHistory            -         -          -           -          -           +             -               -                 0               -         +       !
 whoami                 +         +          +           +          +           +             +               +                 +               +         +       !
 `
@@ -176,8 +187,9 @@ func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op
 // street is a tenant with one of each caller.
 type street struct {
 	tenant
-	callers map[string]localtest.Client
-	owner   someone
+	callers  map[string]localtest.Client
+	owner    someone
+	recorded map[bool]string // the id of a call with a key of the organization's, and with a personal one of the owner's
 }
 
 func newStreet(t *testing.T) street {
@@ -198,6 +210,8 @@ func newStreet(t *testing.T) street {
 	}
 	s.callers["other-organization"], s.callers["operator"], s.callers["nobody"] = other.admin, machine.Operator(), machine.As("")
 	s.callers["data-plane"] = machine.As(s.first.Secret)
+	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Mine", "environment": "production", "ownership": "personal", "permissions": []string{}})
+	s.recorded = map[bool]string{false: refusedCall(t, s.tenant, s.first), true: refusedCall(t, s.tenant, personal)}
 	return s
 }
 
@@ -246,6 +260,10 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodPost, s.keys, map[string]any{"name": "New", "environment": "production", "permissions": []string{}}, nil}
 	case "listKeys":
 		return call{http.MethodGet, s.keys, nil, nil}
+	case "getUsage":
+		return call{http.MethodGet, s.path("usage"), nil, nil}
+	case "getRequest":
+		return call{http.MethodGet, s.path("requests", s.recorded[personal]), nil, nil}
 	case "listHistory":
 		return call{http.MethodGet, s.path("history"), nil, nil}
 	case "createCustomer":
@@ -286,6 +304,10 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 		return call{http.MethodDelete, path, nil, nil}
 	case "keyHistory":
 		return call{http.MethodGet, path + "/history", nil, nil}
+	case "keyUsage":
+		return call{http.MethodGet, path + "/usage", nil, nil}
+	case "keyRequests":
+		return call{http.MethodGet, path + "/requests", nil, nil}
 	case "explainKey":
 		return call{http.MethodPost, path + "/explain", map[string]any{"method": "GET", "path": "/messages"}, nil}
 	case "getRotation":

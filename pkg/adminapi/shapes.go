@@ -34,7 +34,8 @@ type Key struct {
 	Rotation         *Rotation         `json:"rotation"`
 	Revocation       *Revocation       `json:"revocation"`
 	DeletedAt        *time.Time        `json:"deletedAt"`
-	LastUsed         *LastUsed         `json:"lastUsed"`
+	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
+	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
 	Metadata         map[string]string `json:"metadata"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	Version          int64             `json:"version"`
@@ -67,7 +68,7 @@ type Revocation struct {
 	Compromised bool         `json:"compromised"`
 }
 
-// LastUsed is the last call that a key made.
+// LastUsed is the last call that was made with a key that was good, whatever the call was allowed to do.
 type LastUsed struct {
 	At        time.Time `json:"at"`
 	SourceIP  string    `json:"sourceIp"`

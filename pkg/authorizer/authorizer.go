@@ -36,6 +36,7 @@ type Config struct {
 	SimpleResponses bool   // answer HTTP API events of payload 2.0 without a policy
 	People          People // verifies people's tokens, on the admin API; nil where nobody signs in
 	FirstUses       FirstUses
+	Recorder        Recorder // nil where calls are counted elsewhere
 	Logger          *slog.Logger
 }
 
@@ -57,6 +58,7 @@ type Authorizer struct {
 	simpleResponses bool
 	people          People
 	firstUses       FirstUses
+	recorder        Recorder
 	logger          *slog.Logger
 	policies        *policy.Builder
 }
@@ -65,8 +67,7 @@ type Authorizer struct {
 func New(c Config) *Authorizer {
 	return &Authorizer{
 		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, people: c.People, firstUses: c.FirstUses,
-		logger:   c.Logger,
-		policies: policy.NewBuilder(keptPolicies),
+		recorder: c.Recorder, logger: c.Logger, policies: policy.NewBuilder(keptPolicies),
 	}
 }
 
@@ -85,8 +86,10 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 			return a.signedIn(ctx, r, jwt)
 		}
 	}
+	began := a.checker.Now()
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
+	a.record(r, &v, began)
 	switch v.Outcome.Status() {
 	case 200:
 		if !v.OldOne {
@@ -169,6 +172,9 @@ func Function(d *boot.Deployment) *Authorizer {
 	c := Config{
 		Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses,
 		FirstUses: meter.NewFirstUses(d.Store, d.Logger), Logger: d.Logger,
+	}
+	if d.Recorder != nil {
+		c.Recorder = d.Recorder
 	}
 	if d.OIDCIssuer != "" {
 		c.People = identity.New(identity.Config{Issuer: d.OIDCIssuer, Audience: d.OIDCAudience, Now: d.Now})

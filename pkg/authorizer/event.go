@@ -41,7 +41,8 @@ type event struct {
 			SourceIP string `json:"sourceIp"`
 		} `json:"identity"`
 		HTTP struct {
-			SourceIP string `json:"sourceIp"`
+			SourceIP  string `json:"sourceIp"`
+			UserAgent string `json:"userAgent"`
 		} `json:"http"`
 	} `json:"requestContext"`
 }
@@ -53,6 +54,8 @@ type request struct {
 	arn     policy.ARN
 	headers check.Headers
 	call    check.Call
+
+	userAgent string // "" for TOKEN events, which don't have it
 }
 
 // read makes a request of an event. A form that is none of the four is an error.
@@ -82,7 +85,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	if r.arn, err = policy.ParseARN(arn); err != nil {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
-	r.headers = e.keyHeaders(r.kind)
+	r.headers, r.userAgent = e.keyHeaders(r.kind), e.userAgent()
 	switch a.keyHeader {
 	case "X-Api-Key":
 		r.headers.Authorization = nil
@@ -116,6 +119,24 @@ func (e *event) keyHeaders(kind Kind) check.Headers {
 		add(&h, name, value)
 	}
 	return h
+}
+
+// userAgent is what the caller says it is. REST APIs tell it among the headers only.
+func (e *event) userAgent() string {
+	if agent := e.RequestContext.HTTP.UserAgent; agent != "" {
+		return agent
+	}
+	for name, value := range e.Headers {
+		if strings.EqualFold(name, "User-Agent") {
+			return value
+		}
+	}
+	for name, values := range e.MultiValueHeaders {
+		if strings.EqualFold(name, "User-Agent") && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return ""
 }
 
 func add(h *check.Headers, name string, values ...string) {

@@ -6,6 +6,7 @@ package boot
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -44,6 +46,7 @@ type Configuration struct {
 	KMSKey          string               // BITTING_KMS_KEY
 	LocalKeys       string               // BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
 	Profile         string               // BITTING_PROFILE
+	CountedBy       string               // BITTING_COUNTED_BY: who counts the APIs' calls, "authorizer" by default, or "access_log"
 	OIDCIssuer      string               // BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
 	OIDCAudience    string               // BITTING_OIDC_AUDIENCE: the client that tokens are for
 }
@@ -56,7 +59,7 @@ func Configure(env Environment) (Configuration, error) {
 		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
 		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
-		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
+		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
 	}
 	var faults []error
 	if c.CoreTable == "" {
@@ -82,6 +85,7 @@ func Configure(env Environment) (Configuration, error) {
 	faults = append(faults,
 		oneOf("BITTING_KEY_HEADER", c.KeyHeader, "", "X-Api-Key", "Authorization"),
 		oneOf("BITTING_PROFILE", c.Profile, "strict", "fast", "cached"),
+		oneOf("BITTING_COUNTED_BY", c.CountedBy, "authorizer", "access_log"),
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
 	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
 		faults = append(faults, errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
@@ -114,6 +118,7 @@ type Deployment struct {
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
+	Recorder  *meter.Recorder // counts the calls that this process checks; nil in the profile cached, where access logs tell of all calls
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -136,8 +141,14 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	d.Checker = &check.Checker{
 		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now), Now: d.Now,
 	}
+	if c.Profile != "cached" {
+		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)
+	}
 	return d, nil
 }
+
+// instance names this process among all that ever count.
+func instance() string { return strings.ToLower(rand.Text()[:16]) }
 
 // now is the clock, in the milliseconds that the store keeps.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -33,7 +33,7 @@ func TestConfigure(t *testing.T) {
 	t.Parallel()
 	const docs = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 	plain := boot.Configuration{
-		CoreTable: "core", HotTable: "hot", Brand: "bt", Environments: []apikey.Environment{apikey.Production}, API: "demo", DocsURL: docs, KMSKey: "key", Profile: "strict",
+		CoreTable: "core", HotTable: "hot", Brand: "bt", Environments: []apikey.Environment{apikey.Production}, API: "demo", DocsURL: docs, KMSKey: "key", Profile: "strict", CountedBy: "authorizer",
 	}
 	for name, test := range map[string]struct {
 		variables map[string]string
@@ -46,9 +46,9 @@ func TestConfigure(t *testing.T) {
 		"all environments": {map[string]string{"BITTING_ENVIRONMENT": "*"}, func(c *boot.Configuration) { c.Environments = apikey.Environments() }},
 		"no authorizer":    {map[string]string{"BITTING_ENVIRONMENT": "", "BITTING_API": ""}, func(c *boot.Configuration) { c.Environments, c.API = apikey.Environments(), "" }},
 		"the rest": {map[string]string{
-			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached",
+			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_COUNTED_BY": "access_log",
 		}, func(c *boot.Configuration) {
-			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile = "admit", true, "Authorization", "https://docs.test/#", "cached"
+			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile, c.CountedBy = "admit", true, "Authorization", "https://docs.test/#", "cached", "access_log"
 		}},
 		"simple responses off": {map[string]string{"BITTING_SIMPLE_RESPONSES": "false"}, func(*boot.Configuration) {}},
 		"local keys":           {map[string]string{"BITTING_KMS_KEY": "", "BITTING_LOCAL_KEYS": "keys"}, func(c *boot.Configuration) { c.KMSKey, c.LocalKeys = "", "keys" }},
@@ -70,7 +70,8 @@ func TestConfigureNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
 		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_SIMPLE_RESPONSES": "yes",
-		"BITTING_KMS_KEY": "",
+		"BITTING_COUNTED_BY": "nobody",
+		"BITTING_KMS_KEY":    "",
 	}
 	named := func(err error) []string {
 		var names []string

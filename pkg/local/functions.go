@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"sync"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -24,12 +25,7 @@ import (
 func (m *machine) startFunctions(ctx context.Context) (stop func() error, err error) {
 	m.functions = map[string]lambda.Handler{}
 	if !m.options.Processes {
-		for id, f := range m.template.Functions {
-			if m.functions[id], err = m.inProcess(f); err != nil {
-				return nil, fmt.Errorf("function %s: %w", id, err)
-			}
-		}
-		return func() error { return nil }, nil
+		return m.startInProcess(ctx)
 	}
 	bootstraps, err := m.build(ctx)
 	if err != nil {
@@ -52,27 +48,52 @@ func (m *machine) startFunctions(ctx context.Context) (stop func() error, err er
 	}, nil
 }
 
+// startInProcess makes the functions' handlers, and starts what they do beside their answers.
+func (m *machine) startInProcess(ctx context.Context) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what is counted of the last calls is written after them
+	var beside sync.WaitGroup
+	stop = func() error {
+		cancel()
+		beside.Wait()
+		return nil
+	}
+	for id, f := range m.template.Functions {
+		handler, work, err := m.inProcess(f)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("function %s: %w", id, err), stop())
+		}
+		m.functions[id] = handler
+		if work != nil {
+			beside.Go(func() { work(ctx) })
+		}
+	}
+	return stop, nil
+}
+
 // instancesEach is how many processes a function may have at once.
 const instancesEach = 4
 
-// inProcess makes the handler that the main of the function's folder starts.
-func (m *machine) inProcess(f template.Function) (lambda.Handler, error) {
+// inProcess makes the handler that the main of the function's folder starts, and what it does beside its answers until a context ends; nil for nothing.
+func (m *machine) inProcess(f template.Function) (handler lambda.Handler, work func(context.Context), err error) {
 	if f.CodeURI == "functions/demo" {
-		return demo.Function(), nil
+		return demo.Function(), nil, nil
 	}
 	d, err := boot.Load(boot.Of(m.environment(f.Environment)), m.logger.With("function", f.ID))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	switch folder, name := path.Split(f.CodeURI); {
 	case f.CodeURI == "authorizer":
-		return authorizer.Function(d), nil
+		if d.Recorder == nil {
+			return authorizer.Function(d), nil, nil
+		}
+		return authorizer.Function(d), d.Recorder.Run, nil
 	case f.CodeURI == "functions/upkeep":
-		return upkeep.Function(d), nil
+		return upkeep.Function(d), nil, nil
 	case folder == "functions/":
-		return adminapi.Function(d, adminapi.Group(name)), nil
+		return adminapi.Function(d, adminapi.Group(name)), nil, nil
 	default:
-		return nil, fmt.Errorf("nothing here stands for the code in %s", f.CodeURI)
+		return nil, nil, fmt.Errorf("nothing here stands for the code in %s", f.CodeURI)
 	}
 }
 

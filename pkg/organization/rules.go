@@ -34,6 +34,10 @@ const (
 	ExplainKey         Operation = "explainKey"
 	KeyHistory         Operation = "keyHistory"
 	ListHistory        Operation = "listHistory"
+	KeyUsage           Operation = "keyUsage"
+	GetUsage           Operation = "getUsage"
+	KeyRequests        Operation = "keyRequests"
+	GetRequest         Operation = "getRequest"
 )
 
 // People says which people may do an operation.
@@ -108,5 +112,9 @@ func Rules() map[Operation]Rule {
 		ExplainKey:         {"keys:read", false, Members},
 		KeyHistory:         {"history:read", false, Members},
 		ListHistory:        {"history:read", false, Admins},
+		KeyUsage:           {"usage:read", false, Members},
+		GetUsage:           {"usage:read", false, Members},
+		KeyRequests:        {"usage:read", false, Members},
+		GetRequest:         {"usage:read", false, Members},
 	}
 }

@@ -48,6 +48,10 @@ revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
+keyUsage               +      +       +           +        +      +       0
+getUsage               +      +       +           +        +      +       0
+keyRequests            +      +       +           +        +      +       0
+getRequest             +      +       +           +        +      +       0
 listHistory            +      -       -           -        -      -       0
 `
 
@@ -65,6 +69,8 @@ revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
 explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
+keyUsage               +      0       0           +        0      +       0
+keyRequests            +      0       0           +        0      +       0
 `
 
 // keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
@@ -73,7 +79,7 @@ var keysTable = map[string][]organization.Operation{
 	"keys:write":         {organization.CreateKey, organization.UpdateKey, organization.DeleteKey},
 	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
 	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
-	"usage:read":         {},
+	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest},
 	"history:read":       {organization.KeyHistory, organization.ListHistory},
 	"members:write":      {organization.ListMembers, organization.GetMember, organization.PutMember, organization.DeleteMember},
 	"organization:write": {organization.UpdateOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
@@ -95,7 +101,7 @@ func about(op organization.Operation) (org, key bool) {
 	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions, organization.PutPermissions:
 		return false, false
 	case organization.GetKey, organization.UpdateKey, organization.DeleteKey, organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
-		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory:
+		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory, organization.KeyUsage, organization.KeyRequests:
 		return true, true
 	default:
 		return true, false

@@ -32,6 +32,15 @@
 //	address#<network>             limits         likewise, of callers without a key
 //	<environment>#<keyId>         firstUse#<at>  that of a rotation     FirstUse: GetItem, strong       PutFirstUse: new only
 //	                                                                    ObserveFirstUses: BatchGetItem
+//	                              usage#<hour>#<writer> an instance's counts Usage, Usages: Query        PutUsage: on a lower sequence
+//	                              usage#<hour>   an hour put together   likewise                        CompactUsage: on its version
+//	                              used           the last use           LastUses: BatchGetItem          PutLastUse: on an earlier one
+//	                              request#<at>#<id> a call              Requests: Query, strong         PutRequest: new only
+//	                              secrets#<rotation>#<writer> who sends which SecretUse: Query, strong  PutSecretUse: on a lower sequence
+//	<environment>#organization#<org> usage#...   as of a key            Usage, Usages: Query            PutUsage, CompactUsage
+//	<environment>#request#<id>    request        a call                 Request: BatchGetItem of 3      PutRequest: new only
+//	<environment>#journal#<hour>  <writer>       scopes with counts     Journal: Query, strong          PutJournal: new only
+//	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one
 //
 // The indexes serve lists only, and project what lists filter by and never a hash. byOrganization has in listPk the list, which is of keys, history#<org>,
 // person#<email> or organizations, and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the sweep's.

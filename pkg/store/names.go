@@ -34,6 +34,17 @@ const (
 	standingSort     = "standing"
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
+	usedSort         = "used"
+	requestSort      = "request"
+	stageSort        = "#stage" // before every writer
+)
+
+// Prefixes of sort keys in the table hot. What follows # ends before $, the next character.
+const (
+	usagePrefix   = "usage#"
+	requestPrefix = "request#"
+	secretsPrefix = "secrets#"
+	afterHash     = "$"
 )
 
 // limitsSort is the sort key of the state of limits, in the table hot.
@@ -85,6 +96,41 @@ func historyPartition(org, objectType, objectID string) string {
 
 // firstUseSort names a rotation by its start. It stands in the table hot, under the key's partition.
 func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(rotation) }
+
+// scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no organization's place is that of a key.
+func scopePartition(s meter.Scope) string {
+	if s.Organization {
+		return string(s.Environment) + "#organization#" + s.ID
+	}
+	return keyPartition(s.Environment, s.ID)
+}
+
+func requestPartition(env apikey.Environment, id string) string {
+	return string(env) + "#request#" + id
+}
+
+func journalPartition(env apikey.Environment, hour time.Time) string {
+	return string(env) + "#journal#" + formatHour(hour)
+}
+
+// hourSort is where an hour is kept that was put together; writers' rows stand after it.
+func hourSort(hour time.Time) string { return usagePrefix + formatHour(hour) }
+
+func usageSort(hour time.Time, writer string) string { return hourSort(hour) + "#" + writer }
+
+func requestItemSort(at time.Time, id string) string {
+	return requestPrefix + formatTime(at) + "#" + id
+}
+
+// secretsSort is where a writer's row stands of the rotation that started then; the zero time is for keys without one.
+func secretsSort(rotation time.Time, writer string) string {
+	return secretsPrefix + formatTime(rotation) + "#" + writer
+}
+
+// hourLayout is that of hours, which compare as strings do.
+const hourLayout = "2006-01-02T15"
+
+func formatHour(t time.Time) string { return t.UTC().Format(hourLayout) }
 
 // listSort orders by time, then id.
 func listSort(at time.Time, id string) string { return formatTime(at) + "#" + id }

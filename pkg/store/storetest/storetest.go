@@ -303,3 +303,25 @@ func Operations(requests []Request) []string {
 	slices.Sort(names)
 	return names
 }
+
+// HotRows returns the sort keys of a partition of the table hot, in order.
+func (k *Kit) HotRows(ctx context.Context, partition string) ([]string, error) {
+	out, err := k.Client.Query(ctx, &dynamodb.QueryInput{
+		TableName: &k.Hot, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :pk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: partition}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var sorts []string
+	for _, item := range out.Items {
+		var row struct {
+			SK string `dynamodbav:"sk"`
+		}
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return nil, err
+		}
+		sorts = append(sorts, row.SK)
+	}
+	return sorts, nil
+}

@@ -1,0 +1,119 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+func (a *API) registerRequests() {
+	register(a, operation{id: organization.KeyRequests, group: GroupUsage, method: http.MethodGet, path: keyPath + "/requests", summary: "List a key's last calls",
+		about: "Newest first, of the last 7 days. Refusals are all kept, up to one a second of a key and instance after the first ten, and for wrong secrets one in ten seconds after the first three; " +
+			"of the allowed calls a sample, by the organization's sampleRequests. omitted counts what was left out before. Never a body, a header or a secret."}, a.keyRequests)
+	register(a, operation{id: organization.GetRequest, group: GroupUsage, method: http.MethodGet, path: "/v1/organizations/{org}/requests/{requestId}", summary: "Show a call",
+		about: "By the requestId of its answer, where the call was kept."}, a.getRequest)
+}
+
+// Request is a call that was made with a key.
+type Request struct {
+	RequestID   string    `json:"requestId"`
+	At          time.Time `json:"at"`
+	Method      string    `json:"method"`
+	Route       string    `json:"route" doc:"The catalogue's; API Gateway's where the check ended before it was found"`
+	Path        string    `json:"path"`
+	Status      int       `json:"status" doc:"What the authorizer made of it: 200 stands for whatever the backend answered"`
+	Outcome     string    `json:"outcome"`
+	Permission  string    `json:"permission" doc:"The one that it was made with, or lacked"`
+	SourceIP    string    `json:"sourceIp"`
+	UserAgent   string    `json:"userAgent"`
+	LatencyMs   int64     `json:"latencyMs" doc:"Of the check"`
+	Environment string    `json:"environment"`
+	OldSecret   bool      `json:"oldSecret" doc:"It was made with the old secret of a rotation"`
+	Omitted     int64     `json:"omitted,omitempty" doc:"Calls of the key just before that were not kept, since there were too many, or as the sample wants it"`
+
+	KeyID      string `json:"keyId"`
+	KeyVersion int64  `json:"keyVersion" doc:"Of the key as it was checked"`
+	API        string `json:"api"`
+}
+
+func showRequest(r meter.Request) Request {
+	return Request{
+		RequestID: r.ID, At: r.At, Method: r.Method, Route: r.Route, Path: r.Path, Status: check.Outcome(r.Outcome).Status(), Outcome: r.Outcome, Permission: r.Permission,
+		SourceIP: r.SourceIP, UserAgent: r.UserAgent, LatencyMs: r.LatencyMs, Environment: string(r.Environment), OldSecret: r.OldSecret, Omitted: r.Omitted,
+		KeyID: r.KeyID, KeyVersion: r.KeyVersion, API: r.API,
+	}
+}
+
+type keyRequestsInput struct {
+	KeyPath
+	Page
+}
+
+type keyRequestsOutput struct {
+	Body struct {
+		Items      []Request `json:"items" nullable:"false"`
+		NextCursor *string   `json:"nextCursor" doc:"null where the list ends"`
+	}
+}
+
+func (a *API) keyRequests(ctx context.Context, s *session, in *keyRequestsInput) (*keyRequestsOutput, error) {
+	query := scope{List: "requests", Organization: in.Org, Object: s.key.ID}
+	after, err := a.readCursor(ctx, query, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	requests, next, err := a.store.Requests(ctx, s.key.Environment, s.key.ID, after, in.Limit, s.now)
+	if err != nil {
+		return nil, err
+	}
+	out := &keyRequestsOutput{}
+	out.Body.Items = make([]Request, 0, len(requests))
+	for _, r := range requests {
+		out.Body.Items = append(out.Body.Items, showRequest(r))
+	}
+	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
+	return out, err
+}
+
+type requestInput struct {
+	OrganizationPath
+	RequestID string `path:"requestId" maxLength:"128"`
+}
+
+type requestOutput struct{ Body Request }
+
+func (a *API) getRequest(ctx context.Context, s *session, in *requestInput) (*requestOutput, error) {
+	r, _, err := a.recorded(ctx, s, in.Org, in.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	return &requestOutput{showRequest(r)}, nil
+}
+
+// recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
+func (a *API) recorded(ctx context.Context, s *session, org, id string) (meter.Request, *apikey.Key, error) {
+	hidden := notFound.with("There is no such call, or it was not kept.")
+	r, found, err := a.store.Request(ctx, id, s.now)
+	switch {
+	case err != nil:
+		return r, nil, err
+	case !found || r.OrganizationID != org:
+		return r, nil, hidden
+	}
+	k, err := a.visibleKey(ctx, org, r.KeyID)
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		return r, nil, hidden
+	case err != nil:
+		return r, nil, err
+	case !s.caller.SeesKey(k):
+		return r, nil, hidden
+	}
+	return r, k, nil
+}

@@ -1,0 +1,176 @@
+package adminapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/negotiation"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+// The longest ranges: every hour in them is read.
+const (
+	longestHourly = 31 * day
+	longestDaily  = 400 * day
+)
+
+// usualDays is how many days are told where nobody asks for others, today among them.
+const usualDays = 14
+
+const csvType = "text/csv"
+
+func (a *API) registerUsage() {
+	about := "Numbers of calls by hour or day, in UTC. By outcome they are all calls; by permission and by customer those that were allowed. A call is counted within 10 seconds, " +
+		"or when its instance is used again or ends. As CSV with Accept: text/csv."
+	op := operation{id: organization.KeyUsage, group: GroupUsage, method: http.MethodGet, path: keyPath + "/usage", summary: "Show how a key is used", about: about, answers: a.usageAnswers()}
+	register(a, op, a.keyUsage)
+	op.id, op.path, op.summary = organization.GetUsage, "/v1/organizations/{org}/usage", "Show how the organization's keys are used"
+	op.about += " All keys together, personal ones too."
+	register(a, op, a.organizationUsage)
+}
+
+// usageAnswers describes the answer, which is written by hand since it has two media types.
+func (a *API) usageAnswers() map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{
+		"application/json": {Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, reflect.TypeFor[Usage]())},
+		csvType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "at,outcome,count (or permission, or customer), without the zeros"}},
+	}
+}
+
+// UsageQuery is what part of the usage is asked for.
+type UsageQuery struct {
+	From        string `query:"from" maxLength:"40" doc:"A day or a time, rounded down to the granularity; 14 days before the end where it is absent"`
+	To          string `query:"to" maxLength:"40" doc:"A day, which is included, or a time, rounded up; now where it is absent"`
+	Granularity string `query:"granularity" enum:"hour,day" default:"day" doc:"At most 31 days by hour, and 400 by day"`
+	By          string `query:"by" enum:"outcome,permission,customer" default:"outcome"`
+	Accept      string `header:"Accept" doc:"text/csv for CSV"`
+
+	from, to time.Time
+	step     time.Duration
+}
+
+// Resolve implements huma.Resolver.
+func (q *UsageQuery) Resolve(ctx huma.Context) []error {
+	f := &faults{}
+	longest := longestDaily
+	if q.step = day; q.Granularity == "hour" {
+		q.step, longest = time.Hour, longestHourly
+	}
+	q.to = f.moment("query.to", q.To, sessionOf(ctx.Context()).now.Truncate(q.step).Add(q.step), q.step, true)
+	q.from = f.moment("query.from", q.From, q.to.Add(-usualDays*day), q.step, false)
+	switch {
+	case len(f.errors) > 0:
+	case !q.from.Before(q.to):
+		f.add("query.from", "expected a time before the end", q.From)
+	case q.to.Sub(q.from) > longest:
+		f.add("query.from", fmt.Sprintf("expected at most %s before the end, by %s", formatDuration(longest), q.Granularity), q.From)
+	}
+	return f.errors
+}
+
+// moment reads a day or a time, and rounds it down to a step, or up for an end. A day that is an end is included.
+func (f *faults) moment(location, text string, usual time.Time, step time.Duration, end bool) time.Time {
+	at := usual
+	if text != "" {
+		var err error
+		if at, err = time.Parse(time.DateOnly, text); err == nil && end {
+			at = at.Add(day)
+		} else if err != nil {
+			if at, err = time.Parse(time.RFC3339, text); err != nil {
+				f.add(location, "expected a day such as 2026-11-01 or a time such as 2026-11-01T00:00:00Z", text)
+				return usual
+			}
+		}
+	}
+	at = at.UTC()
+	if rounded := at.Truncate(step); !end || rounded.Equal(at) {
+		return rounded
+	}
+	return at.Truncate(step).Add(step)
+}
+
+// Usage is how keys were used.
+type Usage struct {
+	From        time.Time    `json:"from"`
+	To          time.Time    `json:"to" doc:"Not included"`
+	Granularity string       `json:"granularity" enum:"hour,day"`
+	By          string       `json:"by" enum:"outcome,permission,customer"`
+	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer each call that it checked, or the API's access logs, in the profile cached"`
+	Totals      meter.Totals `json:"totals" doc:"denied is the 401s, 403s and 429s of the key itself: wrong_secret is in no total, since outsiders can cause it, nor is unavailable"`
+	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
+}
+
+// UsagePoint is the numbers of one hour or day.
+type UsagePoint struct {
+	At     time.Time        `json:"at"`
+	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; those beyond the hundredth of an hour are together under *"`
+}
+
+type keyUsageInput struct {
+	KeyPath
+	UsageQuery
+}
+
+func (a *API) keyUsage(ctx context.Context, s *session, in *keyUsageInput) (*huma.StreamResponse, error) {
+	return a.usage(ctx, &in.UsageQuery, meter.KeyScope(s.key.Environment, s.key.ID))
+}
+
+type organizationUsageInput struct {
+	OrganizationPath
+	UsageQuery
+}
+
+func (a *API) organizationUsage(ctx context.Context, _ *session, in *organizationUsageInput) (*huma.StreamResponse, error) {
+	var scopes []meter.Scope
+	for _, env := range apikey.Environments() {
+		scopes = append(scopes, meter.OrganizationScope(env, in.Org))
+	}
+	return a.usage(ctx, &in.UsageQuery, scopes...)
+}
+
+// usage answers with the sum over the scopes.
+func (a *API) usage(ctx context.Context, q *UsageQuery, scopes ...meter.Scope) (*huma.StreamResponse, error) {
+	hours := map[time.Time]meter.Counts{}
+	all, err := a.store.Usages(ctx, scopes, q.from, q.to)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all {
+		for at, counts := range one {
+			sum := hours[at]
+			sum.Add(counts)
+			hours[at] = sum
+		}
+	}
+	out := &Usage{From: q.from, To: q.to, Granularity: q.Granularity, By: q.By, Source: a.countedBy, Series: []UsagePoint{}}
+	for _, p := range meter.Series(hours, q.from, q.to, q.step) {
+		totals := p.Counts.Totals()
+		out.Totals.Allowed += totals.Allowed
+		out.Totals.Denied += totals.Denied
+		out.Series = append(out.Series, UsagePoint{At: p.At, Values: p.Counts.Values(meter.By(q.By))})
+	}
+	return &huma.StreamResponse{Body: func(ctx huma.Context) { a.writeUsage(ctx, out, q.Accept) }}, nil
+}
+
+// writeUsage writes JSON, or CSV for who would rather have that.
+func (a *API) writeUsage(ctx huma.Context, u *Usage, accept string) {
+	ctx.SetHeader("Vary", "Accept")
+	media := negotiation.SelectQValueFast(accept, []string{"application/json", csvType})
+	if media != csvType {
+		ctx.SetHeader("Content-Type", "application/json")
+		ctx.SetStatus(http.StatusOK)
+		_ = a.huma.Marshal(ctx.BodyWriter(), "application/json", u) // the status is written: there is no other answer left
+		return
+	}
+	ctx.SetHeader("Content-Type", csvType+"; charset=utf-8")
+	ctx.SetHeader("Content-Disposition", `attachment; filename="usage.csv"`)
+	ctx.SetStatus(http.StatusOK)
+	_ = u.CSV(ctx.BodyWriter())
+}

@@ -1,0 +1,47 @@
+package adminapi
+
+import (
+	"encoding/csv"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+// CSV writes the numbers, one a line, without the zeros: outcomes in their own order, other names in that of the alphabet.
+func (u *Usage) CSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	if err := w.Write([]string{"at", u.By, "count"}); err != nil {
+		return err
+	}
+	for _, p := range u.Series {
+		names := slices.Sorted(maps.Keys(p.Values))
+		if u.By == string(meter.ByOutcome) {
+			names = meter.Outcomes()
+		}
+		for _, name := range names {
+			n := p.Values[name]
+			if n == 0 {
+				continue
+			}
+			if err := w.Write([]string{p.At.Format(time.RFC3339), cell(name), strconv.FormatInt(n, 10)}); err != nil {
+				return err
+			}
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// cell keeps a text from being taken for a formula by whoever opens the file in a spreadsheet.
+// https://owasp.org/www-community/attacks/CSV_Injection
+func cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}

@@ -1,0 +1,38 @@
+package authorizer
+
+import (
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+// Recorder counts calls.
+type Recorder interface {
+	// Record counts a call of a key. It waits for nothing.
+	Record(meter.Call)
+}
+
+// record counts a call whose key is known; the others are in the log only. It comes after the verdict, which does not depend on it.
+func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
+	if a.recorder == nil || v.Key == nil {
+		return
+	}
+	now := a.checker.Now()
+	c := meter.Call{
+		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
+		Permission: v.Permission(), Customer: v.Customer(), Secret: v.Secret(),
+		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: r.arn.Path, SourceIP: r.call.SourceIP, UserAgent: r.userAgent,
+		Latency: now.Sub(began), SampleRate: meter.DefaultSampleRate,
+	}
+	if c.Route == "" {
+		c.Route = r.call.Resource
+	}
+	if v.Standing != nil {
+		c.SampleRate = v.Standing.SampleRequests
+	}
+	if v.Key.Rotation != nil {
+		c.Rotation = v.Key.Rotation.StartedAt
+	}
+	a.recorder.Record(c)
+}

@@ -1,0 +1,141 @@
+package authorizer_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// calls keeps what it is told.
+type calls struct{ told []meter.Call }
+
+func (c *calls) Record(call meter.Call) { c.told = append(c.told, call) }
+
+// What is recorded of a call, in each form of event, with an outcome of each kind.
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	for name, kind := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recorded := &calls{}
+			kit, a := setup(t, func(c *authorizer.Config) { c.SimpleResponses, c.Recorder = kind.simple, recorded })
+			k, secret := kit.MustKey(t, func(k *apikey.Key) {
+				k.Permissions, k.Customers = []string{"messages:read", "customers:read"}, []string{"42"}
+			})
+			wrong, _ := kit.Mint(t, apikey.Production, k.ID)
+			unknown, _ := kit.Mint(t, apikey.Production, "0000000000000000")
+			_, elsewhereSecret := kit.MustKey(t, func(k *apikey.Key) { k.Environment = apikey.Staging })
+			type told struct {
+				Outcome, Permission, Customer, Route, Path string
+				Secret                                     apikey.Which
+			}
+			for _, test := range []struct {
+				secret                 apikey.Secret
+				method, path, resource string
+				want                   *told
+			}{
+				{secret, "GET", "/messages/42", "/messages/{messageId}", &told{"allowed", "messages:read", "", "/messages/{messageId}", "/messages/42", apikey.Current}},
+				{secret, "GET", "/customers/42", "/customers/{customerId}", &told{"allowed", "customers:read", "42", "/customers/{customerId}", "/customers/42", apikey.Current}},
+				{secret, "GET", "/customers/43", "/customers/{customerId}", &told{"customer_not_allowed", "customers:read", "43", "/customers/{customerId}", "/customers/43", apikey.Current}},
+				{secret, "POST", "/messages", "/messages", &told{"permission_denied", "messages:write", "", "/messages", "/messages", apikey.Current}},
+				{wrong, "GET", "/messages/42", "/messages/{messageId}", &told{"wrong_secret", "", "", "/messages/{messageId}", "/messages/42", apikey.Unknown}},
+				{unknown, "GET", "/messages/42", "/messages/{messageId}", nil},
+				{elsewhereSecret, "GET", "/messages/42", "/messages/{messageId}", nil},
+			} {
+				recorded.told = nil
+				event := elsewhere(sample(t, kind.event, test.secret.Reveal()), test.method, test.path, test.resource)
+				_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
+				var got *told
+				for _, c := range recorded.told {
+					if c.Environment != apikey.Production || c.KeyID != k.ID || c.OrganizationID != "acme" || c.KeyVersion != 1 || c.API != "demo" || c.Method != test.method || c.At != kit.Clock.Now() {
+						t.Errorf("%s: %+v", test.path, c)
+					}
+					if name != "REST TOKEN" && (c.SourceIP != netip.MustParseAddr("203.0.113.7") || c.UserAgent != "curl/8.14.1" || c.RequestID == "") {
+						t.Errorf("%s: from %v, %q, id %q", test.path, c.SourceIP, c.UserAgent, c.RequestID)
+					}
+					got = &told{c.Outcome, c.Permission, c.Customer, c.Route, c.Path, c.Secret}
+				}
+				if name == "REST TOKEN" && test.want != nil && test.want.Secret == apikey.Unknown {
+					test.want.Route = "" // the event has none
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" || len(recorded.told) > 1 {
+					t.Errorf("%s with %v, %d records (-want +got):\n%s", test.path, test.secret, len(recorded.told), diff)
+				}
+			}
+		})
+	}
+}
+
+// A rotation's old and new secret, and a secret that has ended.
+func TestRecordSecrets(t *testing.T) {
+	t.Parallel()
+	recorded := &calls{}
+	kit, a := setup(t, func(c *authorizer.Config) { c.Recorder = recorded })
+	k, old := kit.MustKey(t, nil)
+	next, fresh := kit.Mint(t, k.Environment, k.ID)
+	started := kit.Clock.Now()
+	kit.MustChange(t, k, func(k *apikey.Key) {
+		if err := k.Rotate(fresh, time.Hour, started); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for i, want := range []apikey.Which{apikey.Old, apikey.Current, apikey.Retired} {
+		if i == 2 {
+			kit.Clock.Advance(2 * time.Hour)
+		}
+		secret := []apikey.Secret{old, next, old}[i]
+		_, _ = a.Invoke(t.Context(), []byte(sample(t, "rest-request", secret.Reveal()))) // refused or not
+		if got := recorded.told[len(recorded.told)-1]; got.Secret != want || !got.Rotation.Equal(started) {
+			t.Errorf("call %d: secret %v of the rotation of %v, want %v", i, got.Secret, got.Rotation, want)
+		}
+	}
+}
+
+// Counting costs a call no write, and what it writes later cannot make it fail.
+func TestRecordAwaitsNoWrite(t *testing.T) {
+	t.Parallel()
+	kit, _ := setup(t, nil)
+	r := meter.NewRecorder(kit.Store, "i1", kit.Clock.Now, slog.New(slog.DiscardHandler))
+	a := build(kit, func(c *authorizer.Config) { c.Recorder = r })
+	k, secret := kit.MustKey(t, nil)
+	event := []byte(sample(t, "rest-request", secret.Reveal()))
+	if _, err := a.Invoke(t.Context(), event); err != nil { // reads the catalogue
+		t.Fatal(err)
+	}
+	kit.Traffic.Reset()
+	kit.Traffic.Inject(storetest.Always(storetest.Refused, "UpdateItem"))
+	for range 100 {
+		if _, err := a.Invoke(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	operations := slices.Compact(storetest.Operations(kit.Traffic.Requests()))
+	if diff := cmp.Diff([]string{"GetItem"}, operations); diff != "" || kit.Traffic.Count() != 100 {
+		t.Errorf("%d requests for 100 calls (-want +got):\n%s", kit.Traffic.Count(), diff)
+	}
+	if err := r.FlushDue(t.Context()); err == nil {
+		t.Error("a write succeeded that was refused")
+	}
+	kit.Traffic.Inject(nil)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hours, err := kit.Store.Usage(t.Context(), meter.KeyScope(k.Environment, k.ID), kit.Clock.Now().Truncate(time.Hour), kit.Clock.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range hours {
+		if got := c.Totals().Allowed; got != 101 {
+			t.Errorf("%d calls are counted", got)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package meter
+
+import (
+	"maps"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Source is where an old secret is sent from.
+type Source struct{ SourceIP, UserAgent string }
+
+// SourceUse is how often and when last.
+type SourceUse struct {
+	Calls  int64
+	LastAt time.Time
+}
+
+// maxSources is how many sources one row tells apart.
+const maxSources = 20
+
+// SecretUse is what one instance saw of who sends which secret of a key, since the rotation that started at Rotation; where the key has none, of retired
+// secrets. It replaces every row of the same writer with a lower sequence.
+type SecretUse struct {
+	Environment  apikey.Environment
+	KeyID        string
+	Rotation     time.Time
+	Writer       string
+	Sequence     int64
+	At           time.Time            // of the last call in it
+	OldCalls     int64                // with the old secret, while it was accepted
+	RetiredCalls int64                // with a secret that had ended
+	Sources      map[Source]SourceUse // of both; those beyond the number told apart are of the Source {Others, Others}
+	NewFirstAt   time.Time            // the first call with the new secret; zero for none
+}
+
+// secretRow is a SecretUse in the making.
+type secretRow struct {
+	use   SecretUse
+	dirty bool
+}
+
+// countSecret counts which secret was sent: old and retired ones always, the new one of a rotation the first time.
+func (r *Recorder) countSecret(k *keyState, c *Call) {
+	former := c.Secret == apikey.Old || c.Secret == apikey.Retired
+	if !former && (c.Rotation.IsZero() || c.Secret != apikey.Current) {
+		return
+	}
+	if k.secret == nil || !k.secret.use.Rotation.Equal(c.Rotation) {
+		k.secret = &secretRow{use: SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: r.name()}}
+	}
+	u := &k.secret.use
+	switch {
+	case former:
+		if c.Secret == apikey.Old {
+			u.OldCalls++
+		} else {
+			u.RetiredCalls++
+		}
+		u.source(Source{address(c.SourceIP), clean(c.UserAgent, maxAgent)}, c.At)
+	case u.NewFirstAt.IsZero():
+		u.NewFirstAt = c.At
+	default:
+		return
+	}
+	u.At = c.At
+	if !k.secret.dirty {
+		k.secret.dirty, r.secrets = true, append(r.secrets, k.secret)
+	}
+}
+
+func (u *SecretUse) source(s Source, at time.Time) {
+	if u.Sources == nil {
+		u.Sources = map[Source]SourceUse{}
+	}
+	if _, known := u.Sources[s]; !known && len(u.Sources) >= maxSources {
+		s = Source{Others, Others}
+	}
+	u.Sources[s] = SourceUse{Calls: u.Sources[s].Calls + 1, LastAt: at}
+}
+
+// snapshot is the row as it is now, to be written.
+func (s *secretRow) snapshot() SecretUse {
+	s.use.Sequence++
+	out := s.use
+	out.Sources = maps.Clone(s.use.Sources)
+	return out
+}
+
+// Take merges the row of another writer into a sum: calls add up, times are the last and the first.
+func (u *SecretUse) Take(other SecretUse) {
+	u.OldCalls += other.OldCalls
+	u.RetiredCalls += other.RetiredCalls
+	if other.At.After(u.At) {
+		u.At = other.At
+	}
+	if u.NewFirstAt.IsZero() || !other.NewFirstAt.IsZero() && other.NewFirstAt.Before(u.NewFirstAt) {
+		u.NewFirstAt = other.NewFirstAt
+	}
+	if u.Sources == nil {
+		u.Sources = map[Source]SourceUse{}
+	}
+	for s, use := range other.Sources {
+		sum := u.Sources[s]
+		sum.Calls += use.Calls
+		if use.LastAt.After(sum.LastAt) {
+			sum.LastAt = use.LastAt
+		}
+		u.Sources[s] = sum
+	}
+}

@@ -1,0 +1,65 @@
+package meter
+
+import "time"
+
+// UsageRow is what one instance counted for a scope in an hour, from its first call to now. It replaces every row of the same writer with a lower
+// sequence, and no other, so that it may be written twice, late and in any order.
+type UsageRow struct {
+	Scope    Scope
+	Hour     time.Time
+	Writer   string
+	Sequence int64
+	Counts   Counts
+}
+
+// Times of an hour's rows, from the hour's end.
+const (
+	// CompactAfter is when the rows of an hour are first put together: what instances still hold has come by then, but for frozen ones.
+	CompactAfter = 10 * time.Minute
+	// LatestWrite is until when a row of the hour may be written. What an instance holds longer, because it cannot write, is lost.
+	LatestWrite = 12 * time.Hour
+	// FoldAfter is when an hour becomes a sum that nothing is added to.
+	FoldAfter = 24 * time.Hour
+)
+
+// Part is what one writer counted.
+type Part struct {
+	Sequence int64
+	Counts   Counts
+}
+
+// Hour is all that is kept of a scope's hour: the parts of each writer, of which the newest counts, or once it is folded their sum. Taking rows into it in
+// any order and any number of times makes the same hour.
+type Hour struct {
+	Version int64 // of the kept hour; 0 where none was kept yet
+	Folded  bool
+	Sum     Counts          // once it is folded
+	Parts   map[string]Part // by writer
+}
+
+// Take takes a row in. A row that comes after the hour was folded has been counted, or came too late.
+func (h *Hour) Take(writer string, p Part) {
+	if h.Folded {
+		return
+	}
+	if h.Parts == nil {
+		h.Parts = map[string]Part{}
+	}
+	if known, ok := h.Parts[writer]; !ok || known.Sequence < p.Sequence {
+		h.Parts[writer] = p
+	}
+}
+
+// Counts is what the hour's calls come to.
+func (h *Hour) Counts() Counts {
+	sum := h.Sum.clone()
+	for _, p := range h.Parts {
+		sum.Add(p.Counts)
+	}
+	return sum
+}
+
+// Fold makes the hour a sum. No row of it may be written anymore.
+func (h *Hour) Fold() {
+	h.Sum, h.Parts, h.Folded = h.Counts(), nil, true
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+// journalRetention is how long journals stay: well beyond the last time that an hour is put together.
+const journalRetention = 5 * 24 * time.Hour
+
+type journalItem struct {
+	SK     string   `dynamodbav:"sk"`
+	Scopes []string `dynamodbav:"scopes"` // k and a key's id, or o and an organization's
+	Stage  int      `dynamodbav:"stage"`
+}
+
+// PutJournal implements meter.Writer.
+func (t *Tables) PutJournal(ctx context.Context, j meter.Journal) error {
+	names := make([]string, 0, len(j.Scopes))
+	for _, s := range j.Scopes {
+		names = append(names, map[bool]string{false: "k", true: "o"}[s.Organization]+s.ID)
+	}
+	scopes, err := attributevalue.Marshal(names)
+	if err != nil {
+		return err
+	}
+	attributes := map[string]types.AttributeValue{"scopes": scopes, purgeAttribute: purgeValue(j.Hour.Add(journalRetention))}
+	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour), j.Writer, attributes, isNew, nil))
+}
+
+// Journal implements meter.Hours.
+func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.Time) (scopes []meter.Scope, err error) {
+	items, err := t.queryHot(ctx, journalPartition(env, hour), stageSort, "~", true)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, item := range items {
+		var row journalItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return nil, damaged("journal", err)
+		}
+		for _, name := range row.Scopes {
+			if seen[name] || name == "" {
+				continue
+			}
+			seen[name] = true
+			scopes = append(scopes, meter.Scope{Environment: env, Organization: strings.HasPrefix(name, "o"), ID: name[1:]})
+		}
+	}
+	return scopes, nil
+}
+
+// Stages implements meter.Hours.
+func (t *Tables) Stages(ctx context.Context, env apikey.Environment, hours []time.Time) ([]meter.Stage, error) {
+	out := make([]meter.Stage, len(hours))
+	for start := 0; start < len(hours); start += batchGetMost {
+		chunk := hours[start:min(start+batchGetMost, len(hours))]
+		keys := make([]map[string]types.AttributeValue, 0, len(chunk))
+		for _, hour := range chunk {
+			keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
+		}
+		found, err := t.batchOf(ctx, t.hot, keys)
+		if err != nil {
+			return nil, err
+		}
+		for i := range chunk {
+			var row journalItem
+			if err := attributevalue.UnmarshalMap(found[itemName(keys[i])], &row); err != nil {
+				return nil, damaged("journal", err)
+			}
+			out[start+i] = meter.Stage(row.Stage)
+		}
+	}
+	return out, nil
+}
+
+// SetStage implements meter.Hours.
+func (t *Tables) SetStage(ctx context.Context, env apikey.Environment, hour time.Time, stage meter.Stage) error {
+	attributes := map[string]types.AttributeValue{"stage": number(int64(stage)), purgeAttribute: purgeValue(hour.Add(journalRetention))}
+	return settled(t.set(ctx, journalPartition(env, hour), stageSort, attributes, isNew+" OR #stage < :stage", nil))
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+type lastUseItem struct {
+	At        string `dynamodbav:"at"`
+	SourceIP  string `dynamodbav:"sourceIp"`
+	UserAgent string `dynamodbav:"userAgent"`
+}
+
+// PutLastUse implements meter.Writer.
+func (t *Tables) PutLastUse(ctx context.Context, use meter.LastUse) error {
+	attributes, err := attributevalue.MarshalMap(lastUseItem{formatTime(use.At), use.SourceIP, use.UserAgent})
+	if err != nil {
+		return err
+	}
+	attributes[purgeAttribute] = purgeValue(use.At.Add(UsageRetention))
+	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), usedSort, attributes, isNew+" OR #at < :at", nil))
+}
+
+// LastUses returns when each of the keys was last used, by id; those that never were are left out. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) LastUses(ctx context.Context, keys ...*apikey.Key) (map[string]meter.LastUse, error) {
+	out := make(map[string]meter.LastUse, len(keys))
+	for start := 0; start < len(keys); start += batchGetMost {
+		chunk := keys[start:min(start+batchGetMost, len(keys))]
+		names := make([]map[string]types.AttributeValue, 0, len(chunk))
+		for _, k := range chunk {
+			names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
+		}
+		found, err := t.batchOf(ctx, t.hot, names)
+		if err != nil {
+			return nil, err
+		}
+		for i, k := range chunk {
+			item := found[itemName(names[i])]
+			if item == nil {
+				continue
+			}
+			var row lastUseItem
+			if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+				return nil, damaged("last use of "+k.ID, err)
+			}
+			at, err := parseTime(row.At)
+			if err != nil {
+				return nil, damaged("last use of "+k.ID, err)
+			}
+			out[k.ID] = meter.LastUse{Environment: k.Environment, KeyID: k.ID, At: at, SourceIP: row.SourceIP, UserAgent: row.UserAgent}
+		}
+	}
+	return out, nil
+}
+
+// retiredRetention is how long it stays known who uses a secret that ended; a rotation runs at most apikey.MaxOverlap.
+const retiredRetention = 60 * 24 * time.Hour
+
+type sourceItem struct {
+	SourceIP  string `dynamodbav:"sourceIp"`
+	UserAgent string `dynamodbav:"userAgent"`
+	Calls     int64  `dynamodbav:"calls"`
+	LastAt    string `dynamodbav:"lastAt"`
+}
+
+type secretUseItem struct {
+	Sequence     int64        `dynamodbav:"seq"`
+	At           string       `dynamodbav:"at"`
+	OldCalls     int64        `dynamodbav:"oldCalls"`
+	RetiredCalls int64        `dynamodbav:"retiredCalls"`
+	NewFirstAt   string       `dynamodbav:"newFirstAt"`
+	Sources      []sourceItem `dynamodbav:"sources"`
+}
+
+// PutSecretUse implements meter.Writer.
+func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
+	row := secretUseItem{Sequence: use.Sequence, At: formatTime(use.At), OldCalls: use.OldCalls, RetiredCalls: use.RetiredCalls, NewFirstAt: formatTime(use.NewFirstAt)}
+	for s, u := range use.Sources {
+		row.Sources = append(row.Sources, sourceItem{s.SourceIP, s.UserAgent, u.Calls, formatTime(u.LastAt)})
+	}
+	attributes, err := attributevalue.MarshalMap(row)
+	if err != nil {
+		return err
+	}
+	attributes[purgeAttribute] = purgeValue(use.At.Add(retiredRetention))
+	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), secretsSort(use.Rotation, use.Writer), attributes, isNewer, nil))
+}
+
+// SecretUse returns who sends which secret of a key since the rotation that started then; of retired secrets where the key has none, by the zero time. It is
+// the sum over all instances; where nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) SecretUse(ctx context.Context, env apikey.Environment, id string, rotation time.Time) (meter.SecretUse, error) {
+	sum := meter.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
+	first := secretsSort(rotation, "")
+	items, err := t.queryHot(ctx, keyPartition(env, id), first, first+"~", true)
+	if err != nil {
+		return sum, err
+	}
+	for _, item := range items {
+		var row secretUseItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return sum, damaged("use of secrets of "+id, err)
+		}
+		times := timeReader{}
+		use := meter.SecretUse{
+			OldCalls: row.OldCalls, RetiredCalls: row.RetiredCalls, At: times.read(row.At), NewFirstAt: times.read(row.NewFirstAt), Sources: map[meter.Source]meter.SourceUse{},
+		}
+		for _, s := range row.Sources {
+			use.Sources[meter.Source{SourceIP: s.SourceIP, UserAgent: s.UserAgent}] = meter.SourceUse{Calls: s.Calls, LastAt: times.read(s.LastAt)}
+		}
+		if times.err != nil {
+			return sum, damaged("use of secrets of "+id, times.err)
+		}
+		sum.Take(use)
+	}
+	return sum, nil
+}
