@@ -202,6 +202,26 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	}
 }
 
+func TestFunctionsCountOnlyWhatTheyMust(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	count, show := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+	want := map[string][]string{
+		"ProductionAuthorizer": count, "StagingAuthorizer": count, "DevelopmentAuthorizer": count, "AdminAuthorizer": count,
+		"Keys": show, "Rotation": show, "Revocation": show, "Organizations": show, "Usage": show,
+		"Upkeep": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+	}
+	got := map[string][]string{}
+	for id, r := range resources {
+		if hot := actions(resources, id, "Hot.Arn"); r.Type == function && hot != nil {
+			got[id] = hot
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rights on the hot table (-want +got):\n%s", diff)
+	}
+}
+
 // modest fails for a statement that allows whole services, every resource, or the use of a KMS key without conditions.
 func modest(t *testing.T, id string, statement any) {
 	t.Helper()

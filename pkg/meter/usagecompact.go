@@ -39,8 +39,8 @@ const lookBack = 3 * 24 * time.Hour
 const compactAtOnce = 4
 
 // Compact puts together what instances wrote in the hours that have ended: one row for each scope and hour once it is CompactAfter, and one sum once it is
-// FoldAfter. It goes on until all is done or ctx ends, and can be run anew at any time, by several at once too.
-func Compact(ctx context.Context, h Hours, env apikey.Environment, now time.Time) error {
+// FoldAfter. It goes on until all is done or ctx ends, returns how many hours it saw to, and can be run anew at any time, by several at once too.
+func Compact(ctx context.Context, h Hours, env apikey.Environment, now time.Time) (done int, err error) {
 	var hours []time.Time
 	for at := hourOf(now).Add(-time.Hour); now.Sub(at) <= lookBack; at = at.Add(-time.Hour) {
 		hours = append(hours, at)
@@ -48,16 +48,19 @@ func Compact(ctx context.Context, h Hours, env apikey.Environment, now time.Time
 	slices.Reverse(hours) // the oldest first: they would be the first to be too old
 	stages, err := h.Stages(ctx, env, hours)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, hour := range hours {
-		if want := stageAt(hour, now); stages[i] < want {
-			if err := compactHour(ctx, h, env, hour, want); err != nil {
-				return err
-			}
+		want := stageAt(hour, now)
+		if stages[i] >= want {
+			continue
 		}
+		if err := compactHour(ctx, h, env, hour, want); err != nil {
+			return done, err
+		}
+		done++
 	}
-	return nil
+	return done, nil
 }
 
 // stageAt is how far an hour should be put together by now.

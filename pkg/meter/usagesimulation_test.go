@@ -85,7 +85,7 @@ func (w *run) stop(t *testing.T, r *meter.Recorder) {
 // compact puts hours together, as upkeep would, and is cut off at times.
 func (w *run) compact(t *testing.T) {
 	t.Helper()
-	_ = meter.Compact(t.Context(), w.shelf, apikey.Production, w.clock.Now()) // cut off, or not
+	_, _ = meter.Compact(t.Context(), w.shelf, apikey.Production, w.clock.Now()) // cut off, or not
 }
 
 // A million calls at fifty instances that come and go in good order, while writes are lost, late, doubled and out of order and hours are put together and folded

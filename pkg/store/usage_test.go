@@ -195,7 +195,7 @@ func TestCompact(t *testing.T) {
 		rows  int
 	}{{0, 4}, {time.Hour, 2}, {26 * time.Hour, 2}} { // the first hour ended half an hour ago, the second goes on
 		kit.Clock.Advance(step.after)
-		if err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil {
+		if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if got := usageRows(); got != step.rows || sum() != 60 {
@@ -203,7 +203,7 @@ func TestCompact(t *testing.T) {
 		}
 	}
 	kit.Traffic.Reset()
-	if err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil {
+	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if got := kit.Traffic.Count("Query", "UpdateItem", "DeleteItem"); got != 0 {

@@ -17,7 +17,9 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
 // Task is one piece of upkeep.
@@ -32,7 +34,25 @@ type Task struct {
 func Tasks(d *boot.Deployment) []Task {
 	return []Task{
 		{Name: "expired keys", Run: func(ctx context.Context) (int, error) { return d.Store.SweepExpired(ctx, d.Now(), mostExpired) }},
+		{Name: "usage", Run: func(ctx context.Context) (int, error) { return compactUsage(ctx, d.Store, d.Now()) }},
 	}
+}
+
+// compactEvery is how often usage is put together. Looking for what there is to do costs reads, and nobody waits for it.
+const compactEvery = 5 // minutes
+
+// compactUsage puts together what instances counted in hours that have ended.
+func compactUsage(ctx context.Context, h meter.Hours, now time.Time) (done int, err error) {
+	if now.Minute()%compactEvery != 0 {
+		return 0, nil
+	}
+	for _, env := range apikey.Environments() {
+		n, err := meter.Compact(ctx, h, env, now)
+		if done += n; err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // mostExpired is how many expired keys a run moves to where lists pass them by, if its time is enough.

@@ -1,0 +1,59 @@
+package upkeep_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/upkeep"
+)
+
+// Upkeep puts usage together, in each environment, every five minutes.
+func TestUsageIsPutTogether(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	var run func() int
+	for _, task := range upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now}) {
+		if task.Name == "usage" {
+			run = func() int {
+				done, err := task.Run(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return done
+			}
+		}
+	}
+	hour := kit.Clock.Now().Truncate(time.Hour)
+	for _, env := range apikey.Environments() {
+		scope := meter.KeyScope(env, "site")
+		for _, writer := range []string{"a-1", "b-1"} {
+			row := meter.UsageRow{Scope: scope, Hour: hour, Writer: writer, Sequence: 1, Counts: meter.Counts{Cells: map[meter.Cell]int64{{Outcome: meter.Allowed}: 1}}}
+			if err := kit.Store.PutUsage(t.Context(), row); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := kit.Store.PutJournal(t.Context(), meter.Journal{Environment: env, Hour: hour, Writer: "a-2", Scopes: []meter.Scope{scope}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		after time.Duration
+		rows  int
+	}{{time.Hour + 11*time.Minute, 2}, {4 * time.Minute, 1}} { // at 9:30 and 1:11 it is 10:41, then 10:45
+		kit.Clock.Advance(test.after)
+		run()
+		for _, env := range apikey.Environments() {
+			rows, err := kit.HotRows(t.Context(), string(env)+"#site")
+			if err != nil || len(rows) != test.rows {
+				t.Errorf("%v: %s has the rows %q, want %d: %v", kit.Clock.Now(), env, rows, test.rows, err)
+			}
+		}
+	}
+	if done := run(); done != 0 {
+		t.Errorf("%d hours are put together again", done)
+	}
+}
