@@ -18,6 +18,7 @@ type scope struct {
 	Organization string
 	Object       string       // of a history; "" for all
 	Filter       store.Filter // of keys
+	UnusedSince  string       // likewise, as it was sent: a duration stays the same query from page to page
 }
 
 func (q scope) bytes() ([]byte, error) { return json.Marshal(q) }

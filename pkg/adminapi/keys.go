@@ -191,13 +191,22 @@ type listKeysInput struct {
 	Tag         string `query:"tag" maxLength:"50"`
 	Text        string `query:"q" maxLength:"100" doc:"Part of the name, or the id"`
 	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt), where it is absent, or oldest first (createdAt)"`
+	UnusedSince string `query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
 	Include     string `query:"include" enum:"usage" doc:"usage adds to each key its calls of the last 14 days, one number a day, today last"`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
+
+	unusedSince time.Time
 }
 
 // Resolve implements huma.Resolver.
-func (*listKeysInput) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
+func (in *listKeysInput) Resolve(ctx huma.Context) []error {
+	f := &faults{}
+	if in.UnusedSince != "" {
+		in.unusedSince = f.since("query.unusedSince", in.UnusedSince, sessionOf(ctx.Context()).now)
+	}
+	return append(f.errors, emptyCursor(ctx)...)
+}
 
 // emptyCursor is the fault of an empty cursor, which is a mistake of the caller's, not the first page.
 func emptyCursor(ctx huma.Context) []error {
@@ -230,7 +239,10 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	if s.caller.Person != nil && !s.caller.Member.Has(organization.ManageOthersKeys) {
 		f.Viewer = s.caller.Person.ID
 	}
-	query := scope{List: "keys", Organization: in.Org, Filter: f}
+	if in.UnusedSince != "" {
+		f.Sieve = a.usedBefore(in.unusedSince)
+	}
+	query := scope{List: "keys", Organization: in.Org, Filter: f, UnusedSince: in.UnusedSince}
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err

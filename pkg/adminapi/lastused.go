@@ -2,9 +2,12 @@ package adminapi
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // used adds to shown keys when they were last used, which is read beside the keys: a call never touches a key's row.
@@ -40,4 +43,30 @@ func (a *API) withUsage(ctx context.Context, s *session, keys []*apikey.Key, sho
 		}
 	}
 	return nil
+}
+
+// usedBefore lets those keys through that were not used since a time, or never.
+func (a *API) usedBefore(since time.Time) store.Sieve {
+	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
+		uses, err := a.store.LastUses(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		return slices.DeleteFunc(slices.Clone(keys), func(k *apikey.Key) bool {
+			use, used := uses[k.ID]
+			return used && !use.At.Before(since)
+		}), nil
+	}
+}
+
+// since reads a time, or how long ago it was.
+func (f *faults) since(location, text string, now time.Time) time.Time {
+	if d, err := parseDuration(text); err == nil {
+		return now.Add(-d)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		f.add(location, "expected a time such as 2026-11-01T00:00:00Z or a duration such as 90d", text)
+	}
+	return at
 }

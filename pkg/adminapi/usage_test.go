@@ -382,3 +382,33 @@ func TestLastUsed(t *testing.T) {
 		t.Errorf("usage %v, and nobody asked", bare)
 	}
 }
+
+func TestUnusedSince(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	used, never := o.key(t, map[string]any{"name": "Used", "permissions": []string{"messages:read"}}), o.key(t, map[string]any{"name": "Never used"})
+	machine.As(used.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
+	eventually(t, time.Minute, func() bool {
+		return decoded(t, o.admin.Call(t, http.MethodGet, o.keys+"/"+used.Key.ID, nil).Body)["lastUsed"] != nil
+	})
+	for since, want := range map[string]bool{
+		"90d": false, "1h": false, "0s": true, ago(time.Hour): false, ago(-time.Minute): true,
+	} {
+		names, _ := page(t, o.admin, o.keys+"?limit=200&unusedSince="+url.QueryEscape(since))
+		if got := slices.Contains(names, "Used"); got != want || !slices.Contains(names, never.Key.Name) {
+			t.Errorf("since %s: %q", since, names)
+		}
+	}
+	all, next := page(t, o.admin, o.keys+"?limit=1&unusedSince=90d")
+	for cursor := next; cursor != ""; { // a page may be short
+		var more []string
+		more, cursor = page(t, o.admin, o.keys+"?limit=1&unusedSince=90d&cursor="+url.QueryEscape(cursor))
+		all = append(all, more...)
+	}
+	if diff := cmp.Diff([]string{"Never used", "Default key"}, all); diff != "" {
+		t.Errorf("page by page (-want +got):\n%s", diff)
+	}
+	for _, query := range []string{"unusedSince=soon", "unusedSince=-1d", "limit=1&unusedSince=80d&cursor=" + url.QueryEscape(next)} {
+		o.admin.Call(t, http.MethodGet, o.keys+"?"+query, nil).Refused(t, http.StatusBadRequest, "malformed")
+	}
+}
