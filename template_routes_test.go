@@ -77,8 +77,8 @@ func TestProfileChoosesAPIGatewaysCache(t *testing.T) {
 	}{
 		"strict":                   {[]string{"Profile=strict"}, authorizer{}},
 		"fast":                     {[]string{"Profile=fast"}, authorizer{}},
-		"cached":                   {[]string{"Profile=cached"}, authorizer{300, "method.request.header.X-Api-Key, context.resourcePath, context.httpMethod"}},
-		"cached, by Authorization": {[]string{"Profile=cached", "KeyHeader=Authorization"}, authorizer{300, "method.request.header.Authorization, context.resourcePath, context.httpMethod"}},
+		"cached":                   {[]string{"Profile=cached", "KeyLimits=off"}, authorizer{300, "method.request.header.X-Api-Key, context.resourcePath, context.httpMethod"}},
+		"cached, by Authorization": {[]string{"Profile=cached", "KeyLimits=off", "KeyHeader=Authorization"}, authorizer{300, "method.request.header.Authorization, context.resourcePath, context.httpMethod"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

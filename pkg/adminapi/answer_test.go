@@ -127,14 +127,21 @@ func TestWhoami(t *testing.T) {
 		})
 		want := map[string]any{
 			"keyId": k.Key.ID, "name": "Mine", "organizationId": o.id, "environment": environment, "permissions": []any{"metrics:read"}, "allPermissions": false, "customers": []any{"c1"},
-			"status": "active", "expiresAt": "2099-01-01T00:00:00Z", "rotation": nil, "oldSecret": false, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m"}},
-			"quota": map[string]any{"limit": 5.0, "period": "day"},
+			"status": "active", "expiresAt": "2099-01-01T00:00:00Z", "rotation": nil, "oldSecret": false, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m", "remaining": 10.0}},
+			"quota": map[string]any{"limit": 5.0, "period": "day", "remaining": 5.0},
 		}
 		for _, a := range [][]byte{
 			machine.As(k.Secret).Call(t, http.MethodGet, "/v1/whoami", nil).Want(t, http.StatusOK).Body,
 			machine.As("").Call(t, http.MethodGet, "/v1/whoami", nil, "Authorization: Bearer "+k.Secret).Want(t, http.StatusOK).Body,
 		} {
-			if diff := cmp.Diff(want, decoded(t, a)); diff != "" {
+			got := decoded(t, a)
+			for _, limit := range append(got["rateLimits"].([]any), got["quota"]) {
+				if at, err := time.Parse(time.RFC3339, limit.(map[string]any)["resetAt"].(string)); err != nil || at.Before(time.Now().Add(-time.Minute)) {
+					t.Errorf("%s: %v", environment, limit)
+				}
+				delete(limit.(map[string]any), "resetAt")
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", environment, diff)
 			}
 		}

@@ -42,6 +42,7 @@ type API struct {
 	docs      string
 	profile   string
 	countedBy string // who counts calls: authorizer or access_log
+	limitsOff bool   // the deployment enforces no limits of keys
 	explained string // the name of the API that calls are explained for
 	store     *store.Store
 	keyring   *pepper.Keyring
@@ -63,7 +64,7 @@ func New(d *boot.Deployment, group Group) http.Handler {
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
 		random: rand.Reader, group: group, mux: http.NewServeMux(),
 	}
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})

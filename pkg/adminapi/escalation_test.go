@@ -96,7 +96,7 @@ func TestNobodyOutgrowsTheirMaker(t *testing.T) {
 	end := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
 	bound := o.with(t, map[string]any{
 		"permissions": []string{"keys:read", "keys:write", "keys:rotate", "messages:read"}, "expiresAt": end, "customers": []string{"c1", "c2"},
-		"rateLimits": []map[string]any{{"name": "burst", "limit": 10, "window": "1m"}}, "quota": map[string]any{"limit": 100, "period": "month"},
+		"rateLimits": []map[string]any{{"name": "burst", "limit": 1000, "window": "1m"}}, "quota": map[string]any{"limit": 100, "period": "month"},
 	})
 	within := map[string]any{
 		"permissions": []string{"messages:read"}, "customers": []string{"c1"},
@@ -120,8 +120,8 @@ func TestNobodyOutgrowsTheirMaker(t *testing.T) {
 			"a longer life":         {map[string]any{"expiresIn": "3d"}, "body.expiresAt"},
 			"another customer":      {map[string]any{"customers": []string{"c1", "c3"}}, "body.customers"},
 			"every customer":        {map[string]any{"customers": []string{}}, "body.customers"},
-			"a higher limit":        {map[string]any{"rateLimits": []map[string]any{{"name": "burst", "limit": 11, "window": "1m"}}}, "body.rateLimits"},
-			"a higher burst":        {map[string]any{"rateLimits": []map[string]any{{"name": "burst", "limit": 10, "window": "1m", "burst": 11}}}, "body.rateLimits"},
+			"a higher limit":        {map[string]any{"rateLimits": []map[string]any{{"name": "burst", "limit": 1001, "window": "1m"}}}, "body.rateLimits"},
+			"a higher burst":        {map[string]any{"rateLimits": []map[string]any{{"name": "burst", "limit": 1000, "window": "1m", "burst": 1001}}}, "body.rateLimits"},
 			"no limit":              {map[string]any{"rateLimits": nil}, "body.rateLimits"},
 			"no quota":              {map[string]any{"quota": nil}, "body.rateLimits"},
 			"a quota by day":        {map[string]any{"quota": map[string]any{"limit": 100, "period": "day"}}, "body.rateLimits"},

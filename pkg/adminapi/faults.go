@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -74,6 +75,8 @@ func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
 			f.add(at+".window", err.Error(), l.Window)
 		case window < shortestWindow || window > longestWindow:
 			f.add(at+".window", "expected a window from 1s to 30d", l.Window)
+		default:
+			f.keepable(at, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: window, Burst: l.Burst})
 		}
 		if slices.ContainsFunc(out, func(o apikey.RateLimit) bool { return o.Name == l.Name }) {
 			f.add(at+".name", "another limit has this name", l.Name)
@@ -81,6 +84,16 @@ func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
 		out = append(out, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: window, Burst: l.Burst})
 	}
 	return out
+}
+
+// keepable checks that a limit can be kept to.
+func (f *faults) keepable(at string, l apikey.RateLimit) {
+	switch field, message := meter.Unkeepable(l); field {
+	case "limit":
+		f.add(at+".limit", message, l.Limit)
+	case "burst":
+		f.add(at+".burst", message, l.Burst)
+	}
 }
 
 func (f *faults) networks(location string, networks []string) []netip.Prefix {
@@ -169,10 +182,28 @@ func (f *faults) rules(s *session, before, k *apikey.Key) {
 	if slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) && k.Environment.Valid() && k.Environment != apikey.Production {
 		f.add("body.permissions", "a key with permissions of the admin API must be a production key", nil)
 	}
+	if s.limitsOff {
+		f.noLimits(before, k)
+	}
 	longest, limited := s.organization.Settings.LongestLife[k.Environment]
 	end := k.CreatedAt.Add(longest)
 	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
 	if limited && !unchanged && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(end)) {
 		f.add("body.expiresAt", "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
+	}
+}
+
+// noLimits refuses new limits where the deployment would not enforce them: nobody should believe in a limit that holds nobody. Those that a key has
+// already may stay and go.
+func (f *faults) noLimits(before, k *apikey.Key) {
+	const message = "this deployment enforces no limits of keys (KeyLimits=off, as the profile cached needs): API Gateway answers from its cache without asking"
+	if before == nil {
+		before = &apikey.Key{}
+	}
+	if len(k.RateLimits) > 0 && !slices.Equal(k.RateLimits, before.RateLimits) {
+		f.add("body.rateLimits", message, nil)
+	}
+	if k.Quota != nil && (before.Quota == nil || *k.Quota != *before.Quota) {
+		f.add("body.quota", message, nil)
 	}
 }

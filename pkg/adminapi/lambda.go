@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/guard"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
@@ -23,6 +24,7 @@ type origin struct {
 	keyID       string             // the key that the authorizer let in; "" for a person, and where no authorizer ran
 	environment apikey.Environment // the key's
 	person      organization.Person
+	limit       *Problem // the key is over a limit, which the authorizer has no way to answer; nil where it is not
 }
 
 type originKey struct{}
@@ -40,7 +42,22 @@ func withOrigin(next http.Handler) http.Handler {
 			requestID: c.RequestID, sourceIP: c.SourceIP, userAgent: r.UserAgent(), keyID: c.Said("keyId"), environment: apikey.Environment(c.Said("environment")),
 			person: organization.Person{ID: c.Said("userId"), Email: c.Said("userEmail"), Name: c.Said("userName")},
 		}
+		if c.Said("limited") == "true" {
+			o.limit = overLimit(c)
+		}
+		guard.SetLimits(w.Header(), c.Said("limits"))
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), originKey{}, o)))
 	})
+}
+
+// overLimit is the answer to a call whose key is over a limit.
+func overLimit(c proxy.Call) *Problem {
+	k := rateLimited
+	if c.Said("denialCode") == quotaExceeded.code {
+		k = quotaExceeded
+	}
+	p := k.with(c.Said("denialDetail"))
+	p.retryAfter = c.Said("retryAfter")
+	return p
 }

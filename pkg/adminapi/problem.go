@@ -35,6 +35,8 @@ type Problem struct {
 	RequestID          string       `json:"requestId,omitempty"`
 	RequiredPermission string       `json:"requiredPermission,omitempty"`
 	Errors             []FieldError `json:"errors,omitempty"`
+
+	retryAfter string // seconds, where it is not what the status always has
 }
 
 // Error implements error.
@@ -76,6 +78,8 @@ var (
 	immutable       = kind{http.StatusUnprocessableEntity, "immutable", "The field cannot be changed"}
 	escalation      = kind{http.StatusUnprocessableEntity, "escalation", "More than you hold yourself"}
 	mismatch        = kind{http.StatusUnprocessableEntity, "idempotency_mismatch", "The Idempotency-Key was used for something else"}
+	rateLimited     = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
+	quotaExceeded   = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
 	internal        = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
 	unavailable     = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
 )
@@ -271,6 +275,8 @@ func (p *Problem) headers(set func(name, value string)) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		set("WWW-Authenticate", `Bearer realm="bitting"`)
+	case http.StatusTooManyRequests:
+		set("Retry-After", p.retryAfter)
 	case http.StatusServiceUnavailable:
 		set("Retry-After", strconv.Itoa(retryAfter))
 	}

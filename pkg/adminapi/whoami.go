@@ -37,19 +37,34 @@ func (in *whoamiInput) Resolve(ctx huma.Context) []error {
 
 // Whoami is what a key holder may know of their key.
 type Whoami struct {
-	KeyID          string        `json:"keyId"`
-	Name           string        `json:"name"`
-	OrganizationID string        `json:"organizationId"`
-	Environment    string        `json:"environment"`
-	Permissions    []string      `json:"permissions" nullable:"false"`
-	AllPermissions bool          `json:"allPermissions"`
-	Customers      []string      `json:"customers" nullable:"false"`
-	Status         string        `json:"status"`
-	ExpiresAt      *time.Time    `json:"expiresAt"`
-	Rotation       *Rotation     `json:"rotation"`
-	OldSecret      bool          `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
-	RateLimits     []RateLimit   `json:"rateLimits" nullable:"false"`
-	Quota          *apikey.Quota `json:"quota"`
+	KeyID          string      `json:"keyId"`
+	Name           string      `json:"name"`
+	OrganizationID string      `json:"organizationId"`
+	Environment    string      `json:"environment"`
+	Permissions    []string    `json:"permissions" nullable:"false"`
+	AllPermissions bool        `json:"allPermissions"`
+	Customers      []string    `json:"customers" nullable:"false"`
+	Status         string      `json:"status"`
+	ExpiresAt      *time.Time  `json:"expiresAt"`
+	Rotation       *Rotation   `json:"rotation"`
+	OldSecret      bool        `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
+	RateLimits     []LimitLeft `json:"rateLimits" nullable:"false"`
+	Quota          *QuotaLeft  `json:"quota"`
+}
+
+// LimitLeft is a rate limit and what is left of it.
+type LimitLeft struct {
+	RateLimit
+	Remaining *int64     `json:"remaining" doc:"Calls that may be made now. It may lag by 2 seconds; null where limits are not enforced"`
+	ResetAt   *time.Time `json:"resetAt" doc:"When all of it is there again, if no more calls are made"`
+}
+
+// QuotaLeft is a quota and what is left of it.
+type QuotaLeft struct {
+	Limit     int64      `json:"limit"`
+	Period    string     `json:"period" enum:"day,month"`
+	Remaining *int64     `json:"remaining" doc:"Calls that may be made in this period. It may lag by 2 seconds; null where limits are not enforced"`
+	ResetAt   *time.Time `json:"resetAt" doc:"When the next period begins"`
 }
 
 type whoamiOutput struct{ Body Whoami }
@@ -68,9 +83,39 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 	if err := a.observe(ctx, now, key); err != nil {
 		return nil, err
 	}
+	limits, quota, err := a.left(ctx, key, now)
+	if err != nil {
+		return nil, err
+	}
 	k := showKey(key, now)
 	return &whoamiOutput{Whoami{
 		KeyID: k.ID, Name: k.Name, OrganizationID: k.OrganizationID, Environment: k.Environment, Permissions: k.Permissions, AllPermissions: k.AllPermissions,
-		Customers: k.Customers, Status: k.Status, ExpiresAt: k.ExpiresAt, Rotation: k.Rotation, OldSecret: v.OldOne, RateLimits: k.RateLimits, Quota: k.Quota,
+		Customers: k.Customers, Status: k.Status, ExpiresAt: k.ExpiresAt, Rotation: k.Rotation, OldSecret: v.OldOne, RateLimits: limits, Quota: quota,
 	}}, nil
+}
+
+// left is what a key has left of its limits. It takes nothing of them.
+func (a *API) left(ctx context.Context, k *apikey.Key, now time.Time) ([]LimitLeft, *QuotaLeft, error) {
+	limits := make([]LimitLeft, 0, len(k.RateLimits))
+	for _, l := range showLimits(k.RateLimits) {
+		limits = append(limits, LimitLeft{RateLimit: l})
+	}
+	var quota *QuotaLeft
+	if k.Quota != nil {
+		quota = &QuotaLeft{Limit: k.Quota.Limit, Period: k.Quota.Period}
+	}
+	if a.checker.Limits == nil || !check.Limited(k) {
+		return limits, quota, nil
+	}
+	allowance, err := a.checker.Limits.Look(ctx, k, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, l := range allowance.Limits {
+		limits[i].Remaining, limits[i].ResetAt = &l.Remaining, &l.ResetAt
+	}
+	if quota != nil {
+		quota.Remaining, quota.ResetAt = &allowance.Quota.Remaining, &allowance.Quota.ResetAt
+	}
+	return limits, quota, nil
 }

@@ -33,8 +33,10 @@ type Context struct {
 	Environment    string `json:"environment"`
 	OwnerID        string `json:"ownerId"`
 	Customers      string `json:"customers"`   // comma-separated; empty: not scoped
-	Permissions    string `json:"permissions"` // comma-separated
-	Limited        string `json:"limited"`     // "true" when the call is over a limit and the gateway could not say so
+	Permissions    string `json:"permissions"` // comma-separated; "*": all
+	Permission     string `json:"permission"`  // the one of them that opened the route
+	Limits         string `json:"limits"`      // the state of the key's limits: see limitsText
+	Limited        string `json:"limited"`     // "true" when the call is over a limit: where the gateway cannot say so, the backend must
 	RetryAfter     string `json:"retryAfter"`  // seconds
 
 	// Who is signed in, on the admin API.
@@ -54,17 +56,22 @@ const maxAnswer = 8 << 10
 
 // contextTexts are the most bytes that a text in the context may have. The next is for an answer that is too long with the one before, and with the
 // last any context fits beside any policy.
-func contextTexts() []int { return []int{512, 256, 96} }
+func contextTexts() []int { return []int{2048, 512, 256, 96} }
 
 // contextOf makes the context with texts of most bytes.
 func contextOf(v check.Verdict, most int) Context {
 	c := Context{
 		KeyID: v.Key.ID, KeyName: text(v.Key.Name, most), OrganizationID: v.Key.OrganizationID, Environment: string(v.Key.Environment), OwnerID: text(v.Key.Owner.ID, most),
-		Customers: list(v.Key.Customers, most), Permissions: list(v.Key.Permissions, most), Limited: "false", RetryAfter: "0",
+		Customers: list(v.Key.Customers, most), Permissions: list(v.Key.Permissions, most), Permission: v.Opened(), Limits: limitsText(v.Allowance, most), Limited: "false", RetryAfter: "0",
 		DenialCode: string(check.PermissionDenied), RequiredPermission: v.Required,
 		DenialDetail: "The key does not hold a permission for this route.",
 	}
+	if v.Key.AllPermissions {
+		c.Permissions = "*"
+	}
 	switch {
+	case v.Outcome.Status() == 429:
+		c.limited(v)
 	case v.Outcome == check.CustomerNotAllowed:
 		c.DenialCode = string(check.CustomerNotAllowed)
 		c.DenialDetail = "The key is scoped to other customers than the one in the path."
@@ -97,7 +104,7 @@ func list(names []string, most int) string {
 	return joined[:strings.LastIndexByte(joined[:most-3], ',')+1] + "..."
 }
 
-// answer says the verdict of an allow or a 403 in the form that the event's kind needs.
+// answer says the verdict of an allow, a 429 or a 403 in the form that the event's kind needs.
 func (a *Authorizer) answer(r request, v check.Verdict, p policy.Document, allowed bool) (out []byte, err error) {
 	for _, most := range contextTexts() {
 		out, err = encode(a.form(r, contextOf(v, most), p, allowed))
@@ -115,6 +122,9 @@ func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool)
 	out := iamAnswer{PrincipalID: c.KeyID + c.UserID, PolicyDocument: p, Context: c}
 	if r.kind == RESTToken || r.kind == RESTRequest {
 		out.UsageIdentifierKey = a.admitKey
+		if a.admitKey != "" && c.Limited == "true" {
+			out.UsageIdentifierKey = limitedKey
+		}
 	}
 	return out
 }

@@ -91,8 +91,8 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	a.log(ctx, r, v)
 	a.record(r, &v, began)
 	switch v.Outcome.Status() {
-	case 200:
-		if !v.OldOne {
+	case 200, 429: // an authorizer has no way to say 429: the gateway or the backend says it, by what the answer carries
+		if v.Outcome == check.Allowed && !v.OldOne {
 			a.firstUses.Used(ctx, v.Key, a.checker.Now())
 		}
 		return a.answer(r, v, document, true)
@@ -113,7 +113,7 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	} else {
 		v = a.checker.Check(ctx, r.headers, r.call)
 	}
-	if status := v.Outcome.Status(); status != 200 && status != 403 {
+	if status := v.Outcome.Status(); status != 200 && status != 403 && status != 429 {
 		return v, policy.Document{}
 	}
 	catalogue, err := a.checker.Catalogue.Current(ctx)
@@ -123,6 +123,10 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	if a.api == AdminAPI {
 		if !admin(catalogue, v.Key) {
 			v.Outcome = check.PermissionDenied
+		}
+		a.checker.Limit(ctx, &v)
+		if v.Outcome == check.Unavailable {
+			return v, policy.Document{}
 		}
 		return v, policy.Only(r.arn.String())
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
@@ -44,7 +45,7 @@ func kinds() map[string]struct {
 // said is the context of an answer about the test's key.
 func said(change map[string]any) map[string]any {
 	out := map[string]any{
-		"keyId": sampleID, "keyName": "Main website", "organizationId": "acme", "environment": "production", "ownerId": "user-1", "customers": "", "permissions": "messages:read",
+		"keyId": sampleID, "keyName": "Main website", "organizationId": "acme", "environment": "production", "ownerId": "user-1", "customers": "", "permissions": "messages:read", "permission": "messages:read", "limits": "",
 		"limited": "false", "retryAfter": "0", "denialCode": "permission_denied", "requiredPermission": "", "denialDetail": "The key does not hold a permission for this route.",
 	}
 	maps.Copy(out, change)
@@ -69,18 +70,18 @@ func TestAnswers(t *testing.T) {
 					k.Permissions, k.Customers = []string{"customers:read", "messages:read"}, []string{"42", "43"}
 				},
 				method: "GET", path: "/customers/43", route: "/customers/{customerId}", allowed: true,
-				context: map[string]any{"permissions": "customers:read,messages:read", "customers": "42,43"},
+				context: map[string]any{"permissions": "customers:read,messages:read", "permission": "customers:read", "customers": "42,43"},
 			},
 			"permission denied": {
 				method: "POST", path: "/messages", route: "/messages",
-				context: map[string]any{"requiredPermission": "messages:write", "denialDetail": "The key does not hold the permission messages:write, which this route needs."},
+				context: map[string]any{"permission": "", "requiredPermission": "messages:write", "denialDetail": "The key does not hold the permission messages:write, which this route needs."},
 			},
-			"no permission has the route": {method: "DELETE", path: "/messages/42", route: "/messages/{messageId}", context: map[string]any{}},
+			"no permission has the route": {method: "DELETE", path: "/messages/42", route: "/messages/{messageId}", context: map[string]any{"permission": ""}},
 			"customer not allowed": {
 				change: func(k *apikey.Key) { k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"} },
 				method: "GET", path: "/customers/43", route: "/customers/{customerId}",
 				context: map[string]any{
-					"permissions": "customers:read", "customers": "42", "denialCode": "customer_not_allowed", "denialDetail": "The key is scoped to other customers than the one in the path.",
+					"permissions": "customers:read", "permission": "customers:read", "customers": "42", "denialCode": "customer_not_allowed", "denialDetail": "The key is scoped to other customers than the one in the path.",
 				},
 			},
 			"disabled":     {change: func(k *apikey.Key) { k.Enabled = false }, method: "GET", path: "/messages/42", route: "/messages/{messageId}", err: "Unauthorized"},
@@ -191,7 +192,7 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 		"long": func(k *apikey.Key) {
 			k.Name, k.Owner.ID = strings.Repeat("ä", 3000), strings.Repeat("o", 3000)
 			k.Permissions = append([]string{"messages:read"}, texts(many)...)
-			k.Customers = texts(many)
+			k.Customers = texts(many[:30])
 		},
 		"escaped by JSON": func(k *apikey.Key) { k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("&", 512) },
 		"separators":      func(k *apikey.Key) { k.Name, k.Owner.ID = strings.Repeat("\u2028", 512), strings.Repeat("\u2029", 512) },
@@ -237,6 +238,9 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 				k.Customers = append(k.Customers, fmt.Sprintf("%02d%s", i, strings.Repeat("c", 62)))
 			}
 			k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("\u2028", 512)
+			for i := range 5 {
+				k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: fmt.Sprintf("%d%s", i, strings.Repeat("l", 31)), Limit: 1e9, Window: 30 * 24 * time.Hour})
+			}
 			for i := range 10 {
 				k.Permissions = append(k.Permissions, fmt.Sprintf("permission-number-%d:read-and-write-and-more", i))
 			}

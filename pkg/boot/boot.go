@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	jitter "math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ type Configuration struct {
 	LocalKeys       string               // BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
 	Profile         string               // BITTING_PROFILE
 	CountedBy       string               // BITTING_COUNTED_BY: who counts the APIs' calls, "authorizer" by default, or "access_log"
+	KeyLimitsOff    bool                 // BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys hold nobody
 	OIDCIssuer      string               // BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
 	OIDCAudience    string               // BITTING_OIDC_AUDIENCE: the client that tokens are for
 }
@@ -59,7 +61,8 @@ func Configure(env Environment) (Configuration, error) {
 		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
 		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
-		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
+		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), KeyLimitsOff: env("BITTING_KEY_LIMITS") == "off",
+		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
 	}
 	var faults []error
 	if c.CoreTable == "" {
@@ -86,7 +89,12 @@ func Configure(env Environment) (Configuration, error) {
 		oneOf("BITTING_KEY_HEADER", c.KeyHeader, "", "X-Api-Key", "Authorization"),
 		oneOf("BITTING_PROFILE", c.Profile, "strict", "fast", "cached"),
 		oneOf("BITTING_COUNTED_BY", c.CountedBy, "authorizer", "access_log"),
+		oneOf("BITTING_KEY_LIMITS", env("BITTING_KEY_LIMITS"), "", "enforced", "off"),
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
+	if c.Profile == "cached" && !c.KeyLimitsOff {
+		// API Gateway answers from its cache without asking: what a key may be limited to, nobody would hold it to.
+		faults = append(faults, errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API Gateway's cache, keys cannot be limited"))
+	}
 	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
 		faults = append(faults, errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
 	}
@@ -119,6 +127,7 @@ type Deployment struct {
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
 	Recorder  *meter.Recorder // counts the calls that this process checks; nil in the profile cached, where access logs tell of all calls
+	Limits    *meter.Limiter  // also for callers without a key
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -143,6 +152,10 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	}
 	if c.Profile != "cached" {
 		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)
+	}
+	d.Limits = meter.NewLimiter(d.Store, d.Now, jitter.Float64)
+	if !c.KeyLimitsOff {
+		d.Checker.Limits = meter.KeyLimits{Limiter: d.Limits}
 	}
 	return d, nil
 }

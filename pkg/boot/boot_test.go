@@ -46,9 +46,9 @@ func TestConfigure(t *testing.T) {
 		"all environments": {map[string]string{"BITTING_ENVIRONMENT": "*"}, func(c *boot.Configuration) { c.Environments = apikey.Environments() }},
 		"no authorizer":    {map[string]string{"BITTING_ENVIRONMENT": "", "BITTING_API": ""}, func(c *boot.Configuration) { c.Environments, c.API = apikey.Environments(), "" }},
 		"the rest": {map[string]string{
-			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_COUNTED_BY": "access_log",
+			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": "off", "BITTING_COUNTED_BY": "access_log",
 		}, func(c *boot.Configuration) {
-			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile, c.CountedBy = "admit", true, "Authorization", "https://docs.test/#", "cached", "access_log"
+			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile, c.KeyLimitsOff, c.CountedBy = "admit", true, "Authorization", "https://docs.test/#", "cached", true, "access_log"
 		}},
 		"simple responses off": {map[string]string{"BITTING_SIMPLE_RESPONSES": "false"}, func(*boot.Configuration) {}},
 		"local keys":           {map[string]string{"BITTING_KMS_KEY": "", "BITTING_LOCAL_KEYS": "keys"}, func(c *boot.Configuration) { c.KMSKey, c.LocalKeys = "", "keys" }},
@@ -69,7 +69,7 @@ func TestConfigure(t *testing.T) {
 func TestConfigureNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_SIMPLE_RESPONSES": "yes",
+		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_KEY_LIMITS": "no", "BITTING_SIMPLE_RESPONSES": "yes",
 		"BITTING_COUNTED_BY": "nobody",
 		"BITTING_KMS_KEY":    "",
 	}
@@ -98,6 +98,16 @@ func TestConfigureNamesEveryFault(t *testing.T) {
 	}
 }
 
+// What API Gateway answers from its cache, nobody counts: a deployment that would enforce limits behind it does not start.
+func TestLimitsAreNotEnforcedBehindACache(t *testing.T) {
+	t.Parallel()
+	for limits, starts := range map[string]bool{"": false, "enforced": false, "off": true} {
+		if _, err := boot.Configure(with(map[string]string{"BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": limits})); (err == nil) != starts {
+			t.Errorf("limits %q: %v", limits, err)
+		}
+	}
+}
+
 // An authorizer that is not told its environment would take the keys of all of them.
 func TestAuthorizerNeedsItsEnvironment(t *testing.T) {
 	t.Parallel()
@@ -117,10 +127,10 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 	guards := map[string][]apikey.Environment{
 		"ProductionAuthorizer": {apikey.Production}, "StagingAuthorizer": {apikey.Staging}, "DevelopmentAuthorizer": {apikey.Development}, "AdminAuthorizer": all, "Usage": all,
 	}
-	for _, profile := range []string{"strict", "fast", "cached"} {
+	for profile, limits := range map[string]string{"strict": "enforced", "fast": "off", "cached": "off"} {
 		for _, api := range []string{"none", "rest", "http"} {
 			for _, header := range []string{"X-Api-Key", "Authorization"} {
-				read, err := template.Read(text, map[string]string{"Profile": profile, "DemoApi": api, "KeyHeader": header, "Brand": "acme"})
+				read, err := template.Read(text, map[string]string{"Profile": profile, "KeyLimits": limits, "DemoApi": api, "KeyHeader": header, "Brand": "acme"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -132,6 +142,9 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 					if err != nil {
 						t.Errorf("%s with %s, %s: %v", id, profile, api, err)
 						continue
+					}
+					if c.KeyLimitsOff != (limits == "off") {
+						t.Errorf("%s with limits %s: off %v", id, limits, c.KeyLimitsOff)
 					}
 					if c.Brand != "acme" || c.CoreTable != "Core" {
 						t.Errorf("%s: %+v", id, c)

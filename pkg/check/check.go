@@ -38,7 +38,8 @@ type Call struct {
 	Resource string     // API Gateway's own template of the route, such as /messages/{messageId}; "" where it tells none
 	SourceIP netip.Addr // the zero Addr where it is not known
 
-	use use
+	use  use
+	look bool // nobody makes the call: nothing is taken of the key's limits
 }
 
 // use is what a key is sent for, which decides what of its organization binds it. Whatever it is, the keys of a deleted organization are good for nothing.
@@ -60,11 +61,16 @@ type Verdict struct {
 	Reason   Reason // where the key's organization refuses; "" where the key itself is at fault
 	Err      error  // for Unavailable: why
 
+	Allowance *Allowance // what the key's limits say; nil where it has none, and where the check ended before
+
 	// Standing is the key's organization's; nil where the check ended before it was asked for, and for an operator's key.
 	Standing *organization.Standing
 
 	decision permission.Decision
 }
+
+// Opened is the permission of the key's that opened the route; "" where none did.
+func (v *Verdict) Opened() string { return v.decision.Permission }
 
 // Checker checks calls. It is safe for concurrent use.
 type Checker struct {
@@ -74,6 +80,7 @@ type Checker struct {
 	Peppers      Peppers
 	Catalogue    *Catalogue
 	Standings    *Standings
+	Limits       Limits // nil where limits are not enforced
 	Now          func() time.Time
 }
 

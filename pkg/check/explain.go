@@ -37,6 +37,7 @@ func (c *Checker) Explain(ctx context.Context, k *apikey.Key, env apikey.Environ
 		e.Outcome = WrongEnvironment
 	}
 	e.add(environmentCheck, environmentDetail(k, env))
+	call.look = true
 	for s := statusStep; s <= lastStep && e.Outcome == Allowed; s++ {
 		e.Outcome = c.take(ctx, s, &e.Verdict, call, now)
 		e.add(s.String(), s.detail(&e.Verdict, call, now))
@@ -66,7 +67,7 @@ func (e *Explanation) add(check, detail string) {
 
 // String returns the step's name, as explanations have it.
 func (s step) String() string {
-	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission"}[s]
+	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission", limitStep: "limits"}[s]
 }
 
 // detail says what the step found. The outcome is the step's.
@@ -80,8 +81,10 @@ func (s step) detail(v *Verdict, call Call, now time.Time) string {
 		return routeDetail(v, call)
 	case customerStep:
 		return customerDetail(v)
-	default:
+	case permissionStep:
 		return permissionDetail(v)
+	default:
+		return limitDetail(v)
 	}
 }
 
@@ -173,6 +176,23 @@ func permissionDetail(v *Verdict) string {
 	}
 }
 
+func limitDetail(v *Verdict) string {
+	switch a := v.Allowance; {
+	case v.Outcome == Unavailable:
+		return "The state of the key's limits could not be read."
+	case v.Outcome == RateLimited:
+		return fmt.Sprintf("The key is over its limit %s, for another %v.", a.Limit, a.RetryAfter.Round(time.Millisecond))
+	case v.Outcome == QuotaExceeded:
+		return "The key has used up its quota, until " + moment(a.Quota.ResetAt) + "."
+	case !Limited(v.Key):
+		return "The key has no limits."
+	case a == nil:
+		return "This deployment does not enforce limits."
+	default:
+		return "The key's limits have room for the call."
+	}
+}
+
 // stepOf is the step that refuses with an outcome; no step where none does.
 func stepOf(outcome Outcome, required string) step {
 	switch outcome {
@@ -182,6 +202,8 @@ func stepOf(outcome Outcome, required string) step {
 		return addressStep
 	case CustomerNotAllowed:
 		return customerStep
+	case RateLimited, QuotaExceeded:
+		return limitStep
 	case PermissionDenied:
 		if required == "" {
 			return routeStep
@@ -208,6 +230,10 @@ func recordedDetail(outcome Outcome, required string) string {
 		return "The caller's address was not among those that the key, or every key of its organization, may be used from."
 	case CustomerNotAllowed:
 		return "The key was scoped to other customers than the one in the path."
+	case RateLimited:
+		return "The key was over one of its rate limits."
+	case QuotaExceeded:
+		return "The key had used up its quota."
 	case PermissionDenied:
 		if required == "" {
 			return "No permission had the route."

@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 		detail   string
 		required string
 	}{
-		"allowed":             {call: read, want: check.Allowed, steps: all, detail: "The key holds messages:read."},
+		"allowed":             {call: read, want: check.Allowed, steps: all + " limits", detail: "The key has no limits."},
 		"another environment": {env: apikey.Staging, call: read, want: check.WrongEnvironment, steps: "environment", detail: "The key is one of production, and the endpoint takes keys of staging only."},
 		"disabled":            {change: func(k *apikey.Key) { k.Enabled = false }, call: read, want: check.Inactive, steps: "environment status", detail: "The key is disabled."},
 		"revoked": {change: func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: now} }, call: read, want: check.Inactive, steps: "environment status",
@@ -100,7 +100,8 @@ func TestRecorded(t *testing.T) {
 		{check.Inactive, "", "secret status"}, {check.Expired, "", "secret status"}, {check.NotYetValid, "", "secret status"},
 		{check.AddressNotAllowed, "", "secret status address"}, {check.PermissionDenied, "", "secret status address route"},
 		{check.CustomerNotAllowed, "a:b", "secret status address route customer"}, {check.PermissionDenied, "a:b", "secret status address route customer permission"},
-		{check.Allowed, "", "secret status address route customer permission"},
+		{check.RateLimited, "", "secret status address route customer permission limits"}, {check.QuotaExceeded, "", "secret status address route customer permission limits"},
+		{check.Allowed, "", "secret status address route customer permission limits"},
 	} {
 		steps := check.Recorded(test.outcome, test.required)
 		last := steps[len(steps)-1]

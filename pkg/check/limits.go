@@ -18,6 +18,7 @@ type Limits interface {
 // Allowance is what the limits of a key say of a call.
 type Allowance struct {
 	Outcome    Outcome       // Allowed, RateLimited or QuotaExceeded
+	At         time.Time     // when that is
 	Limit      string        // the name of the limit that refuses; "" for the quota, and where none does
 	RetryAfter time.Duration // for a refusal: how long it lasts at least
 	Limits     []Left        // of every rate limit, in the key's order
@@ -35,3 +36,28 @@ type Left struct {
 
 // Limited tells whether a key has limits.
 func Limited(k *apikey.Key) bool { return len(k.RateLimits) > 0 || k.Quota != nil }
+
+// Limit is the last step of a check for a key that Authenticate found good: it takes a call of the key's limits.
+func (c *Checker) Limit(ctx context.Context, v *Verdict) {
+	if v.Outcome == Allowed {
+		v.Outcome = c.limit(ctx, v, Call{}, c.Now())
+	}
+}
+
+// limit asks the key's limits.
+func (c *Checker) limit(ctx context.Context, v *Verdict, call Call, now time.Time) Outcome {
+	if c.Limits == nil || !Limited(v.Key) {
+		return Allowed
+	}
+	var err error
+	if call.look {
+		v.Allowance, err = c.Limits.Look(ctx, v.Key, now)
+	} else {
+		v.Allowance, err = c.Limits.Take(ctx, v.Key)
+	}
+	if err != nil {
+		v.Err = err
+		return Unavailable
+	}
+	return v.Allowance.Outcome
+}

@@ -20,7 +20,8 @@ const (
 	routeStep
 	customerStep
 	permissionStep
-	lastStep = permissionStep
+	limitStep // last, so that a call that is refused for another reason takes nothing of a limit
+	lastStep  = limitStep
 )
 
 // run takes the steps up to the last that is wanted, or to the first that refuses.
@@ -46,8 +47,10 @@ func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now t
 		return c.route(ctx, v, call)
 	case customerStep:
 		return customer(v)
-	default:
+	case permissionStep:
 		return held(v)
+	default:
+		return c.limit(ctx, v, call, now)
 	}
 }
 

@@ -1,9 +1,8 @@
 // Package demo is the function behind the demo APIs: it answers every call that passed the authorizer with what the
 // authorizer said of its caller, so that people can see what a backend learns from a key.
 //
-// It promises to fail closed: a call that carries no authorizer's context is refused, whatever its route, since the only
-// way for one to arrive is an API whose authorizer is missing or was passed by. The one exception is GET /health. It
-// checks no permission of its own: the authorizer's policy has done that.
+// It is what any user's backend may look like: pkg/guard refuses what passed no authorizer and what is over a limit. The
+// one exception is GET /health.
 package demo
 
 import (
@@ -12,44 +11,29 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting/pkg/guard"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
-
-// docsURL is where each problem's code is explained; the code is the fragment.
-const docsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 
 // healthRoute needs no key.
 const healthRoute = "GET /health"
 
 // Function returns the Lambda function. It takes the proxy events of REST APIs (payload 1.0) and of HTTP APIs (1.0 and
 // 2.0), and is safe for concurrent use.
-func Function() lambda.Handler { return proxy.New(http.HandlerFunc(serve)) }
+func Function() lambda.Handler { return proxy.New(open(guard.Protect(http.HandlerFunc(serve)))) }
 
-// serve answers one request.
-func serve(w http.ResponseWriter, r *http.Request) {
-	c := proxy.CallOf(r.Context())
-	switch {
-	case c.Route == healthRoute:
-		reply(w, http.StatusOK, "application/json", map[string]string{"status": "ok"})
-	case c.Said("keyId") == "":
-		refuse(w, c, http.StatusServiceUnavailable, "unavailable", "The call passed no authorizer", "5")
-	case c.Said("limited") == "true":
-		refuse(w, c, http.StatusTooManyRequests, limitCode(c), "Too many requests", c.Said("retryAfter"))
-	default:
-		status := http.StatusOK
-		if r.Method == http.MethodPost {
-			status = http.StatusCreated
+// open answers the one route that needs no key, and lets pages of any origin read all answers: the demo's callers include
+// browsers with publishable keys.
+func open(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "Retry-After, RateLimit-Policy, RateLimit")
+		if proxy.CallOf(r.Context()).Route == healthRoute {
+			reply(w, http.StatusOK, map[string]string{"status": "ok"})
+			return
 		}
-		reply(w, status, "application/json", echo{c.Route, c.Said("environment"), c.Authorizer})
-	}
-}
-
-// limitCode says which limit is used up. A context without that still is a refusal.
-func limitCode(c proxy.Call) string {
-	if c.Said("denialCode") == "quota_exceeded" {
-		return "quota_exceeded"
-	}
-	return "rate_limited"
+		next.ServeHTTP(w, r)
+	})
 }
 
 // echo is the answer to an admitted call.
@@ -59,26 +43,19 @@ type echo struct {
 	Authorizer  map[string]any `json:"authorizer"`
 }
 
-// problem is an RFC 9457 problem.
-type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Code      string `json:"code"`
-	RequestID string `json:"requestId"`
+// serve answers an admitted call.
+func serve(w http.ResponseWriter, r *http.Request) {
+	status := http.StatusOK
+	if r.Method == http.MethodPost {
+		status = http.StatusCreated
+	}
+	c := proxy.CallOf(r.Context())
+	reply(w, status, echo{c.Route, c.Said("environment"), c.Authorizer})
 }
 
-// refuse answers with a problem that the caller may retry after some seconds.
-func refuse(w http.ResponseWriter, c proxy.Call, status int, code, title, retryAfter string) {
-	w.Header().Set("Retry-After", retryAfter)
-	w.Header().Set("Access-Control-Expose-Headers", "Retry-After")
-	reply(w, status, "application/problem+json", problem{docsURL + code, title, status, code, c.RequestID})
-}
-
-// reply writes a body that pages of any origin may read: the demo's callers include browsers with publishable keys.
-func reply(w http.ResponseWriter, status int, contentType string, body any) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Access-Control-Allow-Origin", "*")
+// reply writes a body.
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	// The writer is a buffer and the body plain values: neither can fail in a way that a caller could still be told.
 	_ = json.NewEncoder(w).Encode(body)

@@ -11,7 +11,7 @@ func promises() map[string]string {
 	return map[string]string{
 		"strict": "a check that starts after a revoke returned is refused",
 		"fast":   "a revoked key is refused within 5 seconds",
-		"cached": "a revoked key is refused within 300 seconds, when API Gateway's cached answer ends",
+		"cached": "a revoked key is refused within 300 seconds, when API Gateway's cached answer ends; keys cannot have limits",
 	}
 }
 

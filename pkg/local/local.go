@@ -116,8 +116,12 @@ func (m *machine) readTemplate() (*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits := "enforced"
+	if m.options.Profile == "cached" {
+		limits = "off" // the template takes these two together only; nobody should have to say both
+	}
 	t, err := template.Read(text, map[string]string{
-		"Profile": m.options.Profile, "DemoApi": m.options.API, "SignIn": "oidc", "OidcIssuer": issuer(m.url), "OidcAudience": localoidc.ClientID,
+		"Profile": m.options.Profile, "KeyLimits": limits, "DemoApi": m.options.API, "SignIn": "oidc", "OidcIssuer": issuer(m.url), "OidcAudience": localoidc.ClientID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -36,6 +36,22 @@ func newBucket(l apikey.RateLimit) bucket {
 	return b
 }
 
+// fastest is the highest rate of a limit, in calls a second. Above it, an instance for each few calls would be more than one item of the table takes.
+const fastest = 50_000
+
+// Unkeepable says which field of a limit, and why, makes it one that cannot be kept to; "" where it can.
+func Unkeepable(l apikey.RateLimit) (field, message string) {
+	b := newBucket(l)
+	switch {
+	case l.Limit > fastest*int64(l.Window/time.Second):
+		return "limit", "expected at most 50,000 calls a second"
+	case b.capacity >= horizon:
+		return "burst", "expected a burst that comes back within 100 years: at the limit's rate, this one does not"
+	default:
+		return "", ""
+	}
+}
+
 // cost is what so many calls move the TAT on.
 func (b bucket) cost(calls int64) int64 {
 	if calls > horizon/b.interval {

@@ -58,7 +58,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 	a := take(t, l, p)
 	want := &check.Allowance{
-		Outcome: check.RateLimited, Limit: "l", RetryAfter: 20 * time.Second,
+		Outcome: check.RateLimited, At: kit.Clock.Now(), Limit: "l", RetryAfter: 20 * time.Second,
 		Limits: []check.Left{{Name: "l", Limit: 3, Window: time.Minute, ResetAt: kit.Clock.Now().Add(time.Minute)}},
 	}
 	if diff := cmp.Diff(want, a); diff != "" {

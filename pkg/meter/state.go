@@ -121,7 +121,7 @@ func (p *plan) refusal(s *State, now int64) (outcome check.Outcome, limit string
 
 // allowance is what is left in a state, of which an instance has some calls at hand.
 func (p *plan) allowance(s *State, now, atHand int64) *check.Allowance {
-	a := &check.Allowance{Outcome: check.Allowed, Limits: make([]check.Left, 0, len(p.buckets))}
+	a := &check.Allowance{Outcome: check.Allowed, At: time.Unix(0, now).UTC(), Limits: make([]check.Left, 0, len(p.buckets))}
 	for _, b := range p.buckets {
 		tat := s.TAT[b.Name]
 		a.Limits = append(a.Limits, check.Left{

@@ -37,10 +37,11 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 		r.fail(root.node, "Transform is %q, want %s", got, transform)
 		return nil
 	}
-	root.ignore("AWSTemplateFormatVersion", "Description", "Metadata", "Rules", "Outputs")
+	root.ignore("AWSTemplateFormatVersion", "Description", "Metadata", "Outputs")
 	r.readParameters(root.object("Parameters"), parameters)
 	r.conditions = root.raw("Conditions")
 	r.mappings = root.raw("Mappings")
+	r.checkRules(root.raw("Rules"))
 	r.readResources(root.raw("Resources"), root.raw("Globals"))
 	root.done()
 

@@ -102,3 +102,31 @@ func TestNoTemplate(t *testing.T) {
 		}
 	}
 }
+
+// Parameters that a rule refuses together are refused in the rule's own words.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	const source = `Transform: AWS::Serverless-2016-10-31
+Parameters: {Cache: {Type: String, Default: "no"}, Limits: {Type: String, Default: "yes"}}
+Rules:
+  NotBoth:
+    RuleCondition: !Equals [!Ref Cache, "yes"]
+    Assertions: [{Assert: !Equals [!Ref Limits, "no"], AssertDescription: "choose one"}]
+Resources: {}
+`
+	for _, test := range []struct{ cache, limits, want string }{
+		{"no", "no", ""}, {"no", "yes", ""}, {"yes", "no", ""}, {"yes", "yes", "line 6: rule NotBoth: choose one"},
+	} {
+		_, err := template.Read([]byte(source), map[string]string{"Cache": test.cache, "Limits": test.limits})
+		if got := errorText(err); got != test.want {
+			t.Errorf("cache %s, limits %s: %q, want %q", test.cache, test.limits, got, test.want)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -65,10 +65,10 @@ func TestSAMReadsItTheSame(t *testing.T) {
 		apis       []string
 	}{
 		"ours":         {root + "/template.yaml", nil, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
-		"ours, cached": {root + "/template.yaml", map[string]string{"Profile": "cached", "KeyHeader": "Authorization"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
+		"ours, cached": {root + "/template.yaml", map[string]string{"Profile": "cached", "KeyLimits": "off", "KeyHeader": "Authorization"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, fast":   {root + "/template.yaml", map[string]string{"Profile": "fast", "AuthorizerConcurrency": "5"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, HTTP":   {root + "/template.yaml", map[string]string{"DemoApi": "http"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
-		"HTTP, cached": {root + "/template.yaml", map[string]string{"DemoApi": "http", "Profile": "cached"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
+		"HTTP, cached": {root + "/template.yaml", map[string]string{"DemoApi": "http", "Profile": "cached", "KeyLimits": "off"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
 		"ours, none":   {root + "/template.yaml", map[string]string{"DemoApi": "none"}, []string{"AdminApi"}},
 		"REST":         {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
 		"HTTP":         {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},

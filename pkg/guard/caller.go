@@ -1,0 +1,57 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/proxy"
+)
+
+// Caller is who makes a call, as the authorizer says.
+type Caller struct {
+	KeyID          string
+	KeyName        string
+	OrganizationID string
+	Environment    string
+	OwnerID        string
+	AllPermissions bool
+	Permissions    []string // those that fitted into the authorizer's answer; ask Holds
+	Scoped         bool     // to Customers; else the caller may act for every customer
+	Customers      []string // those that fitted into the authorizer's answer; ask Serves
+
+	opened string // the permission that opened the route
+}
+
+// Holds tells whether the caller has a permission. Of a key with more permissions than an authorizer's answer holds, only those are known that it does
+// hold, and the one that opened the route.
+func (c Caller) Holds(permission string) bool {
+	return permission != "" && (c.AllPermissions || permission == c.opened || slices.Contains(c.Permissions, permission))
+}
+
+// Serves tells whether the caller may act for a customer. Of a key with more customers than an authorizer's answer holds, only those are known that it
+// does hold: the others are refused.
+func (c Caller) Serves(customer string) bool {
+	return !c.Scoped || slices.Contains(c.Customers, customer)
+}
+
+func callerOf(c proxy.Call) Caller {
+	out := Caller{
+		KeyID: c.Said("keyId"), KeyName: c.Said("keyName"), OrganizationID: c.Said("organizationId"), Environment: c.Said("environment"), OwnerID: c.Said("ownerId"),
+		opened: c.Said("permission"), Permissions: names(c.Said("permissions")), Customers: names(c.Said("customers")), Scoped: c.Said("customers") != "",
+	}
+	if c.Said("permissions") == "*" {
+		out.AllPermissions, out.Permissions = true, nil
+	}
+	return out
+}
+
+// names reads a list of the context, whose last entry is an ellipsis where more were left out.
+func names(joined string) []string {
+	var out []string
+	for name := range strings.SplitSeq(joined, ",") {
+		if name != "" && name != "..." {
+			out = append(out, name)
+		}
+	}
+	return out
+}

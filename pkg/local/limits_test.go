@@ -1,0 +1,74 @@
+package local_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
+)
+
+// once is a key of one call an hour.
+func once(tb testing.TB, m *localtest.Machine) localtest.Client {
+	tb.Helper()
+	return m.As(m.Admin().CreateKey(tb, "acme", map[string]any{
+		"name": "Once", "environment": "production", "permissions": []string{"messages:read"}, "rateLimits": []any{map[string]any{"name": "hour", "limit": 1, "window": "1h"}},
+	}).Secret)
+}
+
+// Over a limit, a REST API answers by the gateway response of the template, and an HTTP API by the guard of the backend: the same, as far as callers see.
+func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
+	t.Parallel()
+	for _, api := range []string{"rest", "http"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			o := options(t.TempDir())
+			o.API = api
+			runs(t, o, func(m *localtest.Machine) {
+				c := once(t, m)
+				first := c.Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
+				if got := first.Header.Get("RateLimit-Policy") + first.Header.Get("Retry-After"); got != `"hour";q=1;w=3600` {
+					t.Errorf("headers of an admitted call: %s", got)
+				}
+				second := c.Call(t, http.MethodGet, "/production/messages", nil)
+				p := second.Refused(t, http.StatusTooManyRequests, "rate_limited")
+				if after := second.Header.Get("Retry-After"); after != "3600" && after != "3599" || p.Detail != "The key is over its limit hour." || p.Title != "Too many requests" {
+					t.Errorf("Retry-After %s, %+v", after, p)
+				}
+			})
+		})
+	}
+}
+
+// Behind API Gateway's cache nobody counts calls. A key cannot be given limits there; one that has some is shown what they are, and not what is left.
+func TestNoLimitsBehindTheCache(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir())
+	path, secret := "", ""
+	runs(t, o, func(m *localtest.Machine) {
+		made := m.Admin().CreateKey(t, "acme", map[string]any{"name": "Before", "environment": "production", "quota": map[string]any{"limit": 1, "period": "day"}})
+		path, secret = "/v1/organizations/acme/keys/"+made.Key.ID, made.Secret
+	})
+	o.Profile = "cached"
+	runs(t, o, func(m *localtest.Machine) {
+		limits := []any{map[string]any{"name": "hour", "limit": 1, "window": "1h"}}
+		for _, answer := range []localtest.Answer{
+			m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/keys", map[string]any{"name": "Limited", "environment": "production", "rateLimits": limits}),
+			m.Admin().Call(t, http.MethodPatch, path, map[string]any{"rateLimits": limits}),
+		} {
+			p := answer.Refused(t, http.StatusUnprocessableEntity, "validation")
+			if len(p.Errors) != 1 || p.Errors[0].Location != "body.rateLimits" || !strings.Contains(p.Errors[0].Message, "profile cached") {
+				t.Errorf("%+v", p)
+			}
+		}
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"quota": map[string]any{"limit": 2, "period": "day"}}).Refused(t, http.StatusUnprocessableEntity, "validation")
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"name": "Still there"}).Want(t, http.StatusOK)
+		var me struct {
+			Quota struct{ Limit, Remaining *int }
+		}
+		if m.As(secret).Call(t, http.MethodGet, "/v1/whoami", nil).Want(t, http.StatusOK).Into(t, &me); *me.Quota.Limit != 1 || me.Quota.Remaining != nil {
+			t.Errorf("%+v", me)
+		}
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"quota": nil}).Want(t, http.StatusOK)
+	})
+}
