@@ -148,6 +148,8 @@ func TestAdvice(t *testing.T) {
 			f.Used = map[string]time.Time{"messages:read": ago(40 * day)}
 			f.LastUsed = ago(40 * day)
 		}}, []found{unused90}},
+		{"a permission that may have been used", []func(*facts){write(time.Time{}), func(f *facts) { f.Used["*"] = ago(30*day + time.Hour - tick) }}, nil},
+		{"a permission that may have been used long ago", []func(*facts){write(time.Time{}), func(f *facts) { f.Used["*"] = ago(30*day + time.Hour) }}, []found{unused30}},
 		{"a permission of the admin API", []func(*facts){key(func(k *apikey.Key) { k.Permissions = []string{"messages:read", "keys:read"} })}, nil},
 		{"a permission that is no more", []func(*facts){write(time.Time{}), key(func(k *apikey.Key) { k.Permissions = append(k.Permissions, "old:read") })}, []found{unused90}},
 		{"two permissions unused", []func(*facts){write(time.Time{}), key(func(k *apikey.Key) { k.Permissions = append(k.Permissions, "licenses:manage", "keys:read") })}, []found{
@@ -172,6 +174,8 @@ func TestAdvice(t *testing.T) {
 		{"all permissions", []func(*facts){all}, []found{{advice.AllPermissions, advice.High, "720h0m0s", narrowed("messages:write", "messages:read")}}},
 		{"all permissions, of which one is used", []func(*facts){all, write(ago(30 * day))}, []found{{advice.AllPermissions, advice.High, "720h0m0s", narrowed("messages:read")}}},
 		{"all permissions, of which none is used", []func(*facts){all, lastUsed(now)}, []found{{advice.AllPermissions, advice.High, "720h0m0s", narrowed(everybody...)}}},
+		{"all permissions, of which any may be used", []func(*facts){all, lastUsed(now), func(f *facts) { f.Used = map[string]time.Time{"*": now} }},
+			[]found{{advice.AllPermissions, advice.High, "720h0m0s", narrowed(everybody...)}}},
 		{"all permissions, and some of the admin API", []func(*facts){all, key(func(k *apikey.Key) { k.Permissions = []string{"keys:read", "licenses:manage"} })},
 			[]found{{advice.AllPermissions, advice.High, "720h0m0s", narrowed("keys:read", "messages:write", "messages:read")}}},
 		{"all permissions of a key of another system", []func(*facts){all, key(func(k *apikey.Key) { k.Legacy = true })},
@@ -194,11 +198,12 @@ func TestAdvice(t *testing.T) {
 		{"a secret of a year", []func(*facts){func(f *facts) { f.SecretSince = ago(365 * day) }}, []found{{advice.RotationOverdue, advice.Medium, "", fields("overlap", "7d")}}},
 		{"a retired secret is sent", []func(*facts){func(f *facts) { f.RetiredCalls, f.RetiredAt = 3, ago(day) }}, []found{{advice.RetiredSecretUsed, advice.Medium, "720h0m0s", map[string]any(nil)}}},
 
-		{"everything at once", []func(*facts){all, unlimited, endless, lastUsed(time.Time{}), func(f *facts) { f.SecretSince = ago(365 * day) }}, []found{
-			{advice.AllPermissions, advice.High, "720h0m0s", narrowed(everybody...)}, never,
+		{"everything at once", []func(*facts){all, unlimited, endless, lastUsed(now), func(f *facts) { f.SecretSince = ago(365 * day) }}, []found{
+			{advice.AllPermissions, advice.High, "720h0m0s", narrowed(everybody...)},
 			{advice.RotationOverdue, advice.Medium, "", fields("overlap", "7d")},
 			{advice.NoExpiry, advice.Low, "", fields("expiresIn", "365d")}, {advice.NoLimit, advice.Low, "", hourly(1000)},
 		}},
+		{"an old secret of a key that is not used", []func(*facts){lastUsed(time.Time{}), func(f *facts) { f.SecretSince = ago(365 * day) }}, []found{never}},
 		{"everything at once, disabled", []func(*facts){all, unlimited, endless, lastUsed(time.Time{}), key(func(k *apikey.Key) { k.Enabled = false })}, nil},
 		{"everything at once, revoked", []func(*facts){all, unlimited, endless, lastUsed(time.Time{}), key(func(k *apikey.Key) { k.Revocation = &apikey.Revocation{} })}, nil},
 		{"everything at once, expired", []func(*facts){all, unlimited, lastUsed(time.Time{}), key(func(k *apikey.Key) { k.ExpiresAt = now })}, nil},

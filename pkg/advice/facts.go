@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -72,10 +73,14 @@ func (f *Facts) usedWithin(last time.Time, window time.Duration) bool {
 	return !last.IsZero() && last.After(f.Now.Add(-window))
 }
 
-// uses tells whether a permission was used in a window, or may have been.
+// uses tells whether a permission was used in a window, or may have been: some calls are counted without telling their permissions apart.
 func (f *Facts) uses(p string, window time.Duration) bool {
-	hour, ever := f.Used[p]
-	return ever && f.usedWithin(hour.Add(time.Hour), window)
+	for _, name := range []string{p, meter.Others} {
+		if hour, ever := f.Used[name]; ever && f.usedWithin(hour.Add(time.Hour), window) {
+			return true
+		}
+	}
+	return false
 }
 
 // lastUse is the last use of the key, whichever record of it is the newer.

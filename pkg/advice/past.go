@@ -7,7 +7,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/history"
 )
 
-// Recall takes a change of the key into the facts: the permissions that it gave, and whether it made the key usable again. Changes may come in any order.
+// Recall takes a change of the key into the facts: the permissions that it gave, and whether it made the key usable again. Changes may come in any order. What
+// the key was made with has no before.
 func (f *Facts) Recall(e history.Entry) {
 	changed := map[string]history.FieldChange{}
 	for _, c := range e.Changes {
@@ -16,11 +17,12 @@ func (f *Facts) Recall(e history.Entry) {
 	if again(changed, e.At) {
 		f.UsableSince = latest(f.UsableSince, e.At)
 	}
-	if changed["allPermissions"].Before == true {
-		return // it held what it was given by name
+	permissions := changed["permissions"]
+	if permissions.Before == nil || changed["allPermissions"].Before == true { // it held what it was given by name
+		return
 	}
-	before := names(changed["permissions"].Before)
-	for _, p := range names(changed["permissions"].After) {
+	before := names(permissions.Before)
+	for _, p := range names(permissions.After) {
 		if !slices.Contains(before, p) {
 			f.grant(p, e.At)
 		}

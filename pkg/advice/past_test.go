@@ -40,19 +40,22 @@ func TestRecall(t *testing.T) {
 			[]history.Entry{entry(late, permissions(list("a:b"), list("a:b", "c:d")))}, past{Granted: map[string]time.Time{"c:d": late}},
 		},
 		"the first permission": {
-			[]history.Entry{entry(late, permissions(nil, list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
+			[]history.Entry{entry(late, permissions(list(), list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
+		},
+		"made with a permission": {
+			[]history.Entry{entry(late, permissions(nil, list("a:b")), change("enabled", nil, true))}, past{},
 		},
 		"a permission less": {
 			[]history.Entry{entry(late, permissions(list("a:b", "c:d"), list("a:b")))}, past{},
 		},
 		"a permission twice, the newer change first": {
-			[]history.Entry{entry(late, permissions(nil, list("a:b"))), entry(early, permissions(nil, list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
+			[]history.Entry{entry(late, permissions(list(), list("a:b"))), entry(early, permissions(list(), list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
 		},
 		"a permission twice, the older change first": {
-			[]history.Entry{entry(early, permissions(nil, list("a:b"))), entry(late, permissions(nil, list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
+			[]history.Entry{entry(early, permissions(list(), list("a:b"))), entry(late, permissions(list(), list("a:b")))}, past{Granted: map[string]time.Time{"a:b": late}},
 		},
 		"some instead of all": {
-			[]history.Entry{entry(late, change("allPermissions", true, false), permissions(nil, list("a:b")))}, past{},
+			[]history.Entry{entry(late, change("allPermissions", true, false), permissions(list(), list("a:b")))}, past{},
 		},
 		"enabled":                       {[]history.Entry{entry(late, change("enabled", false, true))}, past{UsableSince: late}},
 		"disabled":                      {[]history.Entry{entry(late, change("enabled", true, false))}, past{}},
@@ -62,7 +65,7 @@ func TestRecall(t *testing.T) {
 		"extended before its end":       {[]history.Entry{entry(late, change("expiresAt", text(now), nil))}, past{}},
 		"enabled twice, newest first":   {[]history.Entry{entry(late, change("enabled", false, true)), entry(early, change("enabled", false, true))}, past{UsableSince: late}},
 		"enabled twice, oldest first":   {[]history.Entry{entry(early, change("enabled", false, true)), entry(late, change("enabled", false, true))}, past{UsableSince: late}},
-		"enabled with a new permission": {[]history.Entry{entry(late, change("enabled", false, true), permissions(nil, list("a:b")))}, past{map[string]time.Time{"a:b": late}, late}},
+		"enabled with a new permission": {[]history.Entry{entry(late, change("enabled", false, true), permissions(list(), list("a:b")))}, past{map[string]time.Time{"a:b": late}, late}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

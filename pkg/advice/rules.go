@@ -15,7 +15,11 @@ func Of(f Facts) []Item {
 	if f.Key.Status(f.Now) != apikey.Active {
 		return nil
 	}
-	items := slices.Concat(f.all(), f.idle(), f.unused(), f.rotation(), f.retired(), f.expiry(), f.limit())
+	idle := f.idle()
+	items := slices.Concat(f.all(), idle, f.unused(), f.retired(), f.expiry(), f.limit())
+	if len(idle) == 0 {
+		items = append(items, f.rotation()...) // nobody waits for a new secret of a key that is better disabled
+	}
 	rank := []Severity{High, Medium, Low}
 	slices.SortStableFunc(items, func(a, b Item) int { return slices.Index(rank, a.Severity) - slices.Index(rank, b.Severity) })
 	return items
