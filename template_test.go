@@ -180,7 +180,7 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	want := map[string][]string{
 		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
 		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change, "Upkeep": change,
-		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"},
+		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {
@@ -219,6 +219,30 @@ func TestFunctionsCountOnlyWhatTheyMust(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on the hot table (-want +got):\n%s", diff)
+	}
+}
+
+// Advice reads history, and the two indexes that list active keys; nothing else of the core table can be queried by the function of usage.
+func TestUsageQueriesWhatAdviceNeeds(t *testing.T) {
+	t.Parallel()
+	got := map[string]any{}
+	for _, statement := range statements(read(t), "Usage") {
+		for _, target := range list(at(statement, "Resource")) {
+			if slices.Contains(list(at(statement, "Action")), any("dynamodb:Query")) && target != "Hot.Arn" {
+				got[target.(string)] = at(statement, "Condition")
+			}
+		}
+	}
+	want := map[string]any{
+		"Core.Arn": map[string]any{
+			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"history#*"}},
+			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+		},
+		"${Core.Arn}/index/byOrganizationAndRank": nil,
+		"${Core.Arn}/index/byOwnerAndRank":        nil,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

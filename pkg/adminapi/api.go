@@ -83,6 +83,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerExplain()
 	a.registerUsage()
 	a.registerRequests()
+	a.registerAdvice()
 	a.registerReference()
 	return a
 }

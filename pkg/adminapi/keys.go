@@ -236,9 +236,7 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	case "all":
 		f.Status = ""
 	}
-	if s.caller.Person != nil && !s.caller.Member.Has(organization.ManageOthersKeys) {
-		f.Viewer = s.caller.Person.ID
-	}
+	f.Viewer = viewer(s)
 	if in.UnusedSince != "" {
 		f.Sieve = a.usedBefore(in.unusedSince)
 	}
@@ -268,6 +266,14 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	}
 	page.NextCursor, err = a.nextCursor(ctx, query, next)
 	return &listKeysOutput{Body: page}, err
+}
+
+// viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees all.
+func viewer(s *session) string {
+	if s.caller.Person == nil || s.caller.Member.Has(organization.ManageOthersKeys) {
+		return ""
+	}
+	return s.caller.Person.ID
 }
 
 // effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.

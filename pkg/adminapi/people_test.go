@@ -112,6 +112,8 @@ revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
+keyAdvice              +      +       +           +        +      +       0
+listAdvice             +      +       +           +        +      +       0
 keyUsage               +      +       +           +        +      +       0
 getUsage               +      +       +           +        +      +       0
 keyRequests            +      +       +           +        +      +       0
@@ -134,6 +136,7 @@ revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
 explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
+keyAdvice              +      0       0           +        0      +       0
 keyUsage               +      0       0           +        0      +       0
 keyRequests            +      0       0           +        0      +       0
 getRequest             +      0       0           +        0      +       0
@@ -171,6 +174,8 @@ restoreKey             -         -          -           +          -           -
 explainKey             +         -          -           -          -           -             -               -                 0               -         +       !
 keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
 keyUsage               -         -          -           -          +           -             -               -                 0               -         +       !
+keyAdvice              -         -          -           -          +           -             -               -                 0               -         +       !
+listAdvice             -         -          -           -          +           -             -               -                 0               -         +       !
 getUsage               -         -          -           -          +           -             -               -                 0               -         +       !
 keyRequests            -         -          -           -          +           -             -               -                 0               -         +       !
 getRequest             -         -          -           -          +           -             -               -                 0               -         +       !
@@ -264,6 +269,8 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, s.path("usage"), nil, nil}
 	case "getRequest":
 		return call{http.MethodGet, s.path("requests", s.recorded[personal]), nil, nil}
+	case "listAdvice":
+		return call{http.MethodGet, s.path("advice"), nil, nil}
 	case "listHistory":
 		return call{http.MethodGet, s.path("history"), nil, nil}
 	case "createCustomer":
@@ -304,6 +311,8 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 		return call{http.MethodDelete, path, nil, nil}
 	case "keyHistory":
 		return call{http.MethodGet, path + "/history", nil, nil}
+	case "keyAdvice":
+		return call{http.MethodGet, path + "/advice", nil, nil}
 	case "keyUsage":
 		return call{http.MethodGet, path + "/usage", nil, nil}
 	case "keyRequests":

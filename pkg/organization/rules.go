@@ -32,6 +32,8 @@ const (
 	RevokeKey          Operation = "revokeKey"
 	RestoreKey         Operation = "restoreKey"
 	ExplainKey         Operation = "explainKey"
+	KeyAdvice          Operation = "keyAdvice"
+	ListAdvice         Operation = "listAdvice"
 	KeyHistory         Operation = "keyHistory"
 	ListHistory        Operation = "listHistory"
 	KeyUsage           Operation = "keyUsage"
@@ -110,6 +112,8 @@ func Rules() map[Operation]Rule {
 		RevokeKey:          {"keys:revoke", false, Managers},
 		RestoreKey:         {"keys:revoke", false, Managers},
 		ExplainKey:         {"keys:read", false, Members},
+		KeyAdvice:          {"usage:read", false, Members},
+		ListAdvice:         {"usage:read", false, Members},
 		KeyHistory:         {"history:read", false, Members},
 		ListHistory:        {"history:read", false, Admins},
 		KeyUsage:           {"usage:read", false, Members},

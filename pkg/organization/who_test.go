@@ -48,6 +48,8 @@ revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
+keyAdvice              +      +       +           +        +      +       0
+listAdvice             +      +       +           +        +      +       0
 keyUsage               +      +       +           +        +      +       0
 getUsage               +      +       +           +        +      +       0
 keyRequests            +      +       +           +        +      +       0
@@ -69,6 +71,7 @@ revokeKey              +      0       0           +        0      +       0
 restoreKey             +      0       0           +        0      +       0
 explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
+keyAdvice              +      0       0           +        0      +       0
 keyUsage               +      0       0           +        0      +       0
 keyRequests            +      0       0           +        0      +       0
 `
@@ -79,7 +82,7 @@ var keysTable = map[string][]organization.Operation{
 	"keys:write":         {organization.CreateKey, organization.UpdateKey, organization.DeleteKey},
 	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
 	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
-	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest},
+	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest, organization.KeyAdvice, organization.ListAdvice},
 	"history:read":       {organization.KeyHistory, organization.ListHistory},
 	"members:write":      {organization.ListMembers, organization.GetMember, organization.PutMember, organization.DeleteMember},
 	"organization:write": {organization.UpdateOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
@@ -101,7 +104,7 @@ func about(op organization.Operation) (org, key bool) {
 	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions, organization.PutPermissions:
 		return false, false
 	case organization.GetKey, organization.UpdateKey, organization.DeleteKey, organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
-		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory, organization.KeyUsage, organization.KeyRequests:
+		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory, organization.KeyUsage, organization.KeyRequests, organization.KeyAdvice:
 		return true, true
 	default:
 		return true, false

@@ -197,3 +197,23 @@ func TestCountHolders(t *testing.T) {
 		}
 	}
 }
+
+// Whoever only lists active keys, as advice does, may be let read two indexes.
+func TestActiveKeysAreInTwoIndexes(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	fill(t, kit, "acme", 50)
+	kit.Traffic.Reset()
+	for _, viewer := range []string{"", "user-1"} {
+		walk(t, kit.Store, "acme", store.Filter{Status: apikey.Active, Viewer: viewer}, 10, kit.Clock.Now())
+	}
+	got := map[string]bool{}
+	for _, r := range kit.Traffic.Requests("Query") {
+		var query struct{ IndexName string }
+		r.Decode(t, &query)
+		got[query.IndexName] = true
+	}
+	if diff := gocmp.Diff(map[string]bool{"byOrganizationAndRank": true, "byOwnerAndRank": true}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

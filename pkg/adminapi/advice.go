@@ -1,0 +1,187 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/advice"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+func (a *API) registerAdvice() {
+	const about = "Each item comes with the change that mends it, as a call to send as it stands, and with what that change would have refused of the recorded calls of the last 7 days. " +
+		"Nothing is called unused for a window longer than it was observed."
+	register(a, operation{id: organization.KeyAdvice, group: GroupUsage, method: http.MethodGet, path: keyPath + "/advice",
+		summary: "Advise how a key could be narrower", about: about}, a.keyAdvice)
+	register(a, operation{id: organization.ListAdvice, group: GroupUsage, method: http.MethodGet, path: "/v1/organizations/{org}/advice",
+		summary: "Advise on the keys that you see", about: about + " Active keys, newest first; limit counts keys, and a page may be short, with a cursor to go on."}, a.listAdvice)
+}
+
+// AdviceWindow is how long something has to be unused.
+type AdviceWindow struct {
+	Window string `query:"window" minLength:"1" maxLength:"20" example:"30d" doc:"How long something has to be unused, from 1s to 400d; absent: 30d, and 90d for keys that were used before"`
+
+	window time.Duration // made by Resolve; 0 where it is absent
+}
+
+// Resolve implements huma.Resolver.
+func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	if !u.Query().Has("window") {
+		return nil
+	}
+	var err error
+	if in.window, err = parseDuration(in.Window); err != nil || in.window == 0 || in.window > store.UsageRetention {
+		return []error{&huma.ErrorDetail{Location: "query.window", Message: "expected a duration from 1s to " + formatDuration(store.UsageRetention), Value: in.Window}}
+	}
+	return nil
+}
+
+// AdviceItem is a piece of advice on a key.
+type AdviceItem struct {
+	Code     string         `json:"code" enum:"unused_permission,never_used,idle,all_permissions,legacy,no_expiry,no_limit,rotation_overdue,retired_secret_used"`
+	Severity string         `json:"severity" enum:"low,medium,high"`
+	KeyID    string         `json:"keyId"`
+	KeyName  string         `json:"keyName"`
+	Detail   string         `json:"detail"`
+	Evidence AdviceEvidence `json:"evidence"`
+	Change   AdviceChange   `json:"change"`
+	Preview  *Preview       `json:"preview,omitempty"`
+}
+
+// AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
+type AdviceEvidence struct {
+	ObservedSince *time.Time `json:"observedSince,omitempty" doc:"From when on all is known that the item says of use"`
+	Window        string     `json:"window,omitempty" example:"30d"`
+	Permission    string     `json:"permission,omitempty" doc:"The one that is not used"`
+	Used          []string   `json:"used,omitempty" doc:"The permissions that were used in the window"`
+	LastUsedAt    *time.Time `json:"lastUsedAt,omitempty" doc:"Of a permission and of a retired secret, the hour"`
+	Calls         *int64     `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
+	SecretSince   *time.Time `json:"secretSince,omitempty"`
+}
+
+// AdviceChange is a call of this API that mends what an item is about.
+type AdviceChange struct {
+	Method string         `json:"method" enum:"PATCH,POST,GET"`
+	Path   string         `json:"path"`
+	Body   map[string]any `json:"body" doc:"null for GET"`
+}
+
+// KeyAdvice is the advice on a key.
+type KeyAdvice struct {
+	ObservedSince time.Time    `json:"observedSince" doc:"From when on the key could be used and its use is known"`
+	Items         []AdviceItem `json:"items" nullable:"false" doc:"What matters most first"`
+}
+
+// AdvicePage is the advice on a page of keys.
+type AdvicePage struct {
+	ObservedSince time.Time    `json:"observedSince" doc:"From when on use is known, of keys that are old enough"`
+	Items         []AdviceItem `json:"items" nullable:"false" doc:"Key by key, newest first"`
+	NextCursor    *string      `json:"nextCursor" doc:"null where the list ends"`
+}
+
+type keyAdviceInput struct {
+	KeyPath
+	AdviceWindow
+}
+
+type keyAdviceOutput struct{ Body KeyAdvice }
+
+func (a *API) keyAdvice(ctx context.Context, s *session, in *keyAdviceInput) (*keyAdviceOutput, error) {
+	facts, err := a.facts(ctx, s, in.window, s.key)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.adviceItems(ctx, s, facts[0], requestsOfKey)
+	if err != nil {
+		return nil, err
+	}
+	return &keyAdviceOutput{KeyAdvice{ObservedSince: facts[0].ObservedSince().UTC(), Items: append([]AdviceItem{}, items...)}}, nil
+}
+
+type listAdviceInput struct {
+	OrganizationPath
+	Page
+	AdviceWindow
+}
+
+type listAdviceOutput struct{ Body AdvicePage }
+
+const (
+	// adviceChunk is how many keys are advised on at once.
+	adviceChunk = 10
+	// adviceTime is when a page ends, however many keys are on it: well before the function does.
+	adviceTime = 5 * time.Second
+)
+
+func (a *API) listAdvice(ctx context.Context, s *session, in *listAdviceInput) (*listAdviceOutput, error) {
+	filter := store.Filter{Status: apikey.Active, Viewer: viewer(s)}
+	query := scope{List: "advice", Organization: in.Org, Object: in.window.String(), Filter: filter}
+	after, err := a.readCursor(ctx, query, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page := AdvicePage{ObservedSince: later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(), Items: []AdviceItem{}}
+	end := s.now.Add(adviceTime)
+	for keys := 0; ; {
+		chunk, next, err := a.store.Keys(ctx, in.Org, filter, after, min(adviceChunk, in.Limit-keys), s.now)
+		if err != nil {
+			return nil, err
+		}
+		items, err := a.adviceOn(ctx, s, in.window, chunk)
+		if err != nil {
+			return nil, err
+		}
+		page.Items = append(page.Items, items...)
+		keys, after = keys+len(chunk), next
+		if after == "" || keys >= in.Limit || a.now().After(end) {
+			break
+		}
+	}
+	page.NextCursor, err = a.nextCursor(ctx, query, after)
+	return &listAdviceOutput{page}, err
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// showAdvice makes the shape of an item.
+func showAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
+	out := AdviceItem{
+		Code: string(i.Code), Severity: string(i.Severity), KeyID: k.ID, KeyName: k.Name, Detail: i.Detail, Change: showChange(k, i.Change), Preview: p,
+		Evidence: AdviceEvidence{
+			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()), Permission: i.Evidence.Permission, Used: i.Evidence.Used, LastUsedAt: orNull(i.Evidence.LastUsed.UTC()),
+			SecretSince: orNull(i.Evidence.Since.UTC()),
+		},
+	}
+	if i.Evidence.Window > 0 {
+		out.Evidence.Window = formatDuration(i.Evidence.Window)
+	}
+	if i.Code == advice.NoLimit || i.Code == advice.RetiredSecretUsed {
+		out.Evidence.Calls = &i.Evidence.Calls
+	}
+	return out
+}
+
+// showChange makes the call of a change.
+func showChange(k *apikey.Key, c advice.Change) AdviceChange {
+	path := "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID
+	switch c.Action {
+	case advice.Rotate:
+		return AdviceChange{http.MethodPost, path + "/rotate", c.Body}
+	case advice.Look:
+		return AdviceChange{http.MethodGet, path + "/requests", nil}
+	default:
+		return AdviceChange{http.MethodPatch, path, c.Body}
+	}
+}
