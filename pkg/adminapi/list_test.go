@@ -141,6 +141,9 @@ func TestKeyOfManyCustomers(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
+	if _, next, err := tables(t).KeysOfCustomer(t.Context(), o.id, "a0", "", 1); next != "" || err != nil {
+		t.Errorf("there is something left of a customer that the key had: %q, %v", next, err)
+	}
 	o.admin.CreateKey(t, o.id, map[string]any{"name": "More", "environment": "production", "customers": ids("b")})
 	schema := decoded(t, o.admin.Call(t, http.MethodGet, "/v1/openapi.json", nil).Want(t, http.StatusOK).Body)
 	if text := fmt.Sprint(schema); !strings.Contains(text, fmt.Sprintf("maxItems:%d", store.MaxCustomers)) {

@@ -26,13 +26,16 @@ func (e elsewhere) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts 
 	return e.Client.GetItem(ctx, &asked, opts...)
 }
 
-// short answers a Query with one entry at a time, as DynamoDB may: it promises no number.
-type short struct{ store.Client }
+// short answers a Query with few entries at a time, as DynamoDB may: it promises no number.
+type short struct {
+	store.Client
+	most int32
+}
 
 // Query implements store.Client.
 func (s short) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	asked, one := *in, int32(1)
-	asked.Limit = &one
+	asked := *in
+	asked.Limit = &s.most
 	return s.Client.Query(ctx, &asked, opts...)
 }
 

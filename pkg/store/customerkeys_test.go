@@ -88,6 +88,11 @@ func TestCustomerKeysAreNotBelieved(t *testing.T) {
 		forged := with(kit.Item(t, place, "production#"+k.ID), "sk", text("production#"+id))
 		kit.Put(t, forged)
 	}
+	personal, _ := kit.MustKey(t, func(k *apikey.Key) { k.Ownership, k.Owner.ID, k.Customers = apikey.Personal, "eve", []string{"44"} })
+	kit.Put(t, with(kit.Item(t, "customerKeys#acme#44", "production#"+personal.ID), "listPk", text("keys#acme#44#organization")))
+	if got := walk(t, kit.Store, "acme", store.Filter{Customer: "44", Viewer: "bob"}, 10, kit.Clock.Now()); len(got) != 0 {
+		t.Errorf("bob sees %v, which is eve's", got)
+	}
 	forged := with(kit.Item(t, place, "production#"+k.ID), "pk", text("customerKeys#acme#43"))
 	kit.Put(t, with(forged, "listPk", text("keys#acme#43#organization")))
 	for customer, want := range map[string][]string{"42": {k.ID}, "43": {}} {

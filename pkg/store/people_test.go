@@ -158,7 +158,7 @@ func TestMembersOverManyPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := store.New(store.NewTables(short{kit.SDK}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	s := store.New(store.NewTables(short{kit.SDK, 1}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
 	members, err := s.Members(t.Context(), "acme")
 	var got []string
 	for _, m := range members {

@@ -90,6 +90,12 @@ func TestSweepMovesExpiredKeys(t *testing.T) {
 		if rank, _ := item["listRankSk"].(*types.AttributeValueMemberS); !strings.HasPrefix(rank.Value, "rest#") || item["listExpiringPk"] != nil {
 			t.Errorf("%s stands at %s, %v", k.Name, rank.Value, item["listExpiringPk"])
 		}
+		for _, customer := range k.Customers {
+			of := kit.Item(t, "customerKeys#acme#"+customer, string(k.Environment)+"#"+k.ID)
+			if rank, _ := of["listRankSk"].(*types.AttributeValueMemberS); rank == nil || !strings.HasPrefix(rank.Value, "rest#") {
+				t.Errorf("%s stands at %v among the keys of customer %s", k.Name, of["listRankSk"], customer)
+			}
+		}
 	}
 	// Given more time, it is live again.
 	revived := kit.MustChange(t, keys[1], func(k *apikey.Key) { k.ExpiresAt = kit.Clock.Now().Add(time.Hour) })

@@ -26,6 +26,10 @@ var (
 
 func oneOf[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
 
+// mostReads is what a page may cost, so that the request that asks for it stays at ten: its authorizer reads the key, and the gate the catalogue, the
+// organization and who calls.
+const mostReads = 6
+
 // many is how many keys the organization of this file has.
 const many = 100_000
 
@@ -38,7 +42,7 @@ func crowd(t *testing.T, kit *storetest.Kit) []*apikey.Key {
 	_, fresh := kit.Mint(t, apikey.Production, one.ID)
 	for i := range many {
 		k := *one
-		k.ID = fmt.Sprintf("%06d%010d", random.IntN(1_000_000), i)
+		k.ID = fmt.Sprintf("%016d", i) // in order, which the stand-in stores faster
 		k.Secret, k.Hint, k.CreatedAt = fresh.Verifier, fresh.Hint, now.Add(-time.Duration(i/3)*time.Second)
 		k.Name = fmt.Sprintf("%s %d", oneOf(random, names...), i%1000)
 		k.Environment, k.Ownership = oneOf(random, apikey.Production, apikey.Staging), oneOf(random, apikey.Personal, apikey.Organization)
@@ -181,7 +185,7 @@ func TestPagesOfAHundredThousandKeys(t *testing.T) {
 			limit, pages = store.MaxPage, 20
 		}
 		ids, whole, c := walkCounted(t, kit, f, limit, pages)
-		if c.reads > 10 {
+		if c.reads > mostReads {
 			t.Errorf("%s: %d reads for a page of %d", said(f), c.reads, limit)
 		}
 		if !loose(f) && c.short > 0 {
@@ -193,9 +197,9 @@ func TestPagesOfAHundredThousandKeys(t *testing.T) {
 		t.Logf("%-70s limit %3d: %d reads at most, %d keys of %d, %d of %d pages short", said(f), limit, c.reads, len(ids), len(want), c.short, c.pages)
 	}
 	t.Logf("filters after %v", time.Since(begun))
-	for _, f := range []store.Filter{{Status: apikey.Active}, {Status: apikey.Expired, OldestFirst: true}} { // to the end
+	for _, f := range []store.Filter{{Status: apikey.Active, Environment: apikey.Staging}, {Status: apikey.Expired, OldestFirst: true}} { // to the end
 		ids, whole, c := walkCounted(t, kit, f, store.MaxPage, many)
-		if want := storetest.Shown(keys, f, kit.Clock.Now()); !slices.Equal(ids, want) || !whole || c.reads > 10 {
+		if want := storetest.Shown(keys, f, kit.Clock.Now()); !slices.Equal(ids, want) || !whole || c.reads > mostReads {
 			t.Errorf("%s: whole %v, %d reads, %d of %d keys", said(f), whole, c.reads, len(ids), len(want))
 		}
 	}
