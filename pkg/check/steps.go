@@ -118,7 +118,7 @@ func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 	}
 	v.decision = permission.Decide(catalogue, call.API, Grant(v.Key), call.Method, call.Path)
 	v.Route = v.decision.Match
-	if !v.decision.Known || !sameRoute(call.Resource, v.Route.Route.Path) {
+	if !v.decision.Known || !SameRoute(call.Resource, v.Route.Route.Path) {
 		return PermissionDenied
 	}
 	return Allowed
@@ -146,9 +146,9 @@ func Grant(k *apikey.Key) permission.Grant {
 	return permission.Grant{All: k.AllPermissions, Permissions: k.Permissions, Customers: k.Customers}
 }
 
-// sameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ, the backend would serve another route than
+// SameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ, the backend would serve another route than
 // the one that was checked. A greedy resource and $default say nothing: there the backend routes by the path, as the catalogue does.
-func sameRoute(resource, route string) bool {
+func SameRoute(resource, route string) bool {
 	if resource == "" || resource == "$default" || len(resource) > 2 && resource[len(resource)-2:] == "+}" {
 		return true
 	}

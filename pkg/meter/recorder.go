@@ -214,7 +214,7 @@ func (r *Recorder) remember(k *keyState, c *Call) {
 			k.omitted++
 			return
 		}
-		r.requests = append(r.requests, r.request(c, k))
+		r.requests = append(r.requests, requestOf(c, k, r.name))
 		k.omitted = 0
 	}
 }

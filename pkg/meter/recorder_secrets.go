@@ -42,31 +42,41 @@ type secretRow struct {
 
 // countSecret counts which secret was sent: old and retired ones always, the new one of a rotation the first time.
 func (r *Recorder) countSecret(k *keyState, c *Call) {
-	former := c.Secret == apikey.Old || c.Secret == apikey.Retired
-	if !former && (c.Rotation.IsZero() || c.Secret != apikey.Current) {
+	if !tellsOfSecrets(c) {
 		return
 	}
 	if k.secret == nil || !k.secret.use.Rotation.Equal(c.Rotation) {
 		k.secret = &secretRow{use: SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: r.name()}}
 	}
-	u := &k.secret.use
+	if k.secret.use.count(c) && !k.secret.dirty {
+		k.secret.dirty, r.secrets = true, append(r.secrets, k.secret)
+	}
+}
+
+// tellsOfSecrets tells whether a call is one with a secret that is not the key's only one.
+func tellsOfSecrets(c *Call) bool {
+	return c.Secret == apikey.Old || c.Secret == apikey.Retired || c.Secret == apikey.Current && !c.Rotation.IsZero()
+}
+
+// count takes a call in, and tells whether that made a difference. Calls may come in any order.
+func (u *SecretUse) count(c *Call) bool {
 	switch {
-	case former:
+	case c.Secret == apikey.Old || c.Secret == apikey.Retired:
 		if c.Secret == apikey.Old {
 			u.OldCalls++
 		} else {
 			u.RetiredCalls++
 		}
 		u.source(Source{address(c.SourceIP), clean(c.UserAgent, maxAgent)}, c.At)
-	case u.NewFirstAt.IsZero():
+	case u.NewFirstAt.IsZero() || c.At.Before(u.NewFirstAt):
 		u.NewFirstAt = c.At
 	default:
-		return
+		return false
 	}
-	u.At = c.At
-	if !k.secret.dirty {
-		k.secret.dirty, r.secrets = true, append(r.secrets, k.secret)
+	if c.At.After(u.At) {
+		u.At = c.At
 	}
+	return true
 }
 
 func (u *SecretUse) source(s Source, at time.Time) {
@@ -76,7 +86,12 @@ func (u *SecretUse) source(s Source, at time.Time) {
 	if _, known := u.Sources[s]; !known && len(u.Sources) >= maxSources {
 		s = Source{Others, Others}
 	}
-	u.Sources[s] = SourceUse{Calls: u.Sources[s].Calls + 1, LastAt: at}
+	use := u.Sources[s]
+	use.Calls++
+	if at.After(use.LastAt) {
+		use.LastAt = at
+	}
+	u.Sources[s] = use
 }
 
 // snapshot is the row as it is now, to be written.

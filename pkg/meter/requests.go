@@ -93,15 +93,15 @@ func sampled(id string, rate float64) bool {
 	return float64(hash>>11)/(1<<53) < rate
 }
 
-// request makes the log's entry of a call.
-func (r *Recorder) request(c *Call, k *keyState) Request {
+// requestOf makes the log's entry of a call. id names it where API Gateway did not.
+func requestOf(c *Call, k *keyState, id func() string) Request {
 	out := Request{
 		ID: clean(c.RequestID, maxRequestID), At: c.At, Environment: c.Environment, OrganizationID: c.OrganizationID, KeyID: c.KeyID, KeyVersion: c.KeyVersion, API: c.API,
 		Method: clean(c.Method, maxMethod), Route: c.Route, Path: clean(c.Path, maxPath), Outcome: c.Outcome, Permission: c.Permission, SourceIP: address(c.SourceIP), UserAgent: clean(c.UserAgent, maxAgent),
 		LatencyMs: c.Latency.Milliseconds(), OldSecret: c.Secret == apikey.Old, Omitted: k.omitted,
 	}
 	if out.ID == "" { // some events have none
-		out.ID = r.name()
+		out.ID = id()
 	}
 	return out
 }

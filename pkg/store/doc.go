@@ -37,7 +37,8 @@
 //	                              used           the last use           LastUses: BatchGetItem          PutLastUse: on an earlier one
 //	                              request#<at>#<id> a call              Requests: Query, strong         PutRequest: new only
 //	                              secrets#<rotation>#<writer> who sends which SecretUse: Query, strong  PutSecretUse: on a lower sequence
-//	<environment>#organization#<org> usage#...   as of a key            Usage, Usages: Query            PutUsage, CompactUsage
+//	                              counted#<slot>#<page> ids of counted calls Pages: Query, strong       Count: on its version, with usage# and secrets#
+//	<environment>#organization#<org> usage#...   as of a key            Usage, Usages: Query            PutUsage, Count, CompactUsage
 //	<environment>#request#<id>    request        a call                 Request: BatchGetItem of 3      PutRequest: new only
 //	<environment>#journal#<hour>  <writer>       scopes with counts     Journal: Query, strong          PutJournal: new only
 //	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one

@@ -78,17 +78,26 @@ type secretUseItem struct {
 	Sources      []sourceItem `dynamodbav:"sources"`
 }
 
-// PutSecretUse implements meter.Writer.
-func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
+// secretUseAttributes are those of a writer's row, but for its key.
+func secretUseAttributes(use meter.SecretUse) (map[string]types.AttributeValue, error) {
 	row := secretUseItem{Sequence: use.Sequence, At: formatTime(use.At), OldCalls: use.OldCalls, RetiredCalls: use.RetiredCalls, NewFirstAt: formatTime(use.NewFirstAt)}
 	for s, u := range use.Sources {
 		row.Sources = append(row.Sources, sourceItem{s.SourceIP, s.UserAgent, u.Calls, formatTime(u.LastAt)})
 	}
 	attributes, err := attributevalue.MarshalMap(row)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	attributes[purgeAttribute] = purgeValue(use.At.Add(retiredRetention))
+	return attributes, nil
+}
+
+// PutSecretUse implements meter.Writer.
+func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
+	attributes, err := secretUseAttributes(use)
+	if err != nil {
+		return err
+	}
 	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), secretsSort(use.Rotation, use.Writer), attributes, isNewer, nil))
 }
 

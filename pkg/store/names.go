@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ const (
 	usagePrefix   = "usage#"
 	requestPrefix = "request#"
 	secretsPrefix = "secrets#"
+	countedPrefix = "counted#"
 	afterHash     = "$"
 )
 
@@ -126,6 +128,16 @@ func requestItemSort(at time.Time, id string) string {
 func secretsSort(rotation time.Time, writer string) string {
 	return secretsPrefix + formatTime(rotation) + "#" + writer
 }
+
+// countedSlot is where the ledger of the calls of a slot of time stands, in pages.
+func countedSlot(slot time.Time) string { return countedPrefix + slot.UTC().Format(slotLayout) }
+
+func countedSort(slot time.Time, page int) string {
+	return countedSlot(slot) + fmt.Sprintf("#%04d", page)
+}
+
+// slotLayout is that of slots, which compare as strings do.
+const slotLayout = "2006-01-02T15:04:05"
 
 // hourLayout is that of hours, which compare as strings do.
 const hourLayout = "2006-01-02T15"

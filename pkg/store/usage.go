@@ -51,13 +51,22 @@ func (i countsItem) counts() meter.Counts {
 	return c
 }
 
+// usageAttributes are those of a writer's row, but for its key.
+func usageAttributes(row meter.UsageRow) (map[string]types.AttributeValue, error) {
+	attributes, err := attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
+	if err != nil {
+		return nil, err
+	}
+	attributes[purgeAttribute] = purgeValue(row.Hour.Add(UsageRetention))
+	return attributes, nil
+}
+
 // PutUsage implements meter.Writer.
 func (t *Tables) PutUsage(ctx context.Context, row meter.UsageRow) error {
-	attributes, err := attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
+	attributes, err := usageAttributes(row)
 	if err != nil {
 		return err
 	}
-	attributes[purgeAttribute] = purgeValue(row.Hour.Add(UsageRetention))
 	return settled(t.set(ctx, scopePartition(row.Scope), usageSort(row.Hour, row.Writer), attributes, isNewer, nil))
 }
 
