@@ -180,7 +180,7 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	want := map[string][]string{
 		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
 		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change, "Upkeep": change,
-		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}, "AccessLog": {"dynamodb:GetItem"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {
@@ -209,7 +209,8 @@ func TestFunctionsCountOnlyWhatTheyMust(t *testing.T) {
 	want := map[string][]string{
 		"ProductionAuthorizer": count, "StagingAuthorizer": count, "DevelopmentAuthorizer": count, "AdminAuthorizer": count,
 		"Keys": show, "Rotation": show, "Revocation": show, "Organizations": show, "Usage": show,
-		"Upkeep": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		"Upkeep":    {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		"AccessLog": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {

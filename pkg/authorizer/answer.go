@@ -3,7 +3,9 @@ package authorizer
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -39,6 +41,10 @@ type Context struct {
 	Limited        string `json:"limited"`     // "true" when the call is over a limit: where the gateway cannot say so, the backend must
 	RetryAfter     string `json:"retryAfter"`  // seconds
 
+	// Of a key in a rotation: when that started, and "true" where the old secret was sent.
+	RotationStartedAt string `json:"rotationStartedAt,omitempty"`
+	OldSecret         string `json:"oldSecret,omitempty"`
+
 	// Who is signed in, on the admin API.
 	UserID    string `json:"userId,omitempty"`
 	UserEmail string `json:"userEmail,omitempty"` // verified; empty where it is not
@@ -68,6 +74,9 @@ func contextOf(v check.Verdict, most int) Context {
 	}
 	if v.Key.AllPermissions {
 		c.Permissions = "*"
+	}
+	if v.Key.Rotation != nil {
+		c.RotationStartedAt, c.OldSecret = v.Key.Rotation.StartedAt.UTC().Format(time.RFC3339Nano), strconv.FormatBool(v.OldOne)
 	}
 	switch {
 	case v.Outcome.Status() == 429:

@@ -125,7 +125,7 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 	}
 	all := apikey.Environments()
 	guards := map[string][]apikey.Environment{
-		"ProductionAuthorizer": {apikey.Production}, "StagingAuthorizer": {apikey.Staging}, "DevelopmentAuthorizer": {apikey.Development}, "AdminAuthorizer": all, "Usage": all,
+		"ProductionAuthorizer": {apikey.Production}, "StagingAuthorizer": {apikey.Staging}, "DevelopmentAuthorizer": {apikey.Development}, "AdminAuthorizer": all, "Usage": all, "AccessLog": all,
 	}
 	for profile, limits := range map[string]string{"strict": "enforced", "fast": "off", "cached": "off"} {
 		for _, api := range []string{"none", "rest", "http"} {

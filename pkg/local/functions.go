@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting/pkg/accesslog"
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
@@ -88,6 +89,8 @@ func (m *machine) inProcess(f template.Function) (handler lambda.Handler, work f
 			return authorizer.Function(d), nil, nil
 		}
 		return authorizer.Function(d), d.Recorder.Run, nil
+	case f.CodeURI == "functions/accesslog":
+		return accesslog.Function(d), nil, nil
 	case f.CodeURI == "functions/upkeep":
 		return upkeep.Function(d), nil, nil
 	case folder == "functions/":

@@ -93,6 +93,8 @@ func run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopFunctions()) }()
 	defer m.startSchedules(ctx)()
+	m.logs = newLogs(m.template, m.functions, m.logger)
+	defer m.logs.start(ctx)()
 	return m.serve(ctx, listener)
 }
 
@@ -105,6 +107,7 @@ type machine struct {
 	signIn    http.Handler
 	storeURL  string
 	functions map[string]lambda.Handler // by logical id
+	logs      *logs
 	log       io.Writer
 	logger    *slog.Logger
 }
@@ -272,7 +275,7 @@ func firstSegment(path string) string {
 }
 
 func (m *machine) gateway(api string) (http.Handler, error) {
-	return localgateway.New(localgateway.Config{Template: m.template, API: api, Functions: m.functions, Logger: m.logger})
+	return localgateway.New(localgateway.Config{Template: m.template, API: api, Functions: m.functions, Logger: m.logger, AccessLog: m.logs.write})
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.options.Data, name) }

@@ -1,0 +1,69 @@
+// Package accesslog counts calls by the access logs of APIs: with API Gateway's cache an authorizer sees only some of them.
+//
+// It promises that a call is counted once however often its line comes, in whatever batches and by how many instances at once, as long as it comes within
+// the hours in which counts may still change (see meter.Once); that what a caller sends cannot pass a call off as another key's; and that a batch
+// that could not be counted is an error, so that it comes again. It counts nothing of calls whose key nobody recognised: API Gateway logs no
+// authorizer's context for a 401.
+package accesslog
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
+)
+
+// Counter counts calls that may be told of more than once.
+type Counter interface {
+	// Record counts the entries that were not counted before. After an error, all of them can be recorded again.
+	Record(ctx context.Context, entries []meter.Entry) error
+}
+
+// Handler takes the batches of a log subscription. It implements lambda.Handler.
+type Handler struct {
+	API       string // the name of the APIs in the permissions' routes
+	Catalogue *check.Catalogue
+	Counter   Counter
+	Logger    *slog.Logger
+}
+
+// Invoke implements lambda.Handler: a batch in, nothing or an error out.
+func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	lines, err := unpack(payload)
+	if err != nil {
+		h.Logger.ErrorContext(ctx, "batch of access log lines cannot be read", "error", err)
+		return nil, err
+	}
+	catalogue, err := h.Catalogue.Current(ctx)
+	if err != nil {
+		h.Logger.ErrorContext(ctx, "unavailable", "error", err)
+		return nil, err
+	}
+	var entries []meter.Entry
+	malformed := 0
+	for _, event := range lines {
+		l, err := parse(event.Message)
+		switch {
+		case err != nil:
+			malformed++
+		case l.keyID != "":
+			entries = append(entries, meter.Entry{ID: l.id, Call: l.call(catalogue, h.API)})
+		}
+	}
+	if malformed > 0 {
+		h.Logger.WarnContext(ctx, "access log lines are malformed", "lines", malformed)
+	}
+	if err := h.Counter.Record(ctx, entries); err != nil {
+		h.Logger.ErrorContext(ctx, "unavailable", "error", err)
+		return nil, err
+	}
+	return []byte("null"), nil
+}
+
+// Function is the Lambda function that counts by access logs.
+func Function(d *boot.Deployment) *Handler {
+	return &Handler{API: d.API, Catalogue: d.Catalogue, Counter: meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger), Logger: d.Logger}
+}

@@ -1,0 +1,101 @@
+package accesslog
+
+import (
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// call is what a line says of its call. The route and the permission are found as the check finds them, by the catalogue as it is now.
+func (l line) call(catalogue *permission.Catalogue, api string) meter.Call {
+	d := l.decide(catalogue, api)
+	c := meter.Call{
+		At: l.at, Environment: l.environment, OrganizationID: l.organizationID, KeyID: l.keyID, Outcome: string(l.outcome(d)), Customer: d.Customer,
+		Secret: apikey.Current, Rotation: l.rotation,
+		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: l.apiPath(), SourceIP: l.sourceIP, UserAgent: l.userAgent, Latency: l.latency, SampleRate: meter.DefaultSampleRate,
+	}
+	if l.oldSecret {
+		c.Secret = apikey.Old
+	}
+	c.Permission = d.Permission
+	if !d.PermissionHeld || c.Outcome == string(check.PermissionDenied) {
+		c.Permission = d.Required // a key that holds all permissions uses the first that opens the route, too
+	}
+	if c.Route == "" {
+		c.Route = l.template()
+	}
+	return c
+}
+
+// template is API Gateway's own template of the route.
+func (l line) template() string {
+	if _, path, ok := strings.Cut(l.resource, " "); ok {
+		return path // an HTTP API's route key
+	}
+	return l.resource
+}
+
+// decide asks for the route of the call, and what the key as the authorizer's context tells of it could do there. Where the path leads to another
+// route than API Gateway's, which may be because of a base path of its own, API Gateway's decides.
+func (l line) decide(catalogue *permission.Catalogue, api string) permission.Decision {
+	grant := permission.Grant{All: l.permissions == all, Permissions: names(l.permissions), Customers: names(l.customers)}
+	d := permission.Decide(catalogue, api, grant, l.method, l.apiPath())
+	if check.SameRoute(l.template(), d.Match.Route.Path) && d.Known {
+		return d
+	}
+	d = permission.Decide(catalogue, api, permission.Grant{All: grant.All, Permissions: grant.Permissions}, l.method, l.template())
+	d.Customer = "" // the template names none
+	return d
+}
+
+// apiPath is the path without the stage, as the check sees it.
+func (l line) apiPath() string {
+	path, _, _ := strings.Cut(l.path, "?")
+	if rest, ok := strings.CutPrefix(path, "/"+l.stage); ok && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return path
+}
+
+// outcome is what became of a call. Where API Gateway answered by itself, its response type tells by whom the call was refused; everything else is the
+// backend's own affair, a 403 of it included. A call that nobody was recognised at has no outcome that could be told of a key.
+func (l line) outcome(d permission.Decision) check.Outcome {
+	switch l.responseType {
+	case "ACCESS_DENIED":
+		// A cached answer has the code of the call that filled the cache, which may have named another customer. The path tells, where it can be read.
+		denied := check.Outcome(l.denialCode) == check.CustomerNotAllowed
+		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {
+			denied = !d.CustomerAllowed
+		}
+		if denied {
+			return check.CustomerNotAllowed
+		}
+		return check.PermissionDenied
+	case "INVALID_API_KEY": // the authorizer's way to say 429
+		if l.denialCode == string(check.QuotaExceeded) {
+			return check.QuotaExceeded
+		}
+		return check.RateLimited
+	case "THROTTLED", "QUOTA_EXCEEDED": // API Gateway's own limits, which it says in the same words
+		return check.RateLimited
+	default:
+		return check.Allowed
+	}
+}
+
+// all stands for the permissions of a key that holds all of them.
+const all = "*"
+
+// cut is at the end of a list that was too long for the authorizer's context.
+const cut = "..."
+
+// names takes a list of the authorizer's context apart.
+func names(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(list, ",")
+}
