@@ -52,8 +52,9 @@ func TestEndToEndOutage(t *testing.T) {
 					})
 				}
 				calls.Wait()
-				// What needs no database is told as ever.
-				m.As("malformed").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
+				// What needs no database is told as ever. What may be another system's secret does: somebody may have imported it.
+				m.As("of-another-system").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
+				m.As("bt_prod_malformed").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				m.As(m.Keys["staging"]).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				line.restore()
 				admits(t, m, k.Secret)

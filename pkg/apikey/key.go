@@ -61,13 +61,16 @@ type Quota struct {
 	Period string `json:"period"` // "day" or "month"
 }
 
-// Verifier is what is kept of a secret: its keyed hash, and the version of the pepper that made it.
+// Verifier is what is kept of a secret: its keyed hash, the version of the pepper that made it, and of another system's secret how that had hashed it.
 type Verifier struct {
 	Hash   []byte
 	Pepper int
+	Scheme Algorithm // "" for a secret of ours
 }
 
-func (v Verifier) clone() Verifier { return Verifier{Hash: slices.Clone(v.Hash), Pepper: v.Pepper} }
+func (v Verifier) clone() Verifier {
+	return Verifier{Hash: slices.Clone(v.Hash), Pepper: v.Pepper, Scheme: v.Scheme}
+}
 
 // Revocation says that a key was revoked, and whether only a new secret can bring it back.
 type Revocation struct {
@@ -91,7 +94,7 @@ type Key struct {
 	Enabled          bool
 	Permissions      []string
 	AllPermissions   bool // every data-plane permission, also those added later; never an admin permission
-	Legacy           bool
+	Legacy           bool // brought from another system with all permissions, and not narrowed since
 	Grantable        Grantable
 	Provisional      bool // its expiry is lifted by the first new secret: the first operator key's
 	Customers        []string

@@ -27,6 +27,9 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			kit.Change(t, "production#"+broken.ID, "key", "seal", nil)
 			damaged, _ := kit.Mint(t, apikey.Production, broken.ID)
 
+			const foreign, unimported = "sk_live_Kfj2lDk48dmQpX0aVb7T", "sk_live_Zzj2lDk48dmQpX0aVb7T"
+			kit.MustImport(t, foreign, apikey.SHA256, nil)
+
 			outcomes := 0
 			see := func(secret string) {
 				t.Helper()
@@ -45,10 +48,12 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			}
 			see("bt_prod_" + good.Reveal()[9:])
 			see(good.Reveal() + "x")
-			see("another-systems-key-0123456789abcdefghij")
+			see(foreign)
+			see(unimported)
 			for _, fault := range []storetest.Fault{storetest.Refused, storetest.Broken, storetest.DropAnswer, storetest.Throttled} {
 				kit.Traffic.Inject(storetest.Always(fault))
 				see(good.Reveal())
+				see(foreign)
 			}
 			lines := strings.Count(kit.Log.String(), "\n")
 			if lines != outcomes {

@@ -33,6 +33,54 @@ func headers(t testing.TB, event string, values map[string][]string) string {
 	})
 }
 
+// A key of another system is sent as it was before: in either header of every kind of event, and left alone where Authorization is the backend's.
+func TestForeignSecretInEveryEvent(t *testing.T) {
+	t.Parallel()
+	const secret, other, jwt = "sk_live_51H8xYzAbCdEf", "sk_live_00000000000000", "eyJhbGciOiJub25lIn0.e30.c2lnbmF0dXJl"
+	kit, a := setup(t, nil)
+	kit.MustImport(t, secret, apikey.SHA256, nil)
+	_, ours := kit.MustKey(t, nil)
+	for name, kind := range kinds() {
+		allows := func(what, event string, want bool) {
+			t.Helper()
+			if _, _, err := invoke(t, a, event); (err == nil) != want {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+		allows("as it is", sample(t, kind.event, secret), true)
+		allows("another", sample(t, kind.event, other), false)
+		if kind.event == "rest-token" {
+			continue
+		}
+		for what, test := range map[string]struct {
+			apiKey, authorization string
+			want                  bool
+		}{
+			"in X-Api-Key":                    {secret, "", true},
+			"as a bearer token":               {"", "Bearer " + secret, true},
+			"without a scheme":                {"", secret, false},
+			"beside the backend's token":      {secret, "Bearer " + jwt, true},
+			"beside another of its system":    {secret, "Bearer " + other, true},
+			"a bad one beside a good one":     {other, "Bearer " + secret, false},
+			"beside one of ours":              {secret, "Bearer " + ours.Reveal(), false},
+			"beside ours":                     {ours.Reveal(), "Bearer " + secret, true},
+			"the backend's token by itself":   {"", "Bearer " + jwt, false},
+			"of another scheme":               {"", "Basic " + secret, false},
+			"in X-Api-Key, with its scheme":   {"Bearer " + secret, "", false},
+			"in X-Api-Key, and Basic besides": {secret, "Basic dXNlcjpwYXNz", true},
+		} {
+			values := map[string][]string{}
+			if test.apiKey != "" {
+				values["x-api-key"] = []string{test.apiKey}
+			}
+			if test.authorization != "" {
+				values["authorization"] = []string{test.authorization}
+			}
+			allows(what, headers(t, sample(t, kind.event, secret), values), test.want)
+		}
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	kit, both := setup(t, nil)
@@ -244,7 +292,8 @@ func BenchmarkInvoke(b *testing.B) {
 			a := build(kit, func(c *authorizer.Config) {
 				c.Checker = &check.Checker{
 					Brand: storetest.Brand, Environments: apikey.Environments(), Keys: memory{k}, Peppers: kit.Keyring,
-					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
+					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now),
+					Imports: check.NewImports(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
 				}
 				c.Logger = slog.New(slog.DiscardHandler)
 			})

@@ -55,7 +55,8 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 	c := authorizer.Config{
 		Checker: &check.Checker{
 			Brand: storetest.Brand, Environments: []apikey.Environment{apikey.Production}, Keys: kit.Store, Peppers: kit.Keyring,
-			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
+			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now),
+			Imports: check.NewImports(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
 			Limits: meter.KeyLimits{Limiter: meter.NewLimiter(kit.Store, kit.Clock.Now, func() float64 { return 0.5 })},
 		},
 		API: "demo", AdmitKey: admit, FirstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger()), Logger: kit.Log.Logger(),

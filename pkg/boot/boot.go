@@ -148,7 +148,8 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	d.Store = store.New(tables, d.Keyring, logger)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
 	d.Checker = &check.Checker{
-		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now), Now: d.Now,
+		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now),
+		Imports: check.NewImports(d.Store, d.Now), Now: d.Now,
 	}
 	if c.Profile != "cached" {
 		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)

@@ -81,6 +81,7 @@ type Checker struct {
 	Catalogue    *Catalogue
 	Standings    *Standings
 	Limits       Limits // nil where limits are not enforced
+	Imports      *Imports
 	Now          func() time.Time
 }
 
@@ -114,19 +115,26 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 		return Verdict{Outcome: fault}
 	}
 	parts, err := c.Brand.Parse(text)
-	if err != nil {
+	switch {
+	case err != nil && c.Brand.Foreign(text):
+		return c.identifyForeign(ctx, text)
+	case err != nil:
 		return Verdict{Outcome: Malformed}
-	}
-	if !slices.Contains(c.Environments, parts.Environment) {
+	case !slices.Contains(c.Environments, parts.Environment):
 		return Verdict{Outcome: WrongEnvironment}
 	}
-	k, which, err := c.recognise(ctx, parts)
+	k, which, err := c.recognise(ctx, claim{environment: parts.Environment, keyID: parts.KeyID, parts: parts})
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
 		return Verdict{Outcome: UnknownKey}
 	case err != nil:
 		return Verdict{Outcome: Unavailable, Err: err}
 	}
+	return verdictOf(k, which)
+}
+
+// verdictOf is what is known of a call once its key and its secret are.
+func verdictOf(k *apikey.Key, which apikey.Which) Verdict {
 	switch which {
 	case apikey.Unknown:
 		return Verdict{Outcome: WrongSecret, Key: k}
@@ -136,12 +144,29 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 	return Verdict{Outcome: Allowed, Key: k, OldOne: which == apikey.Old}
 }
 
+// claim is a secret that was sent, with the key that it names or leads to.
+type claim struct {
+	environment apikey.Environment
+	keyID       string
+	scheme      apikey.Algorithm // "" for a secret of ours
+	parts       apikey.Parts     // of a secret of ours
+	digest      []byte           // of another system's
+}
+
+// hash is what would be kept of the secret.
+func (c claim) hash(p *pepper.Pepper) []byte {
+	if c.scheme == "" {
+		return p.Hash(c.parts)
+	}
+	return p.HashForeign(c.environment, c.keyID, c.scheme, c.digest)
+}
+
 // recognise reads the key and finds out which of its secrets was sent. An unknown key costs a hash like a known one, so that time doesn't tell.
-func (c *Checker) recognise(ctx context.Context, parts apikey.Parts) (*apikey.Key, apikey.Which, error) {
-	k, err := c.Keys.Key(ctx, parts.Environment, parts.KeyID)
+func (c *Checker) recognise(ctx context.Context, sent claim) (*apikey.Key, apikey.Which, error) {
+	k, err := c.Keys.Key(ctx, sent.environment, sent.keyID)
 	if errors.Is(err, apikey.ErrNotFound) {
-		if p, pepperErr := c.Peppers.Current(ctx, parts.Environment); pepperErr == nil {
-			_ = p.Hash(parts)
+		if p, pepperErr := c.Peppers.Current(ctx, sent.environment); pepperErr == nil {
+			_ = sent.hash(p)
 		}
 	}
 	if err != nil {
@@ -151,14 +176,17 @@ func (c *Checker) recognise(ctx context.Context, parts apikey.Parts) (*apikey.Ke
 	var missing error
 	now := c.Now()
 	which := k.Recognise(now, func(v apikey.Verifier) bool {
+		if v.Scheme != sent.scheme {
+			return false
+		}
 		hash, ok := hashes[v.Pepper]
 		if !ok {
-			p, err := c.Peppers.Version(ctx, parts.Environment, v.Pepper)
+			p, err := c.Peppers.Version(ctx, sent.environment, v.Pepper)
 			if err != nil {
 				missing = fmt.Errorf("pepper of key %s: %w", k.ID, err)
 				return false
 			}
-			hash = p.Hash(parts)
+			hash = sent.hash(p)
 			hashes[v.Pepper] = hash
 		}
 		return hmac.Equal(hash, v.Hash)

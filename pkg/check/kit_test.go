@@ -42,7 +42,7 @@ func checker(kit *storetest.Kit, p *storetest.Process, environments ...apikey.En
 	}
 	return &check.Checker{
 		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
-		Standings: check.NewStandings(p.Store, kit.Clock.Now), Now: kit.Clock.Now,
+		Standings: check.NewStandings(p.Store, kit.Clock.Now), Imports: check.NewImports(p.Store, kit.Clock.Now), Now: kit.Clock.Now,
 	}
 }
 

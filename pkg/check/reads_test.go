@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,7 +19,9 @@ func TestReads(t *testing.T) {
 	_, good := kit.MustKey(t, nil)
 	unknown, _ := kit.Mint(t, apikey.Production, "0000000000000000")
 	staging, _ := kit.Mint(t, apikey.Staging, "0000000000000000")
-	c.Check(t.Context(), sent(good.Reveal()), read) // the catalogue and the pepper are at hand from here on
+	c.Check(t.Context(), sent(good.Reveal()), read)  // the catalogue and the pepper are at hand from here on
+	c.Check(t.Context(), sent("not of ours"), read)  // has a space
+	c.Check(t.Context(), sent("nobody's-key"), read) // and so is that nothing was imported
 	text := good.Reveal()
 	for name, test := range map[string]struct {
 		headers check.Headers
@@ -57,6 +60,37 @@ func TestReads(t *testing.T) {
 	}
 }
 
+// With the standing and the catalogue at hand a check is one read; each is read again once in five seconds of use.
+func TestOneReadPerCheck(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, nil)
+	ask := func() {
+		if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Allowed {
+			t.Fatal(v.Outcome, v.Err)
+		}
+	}
+	ask()
+	kit.Traffic.Reset()
+	for range 100 {
+		ask()
+		kit.Clock.Advance(49 * time.Millisecond)
+	}
+	if got := kit.Traffic.Count(); got != 100 {
+		t.Errorf("%d requests for 100 checks within 5 s", got)
+	}
+	kit.Clock.Advance(time.Second)
+	for range 100 {
+		ask()
+	}
+	for t.Context().Err() == nil && kit.Traffic.Count() < 202 { // the two readings beside the checks
+		time.Sleep(time.Millisecond)
+	}
+	if got := kit.Traffic.Count(); got != 202 {
+		t.Errorf("%d requests for 200 checks within 6 s", got)
+	}
+}
+
 // swap changes a character in the random part.
 func swap(text string) string {
 	c := byte('a')
@@ -70,8 +104,12 @@ func swap(text string) string {
 func TestGarbageCostsNothing(t *testing.T) {
 	kit, c := setup(t, apikey.Production)
 	staging, _ := kit.Mint(t, apikey.Staging, "0000000000000000")
+	texts := map[string]string{
+		"malformed": strings.Repeat("a", 63), "of our brand": staging.Reveal()[:40], "too long": strings.Repeat("a", 257), "wrong environment": staging.Reveal(),
+	}
+	c.Authenticate(t.Context(), sent(texts["malformed"]), netip.Addr{}) // asks once whether keys of other systems were imported
 	kit.Traffic.Reset()
-	for name, text := range map[string]string{"malformed": strings.Repeat("a", 63), "wrong environment": staging.Reveal()} {
+	for name, text := range texts {
 		headers := sent(text)
 		if n := testing.AllocsPerRun(1000, func() { c.Authenticate(t.Context(), headers, netip.Addr{}) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

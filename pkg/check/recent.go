@@ -39,8 +39,8 @@ type reading struct {
 // current returns the value as it was at most recentUntil ago, or an error where it could not be read.
 func (r *recent[V]) current(ctx context.Context) (V, error) {
 	var none V
-	for range 2 {
-		value, age, under := r.look(ctx)
+	for _, old := range []time.Duration{recentFresh, recentUntil} { // who has waited for a reading needs no other, unless that was held up
+		value, age, under := r.look(ctx, old)
 		if age < recentUntil {
 			return value, nil
 		}
@@ -53,21 +53,21 @@ func (r *recent[V]) current(ctx context.Context) (V, error) {
 			return none, under.err
 		}
 	}
-	if value, age, _ := r.look(ctx); age < recentUntil {
+	if value, age, _ := r.look(ctx, recentUntil); age < recentUntil {
 		return value, nil
 	}
 	return none, errOld
 }
 
-// look returns the value at hand with its age, and sees to it that it is being read where it is not fresh.
-func (r *recent[V]) look(ctx context.Context) (V, time.Duration, *reading) {
+// look returns the value at hand with its age, and sees to it that it is being read where it is old.
+func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Duration, *reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	age := recentUntil
 	if r.has {
 		age = r.now().Sub(r.readAt)
 	}
-	if age >= recentFresh && r.reading == nil {
+	if age >= old && r.reading == nil {
 		r.reading = &reading{done: make(chan struct{})}
 		go r.refresh(context.WithoutCancel(ctx), r.reading, r.value, r.now())
 	}

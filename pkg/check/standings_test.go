@@ -85,37 +85,6 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 	}
 }
 
-// With the standing and the catalogue at hand a check is one read; each is read again once in five seconds of use.
-func TestOneReadPerCheck(t *testing.T) {
-	t.Parallel()
-	kit, c := setup(t, apikey.Production)
-	_, secret := kit.MustKey(t, nil)
-	ask := func() {
-		if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Allowed {
-			t.Fatal(v.Outcome, v.Err)
-		}
-	}
-	ask()
-	kit.Traffic.Reset()
-	for range 100 {
-		ask()
-		kit.Clock.Advance(49 * time.Millisecond)
-	}
-	if got := kit.Traffic.Count(); got != 100 {
-		t.Errorf("%d requests for 100 checks within 5 s", got)
-	}
-	kit.Clock.Advance(time.Second)
-	for range 100 {
-		ask()
-	}
-	for t.Context().Err() == nil && kit.Traffic.Count() < 202 { // the two readings beside the checks
-		time.Sleep(time.Millisecond)
-	}
-	if got := kit.Traffic.Count(); got != 202 {
-		t.Errorf("%d requests for 200 checks within 6 s", got)
-	}
-}
-
 // What is sent to whom: the keys of a deleted organization are good for nothing; its other settings do not bind the admin API, its addresses not whoami.
 func TestStandingByUse(t *testing.T) {
 	t.Parallel()

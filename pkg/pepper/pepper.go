@@ -64,6 +64,25 @@ func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	return mac.Sum(buffer[:0])
 }
 
+// HashForeign is what is kept of another system's secret: HMAC-SHA-256(pepper, "bitting/import/1|" + env + "|" + keyId + "|" + algorithm + "|" + digest). The
+// digest itself is kept nowhere: it may be of a secret that can be guessed.
+func (p *Pepper) HashForeign(env apikey.Environment, keyID string, a apikey.Algorithm, digest []byte) []byte {
+	return p.foreign("bitting/import/1|", env, keyID+"|"+string(a), digest)
+}
+
+// ForeignID is the id of the key that another system's secret opens: HMAC-SHA-256(pepper, "bitting/import-id/1|" + env + "|" + algorithm + "|" + digest) as 16
+// base62 characters. An id is shown, so it must say nothing of the secret to whom has no pepper.
+func (p *Pepper) ForeignID(env apikey.Environment, a apikey.Algorithm, digest []byte) string {
+	return apikey.DerivedID(p.foreign("bitting/import-id/1|", env, string(a), digest))
+}
+
+func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
+	mac := hmac.New(sha256.New, p.key[:])
+	mac.Write([]byte(prefix + env.Short() + "|" + what + "|"))
+	mac.Write(digest)
+	return mac.Sum(nil)
+}
+
 // Seal is the HMAC-SHA-256 over a row's canonical form.
 func (p *Pepper) Seal(canonical []byte) []byte {
 	mac := hmac.New(sha256.New, p.key[:])

@@ -58,6 +58,16 @@ func TestGolden(t *testing.T) {
 	if got, want := hex.EncodeToString(p.Seal([]byte("row"))), "f09944b48adf00d1d37ff9e377b6ab321ffa055e22a5e1e4b5fdcb1901079b59"; got != want {
 		t.Errorf("seal %s, want %s", got, want)
 	}
+	for a, want := range map[apikey.Algorithm][2]string{
+		apikey.SHA256: {"fumHAxvugEfnLvUK", "fe6a3f9776ec3dca6d30fd0eaaf706d6bd99e58f11cdc3316bd36b4d64426e62"},
+		apikey.SHA512: {"ElbYQwWOQUeeXDXk", "604c6e9371eb007e6d37d3246a0c0f9b68bdaf341c9d3ea00eb5bb0010d903f0"},
+	} {
+		digest := a.Sum("sk_live_51H8x")
+		id := p.ForeignID(apikey.Production, a, digest)
+		if got := [2]string{id, hex.EncodeToString(p.HashForeign(apikey.Production, id, a, digest))}; got != want {
+			t.Errorf("%s: %v, want %v", a, got, want)
+		}
+	}
 	if p.Version() != 1 {
 		t.Errorf("version %d", p.Version())
 	}
@@ -81,6 +91,16 @@ func TestHashSeparates(t *testing.T) {
 					continue // an id and a secret have no |, so this cannot be told from a|b and c, and need not be
 				}
 				note(fmt.Sprintf("%s %s %s", env, id, random), p.Hash(apikey.Parts{Environment: env, KeyID: id, Random: random}))
+			}
+		}
+	}
+	for _, env := range apikey.Environments() {
+		for _, a := range apikey.Algorithms() {
+			for _, digest := range [][]byte{a.Sum("x"), a.Sum("y")} {
+				note(fmt.Sprintf("an id of %s, %s, %x", env, a, digest[:2]), []byte(p.ForeignID(env, a, digest)))
+				for _, id := range []string{"a", "ab"} {
+					note(fmt.Sprintf("a foreign %s of %s, %s, %x", id, env, a, digest[:2]), p.HashForeign(env, id, a, digest))
+				}
 			}
 		}
 	}

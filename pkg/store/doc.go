@@ -10,10 +10,12 @@
 //	<environment>#<keyId>         key            a key, sealed          Key: GetItem, strong            Commit(PutKey): whole row, on its version
 //	                                                                    FindKey: BatchGetItem of 3        SweepExpired: where lists find it
 //	                                                                    Keys: indexes, then BatchGetItem
+//	                                                                    TakenKeys: BatchGetItem
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
 //	<environment>#organization#<org> standing    its standing, sealed   Standing: GetItem, strong       Commit(PutStanding): whole rows, on an older version
+//	<environment>#imports         imports        that keys were imported, sealed  Imports: GetItem, strong  EnsureImports: on its version
 //	organization#<org>            member#<email> a member               Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
 //	                                                                    Members: Query, strong
 //	organization#<org>            customer#<id>  a customer             Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version

@@ -37,7 +37,8 @@ func actor() *rapid.Generator[apikey.Actor] {
 
 func verifier() *rapid.Generator[apikey.Verifier] {
 	return rapid.Custom(func(t *rapid.T) apikey.Verifier {
-		return apikey.Verifier{Hash: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "hash"), Pepper: rapid.IntRange(1, 1000).Draw(t, "pepper")}
+		return apikey.Verifier{Hash: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "hash"), Pepper: rapid.IntRange(1, 1000).Draw(t, "pepper"),
+			Scheme: rapid.SampledFrom([]apikey.Algorithm{"", apikey.SHA256, apikey.SHA512}).Draw(t, "scheme")}
 	})
 }
 

@@ -24,6 +24,8 @@ type actorItem struct {
 type verifierItem struct {
 	Hash   []byte `dynamodbav:"hash"`
 	Pepper int    `dynamodbav:"pepper"`
+	// The field has the name and type of the domain's, so that one converts into the other.
+	Scheme apikey.Algorithm `dynamodbav:"scheme,omitempty"`
 }
 
 type rotationItem struct {

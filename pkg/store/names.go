@@ -33,6 +33,7 @@ const (
 	catalogueSort    = "catalogue"
 	organizationSort = "organization"
 	standingSort     = "standing"
+	importsSort      = "imports"
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
 	usedSort         = "used"
@@ -67,6 +68,9 @@ func pepperPartition(env apikey.Environment) string         { return "pepper#" +
 func standingPartition(env apikey.Environment, org string) string {
 	return string(env) + "#organization#" + org
 }
+
+// importsPartition starts with the environment too.
+func importsPartition(env apikey.Environment) string { return string(env) + "#imports" }
 
 func cataloguePartition() string              { return "catalogue" }
 func organizationPartition(org string) string { return "organization#" + org }

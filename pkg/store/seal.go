@@ -32,8 +32,8 @@ func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) 
 	return item, nil
 }
 
-// unseal checks the seal of an item, and only then reads it into a row. Every fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable. The row
-// must still be found to be the one that was asked for, though the seal covers its place.
+// unseal checks the seal of an item, and only then reads it into a row. Every fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable. The seal
+// covers the item's place too: one that was moved is damaged.
 func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, row any, what string) error {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
 	seal, has := item[sealAttribute].(*types.AttributeValueMemberB)

@@ -59,6 +59,36 @@ func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apik
 	return created, secret
 }
 
+// MustImport stores a key of another system, whose secret it knows by its hash. change is as for MustKey.
+func (k *Kit) MustImport(t testing.TB, secret string, a apikey.Algorithm, change func(*apikey.Key)) *apikey.Key {
+	t.Helper()
+	created := k.Key(t)
+	if change != nil {
+		change(created)
+	}
+	k.ensureStanding(t, created.OrganizationID)
+	aside, env := k.Restart(), created.Environment
+	imports, err := aside.Store.EnsureImports(t.Context(), env, []apikey.Algorithm{a}, k.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	naming, err := aside.Keyring.Version(t.Context(), env, imports.Pepper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	current, err := aside.Keyring.Current(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	created.ID = naming.ForeignID(env, a, a.Sum(secret))
+	created.Secret = apikey.Verifier{Hash: current.HashForeign(env, created.ID, a, a.Sum(secret)), Pepper: current.Version(), Scheme: a}
+	created.Hint = apikey.ForeignHint(a, created.ID)
+	if err := aside.Store.Commit(t.Context(), aside.Store.PutKey(t.Context(), created, 0)); err != nil {
+		t.Fatal(err)
+	}
+	return created
+}
+
 // MustStanding stores the next standing of an organization, in all environments. change, which may be nil, changes the organization's defaults.
 func (k *Kit) MustStanding(t testing.TB, org string, change func(*organization.Organization)) {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,35 @@ func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
 		items = append(items, page.Items...)
 	}
 	return items
+}
+
+// Dump returns every text and every byte in the table core as they are.
+func (k *Kit) Dump(t testing.TB) string {
+	t.Helper()
+	var dump strings.Builder
+	for _, item := range k.Items(t) {
+		write(&dump, &types.AttributeValueMemberM{Value: item})
+	}
+	return dump.String()
+}
+
+// write writes every text and every byte of a value as it is.
+func write(out *strings.Builder, value types.AttributeValue) {
+	switch v := value.(type) {
+	case *types.AttributeValueMemberS:
+		out.WriteString(v.Value + "\n")
+	case *types.AttributeValueMemberB:
+		out.Write(v.Value)
+	case *types.AttributeValueMemberL:
+		for _, element := range v.Value {
+			write(out, element)
+		}
+	case *types.AttributeValueMemberM:
+		for name, element := range v.Value {
+			out.WriteString(name + ": ")
+			write(out, element)
+		}
+	}
 }
 
 // Item returns one item of the table core as it stands there, nil where there is none.
