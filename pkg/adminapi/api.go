@@ -33,7 +33,7 @@ const (
 	GroupUsage         Group = "usage"
 )
 
-// MaxBody is the largest body that is read, in bytes.
+// MaxBody is the largest body that is read, in bytes, but of an import.
 const MaxBody = 256 << 10
 
 // API is the admin API's operations.
@@ -70,6 +70,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
 	a.huma.UseMiddleware(a.introduce)
 	a.registerKeys()
+	a.registerImport()
 	a.registerRotation()
 	a.registerRevocation()
 	a.registerOrganizations()
@@ -163,6 +164,7 @@ type operation struct {
 	status  int
 	bare    bool                       // the body may be left out: there is nothing that it must say
 	answers map[string]*huma.MediaType // of an answer that is written by hand
+	maxBody int64                      // the largest body in bytes, where it is not MaxBody
 }
 
 // register declares an operation behind the gate.
@@ -206,10 +208,14 @@ func (op operation) declare() huma.Operation {
 	if op.answers != nil {
 		responses = map[string]*huma.Response{"200": {Content: op.answers}}
 	}
+	most := op.maxBody
+	if most == 0 {
+		most = MaxBody
+	}
 	return huma.Operation{
 		Responses:   responses,
 		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
-		Tags: []string{string(op.group)}, MaxBodyBytes: MaxBody + 1, // huma takes the limit itself for too much
+		Tags: []string{string(op.group)}, MaxBodyBytes: most + 1, // huma takes the limit itself for too much
 	}
 }
 

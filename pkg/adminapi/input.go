@@ -165,6 +165,7 @@ func (in *updateKeyInput) apply(f *faults, s *session, k *apikey.Key) {
 		f.add("body.enabled", "expected true or false", nil)
 	}
 	in.Body.apply(f, s, k, present)
+	k.Legacy = k.Legacy && k.AllPermissions // a legacy key that is narrowed is one like the others
 }
 
 // apply sets what is present on k.

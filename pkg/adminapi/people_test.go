@@ -100,6 +100,7 @@ deleteCustomer         +      -       -           -        -      -       0
 getPermissions         +      +       +           +        +      +       +
 putPermissions         -      -       -           -        -      -       -
 createKey              +      +       +           +        -      +       0
+importKeys             +      -       +           -        -      -       0
 listKeys               +      +       +           +        +      +       0
 getKey                 +      +       +           +        +      +       0
 updateKey              +      -       +           -        -      -       0
@@ -161,6 +162,7 @@ deleteCustomer         -         -          -           -          -           -
 getPermissions         +         +          +           +          +           +             +               +                 +               -         +       !
 putPermissions         -         -          -           -          -           -             -               -                 -               -         +       !
 createKey              -         +          -           -          -           -             -               -                 0               -         +       !
+importKeys             -         +          -           -          -           -             -               -                 0               -         +       !
 listKeys               +         -          -           -          -           -             -               -                 0               -         +       !
 getKey                 +         -          -           -          -           -             -               -                 0               -         +       !
 updateKey              -         +          -           -          -           -             -               -                 0               -         +       !
@@ -263,6 +265,8 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodPut, "/v1/permissions", map[string]any{"permissions": permissions}, []string{"If-Match: " + tag}}
 	case "createKey":
 		return call{http.MethodPost, s.keys, map[string]any{"name": "New", "environment": "production", "permissions": []string{}}, nil}
+	case "importKeys":
+		return call{http.MethodPost, s.keys + "/import", map[string]any{"keys": []any{foreign(rand.Text(), map[string]any{"permissions": []string{}})}}, nil}
 	case "listKeys":
 		return call{http.MethodGet, s.keys, nil, nil}
 	case "getUsage":

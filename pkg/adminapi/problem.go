@@ -238,7 +238,9 @@ func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
 func detailOf(k kind, message string, fields []FieldError) string {
 	switch {
 	case k == tooLarge:
-		return fmt.Sprintf("A body may have at most %d KiB.", MaxBody>>10)
+		most := int64(MaxBody)
+		_, _ = fmt.Sscanf(message, "request body is too large limit=%d bytes", &most) // it is huma's, and one byte more than we let pass
+		return fmt.Sprintf("The body of this call may have at most %d KiB.", most>>10)
 	case k == mediaType:
 		return "Send the body as JSON, with Content-Type: application/json."
 	case k == validation:

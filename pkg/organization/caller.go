@@ -120,6 +120,10 @@ func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
 		if c.MayCreate(o, apikey.Organization) || c.MayCreate(o, apikey.Personal) {
 			return nil
 		}
+	case Importers:
+		if c.MayCreate(o, apikey.Organization) {
+			return nil
+		}
 	case Managers:
 		if c.manages(o, k) {
 			return nil

@@ -21,6 +21,7 @@ const (
 	GetPermissions     Operation = "getPermissions"
 	PutPermissions     Operation = "putPermissions"
 	CreateKey          Operation = "createKey"
+	ImportKeys         Operation = "importKeys"
 	ListKeys           Operation = "listKeys"
 	GetKey             Operation = "getKey"
 	UpdateKey          Operation = "updateKey"
@@ -47,12 +48,13 @@ type People int
 
 // The groups of people.
 const (
-	Nobody   People = iota // no person, whatever their role
-	Anyone                 // whoever is signed in
-	Members                // whoever is in the organization
-	Creators               // who may create keys of some ownership, by role, grants and settings
-	Managers               // who may change the key: admins, its owner, and by grants and settings others
-	Admins                 // the organization's admins
+	Nobody    People = iota // no person, whatever their role
+	Anyone                  // whoever is signed in
+	Members                 // whoever is in the organization
+	Creators                // who may create keys of some ownership, by role, grants and settings
+	Importers               // who may create keys of the organization
+	Managers                // who may change the key: admins, its owner, and by grants and settings others
+	Admins                  // the organization's admins
 )
 
 // needs says in words what it takes.
@@ -60,6 +62,8 @@ func (p People) needs() string {
 	switch p {
 	case Creators:
 		return "your role and the organization's settings do not let you create keys"
+	case Importers:
+		return "your role and the organization's settings do not let you create keys of the organization"
 	case Managers:
 		return "your role and the organization's settings do not let you change this key"
 	case Admins:
@@ -101,6 +105,7 @@ func Rules() map[Operation]Rule {
 		GetPermissions:     {AnyPermission, false, Anyone},
 		PutPermissions:     {PermissionsWrite, true, Nobody},
 		CreateKey:          {"keys:write", false, Creators},
+		ImportKeys:         {"keys:write", false, Importers},
 		ListKeys:           {"keys:read", false, Members},
 		GetKey:             {"keys:read", false, Members},
 		UpdateKey:          {"keys:write", false, Managers},

@@ -36,6 +36,7 @@ deleteCustomer         +      -       -           -        -      -       0
 getPermissions         +      +       +           +        +      +       +
 putPermissions         -      -       -           -        -      -       -
 createKey              +      +       +           +        -      +       0
+importKeys             +      -       +           -        -      -       0
 listKeys               +      +       +           +        +      +       0
 getKey                 +      +       +           +        +      +       0
 updateKey              +      -       +           -        -      -       0
@@ -79,7 +80,7 @@ keyRequests            +      0       0           +        0      +       0
 // keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
 var keysTable = map[string][]organization.Operation{
 	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation, organization.ExplainKey},
-	"keys:write":         {organization.CreateKey, organization.UpdateKey, organization.DeleteKey},
+	"keys:write":         {organization.CreateKey, organization.ImportKeys, organization.UpdateKey, organization.DeleteKey},
 	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
 	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
 	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest, organization.KeyAdvice, organization.ListAdvice},

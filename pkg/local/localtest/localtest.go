@@ -97,6 +97,13 @@ func (m *Machine) Restarted(again *Machine) *Machine {
 // Close ends the connections that are kept for more calls.
 func (m *Machine) Close() { m.client.CloseIdleConnections() }
 
+// Keep makes the test fail where any of the texts stands in an answer or in the log from now on: what was sent and is a secret too.
+func (m *Machine) Keep(texts ...string) {
+	m.shown.mu.Lock()
+	defer m.shown.mu.Unlock()
+	m.shown.tails = append(m.shown.tails, texts...)
+}
+
 // LeakInLog returns an error if a secret that was shown stands in the machine's log.
 func (m *Machine) LeakInLog() error {
 	text, err := os.ReadFile(filepath.Join(m.data, "bitting.log"))

@@ -1,0 +1,179 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// importNoticed is how long an authorizer may take to notice that an environment has imported keys at all: what it has at hand of that is as old at most.
+const importNoticed = 10 * time.Second
+
+// bring writes the keys of one environment, as many at once as a transaction takes.
+func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []importing) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	imports, err := i.store.EnsureImports(ctx, env, algorithms(keys), i.s.now)
+	if err != nil {
+		return err
+	}
+	for _, a := range algorithms(keys) {
+		if by := imports.Since[a].Add(importNoticed); by.After(i.answer.EffectiveBy) {
+			i.answer.EffectiveBy = by
+		}
+	}
+	if err := i.name(ctx, imports, keys); err != nil {
+		return err
+	}
+	keys = i.unique(keys)
+	if keys, err = i.fresh(ctx, env, keys); err != nil {
+		return err
+	}
+	for len(keys) > 0 {
+		n := transactionKeys(keys)
+		if err := i.write(ctx, env, keys[:n]); err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
+
+func algorithms(keys []importing) []apikey.Algorithm {
+	var out []apikey.Algorithm
+	for _, k := range keys {
+		if !slices.Contains(out, k.algorithm) {
+			out = append(out, k.algorithm)
+		}
+	}
+	return out
+}
+
+// name gives the keys their ids and what is kept of their secrets.
+func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []importing) error {
+	for _, k := range keys {
+		env := k.key.Environment
+		naming, err := i.keyring.Version(ctx, env, imports.Pepper)
+		if err != nil {
+			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+		}
+		current, err := i.keyring.Current(ctx, env)
+		if err != nil {
+			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+		}
+		id := naming.ForeignID(env, k.algorithm, k.digest)
+		k.key.ID, k.key.Hint = id, apikey.ForeignHint(k.algorithm, id)
+		k.key.Secret = apikey.Verifier{Hash: current.HashForeign(env, id, k.algorithm, k.digest), Pepper: current.Version(), Scheme: k.algorithm}
+	}
+	return nil
+}
+
+// unique fails the keys whose hash came earlier in the call.
+func (i *importation) unique(keys []importing) []importing {
+	first := map[string]int{}
+	return slices.DeleteFunc(keys, func(k importing) bool {
+		earlier, seen := first[k.key.ID]
+		if seen {
+			i.fail(k.index, duplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
+			return true
+		}
+		first[k.key.ID] = k.index
+		return false
+	})
+}
+
+// fresh fails the keys that are there already. It says nothing of whose they are.
+func (i *importation) fresh(ctx context.Context, env apikey.Environment, keys []importing) ([]importing, error) {
+	ids := make([]string, 0, len(keys))
+	for _, k := range keys {
+		ids = append(ids, k.key.ID)
+	}
+	taken, err := i.store.TakenKeys(ctx, env, ids)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(keys, func(k importing) bool {
+		if taken[k.key.ID] {
+			i.fail(k.index, duplicate, "This hash was imported into "+string(env)+" before.")
+		}
+		return taken[k.key.ID]
+	}), nil
+}
+
+// Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an attempt has 250 ms.
+const (
+	mostWrites = 100
+	mostKeys   = 20
+)
+
+// transactionKeys is how many of the keys one transaction takes: a row, a history entry and an item for each customer of each, a look at each customer, and one
+// at the caller.
+func transactionKeys(keys []importing) int {
+	writes, customers := 1, map[string]bool{}
+	for n, k := range keys {
+		writes += 2 + len(k.key.Customers)
+		for _, id := range k.key.Customers {
+			if !customers[id] {
+				customers[id] = true
+				writes++
+			}
+		}
+		if n == mostKeys || writes > mostWrites {
+			return max(n, 1)
+		}
+	}
+	return len(keys)
+}
+
+// write writes keys in one transaction. Where another call brought some of them in meanwhile, those fail and the others are written.
+func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
+	keys = slices.Clone(keys)
+	for range changeAttempts {
+		if len(keys) == 0 {
+			return nil
+		}
+		writes, err := i.writes(ctx, keys)
+		if err != nil {
+			return err
+		}
+		err = i.store.Commit(ctx, writes...)
+		switch {
+		case err == nil:
+			i.answer.Imported += len(keys)
+			return nil
+		case errors.Is(err, organization.ErrNoCustomer):
+			return store.ErrConflict // it was there a moment ago
+		case !errors.Is(err, apikey.ErrExists):
+			return err
+		}
+		if keys, err = i.fresh(ctx, env, keys); err != nil {
+			return err
+		}
+	}
+	return store.ErrConflict
+}
+
+func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Write, error) {
+	writes := i.stillMember(i.s)
+	var customers []string
+	for _, k := range keys {
+		entry, err := i.entry(i.s, "key.imported", "", nil, k.key)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, i.store.PutKey(ctx, k.key, 0), i.store.Append(entry))
+		customers = append(customers, k.key.Customers...)
+	}
+	slices.Sort(customers)
+	for _, id := range slices.Compact(customers) {
+		writes = append(writes, i.store.StillCustomer(i.s.organization.ID, id))
+	}
+	return writes, nil
+}
