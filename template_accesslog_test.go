@@ -45,7 +45,7 @@ func TestAccessLogsHoldNoMoreThanIsCounted(t *testing.T) {
 		want := []string{
 			"extendedRequestId", "requestTimeEpoch", "stage", resource, "status", "responseLatency", "identity.sourceIp", "error.responseType",
 			"authorizer.keyId", "authorizer.organizationId", "authorizer.environment", "authorizer.permissions", "authorizer.customers", "authorizer.rotationStartedAt",
-			"authorizer.oldSecret", "authorizer.denialCode",
+			"authorizer.oldSecret", "authorizer.sampleRequests", "authorizer.denialCode",
 			"httpMethod", "requestId", "path", "identity.userAgent",
 		}
 		if diff := cmp.Diff(want, names); diff != "" {

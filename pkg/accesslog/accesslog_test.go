@@ -104,7 +104,7 @@ func usual() map[string]string {
 		"extendedRequestId": "AbCdEf-1=", "requestTimeEpoch": "1795516200123", "stage": "production", "resourcePath": "/messages/{messageId}", "routeKey": "GET /messages/{messageId}",
 		"status": "200", "responseLatency": "12", "identity.sourceIp": "203.0.113.7", "authorizer.keyId": keyID, "authorizer.organizationId": "acme", "authorizer.environment": "production",
 		"authorizer.permissions": "messages:read", "authorizer.rotationStartedAt": "2026-11-24T09:00:00.123Z",
-		"authorizer.oldSecret": "true", "authorizer.denialCode": "permission_denied", "httpMethod": "GET", "requestId": "req-1", "path": "/production/messages/7",
+		"authorizer.oldSecret": "true", "authorizer.sampleRequests": "0.25", "authorizer.denialCode": "permission_denied", "httpMethod": "GET", "requestId": "req-1", "path": "/production/messages/7",
 		"identity.userAgent": "curl/8",
 	}
 }
@@ -147,7 +147,7 @@ func TestLineOfAUsualCall(t *testing.T) {
 			At: time.UnixMilli(1795516200123).UTC(), Environment: apikey.Production, OrganizationID: "acme", KeyID: keyID, Outcome: "allowed", Permission: "messages:read", Secret: apikey.Old,
 			Rotation: time.Date(2026, 11, 24, 9, 0, 0, 123e6, time.UTC), RequestID: "req-1",
 			API: "demo", Method: "GET", Route: "/messages/{messageId}", Path: "/messages/7", SourceIP: netip.MustParseAddr("203.0.113.7"), UserAgent: "curl/8", Latency: 12 * time.Millisecond,
-			SampleRate: meter.DefaultSampleRate,
+			SampleRate: 0.25,
 		}}}
 		if diff := cmp.Diff(want, w.taken.entries, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", format, diff)

@@ -15,7 +15,7 @@ func (l line) call(catalogue *permission.Catalogue, api string) meter.Call {
 	c := meter.Call{
 		At: l.at, Environment: l.environment, OrganizationID: l.organizationID, KeyID: l.keyID, Outcome: string(l.outcome(d)), Customer: d.Customer,
 		Secret: apikey.Current, Rotation: l.rotation,
-		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: l.apiPath(), SourceIP: l.sourceIP, UserAgent: l.userAgent, Latency: l.latency, SampleRate: meter.DefaultSampleRate,
+		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: l.apiPath(), SourceIP: l.sourceIP, UserAgent: l.userAgent, Latency: l.latency, SampleRate: l.sampleRate,
 	}
 	if l.oldSecret {
 		c.Secret = apikey.Old

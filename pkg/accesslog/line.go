@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
 // line is one line of an access log, as the template's formats have it.
@@ -28,6 +29,7 @@ type line struct {
 	customers      string
 	rotation       time.Time // when the key's rotation started; zero where it has none
 	oldSecret      bool      // the one that the rotation replaces was sent
+	sampleRate     float64   // how many of the allowed calls the organization wants kept
 	denialCode     string
 
 	// What a caller can choose, in part or whole.
@@ -41,7 +43,7 @@ type line struct {
 func trusted() []string {
 	return []string{
 		"extendedRequestId", "requestTimeEpoch", "stage", "resourcePath", "status", "responseLatency", "sourceIp", "responseType",
-		"keyId", "organizationId", "environment", "permissions", "customers", "rotation", "oldSecret", "denialCode",
+		"keyId", "organizationId", "environment", "permissions", "customers", "rotation", "oldSecret", "sampleRequests", "denialCode",
 	}
 }
 
@@ -76,6 +78,10 @@ func parse(text string) (line, error) {
 	}
 	if rotation, err := time.Parse(time.RFC3339Nano, values["rotation"]); err == nil {
 		l.rotation = rotation
+	}
+	l.sampleRate = meter.DefaultSampleRate
+	if rate, err := strconv.ParseFloat(values["sampleRequests"], 64); err == nil {
+		l.sampleRate = rate
 	}
 	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an address that cannot be read is unknown
 	if l.keyID != "" && (!apikey.ValidID(l.keyID) || !l.environment.Valid()) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
@@ -45,6 +46,9 @@ type Context struct {
 	RotationStartedAt string `json:"rotationStartedAt,omitempty"`
 	OldSecret         string `json:"oldSecret,omitempty"`
 
+	// How many of the allowed calls the organization wants in the log of requests, for who counts by access logs; absent where it is as usual.
+	SampleRequests string `json:"sampleRequests,omitempty"`
+
 	// Who is signed in, on the admin API.
 	UserID    string `json:"userId,omitempty"`
 	UserEmail string `json:"userEmail,omitempty"` // verified; empty where it is not
@@ -77,6 +81,9 @@ func contextOf(v check.Verdict, most int) Context {
 	}
 	if v.Key.Rotation != nil {
 		c.RotationStartedAt, c.OldSecret = v.Key.Rotation.StartedAt.UTC().Format(time.RFC3339Nano), strconv.FormatBool(v.OldOne)
+	}
+	if v.Standing != nil && v.Standing.SampleRequests != meter.DefaultSampleRate {
+		c.SampleRequests = strconv.FormatFloat(v.Standing.SampleRequests, 'g', 6, 64)
 	}
 	switch {
 	case v.Outcome.Status() == 429:

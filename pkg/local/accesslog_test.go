@@ -146,6 +146,39 @@ func TestUsageIsExact(t *testing.T) {
 	}
 }
 
+// In every profile an organization that wants no allowed call in the log of requests has none there, and each refusal.
+func TestSampleIsTheOrganizations(t *testing.T) {
+	t.Parallel()
+	for _, profile := range []string{"strict", "cached"} {
+		for rate, want := range map[string]int{"0": 1, "1": 6} { // a refusal, and none or all of the five others
+			t.Run(profile+" "+rate, func(t *testing.T) {
+				t.Parallel()
+				o := options(t.TempDir())
+				o.Profile = profile
+				var id string
+				runs(t, o, func(m *localtest.Machine) {
+					m.Admin().Call(t, http.MethodPatch, "/v1/organizations/acme", `{"settings": {"sampleRequests": `+rate+`}}`).Want(t, http.StatusOK)
+				})
+				runs(t, o, func(m *localtest.Machine) {
+					key := m.Admin().CreateKey(t, "acme", map[string]any{"name": "Sampled", "environment": "production", "permissions": []string{"messages:read"}})
+					id = key.Key.ID
+					for range 5 {
+						m.As(key.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
+					}
+					m.As(key.Secret).Call(t, http.MethodGet, "/production/licenses", nil).Want(t, http.StatusForbidden)
+				})
+				runs(t, o, func(m *localtest.Machine) {
+					var got struct{ Items []struct{ Outcome string } }
+					m.Admin().Call(t, http.MethodGet, "/v1/organizations/acme/keys/"+id+"/requests", nil).Want(t, http.StatusOK).Into(t, &got)
+					if len(got.Items) != want {
+						t.Errorf("%d calls are kept, want %d: %+v", len(got.Items), want, got.Items)
+					}
+				})
+			})
+		}
+	}
+}
+
 func wantLastUse(t *testing.T, m *localtest.Machine, id string) {
 	t.Helper()
 	var key struct {
