@@ -55,6 +55,9 @@ func (a *API) keyWrites(ctx context.Context, s *session, before, after *apikey.K
 	if before != nil {
 		writes = append(writes, a.store.LeaveCustomers(before, after)...)
 	}
+	if before == nil && after.Ownership == apikey.Personal {
+		writes = append(writes, a.store.OwnKey(after))
+	}
 	for _, id := range addedCustomers(before, after) {
 		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
 	}

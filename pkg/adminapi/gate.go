@@ -57,19 +57,19 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		return nil, &answer
 	}
 	s := &session{now: a.now(), limitsOff: a.limitsOff}
-	permissions, version, err := a.store.Catalogue(ctx, apikey.Production) // not the cached one: a permission that was just added must be known
+	err := a.readCatalogue(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if s.catalogue, err = permission.NewCatalogue(permissions); err != nil {
-		return nil, err
-	}
-	s.version = version
 	if s.caller, err = a.caller(ctx, s); err != nil {
 		return nil, err
 	}
 	if org != "" {
-		if err := a.enter(ctx, s, org); err != nil {
+		err := a.enter(ctx, s, org)
+		if errors.Is(err, organization.ErrHidden) {
+			return s, a.enterDeleted(ctx, op, s, org, keyID)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -90,11 +90,22 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 	return s, nil
 }
 
+// readCatalogue gives a session the catalogue: not the cached one, since a permission that was just added must be known.
+func (a *API) readCatalogue(ctx context.Context, s *session) error {
+	permissions, version, err := a.store.Catalogue(ctx, apikey.Production)
+	if err != nil {
+		return err
+	}
+	s.catalogue, err = permission.NewCatalogue(permissions)
+	s.version = version
+	return err
+}
+
 // needsRow tells whether an operation changes what belongs to an organization's row, which the operators' does not have: it would make rows that nothing
 // reads.
 func needsRow(op organization.Operation) bool {
 	switch op {
-	case organization.UpdateOrganization, organization.PutMember, organization.DeleteMember, organization.CreateCustomer, organization.UpdateCustomer,
+	case organization.UpdateOrganization, organization.DeleteOrganization, organization.PutMember, organization.DeleteMember, organization.CreateCustomer, organization.UpdateCustomer,
 		organization.DeleteCustomer:
 		return true
 	default:
@@ -114,6 +125,24 @@ func (a *API) enter(ctx context.Context, s *session, org string) (err error) {
 		return organization.ErrHidden
 	}
 	s.organization, err = a.organization(ctx, org)
+	if err == nil && !s.organization.DeletedAt.IsZero() {
+		err = organization.ErrHidden
+	}
+	return err
+}
+
+// enterDeleted lets those into a deleted organization who may still do the operation there. To everybody else it is not there.
+func (a *API) enterDeleted(ctx context.Context, op organization.Operation, s *session, org, keyID string) error {
+	o, err := a.organization(ctx, org)
+	if err != nil || o.DeletedAt.IsZero() {
+		return organization.ErrHidden // whoever may not know of it is not told that it cannot be read
+	}
+	if err := s.caller.MayAfterDeletion(op, o); err != nil {
+		return err
+	}
+	if s.organization = o; keyID != "" {
+		s.key, err = a.visibleKey(ctx, org, keyID)
+	}
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -25,8 +24,8 @@ func (a *API) registerMembers() {
 	register(a, operation{id: organization.GetMember, group: GroupOrganizations, method: http.MethodGet, path: memberPath, summary: "Show a member"}, a.getMember)
 	register(a, operation{id: organization.PutMember, group: GroupOrganizations, method: http.MethodPut, path: memberPath, summary: "Invite or change a member",
 		about: "By e-mail, or for a member by id. An invitation becomes active at the first sign-in with that verified e-mail. 201 for a new member, 200 for a changed one."}, a.putMember)
-	register(a, operation{id: organization.DeleteMember, group: GroupOrganizations, method: http.MethodDelete, path: memberPath, status: http.StatusNoContent, summary: "Remove a member",
-		about: "Their personal keys are disabled before this returns."}, a.deleteMember)
+	register(a, operation{id: organization.DeleteMember, group: GroupOrganizations, method: http.MethodDelete, path: memberPath, status: http.StatusAccepted, summary: "Remove a member",
+		about: "They are no member any more at once, and their personal keys are disabled before this answers 204. Where those are very many, a job goes on with them: 202."}, a.deleteMember)
 }
 
 // Member is a member as the admin API shows them.
@@ -188,9 +187,9 @@ func (a *API) putMember(ctx context.Context, s *session, in *putMemberInput) (*m
 	}
 }
 
-// raced tells whether a change of a member met another one, and is to be tried anew.
+// raced tells whether a change of a member or a customer met another one, and is to be tried anew.
 func raced(err error) bool {
-	return errors.Is(err, organization.ErrMemberStale) || errors.Is(err, organization.ErrStale)
+	return errors.Is(err, organization.ErrMemberStale) || errors.Is(err, organization.ErrCustomerStale) || errors.Is(err, organization.ErrStale)
 }
 
 func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) (*memberOutput, error) {
@@ -254,50 +253,4 @@ func (a *API) countAdmins(ctx context.Context, writes []store.Write, before, aft
 	}
 	counted.Version++
 	return append(writes, a.store.PutOrganization(&counted, o.Version)), nil
-}
-
-func (a *API) deleteMember(ctx context.Context, s *session, in *MemberPath) (*struct{}, error) {
-	for attempt := 1; ; attempt++ {
-		err := a.tryDeleteMember(ctx, s, in)
-		if err == nil {
-			return &struct{}{}, nil
-		}
-		if !raced(err) || attempt == changeAttempts {
-			return nil, err
-		}
-	}
-}
-
-// tryDeleteMember first takes the membership, so that the person makes no more keys; then disables their personal keys; and removes the row last. When it is
-// cut short, the row is still there, and the repeated call goes on from where it is.
-func (a *API) tryDeleteMember(ctx context.Context, s *session, in *MemberPath) error {
-	m, err := a.findMember(ctx, in.Org, in.User)
-	if err != nil {
-		return err
-	}
-	if m.LeavingAt.IsZero() {
-		leaving := *m
-		leaving.LeavingAt, leaving.Version = s.now, m.Version+1
-		writes, err := a.countAdmins(ctx, []store.Write{a.store.PutMember(&leaving, m.Version)}, m, nil, in.Org)
-		if err != nil {
-			return err
-		}
-		if err := a.store.Commit(ctx, writes...); err != nil {
-			return err
-		}
-		m = &leaving
-	}
-	if m.Joined() {
-		personal := func(after string) ([]*apikey.Key, string, error) {
-			return a.store.Keys(ctx, in.Org, store.Filter{Ownership: apikey.Personal, Owner: m.ID}, after, store.MaxPage, s.now)
-		}
-		if err := eachKey(s, personal, func(of *session) error { return a.disable(ctx, of) }); err != nil {
-			return err
-		}
-	}
-	entry, err := a.memberEntry(s, "member.removed", m, nil)
-	if err != nil {
-		return err
-	}
-	return a.store.Commit(ctx, a.store.RemoveMember(m), a.store.Append(entry))
 }

@@ -88,6 +88,7 @@ getMe                  +      +       +           +        +      +       +
 createOrganization     +      +       +           +        +      +       +
 getOrganization        +      +       +           +        +      +       0
 updateOrganization     +      -       -           -        -      -       0
+deleteOrganization     +      -       -           -        -      -       0
 listMembers            +      +       +           +        +      +       0
 getMember              +      +       +           +        +      +       0
 putMember              +      -       -           -        -      -       0
@@ -111,6 +112,9 @@ getRotation            +      +       +           +        +      +       0
 finishRotation         +      -       +           -        -      -       0
 revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
+bulkKeys               +      +       +           +        -      +       0
+listJobs               +      +       +           +        +      +       0
+getJob                 +      +       +           +        +      +       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
 keyAdvice              +      +       +           +        +      +       0
@@ -150,6 +154,7 @@ getMe                  -         -          -           -          -           -
 createOrganization     -         -          -           -          -           -             -               -                 -               -         +       !
 getOrganization        +         +          +           +          +           +             +               +                 0               -         +       !
 updateOrganization     -         -          -           -          -           -             -               +                 0               -         +       !
+deleteOrganization     -         -          -           -          -           -             -               +                 0               -         +       !
 listMembers            -         -          -           -          -           -             +               -                 0               -         +       !
 getMember              -         -          -           -          -           -             +               -                 0               -         +       !
 putMember              -         -          -           -          -           -             +               -                 0               -         +       !
@@ -173,6 +178,9 @@ getRotation            +         -          -           -          -           -
 finishRotation         -         -          +           -          -           -             -               -                 0               -         +       !
 revokeKey              -         -          -           +          -           -             -               -                 0               -         +       !
 restoreKey             -         -          -           +          -           -             -               -                 0               -         +       !
+bulkKeys               -         +          -           +          -           -             -               -                 0               -         +       !
+listJobs               +         -          -           -          -           -             -               -                 0               -         +       !
+getJob                 +         -          -           -          -           -             -               -                 0               -         +       !
 explainKey             +         -          -           -          -           -             -               -                 0               -         +       !
 keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
 keyUsage               -         -          -           -          +           -             -               -                 0               -         +       !
@@ -248,6 +256,8 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, s.path(), nil, nil}
 	case "updateOrganization":
 		return call{http.MethodPatch, s.path(), map[string]any{"name": rand.Text()}, nil}
+	case "deleteOrganization":
+		return call{http.MethodDelete, s.path(), nil, nil}
 	case "listMembers":
 		return call{http.MethodGet, s.path("members"), nil, nil}
 	case "getMember":
@@ -277,6 +287,19 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, s.path("advice"), nil, nil}
 	case "listHistory":
 		return call{http.MethodGet, s.path("history"), nil, nil}
+	case "bulkKeys":
+		action := "disable"
+		if by == "keys:write" {
+			action = "enable"
+		}
+		return call{http.MethodPost, s.keys + "/bulk", map[string]any{"action": action, "filter": map[string]any{}}, nil}
+	case "listJobs":
+		return call{http.MethodGet, s.path("jobs"), nil, nil}
+	case "getJob":
+		var made struct{ Job struct{ ID string } }
+		operator.Call(t, http.MethodPost, s.keys+"/bulk", map[string]any{"action": "disable", "filter": map[string]any{"tag": "none"}, "dryRun": false, "expected": 0}).
+			Want(t, http.StatusAccepted).Into(t, &made)
+		return call{http.MethodGet, s.path("jobs", made.Job.ID), nil, nil}
 	case "createCustomer":
 		return call{http.MethodPost, s.path("customers"), map[string]any{"name": "New"}, nil}
 	case "listCustomers":
@@ -345,6 +368,10 @@ func (s street) cell(t *testing.T, op, by string, personal bool, want string) {
 	client, known := s.callers[by]
 	if !known {
 		t.Fatalf("there is no caller %s", by)
+	}
+	if op == "deleteOrganization" { // which the other cells need
+		s = newStreet(t)
+		client = s.callers[by]
 	}
 	for {
 		c := s.request(t, op, by, personal)

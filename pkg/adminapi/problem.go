@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -100,6 +101,7 @@ var table = []struct {
 	{organization.ErrHidden, notFound, "There is no such organization."},
 	{organization.ErrNoMember, notFound, "There is no such member."},
 	{organization.ErrNoCustomer, notFound, "There is no such customer."},
+	{job.ErrNotFound, notFound, "There is no such job."},
 	{organization.ErrCustomerExists, duplicate, "There is a customer with this id: choose another."},
 	{organization.ErrCustomerStale, conflict, "The customer was changed meanwhile: try again."},
 	{organization.ErrLastAdmin, lastAdmin, "The organization would have no admin: make somebody else one first."},

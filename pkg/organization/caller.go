@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -89,6 +90,8 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 		return fmt.Errorf("organization: operation %q has no rule", op)
 	case o != nil && !c.Sees(o.ID):
 		return ErrHidden
+	case o != nil && !o.DeletedAt.IsZero() && !c.Operator():
+		return ErrHidden // MayAfterDeletion says what is left
 	case k != nil && !c.SeesKey(k):
 		return apikey.ErrNotFound // the very answer to a key that is not there
 	case c.Person != nil:
@@ -97,8 +100,12 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 		return &ForbiddenError{Reason: "only an operator or a signed-in person may do this"}
 	case rule.Key == NoPermission:
 		return &ForbiddenError{Reason: "only a signed-in person may do this"}
-	case rule.Key != AnyPermission && !slices.Contains(c.Key.Permissions, rule.Key):
-		return &ForbiddenError{Required: rule.Key}
+	case rule.Key == AnyPermission:
+		return nil
+	}
+	needed := strings.Fields(rule.Key)
+	if !slices.ContainsFunc(needed, func(p string) bool { return slices.Contains(c.Key.Permissions, p) }) {
+		return &ForbiddenError{Required: needed[0]}
 	}
 	return nil
 }
@@ -122,6 +129,10 @@ func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
 		}
 	case Importers:
 		if c.MayCreate(o, apikey.Organization) {
+			return nil
+		}
+	case Changers:
+		if c.Member != nil && c.Member.Role != RoleViewer {
 			return nil
 		}
 	case Managers:

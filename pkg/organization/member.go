@@ -44,7 +44,8 @@ type Member struct {
 	Grants         []Grant   `json:"grants"`
 	InvitedAt      time.Time `json:"invitedAt"`
 	JoinedAt       time.Time `json:"joinedAt"`
-	LeavingAt      time.Time `json:"leavingAt"` // set while the removal disables their keys: they are no member any more
+	LeavingAt      time.Time `json:"leavingAt"`  // set while the removal disables their keys: they are no member any more
+	LeavingJob     string    `json:"leavingJob"` // the job that does so
 	Version        int64     `json:"version"`
 }
 

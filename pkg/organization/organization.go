@@ -46,6 +46,9 @@ type Organization struct {
 	Admins    int       `json:"admins"`    // how many members are admins; never 0
 	Version   int64     `json:"version"`   // 1 when created; the ETag
 	DeletedAt time.Time `json:"deletedAt"` // zero where it is not deleted; its name and settings stay
+
+	DeletedBy   apikey.Actor `json:"deletedBy"`
+	DeletionJob string       `json:"deletionJob"` // the job that deletes what it has
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)

@@ -9,6 +9,7 @@ const (
 	CreateOrganization Operation = "createOrganization"
 	GetOrganization    Operation = "getOrganization"
 	UpdateOrganization Operation = "updateOrganization"
+	DeleteOrganization Operation = "deleteOrganization"
 	ListMembers        Operation = "listMembers"
 	GetMember          Operation = "getMember"
 	PutMember          Operation = "putMember"
@@ -32,6 +33,9 @@ const (
 	FinishRotation     Operation = "finishRotation"
 	RevokeKey          Operation = "revokeKey"
 	RestoreKey         Operation = "restoreKey"
+	BulkKeys           Operation = "bulkKeys"
+	ListJobs           Operation = "listJobs"
+	GetJob             Operation = "getJob"
 	ExplainKey         Operation = "explainKey"
 	KeyAdvice          Operation = "keyAdvice"
 	ListAdvice         Operation = "listAdvice"
@@ -53,6 +57,7 @@ const (
 	Members                 // whoever is in the organization
 	Creators                // who may create keys of some ownership, by role, grants and settings
 	Importers               // who may create keys of the organization
+	Changers                // who may change some keys, their own at least: every member but viewers
 	Managers                // who may change the key: admins, its owner, and by grants and settings others
 	Admins                  // the organization's admins
 )
@@ -64,6 +69,8 @@ func (p People) needs() string {
 		return "your role and the organization's settings do not let you create keys"
 	case Importers:
 		return "your role and the organization's settings do not let you create keys of the organization"
+	case Changers:
+		return "your role does not let you change keys"
 	case Managers:
 		return "your role and the organization's settings do not let you change this key"
 	case Admins:
@@ -81,7 +88,7 @@ const NoPermission = "-"
 
 // Rule says who may do an operation. Whoever may not see the organization or the key is ErrHidden before any rule.
 type Rule struct {
-	Key       string // the permission that a key needs, an operator's too: being one widens where it may, not what
+	Key       string // the permission that a key needs, an operator's too: being one widens where it may, not what. Of several, parted by spaces, one is enough
 	Operators bool   // of keys, only operators' may
 	People    People
 }
@@ -93,6 +100,7 @@ func Rules() map[Operation]Rule {
 		CreateOrganization: {"organization:write", true, Anyone},
 		GetOrganization:    {AnyPermission, false, Members},
 		UpdateOrganization: {"organization:write", false, Admins},
+		DeleteOrganization: {"organization:write", false, Admins},
 		ListMembers:        {"members:write", false, Members},
 		GetMember:          {"members:write", false, Members},
 		PutMember:          {"members:write", false, Admins},
@@ -116,6 +124,9 @@ func Rules() map[Operation]Rule {
 		FinishRotation:     {"keys:rotate", false, Managers},
 		RevokeKey:          {"keys:revoke", false, Managers},
 		RestoreKey:         {"keys:revoke", false, Managers},
+		BulkKeys:           {"keys:revoke keys:write", false, Changers}, // and for each action and key what one of it needs: see Caller.MayEach
+		ListJobs:           {"keys:read", false, Members},
+		GetJob:             {"keys:read", false, Members},
 		ExplainKey:         {"keys:read", false, Members},
 		KeyAdvice:          {"usage:read", false, Members},
 		ListAdvice:         {"usage:read", false, Members},

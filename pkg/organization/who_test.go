@@ -24,6 +24,7 @@ getMe                  +      +       +           +        +      +       +
 createOrganization     +      +       +           +        +      +       +
 getOrganization        +      +       +           +        +      +       0
 updateOrganization     +      -       -           -        -      -       0
+deleteOrganization     +      -       -           -        -      -       0
 listMembers            +      +       +           +        +      +       0
 getMember              +      +       +           +        +      +       0
 putMember              +      -       -           -        -      -       0
@@ -47,6 +48,9 @@ getRotation            +      +       +           +        +      +       0
 finishRotation         +      -       +           -        -      -       0
 revokeKey              +      -       +           -        -      -       0
 restoreKey             +      -       +           -        -      -       0
+bulkKeys               +      +       +           +        -      +       0
+listJobs               +      +       +           +        +      +       0
+getJob                 +      +       +           +        +      +       0
 explainKey             +      +       +           +        +      +       0
 keyHistory             +      +       +           +        +      +       0
 keyAdvice              +      +       +           +        +      +       0
@@ -79,14 +83,14 @@ keyRequests            +      0       0           +        0      +       0
 
 // keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
 var keysTable = map[string][]organization.Operation{
-	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation, organization.ExplainKey},
-	"keys:write":         {organization.CreateKey, organization.ImportKeys, organization.UpdateKey, organization.DeleteKey},
+	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation, organization.ExplainKey, organization.ListJobs, organization.GetJob},
+	"keys:write":         {organization.CreateKey, organization.ImportKeys, organization.UpdateKey, organization.DeleteKey, organization.BulkKeys},
 	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
-	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey},
+	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey, organization.BulkKeys},
 	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest, organization.KeyAdvice, organization.ListAdvice},
 	"history:read":       {organization.KeyHistory, organization.ListHistory},
 	"members:write":      {organization.ListMembers, organization.GetMember, organization.PutMember, organization.DeleteMember},
-	"organization:write": {organization.UpdateOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
+	"organization:write": {organization.UpdateOrganization, organization.DeleteOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
 	"permissions:write":  {},
 }
 

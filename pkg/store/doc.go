@@ -25,6 +25,11 @@
 //	organization#_operators       bootstrap      that it was done       -                               Commit(Bootstrapped): new only
 //	history#<org>#<type>#<id>     <at>#<entry>   a history entry        History: Query, strong          Commit(Append): new only
 //	                                                                    OrganizationHistory: index, then BatchGetItem
+//	jobs#<org>                    <job>          a job                  Job: GetItem, strong            Commit(PutJob): on its version
+//	                                                                    Jobs: Query, strong
+//	                                                                    OpenJobs: index
+//	ownKeys#<org>#<owner>         <env>#<keyId>  of a personal key      OwnKeys: Query, strong,         Commit(OwnKey): new only
+//	                                                                    then BatchGetItem
 //	once#<receipt>                once           an idempotency receipt Receipt: GetItem, strong        Commit(Keep): new, or after its end
 //
 // The items of the table hot, where TTL removes what is over:
@@ -46,5 +51,5 @@
 //	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one
 //
 // The indexes serve lists only, and project what lists filter by and never a hash. byOrganization has in listPk the list, which is of keys, history#<org>,
-// person#<email> or organizations, and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the sweep's.
+// person#<email>, organizations or jobs, and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the sweep's.
 package store

@@ -25,6 +25,7 @@ type Filter struct {
 	OldestFirst bool   // how the list is ordered
 	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
 	Sieve       Sieve  `json:"-"` // what it asks for belongs into a field of its own: a list's query is known by the others
+	Living      bool   // leaves deleted keys out
 }
 
 // Sieve narrows keys, at most 100 at a time, by what stands in another table, such as their last use. It costs one read, and returns those that stay, in
@@ -34,6 +35,7 @@ type Sieve func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
 // matches is the one predicate of lists.
 func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 	return (f.Viewer == "" || k.Ownership == apikey.Organization || k.Owner.ID == f.Viewer) &&
+		(!f.Living || k.DeletedAt.IsZero()) &&
 		(f.Status == "" || k.Status(now) == f.Status) &&
 		(f.Environment == "" || k.Environment == f.Environment) &&
 		(f.Ownership == "" || k.Ownership == f.Ownership) &&

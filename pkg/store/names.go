@@ -93,6 +93,14 @@ func keysList(org, customer string, ownership apikey.Ownership, within ...string
 // expiringPartition lists the keys of an environment that are to expire.
 func expiringPartition(env apikey.Environment) string { return "expiring#" + string(env) }
 
+// jobsPartition holds an organization's jobs, whose ids sort by time. openJobsList lists those of all organizations that are not over.
+func jobsPartition(org string) string { return "jobs#" + org }
+
+const openJobsList = "jobs"
+
+// ownKeysPartition holds an item for each personal key of a person in an organization; its sort keys are the partition keys of the keys.
+func ownKeysPartition(org, owner string) string { return "ownKeys#" + org + "#" + owner }
+
 // personList is the list of what a person is a member of.
 func personList(email string) string { return "person#" + email }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/meter"
@@ -35,6 +36,7 @@ func Tasks(d *boot.Deployment) []Task {
 	return []Task{
 		{Name: "expired keys", Run: func(ctx context.Context) (int, error) { return d.Store.SweepExpired(ctx, d.Now(), mostExpired) }},
 		{Name: "usage", Run: func(ctx context.Context) (int, error) { return compactUsage(ctx, d.Store, d.Now()) }},
+		{Name: "jobs", Run: adminapi.NewWorker(d).Run},
 	}
 }
 

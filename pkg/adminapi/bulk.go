@@ -1,0 +1,244 @@
+package adminapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+func (a *API) registerBulk() {
+	register(a, operation{id: organization.BulkKeys, group: GroupRevocation, method: http.MethodPost, path: keysPath + "/bulk", summary: "Change many keys",
+		about: "One action on the keys that a filter finds and that you may change; keys:revoke is needed to revoke or disable, keys:write to enable or extend. A dry run, which is the default, says how many they " +
+			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is."}, a.bulkKeys)
+}
+
+// sampleSize is how many keys a dry run shows.
+const sampleSize = 10
+
+type bulkFilter struct {
+	Status      string `json:"status,omitempty" enum:"active,inactive,expired,all" doc:"active where it is absent, as in the list"`
+	Environment string `json:"environment,omitempty" enum:"production,staging,development"`
+	Ownership   string `json:"ownership,omitempty" enum:"personal,organization"`
+	Owner       string `json:"owner,omitempty" maxLength:"200" doc:"The owner's id"`
+	Customer    string `json:"customer,omitempty" maxLength:"64"`
+	Permission  string `json:"permission,omitempty" maxLength:"65"`
+	Tag         string `json:"tag,omitempty" maxLength:"50"`
+	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, or the id"`
+}
+
+type bulkBody struct {
+	Action      string     `json:"action" enum:"revoke,disable,enable,extend"`
+	Filter      bulkFilter `json:"filter" doc:"As in the list of keys; {} are the active ones"`
+	DryRun      *bool      `json:"dryRun" required:"false" doc:"true where it is absent: nothing changes"`
+	Expected    *int       `json:"expected" required:"false" minimum:"0" doc:"What the dry run said; needed when dryRun is false"`
+	Reason      *string    `json:"reason" required:"false" maxLength:"400" doc:"For the history; no secrets here"`
+	Compromised *bool      `json:"compromised" required:"false" doc:"With revoke: as for one key"`
+	ExpiresAt   *time.Time `json:"expiresAt" required:"false" doc:"With extend: when the keys expire from now on, unless they do so later or never"`
+	ExpiresIn   *string    `json:"expiresIn" required:"false" doc:"With extend, instead of expiresAt: a duration from now, such as 90d"`
+}
+
+type bulkInput struct {
+	OrganizationPath
+	OnceHeader
+	Body    bulkBody
+	RawBody []byte
+
+	change bulkChange // made by Resolve
+}
+
+// bulkChange is what a bulk job does; it is kept as the job's parameters.
+type bulkChange struct {
+	Action      string       `json:"action"`
+	Filter      store.Filter `json:"filter"`
+	Reason      string       `json:"reason"`
+	Compromised bool         `json:"compromised"`
+	ExpiresAt   time.Time    `json:"expiresAt"`
+}
+
+// Resolve implements huma.Resolver.
+func (in *bulkInput) Resolve(ctx huma.Context) []error {
+	s, b, f := sessionOf(ctx.Context()), in.Body, &faults{}
+	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: apiOf(ctx.Context()).brand.Redact(value(b.Reason)), Compromised: value(b.Compromised)}
+	if b.DryRun != nil && !*b.DryRun && b.Expected == nil {
+		f.add("body.expected", "expected the number of keys that the dry run found", nil)
+	}
+	if b.Compromised != nil && b.Action != "revoke" {
+		f.add("body.compromised", "only a revocation says so", *b.Compromised)
+	}
+	switch {
+	case b.Action == "extend" && b.ExpiresAt == nil && b.ExpiresIn == nil:
+		f.add("body.expiresAt", "expected expiresAt or expiresIn, to extend to", nil)
+	case b.Action == "extend":
+		in.change.ExpiresAt = f.expiry(s.now, b.ExpiresAt, b.ExpiresIn)
+	case b.ExpiresAt != nil:
+		f.add("body.expiresAt", "only extend takes it", nil)
+	case b.ExpiresIn != nil:
+		f.add("body.expiresIn", "only extend takes it", nil)
+	}
+	return f.errors
+}
+
+func (b bulkFilter) filter() store.Filter {
+	f := store.Filter{
+		Status: apikey.Status(b.Status), Environment: apikey.Environment(b.Environment), Ownership: apikey.Ownership(b.Ownership), Owner: b.Owner,
+		Customer: b.Customer, Permission: b.Permission, Tag: b.Tag, Text: b.Text,
+	}
+	switch b.Status {
+	case "":
+		f.Status = apikey.Active
+	case "all":
+		f.Status = ""
+	}
+	return f
+}
+
+// single is the operation on one key that asks what an action asks.
+func (c *bulkChange) single() organization.Operation {
+	if c.Action == "revoke" || c.Action == "disable" {
+		return organization.RevokeKey
+	}
+	return organization.UpdateKey
+}
+
+// BulkAnswer is what a bulk change found, or the job that does it.
+type BulkAnswer struct {
+	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the keys that it found and that you may change"`
+	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`
+	Job      *Job  `json:"job,omitempty"`
+	Replayed bool  `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+func (b BulkAnswer) replay() BulkAnswer { b.Replayed = true; return b }
+
+func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[BulkAnswer], error) {
+	c := &in.change
+	reach, err := s.caller.MayEach(c.single(), s.organization)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.mayExtend(s, c); err != nil {
+		return nil, err
+	}
+	some := narrow(&c.Filter, reach)
+	if in.Body.DryRun == nil || *in.Body.DryRun {
+		return a.dryRun(ctx, s, c, some)
+	}
+	out, err := once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST bulk "+in.Org, in.RawBody, func(bool) (*result[BulkAnswer], error) {
+		matched, err := a.count(ctx, s, c, some)
+		if err != nil {
+			return nil, err
+		}
+		if matched != *in.Body.Expected {
+			return nil, conflict.with(fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
+		}
+		j, err := a.newJob(s, job.Bulk, in.Org, c, matched)
+		if err != nil {
+			return nil, err
+		}
+		shown := showJob(j, s.caller)
+		r := &result[BulkAnswer]{writes: append([]store.Write{a.store.PutJob(j, 0)}, a.stillMember(s)...)}
+		r.Status, r.Location, r.Body = http.StatusAccepted, jobPath(j), BulkAnswer{Job: &shown}
+		return r, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	j, err := a.store.Job(ctx, in.Org, out.Body.Job.ID)
+	if err != nil {
+		return out, nil //nolint:nilerr // the job was made, and the answer says so; how far it is can be asked for
+	}
+	if !out.Body.Replayed {
+		j = a.begin(ctx, s, j, callTime)
+	}
+	shown := showJob(j, s.caller)
+	out.Body.Job = &shown
+	return out, nil
+}
+
+// narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It tells whether there can be some.
+func narrow(f *store.Filter, reach organization.Reach) bool {
+	f.Living = true
+	if !reach.Others {
+		f.Viewer = reach.Person
+	}
+	if !reach.Organization {
+		if f.Ownership == apikey.Organization {
+			return false
+		}
+		f.Ownership = apikey.Personal
+	}
+	return true
+}
+
+// mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the same for all keys.
+func (a *API) mayExtend(s *session, c *bulkChange) error {
+	if c.Action != "extend" {
+		return nil
+	}
+	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt})
+}
+
+func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (int, error) {
+	if !some {
+		return 0, nil
+	}
+	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
+}
+
+func (a *API) dryRun(ctx context.Context, s *session, c *bulkChange, some bool) (*posted[BulkAnswer], error) {
+	matched, err := a.count(ctx, s, c, some)
+	if err != nil {
+		return nil, err
+	}
+	out := &posted[BulkAnswer]{Status: http.StatusOK, Body: BulkAnswer{Matched: &matched, Sample: []Key{}}}
+	for after, more := "", matched > 0; more && len(out.Body.Sample) < sampleSize; more = after != "" {
+		var keys []*apikey.Key
+		if keys, after, err = a.store.Keys(ctx, s.organization.ID, c.Filter, after, sampleSize-len(out.Body.Sample), s.now); err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			out.Body.Sample = append(out.Body.Sample, showKey(k, s.now))
+		}
+	}
+	return out, nil
+}
+
+// apply changes one key as the action says. Error: a problem, where the organization does not let the key live so long.
+func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
+	before := k.Clone()
+	switch c.Action {
+	case "revoke":
+		return k.Revoke(s.caller.Actor(), c.Reason, c.Compromised, s.now)
+	case "disable":
+		k.Enabled = false
+	case "enable":
+		k.Enabled = true
+	case "extend":
+		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(c.ExpiresAt) {
+			k.ExpiresAt = c.ExpiresAt
+		}
+	default:
+		return fmt.Errorf("bulk: there is no action %q", c.Action)
+	}
+	f := &faults{}
+	if f.rules(s, before, k); len(f.errors) > 0 {
+		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+	}
+	return nil
+}
+
+// recorded is the action's name in the history.
+func (c *bulkChange) recorded() string {
+	if c.Action == "revoke" {
+		return "key.revoked"
+	}
+	return "key.updated"
+}

@@ -1,0 +1,125 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+func (a *API) registerDeletion() {
+	register(a, operation{id: organization.DeleteOrganization, group: GroupOrganizations, method: http.MethodDelete, path: "/v1/organizations/{org}", status: http.StatusAccepted,
+		summary: "Delete an organization", about: "Its keys are refused within ten seconds; a job then deletes keys, members and customers. Its people and its keys find it no more; who deleted it can watch " +
+			"the job, operators read its history, and nobody gets its id again. Repeated, it answers with the same job."}, a.deleteOrganization)
+}
+
+type deleteOrganizationInput struct {
+	OrganizationPath
+	MatchHeader
+}
+
+func (a *API) deleteOrganization(ctx context.Context, s *session, in *deleteOrganizationInput) (*jobOutput, error) {
+	for attempt := 1; ; attempt++ {
+		j, err := a.tryDeleteOrganization(ctx, s, in)
+		if err == nil {
+			j = a.begin(ctx, s, j, callTime)
+			return &jobOutput{Location: jobPath(j), Body: JobAnswer{showJob(j, s.caller)}}, nil
+		}
+		if !errors.Is(err, organization.ErrStale) || in.IfMatch != "" || attempt == changeAttempts {
+			return nil, err
+		}
+		if s.organization, err = a.organization(ctx, in.Org); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryDeleteOrganization marks the organization as deleted, for the gate and for every check, and makes the job that does the rest, in one transaction.
+func (a *API) tryDeleteOrganization(ctx context.Context, s *session, in *deleteOrganizationInput) (*job.Job, error) {
+	before := s.organization
+	if !before.DeletedAt.IsZero() {
+		return a.store.Job(ctx, in.Org, before.DeletionJob)
+	}
+	if !in.matches(before.Version) {
+		return nil, organization.ErrStale
+	}
+	total, err := a.store.CountKeys(ctx, in.Org, store.Filter{Living: true}, s.now)
+	if err != nil {
+		return nil, err
+	}
+	j, err := a.newJob(s, job.DeleteOrganization, in.Org, struct{}{}, total)
+	if err != nil {
+		return nil, err
+	}
+	after := *before
+	after.DeletedAt, after.DeletedBy, after.DeletionJob, after.Version = s.now, s.caller.Actor(), j.ID, before.Version+1
+	e, err := a.event(s, "organization.deleted", before.ID, history.Object{Type: "organization", ID: before.ID, Name: before.Name})
+	if err != nil {
+		return nil, err
+	}
+	e.Changes = []history.FieldChange{{Field: "deletedAt", After: s.now}}
+	writes := []store.Write{a.store.PutOrganization(&after, before.Version), a.store.Append(e), a.store.PutJob(j, 0)}
+	writes = append(append(writes, a.store.PutStanding(ctx, &after)...), a.stillMember(s)...)
+	return j, a.store.Commit(ctx, writes...)
+}
+
+// deletionPlan deletes the keys of an organization, which leaves their tombstones, then its members and its customers. What it does not find, since an index
+// lags or because it was being made at that moment, is refused all the same: the organization's standing says so at each check.
+func (a *API) deletionPlan() *plan {
+	return &plan{phases: []phase{a.keysToDelete, a.membersToDelete, a.customersToDelete}}
+}
+
+func (a *API) keysToDelete(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, store.Filter{Living: true}, j.Position, limit, s.now)
+	if err != nil {
+		return nil, "", err
+	}
+	items, err := a.keyItems(ctx, s, j, page, "key.deleted", "", func(s *session, k *apikey.Key) error {
+		k.Delete(s.now)
+		return nil
+	})
+	return items, next, err
+}
+
+func (a *API) membersToDelete(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	members, err := a.store.Members(ctx, j.OrganizationID)
+	if err != nil {
+		return nil, "", err
+	}
+	var out []item
+	for i := range members {
+		if members[i].Email <= j.Position {
+			continue
+		}
+		if len(out) == limit {
+			return out, out[limit-1].after, nil
+		}
+		writes, err := a.memberRemoved(s, &members[i])
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, item{after: members[i].Email, writes: writes})
+	}
+	return out, "", nil
+}
+
+func (a *API) customersToDelete(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	customers, next, err := a.store.Customers(ctx, j.OrganizationID, j.Position, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	var out []item
+	for i := range customers {
+		e, err := a.customerEntry(s, "customer.deleted", &customers[i], nil)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, item{after: customers[i].ID, writes: []store.Write{a.store.RemoveCustomer(&customers[i]), a.store.Append(e)}})
+	}
+	return out, next, nil
+}

@@ -1,0 +1,123 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// removalTime is how long the removal of a member works on their keys before it leaves them to upkeep: they are disabled before it returns, as far as that
+// is within a function's time.
+const removalTime = 10 * time.Second
+
+// removal is what a job removes.
+type removal struct {
+	Email string `json:"email"`
+}
+
+// acceptedOutput is the answer of what is done, 204 without a body, or goes on by itself, 202.
+type acceptedOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     *JobAnswer
+}
+
+func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
+	if j.State == job.Done {
+		return &acceptedOutput{Status: http.StatusNoContent}
+	}
+	return &acceptedOutput{Status: http.StatusAccepted, Location: jobPath(j), Body: &JobAnswer{showJob(j, to)}}
+}
+
+func (a *API) deleteMember(ctx context.Context, s *session, in *MemberPath) (*acceptedOutput, error) {
+	for attempt := 1; ; attempt++ {
+		j, err := a.removeMember(ctx, s, in)
+		if err == nil {
+			return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
+		}
+		if !raced(err) || attempt == changeAttempts {
+			return nil, err
+		}
+	}
+}
+
+// removeMember takes the membership at once, so that the person makes no more keys, and makes the job that does the rest. Repeated, it returns that job.
+func (a *API) removeMember(ctx context.Context, s *session, in *MemberPath) (*job.Job, error) {
+	m, err := a.findMember(ctx, in.Org, in.User)
+	if err != nil {
+		return nil, err
+	}
+	if m.LeavingJob != "" {
+		j, err := a.store.Job(ctx, in.Org, m.LeavingJob)
+		if err == nil && j.Open() || !errors.Is(err, job.ErrNotFound) && err != nil {
+			return j, err
+		}
+	}
+	j, err := a.newJob(s, job.RemoveMember, in.Org, removal{m.Email}, 0)
+	if err != nil {
+		return nil, err
+	}
+	leaving := *m
+	leaving.LeavingJob, leaving.Version = j.ID, m.Version+1
+	writes := []store.Write{a.store.PutMember(&leaving, m.Version), a.store.PutJob(j, 0)}
+	if m.LeavingAt.IsZero() {
+		leaving.LeavingAt = s.now
+		writes[0] = a.store.PutMember(&leaving, m.Version)
+		if writes, err = a.countAdmins(ctx, writes, m, nil, in.Org); err != nil {
+			return nil, err
+		}
+	}
+	return j, a.store.Commit(ctx, writes...)
+}
+
+// removalPlan disables a person's keys, by the list that misses none, and then removes them. A key that they were making when they were removed was either
+// made before, and is in the list, or was not made.
+func (a *API) removalPlan(j *job.Job) (*plan, error) {
+	var r removal
+	if err := unmarshalParameters(j, &r); err != nil {
+		return nil, err
+	}
+	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+		m, err := a.leaving(ctx, j, r)
+		if m == nil || err != nil || !m.Joined() {
+			return nil, "", err
+		}
+		page, next, err := a.store.OwnKeys(ctx, j.OrganizationID, m.ID, j.Position, limit)
+		if err != nil {
+			return nil, "", err
+		}
+		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", func(_ *session, k *apikey.Key) error {
+			k.Enabled = false
+			return nil
+		})
+		return items, next, err
+	}
+	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
+		m, err := a.leaving(ctx, j, r)
+		if m == nil || err != nil {
+			return nil, err
+		}
+		return a.memberRemoved(s, m)
+	}
+	return &plan{[]phase{keys}, last}, nil
+}
+
+// leaving reads the member that a job removes; nil where they are gone.
+func (a *API) leaving(ctx context.Context, j *job.Job, r removal) (*organization.Member, error) {
+	m, err := a.store.Member(ctx, j.OrganizationID, r.Email)
+	if errors.Is(err, organization.ErrNoMember) || err == nil && m.LeavingJob != j.ID {
+		return nil, nil
+	}
+	return m, err
+}
+
+func (a *API) memberRemoved(s *session, m *organization.Member) ([]store.Write, error) {
+	entry, err := a.memberEntry(s, "member.removed", m, nil)
+	return []store.Write{a.store.RemoveMember(m), a.store.Append(entry)}, err
+}

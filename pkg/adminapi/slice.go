@@ -1,0 +1,248 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+const (
+	// stepSize is the most objects that one step takes: with a row and a history entry each, they fit into one transaction.
+	stepSize = 45
+	// patience is how often a step is tried anew when its objects are changed meanwhile: from contended on object by object, and after patience without this one.
+	contended, patience = 2, 10
+)
+
+// item is one object of a job's list.
+type item struct {
+	after  string        // the position behind it
+	key    *apikey.Key   // nil for other objects
+	writes []store.Write // none where it already is as the job wants it
+	err    error         // why it cannot be changed
+}
+
+// phase is one list of objects that a job walks: up to limit of them from the job's position on, and the position behind those, "" where the list ends.
+type phase func(ctx context.Context, s *session, j *job.Job, limit int) (page []item, next string, err error)
+
+// plan is what a job does: its phases, one after the other, and what is written with its end.
+type plan struct {
+	phases []phase
+	last   func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) // nil for nothing
+}
+
+// plan reads what a job is to do.
+func (a *API) plan(j *job.Job) (*plan, error) {
+	switch j.Kind {
+	case job.Bulk:
+		return a.bulkPlan(j)
+	case job.DeleteOrganization:
+		return a.deletionPlan(), nil
+	case job.RemoveMember:
+		return a.removalPlan(j)
+	default:
+		return nil, fmt.Errorf("there is no job of kind %q", j.Kind)
+	}
+}
+
+// slice works on a job as worker, step by step, until it is over, another worker has it or the time has come, and returns it as it is then. A step is one
+// transaction: objects, their history, and how far the job is, on the version of the job that it started from. So whatever stops a worker, an object is changed
+// once and counted once. Errors: those of the store; a job that cannot go on fails, and tells why.
+func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.Time) (*job.Job, error) {
+	for tries := 0; j.Open() && ctx.Err() == nil; {
+		after, err := a.step(ctx, j, worker, tries)
+		switch {
+		case err == nil:
+			j, tries = after, 0
+		case errors.Is(err, job.ErrLost):
+			return a.store.Job(ctx, j.OrganizationID, j.ID)
+		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict), raced(err):
+			tries++
+			continue
+		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
+			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil { // else its lease ends
+				j = free
+			}
+			return j, err
+		default:
+			a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id", j.OrganizationID, "error", err)
+			return a.fail(ctx, j)
+		}
+		if j.Open() && !a.now().Before(until) {
+			break
+		}
+	}
+	if !j.Open() {
+		return j, nil
+	}
+	return a.saveJob(ctx, j, (*job.Job).Release)
+}
+
+// saveJob changes a job by itself. It ends even where the work was to stop.
+func (a *API) saveJob(ctx context.Context, j *job.Job, change func(*job.Job)) (*job.Job, error) {
+	after := j.Clone()
+	change(after)
+	after.Version++
+	err := a.store.Commit(context.WithoutCancel(ctx), a.store.PutJob(after, j.Version))
+	if errors.Is(err, job.ErrLost) {
+		return a.store.Job(ctx, j.OrganizationID, j.ID)
+	}
+	if err != nil {
+		return j, err
+	}
+	return after, nil
+}
+
+func (a *API) fail(ctx context.Context, j *job.Job) (*job.Job, error) {
+	return a.saveJob(ctx, j, func(j *job.Job) {
+		j.Fail(job.Error{Code: internal.code, Detail: "This is our fault, and it is logged under the job's id."})
+		j.Finish(job.Failed, a.now())
+	})
+}
+
+// step does the next step of a job, and returns the job as it is then. tries is how often it was tried in vain.
+func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error) {
+	p, err := a.plan(j)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.acting(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	after := j.Clone()
+	if err := after.Step(worker, s.now); err != nil {
+		return nil, err
+	}
+	after.Version++
+	limit := stepSize
+	if tries >= contended {
+		limit = 1
+	}
+	page, next, err := p.phases[j.Phase](ctx, s, j, limit)
+	if err != nil {
+		return nil, err
+	}
+	if tries >= patience && len(page) > 0 {
+		page[0].writes, page[0].err = nil, store.ErrConflict
+	}
+	writes, whole := a.take(ctx, after, page)
+	if whole {
+		if after.Position = next; next == "" {
+			after.Phase++
+		}
+		if after.Phase == len(p.phases) {
+			if p.last != nil {
+				ending, err := p.last(ctx, s, after)
+				if err != nil {
+					return nil, err
+				}
+				writes = append(writes, ending...)
+			}
+			after.Finish(job.Done, s.now)
+		}
+	}
+	return after, a.store.Commit(ctx, append([]store.Write{a.store.PutJob(after, j.Version)}, writes...)...) // the job first: who lost it hears of nothing else
+}
+
+// room is what a step leaves in its transaction for the job itself and for what is written with its end.
+const room = 5
+
+// take notes in the job what becomes of a page, and returns the writes. It is not whole where the transaction is full before.
+func (a *API) take(ctx context.Context, j *job.Job, page []item) (writes []store.Write, whole bool) {
+	for _, i := range page {
+		if len(writes) > 0 && store.CountItems(writes...)+store.CountItems(i.writes...) > store.MaxItems-room {
+			return writes, false
+		}
+		switch {
+		case i.err != nil:
+			j.Fail(a.jobError(ctx, i))
+		case i.key == nil:
+		case len(i.writes) == 0:
+			j.Result.Unchanged++
+		default:
+			j.Result.Changed++
+		}
+		if i.key != nil {
+			j.Handled++
+		}
+		writes, j.Position = append(writes, i.writes...), i.after
+	}
+	return writes, true
+}
+
+// jobError is the problem of one object.
+func (a *API) jobError(ctx context.Context, i item) job.Error {
+	p := problemOf(ctx, a.logger, i.err)
+	e := job.Error{Code: p.Code, Detail: p.Detail}
+	if len(p.Errors) > 0 {
+		e.Detail = sentence(p.Errors[0].Message)
+	}
+	if i.key != nil {
+		e.KeyID, e.Ownership, e.Owner = i.key.ID, i.key.Ownership, i.key.Owner
+	}
+	return e
+}
+
+// acting is a session in the name of whoever made a job. What they may do was decided then: a job that was acknowledged goes on whatever they are by now.
+func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
+	s := &session{now: a.now(), caller: organization.ActingAs(j.CreatedBy, j.OrganizationID)}
+	s.caller.SourceIP, s.caller.UserAgent, s.caller.RequestID = j.SourceIP, j.UserAgent, j.RequestID
+	if err := a.readCatalogue(ctx, s); err != nil {
+		return nil, err
+	}
+	var err error
+	s.organization, err = a.organization(ctx, j.OrganizationID)
+	return s, err
+}
+
+// keyItems are the items of a page of keys, each with the writes of a change. A key that was deleted meanwhile stays as it is.
+func (a *API) keyItems(ctx context.Context, s *session, j *job.Job, page []store.Placed, action, reason string, change func(s *session, k *apikey.Key) error) ([]item, error) {
+	if reason != "" {
+		reason += " "
+	}
+	reason += "(job " + j.ID + ")"
+	out := make([]item, 0, len(page))
+	for _, placed := range page {
+		i := item{after: placed.After, key: placed.Key}
+		of := *s
+		of.key = placed.Key
+		if placed.Key.DeletedAt.IsZero() {
+			_, i.writes, i.err = a.edit(ctx, &of, MatchHeader{}, false, action, reason, func(k *apikey.Key) error { return change(&of, k) })
+		}
+		var problem *Problem
+		if i.err != nil && !errors.As(i.err, &problem) {
+			return nil, i.err
+		}
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are not among those that its maker counted.
+func (a *API) bulkPlan(j *job.Job) (*plan, error) {
+	var c bulkChange
+	if err := unmarshalParameters(j, &c); err != nil {
+		return nil, err
+	}
+	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit, s.now)
+		if err != nil {
+			return nil, "", err
+		}
+		counted := page[:0]
+		for _, placed := range page {
+			if !placed.Key.CreatedAt.After(j.CreatedAt) {
+				counted = append(counted, placed)
+			}
+		}
+		items, err := a.keyItems(ctx, s, j, counted, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error { return c.apply(a, s, k) })
+		return items, next, err
+	}
+	return &plan{phases: []phase{keys}}, nil
+}

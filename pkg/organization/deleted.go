@@ -1,0 +1,22 @@
+package organization
+
+import "github.com/bitting-keys/bitting/pkg/apikey"
+
+// MayAfterDeletion decides an operation in a deleted organization. To its people and its keys it is as if it had never been; operators still read what
+// happened, and who deleted it may ask again how far that is. Errors: ErrHidden, *ForbiddenError.
+func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
+	watches := op == GetJob || op == DeleteOrganization
+	switch {
+	case watches && c.is(o.DeletedBy):
+		return nil
+	case c.Operator() && (watches || op == ListJobs || op == ListHistory || op == KeyHistory):
+		return c.May(op, o, nil)
+	}
+	return ErrHidden
+}
+
+// is tells whether the caller is an actor of before.
+func (c *Caller) is(a apikey.Actor) bool {
+	self := c.Actor()
+	return a.ID != "" && self.Type == a.Type && self.ID == a.ID
+}

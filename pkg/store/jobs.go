@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/job"
+)
+
+// Job reads a job, strongly consistent. Errors: job.ErrNotFound, ErrDamaged, ErrUnavailable.
+func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
+	return object[job.Job](ctx, s, jobsPartition(org), id, job.ErrNotFound)
+}
+
+// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. Failures: job.ErrLost, job.ErrExists.
+func (s *Store) PutJob(j *job.Job, replaces int64) Write {
+	item, err := marshalJSONTags(j, jobsPartition(j.OrganizationID), j.ID)
+	switch {
+	case err != nil:
+	case j.Open():
+		listed(item, openJobsList, j.ID+"#"+j.OrganizationID)
+	default:
+		item[purgeAttribute] = number(j.FinishedAt.Add(job.Retention).Unix())
+	}
+	return versioned(item, err, replaces, job.ErrLost, job.ErrExists)
+}
+
+// Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the position after it: "" where it ends.
+func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []job.Job, next string, err error) {
+	strong, backwards, most, condition := true, false, int32(limit)+1, "pk = :jobs"
+	in := &dynamodb.QueryInput{
+		TableName: &s.core, ConsistentRead: &strong, ScanIndexForward: &backwards, Limit: &most, KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{":jobs": &types.AttributeValueMemberS{Value: jobsPartition(org)}},
+	}
+	if after != "" {
+		condition += " AND sk < :after"
+		in.ExpressionAttributeValues[":after"] = &types.AttributeValueMemberS{Value: after}
+	}
+	out, err := s.client.Query(ctx, in)
+	if err != nil {
+		return nil, "", unavailable("jobs", err)
+	}
+	for _, item := range out.Items {
+		if len(page) == limit {
+			return page, page[limit-1].ID, nil
+		}
+		var j job.Job
+		if err := unmarshalJSONTags(item, &j); err != nil {
+			return nil, "", damaged("job of "+org, err)
+		}
+		page = append(page, j)
+	}
+	if len(out.LastEvaluatedKey) > 0 && len(page) > 0 {
+		next = page[len(page)-1].ID
+	}
+	return page, next, nil
+}
+
+// JobRef names a job.
+type JobRef struct{ OrganizationID, ID string }
+
+// OpenJobs names the jobs of all organizations that are not over, oldest first. It is read from the index, which lags by moments: what it names is to be read
+// before it is believed, and what it does not name yet it names the next time. Errors: ErrUnavailable.
+func (s *Store) OpenJobs(ctx context.Context) ([]JobRef, error) {
+	var out []JobRef
+	err := s.walk(ctx, openJobsList, func(e entry) {
+		id, org, _ := strings.Cut(e.position, "#")
+		out = append([]JobRef{{org, id}}, out...)
+	})
+	return out, err
+}
