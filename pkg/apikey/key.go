@@ -110,6 +110,7 @@ type Key struct {
 	Rotation   *Rotation
 	Retired    []Verifier // the last maxRetired secrets that this key once had, newest first
 	Revocation *Revocation
+	Exposure   *Exposure
 	DeletedAt  time.Time
 
 	Metadata  map[string]string
@@ -156,6 +157,10 @@ func (k *Key) Clone() *Key {
 	if k.Revocation != nil {
 		r := *k.Revocation
 		c.Revocation = &r
+	}
+	if k.Exposure != nil {
+		e := *k.Exposure
+		c.Exposure = &e
 	}
 	return &c
 }

@@ -28,8 +28,8 @@ type Fresh struct {
 	Hint     string
 }
 
-// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation is lifted, compromised or not, since what
-// leaked is the secret that ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
+// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation is lifted, compromised or not, and an
+// exposure forgotten, since what leaked is the secret that ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
 func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -41,7 +41,7 @@ func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	k.retire(k.Secret)
 	k.settle()
 	k.replace(fresh, now)
-	k.Revocation = nil
+	k.Revocation, k.Exposure = nil, nil
 	return nil
 }
 

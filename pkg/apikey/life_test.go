@@ -190,6 +190,7 @@ func TestLife(t *testing.T) {
 		{"regenerate disabled", key(disabled), regenerate, nil, key(disabled, secret2(1))},
 		{"regenerate revoked", key(revoked), regenerate, nil, key(secret2(1))},
 		{"regenerate compromised", key(compromised), regenerate, nil, key(secret2(1))},
+		{"regenerate exposed", key(compromised, func(k *apikey.Key) { k.Exposure = &apikey.Exposure{Action: apikey.ExposureRevoked} }), regenerate, nil, key(secret2(1))},
 		{"regenerate compromised and disabled", key(compromised, disabled), regenerate, nil, key(disabled, secret2(1))},
 		{"regenerate during a rotation", key(rotating(after)), regenerate, nil, key(secret2(1, 0))},
 		{"regenerate after a rotation", key(rotating(before)), regenerate, nil, key(secret2(1, 0))},
@@ -277,7 +278,7 @@ func TestRetiredSecretsAreBounded(t *testing.T) {
 func TestCloneSharesNothing(t *testing.T) {
 	t.Parallel()
 	full := func() *apikey.Key {
-		k := key(rotating(after), revoked)
+		k := key(rotating(after), revoked, func(k *apikey.Key) { k.Exposure = &apikey.Exposure{URL: "https://example.test"} })
 		k.Permissions, k.Customers, k.Tags, k.Metadata = []string{"a:b"}, []string{"c"}, []string{"t"}, map[string]string{"m": "1"}
 		k.RateLimits, k.Quota = []apikey.RateLimit{{Name: "l"}}, &apikey.Quota{Limit: 1}
 		k.AllowedAddresses, k.Retired = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, []apikey.Verifier{verifier(7)}
@@ -290,7 +291,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	}
 	c.Permissions[0], c.Customers[0], c.Tags[0], c.Metadata["m"] = "x", "x", "x", "x"
 	c.RateLimits[0].Name, c.Quota.Limit, c.AllowedAddresses[0] = "x", 9, netip.Prefix{}
-	c.Rotation.OldHint, c.Revocation.Reason = "x", "x"
+	c.Rotation.OldHint, c.Revocation.Reason, c.Exposure.URL = "x", "x", "x"
 	c.Secret.Hash[0], c.Rotation.Old.Hash[0], c.Retired[0].Hash[0] = 'x', 'x', 'x'
 	if diff := cmp.Diff(full(), k, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("a change of the copy changed the key:\n%s", diff)

@@ -92,6 +92,12 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 		if at := moment().Draw(t, "revoked at"); !at.IsZero() {
 			k.Revocation = &apikey.Revocation{At: at, By: actor().Draw(t, "by"), Reason: rapid.String().Draw(t, "reason"), Compromised: rapid.Bool().Draw(t, "compromised")}
 		}
+		if rapid.Bool().Draw(t, "exposed") {
+			k.Exposure = &apikey.Exposure{
+				At: moment().Draw(t, "exposed at"), Source: rapid.String().Draw(t, "source"), URL: rapid.String().Draw(t, "url"),
+				Action: rapid.SampledFrom([]apikey.ExposureAction{apikey.ExposureRevoked, apikey.ExposureFlagged}).Draw(t, "action"),
+			}
+		}
 		return k
 	})
 }

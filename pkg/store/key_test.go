@@ -125,10 +125,11 @@ func fullKey(t *testing.T, kit *storetest.Kit) (*apikey.Key, map[string]types.At
 		}
 		k.Retired = []apikey.Verifier{old.Verifier}
 		k.Revocation = &apikey.Revocation{At: at, By: by, Reason: "r", Compromised: true}
+		k.Exposure = &apikey.Exposure{At: at, Source: "github", URL: "https://example.test/", Action: apikey.ExposureRevoked}
 	})
 	item := kit.Item(t, "production#"+k.ID, "key")
 	// Every attribute of the row's struct: whoever adds one adds it to this key.
-	if want := 42; len(item) != want {
+	if want := 43; len(item) != want {
 		t.Fatalf("the row has %d attributes, want %d: %v", len(item), want, slices.Sorted(maps.Keys(item)))
 	}
 	return k, item

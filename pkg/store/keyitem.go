@@ -44,6 +44,13 @@ type revocationItem struct {
 	Compromised bool      `dynamodbav:"compromised,omitempty"`
 }
 
+type exposureItem struct {
+	At     string `dynamodbav:"at"`
+	Source string `dynamodbav:"source"`
+	URL    string `dynamodbav:"url,omitempty"`
+	Action string `dynamodbav:"action"`
+}
+
 type rateLimitItem struct {
 	Name   string `dynamodbav:"name"`
 	Limit  int64  `dynamodbav:"limit"`
@@ -91,6 +98,7 @@ type keyItem struct {
 	Retired    []verifierItem  `dynamodbav:"retired,omitempty"`
 	RevokedAt  string          `dynamodbav:"revokedAt,omitempty"`
 	Revocation *revocationItem `dynamodbav:"revocation,omitempty"`
+	Exposure   *exposureItem   `dynamodbav:"exposure,omitempty"`
 	DeletedAt  string          `dynamodbav:"deletedAt,omitempty"`
 
 	Metadata  map[string]string `dynamodbav:"metadata,omitempty"`
@@ -156,6 +164,9 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		row.RevokedAt = formatTime(r.At)
 		row.Revocation = &revocationItem{actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName}, r.Reason, r.Compromised}
 	}
+	if e := k.Exposure; e != nil {
+		row.Exposure = &exposureItem{formatTime(e.At), e.Source, e.URL, string(e.Action)}
+	}
 	return row
 }
 
@@ -197,6 +208,9 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		if r := row.Revocation; r != nil {
 			k.Revocation.By, k.Revocation.Reason, k.Revocation.Compromised = r.By.actor(), r.Reason, r.Compromised
 		}
+	}
+	if e := row.Exposure; e != nil {
+		k.Exposure = &apikey.Exposure{At: times.read(e.At), Source: e.Source, URL: e.URL, Action: apikey.ExposureAction(e.Action)}
 	}
 	if times.err != nil {
 		return nil, damaged("key "+row.ID, times.err)
