@@ -54,10 +54,12 @@ func TestDemoAPIsHaveTheSameRoutes(t *testing.T) {
 	}
 }
 
-func TestAdminAPIIsClosedButForItsDocumentsAndWhoAmI(t *testing.T) {
+func TestAdminAPIIsClosedButForItsDocumentsWhoAmIAndLeaks(t *testing.T) {
 	t.Parallel()
 	got := slices.DeleteFunc(routes(read(t), "AdminApi"), func(r route) bool { return !r.Open })
-	want := []route{{"GET", "/v1/docs", true}, {"GET", "/v1/openapi.json", true}, {"GET", "/v1/whoami", true}}
+	want := []route{
+		{"GET", "/v1/docs", true}, {"POST", "/v1/leaks", true}, {"POST", "/v1/leaks/github", true}, {"GET", "/v1/openapi.json", true}, {"GET", "/v1/whoami", true},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes without authorizer (-want +got):\n%s", diff)
 	}

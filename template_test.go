@@ -156,6 +156,24 @@ func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
 	}
 }
 
+// Who reports a leak has no key: what is counted of them stands apart from what is counted of keys.
+func TestRevocationWritesNothingOfKeysUse(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	want := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"}
+	if diff := cmp.Diff(want, actions(resources, "Revocation", "Hot.Arn")); diff != "" {
+		t.Errorf("rights on the hot table (-want +got):\n%s", diff)
+	}
+	for _, statement := range statements(resources, "Revocation") {
+		if at(statement, "Resource") == "Hot.Arn" && slices.Contains(list(at(statement, "Action")), any("dynamodb:PutItem")) {
+			conditions(t, "Revocation", statement, map[string]any{
+				"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"address#*"}},
+				"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+			})
+		}
+	}
+}
+
 // throughDynamoDB keeps the table's key from being used on its own.
 var throughDynamoDB = map[string]any{
 	"StringEquals": map[string]any{"kms:ViaService": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"},

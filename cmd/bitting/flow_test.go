@@ -203,6 +203,24 @@ func revocation(t *testing.T, m *localtest.Machine, kind api) {
 	fresh := admin.Call(t, http.MethodPost, path+"/regenerate", nil).Made(t, http.StatusOK)
 	refuses(t, m, kind, k.Secret)
 	admits(t, m, fresh.Secret)
+
+	// Anybody may report a secret. The answer says nothing of it, and GitHub's reports need its signature.
+	stranger, report := m.As(""), map[string]any{"secret": fresh.Secret, "url": "https://example.test/"}
+	for _, body := range []any{map[string]any{"secret": k.Key.ID}, report, report} {
+		if a := stranger.Call(t, http.MethodPost, "/v1/leaks", body).Want(t, http.StatusAccepted); strings.TrimSpace(string(a.Body)) != "{}" {
+			t.Errorf("a report is answered with %s", a.Body)
+		}
+	}
+	refuses(t, m, kind, fresh.Secret)
+	admin.Call(t, http.MethodPost, path+"/restore", nil).Refused(t, http.StatusConflict, "compromised")
+	stranger.Call(t, http.MethodPost, "/v1/leaks/github", "[]").Refused(t, http.StatusBadRequest, "malformed")
+	var shown struct {
+		Exposure struct{ Source, URL, Action string }
+	}
+	admin.Call(t, http.MethodGet, path, nil).Want(t, http.StatusOK).Into(t, &shown)
+	if e := shown.Exposure; e.Source != "report" || e.URL != "https://example.test/" || e.Action != "revoked" {
+		t.Errorf("exposure %+v", e)
+	}
 }
 
 func expiry(t *testing.T, m *localtest.Machine, kind api) {

@@ -32,7 +32,7 @@ func TestKeyIsShownAsItWasMade(t *testing.T) {
 		"object": "key", "organizationId": o.id, "ownership": "organization", "status": "inactive", "allPermissions": false, "legacy": false, "grantable": "own", "version": 1.0,
 		"notBefore": "2029-12-31T22:00:00Z", "expiresAt": "2031-01-01T00:00:00.123Z", "allowedAddresses": []any{"192.0.2.0/24", "2001:db8::/32", "203.0.113.7/32"},
 		"rateLimits": []any{map[string]any{"name": "burst", "limit": 100.0, "window": "1m", "burst": 5.0}, map[string]any{"name": "slow", "limit": 1.0, "window": "36h"}},
-		"rotation":   nil, "revocation": nil, "deletedAt": nil, "lastUsed": nil,
+		"rotation":   nil, "revocation": nil, "exposure": nil, "deletedAt": nil, "lastUsed": nil,
 	} {
 		want[name] = value
 	}

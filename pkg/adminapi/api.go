@@ -16,8 +16,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/secretscan"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -47,8 +49,11 @@ type API struct {
 	store     *store.Store
 	keyring   *pepper.Keyring
 	checker   *check.Checker
+	limits    *meter.Limiter
+	github    *secretscan.Keys
 	logger    *slog.Logger
 	now       func() time.Time
+	wait      func(ctx context.Context, d time.Duration)
 	random    io.Reader
 
 	group Group
@@ -64,7 +69,8 @@ func New(d *boot.Deployment, group Group) http.Handler {
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring, checker: d.Checker, logger: d.Logger, now: d.Now,
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
+		checker: d.Checker, limits: d.Limits, github: secretscan.NewKeys(d.GitHubKeysURL, d.Now), logger: d.Logger, now: d.Now, wait: d.Wait,
 		random: rand.Reader, group: group, mux: http.NewServeMux(),
 	}
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
@@ -84,6 +90,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerHistory()
 	a.registerPermissions()
 	a.registerWhoami()
+	a.registerLeaks()
 	a.registerExplain()
 	a.registerUsage()
 	a.registerRequests()
@@ -166,6 +173,7 @@ type operation struct {
 	about   string
 	status  int
 	bare    bool                       // the body may be left out: there is nothing that it must say
+	raw     *huma.Schema               // of a body that is taken as the bytes that it is, right or wrong
 	answers map[string]*huma.MediaType // of an answer that is written by hand
 	maxBody int64                      // the largest body in bytes, where it is not MaxBody
 }
@@ -197,6 +205,10 @@ func (op operation) describeBody(body *huma.RequestBody) {
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
 	declared := op.declare()
 	declared.Security = []map[string][]string{}
+	if op.raw != nil {
+		declared.SkipValidateBody, declared.RequestBody = true, &huma.RequestBody{}
+		defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
+	}
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		out, err := work(ctx, in)
 		if err != nil {

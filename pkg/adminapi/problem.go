@@ -16,6 +16,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/secretscan"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -118,6 +119,10 @@ var table = []struct {
 	{apikey.ErrExists, duplicate, "There is a key with this id."},
 	{store.ErrReceipt, conflict, "Another call with this Idempotency-Key is being answered: try again."},
 	{store.ErrConflict, conflict, "Other changes got in the way: try again."},
+	{secretscan.ErrSignature, malformed, "The message is not signed by GitHub, or was changed on its way."},
+	{secretscan.ErrMalformed, malformed, "The body is no list of matches."},
+	{secretscan.ErrTooMany, tooLarge, fmt.Sprintf("A message may have at most %d matches.", secretscan.MaxMatches)},
+	{secretscan.ErrUnavailable, unavailable, "GitHub's keys cannot be had: try again."},
 	{store.ErrUnavailable, unavailable, "A service that this depends on does not answer: try again."},
 }
 

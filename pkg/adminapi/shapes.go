@@ -33,6 +33,7 @@ type Key struct {
 	Hint             string            `json:"hint"`
 	Rotation         *Rotation         `json:"rotation"`
 	Revocation       *Revocation       `json:"revocation"`
+	Exposure         *Exposure         `json:"exposure"`
 	DeletedAt        *time.Time        `json:"deletedAt"`
 	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
 	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
@@ -68,6 +69,14 @@ type Revocation struct {
 	Compromised bool         `json:"compromised"`
 }
 
+// Exposure says that a secret of the key was found where everybody can read it, and what was done.
+type Exposure struct {
+	At     time.Time `json:"at"`
+	Source string    `json:"source" doc:"report, or github"`
+	URL    *string   `json:"url" doc:"Where it was found"`
+	Action string    `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
+}
+
 // LastUsed is the last call that was made with a key that was good, whatever the call was allowed to do.
 type LastUsed struct {
 	At        time.Time `json:"at"`
@@ -93,6 +102,12 @@ func showKey(k *apikey.Key, now time.Time) Key {
 	}
 	if r := k.Revocation; r != nil {
 		out.Revocation = &Revocation{At: r.At, By: r.By, Reason: r.Reason, Compromised: r.Compromised}
+	}
+	if e := k.Exposure; e != nil {
+		out.Exposure = &Exposure{At: e.At, Source: e.Source, Action: string(e.Action)}
+		if e.URL != "" {
+			out.Exposure.URL = &e.URL
+		}
 	}
 	return out
 }

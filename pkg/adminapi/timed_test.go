@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -28,6 +29,8 @@ type timed struct {
 	tenant
 	mu        sync.Mutex
 	now       time.Time
+	waited    []time.Duration // what was waited for, instead
+	source    string          // the address that calls come from: its own, since there are limits
 	adminID   string
 	functions map[adminapi.Group]*proxy.Function
 	gate      *authorizer.Authorizer // of the demo API in production
@@ -40,6 +43,7 @@ type timed struct {
 func newTimed(t *testing.T, fields map[string]any) *timed {
 	t.Helper()
 	o := &timed{tenant: newTenant(t), now: time.Now().UTC().Truncate(time.Millisecond).Add(time.Second), functions: map[adminapi.Group]*proxy.Function{}}
+	o.another()
 	o.adminID = machine.Operator().CreateKey(t, o.id, map[string]any{"name": "Admin", "environment": "production", "permissions": adminPermissions(), "grantable": "catalogue"}).Key.ID
 	variables := maps.Clone(behind)
 	variables["BITTING_API"], variables["BITTING_ENVIRONMENT"] = "demo", "production"
@@ -65,6 +69,11 @@ func (o *timed) deployment(t *testing.T, variables map[string]string) *boot.Depl
 		return o.now
 	}
 	d.Now, d.Checker.Now = clock, clock
+	d.Wait = func(_ context.Context, d time.Duration) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.waited = append(o.waited, d)
+	}
 	return d
 }
 
@@ -85,23 +94,33 @@ func (o *timed) call(t *testing.T, group adminapi.Group, method, path, body stri
 	}
 	event, err := json.Marshal(map[string]any{
 		"httpMethod": method, "path": path, "headers": sent, "body": body,
-		"requestContext": map[string]any{"requestId": "r1", "authorizer": map[string]any{"keyId": o.adminID, "environment": "production"}, "identity": map[string]any{"sourceIp": "192.0.2.1"}},
+		"requestContext": map[string]any{"requestId": "r1", "authorizer": map[string]any{"keyId": o.adminID, "environment": "production"}, "identity": map[string]any{"sourceIp": o.source}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := o.functions[group].Invoke(t.Context(), event)
+	out := invoked(t, o.functions[group], event)
+	return out.Status, decoded(t, []byte(out.Body))
+}
+
+// response is what a function answers to its API Gateway.
+type response struct {
+	Status  int                 `json:"statusCode"`
+	Headers map[string][]string `json:"multiValueHeaders"`
+	Body    string              `json:"body"`
+}
+
+func invoked(t *testing.T, f *proxy.Function, event []byte) response {
+	t.Helper()
+	text, err := f.Invoke(t.Context(), event)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out struct {
-		StatusCode int    `json:"statusCode"`
-		Body       string `json:"body"`
-	}
+	var out response
 	if err := json.Unmarshal(text, &out); err != nil {
 		t.Fatal(err)
 	}
-	return out.StatusCode, decoded(t, []byte(out.Body))
+	return out
 }
 
 // renew rotates or regenerates the key, and remembers its new secret.
@@ -116,7 +135,7 @@ func (o *timed) renew(t *testing.T, how, body string) map[string]any {
 	return rotation
 }
 
-// opens tells which of the key's secrets open the demo API, oldest first.
+// opens tells which secrets the demo API takes for keys, whatever they may do there.
 func (o *timed) opens(t *testing.T, secrets ...string) []bool {
 	t.Helper()
 	event, err := os.ReadFile(filepath.Join("..", "..", "events", "authorizer-rest-request.json"))

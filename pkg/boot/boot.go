@@ -51,7 +51,10 @@ type Configuration struct {
 	KeyLimitsOff    bool                 // BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys hold nobody
 	OIDCIssuer      string               // BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
 	OIDCAudience    string               // BITTING_OIDC_AUDIENCE: the client that tokens are for
+	GitHubKeysURL   string               // BITTING_GITHUB_KEYS_URL: where the keys are that GitHub signs leak reports with
 }
+
+const defaultGitHubKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
 
 const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 
@@ -63,6 +66,7 @@ func Configure(env Environment) (Configuration, error) {
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
 		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), KeyLimitsOff: env("BITTING_KEY_LIMITS") == "off",
 		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
+		GitHubKeysURL: or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
 	}
 	var faults []error
 	if c.CoreTable == "" {
@@ -130,6 +134,7 @@ type Deployment struct {
 	Limits    *meter.Limiter  // also for callers without a key
 	Logger    *slog.Logger
 	Now       func() time.Time
+	Wait      func(ctx context.Context, d time.Duration) // until d is over, or the context
 }
 
 // Load makes a deployment of its environment.
@@ -142,7 +147,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{Configuration: c, Logger: logger, Now: now}
+	d := &Deployment{Configuration: c, Logger: logger, Now: now, Wait: wait}
 	tables := store.NewTables(DynamoDB(env), c.CoreTable, c.HotTable)
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
@@ -163,6 +168,15 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 
 // instance names this process among all that ever count.
 func instance() string { return strings.ToLower(rand.Text()[:16]) }
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
 
 // now is the clock, in the milliseconds that the store keeps.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -34,6 +34,7 @@ func TestConfigure(t *testing.T) {
 	const docs = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 	plain := boot.Configuration{
 		CoreTable: "core", HotTable: "hot", Brand: "bt", Environments: []apikey.Environment{apikey.Production}, API: "demo", DocsURL: docs, KMSKey: "key", Profile: "strict", CountedBy: "authorizer",
+		GitHubKeysURL: "https://api.github.com/meta/public_keys/secret_scanning",
 	}
 	for name, test := range map[string]struct {
 		variables map[string]string
@@ -46,8 +47,9 @@ func TestConfigure(t *testing.T) {
 		"all environments": {map[string]string{"BITTING_ENVIRONMENT": "*"}, func(c *boot.Configuration) { c.Environments = apikey.Environments() }},
 		"no authorizer":    {map[string]string{"BITTING_ENVIRONMENT": "", "BITTING_API": ""}, func(c *boot.Configuration) { c.Environments, c.API = apikey.Environments(), "" }},
 		"the rest": {map[string]string{
-			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": "off", "BITTING_COUNTED_BY": "access_log",
+			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": "off", "BITTING_COUNTED_BY": "access_log", "BITTING_GITHUB_KEYS_URL": "https://github.test/keys",
 		}, func(c *boot.Configuration) {
+			c.GitHubKeysURL = "https://github.test/keys"
 			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile, c.KeyLimitsOff, c.CountedBy = "admit", true, "Authorization", "https://docs.test/#", "cached", true, "access_log"
 		}},
 		"simple responses off": {map[string]string{"BITTING_SIMPLE_RESPONSES": "false"}, func(*boot.Configuration) {}},

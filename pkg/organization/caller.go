@@ -26,8 +26,10 @@ func (e *ForbiddenError) Error() string {
 	return "organization: " + e.Reason
 }
 
-// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a person.
+// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a person. Where nobody does, it is the part of the service
+// that acts by itself; that one goes through no rule.
 type Caller struct {
+	System string      // such as "leaks"; "" for callers
 	Key    *apikey.Key // nil for a person
 	Person *Person     // nil for a key
 	Member *Member     // what the person is in the organization of the call; nil where they are nothing there
@@ -43,6 +45,8 @@ func (c *Caller) Operator() bool { return c.Key != nil && c.Key.Operator() }
 // Actor is the caller as history and ownership name it.
 func (c *Caller) Actor() apikey.Actor {
 	switch {
+	case c.System != "":
+		return apikey.Actor{Type: apikey.ActorSystem, ID: c.System}
 	case c.Person != nil:
 		return apikey.Actor{Type: apikey.ActorUser, ID: c.Person.ID, Email: c.Person.Email}
 	case c.Operator():

@@ -1,0 +1,154 @@
+package adminapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// leaks is who acts when a leak is reported: no person and no key, since nobody knows who the reporter is.
+var leaks = apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
+
+// leak is a text that somebody found in the open. The text may be a secret.
+type leak struct {
+	secret string
+	url    string
+	note   string
+	source string
+}
+
+// expose does what a leak asks for, and says nothing of it: only what could not be done is an error.
+func (a *API) expose(ctx context.Context, l leak) error {
+	for attempt := 1; ; attempt++ {
+		v := a.checker.Identify(ctx, l.secret)
+		if v.Outcome == check.Unavailable {
+			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
+		}
+		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
+			return nil // it never was anybody's
+		}
+		writes, err := a.exposureOf(ctx, &v, l)
+		if err != nil || len(writes) == 0 {
+			return err
+		}
+		switch err = a.store.Commit(ctx, writes...); {
+		case err == nil || errors.Is(err, store.ErrReceipt):
+			return nil
+		case !errors.Is(err, apikey.ErrStale) || attempt == changeAttempts:
+			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error()) // whatever it was: a conflict would tell that there is a key
+		}
+	}
+}
+
+// exposureOf makes the writes of a leak of a known secret; none where it changes nothing.
+func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store.Write, error) {
+	now := a.now()
+	which := apikey.Current
+	switch {
+	case v.Outcome == check.RetiredSecret:
+		which = apikey.Retired
+	case v.OldOne:
+		which = apikey.Old
+	}
+	before := v.Key.Clone() // the check may keep it for others
+	if err := a.observe(ctx, now, before); err != nil {
+		return nil, err
+	}
+	publishable, err := a.publishable(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	after := before.Clone()
+	found := apikey.Exposure{At: now, Source: l.source, URL: a.concealedURL(l)}
+	after.Expose(which, publishable, found, leaks, "its secret was found in the open")
+	ended := which == apikey.Retired || !before.DeletedAt.IsZero()
+	told := ended && before.Exposure != nil && before.Exposure.Source == found.Source && before.Exposure.URL == found.URL // of the secret that ended by it
+	if reflect.DeepEqual(before, after) && !ended || told {
+		return nil, nil
+	}
+	entry, err := a.exposureEntry(ctx, now, l, before, after)
+	if err != nil {
+		return nil, err
+	}
+	if ended {
+		return []store.Write{a.store.Append(entry), a.store.Keep(onceADay(before, found.URL, now), now)}, nil
+	}
+	after.Version, after.UpdatedAt = before.Version+1, now
+	return []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
+}
+
+// publishable tells whether everything that a key opens may be done by everybody who reads its secret. A key that opens nothing is none: nobody meant it to
+// be published.
+func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
+	if k.AllPermissions || len(k.Permissions) == 0 {
+		return false, nil
+	}
+	permissions, _, err := a.store.Catalogue(ctx, apikey.Production)
+	if err != nil {
+		return false, err
+	}
+	catalogue, err := permission.NewCatalogue(permissions)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(k.Permissions, func(name string) bool {
+		p, known := catalogue.Lookup(name)
+		return !known || !p.Publishable
+	}), nil
+}
+
+// exposureEntry is the history entry of a leak. It names where the report came from, and the system as who acted.
+func (a *API) exposureEntry(ctx context.Context, now time.Time, l leak, before, after *apikey.Key) (history.Entry, error) {
+	o := originOf(ctx)
+	s := &session{now: now, caller: &organization.Caller{System: leaks.ID, SourceIP: o.sourceIP, UserAgent: a.conceal(o.userAgent, l.secret), RequestID: o.requestID}}
+	reason := a.conceal(l.note, l.secret)
+	if reason == "" && l.url != "" {
+		reason = "found at " + a.concealedURL(l)
+	}
+	return a.entry(s, "key.exposed", reason, before, after)
+}
+
+// conceal takes secrets out of a text that is kept: those of our form, and the very one that was reported, in whatever form an address has it.
+func (a *API) conceal(text, secret string) string {
+	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		text = strings.ReplaceAll(text, form, "[secret]")
+	}
+	return a.brand.Redact(text)
+}
+
+// concealedURL is where the leak was found, without what could be a secret there. Where the secret stands in the address in some other form, only the site
+// is left of it.
+func (a *API) concealedURL(l leak) string {
+	u := webAddress(l.url)
+	if u == nil {
+		return ""
+	}
+	u.User = nil
+	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+		text, err := decode(a.conceal(u.String(), l.secret))
+		if err != nil || strings.Contains(text, l.secret) || a.brand.Redact(text) != text {
+			return a.conceal(u.Scheme+"://"+u.Host+"/", l.secret)
+		}
+	}
+	return a.conceal(u.String(), l.secret)
+}
+
+// onceADay is the receipt of a report that changes no key, and so would make an entry each time that it is repeated.
+func onceADay(k *apikey.Key, where string, now time.Time) store.Receipt {
+	name := sha256.Sum256([]byte("leaks|" + k.ID + "|" + where))
+	return store.Receipt{ID: hex.EncodeToString(name[:]), ExpiresAt: now.Add(store.ReceiptLife).Unix()}
+}
