@@ -411,7 +411,8 @@ func TestWhoMay(t *testing.T) {
 		}{{"people", peopleTable, false}, {"people, personal keys", personalTable, true}, {"keys", keyTable, false}, {"keys, personal keys", keyTable, true}} {
 			columns, rows := table(run.text)
 			for _, op := range operations(t, document(t)) {
-				if _, has := rows[op.ID]; !has && (!run.personal || onKey(op.ID)) {
+				open := op.ID == "reportLeak" || op.ID == "reportGitHubLeaks" // for anybody, whoever else they are
+				if _, has := rows[op.ID]; !has && !open && (!run.personal || onKey(op.ID)) {
 					t.Errorf("%s: %s has no row", run.name, op.ID)
 				}
 			}

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -262,5 +263,37 @@ func TestRetiredSecrets(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Who still sends the old secret: how often, from where, and when last; nobody at first.
+func TestWhoStillUsesTheOldSecret(t *testing.T) {
+	t.Parallel()
+	o := newTimed(t, nil)
+	o.opens(t, o.secrets[0]) // before the rotation
+	o.advance(time.Minute)
+	o.renew(t, "/rotate", `{"overlap": "1d"}`)
+	state, shown := o.rotation(t)
+	nobody := map[string]any{
+		"endsAt": shown["oldSecretEndsAt"], "hint": o.key.Hint, "lastUsed": nil, "callsSinceRotation": 0.0, "sources": []any{},
+	}
+	if diff := cmp.Diff(map[string]any{"oldSecret": nobody, "newSecret": map[string]any{"firstUsedAt": nil}}, state); diff != "" {
+		t.Errorf("at first (-want +got):\n%s", diff)
+	}
+	first := o.advance(time.Minute)
+	o.opens(t, o.secrets[1], o.secrets[0])
+	last := o.advance(time.Minute)
+	o.opens(t, o.secrets[0], o.secrets[1])
+	if err := o.recorder.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state, _ = o.rotation(t)
+	source := map[string]any{"sourceIp": "203.0.113.7", "userAgent": "curl/8.14.1"}
+	somebody := merged(maps.Clone(nobody), map[string]any{
+		"lastUsed": merged(maps.Clone(source), map[string]any{"at": stamp(last)}), "callsSinceRotation": 2.0,
+		"sources": []any{merged(maps.Clone(source), map[string]any{"calls": 2.0, "lastAt": stamp(last)})},
+	})
+	if diff := cmp.Diff(map[string]any{"oldSecret": somebody, "newSecret": map[string]any{"firstUsedAt": stamp(first)}}, state); diff != "" {
+		t.Errorf("then (-want +got):\n%s", diff)
 	}
 }

@@ -1,10 +1,13 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
 // RotationState is who still uses which secret of a running rotation.
@@ -13,10 +16,21 @@ type RotationState struct {
 	NewSecret NewSecret `json:"newSecret"`
 }
 
-// OldSecret is the secret that ends with the rotation.
+// OldSecret is the secret that ends with the rotation, and who still sends it.
 type OldSecret struct {
-	EndsAt time.Time `json:"endsAt"`
-	Hint   string    `json:"hint"`
+	EndsAt             time.Time `json:"endsAt" doc:"With first_use, before that use: at the latest"`
+	Hint               string    `json:"hint"`
+	LastUsed           *LastUsed `json:"lastUsed"`
+	CallsSinceRotation int64     `json:"callsSinceRotation" doc:"With this secret, while it was accepted"`
+	Sources            []Source  `json:"sources" nullable:"false" doc:"Where it comes from, the latest first; beside it, secrets that ended before, where somebody still sends them"`
+}
+
+// Source is where calls come from.
+type Source struct {
+	SourceIP  string    `json:"sourceIp" doc:"others: those beyond the number that is told apart"`
+	UserAgent string    `json:"userAgent"`
+	Calls     int64     `json:"calls"`
+	LastAt    time.Time `json:"lastAt"`
 }
 
 // NewSecret is the secret that stays.
@@ -26,13 +40,31 @@ type NewSecret struct {
 
 type rotationOutput struct{ Body RotationState }
 
-func (a *API) getRotation(_ context.Context, s *session, _ *KeyPath) (*rotationOutput, error) {
+func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotationOutput, error) {
 	if !s.key.Rotating(s.now) {
 		return nil, apikey.ErrNoRotation
 	}
 	r := s.key.Rotation
-	return &rotationOutput{RotationState{
-		OldSecret: OldSecret{EndsAt: r.OldEndsAt, Hint: r.OldHint},
-		NewSecret: NewSecret{FirstUsedAt: orNull(r.FirstUsedAt)},
-	}}, nil
+	use, err := a.store.SecretUse(ctx, s.key.Environment, s.key.ID, r.StartedAt)
+	if err != nil {
+		return nil, err
+	}
+	old := OldSecret{EndsAt: r.OldEndsAt, Hint: r.OldHint, CallsSinceRotation: use.OldCalls, Sources: showSources(use)}
+	if len(old.Sources) > 0 {
+		last := old.Sources[0]
+		old.LastUsed = &LastUsed{At: last.LastAt, SourceIP: last.SourceIP, UserAgent: last.UserAgent}
+	}
+	return &rotationOutput{RotationState{OldSecret: old, NewSecret: NewSecret{FirstUsedAt: orNull(r.FirstUsedAt)}}}, nil
+}
+
+// showSources lists where calls come from, the latest first.
+func showSources(use meter.SecretUse) []Source {
+	out := make([]Source, 0, len(use.Sources))
+	for source, u := range use.Sources {
+		out = append(out, Source{SourceIP: source.SourceIP, UserAgent: source.UserAgent, Calls: u.Calls, LastAt: u.LastAt})
+	}
+	slices.SortFunc(out, func(a, b Source) int {
+		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SourceIP, b.SourceIP), cmp.Compare(a.UserAgent, b.UserAgent))
+	})
+	return out
 }

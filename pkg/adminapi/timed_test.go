@@ -19,6 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
@@ -35,6 +36,7 @@ type timed struct {
 	functions map[adminapi.Group]*proxy.Function
 	gate      *authorizer.Authorizer // of the demo API in production
 	checker   *check.Checker
+	recorder  *meter.Recorder
 	key       localtest.Key
 	path      string
 	secrets   []string // the key's, oldest first
@@ -51,7 +53,7 @@ func newTimed(t *testing.T, fields map[string]any) *timed {
 		o.functions[group] = adminapi.Function(o.deployment(t, behind), group)
 	}
 	demo := o.deployment(t, variables)
-	o.gate, o.checker = authorizer.Function(demo), demo.Checker
+	o.gate, o.checker, o.recorder = authorizer.Function(demo), demo.Checker, demo.Recorder
 	made := o.tenant.key(t, merged(map[string]any{"permissions": []string{"messages:read"}}, fields))
 	o.key, o.path, o.secrets = made.Key, o.keys+"/"+made.Key.ID, []string{made.Secret}
 	return o
