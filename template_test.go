@@ -160,10 +160,6 @@ func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
 func TestRevocationWritesNothingOfKeysUse(t *testing.T) {
 	t.Parallel()
 	resources := read(t)
-	want := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"}
-	if diff := cmp.Diff(want, actions(resources, "Revocation", "Hot.Arn")); diff != "" {
-		t.Errorf("rights on the hot table (-want +got):\n%s", diff)
-	}
 	for _, statement := range statements(resources, "Revocation") {
 		if at(statement, "Resource") == "Hot.Arn" && slices.Contains(list(at(statement, "Action")), any("dynamodb:PutItem")) {
 			conditions(t, "Revocation", statement, map[string]any{
@@ -226,9 +222,10 @@ func TestFunctionsCountOnlyWhatTheyMust(t *testing.T) {
 	count, show := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 	want := map[string][]string{
 		"ProductionAuthorizer": count, "StagingAuthorizer": count, "DevelopmentAuthorizer": count, "AdminAuthorizer": count,
-		"Keys": show, "Rotation": show, "Revocation": show, "Organizations": show, "Usage": show,
-		"Upkeep":    {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
-		"AccessLog": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		"Keys": show, "Rotation": show, "Organizations": show, "Usage": show,
+		"Revocation": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"}, // writes by address only
+		"Upkeep":     {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		"AccessLog":  {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {
