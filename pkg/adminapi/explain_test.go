@@ -130,3 +130,31 @@ func randomCall(random *rand.Rand) (method, path, environment string) {
 	}
 	return method, path, []string{"production", "production", "staging", "development"}[random.IntN(4)]
 }
+
+// A refusal that happened is explained by the requestId of its answer.
+func TestRefusalIsExplained(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, map[string]any{"permissions": []string{"messages:read"}, "customers": []string{"c1"}})
+	for path, want := range map[string]string{"/licenses": "permission", "/customers/c2": "customer"} {
+		var p struct{ RequestID string }
+		machine.As(k.Secret).Call(t, http.MethodGet, "/production"+path, nil).Want(t, http.StatusForbidden).Into(t, &p)
+		var e explanation
+		eventually(t, 15*time.Second, func() bool {
+			a := o.admin.Call(t, http.MethodGet, o.path("requests", p.RequestID), nil)
+			if a.Status != http.StatusOK {
+				return false
+			}
+			a.Into(t, &e)
+			return true
+		})
+		if len(e.Steps) < 3 {
+			t.Fatalf("%s: %+v", path, e)
+		}
+		for i, s := range e.Steps {
+			if last := i == len(e.Steps)-1; s.Passed == last || s.Detail == "" || last && s.Check != want {
+				t.Errorf("%s: step %d is %+v, want the last to be %s", path, i, s, want)
+			}
+		}
+	}
+}

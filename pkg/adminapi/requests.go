@@ -86,14 +86,24 @@ type requestInput struct {
 	RequestID string `path:"requestId" maxLength:"128"`
 }
 
-type requestOutput struct{ Body Request }
+// RecordedRequest is a call that was made with a key, with what led to its refusal.
+type RecordedRequest struct {
+	Request
+	Steps []Step `json:"steps,omitempty" doc:"Of a refusal: the steps of the check up to the one that refused, with what was kept of them"`
+}
+
+type requestOutput struct{ Body RecordedRequest }
 
 func (a *API) getRequest(ctx context.Context, s *session, in *requestInput) (*requestOutput, error) {
 	r, _, err := a.recorded(ctx, s, in.Org, in.RequestID)
 	if err != nil {
 		return nil, err
 	}
-	return &requestOutput{showRequest(r)}, nil
+	out := &requestOutput{RecordedRequest{Request: showRequest(r)}}
+	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed && outcome != check.Unavailable {
+		out.Body.Steps = showSteps(check.Recorded(outcome, r.Permission))
+	}
+	return out, nil
 }
 
 // recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
