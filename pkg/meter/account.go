@@ -33,8 +33,8 @@ func (s span) holds(now int64) bool { return s.from <= now && now < s.until }
 // lease is calls that were taken together, to be spent before it ends. What is left at its end is given back with the next charge, if there is one.
 type lease struct {
 	span
-	calls  int64
-	period string // the quota's, that the calls were counted in
+	calls int64
+	state *State // right after they were taken
 }
 
 // refusal is what the next calls are told without asking anybody.

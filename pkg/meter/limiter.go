@@ -166,7 +166,7 @@ func (l *Limiter) grant(a *account, t taking) *check.Allowance {
 			until = end.UnixNano() // what was counted in a period is spent in it
 		}
 	}
-	a.lease = lease{span{t.now, until}, t.calls - 1, t.state.Period}
+	a.lease = lease{span{t.now, until}, t.calls - 1, a.state}
 	a.leaseTime = max(leaseTime, a.leaseTime/2)
 	if t.short {
 		a.zeros = max(0, a.zeros-1)

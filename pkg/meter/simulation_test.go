@@ -28,12 +28,13 @@ type world struct {
 	skew      time.Duration // a clock is wrong by at most this
 	latency   time.Duration // a request to the store, or its answer, takes at most this
 	lost      float64       // of the requests, and of the answers, this part
+	pulse     time.Duration // calls come in the first fifth of each of these only, and all the more then; 0: all the time
 	seed      uint64
 }
 
 func (w world) String() string {
-	return fmt.Sprintf("limit %d per %v burst %d, %d instances, %.0f/s, skew %v, latency %v, lost %.3f, seed %d",
-		w.limit.Limit, w.limit.Window, w.limit.Burst, w.instances, w.offered, w.skew, w.latency, w.lost, w.seed)
+	return fmt.Sprintf("limit %d per %v burst %d, %d instances, %.0f/s, skew %v, latency %v, lost %.3f, pulse %v, seed %d",
+		w.limit.Limit, w.limit.Window, w.limit.Burst, w.instances, w.offered, w.skew, w.latency, w.lost, w.pulse, w.seed)
 }
 
 // result is what came of a world.
@@ -74,6 +75,10 @@ func (w world) run(t *testing.T) (out result) {
 					next = next.Add(time.Duration(random.ExpFloat64() * float64(w.instances) / w.offered * float64(time.Second)))
 					if next.Sub(begin) > w.lasts {
 						return
+					}
+					if w.pulse > 0 && next.Sub(begin)%w.pulse > w.pulse/5 {
+						next = begin.Add(next.Sub(begin).Truncate(w.pulse) + w.pulse)
+						continue
 					}
 					time.Sleep(time.Until(next)) // one at a time: what came meanwhile is late, as behind Lambda
 					answer, err := limiter.Take(t.Context(), meter.Subject{KeyID: "k"}, policy)
@@ -136,6 +141,7 @@ func TestNeverMoreThanTheBound(t *testing.T) {
 			instances: 1 + random.IntN(pick(1, 4, 20, 200)), lasts: 6 * time.Second, seed: seed,
 			skew: time.Duration(random.IntN(51)) * time.Millisecond, latency: time.Duration(1+random.IntN(40)) * time.Millisecond, lost: float64(pick(0, 0, 0, 5, 50)) / 1000,
 		}
+		w.pulse = time.Duration(pick(0, 0, 1500, 2500)) * time.Millisecond
 		w.offered = min(float64(limit)*float64(pick(5, 10, 20, 100))/10, 3000)
 		r := w.run(t)
 		calls += r.calls

@@ -42,8 +42,14 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 				do = func(b meter.Book) (*meter.State, bool, error) { return b.ReplaceLimits(t.Context(), s, was, next) }
 			} else {
 				c := meter.Charge{Policy: policies.Draw(r, "policy"), PurgeAt: 1_900_000_000}
+				if old := memory.states[s]; old != nil && rapid.Bool().Draw(r, "of this policy") {
+					c.Policy = old.Policy
+				}
 				for _, name := range []string{"x", "y"} {
 					low := small.Draw(r, "low")
+					if old := memory.states[s]; old != nil && rapid.Bool().Draw(r, "fits") {
+						low = old.TAT[name]
+					}
 					c.Limits = append(c.Limits, meter.LimitCharge{
 						Name: name, Whole: rapid.Bool().Draw(r, "whole"), Low: low, High: low + rapid.Int64Range(0, 3).Draw(r, "high"), By: rapid.Int64Range(0, 3).Draw(r, "by"),
 					})

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -46,10 +47,19 @@ func (a *account) taking(now int64) taking {
 
 // unspent is what the last lease gives back.
 func (a *account) unspent(s *State, moved bool) int64 {
-	if moved || a.plan.quota != nil && a.lease.period != s.Period {
+	if moved || a.lease.state == nil || a.plan.quota != nil && a.lease.state.Period != s.Period {
 		return 0
 	}
 	return a.lease.calls
+}
+
+// missing is how many of the calls that are given back a limit still misses. A limit has no more room than its burst, so what came back by itself while
+// the lease was held is not given back again. TATs only grow: the one of when the lease was taken tells the least that was missing ever since.
+func (a *account) missing(b bucket, now, back int64) int64 {
+	if back == 0 {
+		return 0
+	}
+	return min(back, b.fit(a.lease.state.TAT[b.Name]-now))
 }
 
 // room is how many calls fit, those that are given back included.
@@ -57,7 +67,7 @@ func (a *account) room(s *State, now, back int64) int64 {
 	room := int64(1) << 40
 	for _, b := range a.plan.buckets {
 		tat := s.TAT[b.Name]
-		room = min(room, b.Burst, b.fit(now+b.capacity-max(tat, now))+b.back(tat, now, back))
+		room = min(room, b.Burst, b.fit(now+b.capacity-max(tat, now))+a.missing(b, now, back))
 	}
 	if q := a.plan.quota; q != nil {
 		room = min(room, q.Limit-s.Used+min(back, s.Used))
@@ -65,15 +75,15 @@ func (a *account) room(s *State, now, back int64) int64 {
 	return room
 }
 
-// back is how many of the calls that are given back the limit still misses: it has no more room than its burst.
-func (b bucket) back(tat, now, calls int64) int64 { return min(calls, b.fit(tat-now)) }
-
-// wanted is how many calls to ask for: the instance's own arrivals of the last second, and of each limit no more than half of what comes back in that
+// wanted is how many calls to ask for: the instance's own arrivals of the last second, less what chance may keep away, and of each limit no more than half of what comes back in that
 // time, so that instances share. One by one where a limit is slow.
 func (a *account) wanted(s *State, now int64) int64 {
 	seconds := int64(a.leaseTime / time.Second)
 	arrived := a.arrivals.lastSecond(now)
 	want := max(1, arrived*seconds)
+	if want > 1 {
+		want -= int64(math.Sqrt(float64(want))) // as few as come by chance now and then: what is left over is lost
+	}
 	for _, b := range a.plan.buckets {
 		switch left := b.left(s.TAT[b.Name], now); {
 		case b.above(exactRate):
@@ -100,7 +110,7 @@ func (a *account) charge(s *State, now, calls, back int64) Charge {
 			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: now, By: now + b.cost(calls)})
 			continue
 		}
-		missing := b.back(tat, now, back)
+		missing := a.missing(b, now, back)
 		by := b.cost(calls - missing)
 		c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Low: now + b.cost(missing), High: now + b.capacity - by, By: by})
 	}
