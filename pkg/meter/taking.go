@@ -75,8 +75,8 @@ func (a *account) room(s *State, now, back int64) int64 {
 	return room
 }
 
-// wanted is how many calls to ask for: the instance's own arrivals of the last second, less what chance may keep away, and of each limit no more than half of what comes back in that
-// time, so that instances share. One by one where a limit is slow.
+// wanted is how many calls to ask for: the instance's own arrivals of the last second, less what chance may keep away, and of each limit no more than half
+// of what comes back in that time, so that instances share. One by one where a limit is slow.
 func (a *account) wanted(s *State, now int64) int64 {
 	seconds := int64(a.leaseTime / time.Second)
 	arrived := a.arrivals.lastSecond(now)
