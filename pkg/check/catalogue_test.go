@@ -233,14 +233,20 @@ func TestReadingThatWasHeldUp(t *testing.T) {
 	gate := make(chan struct{})
 	s.set(1, nil, gate)
 	c := check.NewCatalogue(s.read, clock.Now)
-	done := make(chan int)
-	go func() { done <- size(t, c) }()
+	done := make(chan error)
+	go func() {
+		current, err := c.Current(t.Context())
+		if err == nil && len(current.DataPlane()) != 4 {
+			err = errors.New("it is the old one")
+		}
+		done <- err
+	}()
 	<-s.began
 	s.set(2, nil, nil)
 	clock.Advance(10 * time.Second)
 	close(gate)
-	if got := <-done; got != 4 || s.reads.Load() != 2 {
-		t.Errorf("%d permissions after %d reads", got, s.reads.Load())
+	if err := <-done; err != nil || s.reads.Load() != 2 {
+		t.Errorf("%v after %d reads", err, s.reads.Load())
 	}
 }
 
