@@ -113,7 +113,7 @@ func (a *API) recorded(ctx context.Context, s *session, org, id string) (meter.R
 	switch {
 	case err != nil:
 		return r, nil, err
-	case !found || r.OrganizationID != org:
+	case !found:
 		return r, nil, hidden
 	}
 	k, err := a.visibleKey(ctx, org, r.KeyID)

@@ -32,8 +32,10 @@ const (
 	all
 )
 
-// FlushDue writes what must be written now.
+// FlushDue writes what must be written now, and waits for what is being written: when it returns, no write is under way.
 func (r *Recorder) FlushDue(ctx context.Context) error {
+	r.flushing.Lock()
+	defer r.flushing.Unlock()
 	r.mu.Lock()
 	what := r.wants(r.now())
 	r.mu.Unlock()
@@ -44,11 +46,13 @@ func (r *Recorder) FlushDue(ctx context.Context) error {
 }
 
 // Flush writes everything that waits. What could not be written waits for the next flush.
-func (r *Recorder) Flush(ctx context.Context) error { return r.flush(ctx, all) }
-
-func (r *Recorder) flush(ctx context.Context, what extent) error {
+func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
+	return r.flush(ctx, all)
+}
+
+func (r *Recorder) flush(ctx context.Context, what extent) error {
 	writes := r.take(what)
 	var g errgroup.Group
 	g.SetLimit(writesAtOnce)
@@ -88,24 +92,31 @@ func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
 	return errors.Join(failed...)
 }
 
-// Run flushes what is due until ctx ends, and then everything.
+// Run flushes what is due, as soon as it is, until ctx ends, and then everything.
 func (r *Recorder) Run(ctx context.Context) {
+	r.loop(ctx, r.wake)
+	r.Stop(context.WithoutCancel(ctx))
+}
+
+// Tick flushes what has waited long enough, until ctx ends. It is for where FlushDue is called after each call anyway, and some time may pass without calls.
+func (r *Recorder) Tick(ctx context.Context) { r.loop(ctx, nil) }
+
+func (r *Recorder) loop(ctx context.Context, wake <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			r.Stop(context.WithoutCancel(ctx))
 			return
 		case <-tick.C:
-		case <-r.wake:
+		case <-wake:
 		}
 		_ = r.FlushDue(ctx) // it is logged, and what failed is tried again
 	}
 }
 
-// stopTime is how long the last flush may take: between SIGTERM and SIGKILL, Lambda gives half a second.
-const stopTime = 450 * time.Millisecond
+// stopTime is how long the last flush may take, where nobody ends the process before: Lambda does, half a second after SIGTERM.
+const stopTime = 2 * time.Second
 
 // Stop flushes everything, within the time that an instance has to end.
 func (r *Recorder) Stop(ctx context.Context) {

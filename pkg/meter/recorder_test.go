@@ -65,17 +65,30 @@ func TestWhenItWrites(t *testing.T) {
 	if got := r.Pending(); got != 0 {
 		t.Errorf("%d are pending", got)
 	}
-	record(wrong)
+	counts := s.counts(key1)
+	if got := counts.Values(meter.ByOutcome)[meter.WrongSecret]; got != 1001 {
+		t.Errorf("%d calls with a wrong secret", got)
+	}
+	if got := counts.Totals(); got != (meter.Totals{Allowed: 4 + meter.MaxPending}) {
+		t.Errorf("a wrong secret is in a total: %+v", got)
+	}
+}
+
+// Calls with a wrong secret are written within a minute, though no other call comes.
+func TestWrongSecretsAreWritten(t *testing.T) {
+	t.Parallel()
+	s, c := newShelf(1), newClock()
+	r := newRecorder(s, c)
+	call := aCall(c.Now(), "key1")
+	call.Outcome, call.Secret = meter.WrongSecret, apikey.Unknown
+	r.Record(call)
 	c.advance(time.Minute)
 	if err := r.FlushDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	counts := s.counts(key1)
-	if got := counts.Values(meter.ByOutcome)[meter.WrongSecret]; got != 1002 {
-		t.Errorf("%d calls with a wrong secret", got)
-	}
-	if got := counts.Totals(); got != (meter.Totals{Allowed: 4 + meter.MaxPending}) {
-		t.Errorf("a wrong secret is in a total: %+v", got)
+	if got := counts.Values(meter.ByOutcome)[meter.WrongSecret]; got != 1 {
+		t.Errorf("%d calls", got)
 	}
 }
 
@@ -205,6 +218,26 @@ func TestStoreThatFails(t *testing.T) {
 	}
 	if use := s.uses["key1"]; use.At.IsZero() {
 		t.Error("the last use was forgotten")
+	}
+}
+
+// A call that could not be written is, though no other call comes.
+func TestOneCallThatFailed(t *testing.T) {
+	t.Parallel()
+	s, c := newShelf(1), newClock()
+	r := newRecorder(s, c)
+	s.fails = true
+	r.Record(aCall(c.Now(), "key1"))
+	if err := r.FlushDue(t.Context()); err == nil {
+		t.Error("written, and the store fails")
+	}
+	s.fails = false
+	c.advance(15 * time.Second)
+	if err := r.FlushDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, pending := s.allowed(key1), r.Pending(); got != 1 || pending != 0 {
+		t.Errorf("%d calls are written, and %d pending", got, pending)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *shelf) carry(deliver func()) error {
 	default:
 		deliver()
 	}
-	if len(s.echoes) > 0 && s.random.IntN(3) == 0 {
+	if len(s.echoes) > 0 && s.random.IntN(6) == 0 { // some take hours
 		s.echo()
 	}
 	return nil

@@ -151,6 +151,48 @@ func TestCompactUsageByTwo(t *testing.T) {
 	}
 }
 
+// Rows that are written while an hour is put together, and others who put it together meanwhile, lose nothing.
+func TestWrittenWhilePutTogether(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before    string // which write of the compaction
+		meanwhile func(t *testing.T, s *store.Store)
+	}{
+		"a row, before rows are removed": {"DeleteItem", func(t *testing.T, s *store.Store) { putRows(t, s, row("a-1", 4, 33), row("b-1", 2, 9)) }},
+		"the hour, before it is written": {"UpdateItem", func(t *testing.T, s *store.Store) {
+			putRows(t, s, row("a-1", 4, 33), row("b-1", 2, 9))
+			if err := s.CompactUsage(t.Context(), site, hour9, false); err != nil {
+				t.Error(err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kit := storetest.New(t)
+			putRows(t, kit.Store, row("c-1", 1, 1), row("d-1", 1, 1))
+			if err := kit.Store.CompactUsage(t.Context(), site, hour9, false); err != nil {
+				t.Fatal(err)
+			}
+			putRows(t, kit.Store, row("a-1", 3, 30), row("b-1", 1, 8))
+			other, done := kit.Restart(), false
+			kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
+				if r.Operation == test.before && !done {
+					done = true
+					test.meanwhile(t, other.Store)
+				}
+				return storetest.None
+			})
+			if err := kit.Store.CompactUsage(t.Context(), site, hour9, false); err != nil {
+				t.Fatal(err)
+			}
+			kit.Traffic.Inject(nil)
+			if got := calls(t, kit.Store); got != 44 || !done {
+				t.Errorf("%d calls, want 44", got)
+			}
+		})
+	}
+}
+
 // A recorder and the upkeep of hours over the real tables.
 func TestCompact(t *testing.T) {
 	t.Parallel()
@@ -218,7 +260,7 @@ func TestLastUses(t *testing.T) {
 	use := meter.LastUse{Environment: apikey.Staging, KeyID: "k1", At: at, SourceIP: "192.0.2.7", UserAgent: "curl/8"}
 	older := use
 	older.At, older.UserAgent = at.Add(-time.Second), "older"
-	for _, u := range []meter.LastUse{use, older, use} {
+	for _, u := range []meter.LastUse{older, use, older} {
 		if err := kit.Store.PutLastUse(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,9 @@ import (
 // See https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const maxPayload = 6_291_556
 
+// traceID says that nothing is traced.
+const traceID = "Root=1-00000000-000000000000000000000000;Sampled=0"
+
 // invocation is one event on its way through an instance.
 type invocation struct {
 	id       string
@@ -50,12 +53,14 @@ type api struct {
 	next       chan *invocation
 	initErrors chan *Error
 
+	extensions *extensions
+
 	mu      sync.Mutex
 	current *invocation
 }
 
 func newAPI(arn string) *api {
-	return &api{arn: arn, next: make(chan *invocation), initErrors: make(chan *Error, 1)}
+	return &api{arn: arn, next: make(chan *invocation), initErrors: make(chan *Error, 1), extensions: newExtensions()}
 }
 
 // ServeHTTP routes what a bootstrap asks for.
@@ -65,14 +70,20 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", a.serveResponse)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", a.serveError)
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", a.serveInitError)
-	mux.HandleFunc("POST /2020-01-01/extension/register", serveRegister)
-	mux.HandleFunc("GET /2020-01-01/extension/event/next", serveExtensionNext)
+	mux.HandleFunc("POST /2020-01-01/extension/register", a.extensions.serveRegister)
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", a.extensions.serveNext)
 	mux.ServeHTTP(w, r)
 }
 
-// serveNext blocks until there is an invocation. A process that dies meanwhile
-// closes its connection, so that the invocation is never given to a corpse.
+// serveNext blocks until there is an invocation, and until every extension is
+// done with the one before. A process that dies meanwhile closes its
+// connection, so that the invocation is never given to a corpse.
 func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-a.extensions.done():
+	case <-r.Context().Done():
+		return
+	}
 	select {
 	case inv := <-a.next:
 		a.mu.Lock()
@@ -82,12 +93,13 @@ func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
 		if arn == "" {
 			arn = a.arn
 		}
+		a.extensions.tell(inv, arn)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
 		header.Set("Lambda-Runtime-Invoked-Function-Arn", arn)
-		header.Set("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+		header.Set("Lambda-Runtime-Trace-Id", traceID)
 		_, _ = w.Write(inv.payload) // the process's death is noticed by its exit
 	case <-r.Context().Done():
 	}
@@ -148,13 +160,3 @@ func readError(body io.Reader) *Error {
 	}
 	return &Error{Type: e.ErrorType, Message: e.ErrorMessage}
 }
-
-// serveRegister lets a runtime register as an extension, which on Lambda is
-// how it comes to be sent SIGTERM; here every process is.
-func serveRegister(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Lambda-Extension-Identifier", "00000000-0000-4000-8000-000000000001")
-	_, _ = io.WriteString(w, "{}")
-}
-
-// serveExtensionNext never has an event: none was registered for.
-func serveExtensionNext(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }

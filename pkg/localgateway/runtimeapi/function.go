@@ -11,9 +11,11 @@
 // counts against the function's time-out.
 //
 // What it serves on 127.0.0.1 is documented in
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, as far as
-// a runtime that wants SIGTERM needs it,
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for
+// extensions inside of the process,
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html: each
+// invocation is an INVOKE event to them too, and no instance gets another before
+// they are done. SHUTDOWN is for external extensions, which there are none of here.
 // Response streaming is not supported: a streamed response arrives whole.
 package runtimeapi
 
@@ -97,7 +99,6 @@ func New(config Config) *Function {
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for an instance of %s: %w", f.config.Name, context.Cause(ctx))
 	case <-f.done:
@@ -106,21 +107,43 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
 	defer cancel()
 	inv := newInvocation(ctx, payload)
+	free := func() { <-f.slots }
 	for {
 		in, err := f.take()
 		if err != nil {
+			free()
 			return nil, err
 		}
 		r, answered := in.invoke(ctx, inv)
 		if answered {
-			f.release(in)
+			go func() { // the instance is busy until its extensions are done; the answer does not wait for them
+				defer free()
+				f.settle(in, inv.deadline)
+			}()
 			return r.payload, r.err
 		}
 		f.discard(in)
 		if errors.Is(r.err, errDiedIdle) {
 			continue // it never saw the invocation, so another can have it
 		}
+		free()
 		return r.payload, r.err
+	}
+}
+
+// settle takes an instance back that has answered, when its extensions are done.
+// Their time is the function's: one that takes longer ends the process.
+func (f *Function) settle(in *instance, deadline time.Time) {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-in.api.extensions.done():
+		f.release(in)
+	case <-in.exited:
+		f.release(in) // whoever takes it finds out
+	case <-timer.C:
+		f.config.Logger.Error("an extension took more than the function's time", "function", f.config.Name)
+		f.discard(in)
 	}
 }
 
