@@ -32,6 +32,7 @@ type bulkFilter struct {
 	Permission  string `json:"permission,omitempty" maxLength:"65"`
 	Tag         string `json:"tag,omitempty" maxLength:"50"`
 	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, or the id"`
+	UnusedSince string `json:"unusedSince,omitempty" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
 }
 
 type bulkBody struct {
@@ -58,6 +59,7 @@ type bulkInput struct {
 type bulkChange struct {
 	Action      string       `json:"action"`
 	Filter      store.Filter `json:"filter"`
+	UnusedSince time.Time    `json:"unusedSince"` // zero for any
 	Reason      string       `json:"reason"`
 	Compromised bool         `json:"compromised"`
 	ExpiresAt   time.Time    `json:"expiresAt"`
@@ -67,6 +69,9 @@ type bulkChange struct {
 func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	s, b, f := sessionOf(ctx.Context()), in.Body, &faults{}
 	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: apiOf(ctx.Context()).brand.Redact(value(b.Reason)), Compromised: value(b.Compromised)}
+	if b.Filter.UnusedSince != "" {
+		in.change.UnusedSince = f.since("body.filter.unusedSince", b.Filter.UnusedSince, s.now)
+	}
 	if b.DryRun != nil && !*b.DryRun && b.Expected == nil {
 		f.add("body.expected", "expected the number of keys that the dry run found", nil)
 	}
@@ -128,6 +133,7 @@ func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[
 		return nil, err
 	}
 	some := narrow(&c.Filter, reach)
+	c.Filter.Sieve = a.sieve(c)
 	if in.Body.DryRun == nil || *in.Body.DryRun {
 		return a.dryRun(ctx, s, c, some)
 	}
@@ -186,9 +192,33 @@ func (a *API) mayExtend(s *session, c *bulkChange) error {
 	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt})
 }
 
+// sieve is the part of the filter that looks at the last use of keys; nil for none.
+func (a *API) sieve(c *bulkChange) store.Sieve {
+	if c.UnusedSince.IsZero() {
+		return nil
+	}
+	return a.usedBefore(c.UnusedSince)
+}
+
+// mostSieved is how many keys a count reads: their last use stands beside them, and is read for each.
+const mostSieved = 10_000
+
+// count counts the keys that a bulk change is about.
 func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (int, error) {
 	if !some {
 		return 0, nil
+	}
+	if c.Filter.Sieve != nil {
+		all := c.Filter
+		all.Sieve = nil
+		n, err := a.store.CountKeys(ctx, s.organization.ID, all, s.now)
+		if err != nil {
+			return 0, err
+		}
+		if n > mostSieved {
+			return 0, validation.with(fmt.Sprintf("The last use of %d keys would have to be looked at, and at most %d can be.", n, mostSieved),
+				FieldError{Location: "body.filter", Message: "narrow the filter, such as by environment or tag"})
+		}
 	}
 	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
 }
@@ -204,9 +234,17 @@ func (a *API) dryRun(ctx context.Context, s *session, c *bulkChange, some bool) 
 		if keys, after, err = a.store.Keys(ctx, s.organization.ID, c.Filter, after, sampleSize-len(out.Body.Sample), s.now); err != nil {
 			return nil, err
 		}
-		for _, k := range keys {
-			out.Body.Sample = append(out.Body.Sample, showKey(k, s.now))
+		if err := a.observe(ctx, s.now, keys...); err != nil {
+			return nil, err
 		}
+		shown := make([]Key, 0, len(keys))
+		for _, k := range keys {
+			shown = append(shown, showKey(k, s.now))
+		}
+		if err := a.used(ctx, keys, shown); err != nil {
+			return nil, err
+		}
+		out.Body.Sample = append(out.Body.Sample, shown...)
 	}
 	return out, nil
 }

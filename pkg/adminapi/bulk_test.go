@@ -327,3 +327,22 @@ func TestListOfJobs(t *testing.T) {
 	}
 	other.admin.Call(t, http.MethodGet, other.path("jobs", want[0]), nil).Refused(t, http.StatusNotFound, "not_found")
 }
+
+// The filter by last use is the list's, in the dry run and in the job.
+func TestBulkOfUnusedKeys(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	used, unused := o.key(t, tagged("u", map[string]any{"permissions": []string{"messages:read"}})), o.key(t, tagged("u", nil)).Key.ID
+	machine.As(used.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
+	for end := time.Now().Add(time.Minute); o.show(t, used.Key.ID)["lastUsed"] == nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the use of a key is not known")
+		}
+	}
+	filter := map[string]any{"tag": "u", "unusedSince": "1h"}
+	b := o.apply(t, o.admin, map[string]any{"action": "disable", "filter": filter})
+	if b.Matched != 1 || b.Job.Result.Changed != 1 || o.show(t, unused)["enabled"] != false || o.show(t, used.Key.ID)["enabled"] != true {
+		t.Errorf("%+v", b)
+	}
+	o.admin.Call(t, http.MethodPost, o.keys+"/bulk", map[string]any{"action": "disable", "filter": map[string]any{"unusedSince": "long ago"}}).Refused(t, http.StatusUnprocessableEntity, "validation")
+}

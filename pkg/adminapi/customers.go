@@ -27,8 +27,8 @@ func (a *API) registerCustomers() {
 	register(a, operation{id: organization.ListCustomers, group: GroupOrganizations, method: http.MethodGet, path: customersPath, summary: "List customers", about: "By id."}, a.listCustomers)
 	register(a, operation{id: organization.GetCustomer, group: GroupOrganizations, method: http.MethodGet, path: customerPath, summary: "Show a customer"}, a.getCustomer)
 	register(a, operation{id: organization.UpdateCustomer, group: GroupOrganizations, method: http.MethodPatch, path: customerPath, summary: "Change a customer"}, a.updateCustomer)
-	register(a, operation{id: organization.DeleteCustomer, group: GroupOrganizations, method: http.MethodDelete, path: customerPath, status: http.StatusNoContent, summary: "Delete a customer",
-		about: "Refused while keys are scoped to it. With force, those keys are disabled, never widened."}, a.deleteCustomer)
+	register(a, operation{id: organization.DeleteCustomer, group: GroupOrganizations, method: http.MethodDelete, path: customerPath, status: http.StatusAccepted, summary: "Delete a customer",
+		about: "Refused while keys are scoped to it. With force, those keys are disabled, never widened, before this answers 204. Where they are very many, a job goes on with them: 202."}, a.deleteCustomer)
 }
 
 // Customer is a customer as the admin API shows them.
@@ -207,79 +207,6 @@ func (a *API) updateCustomer(ctx context.Context, s *session, in *updateCustomer
 			return nil, err
 		}
 	}
-}
-
-type deleteCustomerInput struct {
-	CustomerPath
-	Force bool `query:"force" doc:"Disable the keys that are scoped to the customer"`
-}
-
-func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (*struct{}, error) {
-	c, err := a.store.Customer(ctx, in.Org, in.Customer)
-	if err != nil {
-		return nil, err
-	}
-	used := 0
-	ofCustomer := func(after string) ([]*apikey.Key, string, error) { // not the list, which lags
-		return a.store.KeysOfCustomer(ctx, in.Org, c.ID, after, store.MaxPage)
-	}
-	err = eachKey(s, ofCustomer, func(of *session) error {
-		if !of.key.DeletedAt.IsZero() {
-			return nil
-		}
-		if used++; !in.Force {
-			return nil
-		}
-		return a.disable(ctx, of)
-	})
-	if err != nil {
-		return nil, err
-	}
-	if used > 0 && !in.Force {
-		return nil, inUse.with(fmt.Sprintf("%d keys are scoped to this customer: change them first, or say ?force=true, which disables them.", used))
-	}
-	e, err := a.customerEntry(s, "customer.deleted", c, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.store.Commit(ctx, a.store.RemoveCustomer(c), a.store.Append(e)); err != nil {
-		return nil, err
-	}
-	return &struct{}{}, nil
-}
-
-// eachKey calls work for every key of a list, as the key of a session of its own. page returns the keys after a position, and the position after them.
-func eachKey(s *session, page func(after string) ([]*apikey.Key, string, error), work func(*session) error) error {
-	for position, more := "", true; more; more = position != "" {
-		keys, next, err := page(position)
-		if err != nil {
-			return err
-		}
-		for _, k := range keys {
-			of := *s
-			of.key = k
-			if err := work(&of); err != nil {
-				return err
-			}
-		}
-		position = next
-	}
-	return nil
-}
-
-// disable disables the key of a session. A key that is disabled or deleted stays as it is. It is part of a change that has begun, which ends whatever the
-// caller is by now: whoever removes themselves is no member any more.
-func (a *API) disable(ctx context.Context, s *session) error {
-	if !s.key.Enabled || !s.key.DeletedAt.IsZero() {
-		return nil
-	}
-	caller := *s.caller
-	caller.Member, s.caller = nil, &caller
-	_, err := a.persist(ctx, s, MatchHeader{}, "key.updated", func(k *apikey.Key) error {
-		k.Enabled = false
-		return nil
-	})
-	return err
 }
 
 // knownCustomers checks that a key's customers are customers of the organization; those that it had before are not asked about.

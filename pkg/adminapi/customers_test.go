@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,4 +145,49 @@ func TestKeyOfAnUnknownCustomer(t *testing.T) {
 	o.admin.Call(t, http.MethodPatch, o.keys+"/"+k.Key.ID, `{"customers": ["c1", "c2"]}`).Want(t, http.StatusOK)
 	o.admin.Call(t, http.MethodDelete, o.path("customers", "c1")+"?force=true", nil).Want(t, http.StatusNoContent)
 	o.admin.Call(t, http.MethodPatch, o.keys+"/"+k.Key.ID, `{"description": "it keeps the customer that is gone"}`).Want(t, http.StatusOK)
+}
+
+// However keys are scoped to a customer while it is deleted by force, none that works is left.
+func TestCustomerDeletedBesideNewKeys(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		o := newTenant(t)
+		path := o.path("customers", "c1")
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() {
+				for status := http.StatusCreated; status == http.StatusCreated || status == http.StatusConflict; {
+					status = o.admin.Call(t, http.MethodPost, o.keys, map[string]any{"name": "Beside", "environment": "production", "permissions": []string{}, "customers": []string{"c1"}}).Status
+				}
+			})
+		}
+		o.admin.Call(t, http.MethodDelete, path+"?force=true", nil).Want(t, http.StatusNoContent)
+		calls.Wait()
+		if names, _ := page(t, o.admin, o.keys+"?customer=c1&limit=200"); len(names) != 0 {
+			t.Errorf("%d keys of a customer that is gone still work", len(names))
+		}
+	}
+}
+
+// A deletion that is refused leaves the customer as it was, also for new keys.
+func TestCustomerThatStays(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	fields := map[string]any{"customers": []string{"c1"}}
+	o.key(t, fields)
+	o.admin.Call(t, http.MethodDelete, o.path("customers", "c1"), nil).Refused(t, http.StatusConflict, "in_use")
+	o.key(t, fields)
+	// A deletion that was cut short after its first step is finished by repeating it.
+	s := tables(t)
+	c, err := s.Customer(t.Context(), o.id, "c2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Leaving, c.Version = true, c.Version+1
+	if err := s.Commit(t.Context(), s.PutCustomer(c, c.Version-1)); err != nil {
+		t.Fatal(err)
+	}
+	o.admin.Call(t, http.MethodPost, o.keys, map[string]any{"name": "x", "environment": "production", "customers": []string{"c2"}}).Refused(t, http.StatusNotFound, "not_found")
+	o.admin.Call(t, http.MethodDelete, o.path("customers", "c2"), nil).Want(t, http.StatusNoContent)
+	o.admin.Call(t, http.MethodGet, o.path("customers", "c2"), nil).Refused(t, http.StatusNotFound, "not_found")
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -92,10 +91,7 @@ func (a *API) removalPlan(j *job.Job) (*plan, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", func(_ *session, k *apikey.Key) error {
-			k.Enabled = false
-			return nil
-		})
+		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", disable)
 		return items, next, err
 	}
 	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {

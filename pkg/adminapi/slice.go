@@ -45,6 +45,8 @@ func (a *API) plan(j *job.Job) (*plan, error) {
 		return a.deletionPlan(), nil
 	case job.RemoveMember:
 		return a.removalPlan(j)
+	case job.DeleteCustomer:
+		return a.customerPlan(j)
 	default:
 		return nil, fmt.Errorf("there is no job of kind %q", j.Kind)
 	}
@@ -191,7 +193,7 @@ func (a *API) jobError(ctx context.Context, i item) job.Error {
 
 // acting is a session in the name of whoever made a job. What they may do was decided then: a job that was acknowledged goes on whatever they are by now.
 func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
-	s := &session{now: a.now(), caller: organization.ActingAs(j.CreatedBy, j.OrganizationID)}
+	s := &session{now: a.now(), limitsOff: a.limitsOff, caller: organization.ActingAs(j.CreatedBy, j.OrganizationID)}
 	s.caller.SourceIP, s.caller.UserAgent, s.caller.RequestID = j.SourceIP, j.UserAgent, j.RequestID
 	if err := a.readCatalogue(ctx, s); err != nil {
 		return nil, err
@@ -230,6 +232,7 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 	if err := unmarshalParameters(j, &c); err != nil {
 		return nil, err
 	}
+	c.Filter.Sieve = a.sieve(&c)
 	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
 		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit, s.now)
 		if err != nil {

@@ -19,5 +19,6 @@ type Customer struct {
 	Name           string            `json:"name"`
 	Metadata       map[string]string `json:"metadata"`
 	CreatedAt      time.Time         `json:"createdAt"`
+	Leaving        bool              `json:"leaving"` // it is being deleted: no key is scoped to it any more
 	Version        int64             `json:"version"`
 }

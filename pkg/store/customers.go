@@ -79,7 +79,11 @@ func (s *Store) RemoveCustomer(c *organization.Customer) Write {
 	return w
 }
 
-// StillCustomer writes nothing, but lets a transaction fail when there is no such customer. Failure: organization.ErrNoCustomer.
+// StillCustomer writes nothing, but lets a transaction fail when there is no such customer, or it is being deleted. Failure: organization.ErrNoCustomer.
 func (s *Store) StillCustomer(org, id string) Write {
-	return Write{item: primaryKey(organizationPartition(org), customerSort(id)), kind: look, condition: "attribute_exists(pk)", failure: organization.ErrNoCustomer}
+	return Write{
+		item: primaryKey(organizationPartition(org), customerSort(id)), kind: look, failure: organization.ErrNoCustomer,
+		condition: "attribute_exists(pk) AND (attribute_not_exists(leaving) OR leaving = :no)",
+		values:    map[string]types.AttributeValue{":no": &types.AttributeValueMemberBOOL{Value: false}},
+	}
 }

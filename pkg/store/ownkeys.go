@@ -69,6 +69,15 @@ type Placed struct {
 	After string
 }
 
+// PlacedKeysOfCustomer is KeysOfCustomer with the position after each key.
+func (s *Store) PlacedKeysOfCustomer(ctx context.Context, org, customer, after string, limit int) (page []Placed, next string, err error) {
+	keys, next, err := s.KeysOfCustomer(ctx, org, customer, after, limit)
+	for _, k := range keys {
+		page = append(page, Placed{k, keyPartition(k.Environment, k.ID)})
+	}
+	return page, next, err
+}
+
 // PlacedKeys is Keys with the position after each key, to go on from any of them.
 func (s *Store) PlacedKeys(ctx context.Context, org string, f Filter, after string, limit int, now time.Time) (page []Placed, next string, err error) {
 	keys, next, err := s.Keys(ctx, org, f, after, limit, now)
