@@ -31,10 +31,20 @@ type leak struct {
 	source string
 }
 
-// expose does what a leak asks for, and says nothing of it: only what could not be done is an error.
+// expose does what a leak asks for, and says nothing of it: only what could not be done is an error. A secret of another system may be that of a key in each
+// environment.
 func (a *API) expose(ctx context.Context, l leak) error {
+	for _, env := range a.checker.Environments {
+		if err := a.exposeIn(ctx, env, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
 	for attempt := 1; ; attempt++ {
-		v := a.checker.Identify(ctx, l.secret)
+		v := a.checker.Identify(ctx, env, l.secret)
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}

@@ -378,3 +378,43 @@ func TestWrongReports(t *testing.T) {
 		t.Error("a report that was refused had an effect")
 	}
 }
+
+// A secret of another system is stopped wherever it was imported; after the key got one of ours, a report of it is history only.
+func TestLeaksOfImportedKeys(t *testing.T) {
+	t.Parallel()
+	o := newTimed(t, nil)
+	admin := o.join(t, "importer", "admin")
+	secret := "sk_live_" + rand.Text()
+	both := []map[string]any{foreign(secret, map[string]any{"name": "in production"}), foreign(secret, map[string]any{"name": "in staging", "environment": "staging"})}
+	renewed := rand.Text()
+	if got := o.bring(t, admin.Client, append(both, foreign(renewed, map[string]any{"name": "renewed", "permissions": []string{"messages:read"}}))...); got.Imported != 3 {
+		t.Fatalf("%+v", got)
+	}
+	ids := map[string]string{}
+	var list struct{ Items []localtest.Key }
+	o.admin.Call(t, http.MethodGet, o.keys+"?status=all", nil).Want(t, http.StatusOK).Into(t, &list)
+	for _, k := range list.Items {
+		ids[k.Name] = k.ID
+	}
+	if got := o.opens(t, secret, renewed); !got[0] || !got[1] {
+		t.Fatalf("imported keys open %v", got)
+	}
+	o.report(t, map[string]any{"secret": secret, "url": "https://example.test/?key=" + secret, "note": "it says " + secret})
+	for _, name := range []string{"in production", "in staging"} {
+		got := o.traceOf(t, ids[name], secret)
+		if !got.Compromised || got.Exposed != 1 || got.Opens[0] || got.Exposure["url"] != "https://example.test/?key=[secret]" || o.exposed(t, ids[name])[0]["reason"] != "it says [secret]" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	fresh := o.admin.Call(t, http.MethodPost, o.keys+"/"+ids["renewed"]+"/rotate", `{"overlap": "1d"}`).Made(t, http.StatusOK).Secret
+	o.report(t, map[string]any{"secret": renewed})
+	if got := o.traceOf(t, ids["renewed"], renewed, fresh); got.Revoked || got.Opens[0] || !got.Opens[1] || got.Exposure["action"] != "revoked" {
+		t.Errorf("the old secret of a rotation: %+v", got)
+	}
+	before := o.traceOf(t, ids["renewed"], renewed, fresh)
+	o.report(t, map[string]any{"secret": renewed, "url": "https://example.test/later"})
+	before.Exposed++
+	if diff := cmp.Diff(before, o.traceOf(t, ids["renewed"], renewed, fresh)); diff != "" {
+		t.Errorf("a retired one (-want +got):\n%s", diff)
+	}
+}

@@ -108,10 +108,12 @@ func (c *Checker) good(ctx context.Context, h Headers, call Call) Verdict {
 	return v
 }
 
-// Identify finds out whose secret a text is, whatever the state of the key: Allowed where the key has it, the old one of a rotation too, RetiredSecret where
-// it had it once, else why there is no such key.
-func (c *Checker) Identify(ctx context.Context, text string) Verdict {
-	return c.identify(ctx, Headers{APIKey: []string{text}})
+// Identify finds out whose secret a text is in one environment, whatever the state of the key: Allowed where the key has it, the old one of a rotation too,
+// RetiredSecret where it had it once, else why there is no such key. A secret of another system may have been imported into several.
+func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text string) Verdict {
+	one := *c
+	one.Environments = []apikey.Environment{env}
+	return one.identify(ctx, Headers{APIKey: []string{text}})
 }
 
 // identify finds out which key was sent: the steps that look at the secret.
