@@ -351,6 +351,7 @@ func TestWrongReports(t *testing.T) {
 		"nothing":        {``, 400, "malformed", ""},
 		"another field":  {`{"secret": "` + secret + `", "` + secret + `": 1}`, 422, "validation", "body.[secret]"},
 		"a file":         {map[string]any{"secret": secret, "url": "file:///" + secret}, 422, "validation", "body.url"},
+		"of no page":     {map[string]any{"secret": secret, "url": "ftp://example.test/"}, 422, "validation", "body.url"},
 		"no address":     {map[string]any{"secret": secret, "url": secret}, 422, "validation", "body.url"},
 		"a script":       {map[string]any{"secret": secret, "url": "javascript:alert(1)"}, 422, "validation", "body.url"},
 		"no site":        {map[string]any{"secret": secret, "url": "https:///x"}, 422, "validation", "body.url"},
