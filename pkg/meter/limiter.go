@@ -126,7 +126,7 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 		if err := a.believe(now); err != nil {
 			return nil, err
 		}
-		t := a.taking(now)
+		t := a.taking(now, attempt)
 		if t.calls == 0 && t.replace == nil {
 			return l.refuse(a, t, attempt > 0), nil
 		}
@@ -139,7 +139,20 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 			return l.grant(a, t), nil
 		}
 	}
-	return nil, errContended
+	return l.outrun(a)
+}
+
+// outrun is the answer where other instances were quicker each time: they take what there is, so the limit that has the least refuses.
+func (l *Limiter) outrun(a *account) (*check.Allowance, error) {
+	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
+		return nil, errContended
+	}
+	now := l.now().UnixNano()
+	a.zeros++
+	name, wait := a.scarcest(now)
+	wait = max(wait, l.pause(a, name))
+	a.refusal = refusal{span{now, now + wait}, check.RateLimited, name, now + wait}
+	return a.refused(now), nil
 }
 
 // believe takes the stored policy for the one that counts where the caller knows the key of a moment ago, and another instance met its change already. A

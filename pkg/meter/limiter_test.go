@@ -278,6 +278,19 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
+// A clock that went back to before a lease was taken ends it; its calls were paid for, and can be had by another one.
+func TestClockGoesBackUnderALease(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	l, p := limiter(kit), policy(per("l", 50, time.Second))
+	before := admitted(t, l, p, 40)
+	kit.Clock.Advance(-time.Hour)
+	kit.Traffic.Reset()
+	if got := before + admitted(t, l, p, 100); got > 50 || writes(kit) == 0 {
+		t.Errorf("%d admitted of a burst of 50, with %d writes after the clock went back", got, writes(kit))
+	}
+}
+
 func TestClockGoesBack(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)

@@ -147,6 +147,9 @@ func TestNeverMoreThanTheBound(t *testing.T) {
 		calls += r.calls
 		over := w.excess(r.admitted)
 		tightest = max(tightest, over/w.bound(0))
+		if w.lost == 0 && r.failed > 0 {
+			t.Errorf("%v: %d calls failed, though the store did not", w, r.failed)
+		}
 		if over > 1e-6 {
 			t.Errorf("%v: %.2f over the bound", w, over)
 		}

@@ -24,7 +24,7 @@ type taking struct {
 
 // taking plans what to ask the store for. A write is needed where there is room for a call, and where the state is of another policy: what a change of
 // limits forgives or not is settled once, and not anew at each call.
-func (a *account) taking(now int64) taking {
+func (a *account) taking(now int64, attempt int) taking {
 	t := taking{now: now}
 	moved := a.state == nil || a.state.Policy != a.plan.text
 	if moved {
@@ -33,12 +33,12 @@ func (a *account) taking(now int64) taking {
 		t.state = a.state.current(a.plan, now)
 	}
 	back := a.unspent(t.state, moved)
-	room := a.room(t.state, now, back)
+	room := a.room(t.state, now, back, attempt)
 	want := max(a.wanted(t.state, now), back)
 	t.calls = max(0, min(want, room))
 	t.short = t.calls < want
 	back = min(back, t.calls)
-	t.charge = a.charge(t.state, now, t.calls, back)
+	t.charge = a.charge(t.state, now, t.calls, back, attempt)
 	if moved {
 		t.replace = charged(t.state, t.charge)
 	}
@@ -63,16 +63,29 @@ func (a *account) missing(b bucket, now, back int64) int64 {
 }
 
 // room is how many calls fit, those that are given back included.
-func (a *account) room(s *State, now, back int64) int64 {
+func (a *account) room(s *State, now, back int64, attempt int) int64 {
 	room := int64(1) << 40
 	for _, b := range a.plan.buckets {
-		tat := s.TAT[b.Name]
-		room = min(room, b.Burst, b.fit(now+b.capacity-max(tat, now))+a.missing(b, now, back))
+		tat, whole := s.TAT[b.Name], now+b.margin(attempt)
+		if tat < whole {
+			room = min(room, b.Burst, b.fit(now+b.capacity-whole))
+			continue
+		}
+		room = min(room, b.Burst, b.fit(now+b.capacity-tat)+a.missing(b, now, back))
 	}
 	if q := a.plan.quota; q != nil {
 		room = min(room, q.Limit-s.Used+min(back, s.Used))
 	}
 	return room
+}
+
+// margin is by how much a limit that is nearly whole is taken for less than it is, when writes were in vain again and again: where others take and it comes
+// back at the same pace, what was seen a moment ago is always just not so any more. It costs a few calls' room, and never admits more.
+func (b bucket) margin(attempt int) int64 {
+	if attempt < 2 {
+		return 0
+	}
+	return max(0, min(int64(5*time.Millisecond)<<attempt, b.capacity/4, b.capacity-b.cost(1)))
 }
 
 // wanted is how many calls to ask for: the instance's own arrivals of the last second, less what chance may keep away, and of each limit no more than half
@@ -102,17 +115,20 @@ func (a *account) wanted(s *State, now int64) int64 {
 
 // charge is the write that takes so many calls, of which some are given back by the last lease. No charge is negative: a store that carries it out
 // twice, since its first answer was lost, takes too much and never too little.
-func (a *account) charge(s *State, now, calls, back int64) Charge {
+func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s.Period, now)}
 	for _, b := range a.plan.buckets {
-		tat := s.TAT[b.Name]
-		if tat < now {
-			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: now, By: now + b.cost(calls)})
+		if whole := now + b.margin(attempt); s.TAT[b.Name] < whole {
+			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: whole, By: whole + b.cost(calls)})
 			continue
 		}
 		missing := a.missing(b, now, back)
 		by := b.cost(calls - missing)
-		c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Low: now + b.cost(missing), High: now + b.capacity - by, By: by})
+		high := now + b.capacity - by
+		if by == 0 {
+			high = math.MaxInt64 // what was paid for needs no room, also where the clock here is late and sees more taken than there can be
+		}
+		c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Low: now + b.cost(missing), High: high, By: by})
 	}
 	if q := a.plan.quota; q != nil {
 		by := calls - min(back, s.Used)
