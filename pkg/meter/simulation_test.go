@@ -185,7 +185,7 @@ func TestLimitsAreUsedUp(t *testing.T) {
 // TestWritesPerCall shows what a limit of 1,000 a second costs, with BITTING_TEST_TABLES=1 for more numbers of instances.
 func TestWritesPerCall(t *testing.T) {
 	t.Parallel()
-	numbers := []int{50}
+	numbers := []int{1, 50}
 	if os.Getenv("BITTING_TEST_TABLES") != "" {
 		numbers = []int{1, 10, 50, 100, 200}
 	}
@@ -198,7 +198,11 @@ func TestWritesPerCall(t *testing.T) {
 			r := w.run(t)
 			writes := float64(r.writes) / float64(r.calls)
 			t.Logf("%4d instances, %5.0f/s offered: %.3f writes a call, utilisation %.3f, %.0f below the bound of 60 s", instances, w.offered, writes, w.utilisation(r), -w.excess(r.admitted))
-			if load == 2 && instances <= 100 && writes > 0.2 {
+			most := 0.2
+			if instances == 1 {
+				most = 0.01
+			}
+			if load == 2 && instances <= 100 && writes > most {
 				t.Errorf("%v: %.3f writes a call", w, writes)
 			}
 		}
