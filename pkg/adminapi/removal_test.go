@@ -3,6 +3,7 @@ package adminapi_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
@@ -120,4 +121,47 @@ func TestRemovalDoesNotGoByIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	y.removed(t, j, keys)
+}
+
+// Whoever is removed at that moment begins no job any more.
+func TestBulkBesideARemoval(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, "acme")
+	m := &organization.Member{
+		OrganizationID: "acme", ID: "leaver", Email: "leaver@acme.test", Role: organization.RoleAdmin, InvitedAt: y.Clock.Now(), JoinedAt: y.Clock.Now(), Version: 1,
+	}
+	if err := y.Store.Commit(t.Context(), y.Store.PutMember(m, 0)); err != nil {
+		t.Fatal(err)
+	}
+	p := y.Restart()
+	p.Traffic.Inject(func(r storetest.Request) storetest.Fault {
+		if r.Operation == "TransactWriteItems" && r.N == 1 {
+			leaving := *m
+			leaving.LeavingAt, leaving.Version = y.Clock.Now(), 2
+			if err := y.Store.Commit(t.Context(), y.Store.PutMember(&leaving, 1)); err != nil {
+				t.Error(err)
+			}
+		}
+		return storetest.None
+	})
+	f := adminapi.Function(&boot.Deployment{
+		Configuration: boot.Configuration{Brand: storetest.Brand}, Store: p.Store, Keyring: p.Keyring, Logger: y.Log.Logger(), Now: y.Clock.Now,
+	}, adminapi.GroupRevocation)
+	event, err := json.Marshal(map[string]any{
+		"httpMethod": "POST", "path": "/v1/organizations/acme/keys/bulk", "headers": map[string]any{"Content-Type": "application/json"},
+		"body": `{"action": "disable", "filter": {}, "dryRun": false, "expected": 0}`,
+		"requestContext": map[string]any{
+			"requestId": "r", "authorizer": map[string]any{"userId": m.ID, "userEmail": m.Email, "userName": "Leaver"}, "identity": map[string]any{"sourceIp": "192.0.2.1"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.Invoke(t.Context(), event)
+	if err != nil || !strings.Contains(string(text), `"statusCode":409`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if jobs, _, err := y.Store.Jobs(t.Context(), "acme", "", 10); err != nil || len(jobs) != 0 {
+		t.Errorf("%+v, %v", jobs, err)
+	}
 }

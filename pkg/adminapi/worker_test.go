@@ -288,6 +288,24 @@ func TestJobAmongOtherChanges(t *testing.T) {
 	}
 }
 
+// A key that was made after the job is none of those that its maker counted.
+func TestJobLeavesLaterKeysAlone(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, "acme")
+	keys := y.keys(t, "acme", 3)
+	j := y.job(t, "acme", len(keys))
+	later, _ := y.MustKey(t, func(k *apikey.Key) { k.CreatedAt = y.Clock.Now().Add(time.Millisecond) })
+	w, _ := y.worker()
+	if _, err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	y.finished(t, j, len(keys))
+	y.disabled(t, j, keys)
+	if k, err := y.Store.Key(t.Context(), later.Environment, later.ID); err != nil || !k.Enabled {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // No organization waits for another's many keys.
 func TestOrganizationsTakeTurns(t *testing.T) {
 	t.Parallel()
