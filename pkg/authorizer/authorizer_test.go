@@ -190,7 +190,7 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 	for name, change := range map[string]func(*apikey.Key){
 		"plain": func(*apikey.Key) {},
 		"long": func(k *apikey.Key) {
-			k.Name, k.Owner.ID = strings.Repeat("ä", 3000), strings.Repeat("o", 3000)
+			k.Name, k.Owner.ID = strings.Repeat("ä", 3000), strings.Repeat("o", 1500)
 			k.Permissions = append([]string{"messages:read"}, texts(many)...)
 			k.Customers = texts(many[:30])
 		},
