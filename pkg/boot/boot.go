@@ -1,7 +1,8 @@
 // Package boot makes a running deployment of its environment: configuration, AWS clients, peppers, store and check.
 //
-// It promises to be the only reader of environment variables, to name every variable that is missing or wrong, and to do no network call: what a
-// function needs from AWS it fetches when it is first asked for. It does not know what a function does with what it gets.
+// It promises to be the only reader of environment variables, to name every variable that is missing or wrong, and that making a deployment does no network
+// call: what a function needs from AWS it fetches when it is first asked for. It starts the functions that count calls, and sees to it that what they counted
+// is written (see Deployment.Serve). It does not know what a function does with what it gets.
 package boot
 
 import (
@@ -61,8 +62,8 @@ const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/p
 // Configure reads the configuration. The error names every variable that is wrong.
 func Configure(env Environment) (Configuration, error) {
 	c := Configuration{
-		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")), API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"),
-		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
+		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")),
+		API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"), SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
 		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
 		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), KeyLimitsOff: env("BITTING_KEY_LIMITS") == "off",
 		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),

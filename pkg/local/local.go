@@ -1,5 +1,5 @@
 // Package local runs a whole deployment on one machine, without AWS: the functions of template.yaml behind gateways that answer as API Gateway does,
-// a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a demo to try.
+// with their schedules and log subscriptions, a sign-in, a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a demo to try.
 //
 // It promises that what answers is the code that runs in Lambda, configured by the same template; that nothing listens beyond loopback unless asked
 // to; that nothing acknowledged is lost when it is killed; and that it says what stands in its way. It does not promise speed, nor what only

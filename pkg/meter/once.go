@@ -22,8 +22,8 @@ var ErrOvertaken = errors.New("meter: the ledger was changed meanwhile")
 type Ledger interface {
 	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It sees every write that ended before.
 	Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]Page, error)
-	// Count writes pages, each in place of the version before its own, and rows of counts and of uses of secrets, all or none. ErrOvertaken where a page is of another version by now;
-	// after any other error nobody knows which.
+	// Count writes pages, each in place of the version before its own, and rows of counts and of uses of secrets, all or none. ErrOvertaken where a page is of
+	// another version by now; after any other error nobody knows which.
 	Count(ctx context.Context, pages []Page, rows []UsageRow, secrets []SecretUse) error
 	PutJournal(ctx context.Context, j Journal) error
 	PutLastUse(ctx context.Context, use LastUse) error

@@ -14,12 +14,6 @@ import (
 	"errors"
 )
 
-// The headers of a message.
-const (
-	IdentifierHeader = "Github-Public-Key-Identifier"
-	SignatureHeader  = "Github-Public-Key-Signature"
-)
-
 var (
 	// ErrSignature says that a message is not GitHub's.
 	ErrSignature = errors.New("secretscan: the signature does not fit")
