@@ -57,21 +57,22 @@ type Entry struct {
 // Once counts calls that are told of at least once, by several instances, each exactly once: it writes which calls it counted in the transaction that counts
 // them. It keeps the same rows as a Recorder, and nothing that it has not written: when Record returns nil, all is written.
 type Once struct {
-	ledger   Ledger
-	now      func() time.Time
-	logger   *slog.Logger
-	instance string
+	ledger Ledger
+	now    func() time.Time
+	logger *slog.Logger
 
 	mu      sync.Mutex
 	rows    map[rowID]UsageRow // as this instance wrote them last
 	secrets map[secretID]SecretUse
 	keys    map[Scope]*keyState
-	made    int64
+	names   names
 }
 
 // NewOnce returns a counter whose rows carry the name of the instance, which no other may have.
 func NewOnce(l Ledger, instance string, now func() time.Time, logger *slog.Logger) *Once {
-	return &Once{ledger: l, now: now, logger: logger, instance: instance, rows: map[rowID]UsageRow{}, secrets: map[secretID]SecretUse{}, keys: map[Scope]*keyState{}}
+	return &Once{
+		ledger: l, now: now, logger: logger, rows: map[rowID]UsageRow{}, secrets: map[secretID]SecretUse{}, keys: map[Scope]*keyState{}, names: names{instance: instance},
+	}
 }
 
 // group is the calls of a key in a slot.

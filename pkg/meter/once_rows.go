@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"strconv"
 	"time"
-
-	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // draft is rows as they will be when a transaction is done.
@@ -29,10 +26,7 @@ func (o *Once) draft() *draft {
 
 // add counts a call for its key and for its organization.
 func (d *draft) add(c Call) {
-	customer := c.Customer
-	if customer != "" && !permission.ValidCustomer(customer) {
-		customer = Others // whatever stands in the path
-	}
+	customer := c.countedCustomer()
 	for _, s := range [...]Scope{KeyScope(c.Environment, c.KeyID), OrganizationScope(c.Environment, c.OrganizationID)} {
 		id := rowID{s, hourOf(c.At)}
 		row, begun := d.rows[id]
@@ -56,7 +50,7 @@ func (d *draft) addSecret(c *Call) {
 	if !begun {
 		var known bool
 		if row, known = d.once.secrets[id]; !known {
-			row = SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: d.once.name()}
+			row = SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: d.once.names.next()}
 		}
 		row.Sequence++
 		row.Sources = maps.Clone(row.Sources)
@@ -71,29 +65,23 @@ func (o *Once) row(id rowID) UsageRow {
 	if row, ok := o.rows[id]; ok {
 		return row
 	}
-	return UsageRow{Scope: id.Scope, Hour: id.hour, Writer: o.name()}
-}
-
-// name makes a name that no other row of any instance has.
-func (o *Once) name() string {
-	o.made++
-	return o.instance + "-" + strconv.FormatInt(o.made, 36)
+	return UsageRow{Scope: id.Scope, Hour: id.hour, Writer: o.names.next()}
 }
 
 // journals notes the new rows. A journal of a row that is not written after all does no harm.
 func (d *draft) journals() []Journal {
 	var journals []Journal
-	place := map[rowID]int{}
+	place := map[hourID]int{}
 	for id, row := range d.rows {
 		if row.Sequence > 1 {
 			continue
 		}
-		of := rowID{Scope{Environment: id.Environment}, id.hour}
+		of := hourID{id.Environment, id.hour}
 		i, ok := place[of]
 		if !ok {
 			i = len(journals)
 			place[of] = i
-			journals = append(journals, Journal{Environment: id.Environment, Hour: id.hour, Writer: d.once.name()})
+			journals = append(journals, Journal{Environment: id.Environment, Hour: id.hour, Writer: d.once.names.next()})
 		}
 		journals[i].Scopes = append(journals[i].Scopes, id.Scope)
 	}
@@ -156,7 +144,8 @@ func (o *Once) remember(ctx context.Context, entries []Entry) error {
 		if c.At.Sub(k.usedAt) < useAge {
 			continue
 		}
-		if err := o.ledger.PutLastUse(ctx, LastUse{Environment: c.Environment, KeyID: c.KeyID, At: c.At, SourceIP: address(c.SourceIP), UserAgent: clean(c.UserAgent, maxAgent)}); err != nil {
+		use := LastUse{Environment: c.Environment, KeyID: c.KeyID, At: c.At, SourceIP: address(c.SourceIP), UserAgent: clean(c.UserAgent, maxAgent)}
+		if err := o.ledger.PutLastUse(ctx, use); err != nil {
 			return err
 		}
 		k.usedAt = c.At

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // Writer keeps what a recorder counted. Each of its writes may come twice, late and in any order.
@@ -70,7 +69,6 @@ type Recorder struct {
 	writer   Writer
 	now      func() time.Time
 	logger   *slog.Logger
-	instance string
 	wake     chan struct{}
 	flushing sync.Mutex // one flush at a time
 
@@ -78,7 +76,7 @@ type Recorder struct {
 	keys     map[Scope]*keyState
 	rows     map[rowID]*row
 	hour     time.Time // of the last call
-	made     int64     // rows and names made so far
+	names    names
 	pending  int64     // calls that are in no row that was written, but for those of strangers
 	waiting  int64     // of the pending ones, those that no flush has taken
 	oldest   time.Time // of the waiting ones; zero for none
@@ -132,7 +130,7 @@ type keyState struct {
 
 	usedAt     time.Time
 	usedFrom   netip.Addr
-	usedBy     string // what the caller says it is, as it was sent
+	usedBy     string // what the caller says it is, as it was sent but for its length
 	useDirty   bool
 	useWritten time.Time
 
@@ -143,7 +141,7 @@ type keyState struct {
 // NewRecorder returns a recorder whose rows carry the name of the instance, which no other may have.
 func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.Logger) *Recorder {
 	return &Recorder{
-		writer: w, now: now, logger: logger, instance: instance, wake: make(chan struct{}, 1), keys: map[Scope]*keyState{}, rows: map[rowID]*row{},
+		writer: w, now: now, logger: logger, names: names{instance: instance}, wake: make(chan struct{}, 1), keys: map[Scope]*keyState{}, rows: map[rowID]*row{},
 	}
 }
 
@@ -172,10 +170,7 @@ func (r *Recorder) count(c *Call) {
 		r.lost++
 		return
 	}
-	customer := c.Customer
-	if customer != "" && !permission.ValidCustomer(customer) {
-		customer = Others // whatever stands in the path
-	}
+	customer := c.countedCustomer()
 	stranger := c.Outcome == WrongSecret
 	for _, row := range [...]*row{k.row, k.org} {
 		row.counts.add(c.Outcome, c.Permission, customer)
@@ -203,7 +198,7 @@ func (r *Recorder) count(c *Call) {
 // remember keeps what is not a number: the last use, who sends which secret, and the call itself.
 func (r *Recorder) remember(k *keyState, c *Call) {
 	if good(c.Outcome) && !c.At.Before(k.usedAt) {
-		k.usedAt, k.usedFrom, k.usedBy = c.At, c.SourceIP, c.UserAgent
+		k.usedAt, k.usedFrom, k.usedBy = c.At, c.SourceIP, cut(c.UserAgent, maxAgent)
 		if !k.useDirty {
 			k.useDirty, r.dirtyUse = true, append(r.dirtyUse, k)
 		}
@@ -214,7 +209,7 @@ func (r *Recorder) remember(k *keyState, c *Call) {
 			k.omitted++
 			return
 		}
-		r.requests = append(r.requests, requestOf(c, k, r.name))
+		r.requests = append(r.requests, requestOf(c, k, r.names.next))
 		k.omitted = 0
 	}
 }
@@ -253,7 +248,7 @@ func (r *Recorder) row(id rowID) *row {
 	if r.makeRoom(len(r.rows), maxRows); len(r.rows) >= maxRows {
 		return nil
 	}
-	made := &row{id: id, writer: r.name()}
+	made := &row{id: id, writer: r.names.next()}
 	r.rows[id] = made
 	return made
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // writesAtOnce bounds the writes of a flush that are under way.
@@ -214,7 +211,7 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 	}
 	r.dirty = nil
 	for id, rows := range fresh {
-		j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.name()}
+		j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.names.next()}
 		for _, row := range rows {
 			j.Scopes = append(j.Scopes, row.id.Scope)
 		}
@@ -228,12 +225,6 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 		})
 	}
 	return writes
-}
-
-// hourID names an hour of an environment.
-type hourID struct {
-	apikey.Environment
-	hour time.Time
 }
 
 // again makes a row wait that could not be written.
@@ -276,10 +267,4 @@ func (r *Recorder) takeUses(now time.Time, all bool) []pendingWrite {
 		})
 	}
 	return writes
-}
-
-// name makes a name that no other row of any instance has.
-func (r *Recorder) name() string {
-	r.made++
-	return r.instance + "-" + strconv.FormatInt(r.made, 36)
 }

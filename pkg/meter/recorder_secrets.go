@@ -46,7 +46,7 @@ func (r *Recorder) countSecret(k *keyState, c *Call) {
 		return
 	}
 	if k.secret == nil || !k.secret.use.Rotation.Equal(c.Rotation) {
-		k.secret = &secretRow{use: SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: r.name()}}
+		k.secret = &secretRow{use: SecretUse{Environment: c.Environment, KeyID: c.KeyID, Rotation: c.Rotation, Writer: r.names.next()}}
 	}
 	if k.secret.use.count(c) && !k.secret.dirty {
 		k.secret.dirty, r.secrets = true, append(r.secrets, k.secret)

@@ -3,6 +3,7 @@ package meter_test
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +159,29 @@ func TestWhatCallersSendIsBounded(t *testing.T) {
 			t.Errorf("%d sources of %d calls", len(use.Sources), use.OldCalls)
 		}
 	}
+}
+
+// What a caller says of itself may be as long as API Gateway lets it; what is remembered of it is short. Not beside other tests, since it looks at the heap.
+func TestLongTextsAreNotRemembered(t *testing.T) {
+	c := newClock()
+	r := newRecorder(newShelf(1), c)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	const keys, length = 3000, 10_000
+	for i := range keys {
+		call := aCall(c.Now(), fmt.Sprint("key", i))
+		call.Path, call.UserAgent, call.SampleRate = strings.Repeat("p", length), strings.Repeat("x", length), 1
+		r.Record(call)
+	}
+	if grown := heap() - before; grown > keys*length/2 {
+		t.Errorf("%d bytes for %d keys", grown, keys)
+	}
+	runtime.KeepAlive(r)
 }
 
 // Many keys, and a store that takes nothing: the memory stays bounded, and what is counted stays right.

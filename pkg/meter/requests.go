@@ -97,8 +97,8 @@ func sampled(id string, rate float64) bool {
 func requestOf(c *Call, k *keyState, id func() string) Request {
 	out := Request{
 		ID: clean(c.RequestID, maxRequestID), At: c.At, Environment: c.Environment, OrganizationID: c.OrganizationID, KeyID: c.KeyID, KeyVersion: c.KeyVersion, API: c.API,
-		Method: clean(c.Method, maxMethod), Route: c.Route, Path: clean(c.Path, maxPath), Outcome: c.Outcome, Permission: c.Permission, SourceIP: address(c.SourceIP), UserAgent: clean(c.UserAgent, maxAgent),
-		LatencyMs: c.Latency.Milliseconds(), OldSecret: c.Secret == apikey.Old, Omitted: k.omitted,
+		Method: clean(c.Method, maxMethod), Route: c.Route, Path: clean(c.Path, maxPath), Outcome: c.Outcome, Permission: c.Permission,
+		SourceIP: address(c.SourceIP), UserAgent: clean(c.UserAgent, maxAgent), LatencyMs: c.Latency.Milliseconds(), OldSecret: c.Secret == apikey.Old, Omitted: k.omitted,
 	}
 	if out.ID == "" { // some events have none
 		out.ID = id()
@@ -114,15 +114,20 @@ func address(a netip.Addr) string {
 	return a.Unmap().String()
 }
 
+// cut bounds a text. What is kept of it does not hold the rest in memory.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.Clone(s[:most])
+}
+
 // clean bounds a text that a caller sent, and leaves out what is not printable.
 func clean(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '�' {
 			return -1
 		}
 		return r
-	}, s)
+	}, cut(s, most))
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // Call is a call of a key that is known, as whoever saw it tells it: an authorizer, or a reader of access logs.
@@ -94,6 +95,14 @@ const (
 type Counts struct {
 	Cells     map[Cell]int64
 	Customers map[string]int64 // of the allowed calls whose path names one
+}
+
+// countedCustomer is the customer that a call counts for, whatever stands in its path; "" for none.
+func (c *Call) countedCustomer() string {
+	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
+		return Others
+	}
+	return c.Customer
 }
 
 // add counts one call.

@@ -1,6 +1,11 @@
 package meter
 
-import "time"
+import (
+	"strconv"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
 
 // UsageRow is what one instance counted for a scope in an hour, from its first call to now. It replaces every row of the same writer with a lower
 // sequence, and no other, so that it may be written twice, late and in any order.
@@ -10,6 +15,23 @@ type UsageRow struct {
 	Writer   string
 	Sequence int64
 	Counts   Counts
+}
+
+// names are the names of the rows of one instance, which no row of another has.
+type names struct {
+	instance string
+	made     int64
+}
+
+func (n *names) next() string {
+	n.made++
+	return n.instance + "-" + strconv.FormatInt(n.made, 36)
+}
+
+// hourID names an hour of an environment.
+type hourID struct {
+	apikey.Environment
+	hour time.Time
 }
 
 // Times of an hour's rows, from the hour's end.
