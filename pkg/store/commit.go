@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -96,7 +97,7 @@ func versioned(item map[string]types.AttributeValue, err error, replaces int64, 
 }
 
 func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: fmt.Sprintf("%d", n)}
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
 // marshalJSONTags makes an item of a domain value by its JSON names.

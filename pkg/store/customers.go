@@ -14,7 +14,7 @@ func (s *Store) Customer(ctx context.Context, org, id string) (*organization.Cus
 	return object[organization.Customer](ctx, s, organizationPartition(org), customerSort(id), organization.ErrNoCustomer)
 }
 
-// MissingCustomers returns those of the ids, at most 100, that are no customers of the organization.
+// MissingCustomers returns those of the ids that are no customers of the organization.
 func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -27,24 +27,21 @@ func (t *Tables) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
 // ObserveFirstUses tells each of the keys when the new secret of its rotation was first used, where somebody recorded that. All of them have a rotation.
 // Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) ObserveFirstUses(ctx context.Context, keys []*apikey.Key) error {
-	for start := 0; start < len(keys); start += batchGetMost {
-		chunk := keys[start:min(start+batchGetMost, len(keys))]
-		names := make([]map[string]types.AttributeValue, 0, len(chunk))
-		for _, k := range chunk {
-			names = append(names, primaryKey(keyPartition(k.Environment, k.ID), firstUseSort(k.Rotation.StartedAt)))
-		}
-		items, err := t.batchOf(ctx, t.hot, names)
+	names := make([]map[string]types.AttributeValue, 0, len(keys))
+	for _, k := range keys {
+		names = append(names, primaryKey(keyPartition(k.Environment, k.ID), firstUseSort(k.Rotation.StartedAt)))
+	}
+	items, err := t.batchOf(ctx, t.hot, names)
+	if err != nil {
+		return err
+	}
+	for i, k := range keys {
+		at, err := firstUseOf(items[itemName(names[i])])
 		if err != nil {
 			return err
 		}
-		for i, k := range chunk {
-			at, err := firstUseOf(items[itemName(names[i])])
-			if err != nil {
-				return err
-			}
-			if !at.IsZero() {
-				k.FirstUsed(at)
-			}
+		if !at.IsZero() {
+			k.FirstUsed(at)
 		}
 	}
 	return nil

@@ -65,23 +65,21 @@ func (s *Store) historyPage(ctx context.Context, in *dynamodb.QueryInput, partit
 
 // whole reads the items that entries of the index stand for, in their order.
 func (s *Store) whole(ctx context.Context, entries []map[string]types.AttributeValue) ([]map[string]types.AttributeValue, error) {
-	var out []map[string]types.AttributeValue
-	for start := 0; start < len(entries); start += batchGetMost {
-		var keys []map[string]types.AttributeValue
-		for _, e := range entries[start:min(start+batchGetMost, len(entries))] {
-			keys = append(keys, map[string]types.AttributeValue{partitionAttribute: e[partitionAttribute], sortAttribute: e[sortAttribute]})
+	keys := make([]map[string]types.AttributeValue, 0, len(entries))
+	for _, e := range entries {
+		keys = append(keys, map[string]types.AttributeValue{partitionAttribute: e[partitionAttribute], sortAttribute: e[sortAttribute]})
+	}
+	found, err := s.batch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]map[string]types.AttributeValue, 0, len(keys))
+	for _, key := range keys {
+		item := found[itemName(key)]
+		if item == nil {
+			return nil, damaged("history", errors.New("an entry of the index has no item"))
 		}
-		found, err := s.batch(ctx, keys)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			item := found[itemName(key)]
-			if item == nil {
-				return nil, damaged("history", errors.New("an entry of the index has no item"))
-			}
-			out = append(out, item)
-		}
+		out = append(out, item)
 	}
 	return out, nil
 }

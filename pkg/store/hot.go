@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -99,5 +98,5 @@ func textValue(s string) types.AttributeValue { return &types.AttributeValueMemb
 
 // purgeValue is when TTL may remove a row.
 func purgeValue(at time.Time) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(at.Unix(), 10)}
+	return number(at.Unix())
 }

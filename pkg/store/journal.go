@@ -60,24 +60,21 @@ func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.
 
 // Stages implements meter.Hours.
 func (t *Tables) Stages(ctx context.Context, env apikey.Environment, hours []time.Time) ([]meter.Stage, error) {
+	keys := make([]map[string]types.AttributeValue, 0, len(hours))
+	for _, hour := range hours {
+		keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
+	}
+	found, err := t.batchOf(ctx, t.hot, keys)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]meter.Stage, len(hours))
-	for start := 0; start < len(hours); start += batchGetMost {
-		chunk := hours[start:min(start+batchGetMost, len(hours))]
-		keys := make([]map[string]types.AttributeValue, 0, len(chunk))
-		for _, hour := range chunk {
-			keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
+	for i, key := range keys {
+		var row journalItem
+		if err := attributevalue.UnmarshalMap(found[itemName(key)], &row); err != nil {
+			return nil, damaged("journal", err)
 		}
-		found, err := t.batchOf(ctx, t.hot, keys)
-		if err != nil {
-			return nil, err
-		}
-		for i := range chunk {
-			var row journalItem
-			if err := attributevalue.UnmarshalMap(found[itemName(keys[i])], &row); err != nil {
-				return nil, damaged("journal", err)
-			}
-			out[start+i] = meter.Stage(row.Stage)
-		}
+		out[i] = meter.Stage(row.Stage)
 	}
 	return out, nil
 }

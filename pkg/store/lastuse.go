@@ -29,32 +29,29 @@ func (t *Tables) PutLastUse(ctx context.Context, use meter.LastUse) error {
 
 // LastUses returns when each of the keys was last used, by id; those that never were are left out. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) LastUses(ctx context.Context, keys ...*apikey.Key) (map[string]meter.LastUse, error) {
-	out := make(map[string]meter.LastUse, len(keys))
-	for start := 0; start < len(keys); start += batchGetMost {
-		chunk := keys[start:min(start+batchGetMost, len(keys))]
-		names := make([]map[string]types.AttributeValue, 0, len(chunk))
-		for _, k := range chunk {
-			names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
+	names := make([]map[string]types.AttributeValue, 0, len(keys))
+	for _, k := range keys {
+		names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
+	}
+	found, err := t.batchOf(ctx, t.hot, names)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]meter.LastUse, len(found))
+	for i, k := range keys {
+		item := found[itemName(names[i])]
+		if item == nil {
+			continue
 		}
-		found, err := t.batchOf(ctx, t.hot, names)
+		var row lastUseItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return nil, damaged("last use of "+k.ID, err)
+		}
+		at, err := parseTime(row.At)
 		if err != nil {
-			return nil, err
+			return nil, damaged("last use of "+k.ID, err)
 		}
-		for i, k := range chunk {
-			item := found[itemName(names[i])]
-			if item == nil {
-				continue
-			}
-			var row lastUseItem
-			if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-				return nil, damaged("last use of "+k.ID, err)
-			}
-			at, err := parseTime(row.At)
-			if err != nil {
-				return nil, damaged("last use of "+k.ID, err)
-			}
-			out[k.ID] = meter.LastUse{Environment: k.Environment, KeyID: k.ID, At: at, SourceIP: row.SourceIP, UserAgent: row.UserAgent}
-		}
+		out[k.ID] = meter.LastUse{Environment: k.Environment, KeyID: k.ID, At: at, SourceIP: row.SourceIP, UserAgent: row.UserAgent}
 	}
 	return out, nil
 }

@@ -34,9 +34,7 @@ func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.Attribu
 	if err != nil {
 		return nil, fmt.Errorf("store: encode limits: %w", err)
 	}
-	for name, value := range primaryKey(limitsPartition(s), limitsSort) {
-		item[name] = value
-	}
+	item = keyed(item, limitsPartition(s), limitsSort)
 	for name, tat := range state.TAT {
 		item[tatPrefix+name] = number(tat)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -65,48 +66,55 @@ const batchGetMost = 100
 
 // batchGet reads key rows, strongly consistent.
 func (s *Store) batchGet(ctx context.Context, refs []keyRef) (map[keyRef]map[string]types.AttributeValue, error) {
-	found := make(map[keyRef]map[string]types.AttributeValue, len(refs))
-	for start := 0; start < len(refs); start += batchGetMost {
-		chunk := refs[start:min(start+batchGetMost, len(refs))]
-		keys := make([]map[string]types.AttributeValue, 0, len(chunk))
-		for _, ref := range chunk {
-			keys = append(keys, primaryKey(keyPartition(ref.environment, ref.id), keySort))
-		}
-		items, err := s.batch(ctx, keys)
-		if err != nil {
-			return nil, err
-		}
-		for i, ref := range chunk {
-			if item := items[itemName(keys[i])]; item != nil {
-				found[ref] = item
-			}
+	keys := make([]map[string]types.AttributeValue, 0, len(refs))
+	for _, ref := range refs {
+		keys = append(keys, primaryKey(keyPartition(ref.environment, ref.id), keySort))
+	}
+	items, err := s.batch(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[keyRef]map[string]types.AttributeValue, len(items))
+	for i, ref := range refs {
+		if item := items[itemName(keys[i])]; item != nil {
+			found[ref] = item
 		}
 	}
 	return found, nil
 }
 
-// batch reads up to batchGetMost items of the table core by their primary keys, strongly consistent, and returns them by name.
+// batch reads items of the table core by their primary keys, strongly consistent, and returns them by name.
 func (s *Store) batch(ctx context.Context, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
 	return s.batchOf(ctx, s.core, keys)
 }
 
-// batchOf is batch for a table. What DynamoDB leaves for later is asked for again, a bounded number of times.
+// batchOf is batch for a table.
 func (t *Tables) batchOf(ctx context.Context, table string, keys []map[string]types.AttributeValue) (map[string]map[string]types.AttributeValue, error) {
 	found := make(map[string]map[string]types.AttributeValue, len(keys))
+	for some := range slices.Chunk(keys, batchGetMost) {
+		if err := t.batchInto(ctx, found, table, some); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// batchInto reads up to batchGetMost items. What DynamoDB leaves for later is asked for again, a bounded number of times.
+func (t *Tables) batchInto(ctx context.Context, found map[string]map[string]types.AttributeValue, table string, keys []map[string]types.AttributeValue) error {
 	strong := true
 	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: &strong}}
 	for attempt := 0; len(request) > 0; attempt++ {
 		if attempt == 5 {
-			return nil, unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[table].Keys)))
+			return unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[table].Keys)))
 		}
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
-			return nil, unavailable("read", err)
+			return unavailable("read", err)
 		}
 		for _, item := range out.Responses[table] {
 			found[itemName(item)] = item
 		}
 		request = out.UnprocessedKeys
 	}
-	return found, nil
+	return nil
 }
