@@ -73,7 +73,7 @@ var ErrBootstrapped = errors.New("store: the deployment was bootstrapped before"
 // Bootstrapped marks the deployment as bootstrapped, once. Failure: ErrBootstrapped.
 func (s *Store) Bootstrapped(at time.Time) Write {
 	item := primaryKey(organizationPartition(operators), bootstrapSort)
-	item["at"] = &types.AttributeValueMemberS{Value: formatTime(at)}
+	item["at"] = textValue(formatTime(at))
 	return Write{item: item, condition: isNew, failure: ErrBootstrapped}
 }
 
@@ -96,6 +96,8 @@ func versioned(item map[string]types.AttributeValue, err error, replaces int64, 
 	}
 }
 
+func textValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
 func number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
@@ -105,15 +107,13 @@ func marshalJSONTags(value any, partition, sort string) (map[string]types.Attrib
 	item, err := attributevalue.MarshalMapWithOptions(value, func(o *attributevalue.EncoderOptions) {
 		o.TagKey = "json"
 		o.EncodeTime = func(t time.Time) (types.AttributeValue, error) {
-			return &types.AttributeValueMemberS{Value: formatTime(t)}, nil
+			return textValue(formatTime(t)), nil
 		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: encode %T: %w", value, err)
 	}
-	item[partitionAttribute] = &types.AttributeValueMemberS{Value: partition}
-	item[sortAttribute] = &types.AttributeValueMemberS{Value: sort}
-	return item, nil
+	return keyed(item, partition, sort), nil
 }
 
 func unmarshalJSONTags(item map[string]types.AttributeValue, value any) error {

@@ -76,12 +76,12 @@ func (s *Store) KeysOfCustomer(ctx context.Context, org, customer, after string,
 	strong, most := true, int32(min(limit, MaxPage))
 	in := &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, Limit: &most,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":customer": &types.AttributeValueMemberS{Value: customerKeysPartition(org, customer)}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":customer": textValue(customerKeysPartition(org, customer))},
 	}
 	condition := "pk = :customer"
 	if after != "" {
 		condition += " AND sk > :after"
-		in.ExpressionAttributeValues[":after"] = &types.AttributeValueMemberS{Value: after}
+		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
 	in.KeyConditionExpression = &condition
 	out, err := s.client.Query(ctx, in)

@@ -43,9 +43,9 @@ func (s *Store) Customers(ctx context.Context, org, after string, limit int) ([]
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, Limit: &most, KeyConditionExpression: &condition,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":org":   &types.AttributeValueMemberS{Value: organizationPartition(org)},
-			":first": &types.AttributeValueMemberS{Value: customerSort(after) + "\x01"}, // after that id, and before every longer one
-			":last":  &types.AttributeValueMemberS{Value: customerSort("\x7f")},
+			":org":   textValue(organizationPartition(org)),
+			":first": textValue(customerSort(after) + "\x01"), // after that id, and before every longer one
+			":last":  textValue(customerSort("\x7f")),
 		},
 	})
 	if err != nil {

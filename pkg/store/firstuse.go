@@ -71,7 +71,7 @@ func (t *Tables) PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) e
 		UpdateExpression: &update, ConditionExpression: &condition,
 		ExpressionAttributeNames: map[string]string{"#at": "at"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":at": &types.AttributeValueMemberS{Value: formatTime(at)}, ":purgeAt": number(k.Rotation.OldEndsAt.Add(firstUseKept).Unix()),
+			":at": textValue(formatTime(at)), ":purgeAt": number(k.Rotation.OldEndsAt.Add(firstUseKept).Unix()),
 		},
 	})
 	var failed *types.ConditionalCheckFailedException

@@ -30,11 +30,11 @@ func (s *Store) historyPage(ctx context.Context, in *dynamodb.QueryInput, partit
 	condition := "#partition = :value"
 	in.TableName, in.ScanIndexForward, in.Limit, in.KeyConditionExpression = &s.core, &backwards, &most, &condition
 	in.ExpressionAttributeNames = map[string]string{"#partition": partition}
-	in.ExpressionAttributeValues = map[string]types.AttributeValue{":value": &types.AttributeValueMemberS{Value: value}}
+	in.ExpressionAttributeValues = map[string]types.AttributeValue{":value": textValue(value)}
 	if after != "" {
 		condition += " AND #sort < :after"
 		in.ExpressionAttributeNames["#sort"] = sort
-		in.ExpressionAttributeValues[":after"] = &types.AttributeValueMemberS{Value: after}
+		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
 	page, err := s.client.Query(ctx, in)
 	if err != nil {

@@ -59,6 +59,6 @@ func listed(item map[string]types.AttributeValue, list, order string) {
 	if item == nil {
 		return // it could not be made, and its error is told
 	}
-	item[listPartitionAttribute] = &types.AttributeValueMemberS{Value: list}
-	item[listSortAttribute] = &types.AttributeValueMemberS{Value: order}
+	item[listPartitionAttribute] = textValue(list)
+	item[listSortAttribute] = textValue(order)
 }

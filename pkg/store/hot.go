@@ -94,8 +94,6 @@ func (t *Tables) queryHot(ctx context.Context, partition, from, to string, stron
 	}
 }
 
-func textValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-
 // purgeValue is when TTL may remove a row.
 func purgeValue(at time.Time) types.AttributeValue {
 	return number(at.Unix())

@@ -33,11 +33,11 @@ func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []
 	strong, backwards, most, condition := true, false, int32(limit)+1, "pk = :jobs"
 	in := &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, ScanIndexForward: &backwards, Limit: &most, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":jobs": &types.AttributeValueMemberS{Value: jobsPartition(org)}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":jobs": textValue(jobsPartition(org))},
 	}
 	if after != "" {
 		condition += " AND sk < :after"
-		in.ExpressionAttributeValues[":after"] = &types.AttributeValueMemberS{Value: after}
+		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
 	out, err := s.client.Query(ctx, in)
 	if err != nil {

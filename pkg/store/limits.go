@@ -94,7 +94,7 @@ func (e *expression) value(v types.AttributeValue) string {
 }
 
 func (e *expression) number(n int64) string  { return e.value(number(n)) }
-func (e *expression) text(s string) string   { return e.value(&types.AttributeValueMemberS{Value: s}) }
+func (e *expression) text(s string) string   { return e.value(textValue(s)) }
 func (e *expression) when(condition string)  { e.conditions = append(e.conditions, condition) }
 func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
 func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }

@@ -186,7 +186,7 @@ func (s *Store) query(ctx context.Context, from stream, after string, size int, 
 		TableName: &s.core, IndexName: &from.index, ScanIndexForward: &forwards, Limit: &limit, KeyConditionExpression: &condition,
 		ExpressionAttributeNames: map[string]string{"#list": from.partition, "#sort": sort},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":list": &types.AttributeValueMemberS{Value: from.list}, ":bound": &types.AttributeValueMemberS{Value: from.bound(after, forwards)},
+			":list": textValue(from.list), ":bound": textValue(from.bound(after, forwards)),
 		},
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ func (s *Store) Members(ctx context.Context, org string) ([]organization.Member,
 	in := &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, KeyConditionExpression: &condition,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":org": &types.AttributeValueMemberS{Value: organizationPartition(org)}, ":members": &types.AttributeValueMemberS{Value: memberSort("")},
+			":org": textValue(organizationPartition(org)), ":members": textValue(memberSort("")),
 		},
 	}
 	var out []organization.Member

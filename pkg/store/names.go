@@ -179,7 +179,7 @@ func parseTime(s string) (time.Time, error) {
 
 func primaryKey(partition, sort string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{
-		partitionAttribute: &types.AttributeValueMemberS{Value: partition},
-		sortAttribute:      &types.AttributeValueMemberS{Value: sort},
+		partitionAttribute: textValue(partition),
+		sortAttribute:      textValue(sort),
 	}
 }

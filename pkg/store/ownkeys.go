@@ -23,11 +23,11 @@ func (s *Store) OwnKeys(ctx context.Context, org, owner, after string, limit int
 	strong, most, condition := true, int32(min(limit, MaxPage)), "pk = :own"
 	in := &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, Limit: &most, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":own": &types.AttributeValueMemberS{Value: ownKeysPartition(org, owner)}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":own": textValue(ownKeysPartition(org, owner))},
 	}
 	if after != "" {
 		condition += " AND sk > :after"
-		in.ExpressionAttributeValues[":after"] = &types.AttributeValueMemberS{Value: after}
+		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
 	out, err := s.client.Query(ctx, in)
 	if err != nil {

@@ -42,7 +42,7 @@ func (s *Store) expired(ctx context.Context, env apikey.Environment, now time.Ti
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
 		TableName: &s.core, IndexName: &index, Limit: &limit, KeyConditionExpression: &condition, ExclusiveStartKey: start,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":expiring": &types.AttributeValueMemberS{Value: expiringPartition(env)}, ":later": &types.AttributeValueMemberS{Value: listSort(now, "~")},
+			":expiring": textValue(expiringPartition(env)), ":later": textValue(listSort(now, "~")),
 		},
 	})
 	if err != nil {
