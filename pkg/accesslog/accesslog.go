@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
@@ -24,6 +25,7 @@ type Counter interface {
 
 // Handler takes the batches of a log subscription. It implements lambda.Handler.
 type Handler struct {
+	Brand     apikey.Brand
 	API       string // the name of the APIs in the permissions' routes
 	Catalogue *check.Catalogue
 	Counter   Counter
@@ -50,7 +52,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		case err != nil:
 			malformed++
 		case l.keyID != "":
-			entries = append(entries, meter.Entry{ID: l.id, Call: l.call(catalogue, h.API)})
+			entries = append(entries, meter.Entry{ID: l.id, Call: l.call(catalogue, h.API, h.Brand)})
 		}
 	}
 	if malformed > 0 {
@@ -65,5 +67,5 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 
 // Function is the Lambda function that counts by access logs.
 func Function(d *boot.Deployment) *Handler {
-	return &Handler{API: d.API, Catalogue: d.Catalogue, Counter: meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger), Logger: d.Logger}
+	return &Handler{Brand: d.Brand, API: d.API, Catalogue: d.Catalogue, Counter: meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger), Logger: d.Logger}
 }

@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 		permission.Permission{Name: "metrics:read", Title: "t", Routes: []permission.Route{{API: "*", Method: "GET", Path: "/metrics/{proxy+}"}, {API: "*", Method: "GET", Path: "/metrics/own"}}},
 	)
 	w := &world{kit: kit, taken: &taken{}}
-	w.Handler = &accesslog.Handler{API: "demo", Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Counter: w.taken, Logger: kit.Log.Logger()}
+	w.Handler = &accesslog.Handler{Brand: storetest.Brand, API: "demo", Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Counter: w.taken, Logger: kit.Log.Logger()}
 	return w
 }
 
@@ -270,5 +270,25 @@ func TestBatchesThatCannotBeCountedComeAgain(t *testing.T) {
 	w.kit.Traffic.Inject(storetest.Always(storetest.Refused))
 	if err := w.send(t, line(t, "Rest", nil)); err == nil {
 		t.Error("no error where the catalogue cannot be read")
+	}
+}
+
+// A secret that stands in a path or a user agent by mistake is not kept, though the line has it.
+func TestCallsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secret, _ := w.kit.Mint(t, apikey.Production, keyID)
+	text := secret.Reveal()
+	if err := w.send(t, line(t, "Rest", map[string]string{"path": "/production/messages/" + text, "identity.userAgent": "curl " + text})); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.taken.entries[0].Call; c.Path != "/messages/[secret]" || c.UserAgent != "curl [secret]" || c.Route != "/messages/{messageId}" {
+		t.Errorf("route %s, path %s by %s", c.Route, c.Path, c.UserAgent)
+	}
+	if err := w.send(t, line(t, "Rest", map[string]string{"resourcePath": "/customers/{customerId}", "path": "/production/customers/" + text})); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.taken.entries[len(w.taken.entries)-1].Call; c.Customer != "[secret]" || c.Route != "/customers/{customerId}" {
+		t.Errorf("route %s, customer %s", c.Route, c.Customer)
 	}
 }

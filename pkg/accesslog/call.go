@@ -9,13 +9,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// call is what a line says of its call. The route and the permission are found as the check finds them, by the catalogue as it is now.
-func (l line) call(catalogue *permission.Catalogue, api string) meter.Call {
+// call is what a line says of its call. The route and the permission are found as the check finds them, by the catalogue as it is now. What the caller chose is
+// kept without secrets of the brand.
+func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Brand) meter.Call {
 	d := l.decide(catalogue, api)
 	c := meter.Call{
-		At: l.at, Environment: l.environment, OrganizationID: l.organizationID, KeyID: l.keyID, Outcome: string(l.outcome(d)), Customer: d.Customer,
+		At: l.at, Environment: l.environment, OrganizationID: l.organizationID, KeyID: l.keyID, Outcome: string(l.outcome(d)), Customer: brand.Redact(d.Customer),
 		Secret: apikey.Current, Rotation: l.rotation,
-		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: l.apiPath(), SourceIP: l.sourceIP, UserAgent: l.userAgent, Latency: l.latency, SampleRate: l.sampleRate,
+		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: brand.Redact(l.apiPath()), SourceIP: l.sourceIP, UserAgent: brand.Redact(l.userAgent),
+		Latency: l.latency, SampleRate: l.sampleRate,
 	}
 	if l.oldSecret {
 		c.Secret = apikey.Old

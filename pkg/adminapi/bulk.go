@@ -17,7 +17,7 @@ import (
 func (a *API) registerBulk() {
 	register(a, operation{id: organization.BulkKeys, group: GroupRevocation, method: http.MethodPost, path: keysPath + "/bulk", summary: "Change many keys",
 		about: "One action on the keys that a filter finds and that you may change; keys:revoke is needed to revoke or disable, keys:write to enable or extend. A dry run, which is the default, says how many they " +
-			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is."}, a.bulkKeys)
+			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is, and so does, with enable, a personal key whose owner is no member."}, a.bulkKeys)
 }
 
 // sampleSize is how many keys a dry run shows.
@@ -69,6 +69,7 @@ type bulkChange struct {
 func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	s, b, f := sessionOf(ctx.Context()), in.Body, &faults{}
 	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: apiOf(ctx.Context()).brand.Redact(value(b.Reason)), Compromised: value(b.Compromised)}
+	in.change.Filter.Text = apiOf(ctx.Context()).brand.Redact(in.change.Filter.Text) // it is kept with the job, and a secret is found by nothing
 	if b.Filter.UnusedSince != "" {
 		in.change.UnusedSince = f.since("body.filter.unusedSince", b.Filter.UnusedSince, s.now)
 	}

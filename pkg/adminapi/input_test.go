@@ -229,6 +229,10 @@ func TestSecretsInWrongPlacesAreNotRepeated(t *testing.T) {
 		}
 	}
 	o.admin.Call(t, http.MethodPatch, path, s).Refused(t, http.StatusBadRequest, "malformed")
+	o.admin.Call(t, http.MethodPatch, path, map[string]any{"description": "x"}, "User-Agent: curl/8 "+s).Want(t, http.StatusOK)
+	if entries, _ := history(t, o.admin, path+"/history", 200); entries[0].UserAgent != "curl/8 [secret]" {
+		t.Errorf("%+v", entries[0])
+	}
 	o.admin.Call(t, http.MethodPatch, path, `{}`, "If-Match: "+s).Refused(t, http.StatusBadRequest, "malformed")
 	o.admin.Call(t, http.MethodPatch, path, `{}`, "Content-Type: application/"+s).Refused(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
 	machine.Operator().Call(t, http.MethodPost, "/v1/organizations", map[string]any{"id": s, "name": "x", "firstAdmin": s}).Refused(t, 422, "validation")

@@ -245,6 +245,9 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 			}
 		}
 		items, err := a.keyItems(ctx, s, j, counted, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error { return c.apply(a, s, k) })
+		if err == nil && c.Action == "enable" {
+			err = a.owned(ctx, j.OrganizationID, items)
+		}
 		return items, next, err
 	}
 	return &plan{phases: []phase{keys}}, nil

@@ -1,8 +1,10 @@
 package authorizer
 
 import (
+	"strings"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
@@ -21,8 +23,8 @@ func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
 	now := a.checker.Now()
 	c := meter.Call{
 		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
-		Permission: v.Permission(), Customer: v.Customer(), Secret: v.Secret(),
-		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: r.arn.Path, SourceIP: r.call.SourceIP, UserAgent: r.userAgent,
+		Permission: v.Permission(), Customer: a.concealed(r, v.Customer()), Secret: v.Secret(),
+		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: a.concealed(r, r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: a.concealed(r, r.userAgent),
 		Latency: now.Sub(began), SampleRate: meter.DefaultSampleRate,
 	}
 	if c.Route == "" {
@@ -35,4 +37,13 @@ func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
 		c.Rotation = v.Key.Rotation.StartedAt
 	}
 	a.recorder.Record(c)
+}
+
+// concealed is a text of the caller's without secrets, which it may hold by mistake: those of our form, and the very one that was sent, which may be another
+// system's. Whoever sees the key reads the text.
+func (a *Authorizer) concealed(r request, text string) string {
+	if sent, fault := check.Credential(a.checker.Brand, r.headers); fault == "" && len(sent) >= apikey.MinForeign {
+		text = strings.ReplaceAll(text, sent, "[secret]")
+	}
+	return a.checker.Brand.Redact(text)
 }

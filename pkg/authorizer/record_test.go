@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,38 @@ func TestRecordAwaitsNoWrite(t *testing.T) {
 	for _, c := range hours {
 		if got := c.Totals().Allowed; got != 101 {
 			t.Errorf("%d calls are counted", got)
+		}
+	}
+}
+
+// Whoever sees a key reads its calls: a secret that stands in a path or a user agent by mistake is not kept.
+func TestRecordHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	recorded := &calls{}
+	kit, a := setup(t, func(c *authorizer.Config) { c.Recorder = recorded })
+	const foreign = "sk_live_Kfj2lDk48dmQpX0aVb7T"
+	kit.MustImport(t, foreign, apikey.SHA256, nil)
+	_, own := kit.MustKey(t, nil)
+	_, another := kit.MustKey(t, nil)
+	for _, test := range []struct{ sent, placed, want string }{
+		{own.Reveal(), own.Reveal(), "[secret]"}, {own.Reveal(), another.Reveal(), "[secret]"}, {own.Reveal(), another.Reveal()[:40], "[secret]"},
+		{foreign, foreign, "[secret]"}, {foreign, own.Reveal(), "[secret]"}, {own.Reveal(), "42", "42"},
+	} {
+		for _, name := range []string{"rest-request", "http-2"} {
+			recorded.told = nil
+			event := elsewhere(sample(t, name, test.sent), "GET", "/messages/"+test.placed, "/messages/{messageId}")
+			_, _ = a.Invoke(t.Context(), []byte(strings.ReplaceAll(event, "curl/8.14.1", "curl/"+test.placed))) // refused or not
+			if len(recorded.told) != 1 {
+				t.Fatalf("%s: %d calls are recorded", name, len(recorded.told))
+			}
+			if c := recorded.told[0]; c.Path != "/messages/"+test.want || c.UserAgent != "curl/"+test.want || c.Route != "/messages/{messageId}" {
+				t.Errorf("%s: route %s, path %s by %s", name, c.Route, c.Path, c.UserAgent)
+			}
+			event = elsewhere(sample(t, name, test.sent), "GET", "/customers/"+test.placed, "/customers/{customerId}")
+			_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
+			if c := recorded.told[len(recorded.told)-1]; len(recorded.told) != 2 || c.Customer != test.want {
+				t.Errorf("%s: %d calls are recorded, the last of the customer %s", name, len(recorded.told), c.Customer)
+			}
 		}
 	}
 }
