@@ -68,11 +68,8 @@ func New(d *boot.Deployment, group Group) http.Handler {
 
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
-	a := &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
-		checker: d.Checker, limits: d.Limits, github: secretscan.NewKeys(d.GitHubKeysURL, d.Now), logger: d.Logger, now: d.Now, wait: d.Wait,
-		random: rand.Reader, group: group, mux: http.NewServeMux(),
-	}
+	a := assemble(d)
+	a.group, a.mux = group, http.NewServeMux()
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
 	a.huma.UseMiddleware(a.introduce)
 	a.registerKeys()
@@ -97,6 +94,14 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.registerAdvice()
 	a.registerReference()
 	return a
+}
+
+// assemble returns what operations and jobs work with, and mounts nothing.
+func assemble(d *boot.Deployment) *API {
+	return &API{
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
+		checker: d.Checker, limits: d.Limits, github: secretscan.NewKeys(d.GitHubKeysURL, d.Now), logger: d.Logger, now: d.Now, wait: d.Wait, random: rand.Reader,
+	}
 }
 
 // only mounts the operations of one group; the document has them all.

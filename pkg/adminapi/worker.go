@@ -22,10 +22,7 @@ type Worker struct {
 
 // NewWorker returns a worker with a name of its own.
 func NewWorker(d *boot.Deployment) *Worker {
-	return &Worker{
-		api:  &API{brand: d.Brand, limitsOff: d.KeyLimitsOff, store: d.Store, keyring: d.Keyring, logger: d.Logger, now: d.Now, random: rand.Reader},
-		name: "worker " + rand.Text(),
-	}
+	return &Worker{api: assemble(d), name: "worker " + rand.Text()}
 }
 
 // turn is how long a worker stays with one organization before it is another's turn.
