@@ -130,7 +130,7 @@ func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[
 	if err != nil {
 		return nil, err
 	}
-	if err := a.mayExtend(s, c); err != nil {
+	if err := a.mayExtend(s, c, endField(in.Body.ExpiresIn)); err != nil {
 		return nil, err
 	}
 	some := narrow(&c.Filter, reach)
@@ -186,11 +186,11 @@ func narrow(f *store.Filter, reach organization.Reach) bool {
 }
 
 // mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the same for all keys.
-func (a *API) mayExtend(s *session, c *bulkChange) error {
+func (a *API) mayExtend(s *session, c *bulkChange, end string) error {
 	if c.Action != "extend" {
 		return nil
 	}
-	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt})
+	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt}, end)
 }
 
 // sieve is the part of the filter that looks at the last use of keys; nil for none.

@@ -223,7 +223,9 @@ func TestBulkExtendWithinBounds(t *testing.T) {
 	extend := func(in string) map[string]any {
 		return map[string]any{"action": "extend", "filter": map[string]any{"tag": "x"}, "expiresIn": in}
 	}
-	short.Call(t, http.MethodPost, o.keys+"/bulk", extend("6d")).Refused(t, http.StatusUnprocessableEntity, "escalation")
+	if p := short.Call(t, http.MethodPost, o.keys+"/bulk", extend("6d")).Refused(t, http.StatusUnprocessableEntity, "escalation"); len(p.Errors) != 1 || p.Errors[0].Location != "body.expiresIn" {
+		t.Errorf("%+v", p.Errors)
+	}
 	o.apply(t, short, extend("4d"))
 	o.admin.Call(t, http.MethodPatch, o.path(), map[string]any{"settings": map[string]any{"longestLife": map[string]any{"production": "7d"}}}).Want(t, http.StatusOK)
 	before := o.show(t, id)

@@ -117,7 +117,7 @@ func TestNobodyOutgrowsTheirMaker(t *testing.T) {
 			location string
 		}{
 			"a later end":           {map[string]any{"expiresAt": end.Add(time.Second)}, "body.expiresAt"},
-			"a longer life":         {map[string]any{"expiresIn": "3d"}, "body.expiresAt"},
+			"a longer life":         {map[string]any{"expiresIn": "3d"}, "body.expiresIn"},
 			"another customer":      {map[string]any{"customers": []string{"c1", "c3"}}, "body.customers"},
 			"every customer":        {map[string]any{"customers": []string{}}, "body.customers"},
 			"a higher limit":        {map[string]any{"rateLimits": []map[string]any{{"name": "burst", "limit": 1001, "window": "1m"}}}, "body.rateLimits"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ type explainBody struct {
 	At          *time.Time `json:"at" required:"false" doc:"When; now where it is absent"`
 }
 
+// methods are those that API Gateway passes on.
+var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions}
+
 type explainInput struct {
 	KeyPath
 	Body explainBody
@@ -38,8 +42,14 @@ type explainInput struct {
 // Resolve implements huma.Resolver.
 func (in *explainInput) Resolve(huma.Context) []error {
 	f := &faults{}
-	if !strings.HasPrefix(in.Body.Path, "/") {
-		f.add("body.path", "expected a path that starts with /", in.Body.Path)
+	switch path := in.Body.Path; {
+	case !strings.HasPrefix(path, "/"):
+		f.add("body.path", "expected a path that starts with /", path)
+	case strings.ContainsAny(path, "?#"):
+		f.add("body.path", "expected a path alone, without the query", nil) // which may hold a secret
+	}
+	if !slices.Contains(methods, strings.ToUpper(in.Body.Method)) {
+		f.add("body.method", "expected one of "+strings.Join(methods, ", "), in.Body.Method)
 	}
 	if text := value(in.Body.SourceIP); text != "" {
 		var err error

@@ -51,6 +51,8 @@ func TestExplain(t *testing.T) {
 	}
 	refuseAll(t, o, k, o.admin, map[string]wrong{
 		"nothing said":     {http.MethodPost, "{key}/explain", map[string]any{}, nil, 422, "validation", []string{"body.method", "body.path"}},
+		"no method":        {http.MethodPost, "{key}/explain", map[string]any{"method": "FETCH", "path": "/messages"}, nil, 422, "validation", []string{"body.method"}},
+		"a query":          {http.MethodPost, "{key}/explain", map[string]any{"method": "GET", "path": "/messages?limit=1"}, nil, 422, "validation", []string{"body.path"}},
 		"no path":          {http.MethodPost, "{key}/explain", map[string]any{"method": "GET", "path": "messages"}, nil, 422, "validation", []string{"body.path"}},
 		"no address":       {http.MethodPost, "{key}/explain", map[string]any{"method": "GET", "path": "/", "sourceIp": "here"}, nil, 422, "validation", []string{"body.sourceIp"}},
 		"no environment":   {http.MethodPost, "{key}/explain", map[string]any{"method": "GET", "path": "/", "environment": "prod"}, nil, 422, "validation", []string{"body.environment"}},

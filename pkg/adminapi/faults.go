@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -17,7 +18,10 @@ import (
 )
 
 // faults collects what is wrong with an input, field by field.
-type faults struct{ errors []error }
+type faults struct {
+	errors []error
+	end    string // the field that says when the key ends; expiresAt where it is empty
+}
 
 func (f *faults) add(location, message string, value any) {
 	f.errors = append(f.errors, &huma.ErrorDetail{Location: location, Message: message, Value: value})
@@ -189,7 +193,7 @@ func (f *faults) rules(s *session, before, k *apikey.Key) {
 	end := k.CreatedAt.Add(longest)
 	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
 	if limited && !unchanged && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(end)) {
-		f.add("body.expiresAt", "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
+		f.add("body."+cmp.Or(f.end, "expiresAt"), "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
 	}
 }
 

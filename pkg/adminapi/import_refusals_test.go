@@ -40,7 +40,7 @@ func TestImportFailsPartly(t *testing.T) {
 		{map[string]any{"allowedAddresses": []string{"192.0.2.1/24"}}, "allowedAddresses[0]: the address has bits"},
 		{map[string]any{"rateLimits": []any{map[string]any{"name": "burst", "limit": 1, "window": "soon"}}}, "rateLimits[0].window: expected a duration"},
 		{map[string]any{"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt: expected a time in the future"},
-		{map[string]any{"expiresIn": "31d", "environment": "staging"}, "expiresAt: the organization lets keys"},
+		{map[string]any{"expiresIn": "31d", "environment": "staging"}, "expiresIn: the organization lets keys"},
 		{map[string]any{"tags": []string{"a b"}}, "tags[0]: expected"},
 		{map[string]any{"metadata": map[string]any{"": "x"}}, "metadata: expected"},
 		{map[string]any{

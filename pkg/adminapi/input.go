@@ -201,6 +201,7 @@ func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[stri
 		k.NotBefore = moment(b.NotBefore)
 	}
 	if present["expiresAt"] || present["expiresIn"] {
+		f.end = endField(b.ExpiresIn)
 		k.ExpiresAt = f.expiry(s.now, b.ExpiresAt, b.ExpiresIn)
 	}
 	if present["metadata"] {
@@ -209,6 +210,14 @@ func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[stri
 	if present["tags"] {
 		k.Tags = f.tags(b.Tags)
 	}
+}
+
+// endField names the field of a body that says when a key ends.
+func endField(expiresIn *string) string {
+	if expiresIn != nil {
+		return "expiresIn"
+	}
+	return "expiresAt"
 }
 
 func value[T any](p *T) T {

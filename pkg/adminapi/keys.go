@@ -60,7 +60,7 @@ func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*p
 	if s.caller.Person != nil && !s.caller.MayCreate(s.organization, k.Ownership) {
 		return nil, &organization.ForbiddenError{Reason: "your role and the organization's settings do not let you create " + string(k.Ownership) + " keys"}
 	}
-	if err := a.within(s, nil, k); err != nil {
+	if err := a.within(s, nil, k, endField(in.Body.ExpiresIn)); err != nil {
 		return nil, err
 	}
 	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST "+keysPath+" "+in.Org, in.RawBody, func(bool) (*result[KeySecret], error) {
@@ -94,11 +94,16 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	return secret, a.keyWrites(ctx, s, nil, k, entry), nil
 }
 
-// within is the rule that nobody hands out more than they hold.
-func (a *API) within(s *session, before, after *apikey.Key) error {
+// within is the rule that nobody hands out more than they hold. The end is the field that says when the key ends.
+func (a *API) within(s *session, before, after *apikey.Key, end string) error {
 	excess := s.caller.Beyond(s.catalogue, s.organization, before, after)
 	if len(excess) == 0 {
 		return nil
+	}
+	for i := range excess {
+		if excess[i].Field == "expiresAt" {
+			excess[i].Field = end
+		}
 	}
 	return beyond(excess)
 }
@@ -137,7 +142,7 @@ func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*s
 		if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
 			return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
 		}
-		return a.within(s, before, k)
+		return a.within(s, before, k, endField(in.Body.ExpiresIn))
 	})
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func (a *API) renew(ctx context.Context, s *session, h PostHeaders, what string,
 			if s.caller.Operator() || s.caller.Owns(k) {
 				return nil
 			}
-			return a.within(s, nil, k)
+			return a.within(s, nil, k, "expiresAt")
 		})
 		if err != nil {
 			return nil, err

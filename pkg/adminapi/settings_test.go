@@ -137,7 +137,10 @@ func TestLongestLife(t *testing.T) {
 			if method == http.MethodPost {
 				fields["environment"] = "production"
 			}
-			o.admin.Call(t, method, path, fields).Refused(t, http.StatusUnprocessableEntity, "validation")
+			location := map[bool]string{true: "body.expiresAt", false: "body.expiresIn"}[life == nil]
+			if p := o.admin.Call(t, method, path, fields).Refused(t, http.StatusUnprocessableEntity, "validation"); len(p.Errors) != 1 || p.Errors[0].Location != location {
+				t.Errorf("%s of %v: %+v, want %s", method, fields, p.Errors, location)
+			}
 		}
 	}
 	o.key(t, map[string]any{"expiresIn": "29d"})
