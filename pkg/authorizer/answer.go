@@ -42,6 +42,10 @@ type Context struct {
 	Limited        string `json:"limited"`     // "true" when the call is over a limit: where the gateway cannot say so, the backend must
 	RetryAfter     string `json:"retryAfter"`  // seconds
 
+	// The headers of those names, where the gateway answers 429 itself: it can repeat a value as a header, and make none of limits.
+	RateLimitPolicy string `json:"rateLimitPolicy,omitempty"`
+	RateLimit       string `json:"rateLimit,omitempty"`
+
 	// Of a key in a rotation: when that started, and "true" where the old secret was sent.
 	RotationStartedAt string `json:"rotationStartedAt,omitempty"`
 	OldSecret         string `json:"oldSecret,omitempty"`
@@ -140,6 +144,7 @@ func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool)
 		out.UsageIdentifierKey = a.admitKey
 		if a.admitKey != "" && c.Limited == "true" {
 			out.UsageIdentifierKey = limitedKey
+			out.Context.headers()
 		}
 	}
 	return out

@@ -241,16 +241,22 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 			for i := range 5 {
 				k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: fmt.Sprintf("%d%s", i, strings.Repeat("l", 31)), Limit: 1e9, Window: 30 * 24 * time.Hour})
 			}
+			k.RateLimits[4].Limit = 1 // the second call is over it, which takes more words
 			for i := range 10 {
 				k.Permissions = append(k.Permissions, fmt.Sprintf("permission-number-%d:read-and-write-and-more", i))
 			}
 		})
-		_, text, err := invoke(t, a, sample(t, "rest-request", secret.Reveal()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if largest = max(largest, len(text)); len(text) > 8<<10 {
-			t.Errorf("%d customers: an answer of %d bytes", n, len(text))
+		for call := range 2 {
+			got, text, err := invoke(t, a, sample(t, "rest-request", secret.Reveal()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if context, _ := got.Fields["context"].(map[string]any); context["limited"] != []string{"false", "true"}[call] {
+				t.Errorf("%d customers, call %d: limited %v", n, call, context["limited"])
+			}
+			if largest = max(largest, len(text)); len(text) > 8<<10 {
+				t.Errorf("%d customers, call %d: an answer of %d bytes", n, call, len(text))
+			}
 		}
 	}
 	if largest < 7000 {

@@ -2,11 +2,13 @@ package authorizer
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/guard"
 )
 
 // limitedKey is in no usage plan, so API Gateway answers INVALID_API_KEY to a call that carries it, which the template makes a 429.
@@ -19,6 +21,13 @@ func (c *Context) limited(v check.Verdict) {
 	if v.Outcome == check.QuotaExceeded {
 		c.DenialDetail = "The key has used up its quota."
 	}
+}
+
+// headers says the state of the limits as a gateway response has it in its headers.
+func (c *Context) headers() {
+	h := http.Header{}
+	guard.SetLimits(h, c.Limits)
+	c.RateLimitPolicy, c.RateLimit = h.Get("RateLimit-Policy"), h.Get("RateLimit")
 }
 
 // limitsText is the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds until it is whole, joined by commas, the quota by the name

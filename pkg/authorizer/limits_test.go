@@ -28,11 +28,13 @@ func TestLimited(t *testing.T) {
 	}{
 		"REST REQUEST": {
 			event: "rest-request", change: once, admitted: admit, limited: "bitting-limited-call", first: map[string]any{"limits": "burst;q=1;w=60;r=0;t=60"},
-			second: map[string]any{"limits": "burst;q=1;w=60;r=0;t=60", "limited": "true", "retryAfter": "60", "denialCode": "rate_limited", "denialDetail": "The key is over its limit burst."},
+			second: map[string]any{"limits": "burst;q=1;w=60;r=0;t=60", "limited": "true", "retryAfter": "60", "denialCode": "rate_limited", "denialDetail": "The key is over its limit burst.",
+				"rateLimitPolicy": `"burst";q=1;w=60`, "rateLimit": `"burst";r=0;t=60`},
 		},
 		"REST TOKEN, a quota": {
 			event: "rest-token", change: month, admitted: admit, limited: "bitting-limited-call", first: map[string]any{"limits": "quota;q=1;w=2592000;r=0;t=570600"},
-			second: map[string]any{"limits": "quota;q=1;w=2592000;r=0;t=570600", "limited": "true", "retryAfter": "570600", "denialCode": "quota_exceeded", "denialDetail": "The key has used up its quota."},
+			second: map[string]any{"limits": "quota;q=1;w=2592000;r=0;t=570600", "limited": "true", "retryAfter": "570600", "denialCode": "quota_exceeded", "denialDetail": "The key has used up its quota.",
+				"rateLimitPolicy": `"quota";q=1;w=2592000`, "rateLimit": `"quota";r=0;t=570600`},
 		},
 		"REST, methods without a key": {
 			event: "rest-request", noKey: true, change: once, first: map[string]any{"limits": "burst;q=1;w=60;r=0;t=60"},

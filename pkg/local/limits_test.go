@@ -35,6 +35,9 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 				if after := second.Header.Get("Retry-After"); after != "3600" && after != "3599" || p.Detail != "The key is over its limit hour." || p.Title != "Too many requests" {
 					t.Errorf("Retry-After %s, %+v", after, p)
 				}
+				if policy, left := second.Header.Get("RateLimit-Policy"), second.Header.Get("RateLimit"); policy != `"hour";q=1;w=3600` || !strings.HasPrefix(left, `"hour";r=0;t=`) {
+					t.Errorf("RateLimit-Policy %s, RateLimit %s", policy, left)
+				}
 			})
 		})
 	}
