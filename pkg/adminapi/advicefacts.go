@@ -75,7 +75,7 @@ func (a *API) facts(ctx context.Context, s *session, window time.Duration, keys 
 	for i, k := range keys {
 		out[i] = &advice.Facts{
 			Key: k, Catalogue: s.catalogue, Now: s.now, Window: window, KeptSince: s.now.Add(-store.UsageRetention), SecretSince: k.SecretSince(),
-			LongestLife: s.organization.Settings.LongestLife[k.Environment], LastUsed: uses[k.ID].At,
+			LongestLife: s.organization.Settings.LongestLife[k.Environment], LimitsOff: s.limitsOff, LastUsed: uses[k.ID].At,
 		}
 		g.Go(func() error { return a.remember(ctx, out[i]) })
 	}

@@ -192,6 +192,7 @@ func TestAdvice(t *testing.T) {
 		{"no limit, busy", []func(*facts){unlimited, busiest(50_001)}, []found{{advice.NoLimit, advice.Low, "", hourly(110_000)}}},
 		{"no limit, exactly", []func(*facts){unlimited, busiest(50_000)}, []found{{advice.NoLimit, advice.Low, "", hourly(100_000)}}},
 		{"no limit, beyond all limits", []func(*facts){unlimited, busiest(600_000_000)}, []found{{advice.NoLimit, advice.Low, "", hourly(1_000_000_000)}}},
+		{"no limit, where none is enforced", []func(*facts){unlimited, func(f *facts) { f.LimitsOff = true }}, nil},
 		{"a rate limit", []func(*facts){unlimited, key(func(k *apikey.Key) { k.RateLimits = []apikey.RateLimit{{Name: "a", Limit: 1, Window: time.Second}} })}, nil},
 
 		{"a secret of almost a year", []func(*facts){func(f *facts) { f.SecretSince = ago(365*day - tick) }}, nil},

@@ -38,6 +38,8 @@ type Facts struct {
 	SecretSince time.Time
 	// LongestLife is how long the organization lets keys of this environment live; 0 where there is no limit.
 	LongestLife time.Duration
+	// LimitsOff tells that the deployment enforces no limits, and so takes none.
+	LimitsOff bool
 
 	// LastUsed is when the key was last used for an allowed call; zero where it never was.
 	LastUsed time.Time

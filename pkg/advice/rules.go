@@ -191,7 +191,7 @@ const leastLimit = 1000
 
 // limit is about keys without limits. Twice the busiest hour refuses nothing that was observed: no span of time has more calls than the hours that it touches.
 func (f *Facts) limit() []Item {
-	if len(f.Key.RateLimits) > 0 || f.Key.Quota != nil {
+	if f.LimitsOff || len(f.Key.RateLimits) > 0 || f.Key.Quota != nil {
 		return nil
 	}
 	most := roundUp(max(leastLimit, 2*f.BusiestHour))

@@ -73,5 +73,8 @@ func TestNoLimitsBehindTheCache(t *testing.T) {
 			t.Errorf("%+v", me)
 		}
 		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"quota": nil}).Want(t, http.StatusOK)
+		if advice := m.Admin().Call(t, http.MethodGet, path+"/advice", nil).Want(t, http.StatusOK); strings.Contains(string(advice.Body), "no_limit") {
+			t.Errorf("advice to set a limit that is refused: %s", advice.Body)
+		}
 	})
 }
