@@ -100,6 +100,9 @@ func Configure(env Environment) (Configuration, error) {
 		// API Gateway answers from its cache without asking: what a key may be limited to, nobody would hold it to.
 		faults = append(faults, errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API Gateway's cache, keys cannot be limited"))
 	}
+	if _, err := timeout(env); err != nil {
+		faults = append(faults, err)
+	}
 	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
 		faults = append(faults, errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
 	}

@@ -71,7 +71,7 @@ func TestConfigure(t *testing.T) {
 func TestConfigureNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	bad := map[string]string{
-		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_KEY_LIMITS": "no", "BITTING_SIMPLE_RESPONSES": "yes",
+		"BITTING_CORE_TABLE": "", "BITTING_HOT_TABLE": "", "BITTING_BRAND": "B-T", "BITTING_ENVIRONMENT": "prod", "BITTING_KEY_HEADER": "x-api-key", "BITTING_PROFILE": "quick", "BITTING_KEY_LIMITS": "no", "BITTING_SIMPLE_RESPONSES": "yes", "BITTING_AWS_TIMEOUT": "soon",
 		"BITTING_COUNTED_BY": "nobody",
 		"BITTING_KMS_KEY":    "",
 	}

@@ -147,7 +147,7 @@ func (m *machine) startStore(ctx context.Context) (stop func() error, err error)
 		}
 		m.storeURL, stop = server.URL, server.Stop
 	}
-	client := boot.DynamoDB(boot.Of(m.environment(nil)))
+	client := boot.DynamoDB(boot.Of(m.environment(map[string]string{"BITTING_AWS_TIMEOUT": "1m"}))) // tables with their indexes are made once, and nobody waits but who starts
 	for _, table := range m.template.Tables {
 		if err := store.CreateTable(ctx, client, table.Name, table.Properties); err != nil {
 			return nil, errors.Join(fmt.Errorf("the DynamoDB at %s does not take the tables: %w", m.storeURL, err), stop())
@@ -161,7 +161,7 @@ func (m *machine) environment(own map[string]string) map[string]string {
 	all := map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": m.storeURL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
 		"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
-		"BITTING_LOCAL_KEYS": filepath.Join(m.options.Data, "keys"),
+		"BITTING_LOCAL_KEYS": filepath.Join(m.options.Data, "keys"), "BITTING_AWS_TIMEOUT": "3s", // this machine has more to do than DynamoDB has
 	}
 	for name, value := range own {
 		all[name] = value
