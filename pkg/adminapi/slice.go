@@ -64,8 +64,7 @@ func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.T
 		case errors.Is(err, job.ErrLost):
 			return a.store.Job(ctx, j.OrganizationID, j.ID)
 		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict), raced(err):
-			tries++
-			continue
+			tries++ // and no longer than until: what is in the way now need not be there at the next turn
 		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
 			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil { // else its lease ends
 				j = free
