@@ -115,10 +115,28 @@ func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(k.Permissions, func(name string) bool {
-		p, known := catalogue.Lookup(name)
-		return !known || !p.Publishable
-	}), nil
+	return !slices.ContainsFunc(k.Permissions, func(name string) bool { return !isPublishable(catalogue, name) }), nil
+}
+
+func isPublishable(catalogue *permission.Catalogue, name string) bool {
+	p, known := catalogue.Lookup(name)
+	return known && p.Publishable
+}
+
+// exposed is why a key whose secret is in the open, and still works, cannot be given what is not for everybody; nil where the change does not do that.
+func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
+	if before.Exposure == nil || before.Exposure.Action != apikey.ExposureFlagged {
+		return nil
+	}
+	for _, name := range after.Permissions {
+		if !isPublishable(catalogue, name) && !slices.Contains(before.Permissions, name) {
+			return compromised.with("The key's secret was found in the open, so it takes no permission that is not publishable, such as " + name + ": regenerate it first.")
+		}
+	}
+	if after.AllPermissions && !before.AllPermissions {
+		return compromised.with("The key's secret was found in the open, so it does not take all permissions: regenerate it first.")
+	}
+	return nil
 }
 
 // exposureEntry is the history entry of a leak. It names where the report came from, and the system as who acted.

@@ -142,6 +142,9 @@ func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*s
 		if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
 			return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
 		}
+		if err := exposed(s.catalogue, before, k); err != nil {
+			return err
+		}
 		return a.within(s, before, k, endField(in.Body.ExpiresIn))
 	})
 	if err != nil {

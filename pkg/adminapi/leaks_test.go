@@ -419,3 +419,18 @@ func TestLeaksOfImportedKeys(t *testing.T) {
 		t.Errorf("a retired one (-want +got):\n%s", diff)
 	}
 }
+
+// A key whose secret is in the open keeps what may be published, and gets no more before it has a new secret.
+func TestFlaggedKeyIsNotWidened(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, map[string]any{"permissions": []string{"messages:write"}})
+	path := o.keys + "/" + k.Key.ID
+	machine.As("").Call(t, http.MethodPost, "/v1/leaks", map[string]any{"secret": k.Secret}).Want(t, http.StatusAccepted)
+	more := map[string]any{"permissions": []string{"messages:write", "licenses:manage"}}
+	o.admin.Call(t, http.MethodPatch, path, more).Refused(t, http.StatusConflict, "compromised")
+	machine.As(k.Secret).Call(t, http.MethodGet, "/production/licenses", nil).Want(t, http.StatusForbidden)
+	o.admin.Call(t, http.MethodPatch, path, map[string]any{"permissions": []string{"messages:write", "telemetry:write"}, "name": "Page"}).Want(t, http.StatusOK)
+	o.admin.Call(t, http.MethodPost, path+"/regenerate", nil).Want(t, http.StatusOK)
+	o.admin.Call(t, http.MethodPatch, path, more).Want(t, http.StatusOK)
+}
