@@ -20,11 +20,11 @@ func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
 	if a.recorder == nil || v.Key == nil {
 		return
 	}
-	now := a.checker.Now()
+	now, conceal := a.checker.Now(), a.concealer(r)
 	c := meter.Call{
 		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
-		Permission: v.Permission(), Customer: a.concealed(r, v.Customer()), Secret: v.Secret(),
-		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: a.concealed(r, r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: a.concealed(r, r.userAgent),
+		Permission: v.Permission(), Customer: conceal(v.Customer()), Secret: v.Secret(),
+		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: conceal(r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: conceal(r.userAgent),
 		Latency: now.Sub(began), SampleRate: meter.DefaultSampleRate,
 	}
 	if c.Route == "" {
@@ -39,11 +39,15 @@ func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
 	a.recorder.Record(c)
 }
 
-// concealed is a text of the caller's without secrets, which it may hold by mistake: those of our form, and the very one that was sent, which may be another
-// system's. Whoever sees the key reads the text.
-func (a *Authorizer) concealed(r request, text string) string {
-	if sent, fault := check.Credential(a.checker.Brand, r.headers); fault == "" && len(sent) >= apikey.MinForeign {
-		text = strings.ReplaceAll(text, sent, "[secret]")
+// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those of our form, and the very one that was sent, which may be
+// another system's. Whoever sees the key reads the text.
+func (a *Authorizer) concealer(r request) func(text string) string {
+	sent, fault := check.Credential(a.checker.Brand, r.headers)
+	known := fault == "" && len(sent) >= apikey.MinForeign
+	return func(text string) string {
+		if known {
+			text = strings.ReplaceAll(text, sent, "[secret]")
+		}
+		return a.checker.Brand.Redact(text)
 	}
-	return a.checker.Brand.Redact(text)
 }
