@@ -93,17 +93,10 @@ func (in *bulkInput) Resolve(ctx huma.Context) []error {
 }
 
 func (b bulkFilter) filter() store.Filter {
-	f := store.Filter{
-		Status: apikey.Status(b.Status), Environment: apikey.Environment(b.Environment), Ownership: apikey.Ownership(b.Ownership), Owner: b.Owner,
+	return store.Filter{
+		Status: listedStatus(b.Status), Environment: apikey.Environment(b.Environment), Ownership: apikey.Ownership(b.Ownership), Owner: b.Owner,
 		Customer: b.Customer, Permission: b.Permission, Tag: b.Tag, Text: b.Text,
 	}
-	switch b.Status {
-	case "":
-		f.Status = apikey.Active
-	case "all":
-		f.Status = ""
-	}
-	return f
 }
 
 // single is the operation on one key that asks what an action asks.

@@ -235,14 +235,8 @@ type listKeysOutput struct{ Body KeyPage }
 
 func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*listKeysOutput, error) {
 	f := store.Filter{
-		Status: apikey.Status(in.Status), Environment: apikey.Environment(in.Environment), Ownership: apikey.Ownership(in.Ownership), Owner: in.Owner,
+		Status: listedStatus(in.Status), Environment: apikey.Environment(in.Environment), Ownership: apikey.Ownership(in.Ownership), Owner: in.Owner,
 		Customer: in.Customer, Permission: in.Permission, Tag: in.Tag, Text: in.Text, OldestFirst: in.Sort == "createdAt",
-	}
-	switch in.Status {
-	case "":
-		f.Status = apikey.Active
-	case "all":
-		f.Status = ""
 	}
 	f.Viewer = viewer(s)
 	if in.UnusedSince != "" {
@@ -274,6 +268,18 @@ func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*lis
 	}
 	page.NextCursor, err = a.nextCursor(ctx, query, next)
 	return &listKeysOutput{Body: page}, err
+}
+
+// listedStatus is the status that a filter asks for: active where it says nothing, any for all.
+func listedStatus(asked string) apikey.Status {
+	switch asked {
+	case "":
+		return apikey.Active
+	case "all":
+		return ""
+	default:
+		return apikey.Status(asked)
+	}
 }
 
 // viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees all.
