@@ -40,6 +40,11 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 	if err != nil {
 		return nil, err
 	}
+	if c.LeavingJob != "" { // a refusal must not take back what was acknowledged
+		if j, err := a.store.Job(ctx, in.Org, c.LeavingJob); err != nil || j.Open() {
+			return j, err
+		}
+	}
 	if c, err = a.leave(ctx, c, true); err != nil {
 		return nil, err
 	}
@@ -57,7 +62,9 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 	if err != nil {
 		return nil, err
 	}
-	return j, a.store.Commit(ctx, a.store.PutJob(j, 0))
+	named := *c
+	named.LeavingJob, named.Version = j.ID, c.Version+1
+	return j, a.store.Commit(ctx, a.store.PutJob(j, 0), a.store.PutCustomer(&named, c.Version))
 }
 
 // leave marks a customer as one that is being deleted, or takes the mark away. Nobody sees it, so it makes no history.

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -8,8 +9,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
 func TestCustomers(t *testing.T) {
@@ -190,4 +196,39 @@ func TestCustomerThatStays(t *testing.T) {
 	o.admin.Call(t, http.MethodPost, o.keys, map[string]any{"name": "x", "environment": "production", "customers": []string{"c2"}}).Refused(t, http.StatusNotFound, "not_found")
 	o.admin.Call(t, http.MethodDelete, o.path("customers", "c2"), nil).Want(t, http.StatusNoContent)
 	o.admin.Call(t, http.MethodGet, o.path("customers", "c2"), nil).Refused(t, http.StatusNotFound, "not_found")
+}
+
+// A deletion that was acknowledged is not taken back by a call that would have been refused by itself: that one is told of the job, which ends.
+func TestCustomerDeletionGoesOn(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, map[string]any{"customers": []string{"c1"}})
+	s := tables(t)
+	c, err := s.Customer(t.Context(), o.id, "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := job.NewID(time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job.Job{
+		ID: id, OrganizationID: o.id, Kind: job.DeleteCustomer, State: job.Running, Parameters: []byte(`{"id": "c1"}`), Total: 1,
+		CreatedBy: apikey.Actor{Type: apikey.ActorKey, ID: k.Key.ID}, Holder: "another", HeldUntil: time.Now().Add(2 * time.Second), CreatedAt: time.Now(), Version: 1,
+	}
+	c.Leaving, c.LeavingJob, c.Version = true, id, c.Version+1
+	if err := s.Commit(t.Context(), s.PutJob(j, 0), s.PutCustomer(c, c.Version-1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.admin.Call(t, http.MethodDelete, o.path("customers", "c1"), nil); got.Status != http.StatusAccepted && got.Status != http.StatusNoContent {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	eventually(t, 30*time.Second, func() bool {
+		return o.admin.Call(t, http.MethodGet, o.path("customers", "c1"), nil).Status == http.StatusNotFound
+	})
+	var left localtest.Key
+	o.admin.Call(t, http.MethodGet, o.keys+"/"+k.Key.ID, nil).Want(t, http.StatusOK).Into(t, &left)
+	if left.Enabled {
+		t.Error("the customer's key is enabled")
+	}
 }

@@ -19,6 +19,7 @@ type Customer struct {
 	Name           string            `json:"name"`
 	Metadata       map[string]string `json:"metadata"`
 	CreatedAt      time.Time         `json:"createdAt"`
-	Leaving        bool              `json:"leaving"` // it is being deleted: no key is scoped to it any more
+	Leaving        bool              `json:"leaving"`    // it is being deleted: no key is scoped to it any more
+	LeavingJob     string            `json:"leavingJob"` // the job that deletes it; "" before there is one
 	Version        int64             `json:"version"`
 }
