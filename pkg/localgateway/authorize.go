@@ -72,7 +72,7 @@ func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
 		}
 		return &implicitDeny
 	}
-	decision, err := policy.Evaluate(answer.policy, invokeAction, c.arn)
+	decision, err := policy.EvaluateAt(answer.policy, invokeAction, c.arn, g.now())
 	switch {
 	case err != nil:
 		g.logger.WarnContext(c.request.Context(), "authorizer's policy cannot be evaluated", "error", err, "request_id", c.requestID)

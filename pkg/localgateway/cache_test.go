@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,9 @@ func TestCacheOfREST(t *testing.T) {
 		}},
 		"time to live": {answers(allowAll), []step{
 			{"GET", "/cached/1", "k", 0, 200, 1}, {"GET", "/cached/1", "k", 60*time.Second - 1, 200, 1}, {"GET", "/cached/1", "k", 1, 200, 2},
+		}},
+		"policy with an end": {answers(strings.Replace(allowAll, `"Effect"`, `"Condition":{"DateLessThan":{"aws:CurrentTime":"2026-11-24T12:30:20Z"}},"Effect"`, 1)), []step{
+			{"GET", "/cached/1", "k", 0, 200, 1}, {"GET", "/cached/1", "k", 20*time.Second - 1, 200, 1}, {"GET", "/cached/1", "k", 1, 403, 1},
 		}},
 		"denials":           {answers(denyAll), []step{{"GET", "/cached/1", "k", 0, 403, 1}, {"GET", "/cached/1", "k", 0, 403, 1}}},
 		"errors":            {fails(errors.New("x")), []step{{"GET", "/cached/1", "k", 0, 500, 1}, {"GET", "/cached/1", "k", 0, 500, 2}}},

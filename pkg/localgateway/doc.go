@@ -38,6 +38,8 @@
 //	D  every identity source must be there and non-empty, else 401 without a call, also where nothing is cached (I)
 //	I  a validation expression must match the whole token
 //	D  what is cached is the authorizer's answer; the policy is evaluated again for each request
+//	D  a policy may have conditions (reference_policies_elements_condition); of them only DateLessThan of aws:CurrentTime is
+//	   understood here, and a policy with another is 500. I: an authorizer's policy has that key, as a resource policy has
 //	O  the error text Unauthorized, exactly, is 401; any other error or malformed answer is 500 with a null message, and
 //	   none of them is cached; a time-out is AUTHORIZER_FAILURE (I), every other failure
 //	   AUTHORIZER_CONFIGURATION_ERROR (O)

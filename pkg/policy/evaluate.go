@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Decision is what evaluating a policy document says of a request.
@@ -53,16 +54,29 @@ var (
 // characters, / and : included, and ? for exactly one. See
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 //
-// Conditions, principals, the Not elements and policy variables are refused with
-// [ErrUnsupported]: to ignore one could turn a refusal into an allowance.
+// Principals, the Not elements, policy variables and every condition but DateLessThan of
+// aws:CurrentTime are refused with [ErrUnsupported]: to ignore one could turn a refusal
+// into an allowance. That condition does not hold here, as in IAM where a key of a
+// condition has no value: see [EvaluateAt].
 func Evaluate(document []byte, action, arn string) (Decision, error) {
+	return evaluate(document, action, arn, time.Time{})
+}
+
+// EvaluateAt is Evaluate for a request at a time. See
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+func EvaluateAt(document []byte, action, arn string, at time.Time) (Decision, error) {
+	return evaluate(document, action, arn, at)
+}
+
+// evaluate decides for a time; the zero time is none that is known.
+func evaluate(document []byte, action, arn string, at time.Time) (Decision, error) {
 	statements, err := parseDocument(document)
 	if err != nil {
 		return ImplicitDeny, err
 	}
 	decision := ImplicitDeny
 	for _, s := range statements {
-		if !s.matches(action, arn) {
+		if !s.holds(at) || !s.matches(action, arn) {
 			continue
 		}
 		if s.deny {
@@ -78,6 +92,13 @@ type parsed struct {
 	deny      bool
 	actions   []string // lower case
 	resources []string
+	before    []time.Time // by the condition; nil where there is none
+}
+
+// holds reports whether the statement's condition does: one of its values is enough.
+func (s parsed) holds(at time.Time) bool {
+	later := func(end time.Time) bool { return !at.IsZero() && at.Before(end) }
+	return s.before == nil || slices.ContainsFunc(s.before, later)
 }
 
 func (s parsed) matches(action, arn string) bool {
@@ -158,7 +179,9 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 			s.actions, err = list(name, value)
 		case "Resource":
 			s.resources, err = list(name, value)
-		case "NotAction", "NotResource", "Condition", "Principal", "NotPrincipal":
+		case "Condition":
+			s.before, err = condition(value)
+		case "NotAction", "NotResource", "Principal", "NotPrincipal":
 			err = fmt.Errorf("%w: %s", ErrUnsupported, name)
 		default:
 			err = malformed("unknown element %q in a statement", name)
@@ -178,6 +201,49 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 		s.actions[i] = strings.ToLower(a)
 	}
 	return s, nil
+}
+
+// condition reads the times of the one condition that is known. IAM takes a key's name
+// without regard to case.
+func condition(data json.RawMessage) ([]time.Time, error) {
+	operators, err := object(data)
+	if err != nil {
+		return nil, err
+	}
+	var ends []time.Time
+	for operator, block := range operators {
+		keys, err := object(block)
+		if err != nil {
+			return nil, err
+		}
+		for key, value := range keys {
+			if operator != dateLessThan || !strings.EqualFold(key, currentTime) || ends != nil {
+				return nil, fmt.Errorf("%w: the condition %s of %s", ErrUnsupported, operator, key)
+			}
+			if ends, err = times(key, value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(ends) == 0 {
+		return nil, fmt.Errorf("%w: a Condition without a time", ErrUnsupported)
+	}
+	return ends, nil
+}
+
+// times reads one time or a list of them.
+func times(name string, value json.RawMessage) ([]time.Time, error) {
+	texts, err := list(name, value)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]time.Time, len(texts))
+	for i, text := range texts {
+		if out[i], err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, malformed("%s: %v", name, err)
+		}
+	}
+	return out, nil
 }
 
 // object reads a JSON object strictly: encoding/json would take "effect" for

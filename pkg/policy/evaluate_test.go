@@ -20,6 +20,9 @@ func TestEvaluate(t *testing.T) {
 	}
 	allow := statement("Allow", `"execute-api:Invoke"`, `"*"`)
 	deny := statement("Deny", `"execute-api:Invoke"`, `"*"`)
+	conditional := func(statement, condition string) string {
+		return `{"Statement":{"Condition":` + condition + `,` + statement[1:] + `}`
+	}
 	one := func(action, resource string) string {
 		return `{"Version":"2012-10-17","Statement":[` + statement("Allow", action, resource) + `]}`
 	}
@@ -72,6 +75,8 @@ func TestEvaluate(t *testing.T) {
 		"NotAction":                   {`{"Statement":{"NotAction":"x",` + allow[1:] + `}`, policy.ImplicitDeny, policy.ErrUnsupported},
 		"NotResource":                 {`{"Statement":{"NotResource":"x",` + allow[1:] + `}`, policy.ImplicitDeny, policy.ErrUnsupported},
 		"Condition":                   {`{"Statement":{"Condition":{},` + allow[1:] + `}`, policy.ImplicitDeny, policy.ErrUnsupported},
+		"another condition":           {conditional(allow, `{"IpAddress":{"aws:SourceIp":"192.0.2.1"}}`), policy.ImplicitDeny, policy.ErrUnsupported},
+		"another, of a deny":          {conditional(deny, `{"Bool":{"aws:SecureTransport":"false"}}`), policy.ImplicitDeny, policy.ErrUnsupported},
 		"Principal":                   {`{"Statement":{"Principal":"*",` + allow[1:] + `}`, policy.ImplicitDeny, policy.ErrUnsupported},
 		"NotPrincipal":                {`{"Statement":{"NotPrincipal":"*",` + allow[1:] + `}`, policy.ImplicitDeny, policy.ErrUnsupported},
 		"policy variable in Resource": {one(`"*"`, `"*${aws:username}"`), policy.ImplicitDeny, policy.ErrUnsupported},

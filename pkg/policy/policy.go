@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Limits of what an authorizer may return. See "policy" in
@@ -55,6 +56,9 @@ type Statement struct {
 	Effect string
 	// Resource holds patterns of ARNs.
 	Resource []string
+	// Condition holds, by operator and key, what else must be so for the statement to
+	// match; see [Until].
+	Condition map[string]map[string]string `json:",omitempty"`
 }
 
 func allow(resources []string) Statement {
@@ -113,6 +117,29 @@ func Refuse(d Document, arn string) Document {
 		return denyEverything()
 	}
 	return refusal
+}
+
+// The one condition that documents have.
+const (
+	dateLessThan = "DateLessThan"
+	currentTime  = "aws:CurrentTime"
+)
+
+// Until returns a document that allows what d allows before a time, and nothing from
+// then on, whoever keeps it. Fractions of a second are cut off: it may end that much
+// too early, never too late. It is a condition of what is allowed, so that a reader
+// who does not know the time allows nothing.
+func Until(d Document, end time.Time) Document {
+	condition := map[string]map[string]string{
+		dateLessThan: {currentTime: end.UTC().Format("2006-01-02T15:04:05Z")},
+	}
+	statements := slices.Clone(d.Statement)
+	for i := range statements {
+		if statements[i].Effect == "Allow" {
+			statements[i].Condition = condition
+		}
+	}
+	return document(statements...)
 }
 
 // literally returns the resources that match the ARN, with and without a trailing
