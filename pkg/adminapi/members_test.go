@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,6 +97,29 @@ func TestInvitationInAnotherCase(t *testing.T) {
 	o.admin.Call(t, http.MethodPut, o.path("members", email), map[string]any{"role": "viewer", "grants": []string{}}).Want(t, http.StatusOK)
 	if got := signIn(t, email).me(t).Organizations; len(got) != 1 || got[0].ID != o.id {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A letter that folds to one of ASCII makes no address of somebody else's: neither an invitation nor
+// a first admin is made for it, and no member is found by it.
+func TestAddressesThatFold(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	kate := address("kate")
+	o.invite(t, kate, "admin")
+	for name, text := range map[string]string{
+		"the Kelvin sign":      "\u212a" + kate[1:],
+		"a dotted I":           strings.Replace(address("alice"), "i", "\u0130", 1),
+		"a letter of the host": strings.Replace(kate, "@", "@\u212a.", 1),
+	} {
+		in := o.path("members", url.PathEscape(text))
+		o.admin.Call(t, http.MethodPut, in, map[string]any{"role": "viewer"}).Refused(t, http.StatusUnprocessableEntity, "validation")
+		o.admin.Call(t, http.MethodGet, in, nil).Refused(t, http.StatusNotFound, "not_found")
+		o.admin.Call(t, http.MethodDelete, in, nil).Refused(t, http.StatusNotFound, "not_found")
+		machine.Operator().Call(t, http.MethodPost, "/v1/organizations", map[string]any{"name": "Folded", "firstAdmin": text}).Refused(t, http.StatusUnprocessableEntity, "validation")
+		if got := o.member(t, kate); got.Status != "invited" || got.Role != "admin" {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

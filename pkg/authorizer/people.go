@@ -9,6 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
@@ -45,7 +46,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		a.refuse(ctx, r, slog.LevelError, "unavailable", err)
 		return nil, errUnavailable
 	}
-	id, email := text(p.ID, maxIdentity), text(p.Email, maxIdentity)
+	id := text(p.ID, maxIdentity)
 	if id == "" || id != p.ID { // cut short or cleaned, it could be somebody else's
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
 		return nil, errUnauthorized
@@ -54,8 +55,8 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		UserID: id, UserName: text(p.Name, maxIdentity), Limited: "false", RetryAfter: "0",
 		DenialCode: string(check.PermissionDenied), DenialDetail: "The person may not do this.",
 	}
-	if p.EmailVerified && email == p.Email { // an address that nobody verified makes nobody a member
-		c.UserEmail = strings.ToLower(email)
+	if email, ok := organization.Email(p.Email); ok && p.EmailVerified { // an address that nobody verified makes nobody a member
+		c.UserEmail = email
 	}
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
 }

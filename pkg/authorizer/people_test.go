@@ -40,15 +40,18 @@ func TestPeople(t *testing.T) {
 		want map[string]any // nil: an error
 		err  string
 	}{
-		"verified":                    {says{person: alice}, map[string]any{"userId": "sub-1", "userEmail": "alice@acme.test", "userName": "Alice"}, ""},
-		"an address nobody verified":  {with(func(p *identity.Person) { p.EmailVerified = false }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
-		"no address":                  {with(func(p *identity.Person) { p.Email = "" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
-		"an address that is too long": {with(func(p *identity.Person) { p.Email = long + "@acme.test" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
-		"no id":                       {with(func(p *identity.Person) { p.ID = "" }), nil, "Unauthorized"},
-		"an id that is too long":      {with(func(p *identity.Person) { p.ID = long }), nil, "Unauthorized"},
-		"an id to be cleaned":         {with(func(p *identity.Person) { p.ID = "sub\n1" }), nil, "Unauthorized"},
-		"a bad token":                 {says{err: identity.ErrInvalid}, nil, "Unauthorized"},
-		"nobody knows":                {says{err: errors.New("the provider does not answer")}, nil, "other"},
+		"verified":                          {says{person: alice}, map[string]any{"userId": "sub-1", "userEmail": "alice@acme.test", "userName": "Alice"}, ""},
+		"an address nobody verified":        {with(func(p *identity.Person) { p.EmailVerified = false }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"no address":                        {with(func(p *identity.Person) { p.Email = "" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"an address that is too long":       {with(func(p *identity.Person) { p.Email = long + "@acme.test" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"an address that folds to alice's":  {with(func(p *identity.Person) { p.Email = "al\u0130ce@acme.test" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"an address that folds to kate's":   {with(func(p *identity.Person) { p.Email = "\u212aate@acme.test" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"an address that folds in its host": {with(func(p *identity.Person) { p.Email = "alice@\u212aeep.test" }), map[string]any{"userId": "sub-1", "userName": "Alice"}, ""},
+		"no id":                             {with(func(p *identity.Person) { p.ID = "" }), nil, "Unauthorized"},
+		"an id that is too long":            {with(func(p *identity.Person) { p.ID = long }), nil, "Unauthorized"},
+		"an id to be cleaned":               {with(func(p *identity.Person) { p.ID = "sub\n1" }), nil, "Unauthorized"},
+		"a bad token":                       {says{err: identity.ErrInvalid}, nil, "Unauthorized"},
+		"nobody knows":                      {says{err: errors.New("the provider does not answer")}, nil, "other"},
 	} {
 		a := build(kit, func(c *authorizer.Config) {
 			c.API, c.AdmitKey, c.Checker.Environments, c.People = authorizer.AdminAPI, "", apikey.Environments(), test.says

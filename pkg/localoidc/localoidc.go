@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
 // ClientID names the one client, which is public: the console, and programs such as a command line on this machine. It is the audience of ID tokens.
@@ -34,14 +36,15 @@ var ErrUnknownPerson = errors.New("localoidc: nobody here has this e-mail addres
 
 // Person is somebody who can sign in.
 type Person struct {
-	Email string // tells people apart, in whatever case
+	Email string // tells people apart, as it names members of organizations
 	Name  string
 	Role  string // shown beside the name, such as `admin of acme`; not in tokens
 }
 
 // subject is the person's id in tokens: the same wherever and whenever the e-mail address is.
 func (p Person) subject() string {
-	sum := sha256.Sum256([]byte("bitting local person|" + strings.ToLower(p.Email)))
+	email, _ := organization.Email(p.Email) // New takes nobody else
+	sum := sha256.Sum256([]byte("bitting local person|" + email))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -87,8 +90,11 @@ func New(c Config) (*Provider, error) {
 		pending: store[signIn]{life: signInLife, now: c.Now}, granted: store[grant]{life: codeLife, now: c.Now},
 	}
 	for _, person := range c.People {
-		if _, err := p.person(person.Email); err == nil || person.Email == "" {
-			return nil, fmt.Errorf("people: %q is empty or there twice", person.Email)
+		if _, ok := organization.Email(person.Email); !ok {
+			return nil, fmt.Errorf("people: %q is no e-mail address that names a member", person.Email)
+		}
+		if _, err := p.person(person.Email); err == nil {
+			return nil, fmt.Errorf("people: %q is there twice", person.Email)
 		}
 		p.people = append(p.people, person)
 	}
@@ -157,8 +163,9 @@ func (p *Provider) guard(next http.Handler) http.Handler {
 
 // person returns the person with the e-mail address.
 func (p *Provider) person(email string) (Person, error) {
+	asked, ok := organization.Email(email)
 	for _, person := range p.people {
-		if strings.EqualFold(person.Email, email) {
+		if named, _ := organization.Email(person.Email); ok && named == asked {
 			return person, nil
 		}
 	}

@@ -69,6 +69,9 @@ func TestNewRefuses(t *testing.T) {
 		{"somebody twice", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{Email: "ALICE@acme.test"})
 		}},
+		{"somebody whose address folds to another's", func(_ *testing.T, c *localoidc.Config) {
+			c.People = append(c.People, localoidc.Person{Email: "al\u0130ce@acme.test"})
+		}},
 		{"somebody without an e-mail address", func(_ *testing.T, c *localoidc.Config) { c.People = append(c.People, localoidc.Person{Name: "X"}) }},
 		{"a key that others can read", write(string(signingKey()), 0o640)},
 		{"half a key", write(string(signingKey()[:200]), 0o600)},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Why a member cannot be had or changed.
@@ -55,13 +56,40 @@ func (m *Member) Joined() bool { return m.ID != "" }
 // Has tells whether the member has a grant. An admin needs none.
 func (m *Member) Has(g Grant) bool { return m.Role == RoleAdmin || slices.Contains(m.Grants, g) }
 
-// Email returns an address as members are named by it, or false where a text is no plain e-mail address.
+// maxEmail is the length of the longest address (RFC 5321, section 4.5.3.1.3, less the brackets), in bytes.
+const maxEmail = 254
+
+// Email returns an address as members are named by it, or false where a text is no address that
+// may name one. Every address goes through here before it is kept or compared, and is compared
+// byte by byte from then on.
+//
+// Only A to Z are folded. Folding all of Unicode would make somebody's address of somebody
+// else's: İ (U+0130) folds to i, and the Kelvin sign (U+212A) to k. So other letters must come as
+// folding leaves them; one that it would turn into another is refused, and so is what cannot be
+// seen.
 func Email(text string) (string, bool) {
 	address, err := mail.ParseAddress(text)
-	if err != nil || address.Address != text || len(text) > 254 {
+	if err != nil || address.Address != text || len(text) > maxEmail {
 		return "", false
 	}
-	return strings.ToLower(text), true
+	if strings.ContainsFunc(text, folds) {
+		return "", false
+	}
+	return strings.Map(lower, text), true
+}
+
+// folds reports whether a character is none that an address may have: a letter beyond ASCII that
+// another stands for when case does not count, or nothing to be seen.
+func folds(r rune) bool {
+	return r > unicode.MaxASCII && unicode.ToLower(unicode.ToUpper(r)) != r || !unicode.IsPrint(r)
+}
+
+// lower folds the letters of ASCII.
+func lower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 // Person is somebody who is signed in. The identity provider says who they are, and nothing of what they may do.
