@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 func (a *API) registerMe() {
@@ -55,6 +56,9 @@ func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, er
 		err := a.enter(ctx, s, id)
 		switch {
 		case errors.Is(err, organization.ErrHidden) || errors.Is(err, organization.ErrNotFound):
+			continue
+		case errors.Is(err, store.ErrDamaged): // it must not take the list of all others with it
+			a.logger.ErrorContext(ctx, "a damaged row is left out of a list", "organization_id", id, "error", err)
 			continue
 		case err != nil:
 			return nil, err

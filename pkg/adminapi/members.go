@@ -150,16 +150,10 @@ func (a *API) findMember(ctx context.Context, org, user string) (*organization.M
 	if email, ok := organization.Email(user); ok {
 		return a.store.Member(ctx, org, email)
 	}
-	members, err := a.store.Members(ctx, org)
-	if err != nil {
-		return nil, err
+	if user == "" {
+		return nil, organization.ErrNoMember
 	}
-	for i := range members {
-		if members[i].ID == user && user != "" {
-			return &members[i], nil
-		}
-	}
-	return nil, organization.ErrNoMember
+	return a.store.MemberByID(ctx, org, user)
 }
 
 type putMemberInput struct {

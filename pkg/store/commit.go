@@ -32,6 +32,7 @@ type Write struct {
 	kind      kind
 	failure   error   // what a failed condition means
 	err       error   // why the item could not be made
+	sealed    bool    // the item is sealed as it is committed
 	also      []Write // what is written with it, always
 }
 
@@ -64,7 +65,7 @@ func (s *Store) putKeyAt(ctx context.Context, k *apikey.Key, replaces int64, at 
 func (s *Store) PutOrganization(o *organization.Organization, replaces int64) Write {
 	item, err := marshalJSONTags(o, organizationPartition(o.ID), organizationSort)
 	listed(item, organizationsList, o.ID)
-	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists)
+	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists).underSeal()
 }
 
 // ErrBootstrapped says that the deployment has had its first operator key.
@@ -94,6 +95,12 @@ func versioned(item map[string]types.AttributeValue, err error, replaces int64, 
 		names:  map[string]string{"#version": "version"},
 		values: map[string]types.AttributeValue{":replaces": number(replaces)},
 	}
+}
+
+// underSeal has the item of a write sealed as it is committed.
+func (w Write) underSeal() Write {
+	w.sealed = true
+	return w
 }
 
 func textValue(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -136,6 +143,9 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 			return w.err
 		}
 		items = append(items, w.request(&s.core))
+	}
+	if err := s.sealWrites(ctx, writes); err != nil {
+		return err
 	}
 	for attempt := 1; ; attempt++ {
 		_, err := s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})

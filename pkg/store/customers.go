@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -11,10 +12,10 @@ import (
 
 // Customer reads a customer, strongly consistent. Errors: organization.ErrNoCustomer, ErrDamaged, ErrUnavailable.
 func (s *Store) Customer(ctx context.Context, org, id string) (*organization.Customer, error) {
-	return object[organization.Customer](ctx, s, organizationPartition(org), customerSort(id), organization.ErrNoCustomer)
+	return object[organization.Customer](ctx, s, place{organizationPartition(org), customerSort(id)}, "customer "+id+" of "+org, organization.ErrNoCustomer)
 }
 
-// MissingCustomers returns those of the ids that are no customers of the organization.
+// MissingCustomers returns those of the ids that are no customers of the organization. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -29,14 +30,20 @@ func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) 
 	}
 	var missing []string
 	for i, id := range ids {
-		if found[itemName(keys[i])] == nil {
+		item := found[itemName(keys[i])]
+		if item == nil {
 			missing = append(missing, id)
+			continue
+		}
+		if err := genuine(ctx, s.ring, administration, item, placeOf(keys[i]), "customer "+id+" of "+org); err != nil {
+			return nil, err
 		}
 	}
 	return missing, nil
 }
 
-// Customers returns a page of an organization's customers by id, strongly consistent, and the position after it: "" where it ends.
+// Customers returns a page of an organization's customers by id, strongly consistent, and the position after it: "" where it ends. Damaged rows are told of and
+// left out.
 func (s *Store) Customers(ctx context.Context, org, after string, limit int) ([]organization.Customer, string, error) {
 	strong, most := true, int32(limit)+1
 	condition := "pk = :org AND sk BETWEEN :first AND :last"
@@ -51,25 +58,24 @@ func (s *Store) Customers(ctx context.Context, org, after string, limit int) ([]
 	if err != nil {
 		return nil, "", unavailable("customers", err)
 	}
-	var page []organization.Customer
-	for _, item := range out.Items {
-		if len(page) == limit {
-			return page, page[limit-1].ID, nil
-		}
-		var c organization.Customer
-		if err := unmarshalJSONTags(item, &c); err != nil {
-			return nil, "", damaged("customer of "+org, err)
-		}
-		page = append(page, c)
+	items, next := firstOf(out, limit)
+	page, _, err := decodeAll[organization.Customer](ctx, s, items, organizationPartition(org), "a customer of "+org)
+	return page, strings.TrimPrefix(next, customerSort("")), err
+}
+
+// firstOf are the first items of a query's answer, and the sort key of the last of them: "" where the list ends with them.
+func firstOf(out *dynamodb.QueryOutput, limit int) (items []map[string]types.AttributeValue, next string) {
+	if items = out.Items[:min(limit, len(out.Items))]; len(items) == 0 || len(items) == len(out.Items) && len(out.LastEvaluatedKey) == 0 {
+		return items, ""
 	}
-	return page, "", nil
+	return items, placeOf(items[len(items)-1]).sort
 }
 
 // PutCustomer writes a customer. replaces is the version that the change started from, 0 for a new one. Failures: organization.ErrCustomerStale,
 // organization.ErrCustomerExists.
 func (s *Store) PutCustomer(c *organization.Customer, replaces int64) Write {
 	item, err := marshalJSONTags(c, organizationPartition(c.OrganizationID), customerSort(c.ID))
-	return versioned(item, err, replaces, organization.ErrCustomerStale, organization.ErrCustomerExists)
+	return versioned(item, err, replaces, organization.ErrCustomerStale, organization.ErrCustomerExists).underSeal()
 }
 
 // RemoveCustomer removes a customer at its version. Failure: organization.ErrCustomerStale.

@@ -12,25 +12,25 @@
 //	                                                                    Keys: indexes, then BatchGetItem
 //	                                                                    TakenKeys: BatchGetItem
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
-//	catalogue                     catalogue      the permissions        Catalogue: GetItem              Commit(PutCatalogue): on its version
-//	organization#<org>            organization   an organization        Organization: GetItem, strong   Commit(PutOrganization): on its version
+//	catalogue                     catalogue      the permissions, sealed  Catalogue: GetItem              Commit(PutCatalogue): on its version
+//	organization#<org>            organization   an organization, sealed  Organization: GetItem, strong   Commit(PutOrganization): on its version
 //	<environment>#organization#<org> standing    its standing, sealed   Standing: GetItem, strong       Commit(PutStanding): whole rows, on an older version
 //	<environment>#imports         imports        that keys were imported, sealed  Imports: GetItem, strong  EnsureImports: on its version
-//	organization#<org>            member#<email> a member               Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
+//	organization#<org>            member#<email> a member, sealed       Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
 //	                                                                    Members: Query, strong
-//	organization#<org>            customer#<id>  a customer             Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version
+//	organization#<org>            customer#<id>  a customer, sealed     Customer: GetItem, strong       Commit(PutCustomer, RemoveCustomer): on its version
 //	                                                                    Customers: Query, strong
 //	customerKeys#<org>#<id>       <env>#<keyId>  a customer's key       Keys: indexes                   Commit(PutKey, LeaveCustomers): with the row
 //	                                                                    KeysOfCustomer: Query, strong
 //	organization#_operators       bootstrap      that it was done       -                               Commit(Bootstrapped): new only
 //	history#<org>#<type>#<id>     <at>#<entry>   a history entry        History: Query, strong          Commit(Append): new only
 //	                                                                    OrganizationHistory: index, then BatchGetItem
-//	jobs#<org>                    <job>          a job                  Job: GetItem, strong            Commit(PutJob): on its version
+//	jobs#<org>                    <job>          a job, sealed          Job: GetItem, strong            Commit(PutJob): on its version
 //	                                                                    Jobs: Query, strong
 //	                                                                    OpenJobs: index
 //	ownKeys#<org>#<owner>         <env>#<keyId>  of a personal key      OwnKeys: Query, strong,         Commit(OwnKey): new only
 //	                                                                    then BatchGetItem
-//	once#<receipt>                once           an idempotency receipt Receipt: GetItem, strong        Commit(Keep): new, or after its end
+//	once#<receipt>                once           a receipt, sealed      Receipt: GetItem, strong        Commit(Keep): new, or after its end
 //
 // The items of the table hot, where TTL removes what is over:
 //

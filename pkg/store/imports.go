@@ -27,7 +27,7 @@ func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Im
 		return nil, err
 	}
 	var row importsItem
-	if err := unseal(ctx, s.ring, env, item, &row, what); err != nil {
+	if err := unseal(ctx, s.ring, env, item, place{importsPartition(env), importsSort}, &row, what); err != nil {
 		return nil, err
 	}
 	out := &apikey.Imports{Version: row.Version, Pepper: row.Pepper, Since: map[apikey.Algorithm]time.Time{}}

@@ -12,7 +12,7 @@ import (
 
 // Job reads a job, strongly consistent. Errors: job.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
-	return object[job.Job](ctx, s, jobsPartition(org), id, job.ErrNotFound)
+	return object[job.Job](ctx, s, place{jobsPartition(org), id}, "job "+id+" of "+org, job.ErrNotFound)
 }
 
 // PutJob writes a job. replaces is the version that the step started from, 0 for a new job. Failures: job.ErrLost, job.ErrExists.
@@ -25,10 +25,11 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	default:
 		item[purgeAttribute] = number(j.FinishedAt.Add(job.Retention).Unix())
 	}
-	return versioned(item, err, replaces, job.ErrLost, job.ErrExists)
+	return versioned(item, err, replaces, job.ErrLost, job.ErrExists).underSeal()
 }
 
-// Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the position after it: "" where it ends.
+// Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the position after it: "" where it ends. Damaged rows are
+// told of and left out.
 func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []job.Job, next string, err error) {
 	strong, backwards, most, condition := true, false, int32(limit)+1, "pk = :jobs"
 	in := &dynamodb.QueryInput{
@@ -43,20 +44,9 @@ func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []
 	if err != nil {
 		return nil, "", unavailable("jobs", err)
 	}
-	for _, item := range out.Items {
-		if len(page) == limit {
-			return page, page[limit-1].ID, nil
-		}
-		var j job.Job
-		if err := unmarshalJSONTags(item, &j); err != nil {
-			return nil, "", damaged("job of "+org, err)
-		}
-		page = append(page, j)
-	}
-	if len(out.LastEvaluatedKey) > 0 && len(page) > 0 {
-		next = page[len(page)-1].ID
-	}
-	return page, next, nil
+	items, next := firstOf(out, limit)
+	page, _, err = decodeAll[job.Job](ctx, s, items, jobsPartition(org), "a job of "+org)
+	return page, next, err
 }
 
 // JobRef names a job.

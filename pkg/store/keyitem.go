@@ -123,11 +123,8 @@ func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time
 // had is ErrUnavailable.
 func decodeKey(ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue, env apikey.Environment, id string) (*apikey.Key, error) {
 	var row keyItem
-	if err := unseal(ctx, ring, env, item, &row, "key "+id); err != nil {
+	if err := unseal(ctx, ring, env, item, place{keyPartition(env, id), keySort}, &row, "key "+id); err != nil {
 		return nil, err
-	}
-	if row.PK != keyPartition(env, id) || row.SK != keySort || row.ID != id || row.Environment != string(env) {
-		return nil, damaged("key "+id+" stands in the wrong place", nil)
 	}
 	return fromKeyItem(&row)
 }

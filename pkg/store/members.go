@@ -11,15 +11,18 @@ import (
 
 // Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember, ErrDamaged, ErrUnavailable.
 func (s *Store) Member(ctx context.Context, org, email string) (*organization.Member, error) {
-	return object[organization.Member](ctx, s, organizationPartition(org), memberSort(email), organization.ErrNoMember)
+	return object[organization.Member](ctx, s, place{organizationPartition(org), memberSort(email)}, aMember(org), organization.ErrNoMember)
 }
 
 // PutMember writes a member. replaces is the version that the change started from, 0 for a new one. Failure: organization.ErrMemberStale.
 func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
 	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
 	listed(item, personList(m.Email), m.OrganizationID)
-	return versioned(item, err, replaces, organization.ErrMemberStale, organization.ErrMemberStale)
+	return versioned(item, err, replaces, organization.ErrMemberStale, organization.ErrMemberStale).underSeal()
 }
+
+// aMember names a row in errors, which are logged: not by the address.
+func aMember(org string) string { return "a member of " + org }
 
 // RemoveMember removes a member at its version. Failure: organization.ErrMemberStale.
 func (s *Store) RemoveMember(m *organization.Member) Write { return atVersion(m, remove) }
@@ -33,30 +36,51 @@ func atVersion(m *organization.Member, k kind) Write {
 	return w
 }
 
-// Members lists an organization's members by e-mail, strongly consistent. Errors: ErrUnavailable.
+// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are told of and left out. Errors: ErrUnavailable.
 func (s *Store) Members(ctx context.Context, org string) ([]organization.Member, error) {
-	condition, strong := "pk = :org AND begins_with(sk, :members)", true
+	members, _, err := s.members(ctx, org)
+	return members, err
+}
+
+// MemberByID reads the member with an identity provider's id, strongly consistent. Where it is none of those that can be read, and one cannot, that may be it.
+// Errors: organization.ErrNoMember, ErrDamaged, ErrUnavailable.
+func (s *Store) MemberByID(ctx context.Context, org, id string) (*organization.Member, error) {
+	members, left, err := s.members(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for i := range members {
+		if members[i].Joined() && members[i].ID == id {
+			return &members[i], nil
+		}
+	}
+	if left != nil {
+		return nil, left
+	}
+	return nil, organization.ErrNoMember
+}
+
+// members reads all members; left is the damage of one that was left out.
+func (s *Store) members(ctx context.Context, org string) (out []organization.Member, left, err error) {
+	condition, strong, partition := "pk = :org AND begins_with(sk, :members)", true, organizationPartition(org)
 	in := &dynamodb.QueryInput{
 		TableName: &s.core, ConsistentRead: &strong, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":org": textValue(organizationPartition(org)), ":members": textValue(memberSort("")),
-		},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":org": textValue(partition), ":members": textValue(memberSort(""))},
 	}
-	var out []organization.Member
 	for {
 		page, err := s.client.Query(ctx, in)
 		if err != nil {
-			return nil, unavailable("members", err)
+			return nil, nil, unavailable("members", err)
 		}
-		for _, item := range page.Items {
-			var m organization.Member
-			if err := unmarshalJSONTags(item, &m); err != nil {
-				return nil, damaged("member of "+org, err)
-			}
-			out = append(out, m)
+		some, damage, err := decodeAll[organization.Member](ctx, s, page.Items, partition, aMember(org))
+		if err != nil {
+			return nil, nil, err
+		}
+		if out = append(out, some...); damage != nil {
+			left = damage
 		}
 		if len(page.LastEvaluatedKey) == 0 {
-			return out, nil
+			return out, left, nil
 		}
 		in.ExclusiveStartKey = page.LastEvaluatedKey
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,14 @@ func member(kit *storetest.Kit, org, email string) *organization.Member {
 		OrganizationID: org, ID: "id of " + email, Email: email, Role: organization.RoleMember, Grants: []organization.Grant{organization.ManageOthersKeys},
 		InvitedAt: kit.Clock.Now(), JoinedAt: kit.Clock.Now().Add(time.Hour), Version: 1,
 	}
+}
+
+// rows are the items of the table core but for the peppers.
+func rows(t *testing.T, kit *storetest.Kit) []map[string]types.AttributeValue {
+	t.Helper()
+	return slices.DeleteFunc(kit.Items(t), func(item map[string]types.AttributeValue) bool {
+		return reflect.DeepEqual(item["sk"], types.AttributeValue(&types.AttributeValueMemberS{Value: "ring"}))
+	})
 }
 
 func TestMembers(t *testing.T) {
@@ -76,8 +85,8 @@ func TestMembers(t *testing.T) {
 	if err := commit(kit.Store.RemoveMember(want)); err != nil {
 		t.Error(err)
 	}
-	if items := kit.Items(t); len(items) != 0 {
-		t.Errorf("left: %v", items)
+	if left := rows(t, kit); len(left) != 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -204,8 +213,8 @@ func TestCustomers(t *testing.T) {
 	if missing, err := kit.Store.MissingCustomers(t.Context(), "globex", []string{"c-1"}); len(missing) != 1 || err != nil {
 		t.Errorf("another organization's: %q, %v", missing, err)
 	}
-	if err := commit(kit.Store.RemoveCustomer(want)); err != nil || len(kit.Items(t)) != 0 {
-		t.Errorf("%v, left: %v", err, kit.Items(t))
+	if err := commit(kit.Store.RemoveCustomer(want)); err != nil || len(rows(t, kit)) != 0 {
+		t.Errorf("%v, left: %v", err, rows(t, kit))
 	}
 }
 

@@ -19,23 +19,7 @@ import (
 
 // Organization reads an organization, strongly consistent. Errors: organization.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) Organization(ctx context.Context, id string) (*organization.Organization, error) {
-	return object[organization.Organization](ctx, s, organizationPartition(id), organizationSort, organization.ErrNotFound)
-}
-
-// object reads an item that marshalJSONTags made, strongly consistent; missing is the error where there is none.
-func object[T any](ctx context.Context, s *Store, partition, sort string, missing error) (*T, error) {
-	item, err := s.get(ctx, partition, sort)
-	if err != nil {
-		return nil, err
-	}
-	if item == nil {
-		return nil, missing
-	}
-	out := new(T)
-	if err := unmarshalJSONTags(item, out); err != nil {
-		return nil, damaged(partition+" "+sort, err)
-	}
-	return out, nil
+	return object[organization.Organization](ctx, s, place{organizationPartition(id), organizationSort}, "organization "+id, organization.ErrNotFound)
 }
 
 // ErrCatalogueStale says that the catalogue was changed meanwhile.
@@ -132,8 +116,8 @@ func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt
 		return nil, err
 	}
 	r := Receipt{ID: id}
-	if err := attributevalue.UnmarshalMap(item, &r); err != nil {
-		return nil, damaged("receipt", err)
+	if err := unseal(ctx, s.ring, administration, item, place{oncePartition(id), onceSort}, &r, "a receipt"); err != nil {
+		return nil, err
 	}
 	if now.Unix() >= r.ExpiresAt {
 		return nil, nil
@@ -150,7 +134,7 @@ func (s *Store) Keep(r Receipt, now time.Time) Write {
 		}
 	}
 	return Write{
-		item: item, err: err, condition: isNew + " OR purgeAt <= :now", failure: ErrReceipt,
+		item: item, err: err, sealed: true, condition: isNew + " OR purgeAt <= :now", failure: ErrReceipt,
 		values: map[string]types.AttributeValue{":now": number(now.Unix())},
 	}
 }

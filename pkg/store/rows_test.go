@@ -211,14 +211,6 @@ func TestDamagedRows(t *testing.T) {
 			t.Errorf("catalogue, %s: %v, %v", name, got, err)
 		}
 	}
-	put("organization#acme", "organization", map[string]types.AttributeValue{"createdAt": text("x")})
-	if got, err := kit.Store.Organization(t.Context(), "acme"); !errors.Is(err, store.ErrDamaged) || got != nil {
-		t.Errorf("organization: %v, %v", got, err)
-	}
-	put("once#r", "once", map[string]types.AttributeValue{"status": text("x")})
-	if got, err := kit.Store.Receipt(t.Context(), "r", kit.Clock.Now()); !errors.Is(err, store.ErrDamaged) || got != nil {
-		t.Errorf("receipt: %v, %v", got, err)
-	}
 }
 
 // Nothing that reads or writes guesses when DynamoDB does not answer, has no such table, or the caller has given up.

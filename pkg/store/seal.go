@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -17,24 +18,71 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
+// administration is the environment whose pepper seals the rows that belong to no environment: organizations, members, customers, jobs and receipts.
+const administration = apikey.Production
+
+// place is where an item stands.
+type place struct{ partition, sort string }
+
+// placeOf is where an item says that it stands.
+func placeOf(item map[string]types.AttributeValue) place {
+	return place{text(item[partitionAttribute]), text(item[sortAttribute])}
+}
+
 // sealed makes the item of a row and seals it.
 func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) {
 	item, err := attributevalue.MarshalMap(row)
 	if err != nil {
 		return nil, fmt.Errorf("store: encode %T: %w", row, err)
 	}
-	item[sealPepperAttribute] = number(int64(p.Version()))
-	text, err := canonical(item)
-	if err != nil {
+	if err := putSeal(p, item); err != nil {
 		return nil, fmt.Errorf("store: seal %T: %w", row, err)
 	}
-	item[sealAttribute] = &types.AttributeValueMemberB{Value: p.Seal(text)}
 	return item, nil
 }
 
-// unseal checks the seal of an item, and only then reads it into a row. Every fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable. The seal
-// covers the item's place too: one that was moved is damaged.
-func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, row any, what string) error {
+// putSeal seals an item, in place of the seal that it has.
+func putSeal(p *pepper.Pepper, item map[string]types.AttributeValue) error {
+	item[sealPepperAttribute] = number(int64(p.Version()))
+	text, err := canonical(item)
+	if err != nil {
+		return err
+	}
+	item[sealAttribute] = &types.AttributeValueMemberB{Value: p.Seal(text)}
+	return nil
+}
+
+// sealWrites seals the items of writes that are sealed as they are committed.
+func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
+	for _, w := range writes {
+		if !w.sealed {
+			continue
+		}
+		p, err := s.ring.Ensure(ctx, administration)
+		if err != nil {
+			return unavailable("pepper", err)
+		}
+		if err := putSeal(p, w.item); err != nil {
+			return fmt.Errorf("store: seal: %w", err)
+		}
+	}
+	return nil
+}
+
+// unseal checks an item, and only then reads it into a row.
+func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, at place, row any, what string) error {
+	if err := genuine(ctx, ring, env, item, at, what); err != nil {
+		return err
+	}
+	if err := attributevalue.UnmarshalMap(item, row); err != nil {
+		return damaged(what, err)
+	}
+	return nil
+}
+
+// genuine checks that an item is one that the store wrote, for this place: its seal covers where it stands, and it must stand where it was looked for. Every
+// fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable.
+func genuine(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, at place, what string) error {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
 	seal, has := item[sealAttribute].(*types.AttributeValueMemberB)
 	if !ok || !has {
@@ -58,10 +106,51 @@ func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, i
 	if !hmac.Equal(p.Seal(text), seal.Value) {
 		return damaged("the seal of "+what+" is broken", nil)
 	}
-	if err := attributevalue.UnmarshalMap(item, row); err != nil {
-		return damaged(what, err)
+	if placeOf(item) != at {
+		return damaged(what+" stands in the wrong place", nil)
 	}
 	return nil
+}
+
+// object reads an item that marshalJSONTags made and a commit sealed, strongly consistent; missing is the error where there is none.
+func object[T any](ctx context.Context, s *Store, at place, what string, missing error) (*T, error) {
+	item, err := s.get(ctx, at.partition, at.sort)
+	if err != nil {
+		return nil, err
+	}
+	if item == nil {
+		return nil, missing
+	}
+	return decode[T](ctx, s, item, at, what)
+}
+
+// decode checks the seal of an item that marshalJSONTags made, and only then reads it.
+func decode[T any](ctx context.Context, s *Store, item map[string]types.AttributeValue, at place, what string) (*T, error) {
+	if err := genuine(ctx, s.ring, administration, item, at, what); err != nil {
+		return nil, err
+	}
+	out := new(T)
+	if err := unmarshalJSONTags(item, out); err != nil {
+		return nil, damaged(what, err)
+	}
+	return out, nil
+}
+
+// decodeAll reads the items of a list, all of one partition. A damaged one is told of and left out: it must not take the list of all others with it.
+func decodeAll[T any](ctx context.Context, s *Store, items []map[string]types.AttributeValue, partition, what string) (out []T, left error, err error) {
+	for _, item := range items {
+		row, err := decode[T](ctx, s, item, place{partition, placeOf(item).sort}, what)
+		switch {
+		case errors.Is(err, ErrDamaged):
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "row", what, "error", err)
+			left = err
+		case err != nil:
+			return nil, nil, err
+		default:
+			out = append(out, *row)
+		}
+	}
+	return out, left, nil
 }
 
 // canonical is one byte string per item: every attribute but the seal, in the order of their names, each name and value with its length
@@ -96,7 +185,7 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 	case *types.AttributeValueMemberS:
 		return appendText(out, 'S', v.Value), nil
 	case *types.AttributeValueMemberN:
-		return appendText(out, 'N', v.Value), nil // only whole numbers are written, which DynamoDB returns as they were sent
+		return appendNumber(out, v.Value)
 	case *types.AttributeValueMemberB:
 		return append(appendLength(append(out, 'B'), len(v.Value)), v.Value...), nil
 	case *types.AttributeValueMemberBOOL:
@@ -120,6 +209,18 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 	default: // sets come back in any order, and are never written
 		return nil, fmt.Errorf("a %T has no canonical form", value)
 	}
+}
+
+// appendNumber takes a whole number as it is spelled, since DynamoDB returns it so, and any other by its value: 0.10 and 1E-1 are one.
+func appendNumber(out []byte, number string) ([]byte, error) {
+	if !strings.ContainsAny(number, ".eE") {
+		return appendText(out, 'N', number), nil
+	}
+	value, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return nil, err
+	}
+	return appendText(out, 'N', strconv.FormatFloat(value, 'e', -1, 64)), nil
 }
 
 func appendText(out []byte, kind byte, text string) []byte {

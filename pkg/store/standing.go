@@ -70,7 +70,7 @@ func (s *Store) Standing(ctx context.Context, env apikey.Environment, org string
 		return nil, damaged(what+" is missing", nil)
 	}
 	var row standingItem
-	if err := unseal(ctx, s.ring, env, item, &row, what); err != nil {
+	if err := unseal(ctx, s.ring, env, item, place{standingPartition(env, org), standingSort}, &row, what); err != nil {
 		return nil, err
 	}
 	return row.standing(what)

@@ -20,7 +20,7 @@ type Store struct {
 	logger *slog.Logger
 }
 
-// New returns a store over tables whose key rows are sealed by ring. The logger hears of damaged rows that a list left out.
+// New returns a store over tables whose rows are sealed by ring. The logger hears of damaged rows that a list left out.
 func New(tables *Tables, ring *pepper.Keyring, logger *slog.Logger) *Store {
 	return &Store{Tables: tables, ring: ring, logger: logger}
 }

@@ -202,6 +202,29 @@ func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any)
 	k.Put(t, item)
 }
 
+// Copy writes an item over what is in another place, as somebody with access to the table could.
+func (k *Kit) Copy(t testing.TB, fromPartition, fromSort, toPartition, toSort string) {
+	t.Helper()
+	item := k.Item(t, fromPartition, fromSort)
+	if item == nil {
+		t.Fatalf("there is no item %s %s", fromPartition, fromSort)
+	}
+	maps.Copy(item, key(toPartition, toSort))
+	k.Put(t, item)
+}
+
+// Partitions names the partitions of the table core whose names begin so, in order, each once.
+func (k *Kit) Partitions(t testing.TB, prefix string) (names []string) {
+	t.Helper()
+	for _, item := range k.Items(t) {
+		if name, ok := item["pk"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(name.Value, prefix) {
+			names = append(names, name.Value)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Remove removes an item, as TTL does.
 func (k *Kit) Remove(t testing.TB, partition, sort string) {
 	t.Helper()
