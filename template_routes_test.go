@@ -79,8 +79,8 @@ func TestProfileChoosesAPIGatewaysCache(t *testing.T) {
 	}{
 		"strict":                   {[]string{"Profile=strict"}, authorizer{}},
 		"fast":                     {[]string{"Profile=fast"}, authorizer{}},
-		"cached":                   {[]string{"Profile=cached", "KeyLimits=off"}, authorizer{300, "method.request.header.X-Api-Key, context.resourcePath, context.httpMethod"}},
-		"cached, by Authorization": {[]string{"Profile=cached", "KeyLimits=off", "KeyHeader=Authorization"}, authorizer{300, "method.request.header.Authorization, context.resourcePath, context.httpMethod"}},
+		"cached":                   {[]string{"Profile=cached", "KeyLimits=off"}, authorizer{300, "method.request.header.X-Api-Key, context.httpMethod, context.path, context.identity.sourceIp"}},
+		"cached, by Authorization": {[]string{"Profile=cached", "KeyLimits=off", "KeyHeader=Authorization"}, authorizer{300, "method.request.header.Authorization, context.httpMethod, context.path, context.identity.sourceIp"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,13 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 		c.Secret = apikey.Old
 	}
 	c.Permission = d.Permission
-	if !d.PermissionHeld || c.Outcome == string(check.PermissionDenied) {
+	switch {
+	case l.ended(): // by the clock, before anything of the call was looked at
+		c.Permission, c.Customer = "", ""
+		if l.oldSecret {
+			c.Secret = apikey.Retired
+		}
+	case !d.PermissionHeld || c.Outcome == string(check.PermissionDenied):
 		c.Permission = d.Required // a key that holds all permissions uses the first that opens the route, too
 	}
 	if c.Route == "" {
@@ -62,11 +68,25 @@ func (l line) apiPath() string {
 	return path
 }
 
+// accessDenied is the response type of a refusal by the authorizer's policy.
+const accessDenied = "ACCESS_DENIED"
+
+// ended reports whether the clock ended the secret while API Gateway kept the answer that had allowed the call.
+func (l line) ended() bool {
+	return l.responseType == accessDenied && l.denialCode == check.Expired.Code()
+}
+
 // outcome is what became of a call. Where API Gateway answered by itself, its response type tells by whom the call was refused; everything else is the
 // backend's own affair, a 403 of it included. A call that nobody was recognised at has no outcome that could be told of a key.
 func (l line) outcome(d permission.Decision) check.Outcome {
 	switch l.responseType {
-	case "ACCESS_DENIED":
+	case accessDenied:
+		if l.ended() {
+			if l.oldSecret {
+				return check.RetiredSecret
+			}
+			return check.Expired
+		}
 		// A cached answer has the code of the call that filled the cache, which may have named another customer. The path tells, where it can be read.
 		denied := check.Outcome(l.denialCode) == check.CustomerNotAllowed
 		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {

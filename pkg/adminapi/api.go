@@ -43,9 +43,10 @@ type API struct {
 	brand     apikey.Brand
 	docs      string
 	profile   string
-	countedBy string // who counts calls: authorizer or access_log
-	limitsOff bool   // the deployment enforces no limits of keys
-	explained string // the name of the API that calls are explained for
+	cacheTime time.Duration // how long API Gateway keeps an authorizer's answer; 0 where it keeps none
+	countedBy string        // who counts calls: authorizer or access_log
+	limitsOff bool          // the deployment enforces no limits of keys
+	explained string        // the name of the API that calls are explained for
 	store     *store.Store
 	keyring   *pepper.Keyring
 	checker   *check.Checker
@@ -99,7 +100,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 // assemble returns what operations and jobs work with, and mounts nothing.
 func assemble(d *boot.Deployment) *API {
 	return &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
+		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, cacheTime: d.CacheTime(), countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
 		checker: d.Checker, limits: d.Limits, github: secretscan.NewKeys(d.GitHubKeysURL, d.Now), logger: d.Logger, now: d.Now, wait: d.Wait, random: rand.Reader,
 	}
 }

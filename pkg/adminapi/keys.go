@@ -292,12 +292,8 @@ func viewer(s *session) string {
 
 // effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.
 func (a *API) effectiveBy(now time.Time) time.Time {
-	switch a.profile {
-	case "fast":
+	if a.profile == "fast" {
 		return now.Add(5 * time.Second)
-	case "cached":
-		return now.Add(300 * time.Second)
-	default:
-		return now
 	}
+	return now.Add(a.cacheTime)
 }

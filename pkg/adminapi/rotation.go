@@ -88,10 +88,21 @@ func (in *rotateInput) fromFirstUse() bool {
 func (a *API) rotateKey(ctx context.Context, s *session, in *rotateInput) (*posted[KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders, "rotate", in.RawBody, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh) error {
 		if in.fromFirstUse() {
+			if in.overlap < a.cacheTime {
+				return a.unseen(in.overlap)
+			}
 			return k.RotateFromFirstUse(fresh, in.overlap, in.longest, s.now)
 		}
 		return k.Rotate(fresh, in.overlap, s.now)
 	})
+}
+
+// unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old secret without asking whether the new one was used.
+func (a *API) unseen(overlap time.Duration) error {
+	f := &faults{}
+	f.add("body.overlap", "with startsAt first_use, in the profile cached, expected at least "+formatDuration(a.cacheTime)+
+		": for so long API Gateway answers from its cache without asking", formatDuration(overlap))
+	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
 }
 
 // renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must be theirs to hand out, or the key their own.

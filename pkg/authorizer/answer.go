@@ -126,8 +126,16 @@ func list(names []string, most int) string {
 
 // answer says the verdict of an allow, a 429 or a 403 in the form that the event's kind needs.
 func (a *Authorizer) answer(r request, v check.Verdict, p policy.Document, allowed bool) (out []byte, err error) {
+	ends := a.ends(r, &v)
+	if !ends.IsZero() {
+		p = policy.Until(p, ends)
+	}
 	for _, most := range contextTexts() {
-		out, err = encode(a.form(r, contextOf(v, most), p, allowed))
+		c := contextOf(v, most)
+		if !ends.IsZero() && v.Outcome == check.Allowed {
+			c.ended()
+		}
+		out, err = encode(a.form(r, c, p, allowed))
 		if err != nil || len(out) <= maxAnswer {
 			break
 		}

@@ -30,11 +30,12 @@ var (
 // one caller's answer another's.
 type Config struct {
 	Checker         *check.Checker
-	API             string // the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin API
-	AdmitKey        string // the usage plan's key that an admitted call carries; "" where methods need none
-	KeyHeader       string // the only header that a key is read from; "" for both.
-	SimpleResponses bool   // answer HTTP API events of payload 2.0 without a policy
-	People          People // verifies people's tokens, on the admin API; nil where nobody signs in
+	API             string        // the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin API
+	AdmitKey        string        // the usage plan's key that an admitted call carries; "" where methods need none
+	KeyHeader       string        // the only header that a key is read from; "" for both.
+	CacheTime       time.Duration // how long API Gateway keeps an answer at most; 0 where it keeps none
+	SimpleResponses bool          // answer HTTP API events of payload 2.0 without a policy
+	People          People        // verifies people's tokens, on the admin API; nil where nobody signs in
 	FirstUses       FirstUses
 	Recorder        Recorder // nil where calls are counted elsewhere
 	Logger          *slog.Logger
@@ -55,6 +56,7 @@ type Authorizer struct {
 	api             string
 	admitKey        string
 	keyHeader       string
+	cacheTime       time.Duration
 	simpleResponses bool
 	people          People
 	firstUses       FirstUses
@@ -66,8 +68,17 @@ type Authorizer struct {
 // New returns an authorizer.
 func New(c Config) *Authorizer {
 	return &Authorizer{
-		checker: c.Checker, api: c.API, admitKey: c.AdmitKey, keyHeader: c.KeyHeader, simpleResponses: c.SimpleResponses, people: c.People, firstUses: c.FirstUses,
-		recorder: c.Recorder, logger: c.Logger, policies: policy.NewBuilder(keptPolicies),
+		checker:         c.Checker,
+		api:             c.API,
+		admitKey:        c.AdmitKey,
+		keyHeader:       c.KeyHeader,
+		cacheTime:       c.CacheTime,
+		simpleResponses: c.SimpleResponses,
+		people:          c.People,
+		firstUses:       c.FirstUses,
+		recorder:        c.Recorder,
+		logger:          c.Logger,
+		policies:        policy.NewBuilder(keptPolicies),
 	}
 }
 
@@ -86,10 +97,9 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 			return a.signedIn(ctx, r, jwt)
 		}
 	}
-	began := a.checker.Now()
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
-	a.record(r, &v, began)
+	a.record(r, &v)
 	switch v.Outcome.Status() {
 	case 200, 429: // an authorizer has no way to say 429: the gateway or the backend says it, by what the answer carries
 		if v.Outcome == check.Allowed && !v.OldOne {
@@ -174,8 +184,14 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 // Function is the Lambda function: an authorizer of the deployment.
 func Function(d *boot.Deployment) *Authorizer {
 	c := Config{
-		Checker: d.Checker, API: d.API, AdmitKey: d.AdmitKey, KeyHeader: d.KeyHeader, SimpleResponses: d.SimpleResponses,
-		FirstUses: meter.NewFirstUses(d.Store, d.Logger), Logger: d.Logger,
+		Checker:         d.Checker,
+		API:             d.API,
+		AdmitKey:        d.AdmitKey,
+		KeyHeader:       d.KeyHeader,
+		CacheTime:       d.CacheTime(),
+		SimpleResponses: d.SimpleResponses,
+		FirstUses:       meter.NewFirstUses(d.Store, d.Logger),
+		Logger:          d.Logger,
 	}
 	if d.Recorder != nil {
 		c.Recorder = d.Recorder

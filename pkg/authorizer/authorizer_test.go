@@ -229,7 +229,7 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 // The policy takes what it may and the context what it may: together they must stay within the limit, for keys of every size.
 func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 	t.Parallel()
-	kit, a := setup(t, func(c *authorizer.Config) { c.AdmitKey = strings.Repeat("k", 150) })
+	kit, a := setup(t, func(c *authorizer.Config) { c.AdmitKey, c.CacheTime = strings.Repeat("k", 150), 300*time.Second })
 	largest := 0
 	for n := 1; n <= 30; n++ {
 		_, secret := kit.MustKey(t, func(k *apikey.Key) {
@@ -237,6 +237,7 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 			for i := range n {
 				k.Customers = append(k.Customers, fmt.Sprintf("%02d%s", i, strings.Repeat("c", 62)))
 			}
+			k.ExpiresAt = kit.Clock.Now().Add(time.Minute) // a policy that ends has a condition more
 			k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("\u2028", 512)
 			for i := range 5 {
 				k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: fmt.Sprintf("%d%s", i, strings.Repeat("l", 31)), Limit: 1e9, Window: 30 * 24 * time.Hour})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -56,6 +57,7 @@ type request struct {
 	call    check.Call
 
 	userAgent string // "" for TOKEN events, which don't have it
+	began     time.Time
 }
 
 // read makes a request of an event. A form that is none of the four is an error.
@@ -64,7 +66,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
-	r := request{id: e.RequestContext.RequestID}
+	r := request{id: e.RequestContext.RequestID, began: a.checker.Now()}
 	arn, source, resource := e.MethodARN, e.RequestContext.Identity.SourceIP, e.Resource
 	switch {
 	case e.Version == "2.0":

@@ -2,7 +2,6 @@ package authorizer
 
 import (
 	"strings"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -16,7 +15,7 @@ type Recorder interface {
 }
 
 // record counts a call whose key is known; the others are in the log only. It comes after the verdict, which does not depend on it.
-func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
+func (a *Authorizer) record(r request, v *check.Verdict) {
 	if a.recorder == nil || v.Key == nil {
 		return
 	}
@@ -25,7 +24,7 @@ func (a *Authorizer) record(r request, v *check.Verdict, began time.Time) {
 		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
 		Permission: v.Permission(), Customer: conceal(v.Customer()), Secret: v.Secret(),
 		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: conceal(r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: conceal(r.userAgent),
-		Latency: now.Sub(began), SampleRate: meter.DefaultSampleRate,
+		Latency: now.Sub(r.began), SampleRate: meter.DefaultSampleRate,
 	}
 	if c.Route == "" {
 		c.Route = r.call.Resource

@@ -96,6 +96,9 @@ func Configure(env Environment) (Configuration, error) {
 		oneOf("BITTING_COUNTED_BY", c.CountedBy, "authorizer", "access_log"),
 		oneOf("BITTING_KEY_LIMITS", env("BITTING_KEY_LIMITS"), "", "enforced", "off"),
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
+	if c.Profile == "cached" && c.SimpleResponses {
+		faults = append(faults, errors.New("BITTING_SIMPLE_RESPONSES is true, and BITTING_PROFILE is cached: such an answer cannot say when it ends"))
+	}
 	if c.Profile == "cached" && !c.KeyLimitsOff {
 		// API Gateway answers from its cache without asking: what a key may be limited to, nobody would hold it to.
 		faults = append(faults, errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API Gateway's cache, keys cannot be limited"))
@@ -168,6 +171,17 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		d.Checker.Limits = meter.KeyLimits{Limiter: d.Limits}
 	}
 	return d, nil
+}
+
+// cacheTime is how long API Gateway keeps an authorizer's answer in the profile cached.
+const cacheTime = 300 * time.Second
+
+// CacheTime is how long API Gateway keeps an authorizer's answer at most; 0 where it keeps none.
+func (c Configuration) CacheTime() time.Duration {
+	if c.Profile == "cached" {
+		return cacheTime
+	}
+	return 0
 }
 
 // instance names this process among all that ever count.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -47,11 +48,12 @@ func TestConfigure(t *testing.T) {
 		"all environments": {map[string]string{"BITTING_ENVIRONMENT": "*"}, func(c *boot.Configuration) { c.Environments = apikey.Environments() }},
 		"no authorizer":    {map[string]string{"BITTING_ENVIRONMENT": "", "BITTING_API": ""}, func(c *boot.Configuration) { c.Environments, c.API = apikey.Environments(), "" }},
 		"the rest": {map[string]string{
-			"BITTING_ADMIT_KEY": "admit", "BITTING_SIMPLE_RESPONSES": "true", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": "off", "BITTING_COUNTED_BY": "access_log", "BITTING_GITHUB_KEYS_URL": "https://github.test/keys",
+			"BITTING_ADMIT_KEY": "admit", "BITTING_KEY_HEADER": "Authorization", "BITTING_DOCS_URL": "https://docs.test/#", "BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": "off", "BITTING_COUNTED_BY": "access_log", "BITTING_GITHUB_KEYS_URL": "https://github.test/keys",
 		}, func(c *boot.Configuration) {
 			c.GitHubKeysURL = "https://github.test/keys"
-			c.AdmitKey, c.SimpleResponses, c.KeyHeader, c.DocsURL, c.Profile, c.KeyLimitsOff, c.CountedBy = "admit", true, "Authorization", "https://docs.test/#", "cached", true, "access_log"
+			c.AdmitKey, c.KeyHeader, c.DocsURL, c.Profile, c.KeyLimitsOff, c.CountedBy = "admit", "Authorization", "https://docs.test/#", "cached", true, "access_log"
 		}},
+		"simple responses":     {map[string]string{"BITTING_SIMPLE_RESPONSES": "true"}, func(c *boot.Configuration) { c.SimpleResponses = true }},
 		"simple responses off": {map[string]string{"BITTING_SIMPLE_RESPONSES": "false"}, func(*boot.Configuration) {}},
 		"local keys":           {map[string]string{"BITTING_KMS_KEY": "", "BITTING_LOCAL_KEYS": "keys"}, func(c *boot.Configuration) { c.KMSKey, c.LocalKeys = "", "keys" }},
 	} {
@@ -106,6 +108,20 @@ func TestLimitsAreNotEnforcedBehindACache(t *testing.T) {
 	for limits, starts := range map[string]bool{"": false, "enforced": false, "off": true} {
 		if _, err := boot.Configure(with(map[string]string{"BITTING_PROFILE": "cached", "BITTING_KEY_LIMITS": limits})); (err == nil) != starts {
 			t.Errorf("limits %q: %v", limits, err)
+		}
+	}
+}
+
+// A simple answer is kept as it is: it could not end with the key. Nothing else of the profile depends on its form.
+func TestSimpleResponsesAreNotForACache(t *testing.T) {
+	t.Parallel()
+	for profile, starts := range map[string]bool{"strict": true, "fast": true, "cached": false} {
+		c, err := boot.Configure(with(map[string]string{"BITTING_PROFILE": profile, "BITTING_KEY_LIMITS": "off", "BITTING_SIMPLE_RESPONSES": "true"}))
+		if (err == nil) != starts {
+			t.Errorf("%s: %v", profile, err)
+		}
+		if want := map[bool]time.Duration{true: 300 * time.Second}[profile == "cached"]; c.CacheTime() != want {
+			t.Errorf("%s: answers are kept for %v, want %v", profile, c.CacheTime(), want)
 		}
 	}
 }

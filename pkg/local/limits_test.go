@@ -43,6 +43,39 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	}
 }
 
+// Behind API Gateway's cache nobody sees at once that a new secret is used. An overlap that is counted from then must be as long as an answer is kept.
+func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
+	t.Parallel()
+	for profile, status := range map[string]int{"strict": http.StatusOK, "cached": http.StatusUnprocessableEntity} {
+		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
+			o := options(t.TempDir())
+			o.Profile = profile
+			runs(t, o, func(m *localtest.Machine) {
+				for body, want := range map[string]int{
+					`{"overlap": "299s", "startsAt": "first_use"}`:                 status,
+					`{"overlap": "0s", "startsAt": "first_use", "longest": "10m"}`: status,
+					`{"overlap": "5m", "startsAt": "first_use"}`:                   http.StatusOK,
+					`{"startsAt": "first_use"}`:                                    http.StatusOK,
+					`{"overlap": "1s"}`:                                            http.StatusOK,
+					`{"overlap": "0s", "startsAt": "now"}`:                         http.StatusOK,
+				} {
+					made := m.Admin().CreateKey(t, "acme", map[string]any{"name": "Rotated", "environment": "production"})
+					answer := m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/keys/"+made.Key.ID+"/rotate", body)
+					if want == http.StatusOK {
+						answer.Want(t, want)
+						continue
+					}
+					p := answer.Refused(t, want, "validation")
+					if len(p.Errors) != 1 || p.Errors[0].Location != "body.overlap" || !strings.Contains(p.Errors[0].Message, "at least 5m") {
+						t.Errorf("%s: %+v", body, p)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Behind API Gateway's cache nobody counts calls. A key cannot be given limits there; one that has some is shown what they are, and not what is left.
 func TestNoLimitsBehindTheCache(t *testing.T) {
 	t.Parallel()
