@@ -255,7 +255,7 @@ func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
 		k.Enabled = true
 	case "extend":
 		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(c.ExpiresAt) {
-			k.ExpiresAt = c.ExpiresAt
+			k.EndAt(c.ExpiresAt)
 		}
 	default:
 		return fmt.Errorf("bulk: there is no action %q", c.Action)

@@ -202,7 +202,7 @@ func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[stri
 	}
 	if present["expiresAt"] || present["expiresIn"] {
 		f.end = endField(b.ExpiresIn)
-		k.ExpiresAt = f.expiry(s.now, b.ExpiresAt, b.ExpiresIn)
+		k.EndAt(f.expiry(s.now, b.ExpiresAt, b.ExpiresIn))
 	}
 	if present["metadata"] {
 		k.Metadata = f.metadata(b.Metadata)

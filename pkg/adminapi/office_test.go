@@ -108,6 +108,21 @@ func by(email string) map[string]any {
 	return map[string]any{"userId": "id of " + email, "userEmail": email, "userName": email}
 }
 
+// byKey is the authorizer's context for a key.
+func byKey(k *apikey.Key) map[string]any {
+	return map[string]any{"keyId": k.ID, "environment": string(k.Environment)}
+}
+
+// keys are all keys of an organization.
+func (o *office) keys(t *testing.T, org string) []*apikey.Key {
+	t.Helper()
+	keys, _, err := o.Store.Keys(t.Context(), org, store.Filter{}, "", store.MaxPage, o.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // call invokes the function of a route as API Gateway does, once the authorizer has let the caller pass. path may have a query.
 func (o *office) call(t *testing.T, caller map[string]any, method, path, body string, headers ...string) response {
 	t.Helper()

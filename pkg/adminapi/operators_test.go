@@ -3,9 +3,62 @@ package adminapi_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/operator"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
+
+// The first operator key ends after a day unless it gets a new secret; an end that somebody set stays with every secret that follows.
+func TestEndOfTheFirstOperatorKey(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		method, path, body string
+		want               time.Duration // from now; 0 for never
+	}{
+		"nothing set":   {"", "", "", 0},
+		"expiresIn":     {http.MethodPatch, "", `{"expiresIn": "90d"}`, 90 * day},
+		"expiresAt":     {http.MethodPatch, "", `{"expiresAt": "2026-12-24T09:30:00Z"}`, 30 * day},
+		"a sooner one":  {http.MethodPatch, "", `{"expiresIn": "2h"}`, 2 * time.Hour},
+		"for good":      {http.MethodPatch, "", `{"expiresAt": null}`, 0},
+		"extended":      {http.MethodPost, "/bulk", `{"action": "extend", "expiresIn": "60d", "filter": {}, "dryRun": false, "expected": 1}`, 60 * day},
+		"another field": {http.MethodPatch, "", `{"description": "ours"}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t)
+			d := &boot.Deployment{Configuration: boot.Configuration{Brand: storetest.Brand}, Store: o.Store, Keyring: o.Keyring, Now: o.Clock.Now}
+			if _, err := operator.First(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+			found := o.keys(t, apikey.OperatorOrganization)
+			if len(found) != 1 {
+				t.Fatalf("%d operator keys", len(found))
+			}
+			const keys = "/v1/organizations/_operators/keys"
+			self, path := byKey(found[0]), keys+"/"+found[0].ID
+			if test.method == http.MethodPatch {
+				o.call(t, self, test.method, path, test.body).want(t, "setting it", http.StatusOK, "")
+			} else if test.method != "" {
+				o.call(t, self, test.method, keys+test.path, test.body).want(t, "setting it", http.StatusAccepted, "")
+			}
+			for _, renewal := range []string{"/rotate", "/regenerate"} {
+				o.call(t, self, http.MethodPost, path+renewal, `{}`).want(t, renewal, http.StatusOK, "")
+				want := time.Time{}
+				if test.want > 0 {
+					want = o.Clock.Now().Add(test.want)
+				}
+				if got := o.keys(t, apikey.OperatorOrganization)[0]; !got.ExpiresAt.Equal(want) {
+					t.Errorf("after %s it ends %v, want %v", renewal, got.ExpiresAt, want)
+				}
+			}
+		})
+	}
+}
 
 // The operators' organization has keys and nothing else: it has no row that members, customers or settings could belong to.
 func TestOperatorsOrganizationHasKeysOnly(t *testing.T) {

@@ -96,7 +96,7 @@ type Key struct {
 	AllPermissions   bool // every data-plane permission, also those added later; never an admin permission
 	Legacy           bool // brought from another system with all permissions, and not narrowed since
 	Grantable        Grantable
-	Provisional      bool // its expiry is lifted by the first new secret: the first operator key's
+	Provisional      bool // its expiry is lifted by the first new secret, unless somebody sets one before: the first operator key's
 	Customers        []string
 	RateLimits       []RateLimit
 	Quota            *Quota

@@ -82,6 +82,9 @@ func (k *Key) replace(fresh Fresh, now time.Time) {
 	k.Secret, k.Hint, k.RenewedAt = fresh.Verifier, fresh.Hint, now
 }
 
+// EndAt says when the key ends, the zero time for never. An end that somebody set is the key's for good: no new secret lifts it.
+func (k *Key) EndAt(end time.Time) { k.ExpiresAt, k.Provisional = end, false }
+
 // settle makes a provisional key one for good.
 func (k *Key) settle() {
 	if k.Provisional {

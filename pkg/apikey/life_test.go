@@ -19,6 +19,8 @@ var (
 	after  = now.Add(time.Millisecond)
 )
 
+const day = 24 * time.Hour
+
 // verifier is what is kept of the secret with a number.
 func verifier(n int) apikey.Verifier {
 	return apikey.Verifier{Hash: fmt.Appendf(nil, "hash %d", n), Pepper: 1}
@@ -321,6 +323,43 @@ func TestSecretSince(t *testing.T) {
 		renewed := k.Clone()
 		if err := change(renewed); err != nil || !renewed.SecretSince().Equal(now) {
 			t.Errorf("%s: %s, %v", name, renewed.SecretSince(), err)
+		}
+	}
+}
+
+// The end of a provisional key is lifted by its first new secret, and only where nobody has set another meanwhile; the old secret never outlives it.
+func TestProvisionalEnd(t *testing.T) {
+	t.Parallel()
+	ends, later := now.Add(day), now.Add(90*day)
+	rotate := func(k *apikey.Key) error { return k.Rotate(fresh(2), 3*day, now) }
+	renewals := map[string]func(k *apikey.Key) error{
+		"rotate":     rotate,
+		"from use":   func(k *apikey.Key) error { return k.RotateFromFirstUse(fresh(2), 2*day, 3*day, now) },
+		"regenerate": func(k *apikey.Key) error { return k.Regenerate(fresh(2), now) },
+	}
+	for how, renew := range renewals {
+		for name, test := range map[string]struct {
+			set  func(k *apikey.Key)
+			want time.Time
+		}{
+			"nothing set":  {func(*apikey.Key) {}, time.Time{}},
+			"a later end":  {func(k *apikey.Key) { k.EndAt(later) }, later},
+			"a sooner end": {func(k *apikey.Key) { k.EndAt(now.Add(time.Hour)) }, now.Add(time.Hour)},
+			"the same end": {func(k *apikey.Key) { k.EndAt(ends) }, ends},
+			"no end":       {func(k *apikey.Key) { k.EndAt(time.Time{}) }, time.Time{}},
+		} {
+			k := key(func(k *apikey.Key) { k.Provisional, k.ExpiresAt = true, ends })
+			test.set(k)
+			before := k.ExpiresAt
+			if err := renew(k); err != nil {
+				t.Fatal(err)
+			}
+			if !k.ExpiresAt.Equal(test.want) || k.Provisional {
+				t.Errorf("%s, %s: it ends %v, want %v", how, name, k.ExpiresAt, test.want)
+			}
+			if r := k.Rotation; r != nil && !before.IsZero() && r.OldEndsAt.After(before) {
+				t.Errorf("%s, %s: the old secret ends %v, after %v", how, name, r.OldEndsAt, before)
+			}
 		}
 	}
 }

@@ -47,7 +47,6 @@ func (k *Key) rotate(fresh Fresh, starts Starts, overlap, longest time.Duration,
 		return ErrRotationRunning
 	}
 	k.endRotation()
-	k.settle()
 	if longest <= 0 {
 		k.retire(k.Secret)
 	} else {
@@ -59,6 +58,7 @@ func (k *Key) rotate(fresh Fresh, starts Starts, overlap, longest time.Duration,
 			StartedAt: now, StartsAt: starts, Overlap: min(max(0, overlap), MaxOverlap), Old: k.Secret, OldHint: k.Hint, OldEndsAt: ends,
 		}
 	}
+	k.settle() // the old secret does not outlive the end that is lifted here
 	k.replace(fresh, now)
 	return nil
 }
