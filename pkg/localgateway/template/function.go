@@ -59,7 +59,8 @@ func (r *resolver) readEvents(f *Function, all *object) []event {
 	for i := 0; i+1 < len(all.node.Content); i += 2 {
 		name := all.node.Content[i].Value
 		o := all.object(name)
-		if o == nil {
+		if o == nil { // or the function would lose its other routes, too
+			r.fail(all.node.Content[i], "%s: event %s is AWS::NoValue, which SAM does not take", f.ID, name)
 			return nil
 		}
 		var kind APIKind
@@ -73,7 +74,8 @@ func (r *resolver) readEvents(f *Function, all *object) []event {
 			o.done()
 			continue
 		default:
-			continue // not a route; readSchedules reads some of the others
+			r.checkEvent(f.ID, name, o) // readSchedules reads some of those that are no routes
+			continue
 		}
 		e := event{function: f.ID, kind: kind, node: o.node, fields: o.object("Properties")}
 		o.done()

@@ -48,6 +48,7 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 	t := &Template{Functions: map[string]Function{}, Tables: map[string]Table{}, APIs: map[string]API{}}
 	apis := r.readAPIs()
 	for _, id := range r.order {
+		r.checkUnread(id)
 		switch r.resources[id].kind {
 		case typeTable:
 			t.Tables[id] = r.readTable(id)

@@ -87,6 +87,65 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// What may carry a route and is not read is refused with its line, and never dropped: the local API
+// would answer 404 where AWS answers.
+func TestRoutesThatAreNotRead(t *testing.T) {
+	t.Parallel()
+	const function = "F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Events: {"
+	for resource, want := range map[string]string{
+		"S: {Type: AWS::Serverless::StateMachine, Properties: {Events: {E: {Type: Api, Properties: {Path: /, Method: GET}}}}}": `S: event E of type "Api"`,
+		"S: {Type: AWS::Serverless::StateMachine, Properties: {Events: {E: {Type: HttpApi}}}}":                                 `S: event E of type "HttpApi"`,
+		"S: {Type: AWS::Serverless::StateMachine, Properties: {Events: {N: {Type: Schedule}, E: {Type: Api}}}}":                `S: event E of type "Api"`,
+		"S: {Type: AWS::Serverless::WebSocketApi}":                                                                             "S: AWS::Serverless::WebSocketApi is not understood",
+		"S: {Type: AWS::Serverless::GraphQLApi}":                                                                               "S: AWS::Serverless::GraphQLApi is not understood",
+		"S: {Type: AWS::Serverless::Application}":                                                                              "S: AWS::Serverless::Application is not understood",
+		"S: {Type: AWS::Serverless::Tomorrow}":                                                                                 "S: AWS::Serverless::Tomorrow is not understood",
+		"S: {Type: AWS::ApiGateway::RestApi}":                                                                                  "S: AWS::ApiGateway::RestApi is not understood",
+		"S: {Type: AWS::ApiGateway::Resource}":                                                                                 "S: AWS::ApiGateway::Resource is not understood",
+		"S: {Type: AWS::ApiGateway::Method}":                                                                                   "S: AWS::ApiGateway::Method is not understood",
+		"S: {Type: AWS::ApiGateway::Stage}":                                                                                    "S: AWS::ApiGateway::Stage is not understood",
+		"S: {Type: AWS::ApiGateway::GatewayResponse}":                                                                          "S: AWS::ApiGateway::GatewayResponse is not understood",
+		"S: {Type: AWS::ApiGateway::BasePathMapping}":                                                                          "S: AWS::ApiGateway::BasePathMapping is not understood",
+		"S: {Type: AWS::ApiGatewayV2::Api}":                                                                                    "S: AWS::ApiGatewayV2::Api is not understood",
+		"S: {Type: AWS::ApiGatewayV2::Route}":                                                                                  "S: AWS::ApiGatewayV2::Route is not understood",
+		"S: {Type: AWS::Lambda::Url}":                                                                                          "S: AWS::Lambda::Url is not understood",
+		"S: {Type: AWS::CloudFormation::Stack}":                                                                                "S: AWS::CloudFormation::Stack is not understood",
+		"S: {Type: 'My::Company::Api::MODULE'}":                                                                                "S: My::Company::Api::MODULE is not understood",
+		"S: {Properties: {}}":                                                                                                  `S: Type "" is none`,
+		"Fn::Transform: {Name: AWS::Include}":                                                                                  "intrinsic function Transform is not understood",
+		function + "E: {Type: HttpAPI}}}}":                                                                                     `F: event E of type "HttpAPI"`,
+		function + "E: {Properties: {}}}}}":                                                                                    `F: event E of type ""`,
+		function + "E: !Ref AWS::NoValue}}}":                                                                                   "F: event E is AWS::NoValue",
+		"F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, FunctionUrlConfig: {AuthType: NONE}}}":                  "property FunctionUrlConfig is not understood",
+	} {
+		_, err := template.Read([]byte(head+"Description: x\nResources:\n  "+resource+"\n"), nil)
+		var got *template.Error
+		if !errors.As(err, &got) || got.Line != 4 || !strings.Contains(got.Message, want) {
+			t.Errorf("%s: %v, want line 4: …%s…", resource, err, want)
+		}
+	}
+}
+
+// What carries no route is only a name to refer to.
+func TestResourcesWithoutRoutes(t *testing.T) {
+	t.Parallel()
+	for _, resource := range []string{
+		"S: {Type: AWS::Serverless::StateMachine}",
+		"S: {Type: AWS::Serverless::StateMachine, Properties: {Events: {E: {Type: Schedule}, F: {Type: EventBridgeRule}}}}",
+		"S: {Type: AWS::Serverless::SimpleTable}", "S: {Type: AWS::Serverless::Connector}", "S: {Type: AWS::ApiGateway::Account}", "S: {Type: AWS::SNS::Topic}",
+		"S: {Type: Custom::Thing}",
+		"F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Events: {Q: {Type: SQS}, S: {Type: S3}}}}",
+	} {
+		if _, err := template.Read([]byte(head+"Resources:\n  "+resource+"\n"), nil); err != nil {
+			t.Errorf("%s: %v", resource, err)
+		}
+	}
+	const leftOut = "Conditions: {No: !Equals [a, b]}\nResources:\n  S: {Type: AWS::ApiGateway::Method, Condition: No}\n"
+	if _, err := template.Read([]byte(head+leftOut), nil); err != nil {
+		t.Errorf("with a condition that is false: %v", err)
+	}
+}
+
 func TestNoTemplate(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{

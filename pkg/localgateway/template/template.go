@@ -8,7 +8,8 @@
 //
 // It refuses, with the line number, every intrinsic function and every
 // property of those resources that it does not understand and that would
-// change how a request is answered. It does not validate the rest of the
+// change how a request is answered; and every resource and event that may
+// carry a route and is not among the above. It does not validate the rest of the
 // template (roles, policies, alarms, log groups): that is `sam validate`'s work.
 //
 // References to things that exist only in AWS become stable placeholders:
