@@ -281,17 +281,24 @@ func TestCallsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	secret, _ := w.kit.Mint(t, apikey.Production, keyID)
-	text := secret.Reveal()
-	if err := w.send(t, line(t, "Rest", map[string]string{"path": "/production/messages/" + text, "identity.userAgent": "curl " + text})); err != nil {
-		t.Fatal(err)
-	}
-	if c := w.taken.entries[0].Call; c.Path != "/messages/[secret]" || c.UserAgent != "curl [secret]" || c.Route != "/messages/{messageId}" {
-		t.Errorf("route %s, path %s by %s", c.Route, c.Path, c.UserAgent)
-	}
-	if err := w.send(t, line(t, "Rest", map[string]string{"resourcePath": "/customers/{customerId}", "path": "/production/customers/" + text})); err != nil {
-		t.Fatal(err)
-	}
-	if c := w.taken.entries[len(w.taken.entries)-1].Call; c.Customer != "[secret]" || c.Route != "/customers/{customerId}" {
-		t.Errorf("route %s, customer %s", c.Route, c.Customer)
+	for _, text := range []string{
+		secret.Reveal(), strings.ReplaceAll(secret.Reveal(), "_", "%5F"), strings.ReplaceAll(secret.Reveal(), "_", "%255f"),
+		strings.Replace(secret.Reveal(), "b", "%62", 1),
+	} {
+		if err := w.send(t, line(t, "Rest", map[string]string{
+			"path": "/production/messages/" + text, "identity.userAgent": "curl " + text, "requestId": text,
+		})); err != nil {
+			t.Fatal(err)
+		}
+		c := w.taken.entries[len(w.taken.entries)-1].Call
+		if c.Path != "/messages/[secret]" || c.UserAgent != "curl [secret]" || c.RequestID != "[secret]" || c.Route != "/messages/{messageId}" {
+			t.Errorf("route %s, path %s by %s, request %s", c.Route, c.Path, c.UserAgent, c.RequestID)
+		}
+		if err := w.send(t, line(t, "Rest", map[string]string{"resourcePath": "/customers/{customerId}", "path": "/production/customers/" + text})); err != nil {
+			t.Fatal(err)
+		}
+		if c := w.taken.entries[len(w.taken.entries)-1].Call; c.Customer != "[secret]" || c.Route != "/customers/{customerId}" {
+			t.Errorf("route %s, customer %s", c.Route, c.Customer)
+		}
 	}
 }

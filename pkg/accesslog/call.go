@@ -16,7 +16,7 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 	c := meter.Call{
 		At: l.at, Environment: l.environment, OrganizationID: l.organizationID, KeyID: l.keyID, Outcome: string(l.outcome(d)), Customer: brand.Redact(d.Customer),
 		Secret: apikey.Current, Rotation: l.rotation,
-		RequestID: l.requestID, API: api, Method: l.method, Route: d.Match.Route.Path, Path: brand.Redact(l.apiPath()), SourceIP: l.sourceIP, UserAgent: brand.Redact(l.userAgent),
+		RequestID: brand.Redact(l.requestID), API: api, Method: brand.Redact(l.method), Route: d.Match.Route.Path, Path: brand.Redact(l.apiPath()), SourceIP: l.sourceIP, UserAgent: brand.Redact(l.userAgent),
 		Latency: l.latency, SampleRate: l.sampleRate,
 	}
 	if l.oldSecret {

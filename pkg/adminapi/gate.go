@@ -150,7 +150,7 @@ func (a *API) enterDeleted(ctx context.Context, op organization.Operation, s *se
 // read from the table and not from the event.
 func (a *API) caller(ctx context.Context, s *session) (*organization.Caller, error) {
 	o := originOf(ctx)
-	c := &organization.Caller{SourceIP: o.sourceIP, UserAgent: a.brand.Redact(o.userAgent), RequestID: o.requestID}
+	c := &organization.Caller{SourceIP: o.sourceIP, UserAgent: a.brand.Redact(o.userAgent), RequestID: a.brand.Redact(o.requestID)}
 	nobody := unauthenticated.with("Sign in, or send an admin key in X-Api-Key or as a bearer token.")
 	if o.person.ID != "" && o.keyID == "" {
 		c.Person = &o.person

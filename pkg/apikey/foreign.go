@@ -47,10 +47,11 @@ const (
 	MaxForeign = 256
 )
 
-// Foreign tells whether text may be a secret of another system: 8 to 256 printable ASCII characters without spaces, and no secret of this brand, whole or
-// spoiled. It allocates nothing.
-func (b Brand) Foreign(text string) bool {
-	if len(text) < MinForeign || len(text) > MaxForeign || b.LooksLike(text) {
+// Foreign reports whether text may be a secret of another system: 8 to 256 printable ASCII characters
+// without spaces. One may begin as ours do: only what Brand.Parse takes is certain to be ours. It
+// allocates nothing.
+func Foreign(text string) bool {
+	if len(text) < MinForeign || len(text) > MaxForeign {
 		return false
 	}
 	for i := range len(text) {

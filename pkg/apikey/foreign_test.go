@@ -96,15 +96,16 @@ func TestForeign(t *testing.T) {
 		"sk_live_51H8xYz": true, "a.b.c-d_e~f": true, `!"#$%&'()*+,-./`: true, "{|}~[\\]^`": true,
 		"1234 5678": false, " 12345678": false, "12345678 ": false, "1234\t5678": false, "12345678\n": false, "1234567\x00": false, "1234567\x7f": false,
 		"1234567é": false, "１２３４": false,
-		ours: false, ours[:30]: false, ours + "x": false, "bt_prod_": false, "bt_stg_x": false, "bt_dev_12345678": false,
+		// What begins as ours does may be another system's all the same.
+		ours[:30]: true, ours + "x": true, "bt_prod_": true, "bt_stg_x": true, "bt_dev_12345678": true,
 		"bt_production": true, "bt_12345678": true, "xbt_prod_1234": true, "BT_PROD_1234": true,
 	} {
-		if got := brand.Foreign(text); got != want {
+		if got := apikey.Foreign(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}
 	for _, text := range []string{strings.Repeat("x", 256), ours, "short"} {
-		if n := testing.AllocsPerRun(100, func() { _ = brand.Foreign(text) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = apikey.Foreign(text) }); n != 0 {
 			t.Errorf("%d bytes: %v allocations", len(text), n)
 		}
 	}

@@ -161,7 +161,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id), slog.String("method", r.arn.Method), slog.String("route", v.Route.Route.Path),
+		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id), slog.String("method", a.checker.Brand.Redact(r.arn.Method)), slog.String("route", v.Route.Route.Path),
 	}
 	if v.Key != nil {
 		attributes = append(attributes, slog.String("key_id", v.Key.ID), slog.String("organization_id", v.Key.OrganizationID))

@@ -48,6 +48,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			}
 			see("bt_prod_" + good.Reveal()[9:])
 			see(good.Reveal() + "x")
+			see("x " + good.Reveal()) // of no system's form
 			see(foreign)
 			see(unimported)
 			for _, fault := range []storetest.Fault{storetest.Refused, storetest.Broken, storetest.DropAnswer, storetest.Throttled} {

@@ -66,7 +66,10 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
-	r := request{id: e.RequestContext.RequestID, began: a.checker.Now()}
+	r := request{
+		id:    a.checker.Brand.Redact(e.RequestContext.RequestID), // a client may choose it
+		began: a.checker.Now(),
+	}
 	arn, source, resource := e.MethodARN, e.RequestContext.Identity.SourceIP, e.Resource
 	switch {
 	case e.Version == "2.0":

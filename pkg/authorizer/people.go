@@ -47,7 +47,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		return nil, errUnavailable
 	}
 	id := text(p.ID, maxIdentity)
-	if id == "" || id != p.ID { // cut short or cleaned, it could be somebody else's
+	if id == "" || id != p.ID || a.checker.Brand.Holds(id) { // cut short or cleaned, it could be somebody else's; and it is kept
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
 		return nil, errUnauthorized
 	}
@@ -55,7 +55,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		UserID: id, UserName: text(p.Name, maxIdentity), Limited: "false", RetryAfter: "0",
 		DenialCode: string(check.PermissionDenied), DenialDetail: "The person may not do this.",
 	}
-	if email, ok := organization.Email(p.Email); ok && p.EmailVerified { // an address that nobody verified makes nobody a member
+	if email, ok := organization.Email(p.Email); ok && p.EmailVerified && !a.checker.Brand.Holds(email) { // an address that nobody verified makes nobody a member
 		c.UserEmail = email
 	}
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
@@ -65,7 +65,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 const maxIdentity = 256
 
 func (a *Authorizer) refuse(ctx context.Context, r request, level slog.Level, outcome string, err error) {
-	attributes := []slog.Attr{slog.String("outcome", outcome), slog.String("gateway_request_id", r.id), slog.String("method", r.arn.Method)}
+	attributes := []slog.Attr{slog.String("outcome", outcome), slog.String("gateway_request_id", r.id), slog.String("method", a.checker.Brand.Redact(r.arn.Method))}
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}

@@ -1,8 +1,6 @@
 package authorizer
 
 import (
-	"strings"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
@@ -23,7 +21,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 	c := meter.Call{
 		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
 		Permission: v.Permission(), Customer: conceal(v.Customer()), Secret: v.Secret(),
-		RequestID: r.id, API: a.api, Method: r.arn.Method, Route: v.Route.Route.Path, Path: conceal(r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: conceal(r.userAgent),
+		RequestID: conceal(r.id), API: a.api, Method: conceal(r.arn.Method), Route: v.Route.Route.Path, Path: conceal(r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: conceal(r.userAgent),
 		Latency: now.Sub(r.began), SampleRate: meter.DefaultSampleRate,
 	}
 	if c.Route == "" {
@@ -39,13 +37,14 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 }
 
 // concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those of our form, and the very one that was sent, which may be
-// another system's. Whoever sees the key reads the text.
+// another system's; as they are or
+// percent-encoded. Whoever sees the key reads the text.
 func (a *Authorizer) concealer(r request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign
 	return func(text string) string {
 		if known {
-			text = strings.ReplaceAll(text, sent, "[secret]")
+			text = apikey.Conceal(text, sent)
 		}
 		return a.checker.Brand.Redact(text)
 	}

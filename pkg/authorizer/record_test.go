@@ -1,6 +1,7 @@
 package authorizer_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -150,19 +151,31 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 	kit.MustImport(t, foreign, apikey.SHA256, nil)
 	_, own := kit.MustKey(t, nil)
 	_, another := kit.MustKey(t, nil)
+	encoded := func(text string) string { // in every letter, as a path may have it
+		return "%" + strings.ToUpper(strings.TrimSpace(strings.ReplaceAll(fmt.Sprintf("% x", text), " ", "%")))
+	}
+	underscores := func(text string) string { return strings.ReplaceAll(text, "_", "%5f") }
 	for _, test := range []struct{ sent, placed, want string }{
+		{own.Reveal(), underscores(own.Reveal()), "[secret]"}, {own.Reveal(), encoded(another.Reveal()), "[secret]"},
+		{own.Reveal(), strings.ReplaceAll(underscores(another.Reveal()), "%", "%25"), "[secret]"},
+		{foreign, underscores(foreign), "[secret]"}, {foreign, encoded(foreign), "[secret]"},
 		{own.Reveal(), own.Reveal(), "[secret]"}, {own.Reveal(), another.Reveal(), "[secret]"}, {own.Reveal(), another.Reveal()[:40], "[secret]"},
 		{foreign, foreign, "[secret]"}, {foreign, own.Reveal(), "[secret]"}, {own.Reveal(), "42", "42"},
 	} {
 		for _, name := range []string{"rest-request", "http-2"} {
 			recorded.told = nil
 			event := elsewhere(sample(t, name, test.sent), "GET", "/messages/"+test.placed, "/messages/{messageId}")
-			_, _ = a.Invoke(t.Context(), []byte(strings.ReplaceAll(event, "curl/8.14.1", "curl/"+test.placed))) // refused or not
+			event = strings.NewReplacer(
+				"curl/8.14.1", "curl/"+test.placed,
+				"VQ1x2jKLIAMEPLA=", test.placed, // request ids, which a client may choose
+				"3f1c9f0e-6f9a-4a0b-9a57-2f8f0c1d7e11", test.placed,
+			).Replace(event)
+			_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
 			if len(recorded.told) != 1 {
 				t.Fatalf("%s: %d calls are recorded", name, len(recorded.told))
 			}
-			if c := recorded.told[0]; c.Path != "/messages/"+test.want || c.UserAgent != "curl/"+test.want || c.Route != "/messages/{messageId}" {
-				t.Errorf("%s: route %s, path %s by %s", name, c.Route, c.Path, c.UserAgent)
+			if c := recorded.told[0]; c.Path != "/messages/"+test.want || c.UserAgent != "curl/"+test.want || c.RequestID != test.want || c.Route != "/messages/{messageId}" {
+				t.Errorf("%s: route %s, path %s by %s, request %s", name, c.Route, c.Path, c.UserAgent, c.RequestID)
 			}
 			event = elsewhere(sample(t, name, test.sent), "GET", "/customers/"+test.placed, "/customers/{customerId}")
 			_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not

@@ -124,7 +124,7 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 	}
 	parts, err := c.Brand.Parse(text)
 	switch {
-	case err != nil && c.Brand.Foreign(text):
+	case err != nil && apikey.Foreign(text):
 		return c.identifyForeign(ctx, text)
 	case err != nil:
 		return Verdict{Outcome: Malformed}

@@ -60,13 +60,40 @@ func TestForeignReads(t *testing.T) {
 			}
 			costs(ours.Reveal(), check.Allowed, []string{"GetItem"})
 			costs(nobodys, test.nobodys, test.reads)
-			for _, text := range []string{ours.Reveal()[:60], "bt_prod_x", strings.Repeat("x", 257), "short", "with a space", "tab\there"} {
+			for _, text := range []string{ours.Reveal()[:60], "bt_prod_x"} { // which may be another system's all the same
+				costs(text, test.nobodys, test.reads)
+			}
+			for _, text := range []string{strings.Repeat("x", 257), "short", "with a space", "tab\there"} {
 				costs(text, check.Malformed, []string{})
 			}
 			if len(test.imported) == 1 {
 				costs(foreign+string(test.imported[0]), check.Allowed, []string{"GetItem"})
 			}
 		})
+	}
+}
+
+// A secret of another system that begins as one of ours, and is none, is looked up like every other.
+func TestForeignSecretThatBeginsAsOurs(t *testing.T) {
+	t.Parallel()
+	kit, c := setup(t, apikey.Production)
+	_, ours := kit.MustKey(t, nil)
+	spoiled := strings.ToUpper(ours.Reveal()[len("bt_prod_"):])
+	for _, secret := range []string{"bt_prod_8Hsj2kd92kAA01", "bt_stg_" + spoiled, "bt_prod_" + spoiled, "bt_dev_", "bt_prod_" + strings.Repeat("x", 200)} {
+		if len(secret) < apikey.MinForeign {
+			secret += "x"
+		}
+		k := kit.MustImport(t, secret, apikey.SHA256, nil)
+		for header, h := range map[string]check.Headers{
+			"X-Api-Key": sent(secret), "Authorization": {Authorization: []string{"Bearer " + secret}},
+		} {
+			if v := c.Check(t.Context(), h, read); v.Outcome != check.Allowed || v.Key.ID != k.ID {
+				t.Errorf("%s in %s: %s %v", secret, header, v.Outcome, v.Err)
+			}
+		}
+	}
+	if v := c.Check(t.Context(), sent(ours.Reveal()), read); v.Outcome != check.Allowed {
+		t.Errorf("ours: %s %v", v.Outcome, v.Err)
 	}
 }
 
@@ -262,7 +289,7 @@ func TestImportsThatCannotBeKnown(t *testing.T) {
 					t.Errorf("%s %v", v.Outcome, v.Err)
 				}
 			}
-			for text, want := range map[string]check.Outcome{ours.Reveal(): check.Allowed, "bt_prod_malformed": check.Malformed} {
+			for text, want := range map[string]check.Outcome{ours.Reveal(): check.Allowed, "bt_prod_ malformed": check.Malformed} {
 				if v := c.Check(t.Context(), sent(text), read); v.Outcome != want {
 					t.Errorf("%s %v", v.Outcome, v.Err)
 				}
