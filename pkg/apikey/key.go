@@ -116,6 +116,7 @@ type Key struct {
 	Metadata  map[string]string
 	Tags      []string
 	Version   int64 // 1 when created; the ETag
+	Pace      Pace
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

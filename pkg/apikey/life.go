@@ -7,10 +7,10 @@ import (
 )
 
 // Why a key cannot be had or changed. ErrNotFound, ErrStale and ErrExists are what storage answers: there is no such key, it is at another version
-// than the change started from, its id is taken.
+// than the change started from, its id is taken. What else is written on its version wraps ErrStale.
 var (
 	ErrNotFound        = errors.New("apikey: no such key")
-	ErrStale           = errors.New("apikey: the key was changed meanwhile")
+	ErrStale           = errors.New("apikey: changed meanwhile")
 	ErrExists          = errors.New("apikey: the key exists already")
 	ErrNotActive       = errors.New("apikey: the key is not active")
 	ErrRotationRunning = errors.New("apikey: a rotation is running")

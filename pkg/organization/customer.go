@@ -2,14 +2,17 @@ package organization
 
 import (
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // Why a customer cannot be had or changed.
 var (
 	ErrNoCustomer     = errors.New("organization: no such customer")
 	ErrCustomerExists = errors.New("organization: the customer exists already")
-	ErrCustomerStale  = errors.New("organization: the customer was changed meanwhile")
+	ErrCustomerStale  = fmt.Errorf("organization: the customer: %w", apikey.ErrStale)
 )
 
 // Customer is a customer of an organization; a key can be scoped to some of them.
@@ -22,4 +25,5 @@ type Customer struct {
 	Leaving        bool              `json:"leaving"`    // it is being deleted: no key is scoped to it any more
 	LeavingJob     string            `json:"leavingJob"` // the job that deletes it; "" before there is one
 	Version        int64             `json:"version"`
+	Pace           apikey.Pace       `json:"pace"`
 }

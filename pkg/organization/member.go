@@ -2,17 +2,20 @@ package organization
 
 import (
 	"errors"
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // Why a member cannot be had or changed.
 var (
 	ErrNoMember    = errors.New("organization: no such member")
-	ErrMemberStale = errors.New("organization: the member was changed meanwhile")
+	ErrMemberStale = fmt.Errorf("organization: the member: %w", apikey.ErrStale)
 	ErrLastAdmin   = errors.New("organization: the last admin stays")
 )
 
@@ -48,6 +51,8 @@ type Member struct {
 	LeavingAt      time.Time `json:"leavingAt"`  // set while the removal disables their keys: they are no member any more
 	LeavingJob     string    `json:"leavingJob"` // the job that does so
 	Version        int64     `json:"version"`
+
+	Pace apikey.Pace `json:"pace"`
 }
 
 // Joined tells whether the person has signed in since the invitation.
@@ -55,6 +60,13 @@ func (m *Member) Joined() bool { return m.ID != "" }
 
 // Has tells whether the member has a grant. An admin needs none.
 func (m *Member) Has(g Grant) bool { return m.Role == RoleAdmin || slices.Contains(m.Grants, g) }
+
+// Includes reports whether the member has every right of other.
+func (m *Member) Includes(other *Member) bool {
+	rank := []Role{RoleViewer, RoleMember, RoleAdmin}
+	return slices.Index(rank, m.Role) >= slices.Index(rank, other.Role) &&
+		!slices.ContainsFunc(other.Grants, func(g Grant) bool { return !m.Has(g) })
+}
 
 // maxEmail is the length of the longest address (RFC 5321, section 4.5.3.1.3, less the brackets), in bytes.
 const maxEmail = 254

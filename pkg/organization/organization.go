@@ -6,6 +6,7 @@ package organization
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 var (
 	ErrNotFound = errors.New("organization: no such organization")
 	ErrExists   = errors.New("organization: the id is taken")
-	ErrStale    = errors.New("organization: it was changed meanwhile")
+	ErrStale    = fmt.Errorf("organization: %w", apikey.ErrStale)
 )
 
 // Settings bear on what members may do, how long keys may live, and which calls of keys are taken. The zero value of each is the default.
@@ -49,6 +50,8 @@ type Organization struct {
 
 	DeletedBy   apikey.Actor `json:"deletedBy"`
 	DeletionJob string       `json:"deletionJob"` // the job that deletes what it has
+
+	Pace apikey.Pace `json:"pace"`
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +36,7 @@ type Write struct {
 	err       error   // why the item could not be made
 	sealed    bool    // the item is sealed as it is committed
 	also      []Write // what is written with it, always
+	replaces  int64   // the version that the row must be at; 0 for a new row, and for one without a version
 }
 
 // kind is what a write does.
@@ -92,8 +95,71 @@ func versioned(item map[string]types.AttributeValue, err error, replaces int64, 
 	}
 	return Write{
 		item: item, err: err, condition: "#version = :replaces", failure: stale,
-		names:  map[string]string{"#version": "version"},
-		values: map[string]types.AttributeValue{":replaces": number(replaces)},
+		names:    map[string]string{"#version": "version"},
+		values:   map[string]types.AttributeValue{":replaces": number(replaces)},
+		replaces: replaces,
+	}
+}
+
+// At lets the write of a changed row fail, as stale, where its pace is another than the one that it was read with: a
+// stop holds other changes off by it.
+func (w Write) At(p apikey.Pace) Write {
+	w.condition += " AND (attribute_not_exists(#pace) OR #pace = :pace)"
+	w.names, w.values = maps.Clone(w.names), maps.Clone(w.values)
+	w.names["#pace"], w.values[":pace"] = paceAttribute, number(int64(p))
+	return w
+}
+
+// With adds looks at rows to the writes of a transaction. A transaction takes an item once: where a row is written
+// already, that must be on the version that was looked at, else the transaction is stale.
+func With(writes []Write, looks ...Write) []Write {
+	out := slices.Clone(writes)
+	for _, l := range looks {
+		same := slices.IndexFunc(out, func(w Write) bool { return itemName(w.item) == itemName(l.item) })
+		switch {
+		case same < 0:
+			out = append(out, l)
+		case out[same].replaces != l.replaces:
+			out[same].err = l.failure
+		}
+	}
+	return out
+}
+
+// Hold keeps other changes off the rows that writes change or look at on their version, as long as the pace says. It
+// is what a stop does that lost to another change: it then reads and writes the rows anew, without At. Rows that
+// are gone are passed over. Errors: ErrConflict, ErrUnavailable.
+func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error {
+	condition, update := "attribute_exists(pk)", "SET #pace = :pace"
+	for _, w := range each(writes) {
+		if w.replaces == 0 {
+			continue
+		}
+		in := &dynamodb.UpdateItemInput{
+			TableName:                 &s.core,
+			Key:                       primaryKeyOf(w.item),
+			ConditionExpression:       &condition,
+			UpdateExpression:          &update,
+			ExpressionAttributeNames:  map[string]string{"#pace": paceAttribute},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":pace": number(int64(p))},
+		}
+		err := retryConflicts(ctx, func() error {
+			_, err := s.client.UpdateItem(ctx, in)
+			return err
+		})
+		var gone *types.ConditionalCheckFailedException
+		if err != nil && !errors.As(err, &gone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// primaryKeyOf is the primary key of an item.
+func primaryKeyOf(item map[string]types.AttributeValue) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{
+		partitionAttribute: item[partitionAttribute],
+		sortAttribute:      item[sortAttribute],
 	}
 }
 
@@ -130,8 +196,51 @@ func unmarshalJSONTags(item map[string]types.AttributeValue, value any) error {
 	})
 }
 
-// commitAttempts is how often a transaction is tried when DynamoDB reports a conflict with another one in flight.
-const commitAttempts = 5
+// conflictTime is how long a write is tried again when DynamoDB reports a conflict with a transaction in flight, and
+// conflictPause the longest pause between two tries.
+const (
+	conflictTime  = 3 * time.Second
+	conflictPause = 100 * time.Millisecond
+)
+
+// retryConflicts does a write until no transaction in flight is in its way. Errors: the write's own, ErrConflict,
+// ErrUnavailable.
+func retryConflicts(ctx context.Context, write func() error) error {
+	ctx, stop := context.WithTimeout(ctx, conflictTime)
+	defer stop()
+
+	pause := 10 * time.Millisecond
+	for {
+		err := write()
+		if !inConflict(err) {
+			return err
+		}
+		jitter := time.Duration(rand.Int64N(int64(pause))) //nolint:gosec // jitter, not a secret
+		if sleep(ctx, jitter) != nil {
+			return ErrConflict
+		}
+		pause = min(2*pause, conflictPause)
+	}
+}
+
+// inConflict reports whether a write failed because another transaction held one of its items, and nothing else was
+// wrong with it.
+func inConflict(err error) bool {
+	var single *types.TransactionConflictException
+	if errors.As(err, &single) {
+		return true
+	}
+	var c *types.TransactionCanceledException
+	if !errors.As(err, &c) {
+		return false
+	}
+	has := func(code string) bool {
+		return slices.ContainsFunc(c.CancellationReasons, func(r types.CancellationReason) bool {
+			return r.Code != nil && *r.Code == code
+		})
+	}
+	return has("TransactionConflict") && !has("ConditionalCheckFailed")
+}
 
 // Commit does all writes or none. The first write whose condition fails decides the error; a write that cannot be made fails before anything is
 // sent. Else: ErrConflict, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost answer does not write twice.
@@ -147,24 +256,18 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 	if err := s.sealWrites(ctx, writes); err != nil {
 		return err
 	}
-	for attempt := 1; ; attempt++ {
+
+	err := retryConflicts(ctx, func() error {
 		_, err := s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
-		if err == nil {
-			return nil
-		}
-		conflict, failure := canceled(err, writes)
-		switch {
-		case failure != nil:
-			return failure
-		case !conflict:
-			return unavailable("commit", err)
-		case attempt == commitAttempts:
-			return ErrConflict
-		}
-		if err := sleep(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(20*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
-			return unavailable("commit", err)
-		}
+		return err
+	})
+	if err == nil || errors.Is(err, ErrConflict) {
+		return err
 	}
+	if failure := failed(err, writes); failure != nil {
+		return failure
+	}
+	return unavailable("commit", err)
 }
 
 // MaxItems is the most items that a transaction takes; CountItems tells how many writes take.
@@ -199,27 +302,19 @@ func (w Write) request(table *string) types.TransactWriteItem {
 	}
 }
 
-// canceled reads the reasons of a cancelled transaction, which stand in the order of its writes.
-func canceled(err error, writes []Write) (conflict bool, failure error) {
+// failed is what the first failed condition of a cancelled transaction means; its reasons stand in the order of its
+// writes. nil where no condition failed.
+func failed(err error, writes []Write) error {
 	var c *types.TransactionCanceledException
 	if !errors.As(err, &c) {
-		var inFlight *types.TransactionConflictException
-		return errors.As(err, &inFlight), nil
+		return nil
 	}
 	for i, reason := range c.CancellationReasons {
-		if reason.Code == nil {
-			continue
-		}
-		switch *reason.Code {
-		case "ConditionalCheckFailed":
-			if i < len(writes) && failure == nil {
-				failure = writes[i].failure
-			}
-		case "TransactionConflict":
-			conflict = true
+		if reason.Code != nil && *reason.Code == "ConditionalCheckFailed" && i < len(writes) {
+			return writes[i].failure
 		}
 	}
-	return conflict, failure
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -65,8 +65,7 @@ func (t *Tables) Count(ctx context.Context, pages []meter.Page, rows []meter.Usa
 	if err == nil {
 		return nil
 	}
-	conflict, failure := canceled(err, writes)
-	if conflict || failure != nil {
+	if inConflict(err) || failed(err, writes) != nil {
 		return meter.ErrOvertaken
 	}
 	return unavailable("count", err)

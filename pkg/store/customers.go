@@ -80,9 +80,8 @@ func (s *Store) PutCustomer(c *organization.Customer, replaces int64) Write {
 
 // RemoveCustomer removes a customer at its version. Failure: organization.ErrCustomerStale.
 func (s *Store) RemoveCustomer(c *organization.Customer) Write {
-	w := versioned(primaryKey(organizationPartition(c.OrganizationID), customerSort(c.ID)), nil, c.Version, organization.ErrCustomerStale, organization.ErrCustomerStale)
-	w.kind = remove
-	return w
+	key := primaryKey(organizationPartition(c.OrganizationID), customerSort(c.ID))
+	return atVersion(remove, key, c.Version, organization.ErrCustomerStale)
 }
 
 // StillCustomer writes nothing, but lets a transaction fail when there is no such customer, or it is being deleted. Failure: organization.ErrNoCustomer.

@@ -46,10 +46,13 @@ func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Im
 // errImports says that the row was changed meanwhile.
 var errImports = errors.New("store: the imports were changed meanwhile")
 
+// importsAttempts is more than a row can be changed: by the first import of each algorithm.
+const importsAttempts = 5
+
 // EnsureImports sees to it that secrets of other systems are looked up in an environment by these algorithms, and returns what it is now. It comes before the
 // keys themselves: what is looked up and not there does no harm. Errors: ErrConflict, ErrDamaged, ErrUnavailable.
 func (s *Store) EnsureImports(ctx context.Context, env apikey.Environment, algorithms []apikey.Algorithm, now time.Time) (*apikey.Imports, error) {
-	for range commitAttempts {
+	for range importsAttempts {
 		before, err := s.Imports(ctx, env)
 		if err != nil {
 			return nil, err

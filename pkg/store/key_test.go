@@ -129,7 +129,7 @@ func fullKey(t *testing.T, kit *storetest.Kit) (*apikey.Key, map[string]types.At
 	})
 	item := kit.Item(t, "production#"+k.ID, "key")
 	// Every attribute of the row's struct: whoever adds one adds it to this key.
-	if want := 43; len(item) != want {
+	if want := 44; len(item) != want {
 		t.Fatalf("the row has %d attributes, want %d: %v", len(item), want, slices.Sorted(maps.Keys(item)))
 	}
 	return k, item

@@ -107,7 +107,7 @@ type keyItem struct {
 	CreatedAt string            `dynamodbav:"createdAt"`
 	UpdatedAt string            `dynamodbav:"updatedAt"`
 	PurgeAt   int64             `dynamodbav:"purgeAt,omitempty"` // Unix seconds; DynamoDB's TTL
-
+	Pace      int64             `dynamodbav:"pace"`
 }
 
 // encodeKey makes the row of a key as lists are to find it from at on, and seals it with the current pepper of its environment.
@@ -139,6 +139,7 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
 		Secret: verifierItem(k.Secret), RenewedAt: formatTime(k.RenewedAt), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
 		Version: k.Version, CreatedAt: formatTime(k.CreatedAt), UpdatedAt: formatTime(k.UpdatedAt), PurgeAt: purgeAt(k),
+		Pace: int64(k.Pace),
 	}
 	for _, l := range k.RateLimits {
 		row.RateLimits = append(row.RateLimits, rateLimitItem{l.Name, l.Limit, l.Window.Milliseconds(), l.Burst})
@@ -176,7 +177,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable), Provisional: row.Provisional,
 		Customers: row.Customers, NotBefore: times.read(row.NotBefore), ExpiresAt: times.read(row.ExpiresAt),
 		Secret: apikey.Verifier(row.Secret), RenewedAt: times.read(row.RenewedAt), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
-		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt),
+		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt), Pace: apikey.Pace(row.Pace),
 	}
 	for _, l := range row.RateLimits {
 		k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: time.Duration(l.Window) * time.Millisecond, Burst: l.Burst})

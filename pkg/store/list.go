@@ -32,6 +32,18 @@ type Filter struct {
 // their order.
 type Sieve func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
 
+// Finds reports whether a list by this filter has a key of its organization.
+func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, error) {
+	if !f.matches(k, now) {
+		return false, nil
+	}
+	if f.Sieve == nil {
+		return true, nil
+	}
+	left, err := f.Sieve(ctx, []*apikey.Key{k})
+	return len(left) > 0, err
+}
+
 // matches is the one predicate of lists.
 func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 	return (f.Viewer == "" || k.Ownership == apikey.Organization || k.Owner.ID == f.Viewer) &&

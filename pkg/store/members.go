@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
@@ -25,13 +26,27 @@ func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
 func aMember(org string) string { return "a member of " + org }
 
 // RemoveMember removes a member at its version. Failure: organization.ErrMemberStale.
-func (s *Store) RemoveMember(m *organization.Member) Write { return atVersion(m, remove) }
+func (s *Store) RemoveMember(m *organization.Member) Write {
+	return atVersion(remove, memberKey(m), m.Version, organization.ErrMemberStale)
+}
 
 // StillMember writes nothing, but lets a transaction fail when the member was changed or removed since it was read. Failure: organization.ErrMemberStale.
-func (s *Store) StillMember(m *organization.Member) Write { return atVersion(m, look) }
+func (s *Store) StillMember(m *organization.Member) Write {
+	return atVersion(look, memberKey(m), m.Version, organization.ErrMemberStale)
+}
 
-func atVersion(m *organization.Member, k kind) Write {
-	w := versioned(primaryKey(organizationPartition(m.OrganizationID), memberSort(m.Email)), nil, m.Version, organization.ErrMemberStale, organization.ErrMemberStale)
+// StillKey writes nothing, but lets a transaction fail when the key was changed since it was read. Failure: apikey.ErrStale.
+func (s *Store) StillKey(k *apikey.Key) Write {
+	return atVersion(look, primaryKey(keyPartition(k.Environment, k.ID), keySort), k.Version, apikey.ErrStale)
+}
+
+func memberKey(m *organization.Member) map[string]types.AttributeValue {
+	return primaryKey(organizationPartition(m.OrganizationID), memberSort(m.Email))
+}
+
+// atVersion removes a row, or looks at it, at the version that it was read with.
+func atVersion(k kind, key map[string]types.AttributeValue, version int64, stale error) Write {
+	w := versioned(key, nil, version, stale, stale)
 	w.kind = k
 	return w
 }

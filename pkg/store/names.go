@@ -21,6 +21,7 @@ const (
 	rankSortAttribute      = "listRankSk"
 	sealAttribute          = "seal"
 	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
+	paceAttribute          = "pace"       // how fast the row is changed; no seal covers it, since Hold writes it alone
 )
 
 // operators is the organization of operator keys, which has no row.

@@ -23,7 +23,7 @@ func (s *Store) Organization(ctx context.Context, id string) (*organization.Orga
 }
 
 // ErrCatalogueStale says that the catalogue was changed meanwhile.
-var ErrCatalogueStale = errors.New("store: the permission catalogue was changed meanwhile")
+var ErrCatalogueStale = fmt.Errorf("store: the permission catalogue: %w", apikey.ErrStale)
 
 type catalogueItem struct {
 	PK          string `dynamodbav:"pk"`

@@ -153,18 +153,18 @@ func decodeAll[T any](ctx context.Context, s *Store, items []map[string]types.At
 	return out, left, nil
 }
 
-// canonical is one byte string per item: every attribute but the seal, in the order of their names, each name and value with its length
-// before it, so that no two items share one. It covers whatever stands in the row; an attribute that somebody adds breaks the seal as well as
-// one that is changed or taken away.
+// canonical is one byte string per item: every attribute but the seal and the pace, in the order of their names, each name and value with its
+// length before it, so that no two items share one. It covers whatever else stands in the row; an attribute that somebody adds breaks the seal as
+// well as one that is changed or taken away.
 func canonical(item map[string]types.AttributeValue) ([]byte, error) {
 	out := make([]byte, 0, 1536) // a usual key row, so that a check allocates once
-	return appendMap(out, item, sealAttribute)
+	return appendMap(out, item, sealAttribute, paceAttribute)
 }
 
-func appendMap(out []byte, m map[string]types.AttributeValue, without string) ([]byte, error) {
+func appendMap(out []byte, m map[string]types.AttributeValue, without ...string) ([]byte, error) {
 	names := make([]string, 0, len(m))
 	for name := range maps.Keys(m) {
-		if name != without {
+		if !slices.Contains(without, name) {
 			names = append(names, name)
 		}
 	}
@@ -196,7 +196,7 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 	case *types.AttributeValueMemberNULL:
 		return append(out, '0'), nil
 	case *types.AttributeValueMemberM:
-		return appendMap(out, v.Value, "")
+		return appendMap(out, v.Value)
 	case *types.AttributeValueMemberL:
 		out = appendLength(append(out, 'L'), len(v.Value))
 		var err error

@@ -1,0 +1,73 @@
+package apikey
+
+import "time"
+
+// Pace is how fast a row is being changed: the theoretical arrival time of the generic cell rate algorithm
+// (ITU-T I.371), in milliseconds of Unix time; 0 for a row that was not changed lately. It keeps whoever writes
+// fast from holding off whoever has to stop them: changes are refused beyond a rate, and stops are not.
+type Pace int64
+
+// Urgency is how a change stands to the rate at which its row may be changed.
+type Urgency int
+
+const (
+	// Ordinary changes share a burst of changeBurst, which comes back at one every changeInterval.
+	Ordinary Urgency = iota
+	// Renewal is a new secret that ends the old one. It stops somebody, but can be repeated without end; so
+	// it has a burst of its own beyond the ordinary one, which ordinary changes cannot use up.
+	Renewal
+	// Stop takes a right away, and is never refused. It cannot be repeated without an ordinary change
+	// in between that gives the right back.
+	Stop
+)
+
+const (
+	changeBurst    = 10
+	changeInterval = 200 * time.Millisecond
+	// HoldFor is how long a hold keeps other changes off a row, counted from when the row is free again: longer than
+	// a stop takes to read the row and to write it.
+	HoldFor = 3 * time.Second
+)
+
+// Spend returns the pace after one more change at now. Where the row is changed too fast for it, it returns how long
+// to wait instead, which is more than nothing.
+func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
+	at := max(int64(p), now.UnixMilli())
+	full := now.Add(changeBurst * changeInterval).UnixMilli()
+	switch u {
+	case Stop:
+		return min(p, Pace(full)), 0 // and what held others off for it is over
+	case Renewal:
+		full = now.Add(2 * changeBurst * changeInterval).UnixMilli()
+	}
+	at += changeInterval.Milliseconds()
+	if at > full {
+		return p, time.Duration(at-full) * time.Millisecond
+	}
+	return Pace(at), 0
+}
+
+// Held returns the pace of a row on which a stop waits for its turn: every other change is refused until HoldFor from now.
+func Held(now time.Time) Pace {
+	return Pace(now.Add(2*changeBurst*changeInterval + HoldFor).UnixMilli())
+}
+
+// UrgencyOf returns how urgent the change of a key from before to after is.
+func UrgencyOf(before, after *Key) Urgency {
+	revoked := after.Revocation != nil &&
+		(before.Revocation == nil || after.Revocation.Compromised && !before.Revocation.Compromised)
+	exposed := after.Exposure != nil && before.Exposure == nil
+	deleted := before.DeletedAt.IsZero() && !after.DeletedAt.IsZero()
+	ended := before.Rotation != nil && after.Rotation == nil
+
+	switch {
+	case revoked, exposed, deleted, before.Enabled && !after.Enabled:
+		return Stop
+	case !after.RenewedAt.Equal(before.RenewedAt) && after.Rotation == nil:
+		return Renewal
+	case ended:
+		return Stop
+	default:
+		return Ordinary
+	}
+}
