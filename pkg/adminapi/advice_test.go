@@ -173,7 +173,11 @@ func TestAdviceCanBeApplied(t *testing.T) {
 		}
 	}
 	for _, i := range got.Items {
-		o.admin.Call(t, i.Change.Method, i.Change.Path, i.Change.Body).Want(t, http.StatusOK)
+		as := o.admin
+		if i.KeyName == "Admin" {
+			as = machine.Operator() // a key changes nothing of itself that bounds it
+		}
+		as.Call(t, i.Change.Method, i.Change.Path, i.Change.Body).Want(t, http.StatusOK)
 		for _, left := range advise(t, o.admin, o.keys+"/"+i.KeyID+"/advice").Items {
 			if left.Code == i.Code && left.Evidence.Permission == i.Evidence.Permission && i.Code != "retired_secret_used" {
 				t.Errorf("%s is applied and still there: %s", i.Code, left.Detail)

@@ -120,7 +120,14 @@ func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
 
 // serve answers 404 where there is no operation, in our own form.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := a.mux.Handler(r); pattern != "" {
+	_, pattern := a.mux.Handler(r)
+	once := r.Header.Get("Idempotency-Key")
+	switch {
+	case pattern == "":
+	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
+		a.serveOnce(w, r)
+		return
+	default:
 		a.mux.ServeHTTP(w, r)
 		return
 	}

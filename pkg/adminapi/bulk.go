@@ -118,35 +118,11 @@ type BulkAnswer struct {
 func (b BulkAnswer) replay() BulkAnswer { b.Replayed = true; return b }
 
 func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[BulkAnswer], error) {
-	c := &in.change
-	reach, err := s.caller.MayEach(c.single(), s.organization)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.mayExtend(s, c, endField(in.Body.ExpiresIn)); err != nil {
-		return nil, err
-	}
-	some := narrow(&c.Filter, reach)
-	c.Filter.Sieve = a.sieve(c)
 	if in.Body.DryRun == nil || *in.Body.DryRun {
-		return a.dryRun(ctx, s, c, some)
+		return a.dryRun(ctx, s, in)
 	}
-	out, err := once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST bulk "+in.Org, in.RawBody, func(bool) (*result[BulkAnswer], error) {
-		matched, err := a.count(ctx, s, c, some)
-		if err != nil {
-			return nil, err
-		}
-		if matched != *in.Body.Expected {
-			return nil, conflict.with(fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
-		}
-		j, err := a.newJob(s, job.Bulk, in.Org, c, matched)
-		if err != nil {
-			return nil, err
-		}
-		shown := showJob(j, s.caller)
-		r := &result[BulkAnswer]{writes: append([]store.Write{a.store.PutJob(j, 0)}, a.stillMember(s)...)}
-		r.Status, r.Location, r.Body = http.StatusAccepted, jobPath(j), BulkAnswer{Job: &shown}
-		return r, nil
+	out, err := idempotent(ctx, a, s, func(s *session) (attempt[posted[BulkAnswer]], error) {
+		return a.tryBulk(ctx, s, in)
 	})
 	if err != nil {
 		return nil, err
@@ -155,12 +131,51 @@ func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[
 	if err != nil {
 		return out, nil //nolint:nilerr // the job was made, and the answer says so; how far it is can be asked for
 	}
-	if !out.Body.Replayed {
-		j = a.begin(ctx, s, j, callTime)
-	}
+	j = a.begin(ctx, s, j, callTime)
 	shown := showJob(j, s.caller)
 	out.Body.Job = &shown
 	return out, nil
+}
+
+// reached narrows a bulk change to the keys that the caller may change so, and reports whether there can be some. Errors:
+// those of May, and of what the caller may not hand out.
+func (a *API) reached(s *session, in *bulkInput) (c *bulkChange, some bool, err error) {
+	narrowed := in.change
+	reach, err := s.caller.MayEach(narrowed.single(), s.organization)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := a.mayExtend(s, &narrowed, endField(in.Body.ExpiresIn)); err != nil {
+		return nil, false, err
+	}
+	some = narrow(&narrowed.Filter, reach)
+	narrowed.Filter.Sieve = a.sieve(&narrowed)
+	return &narrowed, some, nil
+}
+
+// tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
+func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attempt[posted[BulkAnswer]], err error) {
+	c, some, err := a.reached(s, in)
+	if err != nil {
+		return got, err
+	}
+	matched, err := a.count(ctx, s, c, some)
+	if err != nil {
+		return got, err
+	}
+	if matched != *in.Body.Expected {
+		return got, conflict.with(fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
+	}
+	j, err := a.newJob(s, job.Bulk, in.Org, c, matched)
+	if err != nil {
+		return got, err
+	}
+	shown := showJob(j, s.caller)
+	return attempt[posted[BulkAnswer]]{
+		answer: posted[BulkAnswer]{Status: http.StatusAccepted, Location: jobPath(j), Body: BulkAnswer{Job: &shown}},
+		writes: []store.Write{a.store.PutJob(j, 0)},
+		stop:   c.single() == organization.RevokeKey,
+	}, nil
 }
 
 // narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It tells whether there can be some.
@@ -217,7 +232,11 @@ func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (
 	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
 }
 
-func (a *API) dryRun(ctx context.Context, s *session, c *bulkChange, some bool) (*posted[BulkAnswer], error) {
+func (a *API) dryRun(ctx context.Context, s *session, in *bulkInput) (*posted[BulkAnswer], error) {
+	c, some, err := a.reached(s, in)
+	if err != nil {
+		return nil, err
+	}
 	matched, err := a.count(ctx, s, c, some)
 	if err != nil {
 		return nil, err
@@ -246,6 +265,9 @@ func (a *API) dryRun(ctx context.Context, s *session, c *bulkChange, some bool) 
 // apply changes one key as the action says. Error: a problem, where the organization does not let the key live so long.
 func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
 	before := k.Clone()
+	if s.caller.May(c.single(), s.organization, before) != nil {
+		return denied.with("Whoever started this may no longer change this key.")
+	}
 	switch c.Action {
 	case "revoke":
 		return k.Revoke(s.caller.Actor(), c.Reason, c.Compromised, s.now)

@@ -14,44 +14,42 @@ import (
 )
 
 // edit changes the key of the session: on a copy, with its history entry, on the version that it started from. A change that changes nothing writes
-// nothing. fresh reads the key again first.
-func (a *API) edit(ctx context.Context, s *session, h MatchHeader, fresh bool, action, reason string, change func(k *apikey.Key) error) (*apikey.Key, []store.Write, error) {
-	if fresh {
-		k, err := a.store.Key(ctx, s.key.Environment, s.key.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := a.observe(ctx, s.now, k); err != nil {
-			return nil, nil, err
-		}
-		s.key = k
-	}
+// nothing.
+func (a *API) edit(
+	ctx context.Context, s *session, h MatchHeader, action, reason string, change func(k *apikey.Key) error,
+) (attempt[*apikey.Key], error) {
 	before := s.key
 	if !h.matches(before.Version) {
-		return nil, nil, apikey.ErrStale
+		return attempt[*apikey.Key]{}, fmt.Errorf("%w: %w", errCondition, apikey.ErrStale)
 	}
 	after := before.Clone()
 	if err := change(after); err != nil {
-		return nil, nil, err
+		return attempt[*apikey.Key]{}, err
 	}
 	if reflect.DeepEqual(before, after) {
-		return before, nil, nil
+		return attempt[*apikey.Key]{answer: before}, nil
+	}
+
+	urgency := apikey.UrgencyOf(before, after)
+	var err error
+	if after.Pace, err = spend(before.Pace, urgency, s.now); err != nil {
+		return attempt[*apikey.Key]{}, err
 	}
 	after.Version, after.UpdatedAt = before.Version+1, s.now
 	entry, err := a.entry(s, action, reason, before, after)
 	if err != nil {
-		return nil, nil, err
+		return attempt[*apikey.Key]{}, err
 	}
-	return after, a.keyWrites(ctx, s, before, after, entry), nil
+	return attempt[*apikey.Key]{
+		answer: after,
+		writes: a.keyWrites(ctx, before, after, entry),
+		stop:   urgency == apikey.Stop,
+	}, nil
 }
 
 // keyWrites is the transaction that writes a key: its row, its history entry, and that what the change relies on is still so. before is nil for a new key.
-func (a *API) keyWrites(ctx context.Context, s *session, before, after *apikey.Key, entry history.Entry) []store.Write {
-	var replaces int64
-	if before != nil {
-		replaces = before.Version
-	}
-	writes := append([]store.Write{a.store.PutKey(ctx, after, replaces), a.store.Append(entry)}, a.stillMember(s)...)
+func (a *API) keyWrites(ctx context.Context, before, after *apikey.Key, entry history.Entry) []store.Write {
+	writes := []store.Write{a.putKey(ctx, before, after), a.store.Append(entry)}
 	if before != nil {
 		writes = append(writes, a.store.LeaveCustomers(before, after)...)
 	}
@@ -64,21 +62,25 @@ func (a *API) keyWrites(ctx context.Context, s *session, before, after *apikey.K
 	return writes
 }
 
+// putKey writes a key's row in place of the one before, which is nil for a new key. A stop holds other changes off, and
+// is held off by none.
+func (a *API) putKey(ctx context.Context, before, after *apikey.Key) store.Write {
+	if before == nil {
+		return a.store.PutKey(ctx, after, 0)
+	}
+	w := a.store.PutKey(ctx, after, before.Version)
+	if apikey.UrgencyOf(before, after) == apikey.Stop {
+		return w
+	}
+	return w.At(before.Pace)
+}
+
 // addedCustomers are the customers that a key has and had not before; before is nil for a new key.
 func addedCustomers(before, after *apikey.Key) []string {
 	if before == nil {
 		return after.Customers
 	}
 	return slices.DeleteFunc(slices.Clone(after.Customers), func(id string) bool { return slices.Contains(before.Customers, id) })
-}
-
-// stillMember makes a person's change of a key fail when what they are was changed since the gate looked: beside the removal of its owner, which disables
-// the keys that it finds, a key must not slip in or be enabled again.
-func (a *API) stillMember(s *session) []store.Write {
-	if s.caller.Member == nil {
-		return nil
-	}
-	return []store.Write{a.store.StillMember(s.caller.Member)}
 }
 
 // entry makes the history entry of a change of a key; before is nil for a new one.

@@ -24,18 +24,15 @@ type goneCustomer struct {
 // deleteCustomer first lets no more keys be scoped to the customer, and only then looks which are: a key that is being made at that moment either was made
 // before, and is found by the list that does not lag, or is not made.
 func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (*acceptedOutput, error) {
-	for attempt := 1; ; attempt++ {
-		j, err := a.tryDeleteCustomer(ctx, s, in)
-		if err == nil {
-			return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
-		}
-		if !raced(err) || attempt == changeAttempts {
-			return nil, err
-		}
+	j, err := a.beginDeletion(ctx, s, in)
+	if err != nil {
+		return nil, err
 	}
+	return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
 }
 
-func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (*job.Job, error) {
+// beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted, it returns that job.
+func (a *API) beginDeletion(ctx context.Context, s *session, in *deleteCustomerInput) (*job.Job, error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
 		return nil, err
@@ -45,36 +42,81 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 			return j, err
 		}
 	}
-	if c, err = a.leave(ctx, c, true); err != nil {
-		return nil, err
-	}
-	used, err := a.usesOf(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if used > 0 && !in.Force {
-		if _, err := a.leave(ctx, c, false); err != nil {
+	if !in.Force { // before the mark, so that what is refused anyway writes nothing
+		if err := a.unusedCustomer(ctx, c); err != nil {
 			return nil, err
 		}
-		return nil, inUse.with(fmt.Sprintf("%d keys are scoped to this customer: change them first, or say ?force=true, which disables them.", used))
 	}
-	j, err := a.newJob(s, job.DeleteCustomer, in.Org, goneCustomer{c.ID}, used)
-	if err != nil {
-		return nil, err
+	if !in.Force {
+		if err := a.mark(ctx, s, in, true); err != nil {
+			return nil, err
+		}
+		if err := a.unusedCustomer(ctx, c); err != nil {
+			return nil, errors.Join(err, a.mark(ctx, s, in, false))
+		}
 	}
-	named := *c
-	named.LeavingJob, named.Version = j.ID, c.Version+1
-	return j, a.store.Commit(ctx, a.store.PutJob(j, 0), a.store.PutCustomer(&named, c.Version))
+	return change(ctx, a, s, func(s *session) (attempt[*job.Job], error) { return a.tryDeleteCustomer(ctx, s, in) })
 }
 
-// leave marks a customer as one that is being deleted, or takes the mark away. Nobody sees it, so it makes no history.
-func (a *API) leave(ctx context.Context, c *organization.Customer, leaving bool) (*organization.Customer, error) {
-	if c.Leaving == leaving {
-		return c, nil
+// tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that goes through those
+// that are.
+func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (attempt[*job.Job], error) {
+	c, err := a.store.Customer(ctx, in.Org, in.Customer)
+	if err != nil {
+		return attempt[*job.Job]{}, err
 	}
-	after := *c
-	after.Leaving, after.Version = leaving, c.Version+1
-	return &after, a.store.Commit(ctx, a.store.PutCustomer(&after, c.Version))
+	if c.LeavingJob != "" {
+		if j, err := a.store.Job(ctx, in.Org, c.LeavingJob); err != nil || j.Open() {
+			return attempt[*job.Job]{answer: j}, err
+		}
+	}
+
+	j, err := a.newJob(s, job.DeleteCustomer, in.Org, goneCustomer{c.ID}, 0)
+	if err != nil {
+		return attempt[*job.Job]{}, err
+	}
+	named := *c
+	named.Leaving, named.LeavingJob, named.Version = true, j.ID, c.Version+1
+	named.Pace, _ = c.Pace.Spend(apikey.Stop, s.now)
+	return attempt[*job.Job]{
+		answer: j,
+		writes: []store.Write{a.store.PutJob(j, 0), a.store.PutCustomer(&named, c.Version)},
+		stop:   true,
+	}, nil
+}
+
+// mark marks a customer as one that is being deleted, before it is known whether it can be, or takes the mark away. Nobody
+// sees it, so it makes no history.
+func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, leaving bool) error {
+	_, err := change(ctx, a, s, func(s *session) (got attempt[struct{}], err error) {
+		c, err := a.store.Customer(ctx, in.Org, in.Customer)
+		if err != nil || c.Leaving == leaving || c.LeavingJob != "" {
+			return got, err
+		}
+
+		after := *c
+		after.Leaving, after.Version = leaving, c.Version+1
+		if got.stop = !leaving; got.stop {
+			after.Pace, _ = c.Pace.Spend(apikey.Stop, s.now)
+			got.writes = []store.Write{a.store.PutCustomer(&after, c.Version)}
+			return got, nil
+		}
+		if after.Pace, err = spend(c.Pace, apikey.Ordinary, s.now); err != nil {
+			return got, err
+		}
+		got.writes = []store.Write{a.store.PutCustomer(&after, c.Version).At(c.Pace)}
+		return got, nil
+	})
+	return err
+}
+
+// unusedCustomer refuses to delete a customer that keys are scoped to.
+func (a *API) unusedCustomer(ctx context.Context, c *organization.Customer) error {
+	used, err := a.usesOf(ctx, c)
+	if err == nil && used > 0 {
+		err = inUse.with(fmt.Sprintf("%d keys are scoped to this customer: change them first, or say ?force=true, which disables them.", used))
+	}
+	return err
 }
 
 // usesOf counts the keys that are scoped to a customer; deleted ones count for nothing.
@@ -118,7 +160,7 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 		e, err := a.customerEntry(s, "customer.deleted", c, nil)
 		return []store.Write{a.store.RemoveCustomer(c), a.store.Append(e)}, err
 	}
-	return &plan{[]phase{keys}, last}, nil
+	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
 }
 
 // disable is the change of keys that go with somebody or something.

@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -80,22 +79,27 @@ func (in *createCustomerInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) createCustomer(ctx context.Context, s *session, in *createCustomerInput) (*posted[CustomerAnswer], error) {
-	return once(ctx, a, s, in.PostHeaders, "POST "+customersPath+" "+in.Org, in.RawBody, func(bool) (*result[CustomerAnswer], error) {
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[CustomerAnswer]], error) {
 		c := &organization.Customer{OrganizationID: in.Org, Name: in.Body.Name, Metadata: in.Body.Metadata, CreatedAt: s.now, Version: 1}
 		if c.ID = value(in.Body.ID); c.ID == "" {
 			id, err := apikey.NewID(a.random)
 			if err != nil {
-				return nil, err
+				return attempt[posted[CustomerAnswer]]{}, err
 			}
 			c.ID = id
 		}
 		e, err := a.customerEntry(s, "customer.created", nil, c)
 		if err != nil {
-			return nil, err
+			return attempt[posted[CustomerAnswer]]{}, err
 		}
-		r := &result[CustomerAnswer]{writes: []store.Write{a.store.PutCustomer(c, 0), a.store.Append(e)}}
-		r.Status, r.Location, r.Body = http.StatusCreated, "/v1/organizations/"+in.Org+"/customers/"+c.ID, CustomerAnswer{Customer: showCustomer(c)}
-		return r, nil
+		return attempt[posted[CustomerAnswer]]{
+			writes: []store.Write{a.store.PutCustomer(c, 0), a.store.Append(e)},
+			answer: posted[CustomerAnswer]{
+				Status:   http.StatusCreated,
+				Location: "/v1/organizations/" + in.Org + "/customers/" + c.ID,
+				Body:     CustomerAnswer{Customer: showCustomer(c)},
+			},
+		}, nil
 	})
 }
 
@@ -179,34 +183,35 @@ func (in *updateCustomerInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) updateCustomer(ctx context.Context, s *session, in *updateCustomerInput) (*customerOutput, error) {
-	for attempt := 1; ; attempt++ {
-		before, err := a.store.Customer(ctx, in.Org, in.Customer)
-		if err != nil {
-			return nil, err
-		}
-		after := *before
-		if in.Body.Name != nil {
-			after.Name = *in.Body.Name
-		}
-		if fieldsOf(in.RawBody)["metadata"] {
-			after.Metadata = in.Body.Metadata
-		}
-		e, err := a.customerEntry(s, "customer.updated", before, &after)
-		if err != nil {
-			return nil, err
-		}
-		if len(e.Changes) == 0 {
-			return &customerOutput{showCustomer(before)}, nil
-		}
-		after.Version++
-		err = a.store.Commit(ctx, a.store.PutCustomer(&after, before.Version), a.store.Append(e))
-		if err == nil {
-			return &customerOutput{showCustomer(&after)}, nil
-		}
-		if !errors.Is(err, organization.ErrCustomerStale) || attempt == changeAttempts {
-			return nil, err
-		}
+	return change(ctx, a, s, func(s *session) (attempt[*customerOutput], error) {
+		return a.tryUpdateCustomer(ctx, s, in)
+	})
+}
+
+func (a *API) tryUpdateCustomer(ctx context.Context, s *session, in *updateCustomerInput) (got attempt[*customerOutput], err error) {
+	before, err := a.store.Customer(ctx, in.Org, in.Customer)
+	if err != nil {
+		return got, err
 	}
+	after := *before
+	if in.Body.Name != nil {
+		after.Name = *in.Body.Name
+	}
+	if fieldsOf(in.RawBody)["metadata"] {
+		after.Metadata = in.Body.Metadata
+	}
+	e, err := a.customerEntry(s, "customer.updated", before, &after)
+	got.answer = &customerOutput{showCustomer(&after)}
+	if err != nil || len(e.Changes) == 0 {
+		return got, err
+	}
+
+	after.Version++
+	if after.Pace, err = spend(before.Pace, apikey.Ordinary, s.now); err != nil {
+		return got, err
+	}
+	got.writes = []store.Write{a.store.PutCustomer(&after, before.Version).At(before.Pace), a.store.Append(e)}
+	return got, nil
 }
 
 // knownCustomers checks that a key's customers are customers of the organization; those that it had before are not asked about.

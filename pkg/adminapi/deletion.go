@@ -2,7 +2,7 @@ package adminapi
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -24,54 +24,55 @@ type deleteOrganizationInput struct {
 }
 
 func (a *API) deleteOrganization(ctx context.Context, s *session, in *deleteOrganizationInput) (*jobOutput, error) {
-	for attempt := 1; ; attempt++ {
-		j, err := a.tryDeleteOrganization(ctx, s, in)
-		if err == nil {
-			j = a.begin(ctx, s, j, callTime)
-			return &jobOutput{Location: jobPath(j), Body: JobAnswer{showJob(j, s.caller)}}, nil
-		}
-		if !errors.Is(err, organization.ErrStale) || in.IfMatch != "" || attempt == changeAttempts {
-			return nil, err
-		}
-		if s.organization, err = a.organization(ctx, in.Org); err != nil {
-			return nil, err
-		}
+	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+		return a.tryDeleteOrganization(ctx, s, in)
+	})
+	if err != nil {
+		return nil, err
 	}
+	j = a.begin(ctx, s, j, callTime)
+	return &jobOutput{Location: jobPath(j), Body: JobAnswer{showJob(j, s.caller)}}, nil
 }
 
 // tryDeleteOrganization marks the organization as deleted, for the gate and for every check, and makes the job that does the rest, in one transaction.
-func (a *API) tryDeleteOrganization(ctx context.Context, s *session, in *deleteOrganizationInput) (*job.Job, error) {
+func (a *API) tryDeleteOrganization(ctx context.Context, s *session, in *deleteOrganizationInput) (got attempt[*job.Job], err error) {
 	before := s.organization
 	if !before.DeletedAt.IsZero() {
-		return a.store.Job(ctx, in.Org, before.DeletionJob)
+		got.answer, err = a.store.Job(ctx, in.Org, before.DeletionJob)
+		return got, err
 	}
 	if !in.matches(before.Version) {
-		return nil, organization.ErrStale
+		return got, fmt.Errorf("%w: %w", errCondition, organization.ErrStale)
 	}
 	total, err := a.store.CountKeys(ctx, in.Org, store.Filter{Living: true}, s.now)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
 	j, err := a.newJob(s, job.DeleteOrganization, in.Org, struct{}{}, total)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
+
 	after := *before
 	after.DeletedAt, after.DeletedBy, after.DeletionJob, after.Version = s.now, s.caller.Actor(), j.ID, before.Version+1
+	after.Pace, _ = before.Pace.Spend(apikey.Stop, s.now)
 	e, err := a.event(s, "organization.deleted", before.ID, history.Object{Type: "organization", ID: before.ID, Name: before.Name})
 	if err != nil {
-		return nil, err
+		return got, err
 	}
 	e.Changes = []history.FieldChange{{Field: "deletedAt", After: s.now}}
 	writes := []store.Write{a.store.PutOrganization(&after, before.Version), a.store.Append(e), a.store.PutJob(j, 0)}
-	writes = append(append(writes, a.store.PutStanding(ctx, &after)...), a.stillMember(s)...)
-	return j, a.store.Commit(ctx, writes...)
+	return attempt[*job.Job]{
+		answer: j,
+		writes: append(writes, a.store.PutStanding(ctx, &after)...),
+		stop:   true,
+	}, nil
 }
 
 // deletionPlan deletes the keys of an organization, which leaves their tombstones, then its members and its customers. What it does not find, since an index
 // lags or because it was being made at that moment, is refused all the same: the organization's standing says so at each check.
 func (a *API) deletionPlan() *plan {
-	return &plan{phases: []phase{a.keysToDelete, a.membersToDelete, a.customersToDelete}}
+	return &plan{phases: []phase{a.keysToDelete, a.membersToDelete, a.customersToDelete}, stop: true}
 }
 
 func (a *API) keysToDelete(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {

@@ -48,7 +48,6 @@ func TestNobodyHandsOutWhatTheyLack(t *testing.T) {
 		"an admin permission": escalates(http.MethodPost, "{keys}", map[string]any{"permissions": []string{"keys:read"}}, "body.permissions"),
 		"permissions:write":   escalates(http.MethodPost, "{keys}", map[string]any{"permissions": []string{"permissions:write"}}, "body.permissions"),
 		"all permissions":     escalates(http.MethodPost, "{keys}", map[string]any{"allPermissions": true}, "body.allPermissions"),
-		"grantable":           escalates(http.MethodPost, "{keys}", map[string]any{"grantable": "catalogue"}, "body.grantable"),
 	}
 	refuseAll(t, o, k, catalogue, calls)
 	refuseAll(t, o, k, machine.Operator(), map[string]wrong{
@@ -64,7 +63,7 @@ func TestNobodyTakesOverAStrongerKey(t *testing.T) {
 	for name, strong := range map[string]localtest.Made{
 		"another permission": o.key(t, map[string]any{"permissions": []string{"licenses:manage"}}),
 		"an admin key":       machine.Operator().CreateKey(t, o.id, map[string]any{"name": "Boss", "environment": "production", "permissions": adminPermissions()}),
-		"all permissions":    machine.Operator().CreateKey(t, o.id, map[string]any{"name": "All", "environment": "production", "permissions": []string{}, "allPermissions": true}),
+		"all permissions":    o.join(t, "alice", "admin").CreateKey(t, o.id, map[string]any{"name": "All", "environment": "production", "permissions": []string{}, "allPermissions": true}),
 	} {
 		location := "body.permissions"
 		if name == "all permissions" {

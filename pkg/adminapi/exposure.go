@@ -43,7 +43,7 @@ func (a *API) expose(ctx context.Context, l leak) error {
 }
 
 func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
-	for attempt := 1; ; attempt++ {
+	for n := 1; ; n++ {
 		v := a.checker.Identify(ctx, env, l.secret)
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
@@ -55,11 +55,12 @@ func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) erro
 		if err != nil || len(writes) == 0 {
 			return err
 		}
-		switch err = a.store.Commit(ctx, writes...); {
-		case err == nil || errors.Is(err, store.ErrReceipt):
+		err = a.store.Commit(ctx, writes...)
+		if err == nil || errors.Is(err, store.ErrReceipt) {
 			return nil
-		case !errors.Is(err, apikey.ErrStale) || attempt == changeAttempts:
-			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error()) // whatever it was: a conflict would tell that there is a key
+		}
+		if err = a.lost(ctx, err, n, true, writes); err != nil { // whatever it was: a conflict would tell that there is a key
+			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
 		}
 	}
 }
@@ -98,6 +99,7 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 		return []store.Write{a.store.Append(entry), a.store.Keep(onceADay(before, found.URL, now), now)}, nil
 	}
 	after.Version, after.UpdatedAt = before.Version+1, now
+	after.Pace, _ = before.Pace.Spend(apikey.Stop, now)
 	return []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
 }
 

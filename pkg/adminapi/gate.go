@@ -12,6 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // session is what the gate established before an operation runs.
@@ -23,6 +24,11 @@ type session struct {
 	key          *apikey.Key                // of the path; nil where there is none
 	now          time.Time
 	limitsOff    bool // the deployment enforces no limits of keys
+
+	operation      organization.Operation
+	organizationID string         // of the path; "" where there is none
+	keyID          string         // of the path; "" where there is none
+	receipt        *store.Receipt // of a call with an Idempotency-Key
 }
 
 type sessionKey struct{}
@@ -37,6 +43,12 @@ func sessionOf(ctx context.Context) *session {
 func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		s, err := a.open(ctx.Context(), op, ctx.Param("org"), ctx.Param("keyId"))
+		if err == nil {
+			err = a.kept(ctx.Context(), s)
+		}
+		if err == nil && s.receipt != nil && onceOf(ctx.Context()).kept != nil {
+			return // serveOnce tells it again
+		}
 		if err != nil {
 			p := a.problem(ctx.Context(), err)
 			for name, values := range p.GetHeaders() {
@@ -56,7 +68,7 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		answer := *limit // it is completed for this call
 		return nil, &answer
 	}
-	s := &session{now: a.now(), limitsOff: a.limitsOff}
+	s := &session{now: a.now(), limitsOff: a.limitsOff, operation: op, organizationID: org, keyID: keyID}
 	err := a.readCatalogue(ctx, s)
 	if err != nil {
 		return nil, err
@@ -79,6 +91,9 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		}
 		if err := a.observe(ctx, s.now, s.key); err != nil {
 			return nil, err
+		}
+		if s.caller.Key != nil && s.caller.Key.ID == s.key.ID {
+			s.caller.Key = s.key // read last: what it holds and what is changed are one row
 		}
 	}
 	if err := s.caller.May(op, s.organization, s.key); err != nil {
@@ -151,27 +166,56 @@ func (a *API) enterDeleted(ctx context.Context, op organization.Operation, s *se
 func (a *API) caller(ctx context.Context, s *session) (*organization.Caller, error) {
 	o := originOf(ctx)
 	c := &organization.Caller{SourceIP: o.sourceIP, UserAgent: a.brand.Redact(o.userAgent), RequestID: a.brand.Redact(o.requestID)}
-	nobody := unauthenticated.with("Sign in, or send an admin key in X-Api-Key or as a bearer token.")
 	if o.person.ID != "" && o.keyID == "" {
 		c.Person = &o.person
 		return c, nil
 	}
 	if o.keyID == "" || !o.environment.Valid() {
-		return nil, nobody
+		return nil, errNobody()
 	}
-	k, err := a.store.Key(ctx, o.environment, o.keyID)
+	of, err := a.keyCaller(ctx, s, o.environment, o.keyID)
+	if err != nil {
+		return nil, err
+	}
+	c.Key, c.Owner = of.Key, of.Owner
+	return c, nil
+}
+
+func errNobody() *Problem {
+	return unauthenticated.with("Sign in, or send an admin key in X-Api-Key or as a bearer token.")
+}
+
+// keyCaller is a key that calls, as it is now. Errors: a problem, where it may not call; those of the store.
+func (a *API) keyCaller(ctx context.Context, s *session, env apikey.Environment, id string) (*organization.Caller, error) {
+	k, err := a.store.Key(ctx, env, id)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
-		return nil, nobody
+		return nil, errNobody()
 	case err != nil:
 		return nil, err
 	case k.Status(s.now) != apikey.Active:
-		return nil, nobody
+		return nil, errNobody()
 	case !slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin):
 		return nil, denied.with("The key holds no permission of the admin API.")
 	}
-	c.Key = k
-	return c, nil
+	c := &organization.Caller{Key: k}
+	if k.Ownership == apikey.Personal {
+		c.Owner, err = a.owner(ctx, k)
+	}
+	return c, err
+}
+
+// owner is the person whose personal key calls, as they are now: a demotion bounds the key, a removal ends it.
+func (a *API) owner(ctx context.Context, k *apikey.Key) (*organization.Caller, error) {
+	m, err := a.store.Member(ctx, k.OrganizationID, k.Owner.Email)
+	gone := errors.Is(err, organization.ErrNoMember)
+	if err != nil && !gone {
+		return nil, err
+	}
+	if gone || m.ID != k.Owner.ID || !m.LeavingAt.IsZero() {
+		return nil, denied.with("The owner of this personal key is no member of its organization.")
+	}
+	return &organization.Caller{Person: &organization.Person{ID: m.ID, Email: m.Email}, Member: m}, nil
 }
 
 // organization reads the organization of the path. The operators' has no row.

@@ -99,25 +99,26 @@ func (a *API) importKeys(ctx context.Context, s *session, in *importInput) (*pos
 	if in.Org == apikey.OperatorOrganization {
 		return nil, denied.with("An operator's secret is made here and never brought from elsewhere.")
 	}
-	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST "+keysPath+"/import "+in.Org, in.RawBody, func(bool) (*result[Imported], error) {
+	return idempotent(ctx, a, s, func(s *session) (got attempt[posted[Imported]], err error) {
 		i := &importation{API: a, s: s, answer: Imported{Failed: []ImportFailure{}, EffectiveBy: s.now}}
 		keys, err := i.valid(ctx, in)
 		if err != nil {
-			return nil, err
+			return got, err
 		}
 		if err := i.within(keys); err != nil {
-			return nil, err
+			return got, err
 		}
 		for _, env := range apikey.Environments() {
 			of := slices.DeleteFunc(slices.Clone(keys), func(k importing) bool { return k.key.Environment != env })
 			if err := i.bring(ctx, env, of); err != nil {
-				return nil, err
+				return got, err
 			}
 		}
 		slices.SortFunc(i.answer.Failed, func(x, y ImportFailure) int { return x.Index - y.Index })
-		r := &result[Imported]{}
-		r.Status, r.Body = http.StatusOK, i.answer
-		return r, nil
+		return attempt[posted[Imported]]{
+			answer: posted[Imported]{Status: http.StatusOK, Body: i.answer},
+			alone:  true, // each step asked, and is done: this keeps the answer
+		}, nil
 	})
 }
 

@@ -113,7 +113,7 @@ func TestImportStandsOnWhatTheGateSaw(t *testing.T) {
 		}
 		return storetest.None
 	})
-	if status, got := p.call(t, entries); status != http.StatusConflict {
+	if status, got := p.call(t, entries); status != http.StatusForbidden {
 		t.Errorf("%d %+v", status, got)
 	}
 	if got := whole(t, kit, secrets); got != 0 {

@@ -33,9 +33,6 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 		return err
 	}
 	keys = i.unique(keys)
-	if keys, err = i.fresh(ctx, env, keys); err != nil {
-		return err
-	}
 	for len(keys) > 0 {
 		n := transactionKeys(keys)
 		if err := i.write(ctx, env, keys[:n]); err != nil {
@@ -113,10 +110,10 @@ const (
 	mostKeys   = 20
 )
 
-// transactionKeys is how many of the keys one transaction takes: a row, a history entry and an item for each customer of each, a look at each customer, and one
+// transactionKeys is how many of the keys one transaction takes: a row, a history entry and an item for each customer of each, a look at each customer, and two
 // at the caller.
 func transactionKeys(keys []importing) int {
-	writes, customers := 1, map[string]bool{}
+	writes, customers := 2, map[string]bool{}
 	for n, k := range keys {
 		writes += 2 + len(k.key.Customers)
 		for _, id := range k.key.Customers {
@@ -132,36 +129,31 @@ func transactionKeys(keys []importing) int {
 	return len(keys)
 }
 
-// write writes keys in one transaction. Where another call brought some of them in meanwhile, those fail and the others are written.
+// write writes keys in one transaction, as a step of its own: each asks anew what the caller may, so that an import ends
+// with its maker's right. Where another call brought some of the keys in meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
 	keys = slices.Clone(keys)
-	for range changeAttempts {
-		if len(keys) == 0 {
-			return nil
+	written, err := change(ctx, i.API, i.s, func(s *session) (got attempt[int], err error) {
+		i.s = s
+		if keys, err = i.fresh(ctx, env, keys); err != nil || len(keys) == 0 {
+			return got, err
 		}
-		writes, err := i.writes(ctx, keys)
-		if err != nil {
-			return err
+		if err := i.within(keys); err != nil {
+			return got, err
 		}
-		err = i.store.Commit(ctx, writes...)
-		switch {
-		case err == nil:
-			i.answer.Imported += len(keys)
-			return nil
-		case errors.Is(err, organization.ErrNoCustomer):
-			return store.ErrConflict // it was there a moment ago
-		case !errors.Is(err, apikey.ErrExists):
-			return err
-		}
-		if keys, err = i.fresh(ctx, env, keys); err != nil {
-			return err
-		}
+		got.answer, got.again = len(keys), apikey.ErrExists
+		got.writes, err = i.writes(ctx, keys)
+		return got, err
+	})
+	i.answer.Imported += written
+	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) { // a customer was there a moment ago
+		return conflict.with("Other changes got in the way: send the call again, which goes on from here.")
 	}
-	return store.ErrConflict
+	return err
 }
 
 func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Write, error) {
-	writes := i.stillMember(i.s)
+	var writes []store.Write
 	var customers []string
 	for _, k := range keys {
 		entry, err := i.entry(i.s, "key.imported", "", nil, k.key)

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -63,7 +64,11 @@ type createKeyInput struct {
 
 // Resolve implements huma.Resolver: the rules that a schema cannot say, so that all faults are told at once.
 func (in *createKeyInput) Resolve(ctx huma.Context) []error {
-	s := sessionOf(ctx.Context())
+	return in.make(ctx.Context(), apiOf(ctx.Context()), sessionOf(ctx.Context()))
+}
+
+// make makes the key that the body asks for, by the rules of a session, and returns what is wrong with it.
+func (in *createKeyInput) make(ctx context.Context, a *API, s *session) []error {
 	f := &faults{}
 	in.key = &apikey.Key{
 		OrganizationID: s.organization.ID, Environment: apikey.Environment(in.Body.Environment), Ownership: ownership(s, in.Body.Ownership), Enabled: true,
@@ -84,7 +89,7 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 		in.key.ExpiresAt = defaultEnd(s, in.key)
 	}
 	f.rules(s, nil, in.key)
-	f.knownCustomers(ctx.Context(), apiOf(ctx.Context()), s, nil, in.key)
+	f.knownCustomers(ctx, a, s, nil, in.key)
 	return f.errors
 }
 
@@ -92,7 +97,7 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 // whichever comes first; never where there is neither.
 func defaultEnd(s *session, k *apikey.Key) time.Time {
 	var end time.Time
-	if s.caller.Key != nil && !s.caller.Operator() {
+	if s.caller.Key != nil {
 		end = s.caller.Key.ExpiresAt
 	}
 	if longest, limited := s.organization.Settings.LongestLife[k.Environment]; limited {

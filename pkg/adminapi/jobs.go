@@ -62,7 +62,7 @@ func showJob(j *job.Job, to *organization.Caller) Job {
 		out.Action = c.Action
 	}
 	for _, e := range j.Errors {
-		if e.KeyID == "" || to.Member == nil || to.SeesKey(&apikey.Key{ID: e.KeyID, Ownership: e.Ownership, Owner: e.Owner}) {
+		if e.KeyID == "" || to.Member == nil && to.Owner == nil || to.SeesKey(&apikey.Key{ID: e.KeyID, Ownership: e.Ownership, Owner: e.Owner}) {
 			out.Errors = append(out.Errors, JobError{e.KeyID, e.Code, e.Detail})
 		}
 	}

@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -55,24 +54,35 @@ func (a *API) registerKeys() {
 }
 
 func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*posted[KeySecret], error) {
-	k := in.key
-	k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
-	if s.caller.Person != nil && !s.caller.MayCreate(s.organization, k.Ownership) {
-		return nil, &organization.ForbiddenError{Reason: "your role and the organization's settings do not let you create " + string(k.Ownership) + " keys"}
-	}
-	if err := a.within(s, nil, k, endField(in.Body.ExpiresIn)); err != nil {
-		return nil, err
-	}
-	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST "+keysPath+" "+in.Org, in.RawBody, func(bool) (*result[KeySecret], error) {
+	first := s
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeySecret]], error) {
+		if s != first {
+			if errs := in.make(ctx, a, s); len(errs) > 0 {
+				return attempt[posted[KeySecret]]{}, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", errs)
+			}
+		}
+		k := in.key
+		k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
+		if !s.caller.MayCreate(s.organization, k.Ownership) {
+			return attempt[posted[KeySecret]]{}, &organization.ForbiddenError{
+				Reason: "your role and the organization's settings do not let you create " + string(k.Ownership) + " keys",
+			}
+		}
+		if err := a.within(s, nil, k, endField(in.Body.ExpiresIn)); err != nil {
+			return attempt[posted[KeySecret]]{}, err
+		}
+
 		secret, writes, err := a.newKey(ctx, s, k)
 		if err != nil {
-			return nil, err
+			return attempt[posted[KeySecret]]{}, err
 		}
 		text := secret.Reveal()
-		r := &result[KeySecret]{writes: writes}
-		r.Status, r.ETag, r.Location = http.StatusCreated, etag(k.Version), "/v1/organizations/"+k.OrganizationID+"/keys/"+k.ID
-		r.Body = KeySecret{Key: showKey(k, s.now), Secret: &text}
-		return r, nil
+		return attempt[posted[KeySecret]]{writes: writes, answer: posted[KeySecret]{
+			Status:   http.StatusCreated,
+			ETag:     etag(k.Version),
+			Location: "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID,
+			Body:     KeySecret{Key: showKey(k, s.now), Secret: &text},
+		}}, nil
 	})
 }
 
@@ -91,7 +101,7 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	return secret, a.keyWrites(ctx, s, nil, k, entry), nil
+	return secret, a.keyWrites(ctx, nil, k, entry), nil
 }
 
 // within is the rule that nobody hands out more than they hold. The end is the field that says when the key ends.
@@ -132,44 +142,27 @@ func (a *API) getKey(ctx context.Context, s *session, _ *KeyPath) (*shown, error
 }
 
 func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*shown, error) {
-	k, err := a.persist(ctx, s, in.MatchHeader, "key.updated", func(k *apikey.Key) error {
-		if !k.DeletedAt.IsZero() {
-			return apikey.ErrDeleted
-		}
-		before, f := k.Clone(), &faults{}
-		in.apply(f, s, k)
-		f.rules(s, before, k)
-		if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
-			return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
-		}
-		if err := exposed(s.catalogue, before, k); err != nil {
-			return err
-		}
-		return a.within(s, before, k, endField(in.Body.ExpiresIn))
+	k, err := change(ctx, a, s, func(s *session) (attempt[*apikey.Key], error) {
+		return a.edit(ctx, s, in.MatchHeader, "key.updated", "", func(k *apikey.Key) error {
+			if !k.DeletedAt.IsZero() {
+				return apikey.ErrDeleted
+			}
+			before, f := k.Clone(), &faults{}
+			in.apply(f, s, k)
+			f.rules(s, before, k)
+			if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
+				return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+			}
+			if err := exposed(s.catalogue, before, k); err != nil {
+				return err
+			}
+			return a.within(s, before, k, endField(in.Body.ExpiresIn))
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &shown{ETag: etag(k.Version), Body: showKey(k, s.now)}, nil
-}
-
-// persist changes the key of the session and writes it, anew when another change came between, unless the caller named a version.
-func (a *API) persist(ctx context.Context, s *session, h MatchHeader, action string, change func(k *apikey.Key) error) (*apikey.Key, error) {
-	for attempt := 1; ; attempt++ {
-		k, writes, err := a.edit(ctx, s, h, attempt > 1, action, "", change)
-		if err != nil || len(writes) == 0 {
-			return k, err
-		}
-		err = a.store.Commit(ctx, writes...)
-		switch {
-		case err == nil:
-			return k, nil
-		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "":
-			return nil, err
-		case attempt == changeAttempts:
-			return nil, store.ErrConflict // the caller set no condition that could have failed
-		}
-	}
+	return &shown{ETag: etag(k.Version), Body: showKey(k, a.now())}, nil
 }
 
 type deleteKeyInput struct {
@@ -178,9 +171,11 @@ type deleteKeyInput struct {
 }
 
 func (a *API) deleteKey(ctx context.Context, s *session, in *deleteKeyInput) (*struct{}, error) {
-	_, err := a.persist(ctx, s, in.MatchHeader, "key.deleted", func(k *apikey.Key) error {
-		k.Delete(s.now)
-		return nil
+	_, err := change(ctx, a, s, func(s *session) (attempt[*apikey.Key], error) {
+		return a.edit(ctx, s, in.MatchHeader, "key.deleted", "", func(k *apikey.Key) error {
+			k.Delete(s.now)
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -284,10 +279,11 @@ func listedStatus(asked string) apikey.Status {
 
 // viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees all.
 func viewer(s *session) string {
-	if s.caller.Person == nil || s.caller.Member.Has(organization.ManageOthersKeys) {
+	person := s.caller.Behind()
+	if person == nil || person.Member.Has(organization.ManageOthersKeys) {
 		return ""
 	}
-	return s.caller.Person.ID
+	return person.Person.ID
 }
 
 // effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.

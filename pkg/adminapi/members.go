@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -36,6 +39,13 @@ type Member struct {
 	Grants   []organization.Grant `json:"grants" nullable:"false"`
 	Status   string               `json:"status" enum:"active,invited"`
 	JoinedAt *time.Time           `json:"joinedAt"`
+	Bounded  []BoundedKey         `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they do no more than the member may"`
+}
+
+// BoundedKey is a personal key that does less than it holds, by its owner's role.
+type BoundedKey struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 func showMember(m *organization.Member) Member {
@@ -84,7 +94,7 @@ func (a *API) tryMembership(ctx context.Context, s *session, org string) (*organ
 	if err != nil {
 		return nil, err
 	}
-	return &joined, a.store.Commit(ctx, a.store.PutMember(&joined, m.Version), a.store.Append(entry))
+	return &joined, a.store.Commit(ctx, a.store.PutMember(&joined, m.Version).At(m.Pace), a.store.Append(entry))
 }
 
 // memberEntry makes the history entry of a member's change.
@@ -132,6 +142,8 @@ type MemberPath struct {
 type memberOutput struct {
 	Status int
 	Body   Member
+
+	demoted bool
 }
 
 func (a *API) getMember(ctx context.Context, _ *session, in *MemberPath) (*memberOutput, error) {
@@ -173,60 +185,108 @@ func (in *putMemberInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) putMember(ctx context.Context, s *session, in *putMemberInput) (*memberOutput, error) {
-	for attempt := 1; ; attempt++ {
-		out, err := a.tryPutMember(ctx, s, in)
-		if !raced(err) || attempt == changeAttempts {
-			return out, err
-		}
+	out, err := change(ctx, a, s, func(s *session) (attempt[*memberOutput], error) {
+		return a.tryPutMember(ctx, s, in)
+	})
+	if err != nil {
+		return nil, err
 	}
+	return out, a.bounds(ctx, in.Org, out)
 }
 
-// raced tells whether a change of a member or a customer met another one, and is to be tried anew.
-func raced(err error) bool {
-	return errors.Is(err, organization.ErrMemberStale) || errors.Is(err, organization.ErrCustomerStale) || errors.Is(err, organization.ErrStale)
+func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) (got attempt[*memberOutput], err error) {
+	before, after, err := a.memberAsAsked(ctx, s, in)
+	if err != nil {
+		return got, err
+	}
+	out, action := &memberOutput{Status: http.StatusOK, Body: showMember(after)}, "member.updated"
+	if before == nil {
+		out.Status, action = http.StatusCreated, "member.added"
+	}
+	got.answer = out
+	entry, err := a.memberEntry(s, action, before, after)
+	if err != nil || len(entry.Changes) == 0 {
+		return got, err
+	}
+
+	urgency := urgencyOfRole(before, after)
+	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role, after.Grants); urgency != apikey.Stop && len(excess) > 0 {
+		return got, beyond(excess)
+	}
+	pace := after.Pace
+	if after.Pace, err = spend(pace, urgency, s.now); err != nil {
+		return got, err
+	}
+	after.Version++
+	put := a.store.PutMember(after, after.Version-1)
+	if got.stop = urgency == apikey.Stop; !got.stop && before != nil {
+		put = put.At(pace)
+	}
+	out.demoted = got.stop
+	got.writes, err = a.countAdmins(ctx, s, []store.Write{put, a.store.Append(entry)}, before, after, in.Org)
+	return got, err
 }
 
-func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) (*memberOutput, error) {
-	before, err := a.findMember(ctx, in.Org, in.User)
-	after := &organization.Member{OrganizationID: in.Org, Grants: []organization.Grant{}, InvitedAt: s.now}
-	out, action := &memberOutput{Status: http.StatusOK}, "member.updated"
+// memberAsAsked is a member as it is, nil for a new one, and as the body asks for.
+func (a *API) memberAsAsked(ctx context.Context, s *session, in *putMemberInput) (before, after *organization.Member, err error) {
+	after = &organization.Member{OrganizationID: in.Org, InvitedAt: s.now}
+	before, err = a.findMember(ctx, in.Org, in.User)
 	switch {
 	case errors.Is(err, organization.ErrNoMember):
 		email, ok := organization.Email(in.User)
 		if !ok {
-			return nil, validation.with("There is no member with this id.", FieldError{Location: "path.user", Message: "expected an e-mail address to invite, or a member's id", Value: in.User})
+			return nil, nil, validation.with("There is no member with this id.", FieldError{
+				Location: "path.user", Message: "expected an e-mail address to invite, or a member's id", Value: in.User,
+			})
 		}
-		after.Email, out.Status, action = email, http.StatusCreated, "member.added"
+		before, after.Email = nil, email
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case !before.LeavingAt.IsZero():
-		return nil, conflict.with("The member is being removed: try again when that is done.")
+		return nil, nil, conflict.with("The member is being removed: try again when that is done.")
 	default:
 		*after = *before
 	}
-	after.Role, after.Grants, after.Version = in.Body.Role, append([]organization.Grant{}, in.Body.Grants...), after.Version+1
-	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role, after.Grants); len(excess) > 0 {
-		return nil, beyond(excess)
+	after.Role, after.Grants = in.Body.Role, append([]organization.Grant{}, in.Body.Grants...)
+	return before, after, nil
+}
+
+// mostBounded is how many keys the answer to a demotion names.
+const mostBounded = 100
+
+// bounds tells in the answer to a demotion which personal keys of the member it bounds: those that hold permissions of the
+// admin API, and from now on do no more than the member may.
+func (a *API) bounds(ctx context.Context, org string, out *memberOutput) error {
+	if !out.demoted || out.Body.ID == "" {
+		return nil
 	}
-	entry, err := a.memberEntry(s, action, before, after)
+	permissions, _, err := a.store.Catalogue(ctx, apikey.Production)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(entry.Changes) == 0 {
-		out.Body = showMember(before)
-		return out, nil
+	catalogue, err := permission.NewCatalogue(permissions)
+	if err != nil {
+		return err
 	}
-	writes := []store.Write{a.store.PutMember(after, after.Version-1), a.store.Append(entry)}
-	if writes, err = a.countAdmins(ctx, writes, before, after, in.Org); err != nil {
-		return nil, err
+	for after, more := "", true; more && len(out.Body.Bounded) < mostBounded; more = after != "" {
+		var page []store.Placed
+		if page, after, err = a.store.OwnKeys(ctx, org, out.Body.ID, after, store.MaxPage); err != nil {
+			return err
+		}
+		for _, placed := range page {
+			if k := placed.Key; k.DeletedAt.IsZero() && slices.ContainsFunc(k.Permissions, catalogue.IsAdmin) {
+				out.Body.Bounded = append(out.Body.Bounded, BoundedKey{k.ID, k.Name})
+			}
+		}
 	}
-	out.Body = showMember(after)
-	return out, a.store.Commit(ctx, writes...)
+	return nil
 }
 
 // countAdmins adds the organization's new number of admins to a change that changes it. It is written on the organization's version, so that two
 // demotions at once cannot both find another admin left.
-func (a *API) countAdmins(ctx context.Context, writes []store.Write, before, after *organization.Member, org string) ([]store.Write, error) {
+func (a *API) countAdmins(
+	ctx context.Context, s *session, writes []store.Write, before, after *organization.Member, org string,
+) ([]store.Write, error) {
 	change := 0
 	if before != nil && before.Role == organization.RoleAdmin {
 		change--
@@ -246,5 +306,12 @@ func (a *API) countAdmins(ctx context.Context, writes []store.Write, before, aft
 		return nil, organization.ErrLastAdmin
 	}
 	counted.Version++
-	return append(writes, a.store.PutOrganization(&counted, o.Version)), nil
+	if change < 0 { // one admin less goes before every other change of the organization
+		counted.Pace, _ = o.Pace.Spend(apikey.Stop, s.now)
+		return append(writes, a.store.PutOrganization(&counted, o.Version)), nil
+	}
+	if counted.Pace, err = spend(o.Pace, apikey.Ordinary, s.now); err != nil {
+		return nil, err
+	}
+	return append(writes, a.store.PutOrganization(&counted, o.Version).At(o.Pace)), nil
 }

@@ -2,15 +2,18 @@ package adminapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net/http"
 	"strings"
 
-	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -56,95 +59,164 @@ type posted[T any] struct {
 // replayable is a body that can be told again without its secret.
 type replayable[T any] interface{ replay() T }
 
-// result is what an attempt of a change wants to write and answer.
-type result[T any] struct {
-	posted[T]
-	writes []store.Write
+// idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is kept, without its
+// secret, in the transaction of the change itself, so there is never one without the other. Whoever sends the
+// call again is answered by serveOnce.
+func idempotent[T replayable[T]](
+	ctx context.Context, a *API, s *session, try func(s *session) (attempt[posted[T]], error),
+) (*posted[T], error) {
+	answer, err := change(ctx, a, s, func(s *session) (attempt[posted[T]], error) {
+		got, err := try(s)
+		if err != nil || s.receipt == nil {
+			return got, err
+		}
+
+		receipt := *s.receipt
+		if receipt.Answer, err = json.Marshal(got.answer.Body.replay()); err != nil {
+			return got, fmt.Errorf("encode receipt: %w", err)
+		}
+		receipt.Status, receipt.ETag, receipt.Location = got.answer.Status, got.answer.ETag, got.answer.Location
+		got.writes = append([]store.Write{a.store.Keep(receipt, s.now)}, got.writes...) // first: what else failed is no news
+		return got, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &answer, nil
 }
 
-// changeAttempts is how often a change is tried anew when another change of the same row came first.
-const changeAttempts = 5
-
-// once does the work of a POST once. With an Idempotency-Key the answer is kept, without its secret, in the transaction of the change itself, so
-// there is never one without the other. work is called again, with fresh set, when another change of the row came between; not with If-Match, where
-// the caller wanted to know.
-func once[T replayable[T]](ctx context.Context, a *API, s *session, h PostHeaders, where string, body []byte, work func(fresh bool) (*result[T], error)) (*posted[T], error) {
-	receipt := newReceipt(s, h.IdempotencyKey, where, body)
-	if answer, err := replay[T](ctx, a, s, receipt); answer != nil || err != nil {
-		return answer, err
-	}
-	for attempt := 1; ; attempt++ {
-		r, err := work(attempt > 1)
-		if err != nil {
-			return nil, err
-		}
-		writes := r.writes
-		if receipt != nil {
-			if err := receipt.fill(r.Status, r.ETag, r.Location, r.Body.replay()); err != nil {
-				return nil, err
-			}
-			writes = append(writes, a.store.Keep(receipt.Receipt, s.now))
-		}
-		if len(writes) == 0 {
-			return &r.posted, nil
-		}
-		err = a.store.Commit(ctx, writes...)
-		switch {
-		case err == nil:
-			return &r.posted, nil
-		case errors.Is(err, store.ErrReceipt):
-			if answer, err := replay[T](ctx, a, s, receipt); answer != nil || err != nil {
-				return answer, err
-			}
-			return nil, store.ErrReceipt
-		case !errors.Is(err, apikey.ErrStale) || h.IfMatch != "":
-			return nil, err
-		case attempt == changeAttempts:
-			return nil, store.ErrConflict // the caller set no condition that could have failed
-		}
-	}
+// onceCall is a call with an Idempotency-Key.
+type onceCall struct {
+	key     string
+	body    [sha256.Size]byte
+	receipt *store.Receipt // set by the gate, when it is known whose call it is
+	kept    *store.Receipt // what was kept of an earlier call; nil for none
 }
 
-// pending is a receipt that is being made.
-type pending struct{ store.Receipt }
+type onceKey struct{}
 
-// newReceipt names the receipt of a call: per caller, method and path. nil where the call has no Idempotency-Key.
-func newReceipt(s *session, idempotencyKey, where string, body []byte) *pending {
-	if idempotencyKey == "" {
+func onceOf(ctx context.Context) *onceCall {
+	o, _ := ctx.Value(onceKey{}).(*onceCall)
+	return o
+}
+
+// maxIdempotencyKey is the longest Idempotency-Key; a longer one is refused where headers are read.
+const maxIdempotencyKey = 200
+
+// serveOnce serves a POST with an Idempotency-Key. An earlier call's answer is told again before anything of this one is
+// judged, since what was true then need not be now; and once more before an error is told, since another call with the
+// same key may have been at work.
+func (a *API) serveOnce(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxImportBody+1))
+	if err != nil {
+		a.write(w, originOf(r.Context()).requestID, malformed.with("The body could not be read."))
+		return
+	}
+	o := &onceCall{key: r.Header.Get("Idempotency-Key"), body: sha256.Sum256(body)}
+	ctx := context.WithValue(r.Context(), onceKey{}, o)
+	r = r.WithContext(ctx)
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), r.Body))
+
+	answer := &recorder{header: http.Header{}}
+	a.mux.ServeHTTP(answer, r)
+	if answer.status >= http.StatusBadRequest && o.receipt != nil && o.kept == nil {
+		kept, err := a.store.Receipt(ctx, o.receipt.ID, a.now())
+		if err == nil && kept != nil && bytes.Equal(kept.Body, o.receipt.Body) {
+			o.kept = kept
+		}
+	}
+	if o.kept != nil {
+		replay(w, o.kept)
+		return
+	}
+	answer.copyTo(w)
+}
+
+// kept looks for the answer of an earlier call with the same Idempotency-Key by the same caller, and names the receipt of
+// this one. Errors: a problem, where that call had another body; those of the store.
+func (a *API) kept(ctx context.Context, s *session) error {
+	o := onceOf(ctx)
+	if o == nil {
 		return nil
 	}
+
 	name := sha256.New()
-	for _, part := range []string{s.caller.ID(), where, idempotencyKey} {
+	for _, part := range []string{s.caller.ID(), string(s.operation), s.organizationID, s.keyID, o.key} {
 		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash takes everything
 	}
-	sum := sha256.Sum256(body)
-	return &pending{store.Receipt{ID: hex.EncodeToString(name.Sum(nil)), Body: sum[:], ExpiresAt: s.now.Add(store.ReceiptLife).Unix()}}
-}
-
-func (p *pending) fill(status int, tag, location string, body any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode receipt: %w", err)
+	o.receipt = &store.Receipt{
+		ID:        hex.EncodeToString(name.Sum(nil)),
+		Body:      o.body[:],
+		ExpiresAt: s.now.Add(store.ReceiptLife).Unix(),
 	}
-	p.Status, p.ETag, p.Location, p.Answer = status, tag, location, text
+	s.receipt = o.receipt
+
+	kept, err := a.store.Receipt(ctx, o.receipt.ID, s.now)
+	if err != nil || kept == nil {
+		return err
+	}
+	if !bytes.Equal(kept.Body, o.receipt.Body) {
+		return mismatch.with("This Idempotency-Key came with another body before: use a new one.")
+	}
+	if s.operation == organization.BulkKeys {
+		a.refresh(ctx, s, kept)
+	}
+	o.kept = kept
 	return nil
 }
 
-// replay returns the answer that was kept; nil where there is none.
-func replay[T any](ctx context.Context, a *API, s *session, receipt *pending) (*posted[T], error) {
-	if receipt == nil {
-		return nil, nil
+// refresh makes the answer of a bulk change that is told again say how far its job is by now, if that can be read.
+func (a *API) refresh(ctx context.Context, s *session, kept *store.Receipt) {
+	var answer BulkAnswer
+	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
+		return
 	}
-	kept, err := a.store.Receipt(ctx, receipt.ID, s.now)
-	if err != nil || kept == nil {
-		return nil, err
+	j, err := a.store.Job(ctx, s.organizationID, answer.Job.ID)
+	if err != nil {
+		return
 	}
-	if !bytes.Equal(kept.Body, receipt.Body) {
-		return nil, mismatch.with("This Idempotency-Key came with another body before: use a new one.")
+	shown := showJob(j, s.caller)
+	answer.Job = &shown
+	if text, err := json.Marshal(answer); err == nil {
+		kept.Answer = text
 	}
-	out := &posted[T]{Status: kept.Status, ETag: kept.ETag, Location: kept.Location}
-	if err := json.Unmarshal(kept.Answer, &out.Body); err != nil {
-		return nil, fmt.Errorf("decode receipt: %w", err)
+}
+
+// replay tells an answer again.
+func replay(w http.ResponseWriter, kept *store.Receipt) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	if kept.ETag != "" {
+		header.Set("ETag", kept.ETag)
 	}
-	return out, nil
+	if kept.Location != "" {
+		header.Set("Location", kept.Location)
+	}
+	w.WriteHeader(kept.Status)
+	_, _ = w.Write(kept.Answer) // the status is written: there is no other answer left
+}
+
+// recorder keeps an answer until it is known that it is the one to give.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) { r.status = cmp.Or(r.status, status) }
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(p)
+}
+
+func (r *recorder) copyTo(w http.ResponseWriter) {
+	maps.Copy(w.Header(), r.header)
+	w.WriteHeader(cmp.Or(r.status, http.StatusOK))
+	_, _ = w.Write(r.body.Bytes()) // the status is written: there is no other answer left
 }

@@ -154,6 +154,10 @@ func atOnce(t *testing.T, status int, code string, call func(i int) localtest.An
 			a.Refused(t, http.StatusConflict, "conflict") // transactions in each other's way, with a condition or without
 			continue
 		}
+		if a.Status == http.StatusTooManyRequests {
+			a.Refused(t, http.StatusTooManyRequests, "too_many_changes")
+			continue
+		}
 		a.Refused(t, status, code)
 	}
 	return acknowledged

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -77,36 +78,63 @@ func (o OrganizationSecret) replay() OrganizationSecret {
 }
 
 func (a *API) createOrganization(ctx context.Context, s *session, in *createOrganizationInput) (*posted[OrganizationSecret], error) {
-	o := in.organization
 	if in.firstAdmin.Email == "" {
 		return nil, &organization.ForbiddenError{Reason: "your identity provider has not verified your e-mail address, which members are named by"}
 	}
-	return once(ctx, a, s, PostHeaders{OnceHeader: in.OnceHeader}, "POST /v1/organizations", in.RawBody, func(bool) (*result[OrganizationSecret], error) {
-		k := &apikey.Key{
-			OrganizationID: o.ID, Name: "Default key", Environment: apikey.Production, Ownership: apikey.Organization, Owner: s.caller.Actor(), CreatedBy: s.caller.Actor(),
-			Enabled: true, Permissions: s.catalogue.Defaults(), CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
-		}
-		secret, writes, err := a.newKey(ctx, s, k)
-		if err != nil {
-			return nil, err
-		}
-		created, err := a.event(s, "organization.created", o.ID, history.Object{Type: "organization", ID: o.ID, Name: o.Name})
-		if err != nil {
-			return nil, err
-		}
-		created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
-		member, err := a.memberEntry(s, "member.added", nil, in.firstAdmin)
-		if err != nil {
-			return nil, err
-		}
-		text := secret.Reveal()
-		r := &result[OrganizationSecret]{}
-		writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
-		r.writes = append(writes, a.store.PutStanding(ctx, o)...) // after the organization, whose id may be taken
-		r.Status, r.ETag, r.Location = http.StatusCreated, etag(o.Version), "/v1/organizations/"+o.ID
-		r.Body = OrganizationSecret{Organization: showOrganization(o), KeySecret: KeySecret{Key: showKey(k, s.now), Secret: &text}}
-		return r, nil
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[OrganizationSecret]], error) {
+		return a.tryCreateOrganization(ctx, s, in)
 	})
+}
+
+// tryCreateOrganization makes the organization, its first admin and its default key. An operator's key gives the default
+// key no more than it may hand out.
+func (a *API) tryCreateOrganization(ctx context.Context, s *session, in *createOrganizationInput) (got attempt[posted[OrganizationSecret]], err error) {
+	o := in.organization
+	k := &apikey.Key{
+		OrganizationID: o.ID,
+		Name:           "Default key",
+		Environment:    apikey.Production,
+		Ownership:      apikey.Organization,
+		Owner:          s.caller.Actor(),
+		CreatedBy:      s.caller.Actor(),
+		Enabled:        true,
+		Permissions:    s.catalogue.Defaults(),
+		CreatedAt:      s.now,
+		UpdatedAt:      s.now,
+		Version:        1,
+	}
+	if maker := s.caller.Key; maker != nil {
+		k.RateLimits, k.Quota = maker.RateLimits, maker.Quota
+		k.AllowedAddresses, k.ExpiresAt = maker.AllowedAddresses, maker.ExpiresAt
+		k.Permissions = slices.DeleteFunc(k.Permissions, func(p string) bool { return !s.caller.Hands(s.catalogue, o, p) })
+		if err := a.within(s, nil, k, "expiresAt"); err != nil {
+			return got, err
+		}
+	}
+	secret, writes, err := a.newKey(ctx, s, k)
+	if err != nil {
+		return got, err
+	}
+	created, err := a.event(s, "organization.created", o.ID, history.Object{Type: "organization", ID: o.ID, Name: o.Name})
+	if err != nil {
+		return got, err
+	}
+	created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
+	member, err := a.memberEntry(s, "member.added", nil, in.firstAdmin)
+	if err != nil {
+		return got, err
+	}
+
+	text := secret.Reveal()
+	writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created), a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
+	got.writes = append(writes, a.store.PutStanding(ctx, o)...) // after the organization, whose id may be taken
+	got.answer = posted[OrganizationSecret]{
+		Status:   http.StatusCreated,
+		ETag:     etag(o.Version),
+		Location: "/v1/organizations/" + o.ID,
+		Body:     OrganizationSecret{Organization: showOrganization(o), KeySecret: KeySecret{Key: showKey(k, s.now), Secret: &text}},
+	}
+	return got, nil
 }
 
 // OrganizationPath is the path of an operation on an organization.

@@ -157,7 +157,7 @@ updateOrganization     -         -          -           -          -           -
 deleteOrganization     -         -          -           -          -           -             -               +                 0               -         +       !
 listMembers            -         -          -           -          -           -             +               -                 0               -         +       !
 getMember              -         -          -           -          -           -             +               -                 0               -         +       !
-putMember              -         -          -           -          -           -             +               -                 0               -         +       !
+putMember              -         -          -           -          -           -             e               -                 0               -         +       !
 deleteMember           -         -          -           -          -           -             +               -                 0               -         +       !
 createCustomer         -         -          -           -          -           -             -               +                 0               -         +       !
 listCustomers          +         +          +           +          +           +             +               +                 0               -         +       !
@@ -193,8 +193,9 @@ listHistory            -         -          -           -          -           +
 whoami                 +         +          +           +          +           +             +               +                 +               +         +       !
 `
 
-// statuses are what the signs of the tables stand for: the first digits of a status.
-var statuses = map[string]string{"+": "2", "-": "403", "0": "404", "!": "401"}
+// statuses are what the signs of the tables stand for: the first digits of a status. e is for what a caller may do, but
+// not so far: a permission alone invites nobody to what it does not let one read.
+var statuses = map[string]string{"+": "2", "-": "403", "0": "404", "!": "401", "e": "422"}
 
 // onKey tells whether an operation is about a key.
 func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op+" ") }

@@ -81,6 +81,7 @@ var (
 	escalation      = kind{http.StatusUnprocessableEntity, "escalation", "More than you hold yourself"}
 	mismatch        = kind{http.StatusUnprocessableEntity, "idempotency_mismatch", "The Idempotency-Key was used for something else"}
 	rateLimited     = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
+	tooManyChanges  = kind{http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing"}
 	quotaExceeded   = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
 	internal        = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
 	unavailable     = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
@@ -112,9 +113,9 @@ var table = []struct {
 	{apikey.ErrRotationRunning, rotationRunning, "Finish the running rotation first, or regenerate the key to drop both secrets."},
 	{apikey.ErrCompromised, compromised, "A compromised key cannot be restored: regenerate it."},
 	{apikey.ErrDeleted, deleted, "The key is deleted; its record stays, but nothing brings it back."},
-	{apikey.ErrStale, stale, "The key is at another version now: read it again and repeat the change."},
 	{store.ErrCatalogueStale, stale, "The catalogue is at another version now: read it again and repeat the change."},
 	{organization.ErrStale, stale, "The organization is at another version now: read it again and repeat the change."},
+	{apikey.ErrStale, stale, "The key is at another version now: read it again and repeat the change."}, // which the others are too
 	{organization.ErrExists, duplicate, "There is an organization with this id: choose another."},
 	{apikey.ErrExists, duplicate, "There is a key with this id."},
 	{store.ErrReceipt, conflict, "Another call with this Idempotency-Key is being answered: try again."},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -35,44 +36,43 @@ func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
 }
 
 func (a *API) deleteMember(ctx context.Context, s *session, in *MemberPath) (*acceptedOutput, error) {
-	for attempt := 1; ; attempt++ {
-		j, err := a.removeMember(ctx, s, in)
-		if err == nil {
-			return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
-		}
-		if !raced(err) || attempt == changeAttempts {
-			return nil, err
-		}
+	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) { return a.removeMember(ctx, s, in) })
+	if err != nil {
+		return nil, err
 	}
+	return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
 }
 
 // removeMember takes the membership at once, so that the person makes no more keys, and makes the job that does the rest. Repeated, it returns that job.
-func (a *API) removeMember(ctx context.Context, s *session, in *MemberPath) (*job.Job, error) {
+func (a *API) removeMember(ctx context.Context, s *session, in *MemberPath) (got attempt[*job.Job], err error) {
 	m, err := a.findMember(ctx, in.Org, in.User)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
 	if m.LeavingJob != "" {
 		j, err := a.store.Job(ctx, in.Org, m.LeavingJob)
 		if err == nil && j.Open() || !errors.Is(err, job.ErrNotFound) && err != nil {
-			return j, err
+			return attempt[*job.Job]{answer: j}, err
 		}
 	}
 	j, err := a.newJob(s, job.RemoveMember, in.Org, removal{m.Email}, 0)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
+
 	leaving := *m
 	leaving.LeavingJob, leaving.Version = j.ID, m.Version+1
-	writes := []store.Write{a.store.PutMember(&leaving, m.Version), a.store.PutJob(j, 0)}
-	if m.LeavingAt.IsZero() {
+	leaving.Pace, _ = m.Pace.Spend(apikey.Stop, s.now)
+	first := m.LeavingAt.IsZero()
+	if first {
 		leaving.LeavingAt = s.now
-		writes[0] = a.store.PutMember(&leaving, m.Version)
-		if writes, err = a.countAdmins(ctx, writes, m, nil, in.Org); err != nil {
-			return nil, err
-		}
 	}
-	return j, a.store.Commit(ctx, writes...)
+	got = attempt[*job.Job]{answer: j, stop: true}
+	got.writes = []store.Write{a.store.PutMember(&leaving, m.Version), a.store.PutJob(j, 0)}
+	if first {
+		got.writes, err = a.countAdmins(ctx, s, got.writes, m, nil, in.Org)
+	}
+	return got, err
 }
 
 // removalPlan disables a person's keys, by the list that misses none, and then removes them. A key that they were making when they were removed was either
@@ -101,7 +101,7 @@ func (a *API) removalPlan(j *job.Job) (*plan, error) {
 		}
 		return a.memberRemoved(s, m)
 	}
-	return &plan{[]phase{keys}, last}, nil
+	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
 }
 
 // leaving reads the member that a job removes; nil where they are gone.

@@ -158,7 +158,7 @@ func TestBulkBesideARemoval(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := f.Invoke(t.Context(), event)
-	if err != nil || !strings.Contains(string(text), `"statusCode":409`) {
+	if err != nil || !strings.Contains(string(text), `"statusCode":404`) {
 		t.Errorf("%s, %v", text, err)
 	}
 	if jobs, _, err := y.Store.Jobs(t.Context(), "acme", "", 10); err != nil || len(jobs) != 0 {

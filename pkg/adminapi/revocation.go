@@ -38,27 +38,31 @@ func (r Revoked) replay() Revoked { r.Replayed = true; return r }
 
 func (a *API) revokeKey(ctx context.Context, s *session, in *revokeInput) (*posted[Revoked], error) {
 	reason := a.brand.Redact(value(in.Body.Reason)) // somebody will paste the secret that leaked
-	return once(ctx, a, s, in.PostHeaders, "POST revoke "+s.key.ID, in.RawBody, func(fresh bool) (*result[Revoked], error) {
-		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.revoked", reason, func(k *apikey.Key) error {
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[Revoked]], error) {
+		got, err := a.edit(ctx, s, in.MatchHeader, "key.revoked", reason, func(k *apikey.Key) error {
 			return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
 		})
-		if err != nil {
-			return nil, err
-		}
-		r := &result[Revoked]{writes: writes}
-		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), Revoked{Key: showKey(k, s.now), EffectiveBy: a.effectiveBy(s.now)}
-		return r, nil
+		return answered(got, err, func(k *apikey.Key) Revoked {
+			return Revoked{Key: showKey(k, s.now), EffectiveBy: a.effectiveBy(s.now)}
+		})
 	})
 }
 
+// answered makes the answer of a POST of the attempt to change a key.
+func answered[T any](got attempt[*apikey.Key], err error, show func(k *apikey.Key) T) (attempt[posted[T]], error) {
+	if err != nil {
+		return attempt[posted[T]]{}, err
+	}
+	return attempt[posted[T]]{
+		answer: posted[T]{Status: http.StatusOK, ETag: etag(got.answer.Version), Body: show(got.answer)},
+		writes: got.writes,
+		stop:   got.stop,
+	}, nil
+}
+
 func (a *API) restoreKey(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
-	return once(ctx, a, s, in.PostHeaders, "POST restore "+s.key.ID, in.RawBody, func(fresh bool) (*result[KeyOnly], error) {
-		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.restored", "", (*apikey.Key).Restore)
-		if err != nil {
-			return nil, err
-		}
-		r := &result[KeyOnly]{writes: writes}
-		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeyOnly{Key: showKey(k, s.now)}
-		return r, nil
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
+		got, err := a.edit(ctx, s, in.MatchHeader, "key.restored", "", (*apikey.Key).Restore)
+		return answered(got, err, func(k *apikey.Key) KeyOnly { return KeyOnly{Key: showKey(k, s.now)} })
 	})
 }

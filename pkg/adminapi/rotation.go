@@ -31,8 +31,8 @@ type actionInput struct {
 }
 
 func (a *API) regenerateKey(ctx context.Context, s *session, in *actionInput) (*posted[KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders, "regenerate", in.RawBody, "key.regenerated", func(k *apikey.Key, fresh apikey.Fresh) error {
-		return k.Regenerate(fresh, s.now)
+	return a.renew(ctx, s, in.PostHeaders, "key.regenerated", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+		return k.Regenerate(fresh, now)
 	})
 }
 
@@ -86,14 +86,14 @@ func (in *rotateInput) fromFirstUse() bool {
 }
 
 func (a *API) rotateKey(ctx context.Context, s *session, in *rotateInput) (*posted[KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders, "rotate", in.RawBody, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh) error {
+	return a.renew(ctx, s, in.PostHeaders, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
 		if in.fromFirstUse() {
 			if in.overlap < a.cacheTime {
 				return a.unseen(in.overlap)
 			}
-			return k.RotateFromFirstUse(fresh, in.overlap, in.longest, s.now)
+			return k.RotateFromFirstUse(fresh, in.overlap, in.longest, now)
 		}
-		return k.Rotate(fresh, in.overlap, s.now)
+		return k.Rotate(fresh, in.overlap, now)
 	})
 }
 
@@ -106,39 +106,33 @@ func (a *API) unseen(overlap time.Duration) error {
 }
 
 // renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must be theirs to hand out, or the key their own.
-func (a *API) renew(ctx context.Context, s *session, h PostHeaders, what string, body []byte, action string, change func(*apikey.Key, apikey.Fresh) error) (*posted[KeySecret], error) {
-	return once(ctx, a, s, h, "POST "+what+" "+s.key.ID, body, func(fresh bool) (*result[KeySecret], error) {
+func (a *API) renew(
+	ctx context.Context, s *session, h PostHeaders, action string,
+	change func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error,
+) (*posted[KeySecret], error) {
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeySecret]], error) {
 		secret, minted, err := a.mint(ctx, s.key.Environment, s.key.ID)
 		if err != nil {
-			return nil, err
+			return attempt[posted[KeySecret]]{}, err
 		}
-		k, writes, err := a.edit(ctx, s, h.MatchHeader, fresh, action, "", func(k *apikey.Key) error {
-			if err := change(k, minted); err != nil {
+		got, err := a.edit(ctx, s, h.MatchHeader, action, "", func(k *apikey.Key) error {
+			if err := change(k, minted, s.now); err != nil || s.caller.Owns(k) {
 				return err
-			}
-			if s.caller.Operator() || s.caller.Owns(k) {
-				return nil
 			}
 			return a.within(s, nil, k, "expiresAt")
 		})
-		if err != nil {
-			return nil, err
-		}
-		text := secret.Reveal()
-		r := &result[KeySecret]{writes: writes}
-		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeySecret{Key: showKey(k, s.now), Secret: &text}
-		return r, nil
+		return answered(got, err, func(k *apikey.Key) KeySecret {
+			text := secret.Reveal()
+			return KeySecret{Key: showKey(k, s.now), Secret: &text}
+		})
 	})
 }
 
 func (a *API) finishRotation(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
-	return once(ctx, a, s, in.PostHeaders, "POST rotation/finish "+s.key.ID, in.RawBody, func(fresh bool) (*result[KeyOnly], error) {
-		k, writes, err := a.edit(ctx, s, in.MatchHeader, fresh, "key.rotation_finished", "", func(k *apikey.Key) error { return k.FinishRotation(s.now) })
-		if err != nil {
-			return nil, err
-		}
-		r := &result[KeyOnly]{writes: writes}
-		r.Status, r.ETag, r.Body = http.StatusOK, etag(k.Version), KeyOnly{Key: showKey(k, s.now)}
-		return r, nil
+	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
+		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished", "", func(k *apikey.Key) error {
+			return k.FinishRotation(s.now)
+		})
+		return answered(got, err, func(k *apikey.Key) KeyOnly { return KeyOnly{Key: showKey(k, s.now)} })
 	})
 }

@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -134,38 +133,44 @@ func (f *faults) longestLife(before map[apikey.Environment]time.Duration, b *lif
 }
 
 func (a *API) updateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (*organizationOutput, error) {
-	for attempt := 1; ; attempt++ {
-		o, err := a.tryUpdateOrganization(ctx, s, in)
-		if err == nil {
-			return &organizationOutput{ETag: etag(o.Version), Body: showOrganization(o)}, nil
-		}
-		if !errors.Is(err, organization.ErrStale) || in.IfMatch != "" || attempt == changeAttempts {
-			return nil, err
-		}
-		if s.organization, err = a.organization(ctx, in.Org); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (*organization.Organization, error) {
-	before := s.organization
-	if !in.matches(before.Version) {
-		return nil, organization.ErrStale
-	}
-	after := *before
-	in.apply(&faults{}, s, &after) // its faults were told by Resolve
-	e, err := a.event(s, "organization.updated", before.ID, history.Object{Type: "organization", ID: before.ID, Name: after.Name})
+	o, err := change(ctx, a, s, func(s *session) (attempt[*organization.Organization], error) {
+		return a.tryUpdateOrganization(ctx, s, in)
+	})
 	if err != nil {
 		return nil, err
 	}
+	return &organizationOutput{ETag: etag(o.Version), Body: showOrganization(o)}, nil
+}
+
+func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (got attempt[*organization.Organization], err error) {
+	before, f := s.organization, &faults{}
+	if !in.matches(before.Version) {
+		return got, fmt.Errorf("%w: %w", errCondition, organization.ErrStale)
+	}
+	after := *before
+	in.apply(f, s, &after)
+	if len(f.errors) > 0 { // Resolve told them, unless something was changed since
+		return got, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+	}
+	e, err := a.event(s, "organization.updated", before.ID, history.Object{Type: "organization", ID: before.ID, Name: after.Name})
+	if err != nil {
+		return got, err
+	}
 	if e.Changes, err = shownDifferences(before, &after, showOrganization); err != nil {
-		return nil, err
+		return got, err
 	}
 	if len(e.Changes) == 0 {
-		return before, nil
+		got.answer = before
+		return got, nil
 	}
+
 	after.Version++
-	writes := append(a.store.PutStanding(ctx, &after), a.store.PutOrganization(&after, before.Version), a.store.Append(e))
-	return &after, a.store.Commit(ctx, writes...)
+	if after.Pace, err = spend(before.Pace, apikey.Ordinary, s.now); err != nil {
+		return got, err
+	}
+	put := a.store.PutOrganization(&after, before.Version).At(before.Pace)
+	return attempt[*organization.Organization]{
+		answer: &after,
+		writes: append(a.store.PutStanding(ctx, &after), put, a.store.Append(e)),
+	}, nil
 }

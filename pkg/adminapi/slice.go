@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -15,8 +16,11 @@ import (
 const (
 	// stepSize is the most objects that one step takes: with a row and a history entry each, they fit into one transaction.
 	stepSize = 45
-	// patience is how often a step is tried anew when its objects are changed meanwhile: from contended on object by object, and after patience without this one.
+	// contended and patience are how often a step is tried when its objects are changed meanwhile, but for a stop: from contended on object by object, and
+	// after patience without this one.
 	contended, patience = 2, 10
+	// busyPause is between two tries of a step whose objects are changed faster than they may be.
+	busyPause = 200 * time.Millisecond
 )
 
 // item is one object of a job's list.
@@ -34,6 +38,9 @@ type phase func(ctx context.Context, s *session, j *job.Job, limit int) (page []
 type plan struct {
 	phases []phase
 	last   func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) // nil for nothing
+	// stop says that the job takes rights away. It leaves out no object that others change, but holds them off, and it
+	// is not done as long as one could not be changed.
+	stop bool
 }
 
 // plan reads what a job is to do.
@@ -63,7 +70,7 @@ func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.T
 			j, tries = after, 0
 		case errors.Is(err, job.ErrLost):
 			return a.store.Job(ctx, j.OrganizationID, j.ID)
-		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict), raced(err):
+		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict), errors.Is(err, organization.ErrNoCustomer):
 			tries++ // and no longer than until: what is in the way now need not be there at the next turn
 		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
 			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil { // else its lease ends
@@ -71,8 +78,7 @@ func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.T
 			}
 			return j, err
 		default:
-			a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id", j.OrganizationID, "error", err)
-			return a.fail(ctx, j)
+			return a.fail(ctx, j, err)
 		}
 		if j.Open() && !a.now().Before(until) {
 			break
@@ -99,9 +105,19 @@ func (a *API) saveJob(ctx context.Context, j *job.Job, change func(*job.Job)) (*
 	return after, nil
 }
 
-func (a *API) fail(ctx context.Context, j *job.Job) (*job.Job, error) {
+// errMaker says that whoever made a job may no longer do what it does.
+var errMaker = errors.New("whoever started the job may no longer do what it does")
+
+// fail ends a job that cannot go on.
+func (a *API) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
+	reason := job.Error{Code: internal.code, Detail: "This is our fault, and it is logged under the job's id."}
+	if errors.Is(err, errMaker) {
+		reason = job.Error{Code: denied.code, Detail: sentence(errMaker.Error())}
+	} else {
+		a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id", j.OrganizationID, "error", err)
+	}
 	return a.saveJob(ctx, j, func(j *job.Job) {
-		j.Fail(job.Error{Code: internal.code, Detail: "This is our fault, and it is logged under the job's id."})
+		j.Fail(reason)
 		j.Finish(job.Failed, a.now())
 	})
 }
@@ -122,33 +138,64 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 	}
 	after.Version++
 	limit := stepSize
-	if tries >= contended {
+	if tries >= contended && !p.stop {
 		limit = 1
 	}
 	page, next, err := p.phases[j.Phase](ctx, s, j, limit)
 	if err != nil {
 		return nil, err
 	}
-	if tries >= patience && len(page) > 0 {
-		page[0].writes, page[0].err = nil, store.ErrConflict
+	if !p.stop && len(page) > 0 {
+		switch {
+		case tries >= patience:
+			page[0].writes, page[0].err = nil, store.ErrConflict
+		case slices.ContainsFunc(page, tooFast):
+			a.wait(ctx, busyPause)
+			return nil, store.ErrConflict
+		}
 	}
 	writes, whole := a.take(ctx, after, page)
 	if whole {
-		if after.Position = next; next == "" {
-			after.Phase++
+		ending, err := a.turn(ctx, s, p, after, next)
+		if err != nil {
+			return nil, err
 		}
-		if after.Phase == len(p.phases) {
-			if p.last != nil {
-				ending, err := p.last(ctx, s, after)
-				if err != nil {
-					return nil, err
-				}
-				writes = append(writes, ending...)
-			}
-			after.Finish(job.Done, s.now)
+		writes = append(writes, ending...)
+	}
+	writes = append([]store.Write{a.store.PutJob(after, j.Version)}, writes...) // the job first: who lost it hears of nothing else
+	writes = store.With(writes, a.stillCaller(s)...)
+	err = a.store.Commit(ctx, writes...)
+	if p.stop && errors.Is(err, apikey.ErrStale) {
+		return nil, errors.Join(err, a.store.Hold(ctx, apikey.Held(a.now()), writes[1:]...))
+	}
+	return after, err
+}
+
+// turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what is written with its end.
+func (a *API) turn(ctx context.Context, s *session, p *plan, after *job.Job, next string) (ending []store.Write, err error) {
+	if after.Position = next; next != "" {
+		return nil, nil
+	}
+	if after.Phase++; after.Phase < len(p.phases) {
+		return nil, nil
+	}
+	if p.last != nil {
+		if ending, err = p.last(ctx, s, after); err != nil {
+			return nil, err
 		}
 	}
-	return after, a.store.Commit(ctx, append([]store.Write{a.store.PutJob(after, j.Version)}, writes...)...) // the job first: who lost it hears of nothing else
+	state := job.Done
+	if p.stop && after.Result.Failed > 0 {
+		state = job.Failed
+	}
+	after.Finish(state, s.now)
+	return ending, nil
+}
+
+// tooFast reports whether an object was changed faster than it may be, lately.
+func tooFast(i item) bool {
+	var p *Problem
+	return errors.As(i.err, &p) && p.Code == tooManyChanges.code
 }
 
 // room is what a step leaves in its transaction for the job itself and for what is written with its end.
@@ -190,16 +237,44 @@ func (a *API) jobError(ctx context.Context, i item) job.Error {
 	return e
 }
 
-// acting is a session in the name of whoever made a job. What they may do was decided then: a job that was acknowledged goes on whatever they are by now.
+// acting is a session in the name of whoever made a job. A bulk change is theirs step by step: each asks anew what they may,
+// on their row as its transaction finds it. What the other jobs do was decided as a whole, by the transaction that
+// made them, and goes on whatever its maker is by now.
 func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
-	s := &session{now: a.now(), limitsOff: a.limitsOff, caller: organization.ActingAs(j.CreatedBy, j.OrganizationID)}
-	s.caller.SourceIP, s.caller.UserAgent, s.caller.RequestID = j.SourceIP, j.UserAgent, j.RequestID
-	if err := a.readCatalogue(ctx, s); err != nil {
+	s := &session{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
+	err := a.readCatalogue(ctx, s)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	s.organization, err = a.organization(ctx, j.OrganizationID)
-	return s, err
+	if s.organization, err = a.organization(ctx, j.OrganizationID); err != nil {
+		return nil, err
+	}
+	s.caller = organization.ActingAs(j.CreatedBy, j.OrganizationID)
+	if j.Kind == job.Bulk {
+		if s.caller, err = a.maker(ctx, s, j); err != nil {
+			return nil, err
+		}
+	}
+	s.caller.SourceIP, s.caller.UserAgent, s.caller.RequestID = j.SourceIP, j.UserAgent, j.RequestID
+	return s, nil
+}
+
+// maker is who made a job, as they are now. Error: errMaker, where they are nobody any more.
+func (a *API) maker(ctx context.Context, s *session, j *job.Job) (*organization.Caller, error) {
+	by := j.CreatedBy
+	if by.Type != apikey.ActorUser {
+		c, err := a.keyCaller(ctx, s, apikey.Production, by.ID) // the environment of every key of the admin API
+		var refused *Problem
+		if errors.As(err, &refused) {
+			err = fmt.Errorf("%w: %w", errMaker, err)
+		}
+		return c, err
+	}
+	m, err := a.store.Member(ctx, j.OrganizationID, by.Email)
+	if errors.Is(err, organization.ErrNoMember) || err == nil && (m.ID != by.ID || !m.LeavingAt.IsZero()) {
+		return nil, errMaker
+	}
+	return &organization.Caller{Person: &organization.Person{ID: by.ID, Email: by.Email}, Member: m}, err
 }
 
 // keyItems are the items of a page of keys, each with the writes of a change. A key that was deleted meanwhile stays as it is.
@@ -214,7 +289,9 @@ func (a *API) keyItems(ctx context.Context, s *session, j *job.Job, page []store
 		of := *s
 		of.key = placed.Key
 		if placed.Key.DeletedAt.IsZero() {
-			_, i.writes, i.err = a.edit(ctx, &of, MatchHeader{}, false, action, reason, func(k *apikey.Key) error { return change(&of, k) })
+			var got attempt[*apikey.Key]
+			got, i.err = a.edit(ctx, &of, MatchHeader{}, action, reason, func(k *apikey.Key) error { return change(&of, k) })
+			i.writes = got.writes
 		}
 		var problem *Problem
 		if i.err != nil && !errors.As(i.err, &problem) {
@@ -233,13 +310,17 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 	}
 	c.Filter.Sieve = a.sieve(&c)
 	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+		_, refused := s.caller.MayEach(c.single(), s.organization)
+		if refused = errors.Join(refused, a.mayExtend(s, &c, "expiresAt")); refused != nil {
+			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
+		}
 		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit, s.now)
 		if err != nil {
 			return nil, "", err
 		}
 		counted := page[:0]
 		for _, placed := range page {
-			if !placed.Key.CreatedAt.After(j.CreatedAt) {
+			if !placed.Key.CreatedAt.After(j.CreatedAt) && !c.endsItself(s, placed.Key) {
 				counted = append(counted, placed)
 			}
 		}
@@ -249,5 +330,29 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 		}
 		return items, next, err
 	}
-	return &plan{phases: []phase{keys}}, nil
+	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
+		own := s.caller.Key
+		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(s, own) || own.CreatedAt.After(j.CreatedAt) {
+			return nil, nil
+		}
+		found, err := c.Filter.Finds(ctx, own, s.now)
+		if err != nil || !found {
+			return nil, err
+		}
+		items, err := a.keyItems(ctx, s, j, []store.Placed{{Key: own}}, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error {
+			return c.apply(a, s, k)
+		})
+		if err != nil {
+			return nil, err
+		}
+		writes, _ := a.take(ctx, j, items)
+		return writes, nil
+	}
+	return &plan{phases: []phase{keys}, last: last, stop: c.single() == organization.RevokeKey}, nil
+}
+
+// endsItself reports whether a bulk change would stop the very key that makes it: that comes last, since nothing goes on
+// by a key that was stopped.
+func (c *bulkChange) endsItself(s *session, k *apikey.Key) bool {
+	return c.single() == organization.RevokeKey && s.caller.Key != nil && s.caller.Key.ID == k.ID
 }

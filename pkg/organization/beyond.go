@@ -1,6 +1,8 @@
 package organization
 
 import (
+	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -22,16 +24,19 @@ type Catalogue interface {
 	IsAdmin(name string) bool
 }
 
-// Hands tells whether the caller may hand out a permission in the organization.
+// Hands reports whether the caller may hand out a permission in the organization. An operator's key is asked what every
+// other admin key is asked: being one widens where it may, not what.
 func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) bool {
+	if c.Owner != nil && !c.Owner.Hands(catalogue, o, permission) {
+		return false
+	}
+
 	admin := catalogue.IsAdmin(permission)
 	switch {
 	case permission == PermissionsWrite:
 		return false
-	case c.Operator():
-		return !admin || slices.Contains(c.Key.Permissions, permission)
 	case c.Key != nil:
-		return slices.Contains(c.Key.Permissions, permission) || c.Key.Grantable == apikey.GrantCatalogue && !admin
+		return slices.Contains(c.Key.Permissions, permission) || c.grantsCatalogue() && !admin
 	case c.Member == nil || c.Member.Role == RoleViewer:
 		return false
 	case c.Member.Role == RoleAdmin:
@@ -41,18 +46,27 @@ func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) 
 	}
 }
 
-// unbounded tells whether the caller may set what is an admin's to set.
-func (c *Caller) unbounded() bool {
-	return c.Operator() || c.Member != nil && c.Member.Role == RoleAdmin
+// admin reports whether the caller is an admin, signed in, who sets what is an admin's to set.
+func (c *Caller) admin() bool {
+	return c.Key == nil && c.Member != nil && c.Member.Role == RoleAdmin
+}
+
+// grantsCatalogue reports whether the caller is a key that may hand out any data-plane permission.
+func (c *Caller) grantsCatalogue() bool {
+	return c.Key != nil && c.Key.Grantable == apikey.GrantCatalogue
 }
 
 // Beyond lists what the key k would hold beyond what the caller may hand out, compared with what it held before; before is nil for a new key, and
 // for a new secret, which hands everything out again. No excess means that the caller may.
 func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.Key) []Excess {
 	made := before == nil // else only what grows is asked about
-	if made {
+	switch {
+	case made:
 		before = &apikey.Key{}
+	case c.Key != nil && c.Key.ID == k.ID:
+		return itself(before, k)
 	}
+
 	var out []Excess
 	for _, p := range k.Permissions {
 		had := slices.Contains(before.Permissions, p) || before.AllPermissions && !catalogue.IsAdmin(p) // naming one of all of them is no growth
@@ -60,20 +74,24 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 			out = append(out, Excess{"permissions", "you may not hand out " + p})
 		}
 	}
-	if k.AllPermissions && !before.AllPermissions && !c.unbounded() {
+	if k.AllPermissions && !before.AllPermissions && !c.admin() {
 		out = append(out, Excess{"allPermissions", "only an admin, signed in, hands out all permissions"})
 	}
-	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue && !c.unbounded() {
-		out = append(out, Excess{"grantable", "only an admin, signed in, sets this to catalogue"})
+	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue && !c.admin() && !c.grantsCatalogue() {
+		out = append(out, Excess{"grantable", "only an admin, signed in, or a key that has it itself, sets this to catalogue"})
 	}
-	if c.Key == nil || c.Operator() {
+	if c.Key == nil {
 		return out
 	}
+
 	if !within(c.Key.Customers, k.Customers) && (made || !within(before.Customers, k.Customers)) {
 		out = append(out, Excess{"customers", "your own key is scoped to some customers: name at least one of those, and no other"})
 	}
 	if limitsExceed(c.Key, k) && (made || limitsExceed(before, k)) {
 		out = append(out, Excess{"rateLimits", "your own key has limits: set limits and a quota that are not above them"})
+	}
+	if wander(c.Key, k) && (made || wander(before, k)) {
+		out = append(out, Excess{"allowedAddresses", "your own key works from some networks only: name at least one that lies within those, and no other"})
 	}
 	if outlives(c.Key, k) && (made || outlives(before, k)) {
 		out = append(out, Excess{"expiresAt", "the key would outlive your own, which ends at " + c.Key.ExpiresAt.Format(time.RFC3339)})
@@ -81,19 +99,67 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 	return out
 }
 
-// BeyondRole lists what a member would hold beyond what the caller may hand out. A signed-in admin hands out every role. A key hands out what it could
-// do itself: a viewer only looks; a member hands out the catalogue; an admin, or a grant, needs every permission that an admin's key can have.
-func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
-	if c.unbounded() || c.Key == nil {
+// itself lists what a key may not change about itself, in either direction: whoever holds it must neither shed what
+// bounds it nor take the key away from those who gave it out.
+func itself(before, after *apikey.Key) []Excess {
+	var out []Excess
+	for _, f := range []struct {
+		field string
+		same  bool
+	}{
+		{"permissions", slices.Equal(before.Permissions, after.Permissions)},
+		{"allPermissions", before.AllPermissions == after.AllPermissions},
+		{"grantable", before.Grantable == after.Grantable},
+		{"customers", slices.Equal(before.Customers, after.Customers)},
+		{"rateLimits", slices.Equal(before.RateLimits, after.RateLimits)},
+		{"quota", reflect.DeepEqual(before.Quota, after.Quota)},
+		{"allowedAddresses", slices.Equal(before.AllowedAddresses, after.AllowedAddresses)},
+		{"notBefore", before.NotBefore.Equal(after.NotBefore)},
+		{"expiresAt", before.ExpiresAt.Equal(after.ExpiresAt)},
+	} {
+		if !f.same {
+			out = append(out, Excess{f.field, "a key does not change this of itself: another key or a person may"})
+		}
+	}
+	return out
+}
+
+// RolePermissions are the permissions that a key must hold itself to give a person a role: what the person may do with
+// it, and what it lets them read. nil is for a role that does not exist.
+func RolePermissions(role Role, admin []string) []string {
+	reads := []string{"keys:read", "usage:read", "history:read"}
+	switch role {
+	case RoleViewer:
+		return reads
+	case RoleMember:
+		return append(reads, "keys:write", "keys:rotate", "keys:revoke")
+	case RoleAdmin:
+		return slices.DeleteFunc(slices.Clone(admin), func(p string) bool { return p == PermissionsWrite })
+	default:
 		return nil
 	}
-	catalogue := c.Key.Grantable == apikey.GrantCatalogue && len(c.Key.Customers) == 0
-	all := catalogue && !slices.ContainsFunc(admin, func(p string) bool { return p != PermissionsWrite && !slices.Contains(c.Key.Permissions, p) })
+}
+
+// BeyondRole lists what a member would hold beyond what the caller may hand out; admin are the permissions of the admin
+// API. A signed-in admin hands out every role. A key hands out what it could do itself: see RolePermissions. A role
+// that may create keys takes a key that may hand out the catalogue, and a grant takes what an admin takes.
+func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
+	if c.Key == nil {
+		return nil // the table of who may lets admins alone come here
+	}
+	holds := func(role Role) bool {
+		needed := RolePermissions(role, admin)
+		return len(needed) > 0 && !slices.ContainsFunc(needed, func(p string) bool {
+			return !slices.Contains(c.Key.Permissions, p)
+		})
+	}
+	catalogue := c.grantsCatalogue() && len(c.Key.Customers) == 0
+
 	var out []Excess
-	if role == RoleAdmin && !all || role == RoleMember && !catalogue {
+	if !holds(role) || role != RoleViewer && !catalogue {
 		out = append(out, Excess{"role", "your own key holds less than a member with this role"})
 	}
-	if len(grants) > 0 && !all {
+	if len(grants) > 0 && (!holds(RoleAdmin) || !catalogue) {
 		out = append(out, Excess{"grants", "your own key holds less than a member with these grants"})
 	}
 	return out
@@ -125,6 +191,18 @@ func burst(l apikey.RateLimit) int64 {
 		return l.Burst
 	}
 	return l.Limit
+}
+
+// wander reports whether k works from networks that own does not work from. An empty list is every network.
+func wander(own, k *apikey.Key) bool {
+	if len(own.AllowedAddresses) == 0 {
+		return false
+	}
+	return len(k.AllowedAddresses) == 0 || slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(own.AllowedAddresses, func(outer netip.Prefix) bool {
+			return outer.Bits() <= p.Bits() && outer.Contains(p.Addr())
+		})
+	})
 }
 
 // outlives tells whether k lives longer than own.

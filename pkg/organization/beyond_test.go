@@ -2,6 +2,7 @@ package organization_test
 
 import (
 	"math/big"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -59,10 +60,23 @@ func TestBeyond(t *testing.T) {
 	rate := func(limit int64, window time.Duration, burst int64) apikey.RateLimit {
 		return apikey.RateLimit{Limit: limit, Window: window, Burst: burst}
 	}
+	from := func(networks ...string) func(*apikey.Key) {
+		return func(k *apikey.Key) {
+			for _, n := range networks {
+				k.AllowedAddresses = append(k.AllowedAddresses, netip.MustParsePrefix(n))
+			}
+		}
+	}
 	for name, test := range map[string]struct {
 		caller, before, key *apikey.Key
 		want                []string
 	}{
+		"from anywhere by one that is not":     {plain(from("192.0.2.0/24")), nil, plain(), []string{"allowedAddresses"}},
+		"a part of its own network":            {plain(from("192.0.2.0/24")), nil, plain(from("192.0.2.128/25")), []string{}},
+		"a larger network":                     {plain(from("192.0.2.0/24")), nil, plain(from("192.0.0.0/16")), []string{"allowedAddresses"}},
+		"another network besides":              {plain(from("192.0.2.0/24")), nil, plain(from("192.0.2.1/32", "2001:db8::/32")), []string{"allowedAddresses"}},
+		"the networks taken away":              {plain(from("192.0.2.0/24")), plain(from("192.0.2.0/24")), plain(), []string{"allowedAddresses"}},
+		"another network as it was":            {plain(from("192.0.2.0/24")), plain(from("198.51.100.0/24")), plain(from("198.51.100.0/24")), []string{}},
 		"nothing":                              {plain(), nil, plain(), []string{}},
 		"its own permission":                   {plain(holds("messages:read")), nil, plain(holds("messages:read")), []string{}},
 		"another permission":                   {plain(holds("messages:read")), nil, plain(holds("messages:write", "messages:read", "licenses:manage")), []string{"permissions", "permissions"}},
@@ -74,14 +88,17 @@ func TestBeyond(t *testing.T) {
 		"an admin permission that it holds":    {plain(holds("keys:read")), nil, plain(holds("keys:read")), []string{}},
 		"permissions:write though it holds":    {plain(holds("permissions:write"), catalogue), nil, plain(holds("permissions:write")), []string{"permissions"}},
 		"permissions:write by the operator":    {plain(operator, holds("permissions:write")), nil, plain(holds("permissions:write")), []string{"permissions"}},
-		"everything else by the operator":      {plain(operator, holds("keys:write")), nil, plain(holds("keys:write", "messages:read"), all, catalogue, scoped("1")), []string{}},
+		"a data permission by the operator":    {plain(operator, holds("keys:write")), nil, plain(holds("keys:write", "messages:read")), []string{"permissions"}},
+		"everything else by the operator":      {plain(operator, holds("keys:write"), ends(time.Hour), limited(rate(1, time.Minute, 0))), nil, plain(all, catalogue), []string{"allPermissions", "grantable", "rateLimits", "expiresAt"}},
+		"a new secret by the operator":         {plain(operator, holds("keys:rotate")), nil, plain(holds("permissions:write")), []string{"permissions"}},
 		"a permission that it holds by all":    {plain(all), nil, plain(holds("messages:read")), []string{"permissions"}},
 		"all permissions":                      {plain(all, catalogue), nil, plain(all), []string{"allPermissions"}},
 		"all permissions that the key had":     {plain(), plain(all), plain(all), []string{}},
 		"one of all that the key had":          {plain(), plain(all), plain(holds("messages:read")), []string{}},
 		"an admin permission instead of all":   {plain(), plain(all), plain(holds("keys:read")), []string{"permissions"}},
 		"new secret of one of all":             {plain(), nil, plain(all, holds("messages:read")), []string{"permissions", "allPermissions"}},
-		"catalogue":                            {plain(catalogue), nil, plain(catalogue), []string{"grantable"}},
+		"catalogue by one that has it":         {plain(catalogue), nil, plain(catalogue), []string{}},
+		"catalogue":                            {plain(), nil, plain(catalogue), []string{"grantable"}},
 		"catalogue that the key had":           {plain(), plain(catalogue), plain(catalogue), []string{}},
 		"unscoped by a scoped one":             {plain(scoped("1")), nil, plain(), []string{"customers"}},
 		"its own customers":                    {plain(scoped("1", "2")), nil, plain(scoped("2")), []string{}},
@@ -111,22 +128,67 @@ func TestBeyond(t *testing.T) {
 		"a larger limit as it was":             {plain(limited(rate(10, time.Minute, 0))), plain(limited(rate(20, time.Minute, 0))), plain(limited(rate(20, time.Minute, 0))), []string{}},
 		"everything at once, in a fixed order": {plain(scoped("1"), ends(time.Hour), quota(1, "day")), nil, plain(holds("messages:read"), all, catalogue), []string{"permissions", "allPermissions", "grantable", "customers", "rateLimits", "expiresAt"}},
 	} {
+		test.caller.ID = "caller"
 		if diff := cmp.Diff(test.want, fields((&organization.Caller{Key: test.caller}).Beyond(c, acmeOrganization, test.before, test.key))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
+// A key changes of itself nothing that bounds it, in neither direction, and all the rest.
+func TestBeyondItself(t *testing.T) {
+	t.Parallel()
+	own := &apikey.Key{
+		ID:               "self",
+		OrganizationID:   acme,
+		Enabled:          true,
+		Permissions:      []string{"keys:write", "messages:read"},
+		Grantable:        apikey.GrantCatalogue,
+		Customers:        []string{"1"},
+		RateLimits:       []apikey.RateLimit{{Name: "burst", Limit: 6, Window: time.Minute}},
+		Quota:            &apikey.Quota{Limit: 10, Period: "day"},
+		AllowedAddresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")},
+		NotBefore:        now,
+		ExpiresAt:        now.Add(time.Hour),
+	}
+	for field, change := range map[string]func(*apikey.Key){
+		"permissions":      func(k *apikey.Key) { k.Permissions = k.Permissions[:1] },
+		"allPermissions":   func(k *apikey.Key) { k.AllPermissions = true },
+		"grantable":        func(k *apikey.Key) { k.Grantable = apikey.GrantOwn },
+		"customers":        func(k *apikey.Key) { k.Customers = nil },
+		"rateLimits":       func(k *apikey.Key) { k.RateLimits[0].Name = "other" },
+		"quota":            func(k *apikey.Key) { k.Quota.Limit = 9 },
+		"allowedAddresses": func(k *apikey.Key) { k.AllowedAddresses = nil },
+		"notBefore":        func(k *apikey.Key) { k.NotBefore = time.Time{} },
+		"expiresAt":        func(k *apikey.Key) { k.ExpiresAt = now.Add(time.Minute) },
+		"": func(k *apikey.Key) {
+			k.Name, k.Description, k.Enabled = "another", "another", false
+			k.Tags, k.Metadata = []string{"a"}, map[string]string{"a": "b"}
+		},
+	} {
+		after := own.Clone()
+		change(after)
+
+		want := []string{}
+		if field != "" {
+			want = []string{field}
+		}
+		got := fields((&organization.Caller{Key: own}).Beyond(builtIns(t), acmeOrganization, own, after))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", field, diff)
+		}
+	}
+}
+
 // power is what a caller might hand out at some moment, by the contract's words.
 type power struct {
-	operator    bool
 	permissions []string
 	key         *apikey.Key
 }
 
 func powerOf(k *apikey.Key) power {
-	p := power{operator: k.Operator(), permissions: slices.Clone(k.Permissions), key: k.Clone()}
-	if p.operator || k.Grantable == apikey.GrantCatalogue {
+	p := power{permissions: slices.Clone(k.Permissions), key: k.Clone()}
+	if k.Grantable == apikey.GrantCatalogue {
 		p.permissions = append(p.permissions, "messages:read", "messages:write", "licenses:manage")
 	}
 	p.permissions = slices.DeleteFunc(p.permissions, func(name string) bool { return name == "permissions:write" })
@@ -135,9 +197,6 @@ func powerOf(k *apikey.Key) power {
 
 // covers tells whether k has no more than the power in what is not its permissions.
 func (p power) covers(k *apikey.Key) bool {
-	if p.operator {
-		return true
-	}
 	customers := len(p.key.Customers) == 0 || len(k.Customers) > 0 && !slices.ContainsFunc(k.Customers, func(c string) bool { return !slices.Contains(p.key.Customers, c) })
 	life := p.key.ExpiresAt.IsZero() || !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(p.key.ExpiresAt)
 	return customers && life && slower(k, p.key)
@@ -168,7 +227,12 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 	t.Parallel()
 	catalogue := builtIns(t)
 	rapid.Check(t, func(t *rapid.T) {
-		keys := []*apikey.Key{{ID: "operator", OrganizationID: apikey.OperatorOrganization}}
+		keys := []*apikey.Key{{
+			ID:             "operator",
+			OrganizationID: apikey.OperatorOrganization,
+			Permissions:    []string{"messages:read", "keys:read", "keys:write", "permissions:write"},
+			Grantable:      apikey.GrantCatalogue,
+		}}
 		makers := [][]power{nil}
 		t.Repeat(map[string]func(*rapid.T){
 			"make": func(t *rapid.T) {
@@ -187,6 +251,9 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 				caller, i := rapid.SampledFrom(keys).Draw(t, "caller"), rapid.IntRange(0, len(keys)-1).Draw(t, "key")
 				if i == 0 {
 					t.Skip("an operator's key belongs to no organization")
+				}
+				if caller == keys[i] {
+					t.Skip("what a key may change of itself is another test's")
 				}
 				after := drawKey(t)
 				after.ID = keys[i].ID
@@ -222,7 +289,8 @@ func mayMake(caller, k *apikey.Key) bool {
 			return false
 		}
 	}
-	return p.operator || !k.AllPermissions && k.Grantable != apikey.GrantCatalogue && p.covers(k)
+	hands := k.Grantable != apikey.GrantCatalogue || caller.Grantable == apikey.GrantCatalogue
+	return !k.AllPermissions && hands && p.covers(k)
 }
 
 // bounded checks what is always true of a key: someone who made or changed it might have handed out each permission, and someone all the rest.
@@ -232,9 +300,9 @@ func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 			t.Fatalf("%s holds %s, which none of its makers had", k.ID, name)
 		}
 	}
-	operator := slices.ContainsFunc(makers, func(p power) bool { return p.operator })
-	if !operator && (k.AllPermissions || k.Grantable == apikey.GrantCatalogue) {
-		t.Fatalf("%s has what only an operator gives: %+v", k.ID, k)
+	grants := slices.ContainsFunc(makers, func(p power) bool { return p.key.Grantable == apikey.GrantCatalogue })
+	if k.AllPermissions || k.Grantable == apikey.GrantCatalogue && !grants {
+		t.Fatalf("%s has what none of its makers gives: %+v", k.ID, k)
 	}
 	for what, covered := range map[string]func(power) bool{
 		"customers": func(p power) bool {

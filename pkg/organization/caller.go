@@ -31,6 +31,7 @@ func (e *ForbiddenError) Error() string {
 type Caller struct {
 	System string      // such as "leaks"; "" for callers
 	Key    *apikey.Key // nil for a person
+	Owner  *Caller     // of a personal key: the person whose it is, as a caller; the key may no more than they may
 	Person *Person     // nil for a key
 	Member *Member     // what the person is in the organization of the call; nil where they are nothing there
 
@@ -80,9 +81,23 @@ func (c *Caller) Sees(org string) bool {
 	return c.Operator() || c.Key.OrganizationID == org
 }
 
-// SeesKey tells whether the caller may know of a key of an organization that they see. A key of the admin API sees all of them, as an admin does.
+// SeesKey reports whether the caller may know of a key of an organization that they see. A key of the admin API sees
+// all of them, as an admin does, unless it is a personal one.
 func (c *Caller) SeesKey(k *apikey.Key) bool {
-	return c.Person == nil || k.Ownership == apikey.Organization || c.Owns(k) || c.Member.Has(ManageOthersKeys)
+	person := c.Behind()
+	if person == nil || k.Ownership == apikey.Organization || person.Owns(k) {
+		return true
+	}
+	return person.Member.Has(ManageOthersKeys)
+}
+
+// Behind returns the person whose role bounds the caller: themselves, or the owner of a personal key; nil for a key
+// that is nobody's.
+func (c *Caller) Behind() *Caller {
+	if c.Person != nil {
+		return c
+	}
+	return c.Owner
 }
 
 // May decides an operation. o is the organization and k the key that it is about; nil where there is none. Errors: ErrHidden, apikey.ErrNotFound,
@@ -100,6 +115,8 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 		return apikey.ErrNotFound // the very answer to a key that is not there
 	case c.Person != nil:
 		return c.personMay(rule.People, o, k)
+	case c.Owner != nil && c.Owner.personMay(rule.People, o, k) != nil:
+		return &ForbiddenError{Reason: "a personal key may no more than its owner, and " + rule.People.owner()}
 	case rule.Operators && !c.Operator():
 		return &ForbiddenError{Reason: "only an operator or a signed-in person may do this"}
 	case rule.Key == NoPermission:
@@ -148,9 +165,14 @@ func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
 	return &ForbiddenError{Reason: who.needs()}
 }
 
-// MayCreate tells whether a person may create keys of this ownership.
+// MayCreate reports whether the caller may create keys of this ownership, as far as the role of a person bounds it.
 func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
-	m := c.Member
+	person := c.Behind()
+	if person == nil {
+		return true
+	}
+
+	m := person.Member
 	switch {
 	case m == nil || m.Role == RoleViewer:
 		return false

@@ -12,23 +12,25 @@ type Reach struct {
 // MayEach decides an operation on a key for all keys of an organization at once: the rule on one key, asked of one key of each sort. The error is that of May
 // where there is no key on which the caller may. Errors: ErrHidden, *ForbiddenError.
 func (c *Caller) MayEach(op Operation, o *Organization) (Reach, error) {
-	if c.Person == nil {
+	person := c.Behind()
+	if person == nil {
 		if err := c.May(op, o, nil); err != nil {
 			return Reach{}, err
 		}
 		return Reach{Organization: true, Others: true}, nil
 	}
-	own := &apikey.Key{OrganizationID: o.ID, Ownership: apikey.Personal, Owner: c.Actor()}
+	own := &apikey.Key{OrganizationID: o.ID, Ownership: apikey.Personal, Owner: person.Actor()}
 	if err := c.May(op, o, own); err != nil {
 		return Reach{}, err // who may not change their own may change no other
 	}
 	may := func(ownership apikey.Ownership) bool {
 		return c.May(op, o, &apikey.Key{OrganizationID: o.ID, Ownership: ownership}) == nil
 	}
-	return Reach{Organization: may(apikey.Organization), Others: may(apikey.Personal), Person: c.Person.ID}, nil
+	return Reach{Organization: may(apikey.Organization), Others: may(apikey.Personal), Person: person.Person.ID}, nil
 }
 
-// ActingAs is a caller who is an actor of before, for what is left to do in their name. What they may do was decided before, so they may nothing.
+// ActingAs is a caller by whose decision something goes on that was decided as a whole, such as the end of a removal.
+// It names the actor for the history, and may nothing.
 func ActingAs(a apikey.Actor, org string) *Caller {
 	switch a.Type {
 	case apikey.ActorUser:

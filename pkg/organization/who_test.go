@@ -253,10 +253,15 @@ func (adminPermissions) IsAdmin(name string) bool { _, ok := keysTable[name]; re
 // TestRolesHandedOutByKeys proves that a key makes nobody mightier than itself.
 func TestRolesHandedOutByKeys(t *testing.T) {
 	t.Parallel()
-	builtIn := []string{"keys:read", "keys:write", "permissions:write"}
-	catalogue := &apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}, Grantable: apikey.GrantCatalogue}
-	all := &apikey.Key{OrganizationID: acme, Permissions: []string{"members:write", "keys:read", "keys:write"}, Grantable: apikey.GrantCatalogue}
-	scoped := all.Clone()
+	reads := []string{"members:write", "keys:read", "usage:read", "history:read"}
+	changes := append(slices.Clone(reads), "keys:write", "keys:rotate", "keys:revoke")
+	every := append(slices.Clone(changes), "organization:write")
+	builtIn := append(slices.Clone(every), "permissions:write")
+	key := func(g apikey.Grantable, permissions ...string) *apikey.Key {
+		return &apikey.Key{OrganizationID: acme, Permissions: permissions, Grantable: g}
+	}
+	operator := func(k *apikey.Key) *apikey.Key { k.OrganizationID = apikey.OperatorOrganization; return k }
+	scoped := key(apikey.GrantCatalogue, every...)
 	scoped.Customers = []string{"42"}
 	grant := []organization.Grant{organization.ManageOthersKeys}
 	for name, test := range map[string]struct {
@@ -265,14 +270,22 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 		grants []organization.Grant
 		may    bool
 	}{
-		"viewer by any":               {&apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}}, organization.RoleViewer, nil, true},
-		"member by own":               {&apikey.Key{OrganizationID: acme, Permissions: []string{"members:write"}}, organization.RoleMember, nil, false},
-		"member by catalogue":         {catalogue, organization.RoleMember, nil, true},
-		"admin by catalogue":          {catalogue, organization.RoleAdmin, nil, false},
-		"grant by catalogue":          {catalogue, organization.RoleMember, grant, false},
-		"admin by all":                {all, organization.RoleAdmin, nil, true},
-		"grant by all":                {all, organization.RoleMember, grant, true},
-		"admin by all, some customer": {scoped, organization.RoleAdmin, nil, false},
+		"viewer by members:write alone":         {key("", "members:write"), organization.RoleViewer, nil, false},
+		"viewer without the history":            {key("", reads[:3]...), organization.RoleViewer, nil, false},
+		"viewer by what one reads":              {key("", reads...), organization.RoleViewer, nil, true},
+		"member by what one reads":              {key(apikey.GrantCatalogue, reads...), organization.RoleMember, nil, false},
+		"member by own":                         {key("", changes...), organization.RoleMember, nil, false},
+		"member by catalogue":                   {key(apikey.GrantCatalogue, changes...), organization.RoleMember, nil, true},
+		"admin by catalogue":                    {key(apikey.GrantCatalogue, changes...), organization.RoleAdmin, nil, false},
+		"grant by catalogue":                    {key(apikey.GrantCatalogue, changes...), organization.RoleMember, grant, false},
+		"grant for a viewer":                    {key("", reads...), organization.RoleViewer, grant, false},
+		"admin by all":                          {key(apikey.GrantCatalogue, every...), organization.RoleAdmin, nil, true},
+		"grant by all":                          {key(apikey.GrantCatalogue, every...), organization.RoleMember, grant, true},
+		"admin by all, some customer":           {scoped, organization.RoleAdmin, nil, false},
+		"admin by the operator's members:write": {operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleAdmin, nil, false},
+		"viewer by the operator's":              {operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleViewer, nil, false},
+		"admin by the operator's all":           {operator(key(apikey.GrantCatalogue, builtIn...)), organization.RoleAdmin, nil, true},
+		"an unknown role":                       {key(apikey.GrantCatalogue, changes...), "owner", nil, false},
 	} {
 		excess := (&organization.Caller{Key: test.key}).BeyondRole(builtIn, test.role, test.grants)
 		if may := len(excess) == 0; may != test.may {
@@ -309,7 +322,8 @@ func TestHands(t *testing.T) {
 		{"key, own", key(acme, "", "keys:write", "messages:read"), o, "messages:write", false},
 		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "messages:write", true},
 		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "keys:revoke", false},
-		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "messages:write", true},
+		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "messages:write", false},
+		{"operator, catalogue", key(apikey.OperatorOrganization, apikey.GrantCatalogue, "keys:write"), o, "messages:write", true},
 		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "keys:revoke", false},
 		{"operator", key(apikey.OperatorOrganization, "", "permissions:write"), o, "permissions:write", false},
 	} {

@@ -1,0 +1,124 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// attempt is one try of a change: what it answers, and what it writes for that.
+type attempt[T any] struct {
+	answer T
+	writes []store.Write
+	// stop says that the change takes a right away, so that it must land whoever else writes to the same rows.
+	stop bool
+	// again is a failure of the write, besides those of other changes, after which it is tried anew; nil for none.
+	again error
+	// alone says that nothing depends on who the caller is by the time of the write.
+	alone bool
+}
+
+const (
+	// changeAttempts is how often a change is tried anew when another change of the same rows came first.
+	changeAttempts = 5
+	// stopAttempts is the same for a stop. After the first it holds other changes off, so that only other stops come
+	// first, and each of those comes to its end.
+	stopAttempts = 50
+)
+
+// change tries until what an attempt writes is written, in one transaction. Each attempt asks anew who calls, what they
+// see and what they may, and the transaction fails where the rows that said so have changed since. An error of an
+// attempt ends it, and so does one that writes nothing.
+func change[T any](ctx context.Context, a *API, s *session, try func(s *session) (attempt[T], error)) (T, error) {
+	var none T
+	for n := 1; ; n++ {
+		got, err := try(s)
+		if err == nil && len(got.writes) == 0 {
+			return got.answer, nil
+		}
+		if err == nil {
+			if !got.alone {
+				got.writes = store.With(got.writes, a.stillCaller(s)...)
+			}
+			err = a.store.Commit(ctx, got.writes...)
+		}
+		if err == nil {
+			return got.answer, nil
+		}
+		if got.again != nil && errors.Is(err, got.again) {
+			err = store.ErrConflict
+		}
+		if err = a.lost(ctx, err, n, got.stop, got.writes); err != nil {
+			return none, err
+		}
+		if s, err = s.again(ctx, a); err != nil {
+			return none, err
+		}
+	}
+}
+
+// lost returns nil where an attempt is to be repeated after an error, the nth, and the error to answer where it is not. A
+// stop keeps other changes off the rows first.
+func (a *API) lost(ctx context.Context, err error, n int, stop bool, writes []store.Write) error {
+	raced := errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition) || errors.Is(err, store.ErrConflict)
+	switch {
+	case !raced || ctx.Err() != nil:
+		return err
+	case stop && n < stopAttempts:
+		return a.store.Hold(ctx, apikey.Held(a.now()), writes...)
+	case !stop && n < changeAttempts:
+		return nil
+	default:
+		return store.ErrConflict // the caller set no condition that could have failed
+	}
+}
+
+// errCondition says that the caller's own If-Match does not hold: no other attempt will find that it does.
+var errCondition = errors.New("the condition of If-Match does not hold")
+
+// again opens the session anew: who the caller is by now, what they may, and the key as it is.
+func (s *session) again(ctx context.Context, a *API) (*session, error) {
+	next, err := a.open(ctx, s.operation, s.organizationID, s.keyID)
+	if err != nil {
+		return nil, err
+	}
+	next.receipt = s.receipt
+	return next, nil
+}
+
+// stillCaller looks at the rows that said what the caller may: beside a removal or a revocation nothing slips in.
+func (a *API) stillCaller(s *session) []store.Write {
+	var looks []store.Write
+	if s.caller.Key != nil && s.caller.Key.Version > 0 {
+		looks = append(looks, a.store.StillKey(s.caller.Key))
+	}
+	if person := s.caller.Behind(); person != nil && person.Member != nil {
+		looks = append(looks, a.store.StillMember(person.Member))
+	}
+	return looks
+}
+
+// spend returns the pace of a row after one more change, or 429 where it is changed too fast.
+func spend(p apikey.Pace, u apikey.Urgency, now time.Time) (apikey.Pace, error) {
+	next, wait := p.Spend(u, now)
+	if wait > 0 {
+		problem := tooManyChanges.with("This is changed faster than it may be: try again later.")
+		problem.retryAfter = strconv.Itoa(int(math.Ceil(wait.Seconds())))
+		return p, problem
+	}
+	return next, nil
+}
+
+// urgencyOfRole returns how urgent the change of a member is: a demotion takes something and gives nothing.
+func urgencyOfRole(before, after *organization.Member) apikey.Urgency {
+	if before != nil && (after == nil || before.Includes(after)) {
+		return apikey.Stop
+	}
+	return apikey.Ordinary
+}
