@@ -197,7 +197,8 @@ func revocation(t *testing.T, m *localtest.Machine, kind api) {
 	admits(t, m, k.Secret)
 
 	// Somebody will paste the secret that leaked: it is neither kept nor repeated.
-	admin.Call(t, http.MethodPost, path+"/revoke", map[string]any{"reason": "leaked " + k.Secret, "compromised": true}).Want(t, http.StatusOK)
+	admin.Call(t, http.MethodPost, path+"/revoke", map[string]any{"reason": "leaked " + k.Secret, "compromised": true}).Refused(t, http.StatusUnprocessableEntity, "validation")
+	admin.Call(t, http.MethodPost, path+"/revoke", map[string]any{"reason": "leaked in a log", "compromised": true}).Want(t, http.StatusOK)
 	refuses(t, m, kind, k.Secret)
 	admin.Call(t, http.MethodPost, path+"/restore", nil).Refused(t, http.StatusConflict, "compromised")
 	fresh := admin.Call(t, http.MethodPost, path+"/regenerate", nil).Made(t, http.StatusOK)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,7 +171,7 @@ var installProblems = sync.OnceFunc(func() {
 		if a == nil {
 			return problemOfInput("", status, message, errs)
 		}
-		p := problemOfInput(a.brand, status, message, errs)
+		p := problemOfInput(a.brand, status, message, slices.Concat(errs, a.secretsInBody(ctx.Context())))
 		p.finish(a.docs, originOf(ctx.Context()).requestID)
 		return p
 	}
@@ -194,12 +195,15 @@ type operation struct {
 // register declares an operation behind the gate.
 func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
 	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.gate(op.id)}
+	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.watch}
 	if op.method != http.MethodGet && op.method != http.MethodDelete {
 		declared.RequestBody = &huma.RequestBody{}
 		defer op.describeBody(declared.RequestBody)
 	}
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
+		if err := a.secretless(ctx); err != nil {
+			return nil, a.problem(ctx, err)
+		}
 		out, err := work(ctx, sessionOf(ctx), in)
 		if err != nil {
 			return nil, a.problem(ctx, err)

@@ -68,8 +68,7 @@ type bulkChange struct {
 // Resolve implements huma.Resolver.
 func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	s, b, f := sessionOf(ctx.Context()), in.Body, &faults{}
-	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: apiOf(ctx.Context()).brand.Redact(value(b.Reason)), Compromised: value(b.Compromised)}
-	in.change.Filter.Text = apiOf(ctx.Context()).brand.Redact(in.change.Filter.Text) // it is kept with the job, and a secret is found by nothing
+	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: value(b.Reason), Compromised: value(b.Compromised)}
 	if b.Filter.UnusedSince != "" {
 		in.change.UnusedSince = f.since("body.filter.unusedSince", b.Filter.UnusedSince, s.now)
 	}

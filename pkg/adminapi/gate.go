@@ -50,17 +50,22 @@ func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Conte
 			return // serveOnce tells it again
 		}
 		if err != nil {
-			p := a.problem(ctx.Context(), err)
-			for name, values := range p.GetHeaders() {
-				ctx.SetHeader(name, values[0])
-			}
-			ctx.SetHeader("Content-Type", p.ContentType(""))
-			ctx.SetStatus(p.Status)
-			_ = a.huma.Marshal(ctx.BodyWriter(), "application/json", p) // the status is written: there is no other answer left
+			a.refuse(ctx, a.problem(ctx.Context(), err))
 			return
 		}
 		next(huma.WithValue(ctx, sessionKey{}, s))
 	}
+}
+
+// refuse answers a problem before an operation runs.
+func (a *API) refuse(ctx huma.Context, p *Problem) {
+	p.finish(a.docs, originOf(ctx.Context()).requestID)
+	for name, values := range p.GetHeaders() {
+		ctx.SetHeader(name, values[0])
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = a.huma.Marshal(ctx.BodyWriter(), "application/json", p) // the status is written: there is no other answer left
 }
 
 func (a *API) open(ctx context.Context, op organization.Operation, org, keyID string) (*session, error) {

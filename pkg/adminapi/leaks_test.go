@@ -279,7 +279,7 @@ func TestReportsAreKeptWithoutTheSecret(t *testing.T) {
 		"in the query":          {"https://example.test/?key=SECRET&x=1#L3", "", "https://example.test/?key=[secret]&x=1#L3"},
 		"in the path":           {"https://example.test/SECRET/x", "", "https://example.test/[secret]/x"},
 		"in the fragment":       {"https://example.test/#SECRET", "", "https://example.test/#[secret]"},
-		"escaped":               {"https://example.test/?key=ESCAPED", "", "https://example.test/"},
+		"escaped":               {"https://example.test/?key=ESCAPED", "", "https://example.test/?key=[secret]"},
 		"as a password":         {"https://user:SECRET@example.test/a", "", "https://example.test/a"},
 		"cut short":             {"https://example.test/?key=CUT", "CUT", "https://example.test/?key=[secret]"},
 		"of another, untouched": {"https://example.test/x?y=%20z", "plain", "https://example.test/x?y=%20z"},

@@ -116,8 +116,13 @@ func (k *Kit) Elsewhere(endpoint string) *Process {
 // Items returns everything in the table core.
 func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
 	t.Helper()
+	return items(t, k.Client, k.Core)
+}
+
+func items(t testing.TB, client *dynamodb.Client, table string) []map[string]types.AttributeValue {
+	t.Helper()
 	var items []map[string]types.AttributeValue
-	pages := dynamodb.NewScanPaginator(k.Client, &dynamodb.ScanInput{TableName: &k.Core})
+	pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: &table})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -131,8 +136,23 @@ func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
 // Dump returns every text and every byte in the table core as they are.
 func (k *Kit) Dump(t testing.TB) string {
 	t.Helper()
+	return dump(t, k.Client, k.Core)
+}
+
+// DumpTables returns every text and every byte in tables behind an endpoint, as they are.
+func DumpTables(t testing.TB, endpoint string, tables ...string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, table := range tables {
+		out.WriteString(dump(t, client(endpoint, nil), table))
+	}
+	return out.String()
+}
+
+func dump(t testing.TB, client *dynamodb.Client, table string) string {
+	t.Helper()
 	var dump strings.Builder
-	for _, item := range k.Items(t) {
+	for _, item := range items(t, client, table) {
 		write(&dump, &types.AttributeValueMemberM{Value: item})
 	}
 	return dump.String()
