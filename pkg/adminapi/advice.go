@@ -35,11 +35,9 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 	if !u.Query().Has("window") {
 		return nil
 	}
-	var err error
-	if in.window, err = parseDuration(in.Window); err != nil || in.window == 0 || in.window > store.UsageRetention {
-		return []error{&huma.ErrorDetail{Location: "query.window", Message: "expected a duration from 1s to " + formatDuration(store.UsageRetention), Value: in.Window}}
-	}
-	return nil
+	f := &faults{}
+	in.window = f.duration("query.window", in.Window, time.Second, store.UsageRetention)
+	return f.errors
 }
 
 // AdviceItem is a piece of advice on a key.

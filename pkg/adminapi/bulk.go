@@ -31,7 +31,7 @@ type bulkFilter struct {
 	Customer    string `json:"customer,omitempty" maxLength:"64"`
 	Permission  string `json:"permission,omitempty" maxLength:"65"`
 	Tag         string `json:"tag,omitempty" maxLength:"50"`
-	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, or the id"`
+	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, the id, or the hint as it is shown, or its last four characters"`
 	UnusedSince string `json:"unusedSince,omitempty" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
 }
 

@@ -3,35 +3,70 @@ package adminapi
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// day is 24 hours: durations know no calendar.
-const day = 24 * time.Hour
+// Durations know no calendar: a day has 24 hours, and a year 365 days.
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+	year = 365 * day
+)
 
-var errDuration = errors.New("expected a duration such as 30s, 1m, 24h or 30d")
+var errDuration = errors.New("expected a duration such as 30s, 1m, 24h, 30d, 2w or 1y")
 
 // maxDuration is far beyond what any field takes, and keeps sums from overflowing.
-const maxDuration = 100 * 366 * day
+const maxDuration = 100 * year
 
-// parseDuration reads a whole number of seconds, minutes, hours or days.
+// parseDuration reads a whole number of seconds, minutes, hours, days, weeks or years. One that is longer than any that can be
+// meant is the longest that there is: whoever asked says what is the most there.
 func parseDuration(s string) (time.Duration, error) {
-	if len(s) < 2 || len(s) > 12 {
+	if len(s) < 2 {
 		return 0, errDuration
 	}
-	n, err := strconv.ParseUint(s[:len(s)-1], 10, 32)
-	if err != nil {
+
+	number, letter := s[:len(s)-1], s[len(s)-1]
+	unit, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day, 'w': week, 'y': year}[letter]
+	if !ok || strings.Trim(number, "0123456789") != "" {
 		return 0, errDuration
 	}
-	unit, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day}[s[len(s)-1]]
-	if !ok || n > uint64(maxDuration/unit) {
-		return 0, errDuration
+
+	n, err := strconv.ParseUint(number, 10, 64)
+	if errors.Is(err, strconv.ErrRange) || n > uint64(maxDuration/unit) {
+		return math.MaxInt64, nil
 	}
 	return time.Duration(n) * unit, nil // bounded by maxDuration
 }
 
-// formatDuration writes a duration in the largest unit that says it exactly.
+// duration reads a duration that has to be from least to most.
+func (f *faults) duration(location, text string, least, most time.Duration) time.Duration {
+	d, err := parseDuration(text)
+	switch {
+	case err != nil:
+		f.add(location, err.Error(), text)
+	case d > most:
+		f.add(location, "expected at most "+formatLongest(most), text)
+	case d < least:
+		f.add(location, "expected at least "+formatDuration(least), text)
+	default:
+		return d
+	}
+	return least // a fault is told: nothing comes of it
+}
+
+// formatLongest writes the most that a duration may be. Years are what people count such in.
+func formatLongest(d time.Duration) string {
+	if d%year == 0 {
+		return fmt.Sprintf("%dy", d/year)
+	}
+	return formatDuration(d)
+}
+
+// formatDuration writes a duration in the largest unit that says it exactly. Days are the largest: of weeks and years, not
+// everybody thinks the same.
 func formatDuration(d time.Duration) string {
 	switch {
 	case d%day == 0 && d != 0:

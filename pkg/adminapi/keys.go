@@ -192,7 +192,7 @@ type listKeysInput struct {
 	Customer    string `query:"customer" maxLength:"64"`
 	Permission  string `query:"permission" maxLength:"65"`
 	Tag         string `query:"tag" maxLength:"50"`
-	Text        string `query:"q" maxLength:"100" doc:"Part of the name, or the id"`
+	Text        string `query:"q" maxLength:"100" doc:"Part of the name, the id, or the hint as it is shown, or its last four characters"`
 	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt), where it is absent, or oldest first (createdAt)"`
 	UnusedSince string `query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
 	Include     string `query:"include" enum:"usage" doc:"usage adds to each key its calls of the last 14 days, one number a day, today last"`

@@ -61,8 +61,8 @@ func (a *API) usedBefore(since time.Time) store.Sieve {
 
 // since reads a time, or how long ago it was.
 func (f *faults) since(location, text string, now time.Time) time.Time {
-	if d, err := parseDuration(text); err == nil {
-		return now.Add(-d)
+	if _, err := parseDuration(text); err == nil {
+		return now.Add(-f.duration(location, text, 0, maxDuration))
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {

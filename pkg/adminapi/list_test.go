@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -49,6 +50,47 @@ func TestList(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || next != "" {
 			t.Errorf("%s: next %q (-want +got):\n%s", query, next, diff)
 		}
+	}
+}
+
+// A key is found by what is seen of its secret: in a list, in a log, or on somebody's screen.
+func TestListByHint(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	ours := o.key(t, map[string]any{"name": "Ours", "customers": []string{"c1"}})
+	theirs := foreign("the secret of "+o.id, map[string]any{"name": "Theirs", "permissions": []string{}})
+	o.admin.Call(t, http.MethodPost, o.keys+"/import", map[string]any{"keys": []any{theirs}}).Want(t, http.StatusOK)
+	hint := ours.Key.Hint
+	front, last, _ := strings.Cut(hint, "…")
+	find := func(text, more string) []string {
+		t.Helper()
+		names, _ := page(t, o.admin, o.keys+"?q="+url.QueryEscape(text)+more)
+		return names
+	}
+	for _, text := range []string{hint, front + "..." + last, front, strings.TrimSuffix(front, "_"), "…" + last, last} {
+		if got := find(text, ""); !slices.Equal(got, []string{"Ours"}) {
+			t.Errorf("by %s: %q", text, got)
+		}
+		if got := find(text, "&customer=c1&environment=production"); !slices.Equal(got, []string{"Ours"}) {
+			t.Errorf("of a customer by %s: %q", text, got)
+		}
+	}
+	for _, text := range []string{"bt_prod", "bt_prod_", "…", "...", "_…" + last, front + "x", last[1:], strings.ToUpper(hint)} {
+		if got := find(text, ""); got != nil {
+			t.Errorf("by %s, which is no hint: %q", text, got)
+		}
+	}
+	var foreign struct{ Items []localtest.Key }
+	o.admin.Call(t, http.MethodGet, o.keys+"?q=Theirs", nil).Want(t, http.StatusOK).Into(t, &foreign)
+	if got := find(foreign.Items[0].Hint, ""); !slices.Equal(got, []string{"Theirs"}) {
+		t.Errorf("an imported key by %s: %q", foreign.Items[0].Hint, got)
+	}
+	o.admin.Call(t, http.MethodPost, o.keys+"/"+ours.Key.ID+"/regenerate", nil).Want(t, http.StatusOK)
+	if got := find(hint, ""); !slices.Equal(got, []string{"Ours"}) {
+		t.Errorf("by the hint of the secret before: %q", got)
+	}
+	if got := find(last, ""); got != nil {
+		t.Errorf("by the last letters of the secret before: %q", got)
 	}
 }
 
@@ -220,6 +262,73 @@ func TestPages(t *testing.T) {
 			t.Errorf("pages of %d (-want +got):\n%s", size, diff)
 		}
 	}
+}
+
+// Every list comes in pages, whatever it is of: limit is its most, the cursor goes on, and is of that list alone.
+func TestEveryListHasPages(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	for _, name := range []string{"ann", "bea", "cai"} {
+		o.invite(t, address(name), "member")
+	}
+	for range 3 {
+		o.startJob(t)
+	}
+	lists := []string{o.keys, o.path("members"), o.path("customers"), o.path("jobs"), o.path("history"), o.keys + "/" + o.first.Key.ID + "/history"}
+	o.admin.Call(t, http.MethodPatch, o.keys+"/"+o.first.Key.ID, `{"tags": ["one"]}`).Want(t, http.StatusOK)
+	cursors := map[string]string{}
+	for _, list := range lists {
+		whole, _ := items(t, o.admin, list+"?limit=200")
+		first, next := items(t, o.admin, list+"?limit=1")
+		if len(whole) < 2 || len(first) != 1 || next == "" {
+			t.Errorf("%s: %d items, of which a page of one has %d, and goes on at %q", list, len(whole), len(first), next)
+			continue
+		}
+		cursors[list] = next
+		rest, end := items(t, o.admin, list+"?limit=200&cursor="+next)
+		if diff := cmp.Diff(whole, append(first, rest...)); diff != "" || end != "" {
+			t.Errorf("%s: goes on at %q (-whole +pages):\n%s", list, end, diff)
+		}
+		for _, query := range []string{"limit=0", "limit=201", "limit=x", "cursor=", "cursor=garbage", "page=2"} {
+			name, _, _ := strings.Cut(query, "=")
+			p := o.admin.Call(t, http.MethodGet, list+"?"+query, nil).Refused(t, http.StatusBadRequest, "malformed")
+			if got := p.Locations(); !slices.Equal(got, []string{"query." + name}) {
+				t.Errorf("%s?%s: %q", list, query, got)
+			}
+		}
+	}
+	for of, cursor := range cursors {
+		for _, list := range lists {
+			if list != of {
+				o.admin.Call(t, http.MethodGet, list+"?cursor="+cursor, nil).Refused(t, http.StatusBadRequest, "malformed")
+			}
+		}
+	}
+}
+
+// items reads a page of any list, without what goes on changing by itself.
+func items(t *testing.T, c localtest.Client, path string) (all []map[string]any, next string) {
+	t.Helper()
+	var p struct {
+		Items      []map[string]any
+		NextCursor *string
+	}
+	c.Call(t, http.MethodGet, path, nil).Want(t, http.StatusOK).Into(t, &p)
+	for _, item := range p.Items {
+		delete(item, "lastUsed")
+	}
+	if p.NextCursor != nil {
+		next = *p.NextCursor
+	}
+	return p.Items, next
+}
+
+// startJob has the tenant's keys disabled by a job that finds none.
+func (o tenant) startJob(t *testing.T) {
+	t.Helper()
+	o.admin.Call(t, http.MethodPost, o.keys+"/bulk", map[string]any{
+		"action": "disable", "filter": map[string]any{"tag": "none"}, "dryRun": false, "expected": 0,
+	}).Want(t, http.StatusAccepted)
 }
 
 func TestWrongQueries(t *testing.T) {

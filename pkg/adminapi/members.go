@@ -23,7 +23,7 @@ const (
 )
 
 func (a *API) registerMembers() {
-	register(a, operation{id: organization.ListMembers, group: GroupOrganizations, method: http.MethodGet, path: membersPath, summary: "List members"}, a.listMembers)
+	register(a, operation{id: organization.ListMembers, group: GroupOrganizations, method: http.MethodGet, path: membersPath, summary: "List members", about: "By e-mail."}, a.listMembers)
 	register(a, operation{id: organization.GetMember, group: GroupOrganizations, method: http.MethodGet, path: memberPath, summary: "Show a member"}, a.getMember)
 	register(a, operation{id: organization.PutMember, group: GroupOrganizations, method: http.MethodPut, path: memberPath, summary: "Invite or change a member",
 		about: "By e-mail, or for a member by id. An invitation becomes active at the first sign-in with that verified e-mail. 201 for a new member, 200 for a changed one."}, a.putMember)
@@ -111,26 +111,44 @@ func (a *API) memberEntry(s *session, action string, before, after *organization
 	return e, err
 }
 
+type listMembersInput struct {
+	OrganizationPath
+	Page
+}
+
 type listMembersOutput struct {
 	Body struct {
 		Items      []Member `json:"items" nullable:"false"`
-		NextCursor *string  `json:"nextCursor" doc:"Always null: members come on one page"`
+		NextCursor *string  `json:"nextCursor" doc:"null where the list ends"`
 	}
 }
 
-func (a *API) listMembers(ctx context.Context, _ *session, in *OrganizationPath) (*listMembersOutput, error) {
-	members, err := a.store.Members(ctx, in.Org)
+func (a *API) listMembers(ctx context.Context, _ *session, in *listMembersInput) (*listMembersOutput, error) {
+	query := scope{List: "members", Organization: in.Org}
+	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &listMembersOutput{}
-	out.Body.Items = make([]Member, 0, len(members))
-	for i := range members {
-		if members[i].LeavingAt.IsZero() {
-			out.Body.Items = append(out.Body.Items, showMember(&members[i]))
+	out.Body.Items = []Member{}
+	for {
+		members, next, err := a.store.MembersPage(ctx, in.Org, after, in.Limit-len(out.Body.Items))
+		if err != nil {
+			return nil, err
+		}
+		for i := range members {
+			if members[i].LeavingAt.IsZero() {
+				out.Body.Items = append(out.Body.Items, showMember(&members[i]))
+			}
+		}
+		if after = next; after == "" || len(out.Body.Items) == in.Limit {
+			break
 		}
 	}
-	return out, nil
+
+	out.Body.NextCursor, err = a.nextCursor(ctx, query, after)
+	return out, err
 }
 
 // MemberPath is the path of an operation on a member.

@@ -74,11 +74,7 @@ func (f *faults) overlap(location string, text *string, otherwise time.Duration)
 	if text == nil {
 		return otherwise
 	}
-	d, err := parseDuration(*text)
-	if err != nil || d > apikey.MaxOverlap {
-		f.add(location, "expected a duration from 0s to 30d", *text)
-	}
-	return d
+	return f.duration(location, *text, 0, apikey.MaxOverlap)
 }
 
 func (in *rotateInput) fromFirstUse() bool {

@@ -122,12 +122,7 @@ func (f *faults) longestLife(before map[apikey.Environment]time.Duration, b *lif
 		if text == nil {
 			continue
 		}
-		life, err := parseDuration(*text)
-		if err != nil || life == 0 {
-			f.add("body.settings.longestLife."+string(env), errDuration.Error(), *text)
-			continue
-		}
-		out[env] = life
+		out[env] = f.duration("body.settings.longestLife."+string(env), *text, time.Second, maxDuration)
 	}
 	return out
 }

@@ -24,6 +24,7 @@ type customerKeyItem struct {
 	SK string `dynamodbav:"sk"`
 	lists
 	Name        string   `dynamodbav:"name"`
+	Hint        string   `dynamodbav:"hint"`
 	Permissions []string `dynamodbav:"permissions,omitempty"`
 	Tags        []string `dynamodbav:"tags,omitempty"`
 	Enabled     bool     `dynamodbav:"enabled"`
@@ -40,7 +41,7 @@ func putCustomerKeys(k *apikey.Key, at time.Time, failure error) []Write {
 	for _, customer := range slices.Compact(slices.Sorted(slices.Values(k.Customers))) { // a transaction takes an item once
 		item, err := attributevalue.MarshalMap(&customerKeyItem{
 			PK: customerKeysPartition(k.OrganizationID, customer), SK: row.PK, lists: listsOf(k, customer, at),
-			Name: row.Name, Permissions: row.Permissions, Tags: row.Tags, Enabled: row.Enabled, RevokedAt: row.RevokedAt, DeletedAt: row.DeletedAt,
+			Name: row.Name, Hint: row.Hint, Permissions: row.Permissions, Tags: row.Tags, Enabled: row.Enabled, RevokedAt: row.RevokedAt, DeletedAt: row.DeletedAt,
 			ExpiresAt: row.ExpiresAt, Version: row.Version, PurgeAt: row.PurgeAt,
 		})
 		if err != nil {

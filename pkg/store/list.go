@@ -21,7 +21,7 @@ type Filter struct {
 	Customer    string
 	Permission  string
 	Tag         string
-	Text        string // part of the name in any case, or the id
+	Text        string // part of the name in any case, the id, or the hint or its last characters
 	OldestFirst bool   // how the list is ordered
 	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
 	Sieve       Sieve  `json:"-"` // what it asks for belongs into a field of its own: a list's query is known by the others
@@ -55,7 +55,24 @@ func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 		(f.Customer == "" || slices.Contains(k.Customers, f.Customer)) &&
 		(f.Permission == "" || slices.Contains(k.Permissions, f.Permission)) &&
 		(f.Tag == "" || slices.Contains(k.Tags, f.Tag)) &&
-		(f.Text == "" || k.ID == f.Text || strings.Contains(strings.ToLower(k.Name), strings.ToLower(f.Text)))
+		(f.Text == "" || k.ID == f.Text || strings.Contains(strings.ToLower(k.Name), strings.ToLower(f.Text)) || hinted(k.Hint, f.Text))
+}
+
+// hinted reports whether a text is what somebody sees of a secret with the hint: all of it, what stands before the ellipsis, or
+// the last characters. What stands before names the key, so that the hint of an earlier secret of the key is found too.
+func hinted(hint, text string) bool {
+	front, last, _ := strings.Cut(hint, "…")
+	before, after, whole := strings.Cut(strings.ReplaceAll(text, "...", "…"), "…")
+	switch {
+	case front == "":
+		return false
+	case !whole:
+		return text == front || text == strings.TrimSuffix(front, "_") || text == last
+	case before == "":
+		return after == last && last != ""
+	default:
+		return before == front
+	}
 }
 
 // mayMatch is the predicate over what an entry of an index says; what its partition says already is not asked again. The row of a damaged entry is reported

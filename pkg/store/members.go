@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -77,28 +78,55 @@ func (s *Store) MemberByID(ctx context.Context, org, id string) (*organization.M
 
 // members reads all members; left is the damage of one that was left out.
 func (s *Store) members(ctx context.Context, org string) (out []organization.Member, left, err error) {
-	condition, strong, partition := "pk = :org AND begins_with(sk, :members)", true, organizationPartition(org)
-	in := &dynamodb.QueryInput{
-		TableName: &s.core, ConsistentRead: &strong, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":org": textValue(partition), ":members": textValue(memberSort(""))},
-	}
-	for {
-		page, err := s.client.Query(ctx, in)
-		if err != nil {
-			return nil, nil, unavailable("members", err)
-		}
-		some, damage, err := decodeAll[organization.Member](ctx, s, page.Items, partition, aMember(org))
+	for after := ""; ; {
+		page, next, damage, err := s.membersPage(ctx, org, after, mostMembers)
 		if err != nil {
 			return nil, nil, err
 		}
-		if out = append(out, some...); damage != nil {
+		if out = append(out, page...); damage != nil {
 			left = damage
 		}
-		if len(page.LastEvaluatedKey) == 0 {
+		if next == "" {
 			return out, left, nil
 		}
-		in.ExclusiveStartKey = page.LastEvaluatedKey
+		after = next
 	}
+}
+
+// mostMembers is asked of the table at most: about what fits into the megabyte that one query reads.
+const mostMembers = 2000
+
+// MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the position after it: "" where
+// it ends. Damaged rows are told of and left out. Errors: ErrUnavailable.
+func (s *Store) MembersPage(ctx context.Context, org, after string, limit int) (page []organization.Member, next string, err error) {
+	page, next, _, err = s.membersPage(ctx, org, after, limit)
+	return page, next, err
+}
+
+func (s *Store) membersPage(ctx context.Context, org, after string, limit int) (page []organization.Member, next string, left, err error) {
+	condition, strong, most := "pk = :org AND begins_with(sk, :members)", true, int32(limit)+1
+	partition := organizationPartition(org)
+	in := &dynamodb.QueryInput{
+		TableName:              &s.core,
+		ConsistentRead:         &strong,
+		Limit:                  &most, // one more, to know whether the list goes on
+		KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":org": textValue(partition), ":members": textValue(memberSort("")),
+		},
+	}
+	if after != "" {
+		in.ExclusiveStartKey = primaryKey(partition, memberSort(after))
+	}
+
+	out, err := s.client.Query(ctx, in)
+	if err != nil {
+		return nil, "", nil, unavailable("members", err)
+	}
+
+	items, next := firstOf(out, limit)
+	page, left, err = decodeAll[organization.Member](ctx, s, items, partition, aMember(org))
+	return page, strings.TrimPrefix(next, memberSort("")), left, err
 }
 
 // OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from the index, which lags by moments: what it names is to

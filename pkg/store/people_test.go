@@ -178,6 +178,67 @@ func TestMembersOverManyPages(t *testing.T) {
 	}
 }
 
+// A page of members goes on where the one before ended, also behind somebody who has gone since.
+func TestPagesOfMembers(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	for _, who := range []string{"ann", "bob", "carol", "dave"} {
+		if err := kit.Store.Commit(t.Context(), kit.Store.PutMember(member(kit, "acme", who+"@acme.test"), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(after string, limit int) (emails []string, next string) {
+		t.Helper()
+		page, next, err := kit.Store.MembersPage(t.Context(), "acme", after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page {
+			emails = append(emails, strings.TrimSuffix(m.Email, "@acme.test"))
+		}
+		return emails, next
+	}
+	first, next := read("", 2)
+	if err := kit.Store.Commit(t.Context(), kit.Store.RemoveMember(member(kit, "acme", "bob@acme.test"))); err != nil {
+		t.Fatal(err)
+	}
+	second, end := read(next, 2)
+	if got := append(first, second...); !slices.Equal(got, []string{"ann", "bob", "carol", "dave"}) || next != "bob@acme.test" || end != "" {
+		t.Errorf("%q, on after %q and %q", got, next, end)
+	}
+	if all, end := read("", 4); len(all) != 4-1 || end != "" {
+		t.Errorf("all of them: %q, on after %q", all, end)
+	}
+}
+
+// All customers come, however DynamoDB cuts its answers: a page of large ones ends where a query does, and says how to go on.
+func TestCustomersOverManyPages(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	var want []string
+	for i := range 5 {
+		want = append(want, fmt.Sprintf("c%d", i))
+		if err := kit.Store.Commit(t.Context(), kit.Store.PutCustomer(&organization.Customer{OrganizationID: "acme", ID: want[i], Version: 1}, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := store.New(store.NewTables(short{kit.SDK, 2}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	var got []string
+	for after, pages := "", 0; pages == 0 || after != "" && pages < 9; pages++ {
+		page, next, err := s.Customers(t.Context(), "acme", after, 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page {
+			got = append(got, c.ID)
+		}
+		after = next
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("customers (-want +got):\n%s", diff)
+	}
+}
+
 func TestCustomers(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
