@@ -1,0 +1,249 @@
+// Package strictjson reads JSON (RFC 8259) as an API has to that lets no text mean two things.
+//
+// It promises that a text without faults means the same to every reader: it is UTF-8, no object has a name twice, no string has
+// half a character, and no number is out of reach. Numbers without a fraction are handed on in digits, since 1e3, 1000.0 and 1000
+// are the same integer, exactly: no digit goes through floating point. It knows nothing of what the fields of a text are.
+//
+// The caller bounds the text.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	// maxDepth is how deep arrays and objects may lie in each other: no field comes near it.
+	maxDepth = 64
+
+	// maxFaults is how many faults are told.
+	maxFaults = 100
+)
+
+// Fault is what is wrong with one value of a text that is JSON.
+type Fault struct {
+	Path    string // such as .rateLimits[0].limit; "" for the whole
+	Message string // what is expected there
+}
+
+// SyntaxError says that a text is no JSON, or is nested too deeply, and where. It has no word of the text.
+type SyntaxError struct{ message string }
+
+// Error implements error.
+func (e *SyntaxError) Error() string { return e.message }
+
+// Read returns a text with its integers in digits, and what is wrong with it. A text that is no JSON is a SyntaxError.
+func Read(text []byte) (clean []byte, faults []Fault, err error) {
+	if at := firstInvalid(text); at >= 0 {
+		return nil, nil, misplaced("expected JSON in UTF-8", text, at)
+	}
+	if err := check(text); err != nil {
+		return nil, nil, err
+	}
+
+	r := &reader{text: text, tokens: json.NewDecoder(bytes.NewReader(text))}
+	r.tokens.UseNumber()
+	for {
+		token, err := r.tokens.Token()
+		if errors.Is(err, io.EOF) {
+			return append(r.clean, text[r.copied:]...), r.faults, nil
+		}
+		if err != nil {
+			return nil, nil, &SyntaxError{"expected JSON"} // check has seen that the text is whole: nothing comes here
+		}
+
+		end := int(r.tokens.InputOffset())
+		raw := bytes.TrimLeft(text[r.at:end], " \t\r\n,:")
+		r.at = end
+		if err := r.take(token, raw); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// firstInvalid is where a text stops being UTF-8; -1 where it does not.
+func firstInvalid(text []byte) int {
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+// check reports what keeps a text from being one JSON value.
+func check(text []byte) error {
+	var raw json.RawMessage
+	err := json.Unmarshal(text, &raw)
+	if err == nil {
+		return nil
+	}
+
+	first := json.NewDecoder(bytes.NewReader(text)).Decode(&raw)
+	var syntax *json.SyntaxError
+	if errors.Is(first, io.EOF) || errors.Is(first, io.ErrUnexpectedEOF) || !errors.As(err, &syntax) {
+		return &SyntaxError{"expected JSON: the text ends too early"}
+	}
+	return misplaced("expected JSON", text, int(syntax.Offset)-1)
+}
+
+// misplaced tells where in a text something is wrong, as an editor counts.
+func misplaced(expected string, text []byte, at int) *SyntaxError {
+	at = min(max(at, 0), len(text))
+	line := 1 + bytes.Count(text[:at], []byte("\n"))
+	column := 1 + utf8.RuneCount(text[bytes.LastIndexByte(text[:at], '\n')+1:at])
+	return &SyntaxError{fmt.Sprintf("%s: see line %d, column %d", expected, line, column)}
+}
+
+// reader goes through the tokens of a text.
+type reader struct {
+	text   []byte
+	tokens *json.Decoder
+	at     int // where the next token's raw text begins, with what separates it
+
+	clean  []byte // the text up to copied, with its integers in digits
+	copied int
+
+	open   []container
+	faults []Fault
+}
+
+// container is an array or an object that has begun.
+type container struct {
+	names map[string]bool // those of an object so far; nil for an array
+	name  string          // the one whose value comes next
+	due   bool            // a value comes next, and not a name
+	index int             // of the next value of an array
+}
+
+// take takes the next token, with its raw text.
+func (r *reader) take(token json.Token, raw []byte) error {
+	top := r.top()
+	if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
+		r.open = r.open[:len(r.open)-1]
+		r.valueEnds()
+		return nil
+	}
+	if name, ok := token.(string); ok && top != nil && top.names != nil && !top.due {
+		r.takeName(top, name, raw)
+		return nil
+	}
+
+	switch token := token.(type) {
+	case json.Delim:
+		if len(r.open) == maxDepth {
+			return &SyntaxError{fmt.Sprintf("expected at most %d arrays and objects in each other", maxDepth)}
+		}
+		next := container{}
+		if token == '{' {
+			next.names = map[string]bool{}
+		}
+		r.open = append(r.open, next)
+		return nil
+	case string:
+		if halved(raw) {
+			r.fault("expected whole characters: a \\u escape of half a character stands alone")
+		}
+	case json.Number:
+		r.takeNumber(raw)
+	}
+	r.valueEnds()
+	return nil
+}
+
+func (r *reader) top() *container {
+	if len(r.open) == 0 {
+		return nil
+	}
+	return &r.open[len(r.open)-1]
+}
+
+func (r *reader) takeName(of *container, name string, raw []byte) {
+	twice := of.names[name]
+	of.names[name], of.name, of.due = true, name, true
+	switch {
+	case halved(raw):
+		r.fault("expected a name of whole characters: a \\u escape of half a character stands alone")
+	case twice:
+		r.fault("expected once: the object has this name more than once")
+	}
+}
+
+// takeNumber writes an integer in digits.
+func (r *reader) takeNumber(raw []byte) {
+	digits, whole := integer(string(raw))
+	switch {
+	case whole && digits == "":
+		r.fault("expected a number between -9223372036854775808 and 9223372036854775807")
+	case whole && digits != string(raw):
+		r.clean = append(append(r.clean, r.text[r.copied:r.at-len(raw)]...), digits...)
+		r.copied = r.at
+	}
+}
+
+// valueEnds is when the value of an entry is over.
+func (r *reader) valueEnds() {
+	if top := r.top(); top != nil {
+		top.index++
+		top.due = false
+	}
+}
+
+func (r *reader) fault(message string) {
+	if len(r.faults) == maxFaults {
+		return
+	}
+
+	var path []byte
+	for _, c := range r.open {
+		if c.names != nil {
+			path = append(append(path, '.'), c.name...)
+		} else {
+			path = fmt.Appendf(path, "[%d]", c.index)
+		}
+	}
+	r.faults = append(r.faults, Fault{Path: string(path), Message: message})
+}
+
+// halved reports whether the raw text of a string has an escape of half a UTF-16 pair without its other half.
+func halved(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++ // what is escaped; an escaped backslash begins nothing
+
+		first, ok := unit(raw, i)
+		if !ok {
+			continue
+		}
+		i += 4
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+
+		second, ok := unit(raw, i+2)
+		if !ok || raw[i+1] != '\\' || utf16.DecodeRune(first, second) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
+}
+
+// unit reads the UTF-16 unit of an escape whose u stands at a place.
+func unit(raw []byte, at int) (rune, bool) {
+	if at+5 > len(raw) || raw[at] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(raw[at+1:at+5]), 16, 16)
+	return rune(n), err == nil
+}
