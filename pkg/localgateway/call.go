@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	}
 	c := &call{
 		request: r, start: g.now(), requestID: requestID, extendedID: extendedID,
-		path: r.URL.EscapedPath(), sourceIP: sourceIP(r.RemoteAddr),
+		path: sentPath(r.URL), sourceIP: sourceIP(r.RemoteAddr),
 	}
 	if c.path == "" {
 		c.path = "/"
@@ -67,6 +68,16 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	}
 	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID, g.api.Stage, r.Method, c.path)
 	return c, nil
+}
+
+// sentPath is the path as the client sent it. EscapedPath would do, but it decodes and
+// encodes anew a path with a character that should have been escaped, so that such a
+// path would be routed and checked by another spelling than that which was sent.
+func sentPath(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
 }
 
 // newIDs makes ids that look like AWS's: a UUID, and the short base64 text that

@@ -24,7 +24,8 @@
 //	   signature (O), whose value is not repeated here
 //	O  REST: one trailing slash is ignored; I: HTTP APIs do not ignore it
 //	I  REST: static before parameter before greedy; a parameter never matches an empty segment
-//	I  paths are never decoded: path, rawPath, pathParameters and ARNs carry what the client sent
+//	I  paths are never decoded: path, rawPath, pathParameters and ARNs carry what the client sent, characters that no URL
+//	   has included
 //	O  HTTP API: rawPath begins with the stage unless that is $default
 //	D  10,240 bytes of header values (limits); I: beyond them 431
 //	D  10 MB of body, 413, not customisable (api-gateway-known-issues); O: the REST text; I: the HTTP text

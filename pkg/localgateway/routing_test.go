@@ -19,6 +19,7 @@ func TestRoutesOfREST(t *testing.T) {
 		"two trailing slashes":      {"GET", "/keys/1//", "", nil},
 		"encoded slash":             {"GET", "/keys/a%2Fb", "/keys/{keyId}", map[string]any{"keyId": "a%2Fb"}},
 		"encoded letter stays":      {"GET", "/keys/%41", "/keys/{keyId}", map[string]any{"keyId": "%41"}},
+		"what a URL has not":        {"GET", `/keys/%41"<é`, "/keys/{keyId}", map[string]any{"keyId": `%41"<é`}},
 		"empty parameter":           {"GET", "/keys/", "", nil},
 		"double slash":              {"GET", "//keys/1", "", nil},
 		"path decides, then method": {"DELETE", "/keys/self", "", nil},

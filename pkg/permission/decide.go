@@ -59,6 +59,8 @@ type Decision struct {
 	// Known says that some permission has the call's route, which is Match.
 	Known bool
 	Match Match
+	// Ambiguity says why a path can have no route, whatever the catalogue has.
+	Ambiguity Ambiguity
 	// CustomerAllowed says that the route names no customer, or one that the
 	// grant extends to. It is true for an unknown route, which names nobody.
 	CustomerAllowed bool
@@ -83,7 +85,7 @@ func (d Decision) Allowed() bool {
 func Decide(c *Catalogue, api string, g Grant, method, path string) Decision {
 	match, ok := c.Match(api, method, path)
 	if !ok {
-		return Decision{CustomerAllowed: true}
+		return Decision{CustomerAllowed: true, Ambiguity: c.Ambiguity(api, path)}
 	}
 	d := Decision{Known: true, Match: match, CustomerAllowed: true, Required: match.Permissions[0]}
 	if customer, named := match.Param(CustomerParam); named {

@@ -37,14 +37,14 @@ func (m Match) Param(name string) (string, bool) {
 // for other methods only is therefore no route, even where a wider path has the
 // method, as in an API Gateway REST API.
 //
-// One trailing slash is ignored. A path that another reader might take for a
-// different one has no route: one with an empty, "." or ".." segment, a
-// backslash, a control character, or an encoded dot, slash or backslash.
+// One trailing slash is ignored where that leads to the same route. A path that another reader might take for a
+// different one has no route: see [Ambiguity].
 func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 	index := methodIndex(method)
-	if index < 0 || !clean(path) {
+	if index < 0 || !strings.HasPrefix(path, "/") || c.Ambiguity(api, path) != Unambiguous {
 		return Match{}, false
 	}
+
 	rest := strings.TrimSuffix(path[1:], "/")
 	found := c.table(api).root.find(rest, rest != "")
 	if found == nil || found.routes[index] == nil {
@@ -75,41 +75,6 @@ func (c *Catalogue) Routes(api string) []Entry {
 	return entries
 }
 
-// clean reports whether everyone who reads the path reads the same segments.
-func clean(path string) bool {
-	if path == "" || path[0] != '/' {
-		return false
-	}
-	start := 1 // of the segment that is being read
-	for i := 1; i <= len(path); i++ {
-		if i == len(path) || path[i] == '/' {
-			segment := path[start:i]
-			if segment == "." || segment == ".." || (segment == "" && i < len(path)) {
-				return false
-			}
-			start = i + 1
-			continue
-		}
-		if path[i] < ' ' || path[i] == 0x7f || path[i] == '\\' || (path[i] == '%' && confusing(path[i+1:])) {
-			return false
-		}
-	}
-	return true
-}
-
-// confusing reports whether what follows a percent sign encodes a dot, a slash or
-// a backslash.
-func confusing(code string) bool {
-	if len(code) < 2 {
-		return false
-	}
-	switch code[:2] {
-	case "2e", "2E", "2f", "2F", "5c", "5C":
-		return true
-	}
-	return false
-}
-
 // table holds the routes of one API: a tree of segments to find them by, and a
 // list of them.
 type table struct {
@@ -128,6 +93,7 @@ type node struct {
 type leaf struct {
 	routes [len(methods)]*compiledRoute
 	any    *compiledRoute
+	greedy bool // whether it ends with a greedy parameter
 }
 
 type compiledRoute struct {
@@ -237,7 +203,7 @@ func (n *node) leafOf(segments []Segment) *leaf {
 		switch segment.Kind {
 		case Greedy:
 			if n.greedy == nil {
-				n.greedy = &leaf{}
+				n.greedy = &leaf{greedy: true}
 			}
 			return n.greedy
 		case Parameter:

@@ -20,6 +20,7 @@ func TestMatch(t *testing.T) {
 		perm("read:some", "GET /m/{id}", "demo GET /m/latest", "POST /m/new", "GET /{x}/latest/y"),
 		perm("any:x", "ANY /any", "other GET /only"),
 		perm("get:x", "GET /any", "other GET /any"),
+		perm("tags:x", "GET /t/{id}"),
 	)
 	tests := map[string]struct {
 		api, call string
@@ -47,15 +48,19 @@ func TestMatch(t *testing.T) {
 		"not another":                     {"demo", "GET /only", ""},
 		"no named API":                    {"third", "GET /only", ""},
 		"trailing slash":                  {"demo", "GET /m/", "* GET /m [] [read:all]"},
-		"trailing slash after parameter":  {"demo", "GET /m/7/", "* GET /m/{id} [{id 7}] [read:all read:some]"},
+		"trailing slash after parameter":  {"demo", "GET /t/7/", "* GET /t/{id} [{id 7}] [tags:x]"},
+		"where a greedy one has been":     {"demo", "GET /m/7/parts/8/", ""},
+		"where a greedy one begins":       {"demo", "GET /m/7/", ""},
 		"trailing slash after greedy":     {"demo", "PUT /m/7/a/b/", "* ANY /m/{id}/{rest+} [{id 7} {rest a/b}] [read:all]"},
-		"raw":                             {"demo", "GET /m/%41%zz%", "* GET /m/{id} [{id %41%zz%}] [read:all read:some]"},
+		"raw":                             {"demo", "PUT /m/7/x/%20%C3%A9", "* ANY /m/{id}/{rest+} [{id 7} {rest x/%20%C3%A9}] [read:all]"},
 		"case matters":                    {"demo", "GET /M", ""},
 		"glob characters are only text":   {"demo", "GET /m/*", "* GET /m/{id} [{id *}] [read:all read:some]"},
 		"dots in a name":                  {"demo", "GET /m/...", "* GET /m/{id} [{id ...}] [read:all read:some]"},
 		"unknown":                         {"demo", "GET /x", ""},
 		"no slash":                        {"demo", "GET m", ""},
 		"empty":                           {"demo", "GET ", ""},
+		"a query":                         {"demo", "GET /m/7?x", ""},
+		"a fragment":                      {"demo", "GET /m/7#x", ""},
 		"two slashes":                     {"demo", "GET //", ""},
 		"two slashes at the end":          {"demo", "GET /m//", ""},
 		"two slashes before":              {"demo", "GET //m", ""},
@@ -108,11 +113,23 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// wildcard is a parameter in a template.
+var wildcard = regexp.MustCompile(`\{[^}]+\}`)
+
 // model finds a route by the words of the rules: of the templates that match as
 // regular expressions, the one whose kinds of segments come first from the left.
 func model(routes []permission.Route, method, path string) (template string, ok bool) {
-	if path != "/" {
-		path = strings.TrimSuffix(path, "/")
+	if path != "/" && strings.HasSuffix(path, "/") {
+		for _, r := range routes { // an empty greedy parameter is a reading of its own
+			parent, greedy := strings.CutSuffix(r.Path, "+}")
+			if greedy && regexp.MustCompile("^"+wildcard.ReplaceAllString(parent[:strings.LastIndex(parent, "/")+1], "[^/]+")+"$").MatchString(path) {
+				return "", false
+			}
+		}
+		template, ok := model(routes, method, strings.TrimSuffix(path, "/"))
+		greedies := slices.DeleteFunc(slices.Clone(routes), func(r permission.Route) bool { return !strings.HasSuffix(r.Path, "+}") })
+		other, _ := model(greedies, method, strings.TrimSuffix(path, "/"))
+		return template, ok && (other == "" || other == template)
 	}
 	best, found := "", ""
 	for _, r := range routes {

@@ -34,8 +34,9 @@ const maxPath = 200
 var (
 	// Neither a glob's * and ? nor % may be in a literal: what a policy says by a
 	// literal must mean that literal, and encoded and plain spellings of the same
-	// character must not become two routes.
-	literalText   = regexp.MustCompile(`^[A-Za-z0-9._~$@!+=,;:-]+$`)
+	// character must not become two routes. Nor may a semicolon, from which on some
+	// servers take a segment for parameters.
+	literalText   = regexp.MustCompile(`^[A-Za-z0-9._~$@!+=,:-]+$`)
 	parameterName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 )
 
@@ -83,7 +84,7 @@ func parseSegment(part string) (Segment, error) {
 	case part == "." || part == "..":
 		return Segment{}, fmt.Errorf("must not have the segment %s", part)
 	case kind == Literal && !literalText.MatchString(part):
-		return Segment{}, fmt.Errorf("segment %q: a literal has only letters, digits and ._~$@!+=,;:-, a parameter is {name} or {name+}", part)
+		return Segment{}, fmt.Errorf("segment %q: a literal has only letters, digits and ._~$@!+=,:-, a parameter is {name} or {name+}", part)
 	case kind != Literal && !parameterName.MatchString(name):
 		return Segment{}, fmt.Errorf("segment %q: a parameter's name has 1 to 64 letters, digits, dots, hyphens and underscores", part)
 	}

@@ -12,12 +12,12 @@ type Scope int
 const (
 	// Nothing means that the policy denies everything.
 	Nothing Scope = iota
-	// WholeKey means that the policy says exactly what the key may do, so it can
-	// serve every request that the key makes to the stage.
+	// WholeKey means that the policy says exactly what the key may do on plain paths,
+	// so it can serve every request that the key makes to one on the stage.
 	WholeKey
-	// OneRoute means that the policy opens the route of the call, and for a key
-	// that is bound to customers only the call's customer there. It serves no
-	// request to another route.
+	// OneRoute means that the policy opens the route of the call for plain paths, and
+	// for a key that is bound to customers only the call's customer there. It serves
+	// no request to another route.
 	OneRoute
 	// OneCall means that the policy opens the path and method of the call only.
 	OneCall
@@ -31,32 +31,39 @@ type Policy struct {
 
 // Build makes the policy to return for a call of a key with the grant. The
 // document's scope is the widest of [WholeKey], [OneRoute] and [OneCall] that can be
-// said within API Gateway's limits; for the last two the call must be allowed.
-// Otherwise the policy denies everything. A whole-key policy is also what a refused
-// call gets, so whoever returns it for one passes it through [Refuse] first.
+// said within API Gateway's limits and has the call; for the last two the call must be
+// allowed, and a path that is not plain has only the last. Otherwise the policy denies
+// everything. A whole-key policy is also what a refused call gets, so whoever returns
+// it for one passes it through [Refuse] first.
 func Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Policy {
 	return build(c, api, g, call, request.compose)
 }
 
 // build tries the scopes in turn; compose is request.compose or a cache of it.
 func build(c *permission.Catalogue, api string, g permission.Grant, call ARN, compose func(request) (Document, bool)) Policy {
-	r := request{catalogue: c, api: api, grant: g, partition: call.Partition, stage: call.stage()}
-	if d, ok := compose(r); ok {
-		return Policy{Document: d, Scope: WholeKey}
-	}
+	r := request{catalogue: c, api: api, grant: g, stage: call.stage()}
 	decision := permission.Decide(c, api, g, call.Method, call.Path)
+	if plain(call.Path) || !decision.Allowed() {
+		if d, ok := compose(r); ok {
+			return Policy{Document: d, Scope: WholeKey}
+		}
+	}
 	if !decision.Allowed() {
 		return Policy{Document: denyEverything(), Scope: Nothing}
 	}
-	r.only = decision.Match.Route
-	if len(g.Customers) > 0 && decision.Customer != "" {
-		r.grant.Customers = []string{decision.Customer}
+
+	if plain(call.Path) {
+		r.only = decision.Match.Route
+		if len(g.Customers) > 0 && decision.Customer != "" {
+			r.grant.Customers = []string{decision.Customer}
+		}
+		if d, ok := compose(r); ok {
+			return Policy{Document: d, Scope: OneRoute}
+		}
 	}
-	if d, ok := compose(r); ok {
-		return Policy{Document: d, Scope: OneRoute}
-	}
-	if resources, ok := literally(call.String()); ok {
-		return Policy{Document: document(allow(resources)), Scope: OneCall}
+
+	if arn := call.String(); literal(arn) {
+		return Policy{Document: Only(arn), Scope: OneCall}
 	}
 	return Policy{Document: denyEverything(), Scope: Nothing}
 }
@@ -67,7 +74,6 @@ type request struct {
 	catalogue *permission.Catalogue
 	api       string
 	grant     permission.Grant
-	partition string
 	stage     string
 	only      permission.Route // the zero Route means all
 }
@@ -85,7 +91,7 @@ func (r request) includes(route permission.Route) bool {
 // compose makes the document, or reports that it cannot be said.
 func (r request) compose() (Document, bool) {
 	entries := r.catalogue.Routes(r.api)
-	denied := unclean(r.partition)
+	denied := rough(r.stage)
 	var allowed []string
 	budget := maxWork
 	for _, method := range permission.Methods() {
@@ -96,17 +102,20 @@ func (r request) compose() (Document, bool) {
 		if len(opening.patterns) == 0 {
 			continue
 		}
-		s := newSearch(entries, opening)
+		s := newSearch(entries, opening, r.customers)
 		closing, ok := s.settle(func(path string) bool { return r.allows(method, path) }, &budget)
 		if !ok {
 			return Document{}, false
 		}
 		prefix := r.stage + "/" + method
 		for _, p := range opening.patterns {
-			allowed = append(allowed, p.resources(prefix)...)
+			allowed = append(allowed, p.resource(prefix))
 		}
 		for _, p := range closing {
-			denied = append(denied, p.resources(prefix)...)
+			denied = append(denied, p.resource(prefix))
+		}
+		if slices.ContainsFunc(opening.patterns, pattern.matchesRoot) && !r.allows(method, "/") {
+			denied = append(denied, prefix+"/")
 		}
 	}
 	if len(allowed) == 0 {
@@ -123,23 +132,20 @@ type opening struct {
 	patterns []pattern
 }
 
-// opening returns what to open for a method. It gives up when the patterns alone are
-// beyond the limits, so that a key of a thousand customers costs no more than one
-// that fits.
+// opening returns what to open for a method: no route with a literal that is not
+// plain, since no path of it is. It gives up when the patterns alone are beyond the
+// limits, so that a key of a thousand customers costs no more than one that fits.
 func (r request) opening(entries []permission.Entry, method string) (o opening, ok bool) {
 	size := 0
 	for _, e := range entries {
 		_, held := r.grant.Holds(e.Permissions)
-		if !held || !r.includes(e.Route) || !slices.Contains(e.Methods, method) {
+		if !held || !r.includes(e.Route) || !slices.Contains(e.Methods, method) || !pattern(e.Segments).plain() {
 			continue
 		}
 		o.routes = append(o.routes, e)
 		for _, customer := range r.customers(e) {
 			p := patternOf(e.Segments, customer)
-			for _, resource := range p.resources(r.stage + "/" + method) {
-				size += len(resource)
-			}
-			if size > maxDocument {
+			if size += len(p.resource(r.stage + "/" + method)); size > maxDocument {
 				return opening{}, false
 			}
 			o.patterns = append(o.patterns, p)

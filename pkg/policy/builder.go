@@ -41,8 +41,11 @@ func NewBuilder(capacity int) *Builder {
 	return &Builder{generation: max(1, capacity/2), newer: make(map[documentKey]*kept)}
 }
 
-// Build returns what [Build] returns.
+// Build returns what [Build] returns. A nil Builder keeps nothing.
 func (b *Builder) Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Policy {
+	if b == nil {
+		return Build(c, api, g, call)
+	}
 	return build(c, api, g, call, b.compose)
 }
 

@@ -9,6 +9,6 @@ func Settles(routes []permission.Entry, allowing [][]permission.Segment, wanted 
 		open.patterns = append(open.patterns, p)
 	}
 	budget := maxWork
-	_, ok := newSearch(routes, open).settle(wanted, &budget)
+	_, ok := newSearch(routes, open, func(permission.Entry) []string { return nil }).settle(wanted, &budget)
 	return ok
 }

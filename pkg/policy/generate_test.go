@@ -20,8 +20,8 @@ type scene struct {
 
 // Few words, so that routes overlap and customers have the names of literals.
 var (
-	literals  = []string{"a", "b", "customers", "a.b", "$x"}
-	values    = []string{"a", "b", "customers", "1", "2", "~", "~~", "a b", "x:y", "é", "%41", "${x}", "*", "?*", "a*"}
+	literals  = []string{"a", "b", "customers", "a.b", "$x", "a:b"}
+	values    = []string{"a", "b", "customers", "1", "2", "~", "~~", "a b", "x:y", "é", "%41", "${x}", "*", "#*", "a*", "a%20b", "caf%C3%A9", "1;x=2", "x%40y"}
 	customers = []string{"1", "2", "a", ".", "..", "no/id", "*", "a.b"}
 	called    = []string{"GET", "GET", "GET", "GET", "GET", "POST", "POST", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "TRACE", "get", "ANY"}
 )
@@ -108,7 +108,7 @@ func genPath(s scene) *rapid.Generator[string] {
 		}
 		for range max(0, rapid.IntRange(-2, 2).Draw(t, "mutations")) {
 			at := rapid.IntRange(0, len(path)).Draw(t, "at")
-			switch rapid.IntRange(0, 3).Draw(t, "mutation") {
+			switch rapid.IntRange(0, 4).Draw(t, "mutation") {
 			case 0: // deeper
 				inserted := rapid.SampledFrom(append(values, literals...)).Draw(t, "inserted")
 				path = append(path[:at:at], append([]string{inserted}, path[at:]...)...)
@@ -121,10 +121,28 @@ func genPath(s scene) *rapid.Generator[string] {
 			case 3: // unclean
 				odd := rapid.SampledFrom([]string{"", ".", "..", "%2e", "x%2Fy", "%2f", "%2E%2E", "%5c", "a%5C", `\`, "...", ".a", "%2"}).Draw(t, "odd")
 				path = append(path[:at:at], append([]string{odd}, path[at:]...)...)
+			case 4: // another spelling
+				if at < len(path) && path[at] != "" {
+					path[at] = respell(t, path[at])
+				}
 			}
 		}
 		return "/" + strings.Join(path, "/") + rapid.SampledFrom([]string{"", "", "", "/", "/", "//"}).Draw(t, "end")
 	})
+}
+
+// respell writes a segment so that some reader takes it for what it was.
+func respell(t *rapid.T, segment string) string {
+	at := rapid.IntRange(0, len(segment)-1).Draw(t, "character")
+	escape := fmt.Sprintf(rapid.SampledFrom([]string{"%%%02x", "%%%02X", "%%25%02x"}).Draw(t, "escape"), segment[at])
+	switch rapid.IntRange(0, 3).Draw(t, "spelling") {
+	case 0:
+		return segment + rapid.SampledFrom([]string{"%20", "%00", ";x=1", "%3bx", "%3Bx", "%C2%A0", "%3f", "%23x", "%09"}).Draw(t, "after")
+	case 1:
+		return rapid.SampledFrom([]string{"%20", ";", "%00", "%c2%85"}).Draw(t, "before") + segment
+	default:
+		return segment[:at] + escape + segment[at+1:]
+	}
 }
 
 // stage is where the generated requests go.

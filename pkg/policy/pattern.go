@@ -10,7 +10,8 @@ import (
 // pattern is a path as a resource of a policy can say it. A Literal segment stands
 // for itself, and a Greedy one, which may be anywhere, for one or more segments:
 // there is no wildcard for just one, because * crosses slashes. As every wildcard
-// has a slash or the end on both sides, a pattern never splits a segment.
+// has a slash or the end on both sides, a pattern never splits a segment. A pattern is
+// about plain paths only.
 type pattern []permission.Segment
 
 // patternOf widens a route's path to a pattern that matches at least its paths. With
@@ -72,43 +73,62 @@ func (p pattern) meets(q pattern) bool {
 	return at[len(q)]
 }
 
-// resources returns the pattern's paths, after the stage and method, as a policy
-// says them. A trailing slash is ignored by the check, so each path stands with and
-// without one. The last wildcard is ?*, since /a/ has no segment after the a; one in
-// the middle may be *, because what it would match when empty is unclean.
-func (p pattern) resources(prefix string) []string {
+// resource returns the pattern's paths, after the stage and method, as a policy says
+// them. A wildcard would also match nothing, but then the path has an empty segment
+// or a slash at its end, which [rough] denies, or it is the root: see matchesRoot. So
+// there is no need for a ?, which AWS calls one character in one guide, and one or none
+// in another.
+func (p pattern) resource(prefix string) string {
+	if len(p) == 0 {
+		return prefix + "/"
+	}
+
 	var b strings.Builder
 	b.WriteString(prefix)
-	for i, s := range p {
+	for _, s := range p {
 		b.WriteByte('/')
-		switch {
-		case s.Kind == permission.Literal:
+		if s.Kind == permission.Literal {
 			b.WriteString(s.Text)
-		case i == len(p)-1:
-			b.WriteString("?*")
-		default:
+		} else {
 			b.WriteByte('*')
 		}
 	}
-	switch {
-	case len(p) == 0:
-		return []string{b.String() + "/"}
-	case p[len(p)-1].Kind == permission.Literal:
-		return []string{b.String(), b.String() + "/"}
-	}
-	return []string{b.String()}
+	return b.String()
 }
 
-// unclean returns patterns of the paths that have no route because another reader
-// might take them for different ones. They match the requests to every API of the
-// partition, which costs nothing and keeps them short.
-func unclean(partition string) []string {
-	globs := []string{
-		`*//*`, `*/./*`, `*/../*`, `*/.`, `*/..`, `*\*`,
-		`*%2e*`, `*%2E*`, `*%2f*`, `*%2F*`, `*%5c*`, `*%5C*`,
-	}
+// matchesRoot reports whether the pattern's resource matches the root too, which the
+// pattern doesn't.
+func (p pattern) matchesRoot() bool {
+	return len(p) == 1 && p[0].Kind != permission.Literal
+}
+
+// plain reports whether the pattern has plain literals only.
+func (p pattern) plain() bool {
+	return !slices.ContainsFunc(p, func(s permission.Segment) bool {
+		return s.Kind == permission.Literal && !plain(s.Text)
+	})
+}
+
+// notPlain are the characters with which a path is left to a document of its own: an
+// escape or a semicolon may be ambiguous where it stands, which no pattern can say; a
+// colon separates the parts of an ARN, and by the letter of IAM's guide only a * at
+// the end of a part crosses it.
+const notPlain = `%;:\`
+
+// plain reports whether a path that the check allows is said by documents that serve
+// more than one path. The others are those that [rough] denies.
+func plain(path string) bool {
+	return !strings.ContainsAny(path, notPlain) && (path == "/" || !strings.HasSuffix(path, "/"))
+}
+
+// rough returns patterns of all paths of a stage that are not plain, and of those
+// that never have a route because another reader might take them for others. Each has
+// the API's id before its first *, since a wildcard in the place of that may match
+// nothing at all.
+func rough(stage string) []string {
+	globs := []string{`*%*`, `*;*`, `*:*`, `*\*`, `*#*`, `*//*`, `*/./*`, `*/../*`, `*/.`, `*/..`, `*/*/`}
 	for i, g := range globs {
-		globs[i] = "arn:" + partition + ":execute-api:*:*:" + g
+		globs[i] = stage + "/" + g
 	}
 	return globs
 }

@@ -3,16 +3,20 @@
 //
 // [Build] promises that the document never opens a call which [permission.Decide]
 // refuses; and that a document of scope [WholeKey] opens exactly the calls which
-// Decide allows, for every method and path of the stage. It does not trust its own
-// patterns: API Gateway's * crosses slashes, so a document is kept only when an
-// exhaustive search has found no path on which it and Decide differ. What cannot be
-// said within API Gateway's limits is narrowed to the route of the call, then to
-// the call itself, then to nothing.
+// Decide allows, for every method and plain path of the stage. A path is plain when it
+// has no percent sign, semicolon or colon, and no slash at its end: what a pattern
+// would have to say of the others depends on where in the path they stand, or on what
+// IAM makes of them. A call to one of those has a document of its own, and no other
+// document opens it.
+//
+// Build does not trust its own patterns: API Gateway's * crosses slashes, so a document
+// is kept only when an exhaustive search has found no plain path on which it and Decide
+// differ. What cannot be said within API Gateway's limits is narrowed to the route of
+// the call, then to the call itself, then to nothing.
 //
 // The promise is about raw paths that an HTTP request can have. One with a control
 // character cannot be sent, and is refused when it is called, but a document has no
-// pattern against it. Nor does a policy replace the check of a backend that reads
-// paths otherwise than API Gateway does.
+// pattern against it.
 //
 // [Evaluate] is the other half: an evaluator of documents that knows nothing of how
 // they are made.
@@ -91,28 +95,29 @@ func (d Document) fits() bool {
 	return err == nil && len(data) <= maxDocument
 }
 
-// Only returns a document that allows exactly the request with the ARN, with or
-// without a trailing slash. It serves requests that have no route, such as the
-// $connect of a WebSocket API. An ARN that cannot be said literally in a policy
-// gives a document that denies everything.
+// Only returns a document that allows exactly the request with the ARN. It serves
+// requests that have no route, such as the $connect of a WebSocket API. An ARN that
+// cannot be said literally in a policy gives a document that denies everything; see
+// [Sayable].
 func Only(arn string) Document {
-	resources, ok := literally(arn)
-	if !ok {
+	if !literal(arn) {
 		return denyEverything()
 	}
-	return document(allow(resources))
+	return document(allow([]string{arn}))
 }
+
+// Sayable reports whether [Only] can allow the request with the ARN.
+func Sayable(arn string) bool { return literal(arn) }
 
 // Refuse returns a document that surely refuses the request with the ARN, and
 // otherwise says what d says as far as that fits: a cached answer then still serves
 // the key's other calls. An ARN that cannot be said literally in a policy gives a
 // document that denies everything.
 func Refuse(d Document, arn string) Document {
-	resources, ok := literally(arn)
-	if !ok {
+	if !literal(arn) {
 		return denyEverything()
 	}
-	refusal := document(append(slices.Clone(d.Statement), deny(resources))...)
+	refusal := document(append(slices.Clone(d.Statement), deny([]string{arn}))...)
 	if !refusal.fits() {
 		return denyEverything()
 	}
@@ -142,23 +147,15 @@ func Until(d Document, end time.Time) Document {
 	return document(statements...)
 }
 
-// literally returns the resources that match the ARN, with and without a trailing
-// slash, and nothing else. Wildcards and policy variables have no literal form in a
-// resource that API Gateway is known to honour, and what is not printable ASCII may
-// not survive JSON: then ok is false.
-func literally(arn string) (resources []string, ok bool) {
+// literal reports whether the ARN, as a resource of a policy, matches the request with
+// that ARN and nothing else. Wildcards and policy variables have no literal form in a
+// resource that API Gateway is known to honour, and what is not printable ASCII may not
+// survive JSON.
+func literal(arn string) bool {
 	for i := range len(arn) {
 		if arn[i] <= ' ' || arn[i] > '~' || arn[i] == '*' || arn[i] == '?' || arn[i] == '\\' {
-			return nil, false
+			return false
 		}
 	}
-	if arn == "" || len(arn) > maxResource || strings.Contains(arn, "${") {
-		return nil, false
-	}
-	bare := strings.TrimSuffix(arn, "/")
-	resources = []string{bare}
-	if len(bare) < maxResource {
-		resources = append(resources, bare+"/")
-	}
-	return resources, true
+	return arn != "" && len(arn) <= maxResource && !strings.Contains(arn, "${")
 }

@@ -16,12 +16,12 @@ const maxWork = 1_000_000
 // search decides whether a set of allowing patterns can be made to allow exactly the
 // paths that it should, by denying some others, and by which denials.
 //
-// It reads paths segment by segment, as words over an alphabet: the literals that
+// It reads plain paths segment by segment, as words over an alphabet: the literals that
 // occur in some pattern or route, and one segment that is none of them, which stands
 // for all others, since nothing tells those apart. After a word, what can still
 // happen depends only on how far each route and each pattern has come, so words that
 // bring all of them to the same positions need to be looked at once: that makes the
-// set of words to look at finite, and the answer a proof for all paths.
+// set of words to look at finite, and the answer a proof for all plain paths.
 type search struct {
 	// patterns are the paths of the routes that should be open, and of other routes;
 	// then those that allow, and those that could be used to deny.
@@ -48,10 +48,11 @@ type word struct {
 }
 
 // newSearch prepares the search for one method. What may deny is the path of each
-// route of the API, since the path decides before the method, and what the allowing
+// route of the API, since the path decides before the method, with a wildcard for the
+// customer and with each of those to whom the grant is bound; and what the allowing
 // patterns match too much because their wildcards cross slashes. A route or denial
 // that has no path in common with what is allowed has no say.
-func newSearch(entries []permission.Entry, open opening) *search {
+func newSearch(entries []permission.Entry, open opening, customers func(permission.Entry) []string) *search {
 	s := &search{}
 	for _, e := range open.routes {
 		s.patterns = append(s.patterns, e.Segments)
@@ -69,8 +70,15 @@ func newSearch(entries []permission.Entry, open opening) *search {
 		s.patterns = append(s.patterns, p.splits()...)
 	}
 	for _, e := range entries {
-		if p := patternOf(e.Segments, ""); p.meetsAny(open.patterns) {
-			s.patterns = append(s.patterns, p)
+		widest := patternOf(e.Segments, "")
+		if !widest.plain() || !widest.meetsAny(open.patterns) {
+			continue
+		}
+		s.patterns = append(s.patterns, widest)
+		for _, customer := range customers(e) {
+			if p := patternOf(e.Segments, customer); customer != "" && p.meetsAny(open.patterns) {
+				s.patterns = append(s.patterns, p)
+			}
 		}
 	}
 	used := make(map[string]bool)
@@ -175,8 +183,8 @@ func (s *search) verdict(w word) (allowed bool, closing []int) {
 	return allowed, closing
 }
 
-// successors returns the words that are longer by one segment: each literal that is
-// expected next somewhere, and the other segment.
+// successors returns the words that are longer by one segment: each plain literal that
+// is expected next somewhere, and the other segment.
 func (s *search) successors(w word) []word {
 	var always []position // reached by every segment
 	expected := make(map[string][]position)
@@ -202,6 +210,9 @@ func (s *search) successors(w word) []word {
 	always = slices.Compact(always) // a wildcard after a wildcard is reached twice
 	words := []word{{path: w.path + "/" + s.other, state: always}}
 	for _, text := range order {
+		if !plain(text) {
+			continue
+		}
 		words = append(words, word{path: w.path + "/" + text, state: merge(always, expected[text])})
 	}
 	return words

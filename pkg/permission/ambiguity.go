@@ -1,0 +1,200 @@
+package permission
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Ambiguity says why not everybody who reads a path reads the same. Between the
+// check and the handler that serves a call, somebody may decode a path once or
+// twice, cut off what follows a semicolon, trim segments, or resolve dots. A path
+// that one of them could take to another route of the API, or to none, is ambiguous.
+// What remains leads all of them to the same route.
+type Ambiguity int
+
+const (
+	// Unambiguous is the path on whose route everybody agrees.
+	Unambiguous Ambiguity = iota
+	// AmbiguousCharacter is a backslash, a control character, or what no path has: ? or #.
+	AmbiguousCharacter
+	// AmbiguousSegment is an empty segment, "." or "..", or one that becomes such by
+	// trimming it, or by cutting it off at a semicolon.
+	AmbiguousSegment
+	// AmbiguousEncoding is an escape of a character that stands for itself, so that the
+	// same path has another spelling (RFC 3986, section 6.2.2); of one that means
+	// something to who reads the path again: / \ ? # % and control characters; one that
+	// is malformed or no UTF-8; or any escape in a segment where a route has a literal.
+	AmbiguousEncoding
+	// AmbiguousParameter is a semicolon in a segment where a route has a literal.
+	AmbiguousParameter
+	// AmbiguousSlash is a slash at the end where routers that don't ignore it take the
+	// path for one of another, greedy route, whose parameter may be empty to them.
+	AmbiguousSlash
+)
+
+// Ambiguity says whether, and why, a path is ambiguous to those who route calls of
+// an API. Methods don't matter: the path decides first.
+func (c *Catalogue) Ambiguity(api, path string) Ambiguity {
+	rest, slash := strings.CutSuffix(strings.TrimPrefix(path, "/"), "/")
+	if rest == "" && !slash {
+		return Unambiguous // the root
+	}
+
+	for segment := range strings.SplitSeq(rest, "/") {
+		if a := spelling(segment); a != Unambiguous {
+			return a
+		}
+	}
+
+	root := &c.table(api).root
+	if strings.ContainsAny(rest, "%;") {
+		if a := root.contested(rest); a != Unambiguous {
+			return a
+		}
+	}
+	if slash && root.slashMatters(rest) {
+		return AmbiguousSlash
+	}
+	return Unambiguous
+}
+
+// spelling says what is ambiguous about a segment wherever it stands.
+func spelling(segment string) Ambiguity {
+	plain := true // no reader finds another text in it
+	for i := range len(segment) {
+		switch c := segment[i]; {
+		case c < ' ' || c == 0x7f || c == '\\' || c == '?' || c == '#':
+			return AmbiguousCharacter
+		case c == '%' || c == ';' || c == ' ' || c >= utf8.RuneSelf:
+			plain = false
+		}
+	}
+
+	if !plain {
+		decoded, ok := decode(segment)
+		if !ok {
+			return AmbiguousEncoding
+		}
+		segment, _, _ = strings.Cut(decoded, ";")
+		segment = strings.TrimSpace(segment)
+	}
+
+	switch segment {
+	case "", ".", "..":
+		return AmbiguousSegment
+	}
+	return Unambiguous
+}
+
+// decode takes the escapes out of a segment; ok is false when one of them is
+// ambiguous.
+func decode(segment string) (decoded string, ok bool) {
+	if !strings.Contains(segment, "%") {
+		return segment, true
+	}
+
+	var b strings.Builder
+	for i := 0; i < len(segment); i++ {
+		c := segment[i]
+		if c == '%' {
+			if len(segment) < i+3 {
+				return "", false
+			}
+			high, low := digit(segment[i+1]), digit(segment[i+2])
+			if high < 0 || low < 0 || standsForItself(byte(high<<4|low)) {
+				return "", false
+			}
+			c = byte(high<<4 | low)
+			i += 2
+		}
+		b.WriteByte(c)
+	}
+
+	decoded = b.String()
+	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, unicode.IsControl) || strings.ContainsAny(decoded, `/\?#%`) {
+		return "", false
+	}
+	return decoded, true
+}
+
+// digit is the value of a hexadecimal digit, in either case; -1 for none.
+func digit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// standsForItself reports whether a character is one of those that RFC 3986 calls
+// unreserved: escaped or not, they are the same.
+func standsForItself(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// contested says what is ambiguous about the rest of a path because of what the API
+// has there. It goes every way that the path can go, since a reader may find a
+// literal where another one found a parameter. Each node is seen at most once.
+func (n *node) contested(rest string) Ambiguity {
+	segment, rest, more := strings.Cut(rest, "/")
+	if len(n.literals) > 0 {
+		switch {
+		case strings.Contains(segment, "%"):
+			return AmbiguousEncoding
+		case strings.Contains(segment, ";"):
+			return AmbiguousParameter
+		}
+	}
+
+	if !more {
+		return Unambiguous
+	}
+	for _, next := range n.ways(segment) {
+		if a := next.contested(rest); a != Unambiguous {
+			return a
+		}
+	}
+	return Unambiguous
+}
+
+// slashMatters reports whether a slash at the end of a path leads another router to
+// another route: to a greedy one, where the path has one that is not greedy, or to
+// one whose parameter would begin after the slash.
+func (n *node) slashMatters(rest string) bool {
+	found := n.find(rest, true)
+	within, after := n.greedyOnTheWay(rest)
+	return after || (within && found != nil && !found.greedy)
+}
+
+// greedyOnTheWay reports whether a greedy parameter takes what is left of the path
+// somewhere on the ways that it can go, and whether one begins where the path ends.
+func (n *node) greedyOnTheWay(rest string) (within, after bool) {
+	segment, rest, more := strings.Cut(rest, "/")
+	within = n.greedy != nil
+	for _, next := range n.ways(segment) {
+		if !more {
+			after = after || next.greedy != nil
+			continue
+		}
+		w, a := next.greedyOnTheWay(rest)
+		within, after = within || w, after || a
+	}
+	return within, after
+}
+
+// ways are the nodes to which a segment leads, but for a greedy parameter's.
+func (n *node) ways(segment string) []*node {
+	var to []*node
+	if literal := n.literals[segment]; literal != nil {
+		to = append(to, literal)
+	}
+	if n.parameter != nil {
+		to = append(to, n.parameter)
+	}
+	return to
+}
