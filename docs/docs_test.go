@@ -61,7 +61,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 		submatches(`kind\{http\.Status\w+, "(\w+)"`, read(t, "pkg/adminapi/problem.go")),
 		submatches(`"code":"(\w+)"`, read(t, "template.yaml")),
 		submatches(`return "(\w+)"`, read(t, "pkg/demo/demo.go")), // the codes of limits
-		[]string{check.PermissionDenied.Code(), check.CustomerNotAllowed.Code(), check.Unavailable.Code(), check.UnknownKey.Code()},
+		[]string{check.PermissionDenied.Code(), check.CustomerNotAllowed.Code(), check.PathNotSupported.Code(), check.Unavailable.Code(), check.UnknownKey.Code()},
 	)
 	slices.Sort(want)
 	want = slices.Compact(want)

@@ -180,6 +180,9 @@ func TestOutcomes(t *testing.T) {
 		"another customer":           {map[string]string{"status": "403", "error.responseType": "ACCESS_DENIED", "authorizer.denialCode": "customer_not_allowed", "authorizer.customers": "1,2", "resourcePath": "/customers/{customerId}", "path": "/production/customers/42", "authorizer.permissions": "customers:read"}, &told{"customer_not_allowed", "customers:read", "42", "/customers/{customerId}"}},
 		"another, by a cached yes":   {map[string]string{"status": "403", "error.responseType": "ACCESS_DENIED", "authorizer.customers": "1,2", "resourcePath": "/customers/{customerId}", "path": "/production/customers/42", "authorizer.permissions": "customers:read"}, &told{"customer_not_allowed", "customers:read", "42", "/customers/{customerId}"}},
 		"of too many to say":         {map[string]string{"status": "403", "error.responseType": "ACCESS_DENIED", "authorizer.denialCode": "permission_denied", "authorizer.customers": "1,2,...", "resourcePath": "/customers/{customerId}", "path": "/production/customers/42"}, &told{"permission_denied", "customers:read", "42", "/customers/{customerId}"}},
+		"no policy for the path":     {map[string]string{"status": "403", "error.responseType": "ACCESS_DENIED", "authorizer.denialCode": "path_not_supported", "path": "/production/messages/a:*"}, &told{"path_not_supported", "messages:read", "", "/messages/{messageId}"}},
+		"an ambiguous path":          {map[string]string{"status": "403", "error.responseType": "ACCESS_DENIED", "path": "/production/messages/%61"}, &told{"permission_denied", "", "", "/messages/{messageId}"}},
+		"an escape that is none":     {map[string]string{"path": "/production/messages/a%20b"}, &told{"allowed", "messages:read", "", "/messages/{messageId}"}},
 		"a base path":                {map[string]string{"path": "/v2/messages/7"}, &told{"allowed", "messages:read", "", "/messages/{messageId}"}},
 		"a greedy resource":          {map[string]string{"resourcePath": "/metrics/{proxy+}", "path": "/production/metrics/own", "authorizer.permissions": "metrics:read"}, &told{"allowed", "metrics:read", "", "/metrics/own"}},
 		"a query in the path":        {map[string]string{"path": "/production/messages/7?x=1"}, &told{"allowed", "messages:read", "", "/messages/{messageId}"}},
@@ -297,7 +300,11 @@ func TestCallsHoldNoSecret(t *testing.T) {
 		if err := w.send(t, line(t, "Rest", map[string]string{"resourcePath": "/customers/{customerId}", "path": "/production/customers/" + text})); err != nil {
 			t.Fatal(err)
 		}
-		if c := w.taken.entries[len(w.taken.entries)-1].Call; c.Customer != "[secret]" || c.Route != "/customers/{customerId}" {
+		want := "[secret]"
+		if strings.Contains(text, "%") {
+			want = "" // no path with such an escape names a customer
+		}
+		if c := w.taken.entries[len(w.taken.entries)-1].Call; c.Customer != want || c.Route != "/customers/{customerId}" {
 			t.Errorf("route %s, customer %s", c.Route, c.Customer)
 		}
 	}

@@ -54,6 +54,9 @@ func (l line) decide(catalogue *permission.Catalogue, api string) permission.Dec
 	if check.SameRoute(l.template(), d.Match.Route.Path) && d.Known {
 		return d
 	}
+	if d.Ambiguity != permission.Unambiguous && l.responseType == accessDenied {
+		return d // no permission would have helped
+	}
 	d = permission.Decide(catalogue, api, permission.Grant{All: grant.All, Permissions: grant.Permissions}, l.method, l.template())
 	d.Customer = "" // the template names none
 	return d
@@ -87,12 +90,16 @@ func (l line) outcome(d permission.Decision) check.Outcome {
 			}
 			return check.Expired
 		}
-		// A cached answer has the code of the call that filled the cache, which may have named another customer. The path tells, where it can be read.
-		denied := check.Outcome(l.denialCode) == check.CustomerNotAllowed
-		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {
-			denied = !d.CustomerAllowed
+		if check.Outcome(l.denialCode) == check.PathNotSupported {
+			return check.PathNotSupported
 		}
-		if denied {
+		// An API of somebody's own may cache by less than the path: then the code is that of the call that filled the cache, which may have named another
+		// customer. The path tells, where it can be read.
+		another := check.Outcome(l.denialCode) == check.CustomerNotAllowed
+		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {
+			another = !d.CustomerAllowed
+		}
+		if another {
 			return check.CustomerNotAllowed
 		}
 		return check.PermissionDenied

@@ -13,6 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 func (a *API) registerExplain() {
@@ -91,10 +92,19 @@ func (a *API) explainKey(ctx context.Context, s *session, in *explainInput) (*ex
 	if b.At != nil {
 		at = moment(b.At)
 	}
+	call.ARN = usualARN(call, env)
 	e := a.checker.Explain(ctx, s.key, env, call, at)
 	return &explainOutput{Explanation{
 		Allowed: e.Outcome == check.Allowed, Outcome: string(e.Outcome), Status: e.Outcome.Status(), Steps: showSteps(e.Steps), RequiredPermission: e.Required,
 	}}, nil
+}
+
+// usualARN stands for API Gateway's name of a call that is explained, which is not known here: it is as long as such names are.
+func usualARN(call check.Call, env apikey.Environment) policy.ARN {
+	return policy.ARN{
+		Partition: "aws", Region: "us-east-1", Account: "123456789012", API: "1234567890", Stage: string(env),
+		Method: call.Method, Path: call.Path,
+	}
 }
 
 func showSteps(steps []check.Step) []Step {

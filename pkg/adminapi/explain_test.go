@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,14 @@ func TestExplain(t *testing.T) {
 	}
 	if e := explain(t, o, k.Key.ID, map[string]any{"method": "GET", "path": "/messages/7", "api": "another"}); !e.Allowed {
 		t.Errorf("the demo's routes are those of every API: %+v", e)
+	}
+	e = explain(t, o, k.Key.ID, map[string]any{"method": "GET", "path": "/messages/%37"})
+	if last := e.Steps[len(e.Steps)-1]; e.Allowed || e.Outcome != "permission_denied" || last.Check != "route" || !strings.HasPrefix(last.Detail, "It is the encoding") {
+		t.Errorf("an encoded digit: %+v", e)
+	}
+	e = explain(t, o, k.Key.ID, map[string]any{"method": "GET", "path": "/messages/7:*"})
+	if last := e.Steps[len(e.Steps)-1]; e.Allowed || e.Outcome != "path_not_supported" || e.Status != http.StatusForbidden || last.Check != "policy" {
+		t.Errorf("a path that no policy says: %+v", e)
 	}
 	refuseAll(t, o, k, o.admin, map[string]wrong{
 		"nothing said":     {http.MethodPost, "{key}/explain", map[string]any{}, nil, 422, "validation", []string{"body.method", "body.path"}},
@@ -125,6 +134,7 @@ func randomCall(random *rand.Rand) (method, path, environment string) {
 	routes := []string{
 		"POST /messages", "GET /messages", "GET /messages/7", "POST /deployments", "GET /licenses", "POST /licenses", "DELETE /licenses/x", "GET /customers",
 		"GET /customers/c1", "GET /customers/c2", "GET /customers/c3/secrets", "GET /customers/c1/secrets", "POST /telemetry", "POST /telemetry/batch", "GET /metrics", "GET /metrics/a/b",
+		"GET /messages/a%20b", "GET /messages/%61", "GET /messages/a:*", "GET /customers/a*b", "GET /customers/c%31", "GET /customers/c1;x/secrets", "GET /metrics/a/%C3%A9", "GET /metrics/a/",
 	}
 	_, err := fmt.Sscanf(routes[random.IntN(len(routes))], "%s %s", &method, &path)
 	if err != nil {

@@ -95,6 +95,10 @@ func contextOf(v check.Verdict, most int) Context {
 	case v.Outcome == check.CustomerNotAllowed:
 		c.DenialCode = string(check.CustomerNotAllowed)
 		c.DenialDetail = "The key is scoped to other customers than the one in the path."
+	case v.Outcome == check.PathNotSupported:
+		c.DenialCode, c.DenialDetail = string(check.PathNotSupported), check.NotSupported
+	case v.Outcome == check.PermissionDenied && v.Spelling() != "":
+		c.DenialDetail = v.Spelling()
 	case v.Required != "":
 		c.DenialDetail = "The key does not hold the permission " + v.Required + ", which this route needs."
 	}
@@ -144,7 +148,7 @@ func (a *Authorizer) answer(r request, v check.Verdict, p policy.Document, allow
 }
 
 func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool) any {
-	if r.kind == HTTP2 && a.simpleResponses {
+	if a.simple(r) {
 		return simpleAnswer{IsAuthorized: allowed, Context: c}
 	}
 	out := iamAnswer{PrincipalID: c.KeyID + c.UserID, PolicyDocument: p, Context: c}

@@ -47,9 +47,6 @@ type FirstUses interface {
 	Flush()                                                // waits for what it does beside the answers
 }
 
-// keptPolicies is how many policies an instance keeps: one for each set of permissions and customers in use, not one for each key.
-const keptPolicies = 1000
-
 // Authorizer answers API Gateway's events. It implements lambda.Handler and is safe for concurrent use.
 type Authorizer struct {
 	checker         *check.Checker
@@ -62,7 +59,6 @@ type Authorizer struct {
 	firstUses       FirstUses
 	recorder        Recorder
 	logger          *slog.Logger
-	policies        *policy.Builder
 }
 
 // New returns an authorizer.
@@ -78,7 +74,6 @@ func New(c Config) *Authorizer {
 		firstUses:       c.FirstUses,
 		recorder:        c.Recorder,
 		logger:          c.Logger,
-		policies:        policy.NewBuilder(keptPolicies),
 	}
 }
 
@@ -115,33 +110,49 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	}
 }
 
-// decide checks the call and builds the policy of its key.
+// decide checks the call, and finds the policy that answers it.
 func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, policy.Document) {
-	var v check.Verdict
 	if a.api == AdminAPI {
-		v = a.checker.Authenticate(ctx, r.headers, r.call.SourceIP)
-	} else {
-		v = a.checker.Check(ctx, r.headers, r.call)
+		return a.decideAdmin(ctx, r)
 	}
-	if status := v.Outcome.Status(); status != 200 && status != 403 && status != 429 {
-		return v, policy.Document{}
+
+	v := a.checker.Check(ctx, r.headers, r.call)
+	if v.Outcome.Status() != 403 || v.Outcome == check.PathNotSupported || a.simple(r) {
+		return v, v.Policy.Document
 	}
+
 	catalogue, err := a.checker.Catalogue.Current(ctx)
 	if err != nil {
 		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
 	}
-	if a.api == AdminAPI {
-		if !admin(catalogue, v.Key) {
-			v.Outcome = check.PermissionDenied
-		}
-		a.checker.Limit(ctx, &v)
-		if v.Outcome == check.Unavailable {
-			return v, policy.Document{}
-		}
-		return v, policy.Only(r.arn.String())
-	}
-	return v, a.policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
+	return v, a.checker.Policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
 }
+
+// decideAdmin is decide on the admin API, where a policy is about the one call.
+func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict, policy.Document) {
+	v := a.checker.Authenticate(ctx, r.headers, r.call.SourceIP)
+	if v.Outcome != check.Allowed {
+		return v, policy.Document{}
+	}
+
+	catalogue, err := a.checker.Catalogue.Current(ctx)
+	switch {
+	case err != nil:
+		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
+	case !admin(catalogue, v.Key):
+		v.Outcome = check.PermissionDenied
+	case !a.supports(r):
+		v.Outcome = check.PathNotSupported
+	}
+	a.checker.Limit(ctx, &v)
+	return v, policy.Only(r.arn.String())
+}
+
+// simple reports whether the answer is one without a policy.
+func (a *Authorizer) simple(r request) bool { return r.kind == HTTP2 && a.simpleResponses }
+
+// supports reports whether the answer can allow the one call.
+func (a *Authorizer) supports(r request) bool { return a.simple(r) || policy.Sayable(r.arn.String()) }
 
 // admin tells whether a key is one of the admin API's: one with some permission of it.
 func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {

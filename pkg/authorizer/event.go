@@ -99,6 +99,9 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	}
 	address, _ := netip.ParseAddr(source) // an address that cannot be read is unknown, which opens no key that is bound to addresses
 	r.call = check.Call{API: a.api, Method: r.arn.Method, Path: r.arn.Path, Resource: resource, SourceIP: address}
+	if !a.simple(r) {
+		r.call.ARN = r.arn
+	}
 	return r, nil
 }
 

@@ -58,6 +58,10 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	if email, ok := organization.Email(p.Email); ok && p.EmailVerified && !a.checker.Brand.Holds(email) { // an address that nobody verified makes nobody a member
 		c.UserEmail = email
 	}
+	if !a.supports(r) {
+		a.refuse(ctx, r, slog.LevelInfo, string(check.PathNotSupported), nil)
+		c.DenialCode, c.DenialDetail = string(check.PathNotSupported), check.NotSupported
+	}
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
 }
 

@@ -179,7 +179,11 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 			}
 			event = elsewhere(sample(t, name, test.sent), "GET", "/customers/"+test.placed, "/customers/{customerId}")
 			_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
-			if c := recorded.told[len(recorded.told)-1]; len(recorded.told) != 2 || c.Customer != test.want {
+			customer := test.want
+			if strings.Contains(test.placed, "%") {
+				customer = "" // no path with such an escape names one
+			}
+			if c := recorded.told[len(recorded.told)-1]; len(recorded.told) != 2 || c.Customer != customer {
 				t.Errorf("%s: %d calls are recorded, the last of the customer %s", name, len(recorded.told), c.Customer)
 			}
 		}

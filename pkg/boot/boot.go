@@ -23,6 +23,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -144,6 +145,9 @@ type Deployment struct {
 	Wait      func(ctx context.Context, d time.Duration) // until d is over, or the context
 }
 
+// keptPolicies is how many policies an instance keeps: one for each set of permissions and customers in use, not one for each key.
+const keptPolicies = 1000
+
 // Load makes a deployment of its environment.
 func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	c, err := Configure(env)
@@ -161,7 +165,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
 	d.Checker = &check.Checker{
 		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now),
-		Imports: check.NewImports(d.Store, d.Now), Now: d.Now,
+		Imports: check.NewImports(d.Store, d.Now), Policies: policy.NewBuilder(keptPolicies), Now: d.Now,
 	}
 	if c.Profile != "cached" {
 		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)

@@ -13,6 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // Keys reads keys.
@@ -37,6 +38,7 @@ type Call struct {
 	Path     string     // as API Gateway sees it, never decoded
 	Resource string     // API Gateway's own template of the route, such as /messages/{messageId}; "" where it tells none
 	SourceIP netip.Addr // the zero Addr where it is not known
+	ARN      policy.ARN // API Gateway's name of the call, where it is answered by a policy; else the zero ARN
 
 	use  use
 	look bool // nobody makes the call: nothing is taken of the key's limits
@@ -61,12 +63,16 @@ type Verdict struct {
 	Reason   Reason // where the key's organization refuses; "" where the key itself is at fault
 	Err      error  // for Unavailable: why
 
+	// Policy is the answer to the call, where it has an ARN; it is set once all but the limits allow the call.
+	Policy policy.Policy
+
 	Allowance *Allowance // what the key's limits say; nil where it has none, and where the check ended before
 
 	// Standing is the key's organization's; nil where the check ended before it was asked for, and for an operator's key.
 	Standing *organization.Standing
 
-	decision permission.Decision
+	catalogue *permission.Catalogue
+	decision  permission.Decision
 }
 
 // Opened is the permission of the key's that opened the route; "" where none did.
@@ -82,6 +88,7 @@ type Checker struct {
 	Standings    *Standings
 	Limits       Limits // nil where limits are not enforced
 	Imports      *Imports
+	Policies     *policy.Builder
 	Now          func() time.Time
 }
 

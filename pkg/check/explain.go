@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // Explanation is a verdict with the steps that led to it.
@@ -67,7 +68,7 @@ func (e *Explanation) add(check, detail string) {
 
 // String returns the step's name, as explanations have it.
 func (s step) String() string {
-	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission", limitStep: "limits"}[s]
+	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission", policyStep: "policy", limitStep: "limits"}[s]
 }
 
 // detail says what the step found. The outcome is the step's.
@@ -83,6 +84,8 @@ func (s step) detail(v *Verdict, call Call, now time.Time) string {
 		return customerDetail(v)
 	case permissionStep:
 		return permissionDetail(v)
+	case policyStep:
+		return policyDetail(v, call)
 	default:
 		return limitDetail(v)
 	}
@@ -145,6 +148,8 @@ func routeDetail(v *Verdict, call Call) string {
 	switch {
 	case v.Outcome == Unavailable:
 		return "The permission catalogue could not be read."
+	case v.Outcome != Allowed && v.Spelling() != "":
+		return v.Spelling()
 	case v.Outcome != Allowed:
 		return fmt.Sprintf("No permission has a route for %s %s.", call.Method, call.Path)
 	default:
@@ -176,6 +181,17 @@ func permissionDetail(v *Verdict) string {
 	}
 }
 
+func policyDetail(v *Verdict, call Call) string {
+	switch {
+	case call.ARN == (policy.ARN{}):
+		return "The answer needs no policy."
+	case v.Outcome != Allowed:
+		return "The key may make the call, but an API that is guarded by policies refuses it. " + NotSupported
+	default:
+		return "A policy can say the call."
+	}
+}
+
 func limitDetail(v *Verdict) string {
 	switch a := v.Allowance; {
 	case v.Outcome == Unavailable:
@@ -202,6 +218,8 @@ func stepOf(outcome Outcome, required string) step {
 		return addressStep
 	case CustomerNotAllowed:
 		return customerStep
+	case PathNotSupported:
+		return policyStep
 	case RateLimited, QuotaExceeded:
 		return limitStep
 	case PermissionDenied:
@@ -230,13 +248,15 @@ func recordedDetail(outcome Outcome, required string) string {
 		return "The caller's address was not among those that the key, or every key of its organization, may be used from."
 	case CustomerNotAllowed:
 		return "The key was scoped to other customers than the one in the path."
+	case PathNotSupported:
+		return "The key could have made the call, but the API refused it. " + NotSupported
 	case RateLimited:
 		return "The key was over one of its rate limits."
 	case QuotaExceeded:
 		return "The key had used up its quota."
 	case PermissionDenied:
 		if required == "" {
-			return "No permission had the route."
+			return "No permission had the route, or the path was spelled in a way that not everybody reads alike."
 		}
 		return fmt.Sprintf("The key did not hold %s, which the route needed.", required)
 	default:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // An explanation takes the check's steps, in their order, up to the first that refuses.
@@ -32,7 +33,7 @@ func TestExplain(t *testing.T) {
 		detail   string
 		required string
 	}{
-		"allowed":             {call: read, want: check.Allowed, steps: all + " limits", detail: "The key has no limits."},
+		"allowed":             {call: read, want: check.Allowed, steps: all + " policy limits", detail: "The key has no limits."},
 		"another environment": {env: apikey.Staging, call: read, want: check.WrongEnvironment, steps: "environment", detail: "The key is one of production, and the endpoint takes keys of staging only."},
 		"disabled":            {change: func(k *apikey.Key) { k.Enabled = false }, call: read, want: check.Inactive, steps: "environment status", detail: "The key is disabled."},
 		"revoked": {change: func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: now} }, call: read, want: check.Inactive, steps: "environment status",
@@ -46,6 +47,20 @@ func TestExplain(t *testing.T) {
 		"from nowhere": {change: bound, call: call("GET", "/messages", ""), want: check.AddressNotAllowed, steps: "environment status address",
 			detail: "The key may be used from certain addresses only, and the caller's is not known."},
 		"no route": {call: call("GET", "/nowhere", ""), want: check.PermissionDenied, steps: "environment status address route", detail: "No permission has a route for GET /nowhere."},
+		"an encoded letter": {call: call("GET", "/messages/%34", ""), want: check.PermissionDenied, steps: "environment status address route",
+			detail: "It is the encoding: the path has an escape that a server which decodes it could take for another route. " +
+				"Letters, digits, - . _ and ~ must not be escaped; / % ? # and control characters cannot be; and where some route has a fixed word, nothing can."},
+		"parameters": {call: call("GET", "/messages;x=1/4", ""), want: check.PermissionDenied, steps: "environment status address route",
+			detail: "The path has a semicolon where some route has a fixed word, and some servers leave out what follows a semicolon."},
+		"dots": {call: call("GET", "/messages/../messages", ""), want: check.PermissionDenied, steps: "environment status address route",
+			detail: "The path has an empty segment, . or .., or one that some servers take for such."},
+		"a backslash": {call: call("GET", `/messages/a\b`, ""), want: check.PermissionDenied, steps: "environment status address route",
+			detail: "The path has a character that no path has: a backslash, ?, # or a control character."},
+		"a slash at the end": {call: call("GET", "/metrics/", ""), want: check.PermissionDenied, steps: "environment status address route",
+			detail: "The path has a slash at its end, and with it some servers would take another route. Leave it out."},
+		"a policy": {call: answered(call("GET", "/messages/4%202", "")), want: check.Allowed, steps: all + " policy limits", detail: "The key has no limits."},
+		"no policy": {call: answered(call("GET", "/messages/4%202*", "")), want: check.PathNotSupported, steps: all + " policy",
+			detail: "The key may make the call, but an API that is guarded by policies refuses it. " + check.NotSupported},
 		"another customer": {change: func(k *apikey.Key) { k.Customers = []string{"41"} }, call: call("GET", "/customers/42", ""), want: check.CustomerNotAllowed,
 			steps: "environment status address route customer", detail: "The key is scoped to other customers than 42."},
 		"no permission": {call: call("POST", "/messages", ""), want: check.PermissionDenied, steps: all, detail: "The key does not hold messages:write, which the route needs.",
@@ -78,6 +93,15 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// answered is a call that is answered by a policy.
+func answered(c check.Call) check.Call {
+	c.ARN = policy.ARN{
+		Partition: "aws", Region: "us-east-1", Account: "123456789012", API: "a1b2c3d4e5", Stage: "production",
+		Method: c.Method, Path: c.Path,
+	}
+	return c
+}
+
 func bound(k *apikey.Key) { k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} }
 
 func names(steps []check.Step) string {
@@ -100,8 +124,10 @@ func TestRecorded(t *testing.T) {
 		{check.Inactive, "", "secret status"}, {check.Expired, "", "secret status"}, {check.NotYetValid, "", "secret status"},
 		{check.AddressNotAllowed, "", "secret status address"}, {check.PermissionDenied, "", "secret status address route"},
 		{check.CustomerNotAllowed, "a:b", "secret status address route customer"}, {check.PermissionDenied, "a:b", "secret status address route customer permission"},
-		{check.RateLimited, "", "secret status address route customer permission limits"}, {check.QuotaExceeded, "", "secret status address route customer permission limits"},
-		{check.Allowed, "", "secret status address route customer permission limits"},
+		{check.PathNotSupported, "a:b", "secret status address route customer permission policy"},
+		{check.RateLimited, "", "secret status address route customer permission policy limits"},
+		{check.QuotaExceeded, "", "secret status address route customer permission policy limits"},
+		{check.Allowed, "", "secret status address route customer permission policy limits"},
 	} {
 		steps := check.Recorded(test.outcome, test.required)
 		last := steps[len(steps)-1]

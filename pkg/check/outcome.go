@@ -20,6 +20,7 @@ const (
 	AddressNotAllowed  Outcome = "address_not_allowed"
 	CustomerNotAllowed Outcome = "customer_not_allowed"
 	PermissionDenied   Outcome = "permission_denied"
+	PathNotSupported   Outcome = "path_not_supported" // nothing forbids the call, but no policy can say so
 	RateLimited        Outcome = "rate_limited"
 	QuotaExceeded      Outcome = "quota_exceeded"
 	Unavailable        Outcome = "unavailable"
@@ -40,7 +41,7 @@ func (o Outcome) Status() int {
 	switch o {
 	case Allowed:
 		return 200
-	case CustomerNotAllowed, PermissionDenied:
+	case CustomerNotAllowed, PermissionDenied, PathNotSupported:
 		return 403
 	case RateLimited, QuotaExceeded:
 		return 429

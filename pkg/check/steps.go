@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // step is one step of the check of a key that is known.
@@ -20,6 +21,7 @@ const (
 	routeStep
 	customerStep
 	permissionStep
+	policyStep
 	limitStep // last, so that a call that is refused for another reason takes nothing of a limit
 	lastStep  = limitStep
 )
@@ -49,6 +51,8 @@ func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now t
 		return customer(v)
 	case permissionStep:
 		return held(v)
+	case policyStep:
+		return c.say(v, call)
 	default:
 		return c.limit(ctx, v, call, now)
 	}
@@ -116,6 +120,7 @@ func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 		v.Err = err
 		return Unavailable
 	}
+	v.catalogue = catalogue
 	v.decision = permission.Decide(catalogue, call.API, Grant(v.Key), call.Method, call.Path)
 	v.Route = v.decision.Match
 	if !v.decision.Known || !SameRoute(call.Resource, v.Route.Route.Path) {
@@ -137,6 +142,19 @@ func held(v *Verdict) Outcome {
 	if !v.decision.PermissionHeld {
 		v.Required = v.decision.Required
 		return PermissionDenied
+	}
+	return Allowed
+}
+
+// say makes the policy that answers the call. Some calls that the key may make cannot be said in any: those must not count as allowed, nor take anything of a
+// limit, since API Gateway refuses them.
+func (c *Checker) say(v *Verdict, call Call) Outcome {
+	if call.ARN == (policy.ARN{}) {
+		return Allowed
+	}
+	v.Policy = c.Policies.Build(v.catalogue, call.API, Grant(v.Key), call.ARN)
+	if v.Policy.Scope == policy.Nothing {
+		return PathNotSupported
 	}
 	return Allowed
 }

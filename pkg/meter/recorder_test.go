@@ -123,7 +123,7 @@ func TestCounts(t *testing.T) {
 				t.Errorf("%v by %s (-want +got):\n%s", scope, by, diff)
 			}
 		}
-		if got, want := counts.Totals(), (meter.Totals{Allowed: 2, Denied: 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 11}); got != want {
+		if got, want := counts.Totals(), (meter.Totals{Allowed: 2, Denied: 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 + 12}); got != want {
 			t.Errorf("totals %+v, want %+v", got, want)
 		}
 	}
@@ -307,7 +307,7 @@ func TestLastUseIsThatOfAGoodKey(t *testing.T) {
 	t.Parallel()
 	s, c := newShelf(1), newClock()
 	r := newRecorder(s, c)
-	uses := map[string]bool{"allowed": true, "permission_denied": true, "customer_not_allowed": true, "rate_limited": true, "quota_exceeded": true}
+	uses := map[string]bool{"allowed": true, "permission_denied": true, "customer_not_allowed": true, "path_not_supported": true, "rate_limited": true, "quota_exceeded": true}
 	for _, outcome := range meter.Outcomes() {
 		call := aCall(c.Now(), "key-"+outcome)
 		call.Outcome, call.SourceIP, call.UserAgent = outcome, netip.MustParseAddr("::ffff:192.0.2.7"), "curl/8"

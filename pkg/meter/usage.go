@@ -45,7 +45,7 @@ const (
 func Outcomes() []string {
 	return []string{
 		Allowed, "permission_denied", "rate_limited", "quota_exceeded", "inactive", "expired", "not_yet_valid", "address_not_allowed", "customer_not_allowed",
-		WrongSecret, "retired_secret", "unavailable",
+		"path_not_supported", WrongSecret, "retired_secret", "unavailable",
 	}
 }
 
@@ -57,7 +57,7 @@ func Denied(outcome string) bool {
 // good tells whether the call was made with a good key: it is a use of the key, whatever became of it.
 func good(outcome string) bool {
 	switch outcome {
-	case Allowed, "permission_denied", "customer_not_allowed", "rate_limited", "quota_exceeded":
+	case Allowed, "permission_denied", "customer_not_allowed", "path_not_supported", "rate_limited", "quota_exceeded":
 		return true
 	default:
 		return false
