@@ -195,7 +195,7 @@ type operation struct {
 // register declares an operation behind the gate.
 func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
 	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.watch}
+	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.watch}
 	if op.method != http.MethodGet && op.method != http.MethodDelete {
 		declared.RequestBody = &huma.RequestBody{}
 		defer op.describeBody(declared.RequestBody)

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -17,7 +18,8 @@ import (
 func (a *API) registerBulk() {
 	register(a, operation{id: organization.BulkKeys, group: GroupRevocation, method: http.MethodPost, path: keysPath + "/bulk", summary: "Change many keys",
 		about: "One action on the keys that a filter finds and that you may change; keys:revoke is needed to revoke or disable, keys:write to enable or extend. A dry run, which is the default, says how many they " +
-			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is, and so does, with enable, a personal key whose owner is no member."}, a.bulkKeys)
+			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is, and so does, with enable, a personal key whose owner is no member, and a key of a customer that is gone. " +
+			"At most 10 changes that enable or extend are open in an organization, and 3 of each caller that revoke or disable."}, a.bulkKeys)
 }
 
 // sampleSize is how many keys a dry run shows.
@@ -169,6 +171,9 @@ func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attem
 	if err != nil {
 		return got, err
 	}
+	if err := a.takePlace(ctx, s, c, j); err != nil {
+		return got, err
+	}
 	shown := showJob(j, s.caller)
 	return attempt[posted[BulkAnswer]]{
 		answer: posted[BulkAnswer]{Status: http.StatusAccepted, Location: jobPath(j), Body: BulkAnswer{Job: &shown}},
@@ -176,6 +181,24 @@ func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attem
 		stop:   c.single() == organization.RevokeKey,
 	}, nil
 }
+
+// takePlace gives the job of a bulk change one of the places that there are for open ones. Errors: a problem, where all are
+// taken; those of the store.
+func (a *API) takePlace(ctx context.Context, s *session, c *bulkChange, j *job.Job) (err error) {
+	name, most := "change", job.MaxChanges
+	if c.single() == organization.RevokeKey {
+		name, most = "stop#"+s.caller.ID(), job.MaxStops
+	}
+	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID, name, most); !errors.Is(err, job.ErrTooMany) {
+		return err
+	}
+	p := tooManyJobs.with(fmt.Sprintf("%d bulk changes are open: GET …/jobs says how far they are. Try again when one is over.", most))
+	p.retryAfter = placeRetryAfter
+	return p
+}
+
+// placeRetryAfter is when to try again after all places for jobs were taken, in seconds.
+const placeRetryAfter = "10"
 
 // narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It tells whether there can be some.
 func narrow(f *store.Filter, reach organization.Reach) bool {

@@ -114,14 +114,18 @@ func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, lea
 func (a *API) unusedCustomer(ctx context.Context, c *organization.Customer) error {
 	used, err := a.usesOf(ctx, c)
 	if err == nil && used > 0 {
-		err = inUse.with(fmt.Sprintf("%d keys are scoped to this customer: change them first, or say ?force=true, which disables them.", used))
+		many := map[bool]string{true: " or more"}[used == mostCounted]
+		err = inUse.with(fmt.Sprintf("%d keys%s are scoped to this customer: change them first, or say ?force=true, which disables them.", used, many))
 	}
 	return err
 }
 
-// usesOf counts the keys that are scoped to a customer; deleted ones count for nothing.
+// mostCounted is how many keys of a customer are counted at most: from there on it is no matter how many they are.
+const mostCounted = 1000
+
+// usesOf counts the keys that are scoped to a customer, up to mostCounted; deleted ones count for nothing.
 func (a *API) usesOf(ctx context.Context, c *organization.Customer) (used int, err error) {
-	for after, more := "", true; more; more = after != "" {
+	for after, more := "", true; more && used < mostCounted; more = after != "" {
 		var keys []*apikey.Key
 		if keys, after, err = a.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after, store.MaxPage); err != nil {
 			return 0, err
@@ -132,7 +136,7 @@ func (a *API) usesOf(ctx context.Context, c *organization.Customer) (used int, e
 			}
 		}
 	}
-	return used, nil
+	return min(used, mostCounted), nil
 }
 
 // customerPlan disables the keys of a customer, and then deletes it.

@@ -56,7 +56,7 @@ func (c CustomerAnswer) replay() CustomerAnswer { c.Replayed = true; return c }
 
 type createCustomerInput struct {
 	OrganizationPath
-	PostHeaders
+	OnceHeader
 	Body struct {
 		ID       *string           `json:"id" required:"false" doc:"1 to 64 letters, digits, dots, hyphens and underscores; made up where it is absent"`
 		Name     string            `json:"name" maxLength:"100"`

@@ -193,7 +193,7 @@ func TestCustomerThatStays(t *testing.T) {
 	if err := s.Commit(t.Context(), s.PutCustomer(c, c.Version-1)); err != nil {
 		t.Fatal(err)
 	}
-	o.admin.Call(t, http.MethodPost, o.keys, map[string]any{"name": "x", "environment": "production", "customers": []string{"c2"}}).Refused(t, http.StatusNotFound, "not_found")
+	o.admin.Call(t, http.MethodPost, o.keys, map[string]any{"name": "x", "environment": "production", "customers": []string{"c2"}}).Refused(t, http.StatusUnprocessableEntity, "validation")
 	o.admin.Call(t, http.MethodDelete, o.path("customers", "c2"), nil).Want(t, http.StatusNoContent)
 	o.admin.Call(t, http.MethodGet, o.path("customers", "c2"), nil).Refused(t, http.StatusNotFound, "not_found")
 }

@@ -44,11 +44,7 @@ func (a *API) tryDeleteOrganization(ctx context.Context, s *session, in *deleteO
 	if !in.matches(before.Version) {
 		return got, fmt.Errorf("%w: %w", errCondition, organization.ErrStale)
 	}
-	total, err := a.store.CountKeys(ctx, in.Org, store.Filter{Living: true}, s.now)
-	if err != nil {
-		return got, err
-	}
-	j, err := a.newJob(s, job.DeleteOrganization, in.Org, struct{}{}, total)
+	j, err := a.newJob(s, job.DeleteOrganization, in.Org, struct{}{}, 0)
 	if err != nil {
 		return got, err
 	}

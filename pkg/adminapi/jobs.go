@@ -39,8 +39,17 @@ type Job struct {
 
 // Progress is how far a job is, in keys.
 type Progress struct {
-	Done  int `json:"done"`
-	Total int `json:"total"`
+	Done  int  `json:"done"`
+	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted before, as of deletions: it takes as long to count them"`
+}
+
+// showProgress says how far a job is. What a bulk change is about was counted when it was made.
+func showProgress(j *job.Job) Progress {
+	out := Progress{Done: j.Handled}
+	if j.Kind == job.Bulk || j.State == job.Done {
+		out.Total = &j.Total
+	}
+	return out
 }
 
 // JobError is a key that a job could not change.
@@ -53,7 +62,7 @@ type JobError struct {
 // showJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
 func showJob(j *job.Job, to *organization.Caller) Job {
 	out := Job{
-		ID: j.ID, Object: "job", OrganizationID: j.OrganizationID, Kind: j.Kind, State: j.State, Progress: Progress{j.Handled, j.Total}, Errors: []JobError{}, Result: j.Result,
+		ID: j.ID, Object: "job", OrganizationID: j.OrganizationID, Kind: j.Kind, State: j.State, Progress: showProgress(j), Errors: []JobError{}, Result: j.Result,
 		CreatedBy: j.CreatedBy, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, FinishedAt: orNull(j.FinishedAt),
 	}
 	if j.Kind == job.Bulk {
@@ -140,7 +149,7 @@ func (a *API) listJobs(ctx context.Context, s *session, in *listJobsInput) (*lis
 	return out, err
 }
 
-// newJob makes a job that the caller's own call works on first.
+// newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are not counted.
 func (a *API) newJob(s *session, kind job.Kind, org string, parameters any, total int) (*job.Job, error) {
 	id, err := job.NewID(s.now, a.random)
 	if err != nil {

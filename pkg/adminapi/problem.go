@@ -82,6 +82,7 @@ var (
 	mismatch        = kind{http.StatusUnprocessableEntity, "idempotency_mismatch", "The Idempotency-Key was used for something else"}
 	rateLimited     = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
 	tooManyChanges  = kind{http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing"}
+	tooManyJobs     = kind{http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open"}
 	quotaExceeded   = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
 	internal        = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
 	unavailable     = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}

@@ -6,6 +6,7 @@ package job
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -18,6 +19,9 @@ var (
 	ErrNotFound = errors.New("job: no such job")
 	ErrLost     = errors.New("job: another worker has it, or it is over")
 	ErrExists   = errors.New("job: the id is taken")
+	ErrTooMany  = errors.New("job: too many are open")
+	// ErrPlaceTaken says that another job took the place meanwhile. It is an apikey.ErrStale, since trying anew helps.
+	ErrPlaceTaken = fmt.Errorf("job: the place is taken: %w", apikey.ErrStale)
 )
 
 // Kind is what a job does.
@@ -47,6 +51,11 @@ const (
 	LeaseFor = 30 * time.Second
 	// MaxErrors is how many of its errors a job keeps.
 	MaxErrors = 100
+	// MaxChanges is how many bulk changes of an organization that stop nothing may be open.
+	MaxChanges = 10
+	// MaxStops is how many bulk changes of one caller in an organization that stop keys may be open: apart from the
+	// others, and for each caller, so that nobody can take the place that another's stop needs.
+	MaxStops = 3
 	// Retention is how long a job is kept after its end.
 	Retention = 90 * 24 * time.Hour
 )
@@ -72,10 +81,11 @@ type Job struct {
 	ID             string       `json:"id"` // ids sort as the times do at which they were made
 	OrganizationID string       `json:"organizationId"`
 	Kind           Kind         `json:"kind"`
+	Place          string       `json:"place"`      // which place it takes until its end, of those that there are; "" for a kind that needs none
 	Parameters     []byte       `json:"parameters"` // JSON; the kind says of what
 	State          State        `json:"state"`
 	Handled        int          `json:"handled"` // objects that are done with
-	Total          int          `json:"total"`   // as counted when it was made
+	Total          int          `json:"total"`   // as counted when it was made; 0 where they were not counted
 	Result         Result       `json:"result"`
 	Errors         []Error      `json:"errors"` // the first MaxErrors
 	CreatedBy      apikey.Actor `json:"createdBy"`

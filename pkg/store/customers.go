@@ -15,7 +15,7 @@ func (s *Store) Customer(ctx context.Context, org, id string) (*organization.Cus
 	return object[organization.Customer](ctx, s, place{organizationPartition(org), customerSort(id)}, "customer "+id+" of "+org, organization.ErrNoCustomer)
 }
 
-// MissingCustomers returns those of the ids that are no customers of the organization. Errors: ErrDamaged, ErrUnavailable.
+// MissingCustomers returns those of the ids that are no customers of the organization, or are being deleted. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -35,8 +35,12 @@ func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) 
 			missing = append(missing, id)
 			continue
 		}
-		if err := genuine(ctx, s.ring, administration, item, placeOf(keys[i]), "customer "+id+" of "+org); err != nil {
+		c, err := decode[organization.Customer](ctx, s, item, placeOf(keys[i]), "customer "+id+" of "+org)
+		if err != nil {
 			return nil, err
+		}
+		if c.Leaving {
+			missing = append(missing, id)
 		}
 	}
 	return missing, nil

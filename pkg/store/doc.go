@@ -28,6 +28,7 @@
 //	jobs#<org>                    <job>          a job, sealed          Job: GetItem, strong            Commit(PutJob): on its version
 //	                                                                    Jobs: Query, strong
 //	                                                                    OpenJobs: index
+//	jobPlaces#<org>               <name>#<n>     that an open job has it - FreePlace: Query, strong    Commit(PutJob): new only; with the job's end
 //	ownKeys#<org>#<owner>         <env>#<keyId>  of a personal key      OwnKeys: Query, strong,         Commit(OwnKey): new only
 //	                                                                    then BatchGetItem
 //	once#<receipt>                once           a receipt, sealed      Receipt: GetItem, strong        Commit(Keep): new, or after its end

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -15,7 +17,8 @@ func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
 	return object[job.Job](ctx, s, place{jobsPartition(org), id}, "job "+id+" of "+org, job.ErrNotFound)
 }
 
-// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. Failures: job.ErrLost, job.ErrExists.
+// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. With it a new job takes its place, and one that is over leaves
+// it. Failures: job.ErrLost, job.ErrExists, job.ErrPlaceTaken.
 func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	item, err := marshalJSONTags(j, jobsPartition(j.OrganizationID), j.ID)
 	switch {
@@ -25,7 +28,57 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	default:
 		item[purgeAttribute] = number(j.FinishedAt.Add(job.Retention).Unix())
 	}
-	return versioned(item, err, replaces, job.ErrLost, job.ErrExists).underSeal()
+	w := versioned(item, err, replaces, job.ErrLost, job.ErrExists).underSeal()
+	switch {
+	case j.Place == "":
+	case replaces == 0:
+		w.also = []Write{takePlace(j)}
+	case !j.Open():
+		w.also = []Write{leavePlace(j)}
+	}
+	return w
+}
+
+// takePlace writes that a job has its place.
+func takePlace(j *job.Job) Write {
+	item := primaryKey(placesPartition(j.OrganizationID), j.Place)
+	item[placeJobAttribute] = textValue(j.ID)
+	return Write{item: item, condition: isNew, failure: job.ErrPlaceTaken}
+}
+
+// leavePlace removes what takePlace wrote, whatever became of it: a job's end waits for nothing.
+func leavePlace(j *job.Job) Write {
+	return Write{item: primaryKey(placesPartition(j.OrganizationID), j.Place), kind: remove, condition: isNew + " OR attribute_exists(pk)"}
+}
+
+// FreePlace names a place that no open job of the organization takes, of so many that are called by the same name. Which
+// one is left to chance, so that callers at the same time do not all want the same. Errors: job.ErrTooMany,
+// ErrUnavailable.
+func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (string, error) {
+	strong, condition := true, "pk = :places AND begins_with(sk, :name)"
+	out, err := s.client.Query(ctx, &dynamodb.QueryInput{ // so few that they come at once
+		TableName:              &s.core,
+		ConsistentRead:         &strong,
+		KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":places": textValue(placesPartition(org)),
+			":name":   textValue(name + "#"),
+		},
+	})
+	if err != nil {
+		return "", unavailable("places of jobs", err)
+	}
+
+	taken := map[string]bool{}
+	for _, item := range out.Items {
+		taken[placeOf(item).sort] = true
+	}
+	for _, n := range rand.Perm(most) { //nolint:gosec // chance, not a secret
+		if place := name + "#" + strconv.Itoa(n); !taken[place] {
+			return place, nil
+		}
+	}
+	return "", job.ErrTooMany
 }
 
 // Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the position after it: "" where it ends. Damaged rows are

@@ -21,7 +21,8 @@ const (
 	rankSortAttribute      = "listRankSk"
 	sealAttribute          = "seal"
 	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
-	paceAttribute          = "pace"       // how fast the row is changed; no seal covers it, since Hold writes it alone
+	placeJobAttribute      = "job"
+	paceAttribute          = "pace" // how fast the row is changed; no seal covers it, since Hold writes it alone
 )
 
 // operators is the organization of operator keys, which has no row.
@@ -98,6 +99,9 @@ func expiringPartition(env apikey.Environment) string { return "expiring#" + str
 func jobsPartition(org string) string { return "jobs#" + org }
 
 const openJobsList = "jobs"
+
+// placesPartition holds an item for each place that an open job of an organization takes.
+func placesPartition(org string) string { return "jobPlaces#" + org }
 
 // ownKeysPartition holds an item for each personal key of a person in an organization; its sort keys are the partition keys of the keys.
 func ownKeysPartition(org, owner string) string { return "ownKeys#" + org + "#" + owner }

@@ -75,7 +75,7 @@ func sealedRows() map[string]sealedRow {
 		"job": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
 				j := aJob(kit, org, name)
-				j.Result.Unchanged, j.FinishedAt = 1, kit.Clock.Now() // no value is an empty one
+				j.Place, j.Result.Unchanged, j.FinishedAt = "change#"+name, 1, kit.Clock.Now() // no value is an empty one
 				return []store.Write{kit.Store.PutJob(j, 0)}
 			},
 			at: func(org, name string) (string, string) { return "jobs#" + org, name },
