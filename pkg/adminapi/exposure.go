@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -23,7 +21,7 @@ import (
 // leaks is who acts when a leak is reported: no person and no key, since nobody knows who the reporter is.
 var leaks = apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
 
-// leak is a text that somebody found in the open. The text may be a secret.
+// leak is what may be a secret, that somebody found in the open.
 type leak struct {
 	secret string
 	url    string
@@ -43,13 +41,34 @@ func (a *API) expose(ctx context.Context, l leak) error {
 }
 
 func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
+	for _, v := range a.checker.Identify(ctx, env, l.secret) {
+		if v.Outcome == check.Unavailable {
+			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
+		}
+		if v.Key == nil {
+			continue // it never was anybody's
+		}
+		if err := a.exposeOf(ctx, env, v.Key.ID, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exposeOf does it of one key. Each attempt asks again what the key makes of the secret.
+func (a *API) exposeOf(ctx context.Context, env apikey.Environment, id string, l leak) error {
 	for n := 1; ; n++ {
-		v := a.checker.Identify(ctx, env, l.secret)
+		all := a.checker.Identify(ctx, env, l.secret)
+		at := slices.IndexFunc(all, func(v check.Verdict) bool { return v.Outcome == check.Unavailable || v.Key != nil && v.Key.ID == id })
+		if at < 0 {
+			return nil
+		}
+		v := all[at]
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}
 		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
-			return nil // it never was anybody's
+			return nil // it never was its own
 		}
 		writes, err := a.exposureOf(ctx, &v, l)
 		if err != nil || len(writes) == 0 {
@@ -154,26 +173,16 @@ func (a *API) exposureEntry(ctx context.Context, now time.Time, l leak, before, 
 
 // conceal takes secrets out of a text that is kept: those of our form, and the very one that was reported, in whatever form an address has it.
 func (a *API) conceal(text, secret string) string {
-	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-		text = strings.ReplaceAll(text, form, "[secret]")
-	}
-	return a.brand.Redact(text)
+	return a.brand.Redact(apikey.Conceal(text, secret))
 }
 
-// concealedURL is where the leak was found, without what could be a secret there. Where the secret stands in the address in some other form, only the site
-// is left of it.
+// concealedURL is where the leak was found, without what could be a secret there.
 func (a *API) concealedURL(l leak) string {
 	u := webAddress(l.url)
 	if u == nil {
 		return ""
 	}
 	u.User = nil
-	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
-		text, err := decode(a.conceal(u.String(), l.secret))
-		if err != nil || strings.Contains(text, l.secret) || a.brand.Redact(text) != text {
-			return a.conceal(u.Scheme+"://"+u.Host+"/", l.secret)
-		}
-	}
 	return a.conceal(u.String(), l.secret)
 }
 

@@ -39,7 +39,7 @@ func (a *API) reportGitHubLeaks(ctx context.Context, in *githubInput) (*taken, e
 	var all errgroup.Group
 	all.SetLimit(exposuresAtOnce)
 	for _, m := range matches {
-		all.Go(func() error { return a.expose(ctx, leak{secret: m.Token, url: m.URL, source: "github"}) })
+		all.Go(func() error { return a.exposeAll(ctx, leakBody{Secret: m.Token, URL: &m.URL}, "github") })
 	}
 	if err := all.Wait(); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
 // Bounds of a call that imports keys. A thousand keys by sha512 with names of a hundred letters are some 400 KiB.
@@ -23,7 +24,7 @@ const (
 
 func (a *API) registerImport() {
 	register(a, operation{id: organization.ImportKeys, group: GroupKeys, method: http.MethodPost, path: keysPath + "/import", summary: "Import keys of another system",
-		about: "By the hash of each secret, which goes on to work as it is sent today. At most 1,000 keys a call. A hash that is there already in its environment fails as " +
+		about: "By the hash of each secret, which goes on to work as it is sent today. At most 1,000 keys a call. A hash that the organization has already in its environment fails as " +
 			"a duplicate, so a repeated call imports nothing twice. Keys without permissions get all of them, and are marked as legacy.", maxBody: maxImportBody}, a.importKeys)
 }
 
@@ -80,6 +81,19 @@ type importing struct {
 	key       *apikey.Key
 	algorithm apikey.Algorithm
 	digest    []byte
+	current   *pepper.Pepper // of what is kept of the secret
+	first     string         // the id that the secret leads to
+	rival     string         // the key's, where the other is another organization's
+}
+
+// become gives the key its id, and with it what is kept of its secret.
+func (k *importing) become(id string) {
+	k.key.ID, k.key.Hint = id, apikey.ForeignHint(k.algorithm, id)
+	k.key.Secret = apikey.Verifier{
+		Hash:   k.current.HashForeign(k.key.Environment, id, k.algorithm, k.digest),
+		Pepper: k.current.Version(),
+		Scheme: k.algorithm,
+	}
 }
 
 // importation is an import under way.

@@ -55,19 +55,18 @@ func algorithms(keys []importing) []apikey.Algorithm {
 
 // name gives the keys their ids and what is kept of their secrets.
 func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []importing) error {
-	for _, k := range keys {
-		env := k.key.Environment
+	for at := range keys {
+		k, env := &keys[at], keys[at].key.Environment
 		naming, err := i.keyring.Version(ctx, env, imports.Pepper)
 		if err != nil {
 			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 		}
-		current, err := i.keyring.Current(ctx, env)
+		k.current, err = i.keyring.Current(ctx, env)
 		if err != nil {
 			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 		}
-		id := naming.ForeignID(env, k.algorithm, k.digest)
-		k.key.ID, k.key.Hint = id, apikey.ForeignHint(k.algorithm, id)
-		k.key.Secret = apikey.Verifier{Hash: current.HashForeign(env, id, k.algorithm, k.digest), Pepper: current.Version(), Scheme: k.algorithm}
+		k.first = naming.ForeignID(env, k.algorithm, k.digest)
+		k.rival = naming.RivalID(env, k.algorithm, i.s.organization.ID, k.digest)
 	}
 	return nil
 }
@@ -76,32 +75,60 @@ func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []
 func (i *importation) unique(keys []importing) []importing {
 	first := map[string]int{}
 	return slices.DeleteFunc(keys, func(k importing) bool {
-		earlier, seen := first[k.key.ID]
+		earlier, seen := first[k.first]
 		if seen {
 			i.fail(k.index, duplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
 			return true
 		}
-		first[k.key.ID] = k.index
+		first[k.first] = k.index
 		return false
 	})
 }
 
-// fresh fails the keys that are there already. It says nothing of whose they are.
+// fresh fails the keys that the organization has already, and gives the others their ids. Of what other organizations
+// imported it tells nothing: such a key is made like every other, and stands in line behind theirs.
 func (i *importation) fresh(ctx context.Context, env apikey.Environment, keys []importing) ([]importing, error) {
 	ids := make([]string, 0, len(keys))
 	for _, k := range keys {
-		ids = append(ids, k.key.ID)
+		ids = append(ids, k.first, k.rival)
 	}
 	taken, err := i.store.TakenKeys(ctx, env, ids)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(keys, func(k importing) bool {
-		if taken[k.key.ID] {
-			i.fail(k.index, duplicate, "This hash was imported into "+string(env)+" before.")
+	var out []importing
+	for _, k := range keys {
+		first, rival := taken[k.first], taken[k.rival]
+		switch {
+		case first != nil && first.OrganizationID == k.key.OrganizationID, rival != nil:
+			i.fail(k.index, duplicate, "The organization imported this hash into "+string(env)+" before.")
+			if err := i.queue(ctx, rival, k.first); err != nil {
+				return nil, err
+			}
+			continue
+		case first != nil:
+			k.become(k.rival)
+		default:
+			k.become(k.first)
 		}
-		return taken[k.key.ID]
-	}), nil
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// queue lets a key that the organization has already stand in line for its secret, where there was no room for it.
+func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) error {
+	if k == nil || !k.DeletedAt.IsZero() {
+		return nil
+	}
+	line, err := i.store.Claim(ctx, k.Environment, first, k.ID)
+	if err != nil || len(line) == 0 {
+		return err
+	}
+	if err := i.store.Commit(ctx, line...); !errors.Is(err, apikey.ErrExists) { // the line was changed meanwhile: the next call
+		return err
+	}
+	return nil
 }
 
 // Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an attempt has 250 ms.
@@ -110,12 +137,12 @@ const (
 	mostKeys   = 20
 )
 
-// transactionKeys is how many of the keys one transaction takes: a row, a history entry and an item for each customer of each, a look at each customer, and two
-// at the caller.
+// transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a history entry and an item for each customer of each, a look at each
+// customer, and two at the caller.
 func transactionKeys(keys []importing) int {
 	writes, customers := 2, map[string]bool{}
 	for n, k := range keys {
-		writes += 2 + len(k.key.Customers)
+		writes += 3 + len(k.key.Customers)
 		for _, id := range k.key.Customers {
 			if !customers[id] {
 				customers[id] = true
@@ -161,6 +188,13 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 			return nil, err
 		}
 		writes = append(writes, i.store.PutKey(ctx, k.key, 0), i.store.Append(entry))
+		if k.key.ID == k.rival {
+			line, err := i.store.Claim(ctx, k.key.Environment, k.first, k.rival)
+			if err != nil {
+				return nil, err
+			}
+			writes = append(writes, line...)
+		}
 		customers = append(customers, k.key.Customers...)
 	}
 	slices.Sort(customers)

@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -21,7 +24,10 @@ import (
 const (
 	// maxReport is the largest body of a report, in bytes.
 	maxReport = 8 << 10
-	// leakAnswered is when a report is answered, counted from its arrival, whatever it was of. It is longer than the work usually takes.
+	// mostLeaked is how many secrets a report may hold.
+	mostLeaked = 32
+	// leakAnswered is when a report is answered, counted from its arrival, whatever it was of. It is longer than the work usually takes. One that holds more
+	// than are worked on at once takes as many times that.
 	leakAnswered = 500 * time.Millisecond
 	// reportsEach is how many reports may come from an address each minute.
 	reportsEach = 20
@@ -39,7 +45,7 @@ func (a *API) registerLeaks() {
 }
 
 type leakBody struct {
-	Secret string  `json:"secret" minLength:"1" doc:"The whole secret, as it was found"`
+	Secret string  `json:"secret" minLength:"1" doc:"The whole secret, or a text with secrets: all of ours in it are taken, at most 32, and another system's if it stands by itself"`
 	URL    *string `json:"url" required:"false" maxLength:"2000" doc:"Where it was found: http or https"`
 	Note   *string `json:"note" required:"false" maxLength:"500" doc:"For the key's history; no secrets here"`
 }
@@ -49,8 +55,11 @@ type leakInput struct {
 }
 
 // Resolve implements huma.Resolver. The faults quote nothing: whatever stands in a report may be a secret.
-func (in *leakInput) Resolve(huma.Context) []error {
+func (in *leakInput) Resolve(ctx huma.Context) []error {
 	f := &faults{}
+	if len(apiOf(ctx.Context()).leaked(in.Body)) > mostLeaked {
+		f.add("body.secret", fmt.Sprintf("expected at most %d secrets: send several reports", mostLeaked), nil)
+	}
 	if text := value(in.Body.URL); text != "" && webAddress(text) == nil {
 		f.add("body.url", "expected an address that starts with https:// or http://", nil)
 	}
@@ -66,15 +75,59 @@ func webAddress(text string) *url.URL {
 	return u
 }
 
+// leaked are the secrets that a report may be of: those of our form in all that it says, wherever they stand; or, where there is none, what is left of the text
+// as another system's secret. They are told by their form alone.
+func (a *API) leaked(b leakBody) []string {
+	ours := a.brand.Secrets(b.Secret + "\n" + value(b.URL) + "\n" + value(b.Note))
+	if len(ours) > 0 {
+		return ours
+	}
+	return unwrapped(b.Secret)
+}
+
+// unwrapped are the secrets of another system that a text may be, with what commonly stands around one taken off: white space, the name of a header, Bearer, a
+// variable's name, quotes, brackets. They are few: each costs reads.
+func unwrapped(text string) []string {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return nil
+	}
+	const around = "\"'`,;<>()[]{}"
+	last := words[len(words)-1]
+	bare := strings.Trim(last, around)
+	_, assigned, _ := strings.Cut(bare, "=")
+	_, named, _ := strings.Cut(bare, ":")
+	var out []string
+	for _, form := range []string{strings.TrimSpace(text), last, bare, strings.Trim(assigned, around), strings.Trim(named, around)} {
+		if apikey.Foreign(form) && !slices.Contains(out, form) {
+			out = append(out, form)
+		}
+	}
+	return out
+}
+
+// exposeAll does what a report asks for of each of its secrets.
+func (a *API) exposeAll(ctx context.Context, b leakBody, source string) error {
+	var all errgroup.Group
+	all.SetLimit(exposuresAtOnce)
+	for _, secret := range a.leaked(b) {
+		all.Go(func() error {
+			return a.expose(ctx, leak{secret: secret, url: value(b.URL), note: value(b.Note), source: source})
+		})
+	}
+	return all.Wait()
+}
+
 // taken is the answer to whatever was reported.
 type taken struct{ Body struct{} }
 
 // reportLeak answers at a fixed time after the report came. How long the work took would tell whether there is such a key.
 func (a *API) reportLeak(ctx context.Context, in *leakInput) (*taken, error) {
-	answered := a.now().Add(leakAnswered)
+	rounds := max(1, (len(a.leaked(in.Body))+exposuresAtOnce-1)/exposuresAtOnce)
+	answered := a.now().Add(time.Duration(rounds) * leakAnswered)
 	err := a.limitReports(ctx)
 	if err == nil {
-		err = a.expose(ctx, leak{secret: in.Body.Secret, url: value(in.Body.URL), note: value(in.Body.Note), source: "report"})
+		err = a.exposeAll(ctx, in.Body, "report")
 		a.wait(ctx, answered.Sub(a.now()))
 	}
 	if err != nil {

@@ -215,7 +215,7 @@ func TestLeakOfAKeyWithAllPermissions(t *testing.T) {
 	}
 }
 
-// reports are of every kind; only the last three are of secrets that a key has or had.
+// reports are of every kind; only the last four are of secrets that a key has or had.
 func reports(t *testing.T, o *timed) map[string]string {
 	t.Helper()
 	good, other := o.secrets[0], o.tenant.key(t, nil)
@@ -258,6 +258,7 @@ func TestReportsWithoutTheSecretDoNothing(t *testing.T) {
 	delete(all, "secret")
 	delete(all, "publishable")
 	delete(all, "retired")
+	delete(all, "with a newline") // which is the secret
 	before, history := o.all(t), string(machine.Operator().Call(t, http.MethodGet, "/v1/organizations/"+o.id+"/history?limit=200", nil).Want(t, http.StatusOK).Body)
 	for _, secret := range all {
 		o.report(t, map[string]any{"secret": secret, "url": "https://example.test/", "note": "n"})
@@ -418,6 +419,92 @@ func TestLeaksOfImportedKeys(t *testing.T) {
 	if diff := cmp.Diff(before, o.traceOf(t, ids["renewed"], renewed, fresh)); diff != "" {
 		t.Errorf("a retired one (-want +got):\n%s", diff)
 	}
+}
+
+// A text is reported as it was found: every secret of ours in it is taken, wherever it stands, and another system's where it stands by itself.
+func TestLeaksInATextAround(t *testing.T) {
+	t.Parallel()
+	o := newTimed(t, nil)
+	admin := o.join(t, "importer", "admin")
+	secretKey := func() localtest.Made {
+		return o.tenant.key(t, map[string]any{"permissions": []string{"messages:read"}})
+	}
+	texts := map[string]string{
+		"white space": " \t\nSECRET\r\n", "quotes": `"SECRET"`, "single quotes": "'SECRET',", "Bearer": "Bearer SECRET", "a header": "X-Api-Key: SECRET",
+		"another header": "Authorization: Bearer SECRET", "a variable": "API_KEY=SECRET", "a variable in quotes": `export API_KEY="SECRET";`, "JSON": `{"apiKey":"SECRET"}`,
+	}
+	around := map[string]string{
+		"a line of text": "we found SECRET in the log of 3 o'clock", "a command": `curl -H "X-Api-Key: SECRET" https://api.example.test/`, "an address": "https://example.test/?key=SECRET&x",
+		"several lines": "# production\nHOST=a\nKEY=SECRET\nPORT=1\n", "run together": "xSECRETy",
+	}
+	for name, text := range merge(texts, around) {
+		one, other := secretKey(), secretKey()
+		for form, secret := range map[string]string{"as it is": one.Secret, "encoded": strings.ReplaceAll(other.Secret, "_", "%5f")} {
+			o.report(t, map[string]any{"secret": strings.ReplaceAll(text, "SECRET", secret)})
+			k := map[string]localtest.Made{"as it is": one, "encoded": other}[form]
+			if got := o.traceOf(t, k.Key.ID, k.Secret); !got.Compromised || got.Opens[0] {
+				t.Errorf("%s, %s: %+v", name, form, got)
+			}
+		}
+	}
+	for name, text := range texts {
+		secret := "sk_live_" + rand.Text()
+		o.bring(t, admin.Client, foreign(secret, map[string]any{"name": name}))
+		o.report(t, map[string]any{"secret": strings.ReplaceAll(text, "SECRET", secret)})
+		if got := o.opens(t, secret); got[0] {
+			t.Errorf("%s: another system's secret works", name)
+		}
+	}
+
+	// All of them, also those of what else the report says; and of what is kept, none.
+	var secrets []string
+	for range 32 {
+		secrets = append(secrets, minted(t, "production", "0000000000000000"))
+	}
+	last, noted, linked := secretKey(), secretKey(), secretKey()
+	o.report(t, map[string]any{
+		"secret": strings.Join(append(secrets[:20:20], last.Secret), "\n"), "note": "and " + noted.Secret, "url": "https://example.test/?key=" + linked.Secret,
+	})
+	for _, k := range []localtest.Made{last, noted, linked} {
+		if got := o.traceOf(t, k.Key.ID, k.Secret); !got.Compromised || got.Opens[0] || got.Exposure["url"] != "https://example.test/?key=[secret]" {
+			t.Errorf("one of several: %+v", got)
+		}
+	}
+	if got := o.report(t, map[string]any{"secret": strings.Join(append(secrets, last.Secret), " ")}); got.Status != http.StatusUnprocessableEntity {
+		t.Errorf("33 secrets: %d", got.Status)
+	}
+}
+
+// A secret of another system that several organizations imported is stopped in each.
+func TestLeakOfWhatSeveralImported(t *testing.T) {
+	t.Parallel()
+	o, other := newTimed(t, nil), newTenant(t)
+	secret := "sk_live_" + rand.Text()
+	narrow := map[string]any{"name": "shared", "permissions": []string{"messages:read"}}
+	ids := map[string]string{}
+	for _, by := range []tenant{o.tenant, other} {
+		by.bring(t, by.admin, foreign(secret, narrow))
+		var list struct{ Items []localtest.Key }
+		by.admin.Call(t, http.MethodGet, by.keys+"?q=shared", nil).Want(t, http.StatusOK).Into(t, &list)
+		ids[by.keys] = list.Items[0].ID
+	}
+	o.report(t, map[string]any{"secret": secret})
+	for keys, id := range ids {
+		k := decoded(t, machine.Operator().Call(t, http.MethodGet, keys+"/"+id, nil).Want(t, http.StatusOK).Body)
+		if revocation, _ := k["revocation"].(map[string]any); revocation["compromised"] != true {
+			t.Errorf("%s: %v", keys, k["revocation"])
+		}
+	}
+}
+
+func merge(maps ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range maps {
+		for name, text := range m {
+			out[name] = text
+		}
+	}
+	return out
 }
 
 // A key whose secret is in the open keeps what may be published, and gets no more before it has a new secret.

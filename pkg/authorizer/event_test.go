@@ -284,6 +284,8 @@ func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, e
 // FirstUse implements check.Keys.
 func (memory) FirstUse(context.Context, *apikey.Key) (time.Time, error) { return time.Time{}, nil }
 
+func (memory) Claims(context.Context, apikey.Environment, string) ([]string, error) { return nil, nil }
+
 func BenchmarkInvoke(b *testing.B) {
 	kit, _ := setup(b, nil)
 	k, secret := kit.MustKey(b, nil)

@@ -23,6 +23,9 @@ type Keys interface {
 	// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first used; the zero time where that is not recorded. Every error
 	// means that nobody knows.
 	FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
+	// Claims reads, strongly consistent, which keys stand in line for another system's secret behind the key that has the secret's id. Every error means
+	// that nobody knows.
+	Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error)
 }
 
 // Peppers gives the peppers that secrets are hashed with.
@@ -116,11 +119,14 @@ func (c *Checker) good(ctx context.Context, h Headers, call Call) Verdict {
 }
 
 // Identify finds out whose secret a text is in one environment, whatever the state of the key: Allowed where the key has it, the old one of a rotation too,
-// RetiredSecret where it had it once, else why there is no such key. A secret of another system may have been imported into several.
-func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text string) Verdict {
+// RetiredSecret where it had it once, else why there is no such key. A secret of another system may be several keys': all are told.
+func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text string) []Verdict {
 	one := *c
 	one.Environments = []apikey.Environment{env}
-	return one.identify(ctx, Headers{APIKey: []string{text}})
+	if _, err := c.Brand.Parse(text); err != nil && apikey.Foreign(text) {
+		return slices.Collect(one.claimants(ctx, text))
+	}
+	return []Verdict{one.identify(ctx, Headers{APIKey: []string{text}})}
 }
 
 // identify finds out which key was sent: the steps that look at the secret.

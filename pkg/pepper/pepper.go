@@ -76,6 +76,12 @@ func (p *Pepper) ForeignID(env apikey.Environment, a apikey.Algorithm, digest []
 	return apikey.DerivedID(p.foreign("bitting/import-id/1|", env, string(a), digest))
 }
 
+// RivalID is the id of the key that a later organization makes of another system's secret, where the id above is another organization's:
+// HMAC-SHA-256(pepper, "bitting/import-rival/1|" + env + "|" + algorithm + "|" + organization + "|" + digest). Nobody can tell the two kinds of ids apart.
+func (p *Pepper) RivalID(env apikey.Environment, a apikey.Algorithm, organization string, digest []byte) string {
+	return apikey.DerivedID(p.foreign("bitting/import-rival/1|", env, string(a)+"|"+organization, digest))
+}
+
 func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
 	mac := hmac.New(sha256.New, p.key[:])
 	mac.Write([]byte(prefix + env.Short() + "|" + what + "|"))

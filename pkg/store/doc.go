@@ -11,6 +11,7 @@
 //	                                                                    FindKey: BatchGetItem of 3        SweepExpired: where lists find it
 //	                                                                    Keys: indexes, then BatchGetItem
 //	                                                                    TakenKeys: BatchGetItem
+//	                              claims         who is in line for its secret, sealed  Claims: GetItem, strong  Commit(Claim): on its version
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	catalogue                     catalogue      the permissions, sealed  Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization, sealed  Organization: GetItem, strong   Commit(PutOrganization): on its version

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -91,8 +92,8 @@ func (s *Store) EnsureImports(ctx context.Context, env apikey.Environment, algor
 	return nil, ErrConflict
 }
 
-// TakenKeys returns those of the ids that keys of the environment have, whatever became of them, strongly consistent.
-func (s *Store) TakenKeys(ctx context.Context, env apikey.Environment, ids []string) (map[string]bool, error) {
+// TakenKeys returns those keys of the environment that have one of the ids, whatever became of them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) TakenKeys(ctx context.Context, env apikey.Environment, ids []string) (map[string]*apikey.Key, error) {
 	refs := make([]keyRef, 0, len(ids))
 	for _, id := range ids {
 		refs = append(refs, keyRef{env, id})
@@ -101,9 +102,67 @@ func (s *Store) TakenKeys(ctx context.Context, env apikey.Environment, ids []str
 	if err != nil {
 		return nil, err
 	}
-	taken := make(map[string]bool, len(items))
-	for ref := range items {
-		taken[ref.id] = true
+	taken := make(map[string]*apikey.Key, len(items))
+	for ref, item := range items {
+		if taken[ref.id], err = decodeKey(ctx, s.ring, item, env, ref.id); err != nil {
+			return nil, err
+		}
 	}
 	return taken, nil
+}
+
+// claimsItem lists who stands in line for a secret of another system: other organizations imported
+// it, too. It stands beside the first key that was made of the secret.
+type claimsItem struct {
+	PK      string   `dynamodbav:"pk"`
+	SK      string   `dynamodbav:"sk"`
+	Version int64    `dynamodbav:"version"`
+	IDs     []string `dynamodbav:"ids"`
+}
+
+// Claims returns the ids of the keys that stand in line behind an imported key, in their order,
+// strongly consistent. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error) {
+	row, err := s.claims(ctx, env, id)
+	return row.IDs, err
+}
+
+func (s *Store) claims(ctx context.Context, env apikey.Environment, id string) (claimsItem, error) {
+	var row claimsItem
+	at := place{keyPartition(env, id), claimsSort}
+	item, err := s.get(ctx, at.partition, at.sort)
+	if err != nil || item == nil {
+		return row, err
+	}
+	return row, unseal(ctx, s.ring, env, item, at, &row, "the claims of "+id)
+}
+
+// MaxClaims is how many keys stand in line for one secret of another system.
+const MaxClaims = 20
+
+// Claim puts a key at the end of the line behind an imported key. Deleted keys leave a line that is
+// full; where it is full of others, the key stands outside. The write fails with apikey.ErrExists
+// where the line was changed meanwhile. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) Claim(ctx context.Context, env apikey.Environment, first, id string) ([]Write, error) {
+	row, err := s.claims(ctx, env, first)
+	if err != nil {
+		return nil, err
+	}
+	if len(row.IDs) >= MaxClaims {
+		keys, err := s.TakenKeys(ctx, env, row.IDs)
+		if err != nil {
+			return nil, err
+		}
+		row.IDs = slices.DeleteFunc(row.IDs, func(id string) bool { return keys[id] == nil || !keys[id].DeletedAt.IsZero() })
+	}
+	if len(row.IDs) >= MaxClaims || slices.Contains(row.IDs, id) {
+		return nil, nil
+	}
+	p, err := s.ring.Ensure(ctx, env)
+	if err != nil {
+		return nil, unavailable("pepper", err)
+	}
+	row.PK, row.SK, row.Version, row.IDs = keyPartition(env, first), claimsSort, row.Version+1, append(row.IDs, id)
+	item, err := sealed(p, &row)
+	return []Write{versioned(item, err, row.Version-1, apikey.ErrExists, apikey.ErrExists)}, nil
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -90,7 +91,66 @@ func TestTakenKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]bool{live.ID: true, deleted.ID: true}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	if len(got) != 2 || got[live.ID] == nil || got[deleted.ID] == nil || got[deleted.ID].DeletedAt.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A line behind a secret holds twenty keys in their order, each once. When it is full, deleted ones
+// make room; where there is none, a key stands outside. A line that was edited is refused.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	first, _ := kit.MustKey(t, nil)
+	claim := func(id string) {
+		t.Helper()
+		writes, err := kit.Store.Claim(t.Context(), apikey.Production, first.ID, id)
+		if err == nil && len(writes) > 0 {
+			err = kit.Store.Commit(t.Context(), writes...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want []string) {
+		t.Helper()
+		got, err := kit.Store.Claims(t.Context(), apikey.Production, first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	expect(nil)
+	var keys []*apikey.Key
+	var line []string
+	for range store.MaxClaims {
+		k, _ := kit.MustKey(t, nil)
+		claim(k.ID)
+		claim(k.ID)
+		keys, line = append(keys, k), append(line, k.ID)
+	}
+	expect(line)
+	outside, _ := kit.MustKey(t, nil)
+	claim(outside.ID)
+	expect(line)
+	kit.MustChange(t, keys[3], func(k *apikey.Key) { k.DeletedAt = kit.Clock.Now() })
+	claim(outside.ID)
+	line = append(slices.Delete(line, 3, 4), outside.ID)
+	expect(line)
+
+	late, err := kit.Store.Claim(t.Context(), apikey.Production, keys[0].ID, outside.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, apikey.ErrExists} {
+		if err := kit.Store.Commit(t.Context(), late...); !errors.Is(err, want) {
+			t.Errorf("write %d: %v, want %v", i, err, want)
+		}
+	}
+	kit.Change(t, "production#"+first.ID, "claims", "version", 1)
+	if _, err := kit.Store.Claims(t.Context(), apikey.Production, first.ID); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("an edited line: %v", err)
 	}
 }

@@ -36,6 +36,7 @@ const (
 	organizationSort = "organization"
 	standingSort     = "standing"
 	importsSort      = "imports"
+	claimsSort       = "claims"
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
 	usedSort         = "used"
