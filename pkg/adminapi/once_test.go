@@ -5,10 +5,14 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
 // The same Idempotency-Key and body: the same answer without the secret, and nothing done twice.
@@ -187,5 +191,97 @@ func TestChangesOfNothing(t *testing.T) {
 	o.admin.Call(t, http.MethodPost, path+"/revoke", `{"reason": "second"}`).Want(t, http.StatusOK)
 	if diff := cmp.Diff(revoked, o.all(t)); diff != "" {
 		t.Errorf("revoking again changed it (-before +after):\n%s", diff)
+	}
+}
+
+// What was true at the first call need not be true at its repeat: the answer is told again before anything is judged.
+func TestReplayComesBeforeJudgement(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	c := &organization.Customer{OrganizationID: "acme", ID: "c1", Name: "C", Version: 1}
+	if err := d.Store.Commit(t.Context(), d.Store.PutCustomer(c, 0)); err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"name": "k", "environment": "staging", "customers": ["c1"], "expiresAt": %q}`, d.Clock.Now().Add(time.Hour).Format(time.RFC3339))
+	create := func(once string) (int, map[string]any) {
+		return d.call(t, adminapi.GroupKeys, alice, "POST", "/v1/organizations/acme/keys", body, once)
+	}
+	status, first := create("one")
+	if status != http.StatusCreated {
+		t.Fatalf("%d %v", status, first)
+	}
+
+	d.Clock.Advance(2 * time.Hour)
+	if err := d.Store.Commit(t.Context(), d.Store.RemoveCustomer(c)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := create("two"); status != http.StatusUnprocessableEntity {
+		t.Errorf("another call: %d", status)
+	}
+	status, again := create("one")
+	key := func(answer map[string]any) any { k, _ := answer["key"].(map[string]any); return k["id"] }
+	if status != http.StatusCreated || again["replayed"] != true || again["secret"] != nil || key(again) != key(first) {
+		t.Errorf("%d %v", status, again)
+	}
+
+	d.demote(t) // but who may comes before it
+	if status, answer := create("one"); status != http.StatusForbidden {
+		t.Errorf("%d %v", status, answer)
+	}
+}
+
+// Of calls at once with one Idempotency-Key, one does the work and all are told of it, whatever the others find meanwhile.
+func TestRepeatsAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	k := o.key(t, nil)
+	path := o.keys + "/" + k.Key.ID
+	for _, call := range []struct {
+		path   string
+		body   any
+		status int
+		secret int
+	}{
+		{path + "/rotate", nil, http.StatusOK, 1},
+		{path + "/rotation/finish", nil, http.StatusOK, 0},
+		{path + "/regenerate", nil, http.StatusOK, 1},
+		{path + "/revoke", map[string]any{"reason": "r"}, http.StatusOK, 0},
+		{path + "/restore", nil, http.StatusOK, 0},
+		{o.path("customers"), map[string]any{"id": "once", "name": "C"}, http.StatusCreated, 0},
+		{o.keys, map[string]any{"name": "once", "environment": "production"}, http.StatusCreated, 1},
+	} {
+		answers := make([]localtest.Answer, 5)
+		var all sync.WaitGroup
+		for i := range answers {
+			all.Go(func() {
+				answers[i] = o.admin.Call(t, http.MethodPost, call.path, call.body, "Idempotency-Key: "+call.path)
+			})
+		}
+		all.Wait()
+
+		fresh, secrets := 0, 0
+		for _, a := range answers {
+			answer := decoded(t, a.Want(t, call.status).Body)
+			if answer["replayed"] != true {
+				fresh++
+			}
+			if answer["secret"] != nil {
+				secrets++
+			}
+		}
+		if fresh != 1 || secrets != call.secret {
+			t.Errorf("%s: %d answers are no replays, %d show a secret", call.path, fresh, secrets)
+		}
+	}
+}
+
+// A write whose answer was lost is found by its own receipt: the caller is told that it was done.
+func TestReceiptAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.traffic.Traffic.Inject(storetest.Always(storetest.DropAnswer, "TransactWriteItems"))
+	status, answer := d.call(t, adminapi.GroupKeys, alice, "POST", "/v1/organizations/acme/keys", `{"name": "k", "environment": "staging"}`, "one")
+	if status != http.StatusCreated || answer["replayed"] != true || answer["secret"] != nil {
+		t.Errorf("%d %v", status, answer)
 	}
 }

@@ -55,6 +55,15 @@ func (c *conflicting) TransactWriteItems(ctx context.Context, in *dynamodb.Trans
 	return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &none}, {Code: nil}, {Code: &conflict}}}
 }
 
+// UpdateItem implements store.Client.
+func (c *conflicting) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	if c.left == 0 {
+		return c.Client.UpdateItem(ctx, in, opts...)
+	}
+	c.left--
+	return nil, &types.TransactionConflictException{}
+}
+
 // lagging answers every Query of a list as the first one was answered, as an index does that lags behind.
 type lagging struct {
 	store.Client

@@ -148,8 +148,12 @@ func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error 
 			return err
 		})
 		var gone *types.ConditionalCheckFailedException
-		if err != nil && !errors.As(err, &gone) {
+		switch {
+		case err == nil || errors.As(err, &gone):
+		case errors.Is(err, ErrConflict):
 			return err
+		default:
+			return unavailable("hold", err)
 		}
 	}
 	return nil
