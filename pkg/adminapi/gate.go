@@ -97,9 +97,6 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		if err := a.observe(ctx, s.now, s.key); err != nil {
 			return nil, err
 		}
-		if s.caller.Key != nil && s.caller.Key.ID == s.key.ID {
-			s.caller.Key = s.key // read last: what it holds and what is changed are one row
-		}
 	}
 	if err := s.caller.May(op, s.organization, s.key); err != nil {
 		return nil, err

@@ -251,6 +251,25 @@ func TestAStopHoldsOthersOff(t *testing.T) {
 	}
 }
 
+// A change that was read before a stop came is not written after it, and is told to wait.
+func TestAChangeGivesWayToAStop(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	k, _ := d.MustKey(t, nil)
+	d.meanwhile(1, func() {
+		if err := d.Store.Hold(t.Context(), apikey.Held(d.Clock.Now()), d.Store.StillKey(k)); err != nil {
+			t.Error(err)
+		}
+	})
+	status, answer := d.call(t, adminapi.GroupKeys, alice, "PATCH", "/v1/organizations/acme/keys/"+k.ID, `{"description": "theirs"}`)
+	if status != http.StatusTooManyRequests || answer["code"] != "too_many_changes" {
+		t.Errorf("%d %v", status, answer)
+	}
+	if after, err := d.Store.Key(t.Context(), k.Environment, k.ID); err != nil || after.Version != k.Version {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
+
 // A row takes ten changes at once; the next ones are told how long to wait, and stops are none of them.
 func TestChangesArePaced(t *testing.T) {
 	t.Parallel()
