@@ -173,6 +173,9 @@ var installProblems = sync.OnceFunc(func() {
 		}
 		p := problemOfInput(a.brand, status, message, slices.Concat(errs, a.secretsInBody(ctx.Context())))
 		p.finish(a.docs, originOf(ctx.Context()).requestID)
+		for name, values := range p.GetHeaders() { // huma sets those of an operation's own errors alone
+			ctx.SetHeader(name, values[0])
+		}
 		return p
 	}
 })

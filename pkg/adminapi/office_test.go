@@ -46,8 +46,10 @@ func newOffice(t *testing.T) *office {
 }
 
 // restart gives the functions what new instances have.
-func (o *office) restart() {
-	p := o.Restart()
+func (o *office) restart() { o.instance(o.Restart()) }
+
+// instance gives the functions what a process has.
+func (o *office) instance(p *storetest.Process) {
 	d := &boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand, API: "demo", Environments: apikey.Environments()},
 		Store:         p.Store,

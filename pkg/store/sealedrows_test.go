@@ -48,6 +48,20 @@ func sealedRows() map[string]sealedRow {
 				return o, err
 			},
 		},
+		"claims": {
+			put: func(kit *storetest.Kit, org, name string) []store.Write {
+				writes, err := kit.Store.Claim(context.Background(), apikey.Production, org+name, "second")
+				if err != nil {
+					panic(err)
+				}
+				return writes
+			},
+			at: func(org, name string) (string, string) { return "production#" + org + name, "claims" },
+			read: func(ctx context.Context, s *store.Store, org, name string) (any, error) {
+				ids, err := s.Claims(ctx, apikey.Production, org+name)
+				return ids, err
+			},
+		},
 		"member": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
 				m := member(kit, org, name+"@acme.test")
