@@ -130,7 +130,7 @@ func TestMembershipIsBoundToOneID(t *testing.T) {
 	for _, together := range append(make([]bool, 1), slices.Repeat([]bool{true}, 20)...) {
 		email := address("passed")
 		p := signIn(t, email)
-		o.invite(t, email, "admin")
+		o.invite(t, email, "member")
 		before, err := s.Member(t.Context(), o.id, email)
 		if err != nil {
 			t.Fatal(err)
