@@ -34,12 +34,13 @@ func (p *Pepper) Encrypt(random io.Reader, purpose string, plain, associated []b
 	return aead.Seal(append(out, nonce...), nonce, plain, associated), nil
 }
 
-// Decrypt is the inverse of Encrypt. Errors: ErrForged, and whatever Version fails with but ErrNotFound.
+// Decrypt is the inverse of Encrypt. The text may come from anybody: until its version is known nothing is read for it, but once a second. Errors:
+// ErrForged, and whatever the rows or the provider fail with.
 func (k *Keyring) Decrypt(ctx context.Context, env apikey.Environment, purpose string, text, associated []byte) ([]byte, error) {
 	if len(text) < versionLength {
 		return nil, ErrForged
 	}
-	p, err := k.Version(ctx, env, int(binary.BigEndian.Uint32(text)))
+	p, err := k.claimed(ctx, env, int(binary.BigEndian.Uint32(text)))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, ErrForged

@@ -4,22 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// How long a process relies on what it last read of the stored peppers. A version that it doesn't know is read at once, whatever these say.
+// How long a process relies on what it last read of the stored peppers. A version that it doesn't know is read at once where a sealed row names it,
+// whatever these say.
 const (
 	currentFor = time.Minute // then Current looks for a newer version
+	// keptFor is how long a version that is at hand is used without asking whether it was retired.
+	keptFor    = 10 * time.Minute
 	missingFor = time.Second // then a version that was not there is looked for again: a damaged row must not cost a read per call
 	// missingMost bounds what is remembered of versions that were not there.
 	missingMost = 100
 )
 
 // Keyring holds the peppers of all environments that its process may unwrap, each from the first time it is asked for. It is safe for
-// concurrent use; who asks for a pepper that is being loaded waits for it.
+// concurrent use; who asks for a pepper that is being loaded waits for it, and nobody whose pepper is at hand waits for anybody.
 type Keyring struct {
 	rows     Rows
 	provider Provider
@@ -30,10 +34,13 @@ type Keyring struct {
 }
 
 type ring struct {
-	mu       sync.RWMutex
+	loading sync.Mutex // held while the stored peppers are read and unwrapped, so that one caller does it for all
+
+	mu       sync.RWMutex // held for moments only
 	versions map[int]*Pepper
 	current  *Pepper
 	loadedAt time.Time
+	triedAt  time.Time // when it was last looked whether a version was retired, with or without success
 	missing  map[int]time.Time
 }
 
@@ -42,69 +49,145 @@ func NewKeyring(rows Rows, provider Provider, now func() time.Time) *Keyring {
 	return &Keyring{rows: rows, provider: provider, now: now, rings: map[apikey.Environment]*ring{}}
 }
 
-// Version returns one version. Errors: ErrNotFound, and whatever the rows or the provider fail with.
+// Version returns a version that a row of the table names. Errors: ErrNotFound, and whatever the rows or the provider fail with.
 func (k *Keyring) Version(ctx context.Context, env apikey.Environment, version int) (*Pepper, error) {
 	r := k.ring(env)
-	r.mu.RLock()
-	p, missing := r.version(version, k.now())
-	r.mu.RUnlock()
-	if p == nil && !missing {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if p, missing = r.version(version, k.now()); p == nil && !missing { // else another caller has asked meanwhile
-			if err := k.load(ctx, env, r); err != nil {
-				return nil, err
-			}
-			if p = r.versions[version]; p == nil {
-				if len(r.missing) >= missingMost {
-					clear(r.missing)
-				}
-				r.missing[version] = k.now()
-			}
+	p, missing, old := r.version(version, k.now())
+	switch {
+	case p != nil && old:
+		return k.unlessRetired(ctx, env, r, p)
+	case p != nil:
+		return p, nil
+	case missing:
+		return nil, notFound(env, version)
+	}
+
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if p, missing, _ = r.version(version, k.now()); p == nil && !missing { // else another caller has asked meanwhile
+		err := k.load(ctx, env, r)
+		if p, _, _ = r.version(version, k.now()); p == nil && err != nil {
+			return nil, err // where another version cannot be unwrapped, this one is as good as it is
 		}
+		p = r.orMissing(version, k.now())
 	}
 	if p == nil {
-		return nil, fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
+		return nil, notFound(env, version)
 	}
 	return p, nil
 }
 
-// version returns a version that is at hand, or that it was missing a moment ago. The caller holds the ring's lock, for reading at least.
-func (r *ring) version(version int, now time.Time) (p *Pepper, missing bool) {
+func notFound(env apikey.Environment, version int) error {
+	return fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
+}
+
+// version returns a version that is at hand, and whether it is time to ask if it was retired; or that it was missing a moment ago.
+func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	since, missed := r.missing[version]
-	return r.versions[version], missed && now.Sub(since) < missingFor
+	return r.versions[version], missed && now.Sub(since) < missingFor, now.Sub(r.triedAt) >= keptFor
+}
+
+// orMissing returns a version after a load, and remembers one that was not there.
+func (r *ring) orMissing(version int, now time.Time) *Pepper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.versions[version]
+	if p == nil {
+		if len(r.missing) >= missingMost {
+			clear(r.missing)
+		}
+		r.missing[version] = now
+	}
+	return p
+}
+
+// unlessRetired looks whether a version was retired since it was read. One caller does, and the others go on; where it cannot be known, the version
+// is as good as it was.
+func (k *Keyring) unlessRetired(ctx context.Context, env apikey.Environment, r *ring, p *Pepper) (*Pepper, error) {
+	if !r.loading.TryLock() {
+		return p, nil
+	}
+	defer r.loading.Unlock()
+	if err := k.load(ctx, env, r); err != nil {
+		return p, nil //nolint:nilerr // an outage retires nothing
+	}
+	if now, _, _ := r.version(p.version, k.now()); now == nil {
+		return nil, notFound(env, p.version)
+	}
+	return p, nil
+}
+
+// claimed returns a version that a text from outside names, which may be any number. Only a version that is newer than all at hand is looked for, and not
+// when they were read a moment ago: whoever makes up numbers causes no more than one read a second.
+func (k *Keyring) claimed(ctx context.Context, env apikey.Environment, version int) (*Pepper, error) {
+	newest, err := k.Current(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	r := k.ring(env)
+	p, _, _ := r.version(version, k.now())
+	if p != nil || version <= newest.version {
+		return p, orNotFound(p, env, version)
+	}
+
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if r.age(k.now()) >= missingFor { // else another caller has read them meanwhile
+		if err := k.load(ctx, env, r); err != nil {
+			return nil, err
+		}
+	}
+	p, _, _ = r.version(version, k.now())
+	return p, orNotFound(p, env, version)
+}
+
+func orNotFound(p *Pepper, env apikey.Environment, version int) error {
+	if p == nil {
+		return notFound(env, version)
+	}
+	return nil
+}
+
+// age is how long ago the stored peppers were read.
+func (r *ring) age(now time.Time) time.Duration {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return now.Sub(r.loadedAt)
 }
 
 // Current returns the newest version, which hashes and seals from now on. An environment without any is ErrNotFound: Ensure makes the first.
 func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	r := k.ring(env)
-	r.mu.RLock()
-	p := r.newest(k.now())
-	r.mu.RUnlock()
-	if p != nil {
+	if p := r.newest(k.now()); p != nil {
 		return p, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.loading.Lock()
+	defer r.loading.Unlock()
 	if p := r.newest(k.now()); p != nil {
 		return p, nil // another caller has loaded it meanwhile
 	}
 	return k.reload(ctx, env, r)
 }
 
-// newest returns the newest version where it was read lately. The caller holds the ring's lock, for reading at least.
+// newest returns the newest version where it was read lately.
 func (r *ring) newest(now time.Time) *Pepper {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	if now.Sub(r.loadedAt) >= currentFor {
 		return nil
 	}
 	return r.current
 }
 
-// reload reads the stored peppers and returns the newest. The caller holds the ring's lock.
+// reload reads the stored peppers and returns the newest. The caller holds the ring's lock for loading.
 func (k *Keyring) reload(ctx context.Context, env apikey.Environment, r *ring) (*Pepper, error) {
 	if err := k.load(ctx, env, r); err != nil {
 		return nil, err
 	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	if r.current == nil {
 		return nil, fmt.Errorf("%s: %w", env, ErrNotFound)
 	}
@@ -133,8 +216,8 @@ func (k *Keyring) Add(ctx context.Context, env apikey.Environment) (*Pepper, err
 		return nil, err
 	}
 	r := k.ring(env)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.loading.Lock()
+	defer r.loading.Unlock()
 	return k.reload(ctx, env, r) // not Version, which may still take it for missing
 }
 
@@ -160,29 +243,70 @@ func (k *Keyring) ring(env apikey.Environment) *ring {
 	return r
 }
 
-// load reads the stored peppers and unwraps those that are new to this process. The caller holds the ring's lock.
+// load reads the stored peppers, unwraps those that are new to this process, and forgets those that were retired. The caller holds the ring's lock for
+// loading; nobody whose pepper is at hand waits for what this waits for.
 func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) error {
+	known := r.tried(k.now())
 	stored, err := k.rows.Peppers(ctx, env)
 	if err != nil {
 		return fmt.Errorf("read peppers of %s: %w", env, err)
 	}
+
+	versions := make(map[int]*Pepper, len(stored))
+	var failed []error
 	for _, w := range stored {
-		p := r.versions[w.Version]
-		if p == nil {
-			plain, err := k.provider.Unwrap(ctx, Scope{env, w.Version}, w.Ciphertext)
-			if err != nil {
-				return fmt.Errorf("unwrap pepper of %s, version %d: %w", env, w.Version, err)
-			}
-			if p, err = newPepper(w.Version, plain); err != nil {
-				return err
-			}
-			r.versions[w.Version] = p
-			delete(r.missing, w.Version)
+		if !w.RetiredAt.IsZero() {
+			continue
 		}
-		if r.current == nil || p.version > r.current.version {
+		p := known[w.Version]
+		if p == nil {
+			if p, err = k.unwrap(ctx, Scope{env, w.Version}, w.Ciphertext); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+		}
+		versions[w.Version] = p
+	}
+	if len(failed) > 0 {
+		maps.Copy(versions, known)
+		r.unwrapped(versions)
+		return errors.Join(failed...)
+	}
+	r.loaded(versions, k.now())
+	return nil
+}
+
+func (k *Keyring) unwrap(ctx context.Context, scope Scope, ciphertext []byte) (*Pepper, error) {
+	plain, err := k.provider.Unwrap(ctx, scope, ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("unwrap pepper of %s, version %d: %w", scope.Environment, scope.Version, err)
+	}
+	return newPepper(scope.Version, plain)
+}
+
+// tried notes that the stored peppers are being read, and returns those at hand, which only load changes.
+func (r *ring) tried(now time.Time) map[int]*Pepper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.triedAt = now
+	return r.versions
+}
+
+// unwrapped keeps what a load that failed has unwrapped: each is unwrapped once.
+func (r *ring) unwrapped(versions map[int]*Pepper) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.versions = versions
+}
+
+func (r *ring) loaded(versions map[int]*Pepper, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.versions, r.current, r.loadedAt = versions, nil, now
+	for version, p := range versions {
+		delete(r.missing, version)
+		if r.current == nil || version > r.current.version {
 			r.current = p
 		}
 	}
-	r.loadedAt = k.now()
-	return nil
 }

@@ -2,6 +2,8 @@ package pepper_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -328,4 +330,132 @@ func TestPepperOfAnotherSizeIsRefused(t *testing.T) {
 			t.Errorf("%d bytes make %v", size, p)
 		}
 	}
+}
+
+// While the stored peppers are read, whoever has what it needs goes on: neither a version that nobody knows nor a look for a newer one holds up a check.
+func TestReadingHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(k *pepper.Keyring, d *deployment) error{
+		"a version that is not there": func(k *pepper.Keyring, _ *deployment) error {
+			_, err := k.Version(t.Context(), apikey.Production, 7)
+			return err
+		},
+		"the newest, after a minute": func(k *pepper.Keyring, _ *deployment) error {
+			_, err := k.Current(t.Context(), apikey.Production)
+			return err
+		},
+		"whether one was retired": func(k *pepper.Keyring, _ *deployment) error {
+			_, err := k.Version(t.Context(), apikey.Production, 1)
+			return err
+		},
+		"a text that names a newer one": func(k *pepper.Keyring, d *deployment) error {
+			d.clock.advance(-time.Hour + 2*time.Second)
+			_, err := k.Decrypt(t.Context(), apikey.Production, "cursor", []byte{0, 0, 0, 9}, nil)
+			return err
+		},
+	} {
+		d := deploy(t)
+		k := d.process()
+		must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+		d.clock.advance(time.Hour)
+		begun, release := d.rows.hold()
+		done := make(chan error)
+		go func() { done <- ask(k, d) }()
+		begun()
+		if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1)).Version(); got != 1 {
+			t.Errorf("%s: version %d", name, got)
+		}
+		release()
+		<-done
+	}
+}
+
+// Whoever makes up texts causes no more than one read a second, whatever they name, and keeps nobody from a version that comes meanwhile.
+func TestForgedVersionsCostNothing(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	d.clock.advance(time.Second)
+	reads := d.rows.count()
+	for version := range uint32(300) {
+		for _, named := range []uint32{version, version << 20, ^version} {
+			text := append(binary.BigEndian.AppendUint32(nil, named), make([]byte, 40)...)
+			if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); !errors.Is(err, pepper.ErrForged) || got != nil {
+				t.Fatalf("version %d: %q, %v", named, got, err)
+			}
+		}
+	}
+	if got := d.rows.count() - reads; got > 1 {
+		t.Errorf("%d reads", got)
+	}
+
+	// A row that names a version which came meanwhile is read all the same, and so is the next text.
+	made := must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
+	text := must[[]byte](t)(made.Encrypt(rand.Reader, "cursor", []byte("here"), nil))
+	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil || string(got) != "here" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A text of a version that another process has made is read by a process that knows of older ones only.
+func TestTextsOfANewerVersion(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	text := must[[]byte](t)(must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production)).Encrypt(rand.Reader, "cursor", []byte("here"), nil))
+	d.clock.advance(time.Second)
+	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil || string(got) != "here" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A version that was retired verifies nothing anymore: at once where it was never at hand, and after ten minutes everywhere.
+func TestRetiredVersionIsForgotten(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	k := d.process()
+	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production))
+	d.rows.retire(apikey.Production, 1, d.clock.Now())
+	if p, err := d.process().Version(t.Context(), apikey.Production, 1); !errors.Is(err, pepper.ErrNotFound) {
+		t.Errorf("a new process: %v, %v", p, err)
+	}
+	d.clock.advance(10*time.Minute - 1)
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+	d.clock.advance(1)
+
+	d.rows.fail(errDown) // an outage retires nothing
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+	d.rows.fail(nil)
+	d.clock.advance(10 * time.Minute)
+	if p, err := k.Version(t.Context(), apikey.Production, 1); !errors.Is(err, pepper.ErrNotFound) {
+		t.Errorf("after ten minutes: %v, %v", p, err)
+	}
+	if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2)).Version(); got != 2 {
+		t.Errorf("version %d", got)
+	}
+}
+
+// Where one version cannot be unwrapped, the others verify, and each is unwrapped once.
+func TestOtherVersionsVerify(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+	first, second := pepper.Scope{Environment: apikey.Production, Version: 1}, pepper.Scope{Environment: apikey.Production, Version: 2}
+	d.provider.fail(second, errDown)
+	unwrapped, k := d.provider.count(first), d.process()
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+	if p, err := k.Version(t.Context(), apikey.Production, 2); !errors.Is(err, errDown) {
+		t.Errorf("%v, %v", p, err)
+	}
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+	if got := d.provider.count(first) - unwrapped; got != 1 {
+		t.Errorf("version 1 was unwrapped %d times", got)
+	}
+	d.provider.fail(second, nil)
+	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
 }

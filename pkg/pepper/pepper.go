@@ -120,8 +120,9 @@ type Provider interface {
 // Wrapped is a pepper as it is stored.
 type Wrapped struct {
 	Version    int
-	Ciphertext []byte
+	Ciphertext []byte // none where it is retired
 	CreatedAt  time.Time
+	RetiredAt  time.Time // zero for one that verifies
 }
 
 // Rows is where wrapped peppers are stored.

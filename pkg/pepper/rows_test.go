@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
@@ -16,6 +17,7 @@ type rows struct {
 	stored map[apikey.Environment][]pepper.Wrapped
 	reads  int
 	err    error
+	held   chan struct{} // where it is not nil, each reading says so on it, and then waits until it is closed
 }
 
 func newRows() *rows { return &rows{stored: map[apikey.Environment][]pepper.Wrapped{}} }
@@ -23,9 +25,41 @@ func newRows() *rows { return &rows{stored: map[apikey.Environment][]pepper.Wrap
 // Peppers implements pepper.Rows.
 func (r *rows) Peppers(_ context.Context, env apikey.Environment) ([]pepper.Wrapped, error) {
 	r.mu.Lock()
+	held := r.held
+	r.mu.Unlock()
+	if held != nil {
+		held <- struct{}{}
+		<-held
+	}
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
 	return slices.Clone(r.stored[env]), r.err
+}
+
+// hold makes readings wait, and returns what ends that; begun is called by then, and waits until a reading has begun.
+func (r *rows) hold() (begun, release func()) {
+	held := make(chan struct{})
+	r.mu.Lock()
+	r.held = held
+	r.mu.Unlock()
+	return func() { <-held }, func() {
+		r.mu.Lock()
+		r.held = nil
+		r.mu.Unlock()
+		close(held)
+	}
+}
+
+// retire leaves of a version that it was there.
+func (r *rows) retire(env apikey.Environment, version int, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, w := range r.stored[env] {
+		if w.Version == version {
+			r.stored[env][i].Ciphertext, r.stored[env][i].RetiredAt = nil, at
+		}
+	}
 }
 
 // AddPepper implements pepper.Rows.

@@ -109,3 +109,15 @@ func (p partial) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInpu
 	}
 	return out, err
 }
+
+// counting counts batches.
+type counting struct {
+	store.Client
+	batches int
+}
+
+// BatchGetItem implements store.Client.
+func (c *counting) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	c.batches++
+	return c.Client.BatchGetItem(ctx, in, opts...)
+}

@@ -314,3 +314,47 @@ func TestUnprocessedRows(t *testing.T) {
 		t.Errorf("%v, %v", k, err)
 	}
 }
+
+// Before what was left is asked for again some time passes, longer each time: who asks at once is what keeps DynamoDB from answering. A caller who has
+// gone away is not waited for.
+func TestUnprocessedRowsAreNotAskedForAtOnce(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	keys := fill(t, kit, "acme", 3)
+	asked := &counting{Client: partial{kit.SDK, true}}
+	tables := store.NewTables(asked, kit.Core, kit.Hot)
+	var pauses []time.Duration
+	tables.Pauses(func(_ context.Context, d time.Duration) error {
+		pauses = append(pauses, d)
+		return nil
+	})
+	for name, read := range map[string]func() error{
+		"core": func() error {
+			_, err := store.New(tables, kit.Keyring, kit.Log.Logger()).FindKey(t.Context(), keys[0].ID)
+			return err
+		},
+		"hot": func() error {
+			_, err := tables.LastUses(t.Context(), keys...)
+			return err
+		},
+	} {
+		asked.batches, pauses = 0, nil
+		if err := read(); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if asked.batches != len(pauses)+1 || len(pauses) < 3 {
+			t.Errorf("%s: asked %d times, with the pauses %v", name, asked.batches, pauses)
+		}
+		for i, d := range pauses {
+			if longest := 20 * time.Millisecond << i; d < longest/2 || d > longest {
+				t.Errorf("%s: pause %d of %v", name, i, d)
+			}
+		}
+	}
+
+	asked.batches = 0
+	tables.Pauses(func(context.Context, time.Duration) error { return context.Canceled })
+	if _, err := tables.LastUses(t.Context(), keys...); !errors.Is(err, store.ErrUnavailable) || asked.batches != 1 {
+		t.Errorf("asked %d times for nobody, %v", asked.batches, err)
+	}
+}

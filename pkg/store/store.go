@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -99,13 +101,25 @@ func (t *Tables) batchOf(ctx context.Context, table string, keys []map[string]ty
 	return found, nil
 }
 
-// batchInto reads up to batchGetMost items. What DynamoDB leaves for later is asked for again, a bounded number of times.
+// How often a batch is asked for, and how long it waits after the first answer that left something: twice as long after each other one, less a random part.
+const (
+	batchAttempts = 5
+	batchPause    = 20 * time.Millisecond
+)
+
+// batchInto reads up to batchGetMost items. What DynamoDB leaves for later, as it does where it is asked for too much, is asked for again: a bounded number
+// of times, and not at once.
 func (t *Tables) batchInto(ctx context.Context, found map[string]map[string]types.AttributeValue, table string, keys []map[string]types.AttributeValue) error {
 	strong := true
 	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: &strong}}
 	for attempt := 0; len(request) > 0; attempt++ {
-		if attempt == 5 {
+		if attempt == batchAttempts {
 			return unavailable("read", fmt.Errorf("%d items were left unprocessed", len(request[table].Keys)))
+		}
+		if attempt > 0 {
+			if err := t.sleep(ctx, backoff(batchPause, attempt)); err != nil {
+				return unavailable("read", err)
+			}
 		}
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {
@@ -117,4 +131,11 @@ func (t *Tables) batchInto(ctx context.Context, found map[string]map[string]type
 		request = out.UnprocessedKeys
 	}
 	return nil
+}
+
+// backoff is how long to wait before an attempt, the first repetition being 1: between a half and the whole of a time that doubles, so that those who were
+// refused together do not come back together.
+func backoff(first time.Duration, attempt int) time.Duration {
+	most := first << (attempt - 1)
+	return most/2 + time.Duration(rand.Int64N(int64(most/2)+1)) //nolint:gosec // jitter, not a secret
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -46,11 +47,12 @@ type Tables struct {
 	client Client
 	core   string
 	hot    string
+	sleep  func(ctx context.Context, d time.Duration) error // until d is over, or the context
 }
 
 // NewTables returns the tables with these names of the tables core and hot.
 func NewTables(client Client, core, hot string) *Tables {
-	return &Tables{client: client, core: core, hot: hot}
+	return &Tables{client: client, core: core, hot: hot, sleep: sleep}
 }
 
 // get reads one item of the table core, strongly consistent; nil where there is none.
