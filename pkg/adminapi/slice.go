@@ -19,8 +19,9 @@ const (
 	// contended and patience are how often a step is tried when its objects are changed meanwhile, but for a stop: from contended on object by object, and
 	// after patience without this one.
 	contended, patience = 2, 10
-	// busyPause is between two tries of a step whose objects are changed faster than they may be.
-	busyPause = 200 * time.Millisecond
+	// busyPause is between two tries of a step whose objects are changed faster than they may be: short enough for patience to end within a turn, since the
+	// next turn starts to count anew.
+	busyPause = 50 * time.Millisecond
 )
 
 // item is one object of a job's list.
