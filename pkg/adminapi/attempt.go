@@ -26,7 +26,7 @@ type attempt[T any] struct {
 
 const (
 	// changeAttempts is how often a change is tried anew when another change of the same rows came first.
-	changeAttempts = 5
+	changeAttempts = 3
 	// stopAttempts is the same for a stop. After the first it holds other changes off, so that only other stops come
 	// first, and each of those comes to its end.
 	stopAttempts = 50
