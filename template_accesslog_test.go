@@ -92,6 +92,31 @@ func TestCallsAreLoggedInTheProfileCachedOnly(t *testing.T) {
 	}
 }
 
+// What cannot be counted waits where somebody sees it: in a queue of its own, as long as a queue keeps anything, with an
+// alarm on the first batch.
+func TestBatchesThatFailWaitInAQueue(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+	invoke := resources["AccessLog"].Properties["EventInvokeConfig"]
+	want := map[string]any{
+		"MaximumRetryAttempts": 2,
+		"DestinationConfig": map[string]any{
+			"OnFailure": map[string]any{"Type": "SQS", "Destination": "AccessLogFailures.Arn"},
+		},
+	}
+	if diff := cmp.Diff(any(want), invoke); diff != "" {
+		t.Errorf("where a batch goes that fails (-want +got):\n%s", diff)
+	}
+	queue, alarm := resources["AccessLogFailures"], resources["AccessLogFailuresAlarm"]
+	if queue.Condition != "Cached" || queue.Properties["MessageRetentionPeriod"] != 14*24*60*60 || queue.Properties["SqsManagedSseEnabled"] != true {
+		t.Errorf("the queue: %+v", queue)
+	}
+	of := []any{map[string]any{"Name": "QueueName", "Value": "AccessLogFailures.QueueName"}}
+	if diff := cmp.Diff(any(of), alarm.Properties["Dimensions"]); diff != "" || alarm.Properties["Threshold"] != 0 || alarm.Condition != "Cached" {
+		t.Errorf("the alarm: %+v\n%s", alarm, diff)
+	}
+}
+
 // The function that counts reads the catalogue, and reads no key, no person and no organization; it counts and does nothing else.
 func TestAccessLogFunctionReadsNoKeys(t *testing.T) {
 	t.Parallel()
