@@ -43,6 +43,41 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	}
 }
 
+// A limit that is renamed, taken away and set again, or set to another value gives nothing back: 6 calls are 6, whatever is changed between them.
+func TestChangedLimitsGiveNothingBack(t *testing.T) {
+	t.Parallel()
+	runs(t, options(t.TempDir()), func(m *localtest.Machine) {
+		made := m.Admin().CreateKey(t, "acme", map[string]any{
+			"name": "Limited", "environment": "production", "permissions": []string{"messages:read"},
+			"rateLimits": []any{map[string]any{"name": "hour", "limit": 6, "window": "1h"}},
+		})
+		path, admitted := "/v1/organizations/acme/keys/"+made.Key.ID, 0
+		for _, body := range []string{
+			`{}`,
+			`{"rateLimits": [{"name": "renamed", "limit": 6, "window": "1h"}]}`,
+			`{"rateLimits": [{"name": "renamed", "limit": 5, "window": "1h"}]}`,
+			`{"rateLimits": [{"name": "renamed", "limit": 6, "window": "2h"}]}`,
+			`{"rateLimits": [], "quota": {"limit": 6, "period": "month"}}`,
+			`{"rateLimits": [{"name": "hour", "limit": 6, "window": "1h"}], "quota": null}`,
+			`{"rateLimits": []}`,
+			`{"rateLimits": [{"name": "hour", "limit": 6, "window": "1h"}]}`,
+		} {
+			m.Admin().Call(t, http.MethodPatch, path, body).Want(t, http.StatusOK)
+			if body == `{"rateLimits": []}` {
+				continue // no limit, no end
+			}
+			for range 8 {
+				if m.As(made.Secret).Call(t, http.MethodGet, "/production/messages", nil).Status == http.StatusOK {
+					admitted++
+				}
+			}
+		}
+		if admitted != 6 {
+			t.Errorf("%d calls were admitted, want 6", admitted)
+		}
+	})
+}
+
 // Behind API Gateway's cache nobody sees at once that a new secret is used. An overlap that is counted from then must be as long as an answer is kept.
 func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 	t.Parallel()

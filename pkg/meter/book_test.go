@@ -46,7 +46,7 @@ func (m *memory) ReplaceLimits(_ context.Context, s meter.Subject, was, next *me
 		if (old == nil) != (was == nil) {
 			return nil, false
 		}
-		if old != nil && (old.Policy != was.Policy || old.Used != was.Used || !maps.Equal(old.TAT, was.TAT)) {
+		if old != nil && (old.Policy != was.Policy || old.Since != was.Since || old.Period != was.Period || old.Used != was.Used || !maps.Equal(old.TAT, was.TAT)) {
 			return nil, false
 		}
 		return clone(next), true
@@ -111,6 +111,6 @@ func clone(s *meter.State) *meter.State {
 		return nil
 	}
 	out := *s
-	out.TAT = maps.Clone(s.TAT)
+	out.TAT, out.Spent = maps.Clone(s.TAT), maps.Clone(s.Spent)
 	return &out
 }

@@ -36,6 +36,12 @@ func newBucket(l apikey.RateLimit) bucket {
 	return b
 }
 
+// equals reports whether two limits are the same but for their names.
+func (b bucket) equals(other bucket) bool {
+	b.Name = other.Name
+	return b == other
+}
+
 // fastest is the highest rate of a limit, in calls a second. Above it, an instance for each few calls would be more than one item of the table takes.
 const fastest = 50_000
 

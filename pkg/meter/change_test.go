@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -26,15 +28,21 @@ func TestLimitsAreChanged(t *testing.T) {
 		"nothing":            {before, []int64{0, 90, 40}},
 		"one is removed":     {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: day(50)}, []int64{89, 39}},
 		"the quota goes":     {meter.Policy{Limits: []apikey.RateLimit{hour}}, []int64{89}},
-		"one is added":       {meter.Policy{Limits: []apikey.RateLimit{hour, per("second", 7, time.Second)}, Quota: day(50)}, []int64{89, 6, 39}},
+		"one is added":       {meter.Policy{Limits: []apikey.RateLimit{hour, per("second", 7, time.Second)}, Quota: day(50)}, []int64{90, 0, 40}}, // it may stand in for the one that went
 		"the order":          {meter.Policy{Limits: []apikey.RateLimit{hour, minute}, Quota: day(50)}, []int64{90, 0, 40}},
-		"one has a new name": {meter.Policy{Limits: []apikey.RateLimit{hour, per("other", 10, time.Minute)}, Quota: day(50)}, []int64{89, 9, 39}},
+		"one comes along":    {meter.Policy{Limits: []apikey.RateLimit{minute, hour, per("second", 7, time.Second)}, Quota: day(50)}, []int64{0, 90, 7, 40}},
+		"one has a new name": {meter.Policy{Limits: []apikey.RateLimit{hour, per("other", 10, time.Minute)}, Quota: day(50)}, []int64{90, 0, 40}},
+		"names are swapped":  {meter.Policy{Limits: []apikey.RateLimit{per("hour", 10, time.Minute), per("minute", 100, time.Hour)}, Quota: day(50)}, []int64{0, 90, 40}},
+		"name and value":     {meter.Policy{Limits: []apikey.RateLimit{hour, per("other", 12, time.Minute)}, Quota: day(50)}, []int64{89, 1, 39}},
+		"a quota for all":    {meter.Policy{Quota: day(12)}, []int64{1}},
+		"a month for all":    {meter.Policy{Quota: &apikey.Quota{Limit: 12, Period: "month"}}, []int64{1}},
+		"a limit for all":    {meter.Policy{Limits: []apikey.RateLimit{per("week", 12, 7*24*time.Hour)}}, []int64{1}},
 		"raised":             {meter.Policy{Limits: []apikey.RateLimit{per("minute", 15, time.Minute), hour}, Quota: day(50)}, []int64{4, 89, 39}},
 		"more burst":         {meter.Policy{Limits: []apikey.RateLimit{burst, hour}, Quota: day(50)}, []int64{29, 89, 39}},
 		"lowered below use":  {meter.Policy{Limits: []apikey.RateLimit{per("minute", 4, time.Minute), hour}, Quota: day(50)}, []int64{0, 90, 40}},
 		"another window":     {meter.Policy{Limits: []apikey.RateLimit{per("minute", 10, time.Hour), hour}, Quota: day(50)}, []int64{0, 90, 40}},
 		"quota lowered":      {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: day(3)}, []int64{90, 0}},
-		"quota of a month":   {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: &apikey.Quota{Limit: 50, Period: "month"}}, []int64{89, 49}},
+		"quota of a month":   {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: &apikey.Quota{Limit: 50, Period: "month"}}, []int64{89, 39}},
 	} {
 		kit := storetest.New(t)
 		for _, l := range []*meter.Limiter{limiter(kit)} { // an instance that knew the limits before
@@ -110,6 +118,117 @@ func TestExtremeLimits(t *testing.T) {
 		kit := storetest.New(t)
 		if got := admitted(t, limiter(kit), policy(test.limit), 30); got != test.want {
 			t.Errorf("%s: %d admitted, want %d", name, got, test.want)
+		}
+	}
+}
+
+// Whatever is done to a limit, what was used of it is not there again: taken away and set again, under another name, beside another, as a quota and back, in
+// one step or in many, a sequence of limits admits no more than the loosest of them would have.
+func TestNoSequenceOfChangesRefills(t *testing.T) {
+	t.Parallel()
+	kinds := []string{"a", "b", "c"}
+	rapid.Check(t, func(r *rapid.T) {
+		clock := time.Date(2026, 11, 24, 21, 0, 0, 0, time.UTC)
+		start, book := clock, newMemory()
+		instances := []*meter.Limiter{
+			meter.NewLimiter(book, func() time.Time { return clock }, half), meter.NewLimiter(book, func() time.Time { return clock }, half),
+		}
+		var total int64
+		var p meter.Policy
+		change := func(r *rapid.T) {
+			p = meter.Policy{Version: p.Version + 1}
+			for _, name := range kinds[:rapid.IntRange(0, 3).Draw(r, "limits")] {
+				limit := per(name, rapid.Int64Range(5, 8).Draw(r, "limit"), time.Hour)
+				if rapid.Bool().Draw(r, "renamed") {
+					limit.Name = "not " + name
+				}
+				p.Limits = append(p.Limits, limit)
+			}
+			if len(p.Limits) == 0 || rapid.Bool().Draw(r, "quota") {
+				p.Quota = &apikey.Quota{Limit: rapid.Int64Range(5, 8).Draw(r, "calls"), Period: rapid.SampledFrom([]string{"day", "month"}).Draw(r, "period")}
+			}
+		}
+		change(r)
+		r.Repeat(map[string]func(*rapid.T){
+			"change": change,
+			"call": func(r *rapid.T) {
+				for range rapid.IntRange(1, 10).Draw(r, "calls") {
+					if take(t, rapid.SampledFrom(instances).Draw(r, "instance"), p).Outcome == check.Allowed {
+						total++
+					}
+				}
+			},
+			"wait": func(r *rapid.T) {
+				clock = clock.Add(time.Duration(rapid.Int64Range(int64(time.Second), int64(40*time.Minute)).Draw(r, "wait")))
+			},
+			"": func(r *rapid.T) {
+				if most := 8 + int64(8*clock.Sub(start)/time.Hour); total > most {
+					r.Fatalf("%d calls after %v, and no limit admits more than %d", total, clock.Sub(start), most)
+				}
+			},
+		})
+	})
+}
+
+// A key that had no limits for a while, or whose limits are as they were, has what it had left.
+func TestLimitsThatAreSetAgain(t *testing.T) {
+	t.Parallel()
+	hour := per("hour", 6, time.Hour)
+	month := func(limit int64) *apikey.Quota { return &apikey.Quota{Limit: limit, Period: "month"} }
+	other := meter.Policy{Limits: []apikey.RateLimit{per("second", 1000, time.Second)}}
+	for name, steps := range map[string][]meter.Policy{
+		"set again":              {policy(hour), policy(hour)}, // between them the key had none, so nobody was asked
+		"after another":          {policy(hour), other, policy(hour)},
+		"after many":             {policy(hour), other, {Quota: month(1000)}, other, {Quota: &apikey.Quota{Limit: 900, Period: "day"}}, policy(hour)},
+		"beside another":         {policy(hour), policy(hour, per("same", 6, time.Hour)), policy(per("same", 6, time.Hour))},
+		"beside a looser one":    {policy(hour), policy(hour, per("other", 6, time.Hour)), policy(per("hour", 60, time.Second), per("other", 6, time.Hour))},
+		"a quota, set again":     {{Quota: month(6)}, other, {Quota: month(6)}},
+		"a quota, by the day":    {{Quota: month(6)}, {Quota: &apikey.Quota{Limit: 6, Period: "day"}}, {Quota: month(6)}},
+		"a quota, of a value":    {{Quota: month(6)}, {Quota: month(1000)}, {Quota: month(6)}},
+		"a quota beside another": {policy(hour), {Limits: []apikey.RateLimit{hour}, Quota: month(6)}, {Quota: month(6)}},
+	} {
+		kit := storetest.New(t)
+		l := limiter(kit)
+		for i, p := range steps {
+			p.Version = int64(i + 1)
+			want := 0
+			switch i {
+			case 0:
+				want = 6
+			case len(steps) - 1:
+			default:
+				take(t, l, p) // so that the change is met, whatever becomes of the call
+				kit.Clock.Advance(time.Second)
+				continue
+			}
+			if got := admitted(t, l, p, 10); got != want {
+				t.Errorf("%s, step %d: %d admitted, want %d", name, i, got, want)
+			}
+		}
+	}
+}
+
+// What an instance saw of a quota is of its period: where another instance counted in the next one already, as many calls as were in the one before, those
+// stay.
+func TestChangeAtTheEdgeOfAPeriod(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]meter.Policy{
+		"a value":        {Quota: &apikey.Quota{Limit: 3, Period: "day"}},
+		"another period": {Quota: &apikey.Quota{Limit: 3, Period: "month"}},
+		"a limit beside": {Quota: &apikey.Quota{Limit: 3, Period: "day"}, Limits: []apikey.RateLimit{per("l", 100, time.Hour)}},
+	} {
+		kit := storetest.New(t)
+		kit.Clock.Set(time.Date(2026, 11, 28, 23, 59, 59, 0, time.UTC))
+		one, two := limiter(kit), limiter(kit)
+		before := meter.Policy{Quota: &apikey.Quota{Limit: 2, Period: "day"}, Version: 1}
+		admitted(t, one, before, 1)
+		kit.Clock.Advance(time.Second)
+		if got := admitted(t, two, before, 1); got != 1 {
+			t.Fatalf("%s: %d admitted in the new period", name, got)
+		}
+		change.Version = 2
+		if got := admitted(t, one, change, 10); got != 2 {
+			t.Errorf("%s: %d more admitted, want 2", name, got)
 		}
 	}
 }

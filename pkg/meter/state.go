@@ -31,6 +31,8 @@ type State struct {
 	TAT     map[string]int64 // of each rate limit by its name, in nanoseconds of Unix time
 	Period  string           // of the quota; "" where there is none
 	Used    int64            // of the quota in its period
+	Debt    Debt             // of rate limits that are no more
+	Spent   map[string]int64 // of quotas that are no more, by the period that they were used in
 	PurgeAt int64            // in seconds of Unix time: nothing is left to remember then
 }
 
@@ -57,37 +59,6 @@ type QuotaCharge struct {
 	Begins bool  // the state's period must be before this one; what is used becomes Calls
 	Most   int64 // else it must be this one with no more used than that, and Calls are added
 	Calls  int64
-}
-
-// under is a state as it is under another policy, with nothing forgiven: a limit that is as it was keeps its number, one that was changed keeps its calls,
-// at most as many as its burst, and what is new is whole. A quota of another kind of period begins anew.
-func (s *State) under(p *plan, now int64) *State {
-	next := &State{Policy: p.text, Version: p.version, Since: now, TAT: make(map[string]int64, len(p.buckets))}
-	var before *plan
-	if s != nil {
-		before, _ = readPlan(s.Policy, s.Version) // a text that is no policy has no limits to go by
-	}
-	for _, b := range p.buckets {
-		next.TAT[b.Name] = now
-		if before == nil {
-			continue
-		}
-		was, ok := before.bucket(b.Name)
-		switch {
-		case ok && was == b:
-			next.TAT[b.Name] = s.TAT[b.Name]
-		case ok:
-			next.TAT[b.Name] = now + b.cost(min(was.outstanding(s.TAT[b.Name], now), b.Burst))
-		}
-	}
-	if p.quota == nil {
-		return next
-	}
-	next.Period = period(now, p.quota.Period)
-	if before != nil && before.quota != nil && before.quota.Period == p.quota.Period && s.Period >= next.Period {
-		next.Period, next.Used = s.Period, s.Used
-	}
-	return next
 }
 
 // current is a state under its own policy at a time: a quota's period that is over is forgotten. The clock of whoever wrote a later period is believed, so
@@ -138,14 +109,18 @@ func (p *plan) allowance(s *State, now, atHand int64) *check.Allowance {
 // slack is how long a state is kept after there is nothing left to remember.
 const slack = 24 * time.Hour
 
-// purgeAt is when nothing of the limits is left to remember.
-func (p *plan) purgeAt(quotaPeriod string, now int64) int64 {
-	last := now
+// purgeAt is when nothing of a state is left to remember.
+func (p *plan) purgeAt(s *State, now int64) int64 {
+	last := max(now, s.Debt.Until)
 	for _, b := range p.buckets {
 		last = max(last, now+b.capacity)
 	}
+	for name := range s.Spent {
+		_, end := bounds(name)
+		last = max(last, end.UnixNano())
+	}
 	if p.quota != nil {
-		_, end := bounds(quotaPeriod)
+		_, end := bounds(s.Period)
 		last = max(last, end.UnixNano())
 	}
 	return (last + int64(slack)) / int64(time.Second)

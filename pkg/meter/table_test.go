@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -23,9 +24,11 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 		small := rapid.Int64Range(1_790_000_000_000_000_000, 1_790_000_000_000_000_003)
 		policies := rapid.SampledFrom([]string{"a", "b"})
 		periods := rapid.SampledFrom([]string{"2026-11", "2026-12"})
+		spent := rapid.SampledFrom([]map[string]int64{nil, {"2026-11-28": 7}})
 		state := func() *meter.State {
 			return &meter.State{
-				Policy: policies.Draw(r, "policy"), Version: 3, Since: small.Draw(r, "since"), Period: periods.Draw(r, "period"), Used: rapid.Int64Range(0, 3).Draw(r, "used"),
+				Policy: policies.Draw(r, "policy"), Version: 3, Since: small.Draw(r, "since"), Period: rapid.OneOf(periods, rapid.Just("")).Draw(r, "period"), Used: rapid.Int64Range(0, 3).Draw(r, "used"),
+				Debt: meter.Debt{Until: small.Draw(r, "until"), Each: rapid.Int64Range(0, 2).Draw(r, "each")}, Spent: maps.Clone(spent.Draw(r, "spent")),
 				TAT: map[string]int64{"x": small.Draw(r, "x"), "y": small.Draw(r, "y")}, PurgeAt: 1_800_000_000,
 			}
 		}
@@ -35,6 +38,9 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 				var was *meter.State
 				if rapid.Bool().Draw(r, "right") {
 					was = clone(memory.states[s])
+					if was != nil && rapid.Bool().Draw(r, "of another period") {
+						was.Period = periods.Draw(r, "period")
+					}
 				} else if rapid.Bool().Draw(r, "any") {
 					was = state()
 				}

@@ -116,7 +116,7 @@ func (a *account) wanted(s *State, now int64) int64 {
 // charge is the write that takes so many calls, of which some are given back by the last lease. No charge is negative: a store that carries it out
 // twice, since its first answer was lost, takes too much and never too little.
 func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
-	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s.Period, now)}
+	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s, now)}
 	for _, b := range a.plan.buckets {
 		if whole := now + b.margin(attempt); s.TAT[b.Name] < whole {
 			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: whole, By: whole + b.cost(calls)})

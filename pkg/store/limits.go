@@ -21,16 +21,29 @@ const tatPrefix = "tat#"
 // limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it explains, so that one condition tells whether they
 // can be added to.
 type limitsItem struct {
-	Policy  string `dynamodbav:"policy"`
-	Version int64  `dynamodbav:"version"`
-	Since   int64  `dynamodbav:"since"`
-	Period  string `dynamodbav:"period,omitempty"`
-	Used    int64  `dynamodbav:"used"`
-	PurgeAt int64  `dynamodbav:"purgeAt"`
+	Policy    string           `dynamodbav:"policy"`
+	Version   int64            `dynamodbav:"version"`
+	Since     int64            `dynamodbav:"since"`
+	Period    string           `dynamodbav:"period,omitempty"`
+	Used      int64            `dynamodbav:"used"`
+	DebtUntil int64            `dynamodbav:"debtUntil,omitempty"`
+	DebtEach  int64            `dynamodbav:"debtEach,omitempty"`
+	Spent     map[string]int64 `dynamodbav:"spent,omitempty"`
+	PurgeAt   int64            `dynamodbav:"purgeAt"`
 }
 
 func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.AttributeValue, error) {
-	item, err := attributevalue.MarshalMap(limitsItem{state.Policy, state.Version, state.Since, state.Period, state.Used, state.PurgeAt})
+	item, err := attributevalue.MarshalMap(limitsItem{
+		Policy:    state.Policy,
+		Version:   state.Version,
+		Since:     state.Since,
+		Period:    state.Period,
+		Used:      state.Used,
+		DebtUntil: state.Debt.Until,
+		DebtEach:  state.Debt.Each,
+		Spent:     state.Spent,
+		PurgeAt:   state.PurgeAt,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("store: encode limits: %w", err)
 	}
@@ -50,7 +63,17 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return nil, damaged("limits", err)
 	}
-	state := &meter.State{Policy: row.Policy, Version: row.Version, Since: row.Since, Period: row.Period, Used: row.Used, PurgeAt: row.PurgeAt, TAT: map[string]int64{}}
+	state := &meter.State{
+		Policy:  row.Policy,
+		Version: row.Version,
+		Since:   row.Since,
+		TAT:     map[string]int64{},
+		Period:  row.Period,
+		Used:    row.Used,
+		Debt:    meter.Debt{Until: row.DebtUntil, Each: row.DebtEach},
+		Spent:   row.Spent,
+		PurgeAt: row.PurgeAt,
+	}
 	for attribute, value := range item {
 		name, ok := strings.CutPrefix(attribute, tatPrefix)
 		if !ok {
@@ -143,7 +166,7 @@ func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Char
 	return state, err == nil, err
 }
 
-// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts; the same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
 func (t *Tables) ReplaceLimits(ctx context.Context, s meter.Subject, was, next *meter.State) (*meter.State, bool, error) {
 	item, err := encodeLimits(s, next)
 	if err != nil {
@@ -154,6 +177,12 @@ func (t *Tables) ReplaceLimits(ctx context.Context, s meter.Subject, was, next *
 		e.when("attribute_not_exists(" + e.name(partitionAttribute) + ")")
 	} else {
 		e.when(e.name("policy") + " = " + e.text(was.Policy))
+		e.when(e.name("since") + " = " + e.number(was.Since))
+		if was.Period == "" {
+			e.when("attribute_not_exists(" + e.name("period") + ")")
+		} else {
+			e.when(e.name("period") + " = " + e.text(was.Period))
+		}
 		e.when(e.name("used") + " = " + e.number(was.Used))
 		for name, tat := range was.TAT {
 			e.when(e.name(tatPrefix+name) + " = " + e.number(tat))
