@@ -132,6 +132,57 @@ func TestCatalogueOlderThanTenSecondsIsNotUsed(t *testing.T) {
 	}
 }
 
+// Where the clock is set back, what was read seems young until it has caught up. It is read again instead, and not used where that fails.
+func TestCatalogueIsReadAgainWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ before, back time.Duration }{
+		"by an hour, before it was read":  {0, time.Hour},
+		"by a second, before it was read": {0, time.Second},
+		"to when it was read":             {4 * time.Second, 4 * time.Second},
+		"to after it was read":            {4 * time.Second, time.Second},
+	} {
+		clock, s := &storetest.Clock{}, newSource()
+		clock.Set(time.Unix(1_800_000_000, 0))
+		c := check.NewCatalogue(s.read, clock.Now)
+		size(t, c)
+		clock.Advance(test.before)
+		size(t, c)
+		clock.Advance(-test.back)
+		s.set(2, nil, nil)
+		if got := size(t, c); got != 4 || s.reads.Load() != 2 {
+			t.Errorf("%s: a catalogue of %d permissions after %d readings", name, got, s.reads.Load())
+		}
+		size(t, c)
+		if s.reads.Load() != 2 {
+			t.Errorf("%s: read again", name)
+		}
+		clock.Advance(-time.Millisecond)
+		s.set(2, errors.New("down"), nil)
+		if _, err := c.Current(t.Context()); err == nil {
+			t.Errorf("%s: of an age that nobody knows, and used", name)
+		}
+	}
+}
+
+// A reading that began before the clock was set back says nothing of how old its value is.
+func TestCatalogueWhenTheClockGoesBackDuringAReading(t *testing.T) {
+	t.Parallel()
+	clock, s := &storetest.Clock{}, newSource()
+	clock.Set(time.Unix(1_800_000_000, 0))
+	c := check.NewCatalogue(s.read, clock.Now)
+	gate := make(chan struct{})
+	s.set(1, nil, gate)
+	got := make(chan int)
+	go func() { got <- size(t, c) }()
+	<-s.began
+	clock.Advance(-time.Hour)
+	s.set(2, nil, nil)
+	close(gate)
+	if n := <-got; n != 4 || s.reads.Load() != 2 {
+		t.Errorf("a catalogue of %d permissions after %d readings", n, s.reads.Load())
+	}
+}
+
 // A change during a reading counts as unread: the age is that of the beginning.
 func TestCatalogueIsAsOldAsTheBeginningOfItsReading(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,8 @@ const (
 // errOld says that what was read was too old when it came: the process was held up meanwhile, as Lambda does between calls.
 var errOld = errors.New("check: what was read is too old to go by")
 
-// recent keeps one value that is read now and then, so that a check does not read it. It is safe for concurrent use.
+// recent keeps one value that is read now and then, so that a check does not read it. Where the clock went back, nobody knows how old the value is, and it is
+// read anew: it would be fresh until the clock has caught up. It is safe for concurrent use.
 type recent[V any] struct {
 	now func() time.Time
 	// read reads the value; before is the one at hand, the zero value where there is none. It is never called twice at once.
@@ -27,7 +28,8 @@ type recent[V any] struct {
 	value   V
 	has     bool
 	readAt  time.Time
-	reading *reading // under way; nil where none is
+	seen    time.Time // the latest that the clock said
+	reading *reading  // under way; nil where none is
 }
 
 // reading is one reading, which all who need it share.
@@ -63,13 +65,18 @@ func (r *recent[V]) current(ctx context.Context) (V, error) {
 func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Duration, *reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := r.now()
+	if now.Before(r.seen) {
+		r.has = false
+	}
+	r.seen = now
 	age := recentUntil
-	if r.has {
-		age = r.now().Sub(r.readAt)
+	if r.has && !now.Before(r.readAt) {
+		age = now.Sub(r.readAt)
 	}
 	if age >= old && r.reading == nil {
 		r.reading = &reading{done: make(chan struct{})}
-		go r.refresh(context.WithoutCancel(ctx), r.reading, r.value, r.now())
+		go r.refresh(context.WithoutCancel(ctx), r.reading, r.value, now)
 	}
 	return r.value, age, r.reading
 }

@@ -63,14 +63,14 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 		}
 		return s.question
 	}
-	if known && now.Sub(s.answered) < freshFor {
+	if known && within(freshFor, s.answered, now) {
 		return nil
 	}
 	pause := askAgain
 	if s.keys == nil {
 		pause = askAtFirst
 	}
-	if !s.asked.IsZero() && now.Sub(s.asked) < pause {
+	if within(pause, s.asked, now) {
 		return nil
 	}
 	s.asked, s.question = now, make(chan struct{})
@@ -81,10 +81,15 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 
 // usable returns the keys with the id unless they are too old to be trusted. The caller holds the lock.
 func (s *keySet) usable(id string) []jose.JSONWebKey {
-	if s.now().Sub(s.answered) >= usableFor {
+	if !within(usableFor, s.answered, s.now()) {
 		return nil
 	}
 	return s.keys[id]
+}
+
+// within reports whether something was less than a time ago. What is yet to come was it not: the clock went back, and nobody knows.
+func within(d time.Duration, at, now time.Time) bool {
+	return !now.Before(at) && now.Sub(at) < d
 }
 
 // ask asks the issuer for its keys. Without an answer, the old ones stay.

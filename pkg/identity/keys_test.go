@@ -71,6 +71,18 @@ func TestWithdrawnKeyStopsWithinAnHour(t *testing.T) {
 	verify(t, v, i.token(t, nil), identity.ErrInvalid)
 }
 
+// Keys that were had at a time that is yet to come are of an age that nobody knows: a withdrawn one does not go on until the clock has caught up.
+func TestWithdrawnKeyStopsWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	v := identity.New(i.config())
+	verify(t, v, i.token(t, nil), nil)
+	i.publish(public("second", ecKey(t).Public()))
+	i.pass(-time.Minute)
+	verify(t, v, i.token(t, nil), identity.ErrInvalid)
+	asked(t, i, 2)
+}
+
 func TestJunkDoesNotHammerTheIssuer(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)

@@ -86,7 +86,7 @@ func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	since, missed := r.missing[version]
-	return r.versions[version], missed && now.Sub(since) < missingFor, now.Sub(r.triedAt) >= keptFor
+	return r.versions[version], missed && within(missingFor, since, now), !within(keptFor, r.triedAt, now)
 }
 
 // orMissing returns a version after a load, and remembers one that was not there.
@@ -134,7 +134,7 @@ func (k *Keyring) claimed(ctx context.Context, env apikey.Environment, version i
 
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	if r.age(k.now()) >= missingFor { // else another caller has read them meanwhile
+	if !r.readWithin(missingFor, k.now()) { // else another caller has read them meanwhile
 		if err := k.load(ctx, env, r); err != nil {
 			return nil, err
 		}
@@ -150,11 +150,16 @@ func orNotFound(p *Pepper, env apikey.Environment, version int) error {
 	return nil
 }
 
-// age is how long ago the stored peppers were read.
-func (r *ring) age(now time.Time) time.Duration {
+// readWithin reports whether the stored peppers were read less than a time ago.
+func (r *ring) readWithin(d time.Duration, now time.Time) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return now.Sub(r.loadedAt)
+	return within(d, r.loadedAt, now)
+}
+
+// within reports whether something was less than a time ago. What is yet to come was it not: the clock went back, and nobody knows.
+func within(d time.Duration, at, now time.Time) bool {
+	return !now.Before(at) && now.Sub(at) < d
 }
 
 // Current returns the newest version, which hashes and seals from now on. An environment without any is ErrNotFound: Ensure makes the first.
@@ -175,7 +180,7 @@ func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper,
 func (r *ring) newest(now time.Time) *Pepper {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if now.Sub(r.loadedAt) >= currentFor {
+	if !within(currentFor, r.loadedAt, now) {
 		return nil
 	}
 	return r.current

@@ -159,6 +159,19 @@ func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
 	}
 }
 
+// Of what was read at a time that is yet to come, nobody knows how old it is.
+func TestCurrentIsReadAgainWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	reader := d.process()
+	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
+	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+	d.clock.advance(-time.Second)
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 2 {
+		t.Errorf("version %d", got)
+	}
+}
+
 // A version that a process does not know is read at once, though it has read the others a moment ago.
 func TestNewVersionIsReadAtOnce(t *testing.T) {
 	t.Parallel()

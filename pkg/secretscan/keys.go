@@ -62,14 +62,13 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	defer k.mu.Unlock()
 	now := k.now()
 	key, known := k.keys[identifier]
-	age := now.Sub(k.readAt)
-	if known && age < keysFresh {
+	if known && within(keysFresh, k.readAt, now) {
 		return key, nil
 	}
-	if !k.readAt.IsZero() && age < askedAtMost {
+	if within(askedAtMost, k.readAt, now) {
 		return nil, ErrSignature // the list was just read, and has no such key
 	}
-	if !k.failedAt.IsZero() && now.Sub(k.failedAt) < failedPause {
+	if within(failedPause, k.failedAt, now) {
 		return nil, fmt.Errorf("%w: they could not be had a moment ago", ErrUnavailable)
 	}
 	if err := k.ask(ctx); err != nil {
@@ -81,6 +80,11 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 		return nil, ErrSignature
 	}
 	return key, nil
+}
+
+// within reports whether something was less than a time ago. What is yet to come was it not: the clock went back, and nobody knows.
+func within(d time.Duration, at, now time.Time) bool {
+	return !now.Before(at) && now.Sub(at) < d
 }
 
 // ask reads the list, unless it is the one that is here already.

@@ -210,6 +210,9 @@ func TestKeysAreAskedForSeldom(t *testing.T) {
 	c.now = c.now.Add(time.Hour)
 	expect("a key that is listed no longer", verify("first", first), secretscan.ErrSignature, 4, 3)
 	expect("the other one", verify("second", second), nil, 4, 3)
+	g.set(func() { g.keys = map[string]any{"first": first.Public()} })
+	c.now = c.now.Add(-2 * time.Hour)
+	expect("a key that is listed no longer, by a clock that was set back", verify("second", second), secretscan.ErrSignature, 5, 4)
 }
 
 // Where GitHub cannot be asked, nobody can tell, and it is left alone for a moment.
