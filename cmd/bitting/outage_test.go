@@ -53,8 +53,10 @@ func TestEndToEndOutage(t *testing.T) {
 				}
 				calls.Wait()
 				// What needs no database is told as ever. What may be another system's secret does: somebody may have imported it.
-				m.As("of-another-system").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
-				m.As("bt_prod_malformed").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
+				for _, foreign := range []string{"of-another-system", "bt_prod_of_another"} {
+					m.As(foreign).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
+				}
+				m.As("short").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				m.As(m.Keys["staging"]).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				line.restore()
 				admits(t, m, k.Secret)
