@@ -12,7 +12,7 @@ import (
 )
 
 func newBootstrap() *cobra.Command {
-	var table, key, region, brand string
+	var reach deployed
 	c := &cobra.Command{
 		Use: "bootstrap", Short: "Make the first operator key of a deployment", Args: cobra.NoArgs,
 		Long: "Makes the first operator key, once, and prints it, once. Rotate or regenerate it within 24 hours, or it ends.\n" +
@@ -20,14 +20,7 @@ func newBootstrap() *cobra.Command {
 			"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` prints those of a profile.",
 		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
 		RunE: func(c *cobra.Command, _ []string) error {
-			given := map[string]string{"BITTING_CORE_TABLE": table, "BITTING_HOT_TABLE": table, // nothing is counted here
-				"BITTING_KMS_KEY": key, "BITTING_BRAND": brand, "AWS_REGION": region}
-			d, err := boot.Load(func(name string) string {
-				if value := given[name]; value != "" {
-					return value
-				}
-				return os.Getenv(name) //nolint:forbidigo // the caller's own AWS credentials
-			}, slog.New(slog.DiscardHandler))
+			d, err := boot.Load(reach.environment(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}
@@ -43,10 +36,34 @@ func newBootstrap() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&table, "table", "", "name of the table (the stack's output CoreTable)")
-	c.Flags().StringVar(&key, "kms-key", "", "ARN of the KMS key (the stack's output PepperKeyArn)")
-	c.Flags().StringVar(&region, "region", "", "AWS region; AWS_REGION where it is absent")
-	c.Flags().StringVar(&brand, "brand", "bt", "the deployment's brand")
+	reach.flags(c.Flags().StringVar)
+	c.Flags().StringVar(&reach.brand, "brand", "bt", "the deployment's brand")
 	_ = c.MarkFlagRequired("table") // there is such a flag
 	return c
+}
+
+// deployed is how a deployment in AWS is reached.
+type deployed struct{ table, key, region, brand string }
+
+func (d *deployed) flags(add func(p *string, name, value, usage string)) {
+	add(&d.table, "table", "", "name of the table (the stack's output CoreTable)")
+	add(&d.key, "kms-key", "", "ARN of the KMS key (the stack's output PepperKeyArn)")
+	add(&d.region, "region", "", "AWS region; AWS_REGION where it is absent")
+}
+
+// environment is what the flags say, and whatever else the caller's environment says.
+func (d *deployed) environment() boot.Environment {
+	given := map[string]string{
+		"BITTING_CORE_TABLE": d.table,
+		"BITTING_HOT_TABLE":  d.table, // nothing is counted here
+		"BITTING_KMS_KEY":    d.key,
+		"BITTING_BRAND":      d.brand,
+		"AWS_REGION":         d.region,
+	}
+	return func(name string) string {
+		if value := given[name]; value != "" {
+			return value
+		}
+		return os.Getenv(name) //nolint:forbidigo // the caller's own AWS credentials
+	}
 }

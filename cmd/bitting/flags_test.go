@@ -59,7 +59,7 @@ func TestHelp(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "API keys for APIs behind Amazon API Gateway") {
 		t.Errorf("exit code %d, %s", code, out)
 	}
-	if got := words(out, `(?m)^  ([a-z]+)  +[A-Z]`); !slices.Equal(got, []string{"bootstrap", "completion", "help", "local"}) {
+	if got := words(out, `(?m)^  ([a-z]+)  +[A-Z]`); !slices.Equal(got, []string{"bootstrap", "completion", "help", "local", "pepper"}) {
 		t.Errorf("commands %v", got)
 	}
 	code, out, _ = run(t, "local", "--help")

@@ -20,7 +20,7 @@ func newRoot() *cobra.Command {
 		Use: "bitting", Short: "API keys for APIs behind Amazon API Gateway",
 		SilenceUsage: true, SilenceErrors: true, // main prints the error, once
 	}
-	root.AddCommand(newLocal(), newBootstrap())
+	root.AddCommand(newLocal(), newBootstrap(), newPepper())
 	return root
 }
 

@@ -88,8 +88,9 @@ func damaged(what string, err error) error {
 const pepperPrefix = "v"
 
 type pepperItem struct {
-	Ciphertext []byte `dynamodbav:"ciphertext"`
+	Ciphertext []byte `dynamodbav:"ciphertext,omitempty"` // none where it is retired
 	CreatedAt  string `dynamodbav:"createdAt"`
+	RetiredAt  string `dynamodbav:"retiredAt,omitempty"`
 }
 
 // Peppers implements pepper.Rows.
@@ -111,11 +112,17 @@ func (t *Tables) Peppers(ctx context.Context, env apikey.Environment) ([]pepper.
 		if err := attributevalue.Unmarshal(value, &row); err != nil {
 			return nil, damaged("pepper", err)
 		}
-		at, err := parseTime(row.CreatedAt)
-		if err != nil {
-			return nil, damaged("pepper", err)
+		times := timeReader{}
+		w := pepper.Wrapped{
+			Version:    version,
+			Ciphertext: row.Ciphertext,
+			CreatedAt:  times.read(row.CreatedAt),
+			RetiredAt:  times.read(row.RetiredAt),
 		}
-		out = append(out, pepper.Wrapped{Version: version, Ciphertext: row.Ciphertext, CreatedAt: at})
+		if times.err != nil {
+			return nil, damaged("pepper", times.err)
+		}
+		out = append(out, w)
 	}
 	return out, nil
 }

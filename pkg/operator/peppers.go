@@ -1,0 +1,162 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// Why a pepper is neither rotated nor retired.
+var (
+	ErrNoPepper  = errors.New("there is no pepper yet: bitting bootstrap makes the first")
+	ErrNoVersion = errors.New("there is no such version, or it is retired already")
+	ErrNewest    = errors.New("it is the current version: rotate first")
+	ErrInUse     = errors.New("it is in use")
+	ErrSettling  = errors.New("a newer version is too young")
+	ErrUnread    = errors.New("there are rows that cannot be read")
+)
+
+// Settling is how long after a rotation a function may still write with the version before: it looks
+// for a newer one every minute, and no function runs longer than the rest of this.
+const Settling = 15 * time.Minute
+
+// Peppers looks after the peppers of a deployment.
+type Peppers struct {
+	Keyring *pepper.Keyring
+	Tables  *store.Tables
+	Scanner store.Scanner
+	Now     func() time.Time
+}
+
+// Version is a version of an environment's pepper, and what needs it.
+type Version struct {
+	pepper.Scope
+	CreatedAt time.Time
+	RetiredAt time.Time // zero for one that verifies
+	Current   bool
+	Use       store.PepperUse
+}
+
+// Status is what there is of all peppers.
+type Status struct {
+	Versions []Version // by environment, then version
+	Unread   int64     // rows that name no version that is stored
+	Places   []string  // where some of these stand
+}
+
+// Rotate makes one more version of an environment's pepper, and returns its number: new secrets and
+// seals use it within a minute. Errors: ErrNoPepper, pepper.ErrExists where another made it at the
+// same time, store.ErrUnavailable.
+func (p *Peppers) Rotate(ctx context.Context, env apikey.Environment) (int, error) {
+	if _, err := p.Keyring.Current(ctx, env); errors.Is(err, pepper.ErrNotFound) {
+		return 0, fmt.Errorf("%s: %w", env, ErrNoPepper)
+	}
+	made, err := p.Keyring.Add(ctx, env)
+	if err != nil {
+		return 0, err
+	}
+	return made.Version(), nil
+}
+
+// Status reads the whole table core and says what needs which version, with up to limit keys for
+// each that have not moved. progress is told of the rows read. Errors: store.ErrUnavailable.
+func (p *Peppers) Status(ctx context.Context, limit int, progress func(rows int64)) (*Status, error) {
+	uses, err := p.Tables.PepperUses(ctx, p.Scanner, limit, progress)
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Unread: uses.Unread, Places: uses.Places}
+	for _, env := range apikey.Environments() {
+		stored, err := p.stored(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		newest := newestOf(stored)
+		for _, w := range stored {
+			v := Version{
+				Scope:     pepper.Scope{Environment: env, Version: w.Version},
+				CreatedAt: w.CreatedAt,
+				RetiredAt: w.RetiredAt,
+				Current:   w.Version == newest,
+			}
+			if use := uses.Of[v.Scope]; use != nil {
+				v.Use = *use
+			}
+			status.Versions = append(status.Versions, v)
+		}
+	}
+	return status, nil
+}
+
+// Retire removes a version for good, unless it is the current one or anything needs it. Only the
+// newest version makes anything, so that nothing comes to need an older one while it is looked for;
+// functions that don't know of the newer one yet are waited for (Settling). Errors: ErrNoVersion,
+// ErrNewest, ErrSettling, ErrInUse, ErrUnread, store.ErrPeppersStale, store.ErrUnavailable.
+func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(rows int64)) error {
+	stored, err := p.stored(ctx, scope.Environment)
+	if err != nil {
+		return err
+	}
+	known := slices.ContainsFunc(stored, func(w pepper.Wrapped) bool {
+		return w.Version == scope.Version && w.RetiredAt.IsZero()
+	})
+	newest := newestOf(stored)
+	switch {
+	case !known:
+		return ErrNoVersion
+	case scope.Version == newest:
+		return ErrNewest
+	}
+	settled := slices.ContainsFunc(stored, func(w pepper.Wrapped) bool {
+		return w.Version > scope.Version && !p.Now().Before(w.CreatedAt.Add(Settling))
+	})
+	if !settled {
+		return fmt.Errorf("%w: try again %d minutes after it was made", ErrSettling, Settling/time.Minute)
+	}
+
+	uses, err := p.Tables.PepperUses(ctx, p.Scanner, 0, progress)
+	if err != nil {
+		return err
+	}
+	if use := uses.Of[scope]; use == nil {
+		return ErrNoVersion
+	} else if len(use.Counts) > 0 {
+		return fmt.Errorf("%w by %s", ErrInUse, countsOf(use.Counts))
+	}
+	if uses.Unread > 0 {
+		return fmt.Errorf("%w, and may need it: %d, such as in %s", ErrUnread, uses.Unread, strings.Join(uses.Places, ", "))
+	}
+	return p.Tables.RetirePepper(ctx, scope.Environment, scope.Version, newest, p.Now())
+}
+
+func countsOf(counts map[string]int64) string {
+	out := make([]string, 0, len(counts))
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, fmt.Sprintf("%d %s", counts[what], what))
+	}
+	return strings.Join(out, ", ")
+}
+
+// stored returns the stored versions in order.
+func (p *Peppers) stored(ctx context.Context, env apikey.Environment) ([]pepper.Wrapped, error) {
+	stored, err := p.Tables.Peppers(ctx, env)
+	slices.SortFunc(stored, func(a, b pepper.Wrapped) int { return a.Version - b.Version })
+	return stored, err
+}
+
+func newestOf(stored []pepper.Wrapped) (newest int) {
+	for _, w := range stored {
+		if w.RetiredAt.IsZero() {
+			newest = max(newest, w.Version)
+		}
+	}
+	return newest
+}

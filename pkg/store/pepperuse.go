@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+// Scanner is the part of *dynamodb.Client that reads a whole table. No function may: it is for an
+// operator's command, with the operator's own rights.
+type Scanner interface {
+	Scan(
+		ctx context.Context,
+		in *dynamodb.ScanInput,
+		opts ...func(*dynamodb.Options),
+	) (*dynamodb.ScanOutput, error)
+}
+
+// What uses a pepper by its hashes, and what an imported key is named by. Seals have names of their own.
+const (
+	UseSecret      = "secrets of keys"
+	UseOldSecret   = "old secrets of rotations"
+	UseEndedSecret = "secrets of keys that ended"
+	UseImports     = "ids of imported keys"
+	UseKeySeal     = "seals of keys"
+)
+
+// PepperUses is what of the table core needs which version of which pepper.
+type PepperUses struct {
+	Of     map[pepper.Scope]*PepperUse // one for each stored version
+	Unread int64                       // rows that name a version that is not stored, or none that can be read
+	Places []string                    // the partitions of some of these
+	Rows   int64                       // all rows that were looked at
+}
+
+// PepperUse is what needs one version.
+type PepperUse struct {
+	Counts  map[string]int64 // by what it is
+	Keys    []PepperKey      // those that have not moved to the newest version, no more than asked for
+	Unnamed int64            // further ones
+}
+
+// PepperKey is a key that needs a version that is not the newest.
+type PepperKey struct {
+	OrganizationID string
+	ID             string
+	Deleted        bool
+	Uses           []string
+}
+
+// usingItem is what a row may say of peppers. Whatever is sealed says so in sealPepper, but the catalogue.
+type usingItem struct {
+	Seal     *int          `dynamodbav:"sealPepper"`
+	Imports  *int          `dynamodbav:"pepper"`
+	Secret   *verifierItem `dynamodbav:"secret"`
+	Rotation *struct {
+		Old verifierItem `dynamodbav:"old"`
+	} `dynamodbav:"rotation"`
+	Retired []verifierItem      `dynamodbav:"retired"`
+	Seals   map[string]sealItem `dynamodbav:"seals"`
+}
+
+// usingAttributes are those of usingItem, and what a key is named by.
+var usingAttributes = []string{
+	partitionAttribute, sortAttribute, sealPepperAttribute, "pepper", "secret", "rotation", "retired", "seals",
+	"organizationId", "deletedAt",
+}
+
+// PepperUses reads the whole table core, strongly consistent and page by page, and counts what needs
+// each version of each pepper. It names up to limit keys for each version that is not the newest.
+// progress is told of the rows that were read, after each page. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) PepperUses(
+	ctx context.Context,
+	scanner Scanner,
+	limit int,
+	progress func(rows int64),
+) (*PepperUses, error) {
+	uses := &PepperUses{Of: map[pepper.Scope]*PepperUse{}}
+	newest := map[apikey.Environment]int{}
+	for _, env := range apikey.Environments() {
+		stored, err := t.Peppers(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range stored {
+			uses.Of[pepper.Scope{Environment: env, Version: w.Version}] = &PepperUse{Counts: map[string]int64{}}
+			newest[env] = max(newest[env], w.Version)
+		}
+	}
+
+	err := t.scan(ctx, scanner, usingAttributes, func(page []map[string]types.AttributeValue) error {
+		for _, item := range page {
+			uses.add(item, newest, limit)
+		}
+		progress(uses.Rows)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return uses, nil
+}
+
+// scan reads these attributes of every row of the table core, strongly consistent, and hands on page by page.
+func (t *Tables) scan(
+	ctx context.Context,
+	scanner Scanner,
+	attributes []string,
+	each func([]map[string]types.AttributeValue) error,
+) error {
+	strong, names := true, map[string]string{}
+	for i, name := range attributes {
+		names["#"+strconv.Itoa(i)] = name
+	}
+	projection := make([]string, 0, len(names))
+	for i := range attributes {
+		projection = append(projection, "#"+strconv.Itoa(i))
+	}
+	text := strings.Join(projection, ", ")
+
+	in := &dynamodb.ScanInput{
+		TableName:                &t.core,
+		ConsistentRead:           &strong,
+		ProjectionExpression:     &text,
+		ExpressionAttributeNames: names,
+	}
+	for {
+		page, err := scanner.Scan(ctx, in)
+		if err != nil {
+			return unavailable("scan", err)
+		}
+		if err := each(page.Items); err != nil {
+			return err
+		}
+		if len(page.LastEvaluatedKey) == 0 {
+			return nil
+		}
+		in.ExclusiveStartKey = page.LastEvaluatedKey
+	}
+}
+
+// maxPlaces is how many partitions are named whose rows cannot be read.
+const maxPlaces = 10
+
+// add counts what a row needs.
+func (u *PepperUses) add(item map[string]types.AttributeValue, newest map[apikey.Environment]int, limit int) {
+	u.Rows++
+	at := placeOf(item)
+	needs, err := pepperNeeds(item, at)
+	for scope := range needs {
+		if u.Of[scope] == nil {
+			err = pepper.ErrNotFound
+		}
+	}
+	if err != nil {
+		if u.Unread++; len(u.Places) < maxPlaces {
+			u.Places = append(u.Places, at.partition)
+		}
+	}
+
+	for scope, what := range needs {
+		use := u.Of[scope]
+		if use == nil {
+			continue
+		}
+		for _, name := range what {
+			use.Counts[name]++
+		}
+		if at.sort != keySort || scope.Version == newest[scope.Environment] {
+			continue
+		}
+		if len(use.Keys) >= limit {
+			use.Unnamed++
+			continue
+		}
+		_, id, _ := strings.Cut(at.partition, "#")
+		slices.Sort(what)
+		use.Keys = append(use.Keys, PepperKey{
+			OrganizationID: text(item["organizationId"]),
+			ID:             id,
+			Deleted:        text(item["deletedAt"]) != "",
+			Uses:           slices.Compact(what),
+		})
+	}
+}
+
+// pepperNeeds returns what of a row needs which versions. A row that belongs to no environment is the administration's.
+func pepperNeeds(item map[string]types.AttributeValue, at place) (map[pepper.Scope][]string, error) {
+	if at.sort == ringSort {
+		return nil, nil
+	}
+	env := environmentOf(at)
+	var row usingItem
+	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		return nil, fmt.Errorf("store: what a row needs of peppers: %w", err)
+	}
+
+	needs := map[pepper.Scope][]string{}
+	add := func(env apikey.Environment, version int, what string) {
+		scope := pepper.Scope{Environment: env, Version: version}
+		needs[scope] = append(needs[scope], what)
+	}
+	if row.Seal != nil {
+		add(env, *row.Seal, sealUse(at))
+	}
+	if row.Imports != nil {
+		add(env, *row.Imports, UseImports)
+	}
+	if row.Secret != nil {
+		add(env, row.Secret.Pepper, UseSecret)
+	}
+	if row.Rotation != nil {
+		add(env, row.Rotation.Old.Pepper, UseOldSecret)
+	}
+	for _, v := range row.Retired {
+		add(env, v.Pepper, UseEndedSecret)
+	}
+	for name, seal := range row.Seals {
+		add(apikey.Environment(name), seal.Pepper, "seals of the permission catalogue")
+	}
+	return needs, nil
+}
+
+// environmentOf is the environment whose pepper a row is sealed with.
+func environmentOf(at place) apikey.Environment {
+	first, _, _ := strings.Cut(at.partition, "#")
+	if env := apikey.Environment(first); slices.Contains(apikey.Environments(), env) {
+		return env
+	}
+	return administration
+}
+
+// sealUse names the seal of a row by where the row stands.
+func sealUse(at place) string {
+	switch {
+	case at.sort == keySort:
+		return UseKeySeal
+	case at.sort == claimsSort:
+		return "seals of claims"
+	case at.sort == standingSort:
+		return "seals of standings"
+	case at.sort == importsSort:
+		return "seals of imports"
+	case at.sort == organizationSort:
+		return "seals of organizations"
+	case at.sort == onceSort:
+		return "seals of idempotency receipts"
+	case strings.HasPrefix(at.partition, jobsPartition("")):
+		return "seals of jobs"
+	case strings.HasPrefix(at.sort, memberSort("")):
+		return "seals of members"
+	case strings.HasPrefix(at.sort, customerSort("")):
+		return "seals of customers"
+	}
+	return "seals of other rows"
+}
+
+// ErrPeppersStale says that the peppers were changed meanwhile.
+var ErrPeppersStale = fmt.Errorf("store: the peppers: %w", apikey.ErrStale)
+
+// RetirePepper removes a wrapped pepper for good and leaves a note that it was there, so that its
+// number is not given again. It does so only while a newer version is there. Whether anything
+// needs it is for the caller to know. Errors: ErrPeppersStale, ErrUnavailable.
+func (t *Tables) RetirePepper(
+	ctx context.Context,
+	env apikey.Environment,
+	version, newer int,
+	at time.Time,
+) error {
+	if newer <= version {
+		return ErrPeppersStale
+	}
+	update := "SET #v.retiredAt = :at REMOVE #v.ciphertext"
+	condition := "attribute_exists(#v.ciphertext) AND attribute_exists(#newer.ciphertext)"
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:           &t.core,
+		Key:                 primaryKey(pepperPartition(env), ringSort),
+		UpdateExpression:    &update,
+		ConditionExpression: &condition,
+		ExpressionAttributeNames: map[string]string{
+			"#v":     pepperPrefix + strconv.Itoa(version),
+			"#newer": pepperPrefix + strconv.Itoa(newer),
+		},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":at": textValue(formatTime(at))},
+	})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return ErrPeppersStale
+	case err != nil:
+		return unavailable("retire pepper", err)
+	}
+	return nil
+}
