@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -16,7 +17,7 @@ const extensionName = "bitting-usage"
 // workTime bounds what is done after one answer: the instance takes no other call meanwhile. What is not written by then waits for the next.
 const workTime = 2 * time.Second
 
-// Serve starts the Lambda function. What it counts is written after its answers, before Lambda freezes the instance, and when Lambda ends it; flush waits for
+// Serve starts the Lambda function. What it counts is written after its answers, before Lambda freezes the instance, and when Lambda ends it, as End does; flush waits for
 // what else the function does beside its answers. It returns only when Lambda ends the process.
 func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	ctx := context.Background()
@@ -37,12 +38,29 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		}
 	}
 	lambda.StartWithOptions(handler, lambda.WithEnableSIGTERM(func() {
-		if d.Recorder != nil {
-			d.Recorder.Stop(ctx)
-		}
-		flush()
+		d.End(ctx, flush)
 		os.Exit(0) // a handled signal no longer ends the process by itself
 	}))
+}
+
+// endTime bounds what is given back when Lambda ends an instance: it leaves some 500 milliseconds to all that is done then.
+const endTime = 250 * time.Millisecond
+
+// End does what an instance does last: it writes what is counted, gives back what it took of limits, and waits for flush.
+func (d *Deployment) End(ctx context.Context, flush func()) {
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, endTime)
+		defer cancel()
+		if err := d.Limits.Release(ctx); err != nil {
+			d.Logger.WarnContext(ctx, "leased calls are not given back", "error", err)
+		}
+	})
+	if d.Recorder != nil {
+		d.Recorder.Stop(ctx)
+	}
+	flush()
+	beside.Wait()
 }
 
 // afterAnswer writes what must be written by now. A recorder logs by itself what fails.

@@ -88,7 +88,11 @@ func (m *machine) inProcess(f template.Function) (handler lambda.Handler, work f
 		if d.Recorder == nil {
 			return authorizer.Function(d), nil, nil
 		}
-		return authorizer.Function(d), d.Recorder.Run, nil
+		handler := authorizer.Function(d)
+		return handler, func(ctx context.Context) {
+			d.Recorder.Run(ctx)
+			d.End(context.WithoutCancel(ctx), handler.Flush)
+		}, nil
 	case f.CodeURI == "functions/accesslog":
 		return accesslog.Function(d), nil, nil
 	case f.CodeURI == "functions/upkeep":

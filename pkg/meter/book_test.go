@@ -77,10 +77,13 @@ func (m *memory) do(s meter.Subject, write func(old *meter.State) (*meter.State,
 
 // charge is a charge's meaning, as its fields say it.
 func charge(old *meter.State, c meter.Charge) (*meter.State, bool) {
-	if old == nil || old.Policy != c.Policy {
+	if old == nil || old.Policy != c.Policy || c.Return.Of != meter.Nothing && old.Returns != c.Return.Times {
 		return nil, false
 	}
 	next := clone(old)
+	if c.Return.Of == meter.Only {
+		next.Returns++
+	}
 	for _, l := range c.Limits {
 		tat, ok := old.TAT[l.Name]
 		switch {

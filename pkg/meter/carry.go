@@ -36,6 +36,9 @@ func (s *State) under(p *plan, now int64) *State {
 	kept := keptLimits(before, p)
 	gone := s.gone(before, p, kept, now)
 	next.Debt, next.Spent = gone.debt, gone.spent
+	if s != nil {
+		next.Returns = s.Returns
+	}
 
 	for _, b := range p.buckets {
 		if was, ok := kept[b.Name]; ok {

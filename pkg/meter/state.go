@@ -33,6 +33,7 @@ type State struct {
 	Used    int64            // of the quota in its period
 	Debt    Debt             // of rate limits that are no more
 	Spent   map[string]int64 // of quotas that are no more, by the period that they were used in
+	Returns int64            // how often calls that were taken were given back by a write of its own
 	PurgeAt int64            // in seconds of Unix time: nothing is left to remember then
 }
 
@@ -42,7 +43,25 @@ type Charge struct {
 	Limits  []LimitCharge
 	Quota   *QuotaCharge // nil where there is no quota
 	PurgeAt int64
+	Return  Return
 }
+
+// Return says what a charge has to do with calls that were taken before.
+type Return struct {
+	Of    Returned
+	Times int64 // where it is of some: the state must count so many returns
+}
+
+// Returned is whether a charge gives calls back.
+type Returned int
+
+// A charge is of calls that are taken; or of fewer, since some that were taken before were not spent; or it gives such calls back and takes none: then its
+// numbers are negative, and the state counts one more return.
+const (
+	Nothing Returned = iota
+	Some
+	Only
+)
 
 // LimitCharge is what is charged to a rate limit. Additions commute, so that instances do not stand in each other's way; only the first one after a
 // limit was whole again sets its TAT.

@@ -29,7 +29,8 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 			return &meter.State{
 				Policy: policies.Draw(r, "policy"), Version: 3, Since: small.Draw(r, "since"), Period: rapid.OneOf(periods, rapid.Just("")).Draw(r, "period"), Used: rapid.Int64Range(0, 3).Draw(r, "used"),
 				Debt: meter.Debt{Until: small.Draw(r, "until"), Each: rapid.Int64Range(0, 2).Draw(r, "each")}, Spent: maps.Clone(spent.Draw(r, "spent")),
-				TAT: map[string]int64{"x": small.Draw(r, "x"), "y": small.Draw(r, "y")}, PurgeAt: 1_800_000_000,
+				Returns: rapid.Int64Range(0, 1).Draw(r, "returns"),
+				TAT:     map[string]int64{"x": small.Draw(r, "x"), "y": small.Draw(r, "y")}, PurgeAt: 1_800_000_000,
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(r, "steps") {
@@ -59,6 +60,10 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 					c.Limits = append(c.Limits, meter.LimitCharge{
 						Name: name, Whole: rapid.Bool().Draw(r, "whole"), Low: low, High: low + rapid.Int64Range(0, 3).Draw(r, "high"), By: rapid.Int64Range(0, 3).Draw(r, "by"),
 					})
+				}
+				c.Return = meter.Return{
+					Of:    rapid.SampledFrom([]meter.Returned{meter.Nothing, meter.Nothing, meter.Some, meter.Only}).Draw(r, "return"),
+					Times: rapid.Int64Range(0, 1).Draw(r, "times"),
 				}
 				if rapid.Bool().Draw(r, "quota") {
 					c.Quota = &meter.QuotaCharge{

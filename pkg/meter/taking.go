@@ -47,14 +47,20 @@ func (a *account) taking(now int64, attempt int) taking {
 
 // unspent is what the last lease gives back.
 func (a *account) unspent(s *State, moved bool) int64 {
-	if moved || a.lease.state == nil || a.plan.quota != nil && a.lease.state.Period != s.Period {
+	switch {
+	case moved || a.lease.state == nil:
+		return 0
+	case a.plan.quota != nil && a.lease.state.Period != s.Period:
+		return 0
+	case a.lease.state.Returns != s.Returns: // TATs went back since: what was missing then may not be missing now
 		return 0
 	}
 	return a.lease.calls
 }
 
 // missing is how many of the calls that are given back a limit still misses. A limit has no more room than its burst, so what came back by itself while
-// the lease was held is not given back again. TATs only grow: the one of when the lease was taken tells the least that was missing ever since.
+// the lease was held is not given back again. While nothing else is given back, TATs only grow: the one of when the lease was taken tells the least that was
+// missing ever since.
 func (a *account) missing(b bucket, now, back int64) int64 {
 	if back == 0 {
 		return 0
@@ -113,10 +119,13 @@ func (a *account) wanted(s *State, now int64) int64 {
 	return want
 }
 
-// charge is the write that takes so many calls, of which some are given back by the last lease. No charge is negative: a store that carries it out
+// charge is the write that takes so many calls, of which some are given back by the last lease. It is never negative: a store that carries it out
 // twice, since its first answer was lost, takes too much and never too little.
 func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s, now)}
+	if back > 0 {
+		c.Return = Return{Some, s.Returns}
+	}
 	for _, b := range a.plan.buckets {
 		if whole := now + b.margin(attempt); s.TAT[b.Name] < whole {
 			c.Limits = append(c.Limits, LimitCharge{Name: b.Name, Whole: true, Low: whole, By: whole + b.cost(calls)})

@@ -29,6 +29,7 @@ type limitsItem struct {
 	DebtUntil int64            `dynamodbav:"debtUntil,omitempty"`
 	DebtEach  int64            `dynamodbav:"debtEach,omitempty"`
 	Spent     map[string]int64 `dynamodbav:"spent,omitempty"`
+	Returns   int64            `dynamodbav:"returns,omitempty"`
 	PurgeAt   int64            `dynamodbav:"purgeAt"`
 }
 
@@ -42,6 +43,7 @@ func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.Attribu
 		DebtUntil: state.Debt.Until,
 		DebtEach:  state.Debt.Each,
 		Spent:     state.Spent,
+		Returns:   state.Returns,
 		PurgeAt:   state.PurgeAt,
 	})
 	if err != nil {
@@ -72,6 +74,7 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 		Used:    row.Used,
 		Debt:    meter.Debt{Until: row.DebtUntil, Each: row.DebtEach},
 		Spent:   row.Spent,
+		Returns: row.Returns,
 		PurgeAt: row.PurgeAt,
 	}
 	for attribute, value := range item {
@@ -146,6 +149,17 @@ func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Char
 			e.when(period + " = " + e.text(q.Period))
 			e.when(used + " <= " + e.number(q.Most))
 			e.add(used, e.number(q.Calls))
+		}
+	}
+	if c.Return.Of != meter.Nothing {
+		returns := e.name("returns")
+		none := "" // a state that counts none has no such attribute
+		if c.Return.Times == 0 {
+			none = "attribute_not_exists(" + returns + ") OR "
+		}
+		e.when("(" + none + returns + " = " + e.number(c.Return.Times) + ")")
+		if c.Return.Of == meter.Only {
+			e.add(returns, e.number(1))
 		}
 	}
 	e.set(e.name("purgeAt"), e.number(c.PurgeAt))
