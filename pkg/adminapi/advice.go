@@ -66,7 +66,7 @@ type AdviceEvidence struct {
 // AdviceChange is a call of this API that mends what an item is about.
 type AdviceChange struct {
 	Method string         `json:"method" enum:"PATCH,POST,GET"`
-	Path   string         `json:"path"`
+	Path   string         `json:"path" doc:"As in the OpenAPI document: below the address of the API"`
 	Body   map[string]any `json:"body" doc:"null for GET"`
 }
 

@@ -7,9 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -121,10 +125,11 @@ func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
 
 // serve answers 404 where there is no operation, in our own form.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	r, w = normal(r), &response{ResponseWriter: w, call: r}
 	_, pattern := a.mux.Handler(r)
 	once := r.Header.Get("Idempotency-Key")
 	switch {
-	case pattern == "":
+	case pattern == "" || !utf8.ValidString(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path: // the mux would lead on to another
 	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
 		a.serveOnce(w, r)
 		return
@@ -133,6 +138,19 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.write(w, originOf(r.Context()).requestID, notFound.with("There is no such route."))
+}
+
+// normal is a request without the slash at the end of its path, which is that of the route without it, as it is to a REST API.
+func normal(r *http.Request) *http.Request {
+	if len(r.URL.Path) < 2 || !strings.HasSuffix(r.URL.Path, "/") {
+		return r
+	}
+	address := *r.URL
+	address.Path, address.RawPath = strings.TrimSuffix(address.Path, "/"), strings.TrimSuffix(address.RawPath, "/")
+
+	out := *r
+	out.URL = &address
+	return &out
 }
 
 // write answers a problem outside of an operation.
@@ -171,7 +189,7 @@ var installProblems = sync.OnceFunc(func() {
 		if a == nil {
 			return problemOfInput("", status, message, errs)
 		}
-		p := problemOfInput(a.brand, status, message, slices.Concat(errs, a.secretsInBody(ctx.Context())))
+		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs, a.secretsInBody(ctx.Context())))
 		p.finish(a.docs, originOf(ctx.Context()).requestID)
 		for name, values := range p.GetHeaders() { // huma sets those of an operation's own errors alone
 			ctx.SetHeader(name, values[0])
@@ -192,19 +210,23 @@ type operation struct {
 	bare    bool                       // the body may be left out: there is nothing that it must say
 	raw     *huma.Schema               // of a body that is taken as the bytes that it is, right or wrong
 	answers map[string]*huma.MediaType // of an answer that is written by hand
+	hidden  bool                       // from the document
 	maxBody int64                      // the largest body in bytes, where it is not MaxBody
 }
 
 // register declares an operation behind the gate.
 func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
 	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.watch}
+	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.watch, a.read}
+	if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged && op.method == http.MethodGet {
+		defer describeCondition(&declared)()
+	}
 	if op.method != http.MethodGet && op.method != http.MethodDelete {
 		declared.RequestBody = &huma.RequestBody{}
 		defer op.describeBody(declared.RequestBody)
 	}
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
-		if err := a.secretless(ctx); err != nil {
+		if err := a.wellRead(ctx); err != nil {
 			return nil, a.problem(ctx, err)
 		}
 		out, err := work(ctx, sessionOf(ctx), in)
@@ -213,6 +235,20 @@ func register[I, O any](a *API, op operation, work func(context.Context, *sessio
 		}
 		return out, nil
 	})
+}
+
+// describeCondition says that a read may be conditional. It begins before huma describes the operation, and ends after.
+func describeCondition(declared *huma.Operation) func() {
+	declared.Parameters = []*huma.Param{{
+		Name:        "If-None-Match",
+		In:          "header",
+		Description: "The ETag of what the caller has: 304 where that is still so",
+		Schema:      &huma.Schema{Type: huma.TypeString},
+	}}
+	declared.Responses = map[string]*huma.Response{}
+	return func() {
+		declared.Responses["304"] = &huma.Response{Description: "It is still as the caller has it"}
+	}
 }
 
 // describeBody corrects what huma says of a body that is also taken raw: that it is required, and may be of another media type.
@@ -224,12 +260,16 @@ func (op operation) describeBody(body *huma.RequestBody) {
 // registerOpen declares an operation that everybody may call.
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
 	declared := op.declare()
+	declared.Middlewares = huma.Middlewares{a.read}
 	declared.Security = []map[string][]string{}
 	if op.raw != nil {
 		declared.SkipValidateBody, declared.RequestBody = true, &huma.RequestBody{}
 		defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
 	}
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
+		if err := a.wellRead(ctx); err != nil {
+			return nil, a.problem(ctx, err)
+		}
 		out, err := work(ctx, in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
@@ -250,7 +290,8 @@ func (op operation) declare() huma.Operation {
 	return huma.Operation{
 		Responses:   responses,
 		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
-		Tags: []string{string(op.group)}, MaxBodyBytes: most + 1, // huma takes the limit itself for too much
+		Hidden: op.hidden,
+		Tags:   []string{string(op.group)}, MaxBodyBytes: most + 1, // huma takes the limit itself for too much
 	}
 }
 

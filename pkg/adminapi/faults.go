@@ -33,11 +33,14 @@ func (f *faults) name(location, name string) string {
 	switch {
 	case name == "":
 		f.add(location, "expected a name of 1 to 100 characters", nil)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		f.add(location, "expected a name without control characters", nil)
+	case strings.ContainsFunc(name, unseen):
+		f.add(location, "expected a name without control and format characters", nil)
 	}
 	return name
 }
+
+// unseen reports whether a character shows nothing of its own, and may make what stands around it look like something else.
+func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 func (f *faults) permissions(catalogue *permission.Catalogue, names []string) []string {
 	var out []string
@@ -149,6 +152,10 @@ func (f *faults) metadata(m map[string]string) map[string]string {
 			f.add("body.metadata", "expected names of 1 to 40 and values of at most 500 bytes", nil)
 			break
 		}
+		if strings.ContainsFunc(name, unseen) {
+			f.add("body.metadata", "expected names without control and format characters", nil)
+			break
+		}
 	}
 	if len(m) == 0 {
 		return nil
@@ -161,8 +168,8 @@ var tagPattern = regexp.MustCompile(`^[^\s,]{1,50}$`)
 func (f *faults) tags(tags []string) []string {
 	var out []string
 	for i, tag := range tags {
-		if !tagPattern.MatchString(tag) {
-			f.add(fmt.Sprintf("body.tags[%d]", i), "expected 1 to 50 characters without spaces and commas", tag)
+		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, unseen) {
+			f.add(fmt.Sprintf("body.tags[%d]", i), "expected 1 to 50 characters that can be seen, without spaces and commas", tag)
 		} else if !slices.Contains(out, tag) {
 			out = append(out, tag)
 		}

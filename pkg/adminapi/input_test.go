@@ -246,7 +246,7 @@ func TestWordsOfProblems(t *testing.T) {
 		body, detail string
 		messages     []string
 	}{
-		"JSON":     {`{"name"`, "The body is not JSON.", []string{"unexpected end of JSON input"}},
+		"JSON":     {`{"name"`, "The body is not JSON.", []string{"expected JSON: the text ends too early"}},
 		"CIDR":     {body(`"allowedAddresses": ["10.1.2.3/8"]`), "Some fields are not valid.", []string{"the address has bits outside of its network: did you mean 10.0.0.0/8?"}},
 		"required": {`{}`, "Some fields are not valid.", []string{"expected required property environment to be present", "expected required property name to be present"}},
 		"both":     {body(`"expiresAt": "2999-01-01T00:00:00Z", "expiresIn": "1d"`), "Some fields are not valid.", []string{"give expiresAt or expiresIn, not both"}},

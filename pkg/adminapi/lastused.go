@@ -64,9 +64,12 @@ func (f *faults) since(location, text string, now time.Time) time.Time {
 	if _, err := parseDuration(text); err == nil {
 		return now.Add(-f.duration(location, text, 0, maxDuration))
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		f.add(location, "expected a time such as 2026-11-01T00:00:00Z or a duration such as 90d", text)
+	at, message := parseTime(text)
+	if message == expectedTime {
+		message += " or a duration such as 90d"
+	}
+	if message != "" {
+		f.add(location, message, text)
 	}
 	return at
 }

@@ -75,7 +75,7 @@ func TestListByHint(t *testing.T) {
 			t.Errorf("of a customer by %s: %q", text, got)
 		}
 	}
-	for _, text := range []string{"bt_prod", "bt_prod_", "…", "...", "_…" + last, front + "x", last[1:], strings.ToUpper(hint)} {
+	for _, text := range []string{"bt_prod", "bt_prod_", "…", "...", "_…" + last, "x" + front, last[1:], strings.ToUpper(hint)} {
 		if got := find(text, ""); got != nil {
 			t.Errorf("by %s, which is no hint: %q", text, got)
 		}
@@ -289,7 +289,7 @@ func TestEveryListHasPages(t *testing.T) {
 		if diff := cmp.Diff(whole, append(first, rest...)); diff != "" || end != "" {
 			t.Errorf("%s: goes on at %q (-whole +pages):\n%s", list, end, diff)
 		}
-		for _, query := range []string{"limit=0", "limit=201", "limit=x", "cursor=", "cursor=garbage", "page=2"} {
+		for _, query := range []string{"limit=0", "limit=201", "limit=x", "limit=1&limit=2", "cursor=", "cursor=garbage", "page=2"} {
 			name, _, _ := strings.Cut(query, "=")
 			p := o.admin.Call(t, http.MethodGet, list+"?"+query, nil).Refused(t, http.StatusBadRequest, "malformed")
 			if got := p.Locations(); !slices.Equal(got, []string{"query." + name}) {

@@ -195,12 +195,25 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 		if k == validation && !strings.HasPrefix(d.Location, "body") {
 			k = malformed
 		}
-		f := FieldError{Location: brand.Redact(location(d)), Message: brand.Redact(d.Message), Value: quotable(brand, d)}
+		if d.Message == misfit && len(fields) > 0 {
+			continue // they say which
+		}
+		f := FieldError{Location: shortened(brand.Redact(location(d))), Message: brand.Redact(d.Message), Value: quotable(brand, d)}
 		if !slices.ContainsFunc(fields, func(told FieldError) bool { return within(told.Location, f.Location) }) {
 			fields = append(fields, f)
 		}
 	}
 	return k.with(detailOf(k, message, fields), fields...)
+}
+
+// longestLocation is how much of a location is told: the names in it are the caller's, and as long as they like.
+const longestLocation = 500
+
+func shortened(location string) string {
+	if len(location) <= longestLocation {
+		return location
+	}
+	return strings.ToValidUTF8(location[:longestLocation], "") + "…"
 }
 
 // within tells whether a location is another one or lies in it. A rule has nothing to add where the schema found the value to be of the wrong type.
@@ -256,7 +269,7 @@ func detailOf(k kind, message string, fields []FieldError) string {
 		return "Some fields are not valid."
 	case k == malformed && message == "request body is required":
 		return "This call needs a JSON body."
-	case k == malformed && len(fields) > 0 && fields[0].Location == "body":
+	case k == malformed && slices.ContainsFunc(fields, func(f FieldError) bool { return f.Location == "body" }):
 		return "The body is not JSON."
 	case k == malformed:
 		return "Some parameters or headers are not valid."

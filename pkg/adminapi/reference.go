@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -19,7 +20,7 @@ func document() huma.Config {
 		"Errors are application/problem+json (RFC 9457) with a code for programs and every wrong field named."
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served below, by the function that the template routes them to
 	config.CreateHooks = nil                                             // no $schema links in bodies
-	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	config.Formats = map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}
 	config.RejectUnknownQueryParameters = true
 	config.OnAddOperation = append(config.OnAddOperation, func(_ *huma.OpenAPI, op *huma.Operation) {
 		if op.RequestBody != nil { // huma adds it for the raw body, which is kept beside the JSON to hash it
@@ -34,6 +35,20 @@ func document() huma.Config {
 	return config
 }
 
+// misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it says it in Go's words.
+const misfit = "expected other values"
+
+// jsonFormat is huma's, in our words.
+var jsonFormat = huma.Format{
+	Marshal: huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(text []byte, into any) error {
+		if json.Unmarshal(text, into) != nil {
+			return errors.New(misfit)
+		}
+		return nil
+	},
+}
+
 // raw is an answer that is ready.
 type raw struct {
 	ContentType string `header:"Content-Type"`
@@ -42,15 +57,17 @@ type raw struct {
 }
 
 func (a *API) registerReference() {
-	huma.Register(a.huma, huma.Operation{OperationID: "openapi", Method: http.MethodGet, Path: "/v1/openapi.json", Hidden: true, Tags: []string{string(GroupOrganizations)}},
-		func(context.Context, *struct{}) (*raw, error) {
-			text, err := json.Marshal(a.huma.OpenAPI())
+	registerOpen(a, operation{id: "openapi", group: GroupOrganizations, method: http.MethodGet, path: "/v1/openapi.json", hidden: true},
+		func(ctx context.Context, _ *struct{}) (*raw, error) {
+			document := *a.huma.OpenAPI()
+			document.Servers = []*huma.Server{{URL: root(ctx)}}
+			text, err := json.Marshal(&document)
 			if err != nil {
 				return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
 			}
-			return &raw{ContentType: "application/json", Body: text}, nil
+			return &raw{ContentType: jsonType, Body: text}, nil
 		})
-	huma.Register(a.huma, huma.Operation{OperationID: "docs", Method: http.MethodGet, Path: "/v1/docs", Hidden: true, Tags: []string{string(GroupOrganizations)}},
+	registerOpen(a, operation{id: "docs", group: GroupOrganizations, method: http.MethodGet, path: "/v1/docs", hidden: true},
 		func(context.Context, *struct{}) (*raw, error) {
 			return &raw{ContentType: "text/html; charset=utf-8", Policy: "default-src 'none'; style-src 'unsafe-inline'", Body: referencePage}, nil
 		})

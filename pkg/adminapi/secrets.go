@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -92,14 +91,6 @@ func (a *API) secretsInBody(ctx context.Context) []error {
 	f := &faults{}
 	f.secrets(a.brand, json.NewDecoder(bytes.NewReader(body.Bytes())), "body")
 	return f.errors
-}
-
-// secretless is the problem of a body with secrets; nil where it has none.
-func (a *API) secretless(ctx context.Context) error {
-	if errs := a.secretsInBody(ctx); len(errs) > 0 {
-		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "", errs)
-	}
-	return nil
 }
 
 // secrets walks over a value of JSON: every text and every name in it, wherever it stands. It ends

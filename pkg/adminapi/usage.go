@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/meter"
@@ -24,8 +23,6 @@ const (
 // usualDays is how many days are told where nobody asks for others, today among them.
 const usualDays = 14
 
-const csvType = "text/csv"
-
 func (a *API) registerUsage() {
 	about := "Numbers of calls by hour or day, in UTC. By outcome they are all calls; by permission and by customer those that were allowed. A call is counted within 10 seconds, " +
 		"or when its instance is used again or ends. As CSV with Accept: text/csv."
@@ -39,8 +36,8 @@ func (a *API) registerUsage() {
 // usageAnswers describes the answer, which is written by hand since it has two media types.
 func (a *API) usageAnswers() map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{
-		"application/json": {Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, reflect.TypeFor[Usage]())},
-		csvType:            {Schema: &huma.Schema{Type: huma.TypeString, Description: "at,outcome,count (or permission, or customer), without the zeros"}},
+		jsonType: {Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, reflect.TypeFor[Usage]())},
+		csvType:  {Schema: &huma.Schema{Type: huma.TypeString, Description: "at,outcome,count (or permission, or customer), without the zeros"}},
 	}
 }
 
@@ -83,17 +80,24 @@ func (f *faults) moment(location, text string, usual time.Time, step time.Durati
 		if at, err = time.Parse(time.DateOnly, text); err == nil && end {
 			at = at.Add(day)
 		} else if err != nil {
-			if at, err = time.Parse(time.RFC3339, text); err != nil {
-				f.add(location, "expected a day such as 2026-11-01 or a time such as 2026-11-01T00:00:00Z", text)
+			var message string
+			if at, message = parseTime(text); message != "" {
+				f.add(location, "expected a day such as 2026-11-01, or a time such as 2026-11-01T00:00:00Z of the years 1970 to 9999", text)
 				return usual
 			}
 		}
 	}
+
 	at = at.UTC()
-	if rounded := at.Truncate(step); !end || rounded.Equal(at) {
-		return rounded
+	rounded := at.Truncate(step)
+	if end && !rounded.Equal(at) {
+		rounded = rounded.Add(step)
 	}
-	return at.Truncate(step).Add(step)
+	if !timely(rounded) {
+		f.add(location, expectedYears, text)
+		return usual
+	}
+	return rounded
 }
 
 // Usage is how keys were used.
@@ -162,11 +166,10 @@ func (a *API) usage(ctx context.Context, q *UsageQuery, scopes ...meter.Scope) (
 // writeUsage writes JSON, or CSV for who would rather have that.
 func (a *API) writeUsage(ctx huma.Context, u *Usage, accept string) {
 	ctx.SetHeader("Vary", "Accept")
-	media := negotiation.SelectQValueFast(accept, []string{"application/json", csvType})
-	if media != csvType {
-		ctx.SetHeader("Content-Type", "application/json")
+	if accept != csvType { // read has seen which of the two is meant
+		ctx.SetHeader("Content-Type", jsonType)
 		ctx.SetStatus(http.StatusOK)
-		_ = a.huma.Marshal(ctx.BodyWriter(), "application/json", u) // the status is written: there is no other answer left
+		_ = a.huma.Marshal(ctx.BodyWriter(), jsonType, u) // the status is written: there is no other answer left
 		return
 	}
 	ctx.SetHeader("Content-Type", csvType+"; charset=utf-8")

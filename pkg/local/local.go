@@ -225,13 +225,13 @@ func (m *machine) demoAPIs() map[string]string {
 // routes puts the gateways where local paths have them. The mux only picks one by the first part of the path: it must not clean paths that an
 // API would see raw.
 func (m *machine) routes() (http.Handler, error) {
-	admin, err := m.gateway("AdminApi")
+	admin, err := m.gateway("AdminApi", &localgateway.Mapping{}) // which stands at the root, as if this were its own domain
 	if err != nil {
 		return nil, err
 	}
 	demos := map[string]http.Handler{}
 	for environment, id := range m.demoAPIs() {
-		api, err := m.gateway(id)
+		api, err := m.gateway(id, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -274,8 +274,15 @@ func firstSegment(path string) string {
 	return path[1:]
 }
 
-func (m *machine) gateway(api string) (http.Handler, error) {
-	return localgateway.New(localgateway.Config{Template: m.template, API: api, Functions: m.functions, Logger: m.logger, AccessLog: m.logs.write})
+func (m *machine) gateway(api string, mapping *localgateway.Mapping) (http.Handler, error) {
+	return localgateway.New(localgateway.Config{
+		Template:  m.template,
+		API:       api,
+		Mapping:   mapping,
+		Functions: m.functions,
+		Logger:    m.logger,
+		AccessLog: m.logs.write,
+	})
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.options.Data, name) }

@@ -33,7 +33,7 @@ type call struct {
 	requestID  string
 	extendedID string // REST's second id; equal to requestID at an HTTP API
 	path       string // as sent, without the stage
-	stagePath  string // with the stage, as requestContext has it
+	called     string // what the client called: with the stage, or with the base path of a custom domain
 	sourceIP   string
 	arn        string
 	body       []byte
@@ -62,9 +62,13 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	if c.path == "" {
 		c.path = "/"
 	}
-	c.stagePath = c.path
-	if g.api.Stage != "$default" {
-		c.stagePath = "/" + g.api.Stage + c.path
+	switch {
+	case g.mapping != nil:
+		c.called = g.mapping.BasePath + c.path
+	case g.api.Stage != "$default":
+		c.called = "/" + g.api.Stage + c.path
+	default:
+		c.called = c.path
 	}
 	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID, g.api.Stage, r.Method, c.path)
 	return c, nil

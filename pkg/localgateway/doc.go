@@ -26,7 +26,9 @@
 //	I  REST: static before parameter before greedy; a parameter never matches an empty segment
 //	I  paths are never decoded: path, rawPath, pathParameters and ARNs carry what the client sent, characters that no URL
 //	   has included
-//	O  HTTP API: rawPath begins with the stage unless that is $default
+//	O  HTTP API: rawPath begins with the stage unless that is $default, also where a custom domain is called, whose base
+//	   path is nowhere in payload 2.0
+//	O  by a custom domain, path and requestContext.path of payload 1.0 begin with the base path and have no stage
 //	D  10,240 bytes of header values (limits); I: beyond them 431
 //	D  10 MB of body, 413, not customisable (api-gateway-known-issues); O: the REST text; I: the HTTP text
 //	D  ARN over 1,600 bytes is 414 (api-gateway-lambda-authorizer-output); I: its body

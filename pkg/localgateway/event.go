@@ -23,12 +23,12 @@ func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []strin
 	case g.api.Kind == template.REST && a.Type == template.Token:
 		return event{"type": "TOKEN", "authorizationToken": values[0], "methodArn": c.arn}
 	case g.api.Kind == template.REST:
-		e := g.requestV1(c, c.path)
+		e := g.requestV1(c, g.pathREST(c))
 		e["type"], e["methodArn"] = "REQUEST", c.arn
 		e["requestContext"] = g.contextREST(c)
 		return e
 	case a.PayloadVersion == "1.0":
-		e := g.requestV1(c, c.stagePath)
+		e := g.requestV1(c, c.called)
 		e["version"], e["type"], e["methodArn"] = "1.0", "REQUEST", c.arn
 		source := strings.Join(values, ",")
 		e["identitySource"], e["authorizationToken"] = source, source
@@ -59,9 +59,9 @@ func (g *Gateway) integrationEvent(c *call) event {
 		}
 		return e
 	}
-	path, binary := c.path, isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
+	path, binary := g.pathREST(c), isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
 	if g.api.Kind == template.HTTP {
-		path, binary = c.stagePath, !isText(c.request.Header.Get("Content-Type"), c.body)
+		path, binary = c.called, !isText(c.request.Header.Get("Content-Type"), c.body)
 	}
 	e := g.requestV1(c, path)
 	context := g.contextREST(c)
@@ -115,13 +115,29 @@ func (g *Gateway) requestV1(c *call, path string) event {
 	}
 }
 
+// pathREST is the path of a REST API's event: without the stage, and with the base path of a custom domain.
+func (g *Gateway) pathREST(c *call) string {
+	if g.mapping != nil {
+		return c.called
+	}
+	return c.path
+}
+
+// pathHTTP is the path of an event of payload 2.0: with the stage, also by a custom domain, of whose base path it has nothing.
+func (g *Gateway) pathHTTP(c *call) string {
+	if g.api.Stage == "$default" {
+		return c.path
+	}
+	return "/" + g.api.Stage + c.path
+}
+
 // requestV2 is the part that payload 2.0's integrations and authorizers share.
 func (g *Gateway) requestV2(c *call) event {
 	headers := c.headers()
 	e := event{
 		"version":        "2.0",
 		"routeKey":       c.routeKey(),
-		"rawPath":        c.stagePath,
+		"rawPath":        g.pathHTTP(c),
 		"rawQueryString": c.request.URL.RawQuery,
 	}
 	if all := cookies(headers); all != nil {
@@ -157,7 +173,7 @@ func (g *Gateway) contextREST(c *call) event {
 		"extendedRequestId": c.extendedID,
 		"httpMethod":        c.request.Method,
 		"identity":          identity,
-		"path":              c.stagePath,
+		"path":              c.called,
 		"protocol":          c.request.Proto,
 		"requestId":         c.requestID,
 		"requestTime":       c.start.UTC().Format(clfTime),
@@ -176,7 +192,7 @@ func (g *Gateway) contextHTTP(c *call) event {
 		"domainPrefix": g.api.GatewayID,
 		"http": event{
 			"method":    c.request.Method,
-			"path":      c.stagePath,
+			"path":      g.pathHTTP(c),
 			"protocol":  c.request.Proto,
 			"sourceIp":  c.sourceIP,
 			"userAgent": c.request.UserAgent(),

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway"
 )
 
 // object parses what a test expects.
@@ -73,6 +75,35 @@ func TestEventsOfREST(t *testing.T) {
 		t.Errorf("function's event:\n%s", diff)
 	}
 	decodes(t, got, new(events.APIGatewayProxyRequest))
+}
+
+// Who calls by a custom domain has its base path before the route, and no stage; payload 2.0 has the stage all the same.
+func TestEventsOfACustomDomain(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"", "/manage"} {
+		w := newREST(t, answers(allowAll))
+		w.config.Mapping = &localgateway.Mapping{BasePath: base}
+		w.replaceTemplate(t, w.config.Template)
+		w.get("/keys/a", "X-Api-Key: k")
+		want := base + "/keys/a"
+		for name, e := range map[string]map[string]any{"authorizer": w.authorizer.only(t), "function": w.backend.only(t)} {
+			context := e["requestContext"].(map[string]any)
+			if e["path"] != want || context["path"] != want || e["resource"] != "/keys/{keyId}" || context["stage"] != "live" {
+				t.Errorf("the %s's path by %q is %v, and its context's %v", name, base, e["path"], context["path"])
+			}
+		}
+		if got := w.records[0].Path; got != want {
+			t.Errorf("the record's path by %q is %s", base, got)
+		}
+
+		h := newHTTP(t, answers(allowAll))
+		h.config.Mapping = &localgateway.Mapping{BasePath: base}
+		h.replaceTemplate(t, h.config.Template)
+		h.get("/keys/a")
+		if e := h.backend.only(t); e["rawPath"] != "/keys/a" {
+			t.Errorf("rawPath by %q is %v", base, e["rawPath"])
+		}
+	}
 }
 
 func TestEventWithoutAnything(t *testing.T) {

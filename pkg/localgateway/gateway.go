@@ -18,6 +18,10 @@ type Config struct {
 	Template *template.Template // required
 	API      string             // required: logical id of the API in Template
 
+	// Mapping is the base path mapping of a custom domain name that clients call by. Where it is nil, they call the API's own
+	// address, whose paths begin with the stage.
+	Mapping *Mapping
+
 	// Functions are called by logical id: in-process handlers, or processes
 	// that speak the Lambda Runtime API. Where one is missing, the gateway
 	// answers as if it had failed: never with a call let through.
@@ -29,10 +33,16 @@ type Config struct {
 	Random    io.Reader          // for request ids; nil means crypto/rand
 }
 
+// Mapping is what a custom domain name has of a stage.
+type Mapping struct {
+	BasePath string // such as "/keys"; "" for the whole domain
+}
+
 // Gateway is one stage of one API. It is an http.Handler that expects request
-// paths without the stage and is safe for concurrent use.
+// paths without the stage and without a base path, and is safe for concurrent use.
 type Gateway struct {
 	api       template.API
+	mapping   *Mapping
 	functions map[string]template.Function
 	handlers  map[string]lambda.Handler
 	routes    router
@@ -57,6 +67,7 @@ func New(config Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		api:       api,
+		mapping:   config.Mapping,
 		functions: config.Template.Functions,
 		handlers:  config.Functions,
 		routes:    newRouter(api),

@@ -52,7 +52,7 @@ func (g *Gateway) record(c *call, a answer) AccessRecord {
 		Stage:              g.api.Stage,
 		Method:             c.request.Method,
 		ResourcePath:       c.resourcePath(),
-		Path:               c.stagePath,
+		Path:               c.called,
 		Protocol:           c.request.Proto,
 		Status:             a.status,
 		ResponseLength:     len(a.body),

@@ -103,7 +103,7 @@ func (g *Gateway) contextVariable(c *call, name string) string {
 	case "identity.userAgent":
 		return c.request.UserAgent()
 	case "path":
-		return c.stagePath
+		return c.called
 	case "protocol":
 		return c.request.Proto
 	case "requestId":

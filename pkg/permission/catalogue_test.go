@@ -129,6 +129,7 @@ func TestInvalidFields(t *testing.T) {
 	_, err := permission.NewCatalogue([]permission.Permission{
 		perm("a:ok", "GET /x/{id}"), bad, perm("a:ok"), perm("keys:read"), {Name: "untitled:x", Title: " "}, builtIn,
 		perm("b:ok", "demo GET /x/{customerId}", "POST /x/{customerId}", "POST /x/{customerId}"),
+		{Name: "reversed:x", Title: "a\u202eb"},
 	})
 	var invalid *permission.InvalidError
 	if !errors.As(err, &invalid) {
@@ -156,6 +157,7 @@ func TestInvalidFields(t *testing.T) {
 		"permissions[5].builtIn: is for the permissions of the admin API only",
 		"permissions[6].routes[0].path: names its parameters otherwise than the same route in permissions[0].routes[0]",
 		"permissions[6].routes[2]: is the same as permissions[6].routes[1]",
+		"permissions[7].title: must have no control and format characters",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -105,6 +106,8 @@ func (v *validator) permission(i int, p Permission) {
 	switch titled := utf8.RuneCountInString(p.Title); {
 	case strings.TrimSpace(p.Title) == "":
 		v.add(at+".title", "is required")
+	case strings.ContainsFunc(p.Title, unseen):
+		v.add(at+".title", "must have no control and format characters")
 	case titled > maxTitle:
 		v.add(at+".title", "must be at most %d characters long, not %d", maxTitle, titled)
 	}
@@ -171,3 +174,6 @@ func (v *validator) collision(at string, permission int, r Route) {
 	}
 	v.routes[key] = append(v.routes[key], seenRoute{Route: r, permission: permission, location: at})
 }
+
+// unseen reports whether a character shows nothing of its own, and may make what stands around it look like something else.
+func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

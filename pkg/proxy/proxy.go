@@ -1,7 +1,8 @@
 // Package proxy puts an http.Handler behind API Gateway's Lambda proxy integration.
 //
 // It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike, and that what API Gateway says of a call, its authorizer's
-// context among it, is taken from the event only, never from a header that a client can send. It does not decide anything.
+// context among it, is taken from the event only, never from a header that a client can send. The handler sees the path that API Gateway routed, whatever the caller
+// has before it: a stage, or the base path of a custom domain. It does not decide anything.
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -39,18 +40,26 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 	if kind.Version == "2.0" {
-		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) { e.RawPath = parseable(e.RawPath) }, f.http.ProxyWithContext)
+		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) routed {
+			r := routeHTTP(e)
+			e.RawPath = parseable(r.path)
+			return r
+		}, f.http.ProxyWithContext)
 	}
-	return answer(ctx, payload, func(e *events.APIGatewayProxyRequest) { e.Path = parseable(e.Path) }, f.rest.ProxyWithContext)
+	return answer(ctx, payload, func(e *events.APIGatewayProxyRequest) routed {
+		r := routeREST(e)
+		e.Path = parseable(r.path)
+		return r
+	}, f.rest.ProxyWithContext)
 }
 
-// answer decodes an event, mends it, hands it on, and encodes the response.
-func answer[Event, Response any](ctx context.Context, payload []byte, mend func(*Event), next func(context.Context, Event) (Response, error)) ([]byte, error) {
+// answer decodes an event, gives it the path that API Gateway routed, hands it on, and encodes the response.
+func answer[Event, Response any](ctx context.Context, payload []byte, mend func(*Event) routed, next func(context.Context, Event) (Response, error)) ([]byte, error) {
 	var event Event
 	if err := json.Unmarshal(payload, &event); err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
-	mend(&event)
+	ctx = context.WithValue(ctx, routedKey{}, mend(&event))
 	response, err := next(ctx, event)
 	if err != nil {
 		return nil, fmt.Errorf("answer event: %w", err)
@@ -72,18 +81,40 @@ type Call struct {
 	RequestID  string
 	SourceIP   string
 	Authorizer map[string]any // the authorizer's context; empty when no authorizer ran
+
+	// Path is what API Gateway routed, as it was sent. Base is what stands before it in what the caller called: the stage, or the
+	// base path of a custom domain; "" for nothing. BaseHidden says that API Gateway does not tell. They are known of calls
+	// that a Function serves.
+	Path       string
+	Base       string
+	BaseHidden bool
 }
 
 // CallOf finds the call in a request's context.
 func CallOf(ctx context.Context) Call {
+	r := routedOf(ctx)
 	if c, ok := core.GetAPIGatewayContextFromContext(ctx); ok {
-		return Call{Route: c.HTTPMethod + " " + c.ResourcePath, RequestID: c.RequestID, SourceIP: c.Identity.SourceIP, Authorizer: c.Authorizer}
+		return Call{
+			Route:      c.HTTPMethod + " " + c.ResourcePath,
+			RequestID:  c.RequestID,
+			SourceIP:   c.Identity.SourceIP,
+			Authorizer: c.Authorizer,
+			Path:       r.path,
+			Base:       r.base,
+		}
 	}
 	c, ok := core.GetAPIGatewayV2ContextFromContext(ctx)
 	if !ok {
 		return Call{}
 	}
-	call := Call{Route: c.RouteKey, RequestID: c.RequestID, SourceIP: c.HTTP.SourceIP}
+	call := Call{
+		Route:      c.RouteKey,
+		RequestID:  c.RequestID,
+		SourceIP:   c.HTTP.SourceIP,
+		Path:       r.path,
+		Base:       r.base,
+		BaseHidden: r.hidden,
+	}
 	if c.Authorizer != nil { // another kind of authorizer has no context of ours
 		call.Authorizer = c.Authorizer.Lambda
 	}

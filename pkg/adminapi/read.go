@@ -1,0 +1,154 @@
+package adminapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/bitting-keys/bitting/pkg/strictjson"
+)
+
+// read is where every call is read before huma reads it: what could be taken in two ways is refused, and what can be written in
+// several ways has one from here on. It finds what no schema says. What it found is told together with what huma and the rules of
+// the operation find.
+func (a *API) read(ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	f, op := &faults{}, ctx.Operation()
+	ctx = huma.WithValue(ctx, faultsKey{}, f)
+
+	f.query(r)
+	f.headers(r, op)
+	r.Header.Set("Accept", preferred(r.Header.Values("Accept"), offered(op)))
+
+	if op.RequestBody != nil && !op.SkipValidateBody {
+		if p := f.body(a.huma.OpenAPI().Components.Schemas, r, op); p != nil {
+			_ = huma.WriteErr(a.huma, ctx, p.status, p.message, p.detail) // it logs by itself
+			return
+		}
+	}
+	next(ctx)
+}
+
+type faultsKey struct{}
+
+// faultsOf are the faults that read found.
+func faultsOf(ctx context.Context) []error {
+	f, ok := ctx.Value(faultsKey{}).(*faults)
+	if !ok {
+		return nil
+	}
+	return f.errors
+}
+
+// wellRead is the problem of a call in which read found faults, and huma none; nil where there are none.
+func (a *API) wellRead(ctx context.Context) error {
+	errs := slices.Concat(faultsOf(ctx), a.secretsInBody(ctx))
+	if len(errs) == 0 {
+		return nil
+	}
+	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "", errs)
+}
+
+// query takes each parameter once. Where one came twice, nobody could tell which is meant.
+func (f *faults) query(r *http.Request) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		f.add("query", "expected name=value, separated by & and percent-encoded", nil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch given := values[name]; {
+		case len(given) > 1:
+			f.add("query."+name, "expected once", nil)
+		case !utf8.ValidString(name) || !utf8.ValidString(given[0]):
+			f.add("query."+name, "expected text in UTF-8", nil)
+		}
+	}
+	r.URL.RawQuery = values.Encode() // huma looks for names as they are, and not for other spellings of them
+}
+
+// entityTags is what If-None-Match may be.
+var entityTags = regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
+
+// headers takes each header that the operation knows once, but for those that are lists.
+func (f *faults) headers(r *http.Request, op *huma.Operation) {
+	for _, p := range op.Parameters {
+		if p.In != "header" {
+			continue
+		}
+		given := r.Header.Values(p.Name)
+		switch {
+		case len(given) < 2:
+		case p.Name == "Accept" || p.Name == "If-Match" || p.Name == "If-None-Match":
+			r.Header.Set(p.Name, strings.Join(given, ", "))
+		default:
+			f.add("header."+p.Name, "expected once", nil)
+		}
+	}
+
+	tags := strings.Join(r.Header.Values("If-None-Match"), ", ")
+	if tags != "" && !entityTags.MatchString(tags) {
+		f.add("header.If-None-Match", "expected an ETag in its quotes, such as \"3\", or *", nil)
+	}
+}
+
+// unreadable is why nothing of a body can be told.
+type unreadable struct {
+	status  int
+	message string
+	detail  *huma.ErrorDetail
+}
+
+func unread(status int, message string) *unreadable {
+	return &unreadable{status, message, &huma.ErrorDetail{Location: "body", Message: message}}
+}
+
+// body reads a body of JSON, and puts one in its place that means the same to every reader. One that is missing, or too large, is
+// left to huma.
+func (f *faults) body(registry huma.Registry, r *http.Request, op *huma.Operation) *unreadable {
+	text, err := io.ReadAll(io.LimitReader(r.Body, op.MaxBodyBytes))
+	if err != nil {
+		return unread(http.StatusBadRequest, "expected a whole body")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	if len(text) == 0 || int64(len(text)) == op.MaxBodyBytes {
+		return nil
+	}
+
+	if !isJSON(r.Header.Values("Content-Type")) {
+		return unread(http.StatusUnsupportedMediaType, "expected JSON")
+	}
+	r.Header.Set("Content-Type", jsonType)
+
+	clean, found, err := strictjson.Read(text)
+	if err != nil {
+		return unread(http.StatusBadRequest, err.Error())
+	}
+	for _, one := range found {
+		f.add("body"+one.Path, one.Message, nil)
+	}
+
+	var value any
+	if err := json.Unmarshal(clean, &value); err != nil {
+		return unread(http.StatusBadRequest, "expected JSON") // it was read already: nothing comes here
+	}
+	told := len(f.errors)
+	value = f.times(registry, op.RequestBody.Content[jsonType].Schema, "body", value)
+	if len(f.errors) > told {
+		if clean, err = json.Marshal(value); err != nil {
+			return unread(http.StatusBadRequest, "expected JSON") // it came from JSON: nothing comes here
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(clean))
+	return nil
+}
