@@ -219,7 +219,7 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 }
 
 func writeVersion(out *strings.Builder, v operator.Version) {
-	fmt.Fprintf(out, "%s: version %d, made %s", v.Environment, v.Scope.Version, v.CreatedAt.UTC().Format(time.DateOnly))
+	fmt.Fprintf(out, "%s: version %d, made %s", v.Environment, v.Version, v.CreatedAt.UTC().Format(time.DateOnly))
 	switch {
 	case !v.RetiredAt.IsZero():
 		fmt.Fprintf(out, ", retired %s\n", v.RetiredAt.UTC().Format(time.DateOnly))

@@ -111,7 +111,7 @@ func (k *Keyring) unlessRetired(ctx context.Context, env apikey.Environment, r *
 	}
 	defer r.loading.Unlock()
 	if err := k.load(ctx, env, r); err != nil {
-		return p, nil //nolint:nilerr // an outage retires nothing
+		return p, nil // an outage retires nothing
 	}
 	if now, _, _ := r.version(p.version, k.now()); now == nil {
 		return nil, notFound(env, p.version)
