@@ -82,7 +82,7 @@ func TestAdviceWindow(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", window, diff)
 		}
 	}
-	for _, wrong := range []string{"?window=", "?window=0s", "?window=401d", "?window=30", "?window=-1d", "?window=1y", "?days=3"} {
+	for _, wrong := range []string{"?window=", "?window=0s", "?window=401d", "?window=30", "?window=-1d", "?window=1x", "?days=3"} {
 		o.admin.Call(t, http.MethodGet, path+wrong, nil).Refused(t, http.StatusBadRequest, "malformed")
 		o.admin.Call(t, http.MethodGet, o.path("advice")+wrong, nil).Refused(t, http.StatusBadRequest, "malformed")
 	}

@@ -18,6 +18,8 @@ type attempt[T any] struct {
 	writes []store.Write
 	// stop says that the change takes a right away, so that it must land whoever else writes to the same rows.
 	stop bool
+	// renewal says that the change ends a secret by another one. Ordinary changes, which are paced, cannot keep it off.
+	renewal bool
 	// again is a failure of the write, besides those of other changes, after which it is tried anew; nil for none.
 	again error
 	// alone says that nothing depends on who the caller is by the time of the write.
@@ -54,7 +56,11 @@ func change[T any](ctx context.Context, a *API, s *session, try func(s *session)
 		if got.again != nil && errors.Is(err, got.again) {
 			err = store.ErrConflict
 		}
-		if err = a.lost(ctx, err, n, got.stop, got.writes); err != nil {
+		again := got.renewal && n < stopAttempts && errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition)
+		if !again {
+			err = a.lost(ctx, err, n, got.stop, got.writes)
+		}
+		if !again && err != nil {
 			return none, err
 		}
 		if s, err = s.again(ctx, a); err != nil {

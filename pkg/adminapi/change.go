@@ -44,6 +44,8 @@ func (a *API) edit(
 		answer: after,
 		writes: a.keyWrites(ctx, before, after, entry),
 		stop:   urgency == apikey.Stop,
+
+		renewal: urgency == apikey.Renewal,
 	}, nil
 }
 

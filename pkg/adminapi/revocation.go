@@ -57,6 +57,8 @@ func answered[T any](got attempt[*apikey.Key], err error, show func(k *apikey.Ke
 		answer: posted[T]{Status: http.StatusOK, ETag: etag(got.answer.Version), Body: show(got.answer)},
 		writes: got.writes,
 		stop:   got.stop,
+
+		renewal: got.renewal,
 	}, nil
 }
 
