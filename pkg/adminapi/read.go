@@ -74,7 +74,6 @@ func (f *faults) query(r *http.Request) {
 			f.add("query."+name, "expected text in UTF-8", nil)
 		}
 	}
-	r.URL.RawQuery = values.Encode() // huma looks for names as they are, and not for other spellings of them
 }
 
 // entityTags is what If-None-Match may be.
