@@ -41,7 +41,7 @@ func TestScheduledFunctionsRun(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				leftOver(t, d)
+				leftOver(t, d, m.AdminKey)
 				for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 					var j struct{ State string }
 					m.Admin().Call(t, http.MethodGet, "/v1/organizations/acme/jobs/0000000000leftXX", nil).Want(t, http.StatusOK).Into(t, &j)
@@ -60,16 +60,20 @@ func TestScheduledFunctionsRun(t *testing.T) {
 	}
 }
 
-// leftOver makes a job whose call is over.
-func leftOver(t *testing.T, d *boot.Deployment) {
+// leftOver makes a job whose call, by a key that may still do what it does, is over.
+func leftOver(t *testing.T, d *boot.Deployment, maker string) {
 	t.Helper()
+	parts, err := d.Brand.Parse(maker)
+	if err != nil {
+		t.Fatal(err)
+	}
 	parameters, err := json.Marshal(map[string]any{"action": "enable", "filter": store.Filter{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j := &job.Job{
 		ID: "0000000000leftXX", OrganizationID: "acme", Kind: job.Bulk, Parameters: parameters, State: job.Queued, Errors: []job.Error{},
-		CreatedBy: apikey.Actor{Type: apikey.ActorUser, ID: "alice"}, CreatedAt: time.Now(), UpdatedAt: time.Now(), Version: 1,
+		CreatedBy: apikey.Actor{Type: apikey.ActorKey, ID: parts.KeyID}, CreatedAt: time.Now(), UpdatedAt: time.Now(), Version: 1,
 	}
 	if err := d.Store.Commit(t.Context(), d.Store.PutJob(j, 0)); err != nil {
 		t.Fatal(err)
