@@ -1,6 +1,9 @@
 package apikey
 
-import "strings"
+import (
+	"encoding/hex"
+	"strings"
+)
 
 // concealed stands where a secret was.
 const concealed = "[secret]"
@@ -158,28 +161,14 @@ func (c *cursor) peek() (letter byte, width int) {
 	for strings.HasPrefix(rest[width:], "25") { // the percent sign was encoded itself
 		width += 2
 	}
-	high, low := hexDigit(rest, width), hexDigit(rest, width+1)
-	if high < 0 || low < 0 {
+	var code [1]byte
+	if len(rest) < width+2 {
 		return '%', width
 	}
-	return byte(high<<4 | low), width + 2
-}
-
-// hexDigit is the value of the hexadecimal digit at a place of a text; negative where there is none.
-func hexDigit(text string, at int) int {
-	if at >= len(text) {
-		return -1
+	if _, err := hex.Decode(code[:], []byte(rest[width:width+2])); err != nil {
+		return '%', width
 	}
-	switch d := text[at]; {
-	case '0' <= d && d <= '9':
-		return int(d - '0')
-	case 'a' <= d && d <= 'f':
-		return int(d-'a') + 10
-	case 'A' <= d && d <= 'F':
-		return int(d-'A') + 10
-	default:
-		return -1
-	}
+	return code[0], width + 2
 }
 
 // skip passes over a text, if it is what comes next.

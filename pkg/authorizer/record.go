@@ -36,9 +36,9 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 	a.recorder.Record(c)
 }
 
-// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those of our form, and the very one that was sent, which may be
-// another system's; as they are or
-// percent-encoded. Whoever sees the key reads the text.
+// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those of our form, and the
+// very one that was sent, which may be another system's; as they are or percent-encoded. Whoever sees the key reads the
+// text.
 func (a *Authorizer) concealer(r request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign

@@ -1,6 +1,7 @@
 package permission
 
 import (
+	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -101,11 +102,11 @@ func decode(segment string) (decoded string, ok bool) {
 			if len(segment) < i+3 {
 				return "", false
 			}
-			high, low := digit(segment[i+1]), digit(segment[i+2])
-			if high < 0 || low < 0 || standsForItself(byte(high<<4|low)) {
+			code, err := hex.DecodeString(segment[i+1 : i+3])
+			if err != nil || standsForItself(code[0]) {
 				return "", false
 			}
-			c = byte(high<<4 | low)
+			c = code[0]
 			i += 2
 		}
 		b.WriteByte(c)
@@ -116,19 +117,6 @@ func decode(segment string) (decoded string, ok bool) {
 		return "", false
 	}
 	return decoded, true
-}
-
-// digit is the value of a hexadecimal digit, in either case; -1 for none.
-func digit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }
 
 // standsForItself reports whether a character is one of those that RFC 3986 calls
