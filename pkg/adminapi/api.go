@@ -189,7 +189,7 @@ var installProblems = sync.OnceFunc(func() {
 		if a == nil {
 			return problemOfInput("", status, message, errs)
 		}
-		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs, a.secretsInBody(ctx.Context())))
+		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs))
 		p.finish(a.docs, originOf(ctx.Context()).requestID)
 		for name, values := range p.GetHeaders() { // huma sets those of an operation's own errors alone
 			ctx.SetHeader(name, values[0])
@@ -217,7 +217,7 @@ type operation struct {
 // register declares an operation behind the gate.
 func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
 	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.watch, a.read}
+	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.secrets, a.read}
 	if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged && op.method == http.MethodGet {
 		defer describeCondition(&declared)()
 	}

@@ -32,7 +32,7 @@ func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	r.Header.Set("Accept", preferred(r.Header.Values("Accept"), offered(op)))
 
 	if op.RequestBody != nil && !op.SkipValidateBody {
-		if p := f.body(a.huma.OpenAPI().Components.Schemas, r, op); p != nil {
+		if p := a.readBody(ctx.Context(), f, r, op); p != nil {
 			_ = huma.WriteErr(a.huma, ctx, p.status, p.message, p.detail) // it logs by itself
 			return
 		}
@@ -53,7 +53,7 @@ func faultsOf(ctx context.Context) []error {
 
 // wellRead is the problem of a call in which read found faults, and huma none; nil where there are none.
 func (a *API) wellRead(ctx context.Context) error {
-	errs := slices.Concat(faultsOf(ctx), a.secretsInBody(ctx))
+	errs := faultsOf(ctx)
 	if len(errs) == 0 {
 		return nil
 	}
@@ -112,9 +112,9 @@ func unread(status int, message string) *unreadable {
 	return &unreadable{status, message, &huma.ErrorDetail{Location: "body", Message: message}}
 }
 
-// body reads a body of JSON, and puts one in its place that means the same to every reader. One that is missing, or too large, is
-// left to huma.
-func (f *faults) body(registry huma.Registry, r *http.Request, op *huma.Operation) *unreadable {
+// readBody reads a body of JSON, and puts one in its place that means the same to every reader. One that is missing, or too large,
+// is left to huma.
+func (a *API) readBody(ctx context.Context, f *faults, r *http.Request, op *huma.Operation) *unreadable {
 	text, err := io.ReadAll(io.LimitReader(r.Body, op.MaxBodyBytes))
 	if err != nil {
 		return unread(http.StatusBadRequest, "expected a whole body")
@@ -141,8 +141,11 @@ func (f *faults) body(registry huma.Registry, r *http.Request, op *huma.Operatio
 	if err := json.Unmarshal(clean, &value); err != nil {
 		return unread(http.StatusBadRequest, "expected JSON") // it was read already: nothing comes here
 	}
+	if refused, _ := ctx.Value(secretsRefusedKey{}).(bool); refused {
+		f.secrets(a.brand, "body", value)
+	}
 	told := len(f.errors)
-	value = f.times(registry, op.RequestBody.Content[jsonType].Schema, "body", value)
+	value = f.times(a.huma.OpenAPI().Components.Schemas, op.RequestBody.Content[jsonType].Schema, "body", value)
 	if len(f.errors) > told {
 		if clean, err = json.Marshal(value); err != nil {
 			return unread(http.StatusBadRequest, "expected JSON") // it came from JSON: nothing comes here

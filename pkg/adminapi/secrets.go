@@ -1,11 +1,9 @@
 package adminapi
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,40 +13,20 @@ import (
 // withoutSecret says what is wrong with a field that holds a secret. It quotes nothing.
 const withoutSecret = "expected a text without a key's secret: whoever reads it could use the key. Report a secret that others may have seen, at POST /v1/leaks"
 
-type humaContext = huma.Context
-
-// watched is a call whose body is kept as it is read, to be searched for secrets.
-type watched struct {
-	humaContext
-	body *bytes.Buffer
-}
-
-// BodyReader implements huma.Context.
-func (w watched) BodyReader() io.Reader {
-	reader := w.humaContext.BodyReader()
-	if reader == nil {
-		return nil
-	}
-	return io.TeeReader(reader, w.body)
-}
-
-// Unwrap gives huma's adapters the call as they made it.
-func (w watched) Unwrap() huma.Context { return w.humaContext }
-
-type watchedKey struct{}
-
-// watch refuses secrets of our form in whatever an operation takes, so that none is kept, and none
+// secrets refuses secrets of our form in whatever an operation takes, so that none is kept, and none
 // comes back where others read it. It goes by what was sent, and not by what the operation knows of
-// it: a field that is added tomorrow is covered. The operations that take leaks do without.
-func (a *API) watch(ctx huma.Context, next func(huma.Context)) {
+// it: a field that is added tomorrow is covered. Those of the body are found where that is read. The
+// operations that take leaks do without.
+func (a *API) secrets(ctx huma.Context, next func(huma.Context)) {
 	if p := a.secretsInAddress(ctx); p != nil {
 		a.refuse(ctx, p)
 		return
 	}
-	w := watched{humaContext: ctx, body: &bytes.Buffer{}}
-	w.humaContext = huma.WithValue(ctx, watchedKey{}, w.body)
-	next(w)
+	next(huma.WithValue(ctx, secretsRefusedKey{}, true))
 }
+
+// secretsRefusedKey tells read that the body may hold no secret either.
+type secretsRefusedKey struct{}
 
 // secretsInAddress finds secrets in the parameters of a call; nil where there are none.
 func (a *API) secretsInAddress(ctx huma.Context) *Problem {
@@ -82,50 +60,25 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 	}
 }
 
-// secretsInBody finds secrets in what was read of a call's body.
-func (a *API) secretsInBody(ctx context.Context) []error {
-	body, ok := ctx.Value(watchedKey{}).(*bytes.Buffer)
-	if !ok {
-		return nil
-	}
-	f := &faults{}
-	f.secrets(a.brand, json.NewDecoder(bytes.NewReader(body.Bytes())), "body")
-	return f.errors
-}
-
-// secrets walks over a value of JSON: every text and every name in it, wherever it stands. It ends
-// at what is no JSON, which is told by itself.
-func (f *faults) secrets(brand apikey.Brand, values *json.Decoder, location string) (ok bool) {
-	token, err := values.Token()
-	if err != nil {
-		return false
-	}
-	switch token := token.(type) {
+// secrets finds secrets in a value of JSON: in every text and every name in it, wherever it stands.
+func (f *faults) secrets(brand apikey.Brand, location string, value any) {
+	switch value := value.(type) {
 	case string:
-		if brand.Holds(token) {
+		if brand.Holds(value) {
 			f.add(location, withoutSecret, nil)
 		}
-	case json.Delim:
-		for i := 0; values.More(); i++ {
-			at := fmt.Sprintf("%s[%d]", location, i)
-			if token == '{' {
-				name, err := values.Token()
-				if err != nil {
-					return false
-				}
-				text, _ := name.(string)
-				if at = location + "." + text; brand.Holds(text) {
-					at = location
-					f.add(at, withoutSecret, nil)
-				}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			at := location + "." + name
+			if brand.Holds(name) {
+				at = location // which repeats no name that is one
+				f.add(at, withoutSecret, nil)
 			}
-			if !f.secrets(brand, values, at) {
-				return false
-			}
+			f.secrets(brand, at, value[name])
 		}
-		if _, err := values.Token(); err != nil { // the end of the object or the list
-			return false
+	case []any:
+		for i := range value {
+			f.secrets(brand, fmt.Sprintf("%s[%d]", location, i), value[i])
 		}
 	}
-	return true
 }
