@@ -16,10 +16,8 @@ import (
 type attempt[T any] struct {
 	answer T
 	writes []store.Write
-	// stop says that the change takes a right away, so that it must land whoever else writes to the same rows.
-	stop bool
-	// renewal says that the change ends a secret by another one. Ordinary changes, which are paced, cannot keep it off.
-	renewal bool
+	// urgency says how the change stands to others of the same rows: a stop must land whoever else writes to them.
+	urgency apikey.Urgency
 	// again is a failure of the write, besides those of other changes, after which it is tried anew; nil for none.
 	again error
 	// alone says that nothing depends on who the caller is by the time of the write.
@@ -27,11 +25,11 @@ type attempt[T any] struct {
 }
 
 const (
-	// changeAttempts is how often a change is tried anew when another change of the same rows came first.
+	// changeAttempts is how often a change is tried when other changes of the same rows come first.
 	changeAttempts = 3
-	// stopAttempts is the same for a stop. After the first it holds other changes off, so that only other stops come
-	// first, and each of those comes to its end.
-	stopAttempts = 50
+	// urgentAttempts is the same for what ends a secret or a right. Ordinary changes are paced, so they cannot come first
+	// so often; and after its first attempt a stop holds them off.
+	urgentAttempts = 50
 )
 
 // change tries until what an attempt writes is written, in one transaction. Each attempt asks anew who calls, what they
@@ -56,11 +54,7 @@ func change[T any](ctx context.Context, a *API, s *session, try func(s *session)
 		if got.again != nil && errors.Is(err, got.again) {
 			err = store.ErrConflict
 		}
-		again := got.renewal && n < stopAttempts && errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition)
-		if !again {
-			err = a.lost(ctx, err, n, got.stop, got.writes)
-		}
-		if !again && err != nil {
+		if err = a.lost(ctx, err, n, got.urgency, got.writes); err != nil {
 			return none, err
 		}
 		if s, err = s.again(ctx, a); err != nil {
@@ -71,18 +65,31 @@ func change[T any](ctx context.Context, a *API, s *session, try func(s *session)
 
 // lost returns nil where an attempt is to be repeated after an error, the nth, and the error to answer where it is not. A
 // stop keeps other changes off the rows first.
-func (a *API) lost(ctx context.Context, err error, n int, stop bool, writes []store.Write) error {
+func (a *API) lost(ctx context.Context, err error, n int, u apikey.Urgency, writes []store.Write) error {
 	raced := errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition) || errors.Is(err, store.ErrConflict)
+	most := changeAttempts
+	if u != apikey.Ordinary {
+		most = urgentAttempts
+	}
+
 	switch {
 	case !raced || ctx.Err() != nil:
 		return err
-	case stop && n < stopAttempts:
-		return a.store.Hold(ctx, apikey.Held(a.now()), writes...)
-	case !stop && n < changeAttempts:
-		return nil
-	default:
+	case n == most:
 		return store.ErrConflict // the caller set no condition that could have failed
+	case u == apikey.Stop:
+		return a.store.Hold(ctx, apikey.Held(a.now()), writes...)
+	default:
+		return nil
 	}
+}
+
+// paced is the write of a changed row that was read at a pace. A stop holds other changes off, and is held off by none.
+func paced(w store.Write, u apikey.Urgency, p apikey.Pace) store.Write {
+	if u == apikey.Stop {
+		return w
+	}
+	return w.At(p)
 }
 
 // errCondition says that the caller's own If-Match does not hold: no other attempt will find that it does.

@@ -108,6 +108,14 @@ func (c *bulkChange) single() organization.Operation {
 	return organization.UpdateKey
 }
 
+// urgency says whether the action takes rights away.
+func (c *bulkChange) urgency() apikey.Urgency {
+	if c.single() == organization.RevokeKey {
+		return apikey.Stop
+	}
+	return apikey.Ordinary
+}
+
 // BulkAnswer is what a bulk change found, or the job that does it.
 type BulkAnswer struct {
 	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the keys that it found and that you may change"`
@@ -178,7 +186,8 @@ func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attem
 	return attempt[posted[BulkAnswer]]{
 		answer: posted[BulkAnswer]{Status: http.StatusAccepted, Location: jobPath(j), Body: BulkAnswer{Job: &shown}},
 		writes: []store.Write{a.store.PutJob(j, 0)},
-		stop:   c.single() == organization.RevokeKey,
+
+		urgency: c.urgency(),
 	}, nil
 }
 
@@ -186,7 +195,7 @@ func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attem
 // taken; those of the store.
 func (a *API) takePlace(ctx context.Context, s *session, c *bulkChange, j *job.Job) (err error) {
 	name, most := "change", job.MaxChanges
-	if c.single() == organization.RevokeKey {
+	if c.urgency() == apikey.Stop {
 		name, most = "stop#"+s.caller.ID(), job.MaxStops
 	}
 	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID, name, most); !errors.Is(err, job.ErrTooMany) {

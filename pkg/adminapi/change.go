@@ -41,18 +41,17 @@ func (a *API) edit(
 		return attempt[*apikey.Key]{}, err
 	}
 	return attempt[*apikey.Key]{
-		answer: after,
-		writes: a.keyWrites(ctx, before, after, entry),
-		stop:   urgency == apikey.Stop,
-
-		renewal: urgency == apikey.Renewal,
+		answer:  after,
+		writes:  a.keyWrites(ctx, before, after, urgency, entry),
+		urgency: urgency,
 	}, nil
 }
 
 // keyWrites is the transaction that writes a key: its row, its history entry, and that what the change relies on is still so. before is nil for a new key.
-func (a *API) keyWrites(ctx context.Context, before, after *apikey.Key, entry history.Entry) []store.Write {
-	writes := []store.Write{a.putKey(ctx, before, after), a.store.Append(entry)}
+func (a *API) keyWrites(ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry) []store.Write {
+	writes := []store.Write{a.store.PutKey(ctx, after, after.Version-1), a.store.Append(entry)}
 	if before != nil {
+		writes[0] = paced(writes[0], u, before.Pace)
 		writes = append(writes, a.store.LeaveCustomers(before, after)...)
 	}
 	if before == nil && after.Ownership == apikey.Personal {
@@ -62,19 +61,6 @@ func (a *API) keyWrites(ctx context.Context, before, after *apikey.Key, entry hi
 		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
 	}
 	return writes
-}
-
-// putKey writes a key's row in place of the one before, which is nil for a new key. A stop holds other changes off, and
-// is held off by none.
-func (a *API) putKey(ctx context.Context, before, after *apikey.Key) store.Write {
-	if before == nil {
-		return a.store.PutKey(ctx, after, 0)
-	}
-	w := a.store.PutKey(ctx, after, before.Version)
-	if apikey.UrgencyOf(before, after) == apikey.Stop {
-		return w
-	}
-	return w.At(before.Pace)
 }
 
 // addedCustomers are the customers that a key has and had not before; before is nil for a new key.

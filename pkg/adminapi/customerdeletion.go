@@ -79,9 +79,9 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 	named.Leaving, named.LeavingJob, named.Version = true, j.ID, c.Version+1
 	named.Pace, _ = c.Pace.Spend(apikey.Stop, s.now)
 	return attempt[*job.Job]{
-		answer: j,
-		writes: []store.Write{a.store.PutJob(j, 0), a.store.PutCustomer(&named, c.Version)},
-		stop:   true,
+		answer:  j,
+		writes:  []store.Write{a.store.PutJob(j, 0), a.store.PutCustomer(&named, c.Version)},
+		urgency: apikey.Stop,
 	}, nil
 }
 
@@ -96,15 +96,13 @@ func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, lea
 
 		after := *c
 		after.Leaving, after.Version = leaving, c.Version+1
-		if got.stop = !leaving; got.stop {
-			after.Pace, _ = c.Pace.Spend(apikey.Stop, s.now)
-			got.writes = []store.Write{a.store.PutCustomer(&after, c.Version)}
-			return got, nil
+		if !leaving {
+			got.urgency = apikey.Stop // a refusal must not leave the mark, whoever else writes
 		}
-		if after.Pace, err = spend(c.Pace, apikey.Ordinary, s.now); err != nil {
+		if after.Pace, err = spend(c.Pace, got.urgency, s.now); err != nil {
 			return got, err
 		}
-		got.writes = []store.Write{a.store.PutCustomer(&after, c.Version).At(c.Pace)}
+		got.writes = []store.Write{paced(a.store.PutCustomer(&after, c.Version), got.urgency, c.Pace)}
 		return got, nil
 	})
 	return err

@@ -61,7 +61,8 @@ func (a *API) tryDeleteOrganization(ctx context.Context, s *session, in *deleteO
 	return attempt[*job.Job]{
 		answer: j,
 		writes: append(writes, a.store.PutStanding(ctx, &after)...),
-		stop:   true,
+
+		urgency: apikey.Stop,
 	}, nil
 }
 

@@ -48,25 +48,16 @@ func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) erro
 		if v.Key == nil {
 			continue // it never was anybody's
 		}
-		if err := a.exposeOf(ctx, env, v.Key.ID, l); err != nil {
+		if err := a.exposeOf(ctx, env, v, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// exposeOf does it of one key. Each attempt asks again what the key makes of the secret.
-func (a *API) exposeOf(ctx context.Context, env apikey.Environment, id string, l leak) error {
+// exposeOf does it of one key, as the check found it. Each further attempt asks again what the key makes of the secret.
+func (a *API) exposeOf(ctx context.Context, env apikey.Environment, v check.Verdict, l leak) error {
 	for n := 1; ; n++ {
-		all := a.checker.Identify(ctx, env, l.secret)
-		at := slices.IndexFunc(all, func(v check.Verdict) bool { return v.Outcome == check.Unavailable || v.Key != nil && v.Key.ID == id })
-		if at < 0 {
-			return nil
-		}
-		v := all[at]
-		if v.Outcome == check.Unavailable {
-			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
-		}
 		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
 			return nil // it never was its own
 		}
@@ -78,8 +69,20 @@ func (a *API) exposeOf(ctx context.Context, env apikey.Environment, id string, l
 		if err == nil || errors.Is(err, store.ErrReceipt) {
 			return nil
 		}
-		if err = a.lost(ctx, err, n, true, writes); err != nil { // whatever it was: a conflict would tell that there is a key
+		if err = a.lost(ctx, err, n, apikey.Stop, writes); err != nil { // whatever it was: a conflict would tell that there is a key
 			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
+		}
+
+		id := v.Key.ID
+		all := a.checker.Identify(ctx, env, l.secret)
+		at := slices.IndexFunc(all, func(v check.Verdict) bool {
+			return v.Outcome == check.Unavailable || v.Key != nil && v.Key.ID == id
+		})
+		if at < 0 {
+			return nil
+		}
+		if v = all[at]; v.Outcome == check.Unavailable {
+			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}
 	}
 }
@@ -128,11 +131,7 @@ func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {
 		return false, nil
 	}
-	permissions, _, err := a.store.Catalogue(ctx, apikey.Production)
-	if err != nil {
-		return false, err
-	}
-	catalogue, err := permission.NewCatalogue(permissions)
+	catalogue, _, err := a.catalogue(ctx)
 	if err != nil {
 		return false, err
 	}

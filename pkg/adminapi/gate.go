@@ -74,7 +74,8 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 		return nil, &answer
 	}
 	s := &session{now: a.now(), limitsOff: a.limitsOff, operation: op, organizationID: org, keyID: keyID}
-	err := a.readCatalogue(ctx, s)
+	var err error
+	s.catalogue, s.version, err = a.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,15 +108,14 @@ func (a *API) open(ctx context.Context, op organization.Operation, org, keyID st
 	return s, nil
 }
 
-// readCatalogue gives a session the catalogue: not the cached one, since a permission that was just added must be known.
-func (a *API) readCatalogue(ctx context.Context, s *session) error {
+// catalogue reads the catalogue and its version: not the cached one, since a permission that was just added must be known.
+func (a *API) catalogue(ctx context.Context) (c *permission.Catalogue, version int64, err error) {
 	permissions, version, err := a.store.Catalogue(ctx, apikey.Production)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	s.catalogue, err = permission.NewCatalogue(permissions)
-	s.version = version
-	return err
+	c, err = permission.NewCatalogue(permissions)
+	return c, version, err
 }
 
 // needsRow tells whether an operation changes what belongs to an organization's row, which the operators' does not have: it would make rows that nothing

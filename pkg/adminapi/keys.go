@@ -101,7 +101,7 @@ func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Sec
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	return secret, a.keyWrites(ctx, nil, k, entry), nil
+	return secret, a.keyWrites(ctx, nil, k, apikey.Ordinary, entry), nil
 }
 
 // within is the rule that nobody hands out more than they hold. The end is the field that says when the key ends.

@@ -13,7 +13,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -209,7 +208,10 @@ func (a *API) putMember(ctx context.Context, s *session, in *putMemberInput) (*m
 	if err != nil {
 		return nil, err
 	}
-	return out, a.bounds(ctx, in.Org, out)
+	if out.demoted {
+		a.bounds(ctx, s, out)
+	}
+	return out, nil
 }
 
 func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) (got attempt[*memberOutput], err error) {
@@ -227,20 +229,19 @@ func (a *API) tryPutMember(ctx context.Context, s *session, in *putMemberInput) 
 		return got, err
 	}
 
-	urgency := urgencyOfRole(before, after)
-	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role, after.Grants); urgency != apikey.Stop && len(excess) > 0 {
+	got.urgency = urgencyOfRole(before, after)
+	out.demoted = got.urgency == apikey.Stop
+	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role, after.Grants); !out.demoted && len(excess) > 0 {
 		return got, beyond(excess)
 	}
-	pace := after.Pace
-	if after.Pace, err = spend(pace, urgency, s.now); err != nil {
+	if after.Pace, err = spend(after.Pace, got.urgency, s.now); err != nil {
 		return got, err
 	}
 	after.Version++
 	put := a.store.PutMember(after, after.Version-1)
-	if got.stop = urgency == apikey.Stop; !got.stop && before != nil {
-		put = put.At(pace)
+	if before != nil {
+		put = paced(put, got.urgency, before.Pace)
 	}
-	out.demoted = got.stop
 	got.writes, err = a.countAdmins(ctx, s, []store.Write{put, a.store.Append(entry)}, before, after, in.Org)
 	return got, err
 }
@@ -273,31 +274,25 @@ func (a *API) memberAsAsked(ctx context.Context, s *session, in *putMemberInput)
 const mostBounded = 100
 
 // bounds tells in the answer to a demotion which personal keys of the member it bounds: those that hold permissions of the
-// admin API, and from now on do no more than the member may.
-func (a *API) bounds(ctx context.Context, org string, out *memberOutput) error {
-	if !out.demoted || out.Body.ID == "" {
-		return nil
-	}
-	permissions, _, err := a.store.Catalogue(ctx, apikey.Production)
-	if err != nil {
-		return err
-	}
-	catalogue, err := permission.NewCatalogue(permissions)
-	if err != nil {
-		return err
+// admin API, and from now on do no more than the member may. Where they cannot be read, the demotion is done all the same,
+// and the answer must not say otherwise.
+func (a *API) bounds(ctx context.Context, s *session, out *memberOutput) {
+	if out.Body.ID == "" {
+		return // an invited person has no keys
 	}
 	for after, more := "", true; more && len(out.Body.Bounded) < mostBounded; more = after != "" {
-		var page []store.Placed
-		if page, after, err = a.store.OwnKeys(ctx, org, out.Body.ID, after, store.MaxPage); err != nil {
-			return err
+		page, next, err := a.store.OwnKeys(ctx, s.organizationID, out.Body.ID, after, store.MaxPage)
+		if err != nil {
+			a.logger.ErrorContext(ctx, "the keys that a demotion bounds are not told", "organization_id", s.organizationID, "error", err)
+			return
 		}
 		for _, placed := range page {
-			if k := placed.Key; k.DeletedAt.IsZero() && slices.ContainsFunc(k.Permissions, catalogue.IsAdmin) {
+			if k := placed.Key; k.DeletedAt.IsZero() && slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) {
 				out.Body.Bounded = append(out.Body.Bounded, BoundedKey{k.ID, k.Name})
 			}
 		}
+		after = next
 	}
-	return nil
 }
 
 // countAdmins adds the organization's new number of admins to a change that changes it. It is written on the organization's version, so that two
@@ -324,12 +319,12 @@ func (a *API) countAdmins(
 		return nil, organization.ErrLastAdmin
 	}
 	counted.Version++
-	if change < 0 { // one admin less goes before every other change of the organization
-		counted.Pace, _ = o.Pace.Spend(apikey.Stop, s.now)
-		return append(writes, a.store.PutOrganization(&counted, o.Version)), nil
+	urgency := apikey.Ordinary
+	if change < 0 {
+		urgency = apikey.Stop // one admin less goes before every other change of the organization
 	}
-	if counted.Pace, err = spend(o.Pace, apikey.Ordinary, s.now); err != nil {
+	if counted.Pace, err = spend(o.Pace, urgency, s.now); err != nil {
 		return nil, err
 	}
-	return append(writes, a.store.PutOrganization(&counted, o.Version).At(o.Pace)), nil
+	return append(writes, paced(a.store.PutOrganization(&counted, o.Version), urgency, o.Pace)), nil
 }

@@ -67,7 +67,7 @@ func (a *API) removeMember(ctx context.Context, s *session, in *MemberPath) (got
 	if first {
 		leaving.LeavingAt = s.now
 	}
-	got = attempt[*job.Job]{answer: j, stop: true}
+	got = attempt[*job.Job]{answer: j, urgency: apikey.Stop}
 	got.writes = []store.Write{a.store.PutMember(&leaving, m.Version), a.store.PutJob(j, 0)}
 	if first {
 		got.writes, err = a.countAdmins(ctx, s, got.writes, m, nil, in.Org)

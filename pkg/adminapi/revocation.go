@@ -54,11 +54,9 @@ func answered[T any](got attempt[*apikey.Key], err error, show func(k *apikey.Ke
 		return attempt[posted[T]]{}, err
 	}
 	return attempt[posted[T]]{
-		answer: posted[T]{Status: http.StatusOK, ETag: etag(got.answer.Version), Body: show(got.answer)},
-		writes: got.writes,
-		stop:   got.stop,
-
-		renewal: got.renewal,
+		answer:  posted[T]{Status: http.StatusOK, ETag: etag(got.answer.Version), Body: show(got.answer)},
+		writes:  got.writes,
+		urgency: got.urgency,
 	}, nil
 }
 

@@ -243,7 +243,8 @@ func (a *API) jobError(ctx context.Context, i item) job.Error {
 // made them, and goes on whatever its maker is by now.
 func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
 	s := &session{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
-	err := a.readCatalogue(ctx, s)
+	var err error
+	s.catalogue, s.version, err = a.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -349,11 +350,11 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 		writes, _ := a.take(ctx, j, items)
 		return writes, nil
 	}
-	return &plan{phases: []phase{keys}, last: last, stop: c.single() == organization.RevokeKey}, nil
+	return &plan{phases: []phase{keys}, last: last, stop: c.urgency() == apikey.Stop}, nil
 }
 
 // endsItself reports whether a bulk change would stop the very key that makes it: that comes last, since nothing goes on
 // by a key that was stopped.
 func (c *bulkChange) endsItself(s *session, k *apikey.Key) bool {
-	return c.single() == organization.RevokeKey && s.caller.Key != nil && s.caller.Key.ID == k.ID
+	return c.urgency() == apikey.Stop && s.caller.Key != nil && s.caller.Key.ID == k.ID
 }

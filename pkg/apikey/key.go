@@ -116,7 +116,7 @@ type Key struct {
 	Metadata  map[string]string
 	Tags      []string
 	Version   int64 // 1 when created; the ETag
-	Pace      Pace
+	Pace      Pace  // how fast the row is changed; no part of what the key is
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

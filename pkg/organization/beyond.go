@@ -124,9 +124,9 @@ func itself(before, after *apikey.Key) []Excess {
 	return out
 }
 
-// RolePermissions are the permissions that a key must hold itself to give a person a role: what the person may do with
+// rolePermissions are the permissions that a key must hold itself to give a person a role: what the person may do with
 // it, and what it lets them read. nil is for a role that does not exist.
-func RolePermissions(role Role, admin []string) []string {
+func rolePermissions(role Role, admin []string) []string {
 	reads := []string{"keys:read", "usage:read", "history:read"}
 	switch role {
 	case RoleViewer:
@@ -141,14 +141,14 @@ func RolePermissions(role Role, admin []string) []string {
 }
 
 // BeyondRole lists what a member would hold beyond what the caller may hand out; admin are the permissions of the admin
-// API. A signed-in admin hands out every role. A key hands out what it could do itself: see RolePermissions. A role
+// API. A signed-in admin hands out every role. A key hands out what it could do itself: see rolePermissions. A role
 // that may create keys takes a key that may hand out the catalogue, and a grant takes what an admin takes.
 func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
 	if c.Key == nil {
 		return nil // the table of who may lets admins alone come here
 	}
 	holds := func(role Role) bool {
-		needed := RolePermissions(role, admin)
+		needed := rolePermissions(role, admin)
 		return len(needed) > 0 && !slices.ContainsFunc(needed, func(p string) bool {
 			return !slices.Contains(c.Key.Permissions, p)
 		})

@@ -25,5 +25,5 @@ type Customer struct {
 	Leaving        bool              `json:"leaving"`    // it is being deleted: no key is scoped to it any more
 	LeavingJob     string            `json:"leavingJob"` // the job that deletes it; "" before there is one
 	Version        int64             `json:"version"`
-	Pace           apikey.Pace       `json:"pace"`
+	Pace           apikey.Pace       `json:"pace"` // how fast the row is changed
 }

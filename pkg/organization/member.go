@@ -52,7 +52,7 @@ type Member struct {
 	LeavingJob     string    `json:"leavingJob"` // the job that does so
 	Version        int64     `json:"version"`
 
-	Pace apikey.Pace `json:"pace"`
+	Pace apikey.Pace `json:"pace"` // how fast the row is changed
 }
 
 // Joined tells whether the person has signed in since the invitation.

@@ -51,7 +51,7 @@ type Organization struct {
 	DeletedBy   apikey.Actor `json:"deletedBy"`
 	DeletionJob string       `json:"deletionJob"` // the job that deletes what it has
 
-	Pace apikey.Pace `json:"pace"`
+	Pace apikey.Pace `json:"pace"` // how fast the row is changed
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
