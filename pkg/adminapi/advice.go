@@ -54,13 +54,13 @@ type AdviceItem struct {
 
 // AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
 type AdviceEvidence struct {
-	ObservedSince *time.Time `json:"observedSince,omitempty" doc:"From when on all is known that the item says of use"`
-	Window        string     `json:"window,omitempty" example:"30d"`
-	Permission    string     `json:"permission,omitempty" doc:"The one that is not used"`
-	Used          []string   `json:"used,omitempty" doc:"The permissions that were used in the window"`
-	LastUsedAt    *time.Time `json:"lastUsedAt,omitempty" doc:"Of a permission and of a retired secret, the hour"`
-	Calls         *int64     `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
-	SecretSince   *time.Time `json:"secretSince,omitempty"`
+	ObservedSince *Time    `json:"observedSince,omitempty" doc:"From when on all is known that the item says of use"`
+	Window        string   `json:"window,omitempty" example:"30d"`
+	Permission    string   `json:"permission,omitempty" doc:"The one that is not used"`
+	Used          []string `json:"used,omitempty" doc:"The permissions that were used in the window"`
+	LastUsedAt    *Time    `json:"lastUsedAt,omitempty" doc:"Of a permission and of a retired secret, the hour"`
+	Calls         *int64   `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
+	SecretSince   *Time    `json:"secretSince,omitempty"`
 }
 
 // AdviceChange is a call of this API that mends what an item is about.
@@ -72,13 +72,13 @@ type AdviceChange struct {
 
 // KeyAdvice is the advice on a key.
 type KeyAdvice struct {
-	ObservedSince time.Time    `json:"observedSince" doc:"From when on the key could be used and its use is known"`
+	ObservedSince Time         `json:"observedSince" doc:"From when on the key could be used and its use is known"`
 	Items         []AdviceItem `json:"items" nullable:"false" doc:"What matters most first"`
 }
 
 // AdvicePage is the advice on a page of keys.
 type AdvicePage struct {
-	ObservedSince time.Time    `json:"observedSince" doc:"From when on use is known, of keys that are old enough"`
+	ObservedSince Time         `json:"observedSince" doc:"From when on use is known, of keys that are old enough"`
 	Items         []AdviceItem `json:"items" nullable:"false" doc:"Key by key, newest first"`
 	NextCursor    *string      `json:"nextCursor" doc:"null where the list ends"`
 }
@@ -99,7 +99,7 @@ func (a *API) keyAdvice(ctx context.Context, s *session, in *keyAdviceInput) (*k
 	if err != nil {
 		return nil, err
 	}
-	return &keyAdviceOutput{KeyAdvice{ObservedSince: facts[0].ObservedSince().UTC(), Items: append([]AdviceItem{}, items...)}}, nil
+	return &keyAdviceOutput{KeyAdvice{ObservedSince: Time{facts[0].ObservedSince().UTC()}, Items: append([]AdviceItem{}, items...)}}, nil
 }
 
 type listAdviceInput struct {
@@ -124,7 +124,7 @@ func (a *API) listAdvice(ctx context.Context, s *session, in *listAdviceInput) (
 	if err != nil {
 		return nil, err
 	}
-	page := AdvicePage{ObservedSince: later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(), Items: []AdviceItem{}}
+	page := AdvicePage{ObservedSince: Time{later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC()}, Items: []AdviceItem{}}
 	end := s.now.Add(adviceTime)
 	for keys := 0; ; {
 		chunk, next, err := a.store.Keys(ctx, in.Org, filter, after, min(adviceChunk, in.Limit-keys), s.now)

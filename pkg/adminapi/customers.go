@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -35,11 +34,11 @@ type Customer struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
 	Metadata  map[string]string `json:"metadata"`
-	CreatedAt time.Time         `json:"createdAt"`
+	CreatedAt Time              `json:"createdAt"`
 }
 
 func showCustomer(c *organization.Customer) Customer {
-	out := Customer{ID: c.ID, Name: c.Name, Metadata: c.Metadata, CreatedAt: c.CreatedAt}
+	out := Customer{ID: c.ID, Name: c.Name, Metadata: c.Metadata, CreatedAt: Time{c.CreatedAt}}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
 	}

@@ -136,9 +136,9 @@ func (f *faults) expiry(now time.Time, at *time.Time, in *string) time.Time {
 	case in != nil:
 		return now.Add(f.duration("body.expiresIn", *in, time.Second, maxDuration))
 	case at != nil && !at.After(now):
-		f.add("body.expiresAt", "expected a time in the future", at.Format(time.RFC3339))
+		f.add("body.expiresAt", "expected a time in the future", apikey.FormatTime(*at))
 	case at != nil && at.After(now.AddDate(100, 0, 0)):
-		f.add("body.expiresAt", "expected a time within 100 years", at.Format(time.RFC3339))
+		f.add("body.expiresAt", "expected a time within 100 years", apikey.FormatTime(*at))
 	}
 	return moment(at)
 }

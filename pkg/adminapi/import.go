@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -69,7 +68,7 @@ type ImportFailure struct {
 type Imported struct {
 	Imported    int             `json:"imported"`
 	Failed      []ImportFailure `json:"failed" nullable:"false"`
-	EffectiveBy time.Time       `json:"effectiveBy" doc:"When the keys work everywhere: at once, but for the ten seconds after the first import into an environment"`
+	EffectiveBy Time            `json:"effectiveBy" doc:"When the keys work everywhere: at once, but for the ten seconds after the first import into an environment"`
 	Replayed    bool            `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
 }
 
@@ -114,7 +113,7 @@ func (a *API) importKeys(ctx context.Context, s *session, in *importInput) (*pos
 		return nil, denied.with("An operator's secret is made here and never brought from elsewhere.")
 	}
 	return idempotent(ctx, a, s, func(s *session) (got attempt[posted[Imported]], err error) {
-		i := &importation{API: a, s: s, answer: Imported{Failed: []ImportFailure{}, EffectiveBy: s.now}}
+		i := &importation{API: a, s: s, answer: Imported{Failed: []ImportFailure{}, EffectiveBy: Time{s.now}}}
 		keys, err := i.valid(ctx, in)
 		if err != nil {
 			return got, err

@@ -25,8 +25,8 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 		return err
 	}
 	for _, a := range algorithms(keys) {
-		if by := imports.Since[a].Add(importNoticed); by.After(i.answer.EffectiveBy) {
-			i.answer.EffectiveBy = by
+		if by := imports.Since[a].Add(importNoticed); by.After(i.answer.EffectiveBy.Time) {
+			i.answer.EffectiveBy = Time{by}
 		}
 	}
 	if err := i.name(ctx, imports, keys); err != nil {

@@ -32,9 +32,9 @@ type Job struct {
 	Errors         []JobError   `json:"errors" nullable:"false" doc:"At most 100, and none about keys that you may not see"`
 	Result         job.Result   `json:"result" doc:"What became of the keys; unchanged are those that already were so"`
 	CreatedBy      apikey.Actor `json:"createdBy"`
-	CreatedAt      time.Time    `json:"createdAt"`
-	UpdatedAt      time.Time    `json:"updatedAt"`
-	FinishedAt     *time.Time   `json:"finishedAt"`
+	CreatedAt      Time         `json:"createdAt"`
+	UpdatedAt      Time         `json:"updatedAt"`
+	FinishedAt     *Time        `json:"finishedAt"`
 }
 
 // Progress is how far a job is, in keys.
@@ -63,7 +63,7 @@ type JobError struct {
 func showJob(j *job.Job, to *organization.Caller) Job {
 	out := Job{
 		ID: j.ID, Object: "job", OrganizationID: j.OrganizationID, Kind: j.Kind, State: j.State, Progress: showProgress(j), Errors: []JobError{}, Result: j.Result,
-		CreatedBy: j.CreatedBy, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, FinishedAt: orNull(j.FinishedAt),
+		CreatedBy: j.CreatedBy, CreatedAt: Time{j.CreatedAt}, UpdatedAt: Time{j.UpdatedAt}, FinishedAt: orNull(j.FinishedAt),
 	}
 	if j.Kind == job.Bulk {
 		var c bulkChange

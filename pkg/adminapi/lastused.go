@@ -18,7 +18,7 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 	}
 	for i := range shown {
 		if use, ok := uses[shown[i].ID]; ok {
-			shown[i].LastUsed = &LastUsed{At: use.At, SourceIP: use.SourceIP, UserAgent: use.UserAgent}
+			shown[i].LastUsed = &LastUsed{At: Time{use.At}, SourceIP: use.SourceIP, UserAgent: use.UserAgent}
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -37,7 +36,7 @@ type Member struct {
 	Role     organization.Role    `json:"role" enum:"admin,member,viewer"`
 	Grants   []organization.Grant `json:"grants" nullable:"false"`
 	Status   string               `json:"status" enum:"active,invited"`
-	JoinedAt *time.Time           `json:"joinedAt"`
+	JoinedAt *Time                `json:"joinedAt"`
 	Bounded  []BoundedKey         `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they do no more than the member may"`
 }
 

@@ -19,7 +19,7 @@ import (
 // Preview is what a change of a key would have refused of the recorded calls that were allowed. Of allowed calls only a sample is recorded, so that these are
 // numbers of recorded calls, and not of all.
 type Preview struct {
-	Since          time.Time      `json:"since" doc:"From when on recorded calls were looked at"`
+	Since          Time           `json:"since" doc:"From when on recorded calls were looked at"`
 	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization has recorded now: the numbers are of recorded calls"`
 	Recorded       int            `json:"recorded" doc:"Recorded calls that were allowed"`
 	Refused        int            `json:"refused" doc:"Those of them that the change would have refused"`
@@ -114,7 +114,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) 
 			return nil, err
 		}
 	}
-	p := &Preview{Since: t.since.UTC(), SampleRequests: t.session.organization.Settings.SampleRequests, ByRoute: []RoutePreview{}}
+	p := &Preview{Since: Time{t.since.UTC()}, SampleRequests: t.session.organization.Settings.SampleRequests, ByRoute: []RoutePreview{}}
 	routes := map[string]*RoutePreview{}
 	for _, call := range t.calls {
 		allowed, err := t.allows(ctx, changed, call)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -22,20 +21,20 @@ func (a *API) registerRequests() {
 
 // Request is a call that was made with a key.
 type Request struct {
-	RequestID   string    `json:"requestId"`
-	At          time.Time `json:"at"`
-	Method      string    `json:"method"`
-	Route       string    `json:"route" doc:"The catalogue's; API Gateway's where the check ended before it was found"`
-	Path        string    `json:"path"`
-	Status      int       `json:"status" doc:"What the authorizer made of it: 200 stands for whatever the backend answered"`
-	Outcome     string    `json:"outcome"`
-	Permission  string    `json:"permission" doc:"The one that it was made with, or lacked"`
-	SourceIP    string    `json:"sourceIp"`
-	UserAgent   string    `json:"userAgent"`
-	LatencyMs   int64     `json:"latencyMs" doc:"Of the check"`
-	Environment string    `json:"environment"`
-	OldSecret   bool      `json:"oldSecret" doc:"It was made with the old secret of a rotation"`
-	Omitted     int64     `json:"omitted,omitempty" doc:"Calls of the key just before that were not kept, since there were too many, or as the sample wants it"`
+	RequestID   string `json:"requestId"`
+	At          Time   `json:"at"`
+	Method      string `json:"method"`
+	Route       string `json:"route" doc:"The catalogue's; API Gateway's where the check ended before it was found"`
+	Path        string `json:"path"`
+	Status      int    `json:"status" doc:"What the authorizer made of it: 200 stands for whatever the backend answered"`
+	Outcome     string `json:"outcome"`
+	Permission  string `json:"permission" doc:"The one that it was made with, or lacked"`
+	SourceIP    string `json:"sourceIp"`
+	UserAgent   string `json:"userAgent"`
+	LatencyMs   int64  `json:"latencyMs" doc:"Of the check"`
+	Environment string `json:"environment"`
+	OldSecret   bool   `json:"oldSecret" doc:"It was made with the old secret of a rotation"`
+	Omitted     int64  `json:"omitted,omitempty" doc:"Calls of the key just before that were not kept, since there were too many, or as the sample wants it"`
 
 	KeyID      string `json:"keyId"`
 	KeyVersion int64  `json:"keyVersion" doc:"Of the key as it was checked"`
@@ -44,7 +43,7 @@ type Request struct {
 
 func showRequest(r meter.Request) Request {
 	return Request{
-		RequestID: r.ID, At: r.At, Method: r.Method, Route: r.Route, Path: r.Path, Status: check.Outcome(r.Outcome).Status(), Outcome: r.Outcome, Permission: r.Permission,
+		RequestID: r.ID, At: Time{r.At}, Method: r.Method, Route: r.Route, Path: r.Path, Status: check.Outcome(r.Outcome).Status(), Outcome: r.Outcome, Permission: r.Permission,
 		SourceIP: r.SourceIP, UserAgent: r.UserAgent, LatencyMs: r.LatencyMs, Environment: string(r.Environment), OldSecret: r.OldSecret, Omitted: r.Omitted,
 		KeyID: r.KeyID, KeyVersion: r.KeyVersion, API: r.API,
 	}

@@ -3,7 +3,6 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -29,9 +28,9 @@ type revokeInput struct {
 
 // Revoked is a revoked key.
 type Revoked struct {
-	Key         Key       `json:"key"`
-	EffectiveBy time.Time `json:"effectiveBy" doc:"A check that starts after this is refused"`
-	Replayed    bool      `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Key         Key  `json:"key"`
+	EffectiveBy Time `json:"effectiveBy" doc:"A check that starts after this is refused"`
+	Replayed    bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
 }
 
 func (r Revoked) replay() Revoked { r.Replayed = true; return r }
@@ -43,7 +42,7 @@ func (a *API) revokeKey(ctx context.Context, s *session, in *revokeInput) (*post
 			return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
 		})
 		return answered(got, err, func(k *apikey.Key) Revoked {
-			return Revoked{Key: showKey(k, s.now), EffectiveBy: a.effectiveBy(s.now)}
+			return Revoked{Key: showKey(k, s.now), EffectiveBy: Time{a.effectiveBy(s.now)}}
 		})
 	})
 }

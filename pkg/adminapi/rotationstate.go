@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/meter"
@@ -18,7 +17,7 @@ type RotationState struct {
 
 // OldSecret is the secret that ends with the rotation, and who still sends it.
 type OldSecret struct {
-	EndsAt             time.Time `json:"endsAt" doc:"With first_use, before that use: at the latest"`
+	EndsAt             Time      `json:"endsAt" doc:"With first_use, before that use: at the latest"`
 	Hint               string    `json:"hint"`
 	LastUsed           *LastUsed `json:"lastUsed"`
 	CallsSinceRotation int64     `json:"callsSinceRotation" doc:"With this secret, while it was accepted"`
@@ -27,15 +26,15 @@ type OldSecret struct {
 
 // Source is where calls come from.
 type Source struct {
-	SourceIP  string    `json:"sourceIp" doc:"others: those beyond the number that is told apart"`
-	UserAgent string    `json:"userAgent"`
-	Calls     int64     `json:"calls"`
-	LastAt    time.Time `json:"lastAt"`
+	SourceIP  string `json:"sourceIp" doc:"others: those beyond the number that is told apart"`
+	UserAgent string `json:"userAgent"`
+	Calls     int64  `json:"calls"`
+	LastAt    Time   `json:"lastAt"`
 }
 
 // NewSecret is the secret that stays.
 type NewSecret struct {
-	FirstUsedAt *time.Time `json:"firstUsedAt" doc:"Its first admitted call, as far as is known"`
+	FirstUsedAt *Time `json:"firstUsedAt" doc:"Its first admitted call, as far as is known"`
 }
 
 type rotationOutput struct{ Body RotationState }
@@ -49,7 +48,7 @@ func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotatio
 	if err != nil {
 		return nil, err
 	}
-	old := OldSecret{EndsAt: r.OldEndsAt, Hint: r.OldHint, CallsSinceRotation: use.OldCalls, Sources: showSources(use)}
+	old := OldSecret{EndsAt: Time{r.OldEndsAt}, Hint: r.OldHint, CallsSinceRotation: use.OldCalls, Sources: showSources(use)}
 	if len(old.Sources) > 0 {
 		last := old.Sources[0]
 		old.LastUsed = &LastUsed{At: last.LastAt, SourceIP: last.SourceIP, UserAgent: last.UserAgent}
@@ -61,10 +60,10 @@ func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotatio
 func showSources(use meter.SecretUse) []Source {
 	out := make([]Source, 0, len(use.Sources))
 	for source, u := range use.Sources {
-		out = append(out, Source{SourceIP: source.SourceIP, UserAgent: source.UserAgent, Calls: u.Calls, LastAt: u.LastAt})
+		out = append(out, Source{SourceIP: source.SourceIP, UserAgent: source.UserAgent, Calls: u.Calls, LastAt: Time{u.LastAt}})
 	}
 	slices.SortFunc(out, func(a, b Source) int {
-		return cmp.Or(b.LastAt.Compare(a.LastAt), cmp.Compare(a.SourceIP, b.SourceIP), cmp.Compare(a.UserAgent, b.UserAgent))
+		return cmp.Or(b.LastAt.Compare(a.LastAt.Time), cmp.Compare(a.SourceIP, b.SourceIP), cmp.Compare(a.UserAgent, b.UserAgent))
 	})
 	return out
 }

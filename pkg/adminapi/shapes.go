@@ -28,20 +28,20 @@ type Key struct {
 	RateLimits       []RateLimit       `json:"rateLimits" nullable:"false"`
 	Quota            *apikey.Quota     `json:"quota"`
 	AllowedAddresses []string          `json:"allowedAddresses" nullable:"false"`
-	NotBefore        *time.Time        `json:"notBefore"`
-	ExpiresAt        *time.Time        `json:"expiresAt"`
+	NotBefore        *Time             `json:"notBefore"`
+	ExpiresAt        *Time             `json:"expiresAt"`
 	Hint             string            `json:"hint"`
 	Rotation         *Rotation         `json:"rotation"`
 	Revocation       *Revocation       `json:"revocation"`
 	Exposure         *Exposure         `json:"exposure"`
-	DeletedAt        *time.Time        `json:"deletedAt"`
+	DeletedAt        *Time             `json:"deletedAt"`
 	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
 	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
 	Metadata         map[string]string `json:"metadata"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	Version          int64             `json:"version"`
-	CreatedAt        time.Time         `json:"createdAt"`
-	UpdatedAt        time.Time         `json:"updatedAt"`
+	CreatedAt        Time              `json:"createdAt"`
+	UpdatedAt        Time              `json:"updatedAt"`
 }
 
 // RateLimit is a rate limit as the admin API shows and takes it.
@@ -54,16 +54,16 @@ type RateLimit struct {
 
 // Rotation is a running rotation.
 type Rotation struct {
-	StartedAt       time.Time  `json:"startedAt"`
-	StartsAt        string     `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
-	Overlap         string     `json:"overlap" example:"24h"`
-	FirstUsedAt     *time.Time `json:"firstUsedAt" doc:"When the new secret was first used; null where it was not, as far as is known"`
-	OldSecretEndsAt time.Time  `json:"oldSecretEndsAt" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
+	StartedAt       Time   `json:"startedAt"`
+	StartsAt        string `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
+	Overlap         string `json:"overlap" example:"24h"`
+	FirstUsedAt     *Time  `json:"firstUsedAt" doc:"When the new secret was first used; null where it was not, as far as is known"`
+	OldSecretEndsAt Time   `json:"oldSecretEndsAt" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
 }
 
 // Revocation says who revoked a key, when and why.
 type Revocation struct {
-	At          time.Time    `json:"at"`
+	At          Time         `json:"at"`
 	By          apikey.Actor `json:"by"`
 	Reason      string       `json:"reason"`
 	Compromised bool         `json:"compromised"`
@@ -71,17 +71,17 @@ type Revocation struct {
 
 // Exposure says that a secret of the key was found where everybody can read it, and what was done.
 type Exposure struct {
-	At     time.Time `json:"at"`
-	Source string    `json:"source" doc:"report, or github"`
-	URL    *string   `json:"url" doc:"Where it was found"`
-	Action string    `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
+	At     Time    `json:"at"`
+	Source string  `json:"source" doc:"report, or github"`
+	URL    *string `json:"url" doc:"Where it was found"`
+	Action string  `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
 }
 
 // LastUsed is the last call that was made with a key that was good, whatever the call was allowed to do.
 type LastUsed struct {
-	At        time.Time `json:"at"`
-	SourceIP  string    `json:"sourceIp"`
-	UserAgent string    `json:"userAgent"`
+	At        Time   `json:"at"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
 }
 
 // showKey makes the shape of a key at now.
@@ -92,7 +92,7 @@ func showKey(k *apikey.Key, now time.Time) Key {
 		Permissions: orEmpty(k.Permissions), AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(grantable(k)), Customers: orEmpty(k.Customers),
 		RateLimits: showLimits(k.RateLimits), Quota: k.Quota, AllowedAddresses: showAddresses(k), NotBefore: orNull(k.NotBefore), ExpiresAt: orNull(k.ExpiresAt),
 		Hint: k.Hint, DeletedAt: orNull(k.DeletedAt), Metadata: k.Metadata, Tags: orEmpty(k.Tags),
-		Version: k.Version, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt,
+		Version: k.Version, CreatedAt: Time{k.CreatedAt}, UpdatedAt: Time{k.UpdatedAt},
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
@@ -101,10 +101,10 @@ func showKey(k *apikey.Key, now time.Time) Key {
 		out.Rotation = showRotation(k.Rotation)
 	}
 	if r := k.Revocation; r != nil {
-		out.Revocation = &Revocation{At: r.At, By: r.By, Reason: r.Reason, Compromised: r.Compromised}
+		out.Revocation = &Revocation{At: Time{r.At}, By: r.By, Reason: r.Reason, Compromised: r.Compromised}
 	}
 	if e := k.Exposure; e != nil {
-		out.Exposure = &Exposure{At: e.At, Source: e.Source, Action: string(e.Action)}
+		out.Exposure = &Exposure{At: Time{e.At}, Source: e.Source, Action: string(e.Action)}
 		if e.URL != "" {
 			out.Exposure.URL = &e.URL
 		}
@@ -114,7 +114,7 @@ func showKey(k *apikey.Key, now time.Time) Key {
 
 func showRotation(r *apikey.Rotation) *Rotation {
 	return &Rotation{
-		StartedAt: r.StartedAt, StartsAt: string(r.StartsAt), Overlap: formatDuration(r.Overlap), FirstUsedAt: orNull(r.FirstUsedAt), OldSecretEndsAt: r.OldEndsAt,
+		StartedAt: Time{r.StartedAt}, StartsAt: string(r.StartsAt), Overlap: formatDuration(r.Overlap), FirstUsedAt: orNull(r.FirstUsedAt), OldSecretEndsAt: Time{r.OldEndsAt},
 	}
 }
 
@@ -148,19 +148,12 @@ func orEmpty(s []string) []string {
 	return s
 }
 
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 // Organization is an organization as the admin API shows it.
 type Organization struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	CreatedAt time.Time `json:"createdAt"`
-	Settings  Settings  `json:"settings"`
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	CreatedAt Time     `json:"createdAt"`
+	Settings  Settings `json:"settings"`
 }
 
 // Settings are an organization's settings; null means the catalogue's, or no longest life.
@@ -191,7 +184,7 @@ func showOrganization(o *organization.Organization) Organization {
 		text := formatDuration(d)
 		return &text
 	}
-	return Organization{ID: o.ID, Name: o.Name, CreatedAt: o.CreatedAt, Settings: Settings{
+	return Organization{ID: o.ID, Name: o.Name, CreatedAt: Time{o.CreatedAt}, Settings: Settings{
 		OrganizationKeysBy: o.Settings.OrganizationKeysBy, PersonalKeysBy: o.Settings.PersonalKeysBy,
 		MemberPermissions: o.Settings.MemberPermissions, DefaultPermissions: o.Settings.DefaultPermissions,
 		LongestLife:        LongestLife{life(apikey.Production), life(apikey.Staging), life(apikey.Development)},

@@ -102,8 +102,8 @@ func (f *faults) moment(location, text string, usual time.Time, step time.Durati
 
 // Usage is how keys were used.
 type Usage struct {
-	From        time.Time    `json:"from"`
-	To          time.Time    `json:"to" doc:"Not included"`
+	From        Time         `json:"from"`
+	To          Time         `json:"to" doc:"Not included"`
 	Granularity string       `json:"granularity" enum:"hour,day"`
 	By          string       `json:"by" enum:"outcome,permission,customer"`
 	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer each call that it checked, or the API's access logs, in the profile cached"`
@@ -113,7 +113,7 @@ type Usage struct {
 
 // UsagePoint is the numbers of one hour or day.
 type UsagePoint struct {
-	At     time.Time        `json:"at"`
+	At     Time             `json:"at"`
 	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; those beyond the hundredth of an hour are together under *"`
 }
 
@@ -153,12 +153,12 @@ func (a *API) usage(ctx context.Context, q *UsageQuery, scopes ...meter.Scope) (
 			hours[at] = sum
 		}
 	}
-	out := &Usage{From: q.from, To: q.to, Granularity: q.Granularity, By: q.By, Source: a.countedBy, Series: []UsagePoint{}}
+	out := &Usage{From: Time{q.from}, To: Time{q.to}, Granularity: q.Granularity, By: q.By, Source: a.countedBy, Series: []UsagePoint{}}
 	for _, p := range meter.Series(hours, q.from, q.to, q.step) {
 		totals := p.Counts.Totals()
 		out.Totals.Allowed += totals.Allowed
 		out.Totals.Denied += totals.Denied
-		out.Series = append(out.Series, UsagePoint{At: p.At, Values: p.Counts.Values(meter.By(q.By))})
+		out.Series = append(out.Series, UsagePoint{At: Time{p.At}, Values: p.Counts.Values(meter.By(q.By))})
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) { a.writeUsage(ctx, out, q.Accept) }}, nil
 }

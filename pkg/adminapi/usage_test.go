@@ -236,12 +236,12 @@ func TestCSVCells(t *testing.T) {
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	values := map[string]int64{"=1+1": 1, "+1": 2, "-1": 3, "@SUM(A1)": 4, "\t=1": 5, "\r=1": 6, "a=1": 7, "a,b": 8, "none": 0}
 	var out strings.Builder
-	if err := (&adminapi.Usage{By: "customer", Series: []adminapi.UsagePoint{{At: at, Values: values}}}).CSV(&out); err != nil {
+	if err := (&adminapi.Usage{By: "customer", Series: []adminapi.UsagePoint{{At: adminapi.Time{Time: at}, Values: values}}}).CSV(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := "at,customer,count\n"
 	for _, line := range []string{"'\t=1,5", "\"'\r=1\",6", "'+1,2", "'-1,3", "'=1+1,1", "'@SUM(A1),4", "\"a,b\",8", "a=1,7"} {
-		want += "2026-11-24T00:00:00Z," + line + "\n"
+		want += "2026-11-24T00:00:00.000Z," + line + "\n"
 	}
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

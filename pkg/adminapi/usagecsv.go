@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
@@ -28,7 +28,7 @@ func (u *Usage) CSV(to io.Writer) error {
 			if n == 0 {
 				continue
 			}
-			if err := w.Write([]string{p.At.Format(time.RFC3339), cell(name), strconv.FormatInt(n, 10)}); err != nil {
+			if err := w.Write([]string{apikey.FormatTime(p.At.Time), cell(name), strconv.FormatInt(n, 10)}); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,7 @@ type Whoami struct {
 	AllPermissions bool        `json:"allPermissions"`
 	Customers      []string    `json:"customers" nullable:"false"`
 	Status         string      `json:"status"`
-	ExpiresAt      *time.Time  `json:"expiresAt"`
+	ExpiresAt      *Time       `json:"expiresAt"`
 	Rotation       *Rotation   `json:"rotation"`
 	OldSecret      bool        `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
 	RateLimits     []LimitLeft `json:"rateLimits" nullable:"false"`
@@ -55,16 +55,16 @@ type Whoami struct {
 // LimitLeft is a rate limit and what is left of it.
 type LimitLeft struct {
 	RateLimit
-	Remaining *int64     `json:"remaining" doc:"Calls that may be made now. It may lag by 2 seconds; null where limits are not enforced"`
-	ResetAt   *time.Time `json:"resetAt" doc:"When all of it is there again, if no more calls are made"`
+	Remaining *int64 `json:"remaining" doc:"Calls that may be made now. It may lag by 2 seconds; null where limits are not enforced"`
+	ResetAt   *Time  `json:"resetAt" doc:"When all of it is there again, if no more calls are made"`
 }
 
 // QuotaLeft is a quota and what is left of it.
 type QuotaLeft struct {
-	Limit     int64      `json:"limit"`
-	Period    string     `json:"period" enum:"day,month"`
-	Remaining *int64     `json:"remaining" doc:"Calls that may be made in this period. It may lag by 2 seconds; null where limits are not enforced"`
-	ResetAt   *time.Time `json:"resetAt" doc:"When the next period begins"`
+	Limit     int64  `json:"limit"`
+	Period    string `json:"period" enum:"day,month"`
+	Remaining *int64 `json:"remaining" doc:"Calls that may be made in this period. It may lag by 2 seconds; null where limits are not enforced"`
+	ResetAt   *Time  `json:"resetAt" doc:"When the next period begins"`
 }
 
 type whoamiOutput struct{ Body Whoami }
@@ -112,10 +112,10 @@ func (a *API) left(ctx context.Context, k *apikey.Key, now time.Time) ([]LimitLe
 		return nil, nil, err
 	}
 	for i, l := range allowance.Limits {
-		limits[i].Remaining, limits[i].ResetAt = &l.Remaining, &l.ResetAt
+		limits[i].Remaining, limits[i].ResetAt = &l.Remaining, &Time{l.ResetAt}
 	}
 	if quota != nil {
-		quota.Remaining, quota.ResetAt = &allowance.Quota.Remaining, &allowance.Quota.ResetAt
+		quota.Remaining, quota.ResetAt = &allowance.Quota.Remaining, &Time{allowance.Quota.ResetAt}
 	}
 	return limits, quota, nil
 }

@@ -184,7 +184,7 @@ func TestAdvice(t *testing.T) {
 
 		{"no end", []func(*facts){endless}, []found{{advice.NoExpiry, advice.Low, "", fields("expiresIn", "365d")}}},
 		{"no end, not begun", []func(*facts){endless, key(func(k *apikey.Key) { k.NotBefore = now.Add(400 * day) })}, nil},
-		{"no end, though lives are short", []func(*facts){endless, longest(800 * day)}, []found{{advice.NoExpiry, advice.Low, "", fields("expiresAt", "2027-02-02T12:00:00Z")}}},
+		{"no end, though lives are short", []func(*facts){endless, longest(800 * day)}, []found{{advice.NoExpiry, advice.Low, "", fields("expiresAt", "2027-02-02T12:00:00.000Z")}}},
 		{"no end, though lives are long", []func(*facts){endless, longest(1095 * day)}, []found{{advice.NoExpiry, advice.Low, "", fields("expiresIn", "365d")}}},
 		{"no end, and older than lives are", []func(*facts){endless, longest(731 * day)}, []found{{advice.NoExpiry, advice.Low, "", disabled}}},
 

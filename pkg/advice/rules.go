@@ -63,9 +63,9 @@ func (f *Facts) idle() []Item {
 	if !f.observed(f.ObservedSince(), window) || f.usedWithin(f.LastUsed, window) || f.usesAny(window) {
 		return nil
 	}
-	item.Detail = "The key was last used at " + moment(item.Evidence.LastUsed) + ", more than " + words(window) + " ago."
+	item.Detail = "The key was last used at " + apikey.FormatTime(item.Evidence.LastUsed) + ", more than " + words(window) + " ago."
 	if item.Code == NeverUsed {
-		item.Detail = "No use of the key is known since " + moment(item.Evidence.ObservedSince) + "."
+		item.Detail = "No use of the key is known since " + apikey.FormatTime(item.Evidence.ObservedSince) + "."
 	}
 	item.Detail += " The change disables it: enabling it again brings it back as it is."
 	item.Change = Change{Update, map[string]any{"enabled": false}}
@@ -141,7 +141,7 @@ func (f *Facts) rotation() []Item {
 	}
 	return []Item{{
 		Code: RotationOverdue, Severity: Medium,
-		Detail:   fmt.Sprintf("The secret is from %s: more than %s old. The change makes a new one, and lets the old one work for 7 more days.", moment(f.SecretSince), words(MaxSecretAge)),
+		Detail:   fmt.Sprintf("The secret is from %s: more than %s old. The change makes a new one, and lets the old one work for 7 more days.", apikey.FormatTime(f.SecretSince), words(MaxSecretAge)),
 		Evidence: Evidence{Since: f.SecretSince, LastUsed: f.lastUse()},
 		Change:   Change{Rotate, map[string]any{"overlap": "7d"}},
 	}}
@@ -156,7 +156,7 @@ func (f *Facts) retired() []Item {
 	return []Item{{
 		Code: RetiredSecretUsed, Severity: Medium,
 		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last in the hour from %s. The change shows them: they are refused, and whoever sends them needs the new secret.",
-			words(window), plural(f.RetiredCalls, "call"), moment(f.RetiredAt)),
+			words(window), plural(f.RetiredCalls, "call"), apikey.FormatTime(f.RetiredAt)),
 		Evidence: Evidence{ObservedSince: f.KeptSince, Window: window, Calls: f.RetiredCalls, LastUsed: f.RetiredAt},
 		Change:   Change{Action: Look},
 	}}
@@ -176,7 +176,7 @@ func (f *Facts) expiry() []Item {
 	}
 	if last := f.Key.CreatedAt.Add(f.LongestLife); f.LongestLife > 0 && last.Before(f.Now.Add(life)) {
 		item.Detail = fmt.Sprintf("The key never expires, and the organization lets keys of %s live for %s. The change ends it then.", f.Key.Environment, words(f.LongestLife))
-		item.Change.Body = map[string]any{"expiresAt": last.UTC().Format(time.RFC3339Nano)}
+		item.Change.Body = map[string]any{"expiresAt": apikey.FormatTime(last)}
 		if !last.After(f.Now.Add(Day)) { // there is no such end, or none that leaves time to apply it
 			item.Detail = fmt.Sprintf("The key never expires, and is older than the %s that the organization lets keys of %s live. The change disables it: make a new one in its place first.",
 				words(f.LongestLife), f.Key.Environment)
@@ -214,8 +214,6 @@ func roundUp(n int64) int64 {
 	}
 	return min((n+unit-1)/unit*unit, highestLimit)
 }
-
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // words is a duration as people say it.
 func words(d time.Duration) string {

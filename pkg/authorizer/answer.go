@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -84,7 +84,7 @@ func contextOf(v check.Verdict, most int) Context {
 		c.Permissions = "*"
 	}
 	if v.Key.Rotation != nil {
-		c.RotationStartedAt, c.OldSecret = v.Key.Rotation.StartedAt.UTC().Format(time.RFC3339Nano), strconv.FormatBool(v.OldOne)
+		c.RotationStartedAt, c.OldSecret = apikey.FormatTime(v.Key.Rotation.StartedAt), strconv.FormatBool(v.OldOne)
 	}
 	if v.Standing != nil && v.Standing.SampleRequests != meter.DefaultSampleRate {
 		c.SampleRequests = strconv.FormatFloat(v.Standing.SampleRequests, 'g', 6, 64)

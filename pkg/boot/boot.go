@@ -205,7 +205,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // Lambda makes the deployment of the process that Lambda started. A function that is not configured cannot serve: it ends, and Lambda reports it.
 func Lambda() *Deployment {
-	logger := lambdacontext.NewLogger()
+	logger := slog.New(stamped{lambdacontext.NewLogHandler()})
 	d, err := Load(os.Getenv, logger)
 	if err != nil {
 		logger.ErrorContext(context.Background(), "not configured", "error", err)

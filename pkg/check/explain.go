@@ -104,21 +104,21 @@ func statusDetail(v *Verdict, now time.Time) string {
 	case v.Outcome == Unavailable:
 		return "What the key's organization has set could not be read."
 	case v.Reason == OrganizationDeleted:
-		return "The key's organization was deleted at " + moment(v.Standing.DeletedAt) + "."
+		return "The key's organization was deleted at " + apikey.FormatTime(v.Standing.DeletedAt) + "."
 	case v.Reason == LegacyNotAccepted:
 		return "The key is a legacy one, and its organization does not accept those."
 	case v.Outcome == NotYetValid:
-		return "The key is not valid before " + moment(k.NotBefore) + "."
+		return "The key is not valid before " + apikey.FormatTime(k.NotBefore) + "."
 	case v.Outcome == Expired:
-		return "The key expired at " + moment(k.ExpiresAt) + "."
+		return "The key expired at " + apikey.FormatTime(k.ExpiresAt) + "."
 	case v.Outcome != Inactive && k.ExpiresAt.IsZero():
 		return "The key is active and does not expire."
 	case v.Outcome != Inactive:
-		return fmt.Sprintf("The key is active at %s, and expires at %s.", moment(now), moment(k.ExpiresAt))
+		return fmt.Sprintf("The key is active at %s, and expires at %s.", apikey.FormatTime(now), apikey.FormatTime(k.ExpiresAt))
 	case !k.DeletedAt.IsZero():
-		return "The key was deleted at " + moment(k.DeletedAt) + "."
+		return "The key was deleted at " + apikey.FormatTime(k.DeletedAt) + "."
 	case k.Revocation != nil:
-		return "The key was revoked at " + moment(k.Revocation.At) + "."
+		return "The key was revoked at " + apikey.FormatTime(k.Revocation.At) + "."
 	default:
 		return "The key is disabled."
 	}
@@ -199,7 +199,7 @@ func limitDetail(v *Verdict) string {
 	case v.Outcome == RateLimited:
 		return fmt.Sprintf("The key is over its limit %s, for another %v.", a.Limit, a.RetryAfter.Round(time.Millisecond))
 	case v.Outcome == QuotaExceeded:
-		return "The key has used up its quota, until " + moment(a.Quota.ResetAt) + "."
+		return "The key has used up its quota, until " + apikey.FormatTime(a.Quota.ResetAt) + "."
 	case !Limited(v.Key):
 		return "The key has no limits."
 	case a == nil:
@@ -263,5 +263,3 @@ func recordedDetail(outcome Outcome, required string) string {
 		return ""
 	}
 }
-
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

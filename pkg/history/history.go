@@ -5,6 +5,7 @@
 package history
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -37,4 +38,13 @@ type Entry struct {
 	Changes        []FieldChange `json:"changes"`
 	Reason         string        `json:"reason,omitempty"`
 	RequestID      string        `json:"requestId,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler: the time is written as every other is.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	type entry Entry // without this method
+	return json.Marshal(struct {
+		entry
+		At string `json:"at"`
+	}{entry(e), apikey.FormatTime(e.At)})
 }

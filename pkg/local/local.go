@@ -73,7 +73,7 @@ func run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	m := &machine{options: o, checkout: checkout, log: log, logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	m := &machine{options: o, checkout: checkout, log: log, logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: boot.Stamp}))}
 	slog.SetDefault(m.logger) // the sign-in's library logs there, and takes no other
 	m.url = "http://" + listener.Addr().String()
 	if m.template, err = m.readTemplate(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -94,7 +93,7 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 		out = append(out, Excess{"allowedAddresses", "your own key works from some networks only: name at least one that lies within those, and no other"})
 	}
 	if outlives(c.Key, k) && (made || outlives(before, k)) {
-		out = append(out, Excess{"expiresAt", "the key would outlive your own, which ends at " + c.Key.ExpiresAt.Format(time.RFC3339)})
+		out = append(out, Excess{"expiresAt", "the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt)})
 	}
 	return out
 }

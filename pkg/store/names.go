@@ -165,14 +165,11 @@ func formatHour(t time.Time) string { return t.UTC().Format(hourLayout) }
 // listSort orders by time, then id.
 func listSort(at time.Time, id string) string { return formatTime(at) + "#" + id }
 
-// timeLayout has a fixed width, so that times compare as strings do. Milliseconds are what a key's times have.
-const timeLayout = "2006-01-02T15:04:05.000Z"
-
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(timeLayout)
+	return apikey.FormatTime(t) // of a fixed width, so that times compare as strings do
 }
 
 // parseTime is the inverse of formatTime; a text that is no time is an error, since rows are only written by formatTime.
@@ -180,7 +177,7 @@ func parseTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	return time.Parse(timeLayout, s)
+	return time.Parse(apikey.TimeLayout, s)
 }
 
 func primaryKey(partition, sort string) map[string]types.AttributeValue {

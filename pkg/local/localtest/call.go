@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // Client sends calls with one key, or as one person.
@@ -108,7 +111,21 @@ func (m *Machine) Raw(tb testing.TB, lines ...string) Answer {
 	return a
 }
 
-// read takes an answer in and looks for secrets that were shown before.
+// times are what is written as a time, in whatever precision and zone.
+var times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)`)
+
+// oddTime finds a time that has not three digits of milliseconds in UTC, as every time has that is told; "" where there is none. What a refusal repeats of its
+// request is that.
+func oddTime(text string) string {
+	for _, found := range times.FindAllString(text, -1) {
+		if at, err := time.Parse(time.RFC3339, found); err == nil && apikey.FormatTime(at) != found && !strings.Contains(text, `"value":"`+found) {
+			return found
+		}
+	}
+	return ""
+}
+
+// read takes an answer in and looks for secrets that were shown before, and for times that are not written as others are.
 func (m *Machine) read(tb testing.TB, call string, response *http.Response) (Answer, error) {
 	tb.Helper()
 	a := Answer{Call: call, Status: response.StatusCode, Header: response.Header}
@@ -129,6 +146,9 @@ func (m *Machine) read(tb testing.TB, call string, response *http.Response) (Ans
 	}
 	if secret := m.shown.in(rest + fmt.Sprint(a.Header) + fresh.Secret); secret != "" {
 		tb.Errorf("%s: the answer has a secret that was shown before, ending in %s", call, secret[len(secret)-4:])
+	}
+	if odd := oddTime(rest); odd != "" {
+		tb.Errorf("%s: the answer has the time %s", call, odd)
 	}
 	m.shown.add(fresh.Secret)
 	if secret := m.shown.in(rest); secret != "" {
