@@ -30,7 +30,10 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 				if got := first.Header.Get("RateLimit-Policy") + first.Header.Get("Retry-After"); got != `"hour";q=1;w=3600` {
 					t.Errorf("headers of an admitted call: %s", got)
 				}
-				second := c.Call(t, http.MethodGet, "/production/messages", nil)
+				second := c.Call(t, http.MethodGet, "/production/messages", nil, "Origin: https://page.example")
+				if exposed := second.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, "Retry-After") || !strings.Contains(exposed, "RateLimit") {
+					t.Errorf("a page may read %q", exposed)
+				}
 				p := second.Refused(t, http.StatusTooManyRequests, "rate_limited")
 				if after := second.Header.Get("Retry-After"); after != "3600" && after != "3599" || p.Detail != "The key is over its limit hour." || p.Title != "Too many requests" {
 					t.Errorf("Retry-After %s, %+v", after, p)
