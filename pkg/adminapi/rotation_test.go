@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // rotation reads what is shown of the rotation: the state, and the key's own field by three ways that show a key.
@@ -34,7 +35,7 @@ func (o *timed) rotation(t *testing.T) (state, shown map[string]any) {
 	return state, shown
 }
 
-func stamp(at time.Time) string { return at.Format(time.RFC3339Nano) }
+func stamp(at time.Time) string { return apikey.FormatTime(at) }
 
 // A rotation that starts at the first use: what is shown and what is accepted, by the clock.
 func TestRotationFromTheFirstUse(t *testing.T) {

@@ -125,7 +125,7 @@ func TestUsage(t *testing.T) {
 	if len(u.Series) != 14 || u.Granularity != "day" || u.Source != "authorizer" || u.Totals.Allowed != 8 || u.Totals.Denied != 15 {
 		t.Errorf("got %d days, %+v", len(u.Series), u)
 	}
-	if last := u.Series[13]; last.At.After(time.Now()) || time.Since(last.At) > 25*time.Hour || u.From != u.Series[0].At.Format(time.RFC3339) {
+	if last := u.Series[13]; last.At.After(time.Now()) || time.Since(last.At) > 25*time.Hour || u.From != apikey.FormatTime(u.Series[0].At) {
 		t.Errorf("the last day is %v, the first %v, from %s", last.At, u.Series[0].At, u.From)
 	}
 	for query, want := range map[string]map[string]int64{
@@ -208,8 +208,8 @@ func TestUsageCSV(t *testing.T) {
 	eventually(t, 15*time.Second, func() bool {
 		return strings.Count(csv("customer"), "\n") == 3 && strings.Count(csv("outcome"), "\n") == 3
 	})
-	today := time.Now().UTC().Truncate(24 * time.Hour).Format(time.RFC3339)
-	got := strings.ReplaceAll(csv("outcome")+csv("permission")+csv("customer"), today, "2026-11-24T00:00:00Z")
+	today := apikey.FormatTime(time.Now().Truncate(24 * time.Hour))
+	got := strings.ReplaceAll(csv("outcome")+csv("permission")+csv("customer"), today, "2026-11-24T00:00:00.000Z")
 	golden := filepath.Join("testdata", "usage.csv")
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {

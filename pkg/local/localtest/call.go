@@ -111,15 +111,18 @@ func (m *Machine) Raw(tb testing.TB, lines ...string) Answer {
 	return a
 }
 
-// times are what is written as a time, in whatever precision and zone.
-var times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)`)
+// times are the JSON strings that are a time, in whatever precision and zone.
+var times = regexp.MustCompile(`("value":)?"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))"`)
 
-// oddTime finds a time that has not three digits of milliseconds in UTC, as every time has that is told; "" where there is none. What a refusal repeats of its
-// request is that.
+// oddTime finds a time that is not told as times are: in UTC, with three digits of milliseconds. It
+// returns "" where there is none. What a refusal repeats of its request may be any time.
 func oddTime(text string) string {
-	for _, found := range times.FindAllString(text, -1) {
-		if at, err := time.Parse(time.RFC3339, found); err == nil && apikey.FormatTime(at) != found && !strings.Contains(text, `"value":"`+found) {
-			return found
+	for _, found := range times.FindAllStringSubmatch(text, -1) {
+		repeated, written := found[1] != "", found[2]
+
+		at, err := time.Parse(time.RFC3339, written)
+		if err == nil && !repeated && apikey.FormatTime(at) != written {
+			return written
 		}
 	}
 	return ""
