@@ -111,18 +111,18 @@ func (m *Machine) Raw(tb testing.TB, lines ...string) Answer {
 	return a
 }
 
-// times are the JSON strings that are a time, in whatever precision and zone.
-var times = regexp.MustCompile(`("value":)?"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))"`)
+// times finds the fields that are times by their names, with a time in whatever precision and zone: what
+// a caller calls a key may look like one too.
+var times = regexp.MustCompile(
+	`"(?:\w*At|at|from|to|notBefore)":"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))"`)
 
 // oddTime finds a time that is not told as times are: in UTC, with three digits of milliseconds. It
-// returns "" where there is none. What a refusal repeats of its request may be any time.
+// returns "" where there is none.
 func oddTime(text string) string {
 	for _, found := range times.FindAllStringSubmatch(text, -1) {
-		repeated, written := found[1] != "", found[2]
-
-		at, err := time.Parse(time.RFC3339, written)
-		if err == nil && !repeated && apikey.FormatTime(at) != written {
-			return written
+		at, err := time.Parse(time.RFC3339, found[1])
+		if err != nil || apikey.FormatTime(at) != found[1] {
+			return found[1]
 		}
 	}
 	return ""
