@@ -3,18 +3,25 @@ package permission
 import (
 	"encoding/json"
 	"slices"
+	"sync"
 )
 
-// Catalogue is a valid set of permissions, made by [NewCatalogue]. It never
+// Catalogue is a valid set of permissions, made by [NewCatalogue]. What it says never
 // changes, so it is safe for concurrent use, and its pointer identifies it.
 type Catalogue struct {
 	permissions []Permission
 	byName      map[string]int
-	// tables has the routes of every API that some route names, and everywhere
-	// those of all other APIs.
-	tables     map[string]*table
-	everywhere *table
+	apis        map[string]bool // those that some route names
+
+	// tables has the routes of the APIs that were asked for, by their names; anyAPI
+	// is all that no route names. A process has to do with few of them, and
+	// the routes of every API stand in each table.
+	mu     sync.RWMutex
+	tables map[string]*table
 }
+
+// maxTables is how many APIs' tables a catalogue keeps at a time.
+const maxTables = 16
 
 // NewCatalogue makes a catalogue of the operator's permissions and, after them,
 // the built-in ones of the admin API. All fields that are wrong are reported at
@@ -26,7 +33,11 @@ func NewCatalogue(ps []Permission) (*Catalogue, error) {
 	if err := validate(ps); err != nil {
 		return nil, err
 	}
-	c := &Catalogue{byName: make(map[string]int), tables: make(map[string]*table)}
+	c := &Catalogue{
+		byName: make(map[string]int),
+		apis:   make(map[string]bool),
+		tables: make(map[string]*table),
+	}
 	for _, p := range ps {
 		if !p.BuiltIn {
 			c.permissions = append(c.permissions, p)
@@ -36,20 +47,35 @@ func NewCatalogue(ps []Permission) (*Catalogue, error) {
 	for i, p := range c.permissions {
 		c.byName[p.Name] = i
 		for _, r := range p.Routes {
-			if r.API != anyAPI && c.tables[r.API] == nil {
-				c.tables[r.API] = compile(r.API, c.permissions)
-			}
+			c.apis[r.API] = true
 		}
 	}
-	c.everywhere = compile(anyAPI, c.permissions)
 	return c, nil
 }
 
+// table returns the routes of an API.
 func (c *Catalogue) table(api string) *table {
-	if t := c.tables[api]; t != nil {
+	if !c.apis[api] {
+		api = anyAPI
+	}
+	c.mu.RLock()
+	t := c.tables[api]
+	c.mu.RUnlock()
+	if t != nil {
 		return t
 	}
-	return c.everywhere
+
+	t = compile(api, c.permissions)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.tables[api]; known != nil {
+		return known // it was compiled by two at once
+	}
+	if len(c.tables) >= maxTables {
+		clear(c.tables)
+	}
+	c.tables[api] = t
+	return t
 }
 
 // Permissions returns the permissions in the catalogue's order, the built-in ones

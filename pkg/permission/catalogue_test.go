@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -200,7 +202,7 @@ func TestCatalogueLimits(t *testing.T) {
 	for _, tt := range []struct {
 		permissions, routes int
 		want                bool
-	}{{200, 300, true}, {201, 0, false}, {1, 301, false}} {
+	}{{200, 300, true}, {201, 0, false}} {
 		if _, err := permission.NewCatalogue(many(tt.permissions, tt.routes)); (err == nil) != tt.want {
 			t.Errorf("%d permissions, %d routes: %v", tt.permissions, tt.routes, err)
 		}
@@ -213,6 +215,76 @@ func TestCatalogueLimits(t *testing.T) {
 	p.Title, p.Description = strings.Repeat("é", 100), strings.Repeat("é", 1000)
 	if _, err := permission.NewCatalogue([]permission.Permission{p}); err != nil {
 		t.Errorf("the longest title and description: %v", err)
+	}
+}
+
+// An API has as many paths as an API of API Gateway has resources, whatever their methods and parameters are called; all APIs together have more routes.
+func TestRoutesAndPaths(t *testing.T) {
+	t.Parallel()
+	// routes makes routes of an API: paths of so many shapes, with so many methods each.
+	routes := func(api, prefix string, paths, methods int) (out []permission.Route) {
+		for i := range paths {
+			for _, method := range permission.Methods()[:methods] {
+				out = append(out, permission.Route{API: api, Method: method, Path: fmt.Sprintf("/%s%d/{id}", prefix, i)})
+			}
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		routes []permission.Route
+		want   string // part of what is told; "" for a valid catalogue
+	}{
+		"as many paths of one API as there may be": {routes("demo", "a", 300, 1), ""},
+		"each with several methods":                {routes("demo", "a", 285, 7), ""},
+		"one path more":                            {routes("demo", "a", 301, 1), "at most 300 paths of an API, not 301 of demo"},
+		"as many of another API":                   {slices.Concat(routes("demo", "a", 300, 1), routes("shop", "a", 300, 1)), ""},
+		"with one of every API":                    {slices.Concat(routes("demo", "a", 300, 1), routes("*", "b", 1, 1)), "not 301 of demo"},
+		"with one of every API that it has":        {slices.Concat(routes("demo", "a", 300, 1), routes("*", "a", 300, 1)), ""},
+		"too many of every API":                    {slices.Concat(routes("demo", "a", 2, 1), routes("*", "b", 301, 1)), "not 301 of *"},
+		"as many routes as there may be":           {slices.Concat(routes("a", "a", 250, 4), routes("b", "a", 250, 4)), ""},
+		"one route more":                           {slices.Concat(routes("a", "a", 250, 4), routes("b", "a", 250, 4), routes("c", "a", 1, 1)), "at most 2000 routes in all, not 2001"},
+	} {
+		p := perm("a:b")
+		p.Routes = tt.routes
+		_, err := permission.NewCatalogue([]permission.Permission{p})
+		if tt.want == "" && err != nil || tt.want != "" && !strings.Contains(fmt.Sprint(err), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+// Routes of a thousand APIs take the room of those that are asked for, and each is found.
+func TestManyAPIs(t *testing.T) {
+	t.Parallel()
+	p := perm("a:b")
+	for i := range 1000 {
+		p.Routes = append(p.Routes, permission.Route{API: "*", Method: permission.Methods()[i%5], Path: fmt.Sprintf("/shared%d", i/5)})
+		p.Routes = append(p.Routes, permission.Route{API: fmt.Sprintf("api-%d", i), Method: "GET", Path: fmt.Sprintf("/own%d", i)})
+	}
+	c := newCatalogue(t, p)
+	for _, i := range []int{0, 7, 999, 7, 500} {
+		api := fmt.Sprintf("api-%d", i)
+		if _, ok := c.Match(api, "GET", fmt.Sprintf("/own%d", i)); !ok {
+			t.Errorf("%s has not its own route", api)
+		}
+		if _, ok := c.Match(api, "GET", "/own1"); ok {
+			t.Errorf("%s has another API's route", api)
+		}
+		if _, ok := c.Match("none", "GET", "/shared3"); !ok || len(c.Routes(api)) != 1001 || len(c.Routes("none")) != 1000 {
+			t.Errorf("%s has %d routes, and an API that no route names %d", api, len(c.Routes(api)), len(c.Routes("none")))
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 50 { // by several at once
+		all.Go(func() {
+			if _, ok := c.Match(fmt.Sprintf("api-%d", i), "GET", fmt.Sprintf("/own%d", i)); !ok {
+				t.Errorf("api-%d has not its own route", i)
+			}
+		})
+	}
+	all.Wait()
+	if c.Tables() > 16 {
+		t.Errorf("%d tables are kept", c.Tables())
 	}
 }
 

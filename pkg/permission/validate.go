@@ -1,9 +1,13 @@
 package permission
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,10 +42,14 @@ const (
 	maxPermissions = 200
 	maxTitle       = 100  // characters
 	maxDescription = 1000 // characters
-	// maxRoutes is what API Gateway allows an API by default; see
+	maxRoutes      = 2000
+	// maxResources is what API Gateway allows an API by default, here the paths that routes name; see
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
-	maxRoutes = 300
-	maxName   = 65 // bytes: two parts of 32 and what is between them
+	maxResources = 300
+	// maxBytes is how large a catalogue may be as [Encode] makes it: it is kept in one item of a table, which takes 400 KiB with all that
+	// stands beside it.
+	maxBytes = 350 << 10
+	maxName  = 65 // bytes: two parts of 32 and what is between them
 )
 
 var (
@@ -90,10 +98,60 @@ func validate(ps []Permission) error {
 	if routes > maxRoutes {
 		v.add("permissions", "must have at most %d routes in all, not %d", maxRoutes, routes)
 	}
+	v.resources(ps)
+	v.size(ps)
 	if len(v.fields) > 0 {
 		return &InvalidError{Fields: v.fields}
 	}
 	return nil
+}
+
+// resources finds the APIs with too many paths. A route of every API counts for each.
+func (v *validator) resources(ps []Permission) {
+	paths := map[string]map[string]bool{anyAPI: {}}
+	for _, p := range ps {
+		for _, r := range p.Routes {
+			if paths[r.API] == nil {
+				paths[r.API] = map[string]bool{}
+			}
+			paths[r.API][shape(r.Path)] = true
+		}
+	}
+	everywhere := paths[anyAPI]
+	for _, api := range slices.Sorted(maps.Keys(paths)) {
+		n := len(everywhere)
+		for path := range paths[api] {
+			if api != anyAPI && !everywhere[path] {
+				n++
+			}
+		}
+		if n > maxResources {
+			v.add("permissions", "must name at most %d paths of an API, not %d of %s", maxResources, n, api)
+		}
+		if len(everywhere) > maxResources {
+			return // that is so of every API
+		}
+	}
+}
+
+// size finds a catalogue that is too large to be kept.
+func (v *validator) size(ps []Permission) {
+	text, err := Encode(ps)
+	switch {
+	case err != nil:
+		v.add("permissions", "cannot be encoded: %v", err)
+	case len(text) > maxBytes:
+		v.add("permissions", "must have at most %d bytes as JSON, not %d", maxBytes, len(text))
+	}
+}
+
+// Encode makes the JSON that a catalogue is kept as.
+func Encode(ps []Permission) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // six bytes for one, and it is shown in no page
+	err := e.Encode(ps)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func (v *validator) add(location, format string, args ...any) {
