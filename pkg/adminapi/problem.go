@@ -125,6 +125,7 @@ var table = []struct {
 	{secretscan.ErrMalformed, malformed, "The body is no list of matches."},
 	{secretscan.ErrTooMany, tooLarge, fmt.Sprintf("A message may have at most %d matches.", secretscan.MaxMatches)},
 	{secretscan.ErrUnavailable, unavailable, "GitHub's keys cannot be had: try again."},
+	{store.ErrTooLarge, tooLarge, "What would be kept is larger than the table takes: send less."},
 	{store.ErrUnavailable, unavailable, "A service that this depends on does not answer: try again."},
 }
 

@@ -114,7 +114,7 @@ type Usage struct {
 // UsagePoint is the numbers of one hour or day.
 type UsagePoint struct {
 	At     Time             `json:"at"`
-	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; those beyond the hundredth of an hour are together under *"`
+	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; those that are not told apart are together under *"`
 }
 
 type keyUsageInput struct {

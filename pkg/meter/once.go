@@ -20,10 +20,11 @@ var ErrOvertaken = errors.New("meter: the ledger was changed meanwhile")
 
 // Ledger keeps which calls were counted, beside what they come to.
 type Ledger interface {
-	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It sees every write that ended before.
+	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It sees every write that ended before. ErrStuck where they are
+	// damaged.
 	Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]Page, error)
 	// Count writes pages, each in place of the version before its own, and rows of counts and of uses of secrets, all or none. ErrOvertaken where a page is of
-	// another version by now; after any other error nobody knows which.
+	// another version by now; ErrStuck where nothing was written, and never will be; after any other error nobody knows which.
 	Count(ctx context.Context, pages []Page, rows []UsageRow, secrets []SecretUse) error
 	PutJournal(ctx context.Context, j Journal) error
 	PutLastUse(ctx context.Context, use LastUse) error
@@ -93,12 +94,15 @@ func (o *Once) Record(ctx context.Context, entries []Entry) error {
 	defer o.mu.Unlock()
 	entries = o.intime(ctx, entries)
 	groups := groupsOf(entries)
+	var stuck []error
 	for chunk := range slices.Chunk(groups, groupsAtOnce) {
-		if err := o.count(ctx, chunk); err != nil {
-			return err
+		if err := o.count(ctx, chunk); errors.Is(err, ErrStuck) {
+			stuck = append(stuck, err) // the others are counted, whatever becomes of these
+		} else if err != nil {
+			return errors.Join(append(stuck, err)...)
 		}
 	}
-	return o.remember(ctx, entries)
+	return errors.Join(append(stuck, o.remember(ctx, entries))...)
 }
 
 // ahead is how far in the future a call may be, by clocks that differ.
@@ -143,17 +147,19 @@ func groupsOf(entries []Entry) []*group {
 // overtakenMost is how often one group is tried when other instances count calls of the same key.
 const overtakenMost = 20
 
-// count counts groups in as few transactions as it takes. Where another instance was faster it goes on by halves, so that one busy key does not hold up the others.
+// count counts groups in as few transactions as it takes. Where another instance was faster it goes on by halves, so that one busy key does not hold up the others;
+// and where one is stuck, so that the others are counted.
 func (o *Once) count(ctx context.Context, groups []*group) error {
 	for attempt := 1; ; {
 		more, err := o.countSome(ctx, groups)
 		switch {
-		case errors.Is(err, ErrOvertaken) && len(groups) > 1:
+		case (errors.Is(err, ErrOvertaken) || errors.Is(err, ErrStuck)) && len(groups) > 1:
 			half := len(groups) / 2
-			if err := o.count(ctx, groups[:half]); err != nil {
-				return err
+			first := o.count(ctx, groups[:half])
+			if first != nil && !errors.Is(first, ErrStuck) {
+				return first
 			}
-			return o.count(ctx, groups[half:])
+			return errors.Join(first, o.count(ctx, groups[half:]))
 		case errors.Is(err, ErrOvertaken) && attempt < overtakenMost:
 			if err := pause(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(10*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
 				return err

@@ -359,3 +359,25 @@ func TestOnceCountsSecretsOnce(t *testing.T) {
 		t.Errorf("sources: %+v", got.Sources)
 	}
 }
+
+// Calls of a key whose ledger is damaged keep no others from being counted, however they come together; and the batch is an error, so that somebody hears of it.
+func TestOnceCountsWhatIsNotStuck(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	now := kit.Clock.Now().Truncate(meter.SlotLength)
+	const stuck = "000000000000000b"
+	kit.PutHot(t, "production#"+stuck, "counted#"+now.Format("2006-01-02T15:04:05")+"#0000", map[string]any{"ids": "none"})
+	var batch []meter.Entry
+	for i := range 30 { // in two transactions
+		batch = append(batch, several(fmt.Sprint(i), fmt.Sprintf("%016d", i), 3, now, 0)...)
+	}
+	batch = append(batch, several("stuck", stuck, 3, now, 0)...)
+	once := newOnce(kit.Store, kit)
+	for range 2 {
+		if err := once.Record(t.Context(), batch); !errors.Is(err, meter.ErrStuck) {
+			t.Errorf("%v", err)
+		}
+		exactly(t, kit, fmt.Sprintf("%016d", 0), 3, 90)
+		exactly(t, kit, fmt.Sprintf("%016d", 29), 3, 90)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -211,20 +212,30 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 	}
 	r.dirty = nil
 	for id, rows := range fresh {
-		j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.names.next()}
-		for _, row := range rows {
-			j.Scopes = append(j.Scopes, row.id.Scope)
+		for some := range slices.Chunk(rows, MaxScopes) {
+			writes = append(writes, r.journal(id, some))
 		}
-		writes = append(writes, pendingWrite{
-			do: func(ctx context.Context) error { return r.writer.PutJournal(ctx, j) },
-			done: func(err error) {
-				for _, row := range rows {
-					row.journaled = row.journaled || err == nil
-				}
-			},
-		})
 	}
 	return writes
+}
+
+// MaxScopes is how many scopes one journal names: some 50 KB.
+const MaxScopes = 1000
+
+// journal makes the write of a journal that names rows.
+func (r *Recorder) journal(id hourID, rows []*row) pendingWrite {
+	j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.names.next()}
+	for _, row := range rows {
+		j.Scopes = append(j.Scopes, row.id.Scope)
+	}
+	return pendingWrite{
+		do: func(ctx context.Context) error { return r.writer.PutJournal(ctx, j) },
+		done: func(err error) {
+			for _, row := range rows {
+				row.journaled = row.journaled || err == nil
+			}
+		},
+	}
 }
 
 // again makes a row wait that could not be written.

@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -487,4 +488,45 @@ func TestWritesPerCountedCall(t *testing.T) {
 		}
 		t.Logf("%s: %.3f writes a call, %.3f of them for the log of requests", name, writes, 2*float64(len(s.requests))/calls)
 	}
+}
+
+// However many keys are new at once, as they are after an outage, no journal names more than fit.
+func TestJournalsAreBounded(t *testing.T) {
+	t.Parallel()
+	shelf, clock := newShelf(1), newClock()
+	journals := &journals{shelf: shelf}
+	r := newRecorder(journals, clock)
+	const keys = 2500
+	for i := range keys {
+		r.Record(aCall(clock.Now(), fmt.Sprintf("key%d", i)))
+	}
+	flush(t, r)
+	sum := 0
+	for _, n := range journals.lengths {
+		if sum += n; n > meter.MaxScopes {
+			t.Errorf("a journal of %d scopes", n)
+		}
+	}
+	if sum != keys+1 {
+		t.Errorf("%d scopes in journals, want %d keys and their organization", sum, keys)
+	}
+	flush(t, r)
+	if len(journals.lengths) != 3 {
+		t.Errorf("%d journals", len(journals.lengths))
+	}
+}
+
+// journals notes how many scopes journals name.
+type journals struct {
+	*shelf
+	mu      sync.Mutex
+	lengths []int
+}
+
+// PutJournal implements meter.Writer.
+func (j *journals) PutJournal(ctx context.Context, journal meter.Journal) error {
+	j.mu.Lock()
+	j.lengths = append(j.lengths, len(journal.Scopes))
+	j.mu.Unlock()
+	return j.shelf.PutJournal(ctx, journal)
 }

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -91,6 +92,12 @@ const (
 	maxCustomers = 100
 )
 
+// Bounds of what the sum of many rows tells apart: those with the most calls. Names have at most 100 bytes, so that a sum has at most 200 KB.
+const (
+	maxSumCells     = 1000
+	maxSumCustomers = 1000
+)
+
 // Counts are numbers of calls.
 type Counts struct {
 	Cells     map[Cell]int64
@@ -140,6 +147,30 @@ func (c *Counts) Add(other Counts) {
 	}
 	for customer, n := range other.Customers {
 		c.Customers[customer] += n
+	}
+}
+
+// Bound leaves of what the counts tell apart what has the most calls, and makes Others of the rest: all numbers together come to what they came to before.
+func (c *Counts) Bound() {
+	if len(c.Customers) > maxSumCustomers {
+		names := slices.SortedFunc(maps.Keys(c.Customers), func(a, b string) int {
+			return cmp.Or(cmp.Compare(c.Customers[b], c.Customers[a]), cmp.Compare(a, b))
+		})
+		for _, name := range names[maxSumCustomers:] {
+			n := c.Customers[name]
+			delete(c.Customers, name)
+			c.Customers[Others] += n
+		}
+	}
+	if len(c.Cells) > maxSumCells {
+		cells := slices.SortedFunc(maps.Keys(c.Cells), func(a, b Cell) int {
+			return cmp.Or(cmp.Compare(c.Cells[b], c.Cells[a]), cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Permission, b.Permission))
+		})
+		for _, cell := range cells[maxSumCells:] {
+			n := c.Cells[cell]
+			delete(c.Cells, cell)
+			c.Cells[Cell{cell.Outcome, Others}] += n
+		}
 	}
 }
 

@@ -72,12 +72,32 @@ func (h *Hour) Take(writer string, p Part) {
 	}
 }
 
+// sumSlack is how many times as much as a sum that is kept one in the making tells apart, so that it is bounded now and then and not with each row.
+const sumSlack = 4
+
+// Count adds a row to the hour's sum, in place of its writer's part, and no longer tells it apart. Each writer's row is counted once at most; the hour is then
+// good for its Counts, and to be folded.
+func (h *Hour) Count(writer string, p Part) {
+	if h.Folded {
+		return
+	}
+	if known, ok := h.Parts[writer]; ok && known.Sequence >= p.Sequence {
+		return
+	}
+	delete(h.Parts, writer)
+	h.Sum.Add(p.Counts)
+	if len(h.Sum.Customers) > sumSlack*maxSumCustomers || len(h.Sum.Cells) > sumSlack*maxSumCells {
+		h.Sum.Bound()
+	}
+}
+
 // Counts is what the hour's calls come to.
 func (h *Hour) Counts() Counts {
 	sum := h.Sum.clone()
 	for _, p := range h.Parts {
 		sum.Add(p.Counts)
 	}
+	sum.Bound()
 	return sum
 }
 

@@ -121,3 +121,14 @@ func (c *counting) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemIn
 	c.batches++
 	return c.Client.BatchGetItem(ctx, in, opts...)
 }
+
+// failing fails every transaction.
+type failing struct {
+	store.Client
+	err error
+}
+
+// TransactWriteItems implements store.Client.
+func (f failing) TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	return nil, f.err
+}

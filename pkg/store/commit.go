@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
@@ -79,13 +78,6 @@ func (s *Store) Bootstrapped(at time.Time) Write {
 	item := primaryKey(organizationPartition(operators), bootstrapSort)
 	item["at"] = textValue(formatTime(at))
 	return Write{item: item, condition: isNew, failure: ErrBootstrapped}
-}
-
-// Append writes a history entry.
-func (s *Store) Append(e history.Entry) Write {
-	item, err := marshalJSONTags(e, historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID), listSort(e.At, e.ID))
-	listed(item, historyList(e.OrganizationID), listSort(e.At, e.ID))
-	return Write{item: item, err: err, condition: isNew, failure: ErrConflict}
 }
 
 // versioned is the write of a row that carries its version: new, or on the version that it replaces.
@@ -247,7 +239,7 @@ func inConflict(err error) bool {
 }
 
 // Commit does all writes or none. The first write whose condition fails decides the error; a write that cannot be made fails before anything is
-// sent. Else: ErrConflict, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost answer does not write twice.
+// sent, as does one of an item that is too large. Else: ErrTooLarge, ErrConflict, ErrRefused, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost answer does not write twice.
 func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 	writes = each(writes)
 	items := make([]types.TransactWriteItem, 0, len(writes))
@@ -258,6 +250,9 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 		items = append(items, w.request(&s.core))
 	}
 	if err := s.sealWrites(ctx, writes); err != nil {
+		return err
+	}
+	if err := fits(writes); err != nil {
 		return err
 	}
 

@@ -24,12 +24,13 @@ type pageItem struct {
 }
 
 // Pages implements meter.Ledger.
-func (t *Tables) Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]meter.Page, error) {
+func (t *Tables) Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) (pages []meter.Page, err error) {
+	defer func() { err = lasting(err) }()
 	items, err := t.queryHot(ctx, keyPartition(env, keyID), countedSort(slot, 0), countedSlot(slot)+afterHash, true)
 	if err != nil {
 		return nil, err
 	}
-	pages := make([]meter.Page, 0, len(items))
+	pages = make([]meter.Page, 0, len(items))
 	for _, item := range items {
 		var row pageItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
@@ -61,6 +62,9 @@ func (t *Tables) Count(ctx context.Context, pages []meter.Page, rows []meter.Usa
 		}
 		items = append(items, w.request(&t.hot))
 	}
+	if err := fits(writes); err != nil {
+		return lasting(err)
+	}
 	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	if err == nil {
 		return nil
@@ -68,7 +72,7 @@ func (t *Tables) Count(ctx context.Context, pages []meter.Page, rows []meter.Usa
 	if inConflict(err) || failed(err, writes) != nil {
 		return meter.ErrOvertaken
 	}
-	return unavailable("count", err)
+	return lasting(unavailable("count", err))
 }
 
 // putPage writes a page in place of the version before its own.

@@ -1,8 +1,9 @@
 // Package store keeps everything in two DynamoDB tables, and is the only package that knows DynamoDB.
 //
 // It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal doesn't fit is refused and never obeyed; that every
-// write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; and
-// that no request scans (PepperUses is for an operator's command). What it cannot answer is ErrUnavailable. It does not decide who may do what.
+// write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; that no
+// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's command). What it cannot answer is
+// ErrUnavailable. It does not decide who may do what.
 //
 // The items of the table core, each with the calls that use it:
 //
@@ -27,6 +28,7 @@
 //	organization#_operators       bootstrap      that it was done       -                               Commit(Bootstrapped): new only
 //	history#<org>#<type>#<id>     <at>#<entry>   a history entry        History: Query, strong          Commit(Append): new only
 //	                                                                    OrganizationHistory: index, then BatchGetItem
+//	history#<org>#part#<entry>    <number>       changes of a long entry History: BatchGetItem          Commit(Append): new only
 //	jobs#<org>                    <job>          a job, sealed          Job: GetItem, strong            Commit(PutJob): on its version
 //	                                                                    Jobs: Query, strong
 //	                                                                    OpenJobs: index

@@ -74,21 +74,33 @@ func settled(err error) error {
 }
 
 // queryHot returns the rows of a partition of the table hot whose sort keys are from from to to, both of them too, in order.
-func (t *Tables) queryHot(ctx context.Context, partition, from, to string, strong bool) ([]map[string]types.AttributeValue, error) {
+func (t *Tables) queryHot(ctx context.Context, partition, from, to string, strong bool) (items []map[string]types.AttributeValue, err error) {
+	err = t.eachHot(ctx, partition, from, to, strong, func(item map[string]types.AttributeValue) error {
+		items = append(items, item)
+		return nil
+	})
+	return items, err
+}
+
+// eachHot visits the rows that queryHot returns, and holds a page of them in memory at a time.
+func (t *Tables) eachHot(ctx context.Context, partition, from, to string, strong bool, visit func(map[string]types.AttributeValue) error) error {
 	condition := "pk = :pk AND sk BETWEEN :from AND :to"
 	in := &dynamodb.QueryInput{
 		TableName: &t.hot, KeyConditionExpression: &condition, ConsistentRead: &strong,
 		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": textValue(partition), ":from": textValue(from), ":to": textValue(to)},
 	}
-	var items []map[string]types.AttributeValue
 	for {
 		out, err := t.client.Query(ctx, in)
 		if err != nil {
-			return nil, unavailable("read", err)
+			return unavailable("read", err)
 		}
-		items = append(items, out.Items...)
+		for _, item := range out.Items {
+			if err := visit(item); err != nil {
+				return err
+			}
+		}
 		if len(out.LastEvaluatedKey) == 0 {
-			return items, nil
+			return nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}

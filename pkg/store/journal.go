@@ -42,10 +42,12 @@ func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.
 		return nil, err
 	}
 	seen := map[string]bool{}
+	var stuck error // one damaged row must not take the scopes of all others with it
 	for _, item := range items {
 		var row journalItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, damaged("journal", err)
+			stuck = lasting(damaged("journal "+placeOf(item).sort, err))
+			continue
 		}
 		for _, name := range row.Scopes {
 			if seen[name] || name == "" {
@@ -55,7 +57,7 @@ func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.
 			scopes = append(scopes, meter.Scope{Environment: env, Organization: strings.HasPrefix(name, "o"), ID: name[1:]})
 		}
 	}
-	return scopes, nil
+	return scopes, stuck
 }
 
 // Stages implements meter.Hours.

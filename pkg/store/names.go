@@ -114,6 +114,11 @@ func historyPartition(org, objectType, objectID string) string {
 	return "history#" + org + "#" + objectType + "#" + objectID
 }
 
+// historyPartsPartition holds the changes of a history entry that are too long for one item; no object has the type part.
+func historyPartsPartition(org, entry string) string { return historyPartition(org, "part", entry) }
+
+func partSort(i int) string { return fmt.Sprintf("%04d", i) }
+
 // firstUseSort names a rotation by its start. It stands in the table hot, under the key's partition.
 func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(rotation) }
 

@@ -79,7 +79,7 @@ func (s *Store) CatalogueReader(env apikey.Environment) func(context.Context) ([
 
 // PutCatalogue writes the catalogue as the version after replaces. Failure: ErrCatalogueStale.
 func (s *Store) PutCatalogue(ctx context.Context, permissions []permission.Permission, replaces int64) Write {
-	text, err := json.Marshal(permissions)
+	text, err := permission.Encode(permissions)
 	if err != nil {
 		return Write{err: fmt.Errorf("store: encode catalogue: %w", err)}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -13,27 +14,31 @@ import (
 
 // SweepExpired moves up to most keys that have expired at now from among the live entries of lists to the rest, and returns how many it moved: fewer than most
 // where none is left. Lists are right without it, but pass over what it has not moved yet. A key keeps its version, and no history is made, since nothing of it
-// changes but where lists find it. It may run twice at once, and beside changes of the same keys. Errors: ErrUnavailable; what it moved before stays moved.
+// changes but where lists find it. It may run twice at once, and beside changes of the same keys. What fails by itself is passed
+// over. Errors: ErrUnavailable, and those of what was passed over; what it moved stays moved.
 func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (moved int, err error) {
+	var passed []error
 	for _, env := range apikey.Environments() {
 		var start map[string]types.AttributeValue
 		for more := true; more && moved < most; more = len(start) > 0 {
 			var refs []keyRef
 			if refs, start, err = s.expired(ctx, env, now, most-moved, start); err != nil {
-				return moved, err
+				return moved, errors.Join(append(passed, err)...)
 			}
 			for _, ref := range refs {
 				done, err := s.sweep(ctx, ref, now)
-				if err != nil {
-					return moved, err
-				}
-				if done {
+				switch {
+				case errors.Is(err, ErrUnavailable):
+					return moved, errors.Join(append(passed, err)...)
+				case err != nil: // it keeps no other from being moved
+					passed = append(passed, fmt.Errorf("key %s: %w", ref.id, err))
+				case done:
 					moved++
 				}
 			}
 		}
 	}
-	return moved, nil
+	return moved, errors.Join(passed...)
 }
 
 // expired names up to most keys of an environment that have expired and were not swept since.

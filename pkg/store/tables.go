@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
@@ -23,6 +26,10 @@ var (
 	ErrUnavailable = errors.New("store: unavailable")
 	// ErrDamaged says that a row is not as the store wrote it. It is an ErrUnavailable too.
 	ErrDamaged = fmt.Errorf("%w: damaged row", ErrUnavailable)
+	// ErrRefused says that DynamoDB takes a request for wrong. That is a fault of ours and no outage: asking again does not help.
+	ErrRefused = errors.New("store: refused as invalid")
+	// ErrTooLarge says that an item would be larger than DynamoDB takes. Nothing was written.
+	ErrTooLarge = errors.New("store: an item would be too large")
 )
 
 // Client is the part of *dynamodb.Client that the store uses on a request's path.
@@ -73,9 +80,33 @@ func (t *Tables) getOf(ctx context.Context, table, partition, sort string) (map[
 	return out.Item, nil
 }
 
-// unavailable wraps an SDK error. The SDK's errors carry table names and request ids, never item contents.
+// unavailable wraps an SDK error: as ErrRefused where DynamoDB says that the request is wrong, and else as ErrUnavailable. The SDK's errors carry table names
+// and request ids, never item contents.
 func unavailable(what string, err error) error {
+	if invalid(err) {
+		return fmt.Errorf("%w: %s: %w", ErrRefused, what, err)
+	}
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+}
+
+// invalid reports whether DynamoDB says that a request is wrong.
+func invalid(err error) bool {
+	var c *types.TransactionCanceledException
+	if errors.As(err, &c) {
+		return slices.ContainsFunc(c.CancellationReasons, func(r types.CancellationReason) bool {
+			return r.Code != nil && *r.Code == "ValidationError"
+		})
+	}
+	var api smithy.APIError
+	return errors.As(err, &api) && (api.ErrorCode() == "ValidationException" || api.ErrorCode() == "SerializationException")
+}
+
+// lasting makes a meter.ErrStuck of an error that asking again does not mend.
+func lasting(err error) error {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) {
+		return fmt.Errorf("%w: %w", meter.ErrStuck, err)
+	}
+	return err
 }
 
 func damaged(what string, err error) error {

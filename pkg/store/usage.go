@@ -107,61 +107,112 @@ type hour struct {
 	rows map[string]int64 // the sequences of writers' rows that stand by themselves
 }
 
-// hours reads the hours from from to before to.
+// hours reads the hours from from to before to. Of rows that stand by themselves only their sum is kept.
 func (t *Tables) hours(ctx context.Context, s meter.Scope, from, to time.Time, strong bool) (map[time.Time]*hour, error) {
 	out := map[time.Time]*hour{}
-	if !from.Before(to) {
-		return out, nil
-	}
-	items, err := t.queryHot(ctx, scopePartition(s), hourSort(from), hourSort(to.Add(-1))+afterHash, strong)
-	if err != nil {
-		return nil, err
-	}
-	for _, item := range items {
-		var row usageItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, damaged("usage", err)
-		}
-		name, writer, isRow := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
-		at, err := time.Parse(hourLayout, name)
-		if err != nil {
-			return nil, damaged("usage", err)
-		}
+	err := t.eachUsage(ctx, s, from, to, strong, func(at time.Time, writer string, row *usageItem) {
 		h := out[at]
 		if h == nil {
 			h = &hour{rows: map[string]int64{}}
 			out[at] = h
 		}
-		if !isRow { // it stands before its rows
-			h.Hour = meter.Hour{Version: row.Version, Folded: row.Folded, Sum: row.counts(), Parts: map[string]meter.Part{}}
-			for writer, p := range row.Parts {
-				h.Take(writer, meter.Part{Sequence: p.Sequence, Counts: p.counts()})
-			}
-			continue
+		if writer == "" { // it stands before its rows
+			h.Hour = row.hour()
+			return
 		}
 		h.rows[writer] = row.Sequence
-		h.Take(writer, meter.Part{Sequence: row.Sequence, Counts: row.counts()})
-	}
-	return out, nil
+		h.Count(writer, row.part())
+	})
+	return out, err
 }
 
-// maxParts is how many writers' parts one row keeps, for an item to stay well within DynamoDB's 400 KB. Rows beyond stay by themselves until the hour is
-// folded.
-const maxParts = 1000
+// eachUsage visits what stands of the hours from from to before to, in order: of each hour first what was put together, as of no writer, and then writers' rows.
+func (t *Tables) eachUsage(ctx context.Context, s meter.Scope, from, to time.Time, strong bool, visit func(at time.Time, writer string, row *usageItem)) error {
+	if !from.Before(to) {
+		return nil
+	}
+	first, last := hourSort(from), hourSort(to.Add(-1))+afterHash
+	return t.eachHot(ctx, scopePartition(s), first, last, strong, func(item map[string]types.AttributeValue) error {
+		var row usageItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return damaged("usage", err)
+		}
+		name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
+		at, err := time.Parse(hourLayout, name)
+		if err != nil {
+			return damaged("usage", err)
+		}
+		visit(at, writer, &row)
+		return nil
+	})
+}
+
+func (i *usageItem) part() meter.Part {
+	return meter.Part{Sequence: i.Sequence, Counts: i.counts()}
+}
+
+func (i *usageItem) hour() meter.Hour {
+	h := meter.Hour{Version: i.Version, Folded: i.Folded, Sum: i.counts(), Parts: map[string]meter.Part{}}
+	for writer, p := range i.Parts {
+		h.Take(writer, meter.Part{Sequence: p.Sequence, Counts: p.counts()})
+	}
+	return h
+}
+
+// packed reads an hour, and takes the rows that stand by themselves into it as far as an item has room; those are its rows. The others stay as they are, and
+// count as they are, until the hour is folded.
+func (t *Tables) packed(ctx context.Context, s meter.Scope, at time.Time) (*hour, error) {
+	h := &hour{rows: map[string]int64{}}
+	size := 0
+	err := t.eachUsage(ctx, s, at, at.Add(time.Hour), true, func(_ time.Time, writer string, row *usageItem) {
+		if writer == "" {
+			h.Hour = row.hour()
+			for writer, p := range h.Parts {
+				size += partSize(writer, p)
+			}
+			return
+		}
+		p := row.part()
+		known, has := h.Parts[writer]
+		grows := partSize(writer, p)
+		if has {
+			grows -= partSize(writer, known)
+		}
+		switch {
+		case h.Folded, has && known.Sequence >= p.Sequence: // it counts no more
+			h.rows[writer] = row.Sequence
+		case size+grows <= roomy:
+			h.rows[writer] = row.Sequence
+			h.Take(writer, p)
+			size += grows
+		}
+	})
+	return h, err
+}
+
+// partSize is how many bytes a part takes in an hour's item.
+func partSize(writer string, p meter.Part) int {
+	n := len(writer) + collection + 3*(nested+collection) + len("seq") + mostNumber + len("cells") + len("customers")
+	for cell := range p.Counts.Cells {
+		n += nested + len(cell.Outcome) + len(cell.Permission) + 1 + mostNumber
+	}
+	for customer := range p.Counts.Customers {
+		n += nested + len(customer) + mostNumber
+	}
+	return n
+}
 
 // CompactUsage implements meter.Hours. The hour is written before its rows are removed, and each row only as it was taken: whenever it stops, and whatever
 // is written meanwhile, the hour and the rows that are left come to the same.
-func (t *Tables) CompactUsage(ctx context.Context, s meter.Scope, at time.Time, fold bool) error {
-	hours, err := t.hours(ctx, s, at, at.Add(time.Hour), true)
+func (t *Tables) CompactUsage(ctx context.Context, s meter.Scope, at time.Time, fold bool) (err error) {
+	defer func() { err = lasting(err) }()
+
+	h, err := t.together(ctx, s, at, fold)
 	if err != nil {
 		return err
 	}
-	h := hours[at]
 	if h == nil || len(h.rows) == 0 && (h.Folded || !fold) || len(h.rows) == 1 && h.Version == 0 {
 		return nil // nothing there, or nothing to put together
-	}
-	if len(h.Parts) > maxParts && !fold {
-		return nil
 	}
 	if fold {
 		h.Fold()
@@ -175,6 +226,15 @@ func (t *Tables) CompactUsage(ctx context.Context, s meter.Scope, at time.Time, 
 		}
 	}
 	return nil
+}
+
+// together reads an hour to be put together: all of it for a sum, and else as much as has room; nil where there is nothing of it.
+func (t *Tables) together(ctx context.Context, s meter.Scope, at time.Time, fold bool) (*hour, error) {
+	if !fold {
+		return t.packed(ctx, s, at)
+	}
+	hours, err := t.hours(ctx, s, at, at.Add(time.Hour), true)
+	return hours[at], err
 }
 
 // putHour writes an hour on its version.

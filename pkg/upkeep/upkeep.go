@@ -48,13 +48,13 @@ func compactUsage(ctx context.Context, h meter.Hours, now time.Time) (done int, 
 	if now.Minute()%compactEvery != 0 {
 		return 0, nil
 	}
+	var failures []error
 	for _, env := range apikey.Environments() {
 		n, err := meter.Compact(ctx, h, env, now)
-		if done += n; err != nil {
-			return done, err
-		}
+		done += n
+		failures = append(failures, err)
 	}
-	return done, nil
+	return done, errors.Join(failures...)
 }
 
 // mostExpired is how many expired keys a run moves to where lists pass them by, if its time is enough.

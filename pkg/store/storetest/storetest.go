@@ -119,6 +119,12 @@ func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
 	return items(t, k.Client, k.Core)
 }
 
+// HotItems returns everything in the table hot.
+func (k *Kit) HotItems(t testing.TB) []map[string]types.AttributeValue {
+	t.Helper()
+	return items(t, k.Client, k.Hot)
+}
+
 func items(t testing.TB, client *dynamodb.Client, table string) []map[string]types.AttributeValue {
 	t.Helper()
 	var items []map[string]types.AttributeValue

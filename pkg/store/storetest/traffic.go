@@ -38,6 +38,7 @@ const (
 	DropAnswer       // the request is carried out, the answer is lost
 	Broken           // 500, not carried out
 	Throttled        // ProvisionedThroughputExceededException, not carried out
+	Invalid          // ValidationException, not carried out
 	Slow             // carried out 50 ms late
 	Silent           // never answered, not carried out: the caller's deadline ends it
 )
@@ -123,6 +124,8 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 		return answer(request, http.StatusInternalServerError, "InternalServerError"), nil
 	case Throttled:
 		return answer(request, http.StatusBadRequest, "ProvisionedThroughputExceededException"), nil
+	case Invalid:
+		return answer(request, http.StatusBadRequest, "ValidationException"), nil
 	case DropAnswer:
 		response, err := send(request)
 		if err != nil {
