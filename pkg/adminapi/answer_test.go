@@ -30,7 +30,7 @@ func TestKeyIsShownAsItWasMade(t *testing.T) {
 	want := merged(map[string]any{}, fields)
 	for name, value := range map[string]any{
 		"object": "key", "organizationId": o.id, "ownership": "organization", "status": "inactive", "allPermissions": false, "legacy": false, "grantable": "own", "version": 1.0,
-		"notBefore": "2029-12-31T22:00:00Z", "expiresAt": "2031-01-01T00:00:00.123Z", "allowedAddresses": []any{"192.0.2.0/24", "2001:db8::/32", "203.0.113.7/32"},
+		"notBefore": "2029-12-31T22:00:00.000Z", "expiresAt": "2031-01-01T00:00:00.123Z", "allowedAddresses": []any{"192.0.2.0/24", "2001:db8::/32", "203.0.113.7/32"},
 		"rateLimits": []any{map[string]any{"name": "burst", "limit": 100.0, "window": "1m", "burst": 5.0}, map[string]any{"name": "slow", "limit": 1.0, "window": "36h"}},
 		"rotation":   nil, "revocation": nil, "exposure": nil, "deletedAt": nil, "lastUsed": nil,
 	} {
@@ -124,7 +124,7 @@ func TestWhoami(t *testing.T) {
 		})
 		want := map[string]any{
 			"keyId": k.Key.ID, "name": "Mine", "organizationId": o.id, "environment": environment, "permissions": []any{"metrics:read"}, "allPermissions": false, "customers": []any{"c1"},
-			"status": "active", "expiresAt": "2099-01-01T00:00:00Z", "rotation": nil, "oldSecret": false, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m", "remaining": 10.0}},
+			"status": "active", "expiresAt": "2099-01-01T00:00:00.000Z", "rotation": nil, "oldSecret": false, "rateLimits": []any{map[string]any{"name": "burst", "limit": 10.0, "window": "1m", "remaining": 10.0}},
 			"quota": map[string]any{"limit": 5.0, "period": "day", "remaining": 5.0},
 		}
 		for _, a := range [][]byte{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
@@ -103,7 +104,7 @@ func TestBulkActions(t *testing.T) {
 			t.Errorf("%v changed another key:\n%s", body, diff)
 		}
 	}
-	end := time.Now().Add(100 * 24 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	end := apikey.FormatTime(time.Now().Add(100 * 24 * time.Hour).Truncate(time.Second))
 	disabled := func(k map[string]any) bool { return k["enabled"] == false && k["revocation"] == nil }
 	each(map[string]any{"action": "disable"}, 3, "key.updated", disabled)
 	each(map[string]any{"action": "disable"}, 0, "", disabled)
