@@ -25,14 +25,17 @@ type FirstUses struct {
 	rows   FirstUseRows
 	logger *slog.Logger
 
-	writing sync.WaitGroup
 	mu      sync.Mutex
 	told    map[string]bool // by key and rotation
+	writing int             // records on their way
+	written *sync.Cond      // on mu: one of them has ended
 }
 
 // NewFirstUses returns a recorder that has told nothing yet.
 func NewFirstUses(rows FirstUseRows, logger *slog.Logger) *FirstUses {
-	return &FirstUses{rows: rows, logger: logger, told: map[string]bool{}}
+	f := &FirstUses{rows: rows, logger: logger, told: map[string]bool{}}
+	f.written = sync.NewCond(&f.mu)
+	return f
 }
 
 // Used takes note of an admitted call with the newest secret of a key. It returns at once; a use that need not be recorded costs nothing.
@@ -44,15 +47,16 @@ func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	if !f.claim(rotation) {
 		return
 	}
-	f.writing.Go(func() {
-		if err := f.rows.PutFirstUse(context.WithoutCancel(ctx), k, at); err != nil {
+	go func() {
+		err := f.rows.PutFirstUse(context.WithoutCancel(ctx), k, at)
+		if err != nil {
 			f.logger.ErrorContext(ctx, "a first use is not recorded", "key_id", k.ID, "error", err)
-			f.release(rotation)
 		}
-	})
+		f.done(rotation, err == nil)
+	}()
 }
 
-// claim tells whether nobody here has told of the rotation, and takes it on.
+// claim reports whether nobody here has told of the rotation, and takes it on.
 func (f *FirstUses) claim(rotation string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,15 +67,26 @@ func (f *FirstUses) claim(rotation string) bool {
 		clear(f.told)
 	}
 	f.told[rotation] = true
+	f.writing++
 	return true
 }
 
-// release leaves the rotation to the next use.
-func (f *FirstUses) release(rotation string) {
+// done ends what claim began. A rotation that was not told of is left to the next use.
+func (f *FirstUses) done(rotation string, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.told, rotation)
+	if !told {
+		delete(f.told, rotation)
+	}
+	f.writing--
+	f.written.Broadcast()
 }
 
-// Flush waits for what is being written.
-func (f *FirstUses) Flush() { f.writing.Wait() }
+// Flush waits until nothing is being written.
+func (f *FirstUses) Flush() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.writing > 0 {
+		f.written.Wait()
+	}
+}
