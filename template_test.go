@@ -193,8 +193,9 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	check := []string{"dynamodb:GetItem"}
 	want := map[string][]string{
 		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
-		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change, "Upkeep": change,
-		"Usage": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}, "AccessLog": {"dynamodb:GetItem"},
+		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change,
+		"Upkeep": slices.Sorted(slices.Values(append(slices.Clone(change), "dynamodb:Scan"))), // it seals rows anew
+		"Usage":  {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}, "AccessLog": {"dynamodb:GetItem"},
 	}
 	got := map[string][]string{}
 	for id, r := range resources {
@@ -267,7 +268,7 @@ func modest(t *testing.T, id string, statement any) {
 	t.Helper()
 	for _, action := range list(at(statement, "Action")) {
 		name := action.(string)
-		if strings.HasSuffix(name, ":*") || name == "*" || name == "dynamodb:Scan" {
+		if strings.HasSuffix(name, ":*") || name == "*" || name == "dynamodb:Scan" && id != "Upkeep" {
 			t.Errorf("%s may %s", id, name)
 		}
 		if strings.HasPrefix(name, "kms:") && at(statement, "Condition") == nil {

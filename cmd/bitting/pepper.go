@@ -215,6 +215,14 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 	if status.Unread > 0 {
 		fmt.Fprintf(&out, "%d rows name no version that is stored, such as in %s\n", status.Unread, strings.Join(status.Places, ", "))
 	}
+	switch pass := status.Pass; {
+	case pass == nil:
+	case pass.EndedAt.IsZero():
+		fmt.Fprintf(&out, "upkeep seals rows anew: it has read %d, and sealed %d\n", pass.Rows, pass.Resealed)
+	default:
+		fmt.Fprintf(&out, "upkeep sealed %d of %d rows anew, the last on %s\n",
+			pass.Resealed, pass.Rows, pass.EndedAt.UTC().Format(time.DateOnly))
+	}
 	return out.String()
 }
 
@@ -253,5 +261,5 @@ func advice(k store.PepperKey) string {
 	case slices.Contains(k.Uses, store.UseEndedSecret):
 		return "it remembers a secret that ended, until five more have"
 	}
-	return "change anything of it, which seals its row anew"
+	return "upkeep seals its row anew"
 }

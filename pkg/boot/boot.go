@@ -135,6 +135,7 @@ func or(value, otherwise string) string {
 type Deployment struct {
 	Configuration
 	Store     *store.Store
+	Scanner   store.Scanner // for upkeep alone
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
@@ -159,7 +160,9 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		return nil, err
 	}
 	d := &Deployment{Configuration: c, Logger: logger, Now: now, Wait: wait}
-	tables := store.NewTables(DynamoDB(env), c.CoreTable, c.HotTable)
+	connection := DynamoDB(env)
+	d.Scanner = connection
+	tables := store.NewTables(connection, c.CoreTable, c.HotTable)
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)

@@ -50,6 +50,8 @@ type Status struct {
 	Versions []Version // by environment, then version
 	Unread   int64     // rows that name no version that is stored
 	Places   []string  // where some of these stand
+	// Pass is upkeep's, which seals rows anew and ended or goes on; nil before the first.
+	Pass *store.PepperPass
 }
 
 // Rotate makes one more version of an environment's pepper, and returns its number: new secrets and
@@ -73,7 +75,11 @@ func (p *Peppers) Status(ctx context.Context, limit int, progress func(rows int6
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Unread: uses.Unread, Places: uses.Places}
+	pass, err := p.Tables.PepperPass(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Unread: uses.Unread, Places: uses.Places, Pass: pass}
 	for _, env := range apikey.Environments() {
 		stored, err := p.stored(ctx, env)
 		if err != nil {

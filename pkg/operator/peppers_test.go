@@ -48,10 +48,10 @@ func rotate(t *testing.T, kit *storetest.Kit, env apikey.Environment) {
 	kit.Clock.Advance(time.Hour) // every process knows
 }
 
-// Whatever names a version is found: each kind of row, of every environment.
-func TestStatusFindsEveryUse(t *testing.T) {
-	t.Parallel()
-	kit := storetest.New(t)
+// everyUse makes a row of each kind that names a version of a pepper: two keys of production and one
+// of each other environment.
+func everyUse(t *testing.T, kit *storetest.Kit) {
+	t.Helper()
 	for _, env := range apikey.Environments() {
 		kit.MustKey(t, func(k *apikey.Key) { k.Environment = env })
 	}
@@ -72,6 +72,13 @@ func TestStatusFindsEveryUse(t *testing.T) {
 	if err := kit.Store.Commit(t.Context(), writes...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Whatever names a version is found: each kind of row, of every environment.
+func TestStatusFindsEveryUse(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	everyUse(t, kit)
 
 	shared := map[string]int64{
 		"secrets of keys": 1, "seals of keys": 1, "seals of standings": 1, "seals of the permission catalogue": 1,

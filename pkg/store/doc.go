@@ -2,7 +2,8 @@
 //
 // It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal doesn't fit is refused and never obeyed; that every
 // write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; that no
-// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's command). What it cannot answer is
+// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's command,
+// PassPeppers for upkeep). What it cannot answer is
 // ErrUnavailable. It does not decide who may do what.
 //
 // The items of the table core, each with the calls that use it:
@@ -15,6 +16,7 @@
 //	                              claims         who is in line for its secret, sealed  Claims: GetItem, strong  Commit(Claim): on its version
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
 //	                                                                                                    RetirePepper: while a newer one is there
+//	upkeep                        peppers        how far its pass is    PepperPass: GetItem, strong     PassPeppers: on its version
 //	catalogue                     catalogue      the permissions, sealed  Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization, sealed  Organization: GetItem, strong   Commit(PutOrganization): on its version
 //	<environment>#organization#<org> standing    its standing, sealed   Standing: GetItem, strong       Commit(PutStanding): whole rows, on an older version

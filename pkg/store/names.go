@@ -39,6 +39,7 @@ const (
 	claimsSort       = "claims"
 	onceSort         = "once"
 	bootstrapSort    = "bootstrap"
+	peppersSort      = "peppers"
 	usedSort         = "used"
 	requestSort      = "request"
 	stageSort        = "#stage" // before every writer
@@ -74,6 +75,9 @@ func standingPartition(env apikey.Environment, org string) string {
 
 // importsPartition starts with the environment too.
 func importsPartition(env apikey.Environment) string { return string(env) + "#imports" }
+
+// upkeepPartition holds how far upkeep is.
+const upkeepPartition = "upkeep"
 
 func cataloguePartition() string              { return "catalogue" }
 func organizationPartition(org string) string { return "organization#" + org }

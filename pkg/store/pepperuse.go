@@ -17,8 +17,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// Scanner is the part of *dynamodb.Client that reads a whole table. No function may: it is for an
-// operator's command, with the operator's own rights.
+// Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's command,
+// with the operator's own rights, and for upkeep: no function that answers a call may scan.
 type Scanner interface {
 	Scan(
 		ctx context.Context,
@@ -46,6 +46,7 @@ type PepperUses struct {
 
 // PepperUse is what needs one version.
 type PepperUse struct {
+	Retired bool             // it verifies nothing any more
 	Counts  map[string]int64 // by what it is
 	Keys    []PepperKey      // those that have not moved to the newest version, no more than asked for
 	Unnamed int64            // further ones
@@ -86,20 +87,12 @@ func (t *Tables) PepperUses(
 	limit int,
 	progress func(rows int64),
 ) (*PepperUses, error) {
-	uses := &PepperUses{Of: map[pepper.Scope]*PepperUse{}}
-	newest := map[apikey.Environment]int{}
-	for _, env := range apikey.Environments() {
-		stored, err := t.Peppers(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range stored {
-			uses.Of[pepper.Scope{Environment: env, Version: w.Version}] = &PepperUse{Counts: map[string]int64{}}
-			newest[env] = max(newest[env], w.Version)
-		}
+	uses, newest, err := t.noPepperUses(ctx)
+	if err != nil {
+		return nil, err
 	}
 
-	err := t.scan(ctx, scanner, usingAttributes, func(page []map[string]types.AttributeValue) error {
+	err = t.scan(ctx, scanner, usingAttributes, func(page []map[string]types.AttributeValue) error {
 		for _, item := range page {
 			uses.add(item, newest, limit)
 		}
@@ -110,6 +103,25 @@ func (t *Tables) PepperUses(
 		return nil, err
 	}
 	return uses, nil
+}
+
+// noPepperUses returns the uses of the versions that are stored, none of them counted yet, and the
+// newest version of each environment.
+func (t *Tables) noPepperUses(ctx context.Context) (*PepperUses, map[apikey.Environment]int, error) {
+	uses := &PepperUses{Of: map[pepper.Scope]*PepperUse{}}
+	newest := map[apikey.Environment]int{}
+	for _, env := range apikey.Environments() {
+		stored, err := t.Peppers(ctx, env)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, w := range stored {
+			scope := pepper.Scope{Environment: env, Version: w.Version}
+			uses.Of[scope] = &PepperUse{Retired: !w.RetiredAt.IsZero(), Counts: map[string]int64{}}
+			newest[env] = max(newest[env], w.Version)
+		}
+	}
+	return uses, newest, nil
 }
 
 // scan reads these attributes of every row of the table core, strongly consistent, and hands on page by page.

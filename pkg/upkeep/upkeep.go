@@ -37,6 +37,7 @@ func Tasks(d *boot.Deployment) []Task {
 		{Name: "expired keys", Run: func(ctx context.Context) (int, error) { return d.Store.SweepExpired(ctx, d.Now(), mostExpired) }},
 		{Name: "usage", Run: func(ctx context.Context) (int, error) { return compactUsage(ctx, d.Store, d.Now()) }},
 		{Name: "jobs", Run: adminapi.NewWorker(d).Run},
+		{Name: "peppers", Run: func(ctx context.Context) (int, error) { return passPeppers(ctx, d) }},
 	}
 }
 
@@ -55,6 +56,15 @@ func compactUsage(ctx context.Context, h meter.Hours, now time.Time) (done int, 
 		failures = append(failures, err)
 	}
 	return done, errors.Join(failures...)
+}
+
+// passPeppers seals rows anew after a pepper was rotated, and counts what still needs an older one. It
+// looks as often as usage is put together, and no more.
+func passPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) {
+	if d.Now().Minute()%compactEvery != 0 {
+		return 0, nil
+	}
+	return d.Store.PassPeppers(ctx, d.Scanner, d.Now)
 }
 
 // mostExpired is how many expired keys a run moves to where lists pass them by, if its time is enough.

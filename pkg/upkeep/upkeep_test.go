@@ -111,3 +111,26 @@ func TestExpiredKeysAreSwept(t *testing.T) {
 		t.Error("it is still to expire")
 	}
 }
+
+// A rotated pepper has the rows of its environment sealed anew within minutes.
+func TestRotatedPepperSealsAnew(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	kit.MustKey(t, nil)
+	if _, err := kit.Keyring.Add(t.Context(), apikey.Production); err != nil {
+		t.Fatal(err)
+	}
+	kit.Clock.Advance(time.Hour)
+
+	p := kit.Restart()
+	tasks := upkeep.Tasks(&boot.Deployment{Store: p.Store, Scanner: p.SDK, Now: kit.Clock.Now})
+	seal := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "peppers" })]
+	kit.Clock.Advance(time.Minute)
+	if done, err := seal.Run(t.Context()); done != 0 || err != nil || p.Traffic.Count("GetItem") != 0 {
+		t.Errorf("between: %d seals, %v", done, err)
+	}
+	kit.Clock.Advance(4 * time.Minute)
+	if done, err := seal.Run(t.Context()); done != 2 || err != nil { // the key and the standing
+		t.Errorf("%d seals, %v", done, err)
+	}
+}

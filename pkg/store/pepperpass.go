@@ -1,0 +1,322 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+)
+
+const (
+	// passEvery is how long after the end of a pass the next one begins, unless the versions change.
+	passEvery = 24 * time.Hour
+	// passPage is how many rows are read, and sealed anew, before the pass keeps where it is.
+	passPage = 200
+)
+
+// PepperPass is a pass over the table core that seals rows anew by the newest version of their
+// pepper, and counts what needs which version. It goes on over many runs of upkeep, and decides
+// nothing: a version is retired by PepperUses alone.
+type PepperPass struct {
+	Version   int64     `json:"version"`
+	Peppers   string    `json:"peppers"` // the versions that there are: others begin another pass
+	StartedAt time.Time `json:"startedAt"`
+	EndedAt   time.Time `json:"endedAt,omitzero"` // zero while it goes on
+	Rows      int64     `json:"rows"`             // that were read
+	Resealed  int64     `json:"resealed"`
+	Unread    int64     `json:"unread"` // as of PepperUses
+	// Counts says for each version, such as production/2, how many of what need it.
+	Counts map[string]map[string]int64 `json:"counts"`
+	// After is the place of the last row that was read.
+	AfterPartition string `json:"afterPk,omitempty"`
+	AfterSort      string `json:"afterSk,omitempty"`
+}
+
+// PepperPass returns the pass that goes on or ended last; nil before the first. Errors: ErrDamaged,
+// ErrUnavailable.
+func (t *Tables) PepperPass(ctx context.Context) (*PepperPass, error) {
+	item, err := t.get(ctx, upkeepPartition, peppersSort)
+	if err != nil || item == nil {
+		return nil, err
+	}
+	pass := &PepperPass{}
+	if err := unmarshalJSONTags(item, pass); err != nil {
+		return nil, damaged("pass over the peppers", err)
+	}
+	return pass, nil
+}
+
+// PassPeppers goes on with the pass, or begins one where it is time to: only while an environment has
+// more than one version. It returns how many rows it sealed anew. It may stop anywhere and run twice
+// at once: a row is sealed anew only as it was read, and a page of rows is counted once. A row whose
+// seal is broken stays as it is, and is logged. Errors: ErrUnavailable.
+func (s *Store) PassPeppers(
+	ctx context.Context, scanner Scanner, now func() time.Time,
+) (resealed int, err error) {
+	uses, newest, err := s.noPepperUses(ctx)
+	if err != nil || !uses.several() {
+		return 0, err
+	}
+	pass, err := s.PepperPass(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if pass, err = uses.passAt(pass, now()); err != nil || pass == nil {
+		return 0, err
+	}
+
+	for pass.EndedAt.IsZero() {
+		page, err := s.passPage(ctx, scanner, pass)
+		if err != nil {
+			return resealed, err
+		}
+		for _, item := range page.Items {
+			n, err := s.reseal(ctx, item, newest)
+			if err != nil {
+				return resealed, err
+			}
+			resealed += n
+			pass.Resealed += int64(n)
+			uses.add(item, newest, 0)
+		}
+
+		pass.AfterPartition, pass.AfterSort = "", ""
+		if at := placeOf(page.LastEvaluatedKey); at != (place{}) {
+			pass.AfterPartition, pass.AfterSort = at.partition, at.sort
+		} else {
+			pass.EndedAt = now()
+		}
+		uses.noteIn(pass)
+		switch err := s.keepPass(ctx, pass); {
+		case errors.Is(err, ErrConflict): // another instance goes on with it
+			return resealed, nil
+		case err != nil:
+			return resealed, err
+		}
+	}
+	return resealed, nil
+}
+
+// passPage reads the rows after those that a pass has read.
+func (s *Store) passPage(
+	ctx context.Context, scanner Scanner, pass *PepperPass,
+) (*dynamodb.ScanOutput, error) {
+	strong, most := true, int32(passPage)
+	in := &dynamodb.ScanInput{TableName: &s.core, ConsistentRead: &strong, Limit: &most}
+	if pass.AfterPartition != "" {
+		in.ExclusiveStartKey = primaryKey(pass.AfterPartition, pass.AfterSort)
+	}
+	page, err := scanner.Scan(ctx, in)
+	if err != nil {
+		return nil, unavailable("scan", err)
+	}
+	return page, nil
+}
+
+// keepPass writes how far a pass is, in place of the version before. Error: ErrConflict.
+func (s *Store) keepPass(ctx context.Context, pass *PepperPass) error {
+	replaces := pass.Version
+	pass.Version++
+	item, err := marshalJSONTags(pass, upkeepPartition, peppersSort)
+	return s.Commit(ctx, versioned(item, err, replaces, ErrConflict, ErrConflict))
+}
+
+// several reports whether an environment has more than one version that is not retired.
+func (u *PepperUses) several() bool {
+	live := map[apikey.Environment]int{}
+	for scope, use := range u.Of {
+		if !use.Retired {
+			live[scope.Environment]++
+		}
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(live)), func(n int) bool { return n > 1 })
+}
+
+// passAt returns the pass to go on with, its counts in u; a new one where the versions have changed or
+// it is time; nil where there is nothing to do yet.
+func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error) {
+	var versions []string
+	for scope, use := range u.Of {
+		if !use.Retired {
+			versions = append(versions, passName(scope))
+		}
+	}
+	slices.Sort(versions)
+	peppers := strings.Join(versions, " ")
+
+	switch {
+	case pass == nil:
+		return &PepperPass{Peppers: peppers, StartedAt: now}, nil
+	case pass.Peppers != peppers, !pass.EndedAt.IsZero() && now.Sub(pass.EndedAt) >= passEvery:
+		return &PepperPass{Version: pass.Version, Peppers: peppers, StartedAt: now}, nil
+	case !pass.EndedAt.IsZero():
+		return nil, nil
+	}
+	u.Rows, u.Unread = pass.Rows, pass.Unread
+	for scope, use := range u.Of {
+		maps.Copy(use.Counts, pass.Counts[passName(scope)])
+	}
+	return pass, nil
+}
+
+// noteIn writes what was counted into a pass.
+func (u *PepperUses) noteIn(pass *PepperPass) {
+	pass.Rows, pass.Unread = u.Rows, u.Unread
+	pass.Counts = map[string]map[string]int64{}
+	for scope, use := range u.Of {
+		if len(use.Counts) > 0 {
+			pass.Counts[passName(scope)] = use.Counts
+		}
+	}
+}
+
+// passName is what the counts of a pass name a version by.
+func passName(scope pepper.Scope) string {
+	return fmt.Sprintf("%s/%d", scope.Environment, scope.Version)
+}
+
+// reseal seals a row anew where its seal is of an older version, in the table and in item, and returns
+// how many seals that were. A row that was changed since it was read is left alone, since that change
+// sealed it; item is then what the row is by now.
+func (s *Store) reseal(
+	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
+) (int, error) {
+	at := placeOf(item)
+	if at == (place{cataloguePartition(), catalogueSort}) {
+		return s.resealCatalogue(ctx, item, newest)
+	}
+	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+	env := environmentOf(at)
+	if !ok || version.Value == number(int64(newest[env])).(*types.AttributeValueMemberN).Value {
+		return 0, nil
+	}
+
+	err := genuine(ctx, s.ring, env, item, at, "a row")
+	if errors.Is(err, ErrDamaged) {
+		s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", at.partition, "error", err)
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	p, err := s.ring.Version(ctx, env, newest[env])
+	if err != nil {
+		return 0, unavailable("pepper", err)
+	}
+	anew := maps.Clone(item)
+	if err := putSeal(p, anew); err != nil {
+		return 0, fmt.Errorf("store: seal: %w", err)
+	}
+	done, err := s.putAnew(ctx, at,
+		"SET #seal = :seal, #version = :version", "#seal = :old",
+		map[string]string{"#seal": sealAttribute, "#version": sealPepperAttribute},
+		map[string]types.AttributeValue{
+			":seal":    anew[sealAttribute],
+			":version": anew[sealPepperAttribute],
+			":old":     item[sealAttribute],
+		})
+	if err == nil && !done {
+		err = s.refresh(ctx, item)
+	}
+	if err != nil || !done {
+		return 0, err
+	}
+	maps.Copy(item, anew)
+	return 1, nil
+}
+
+// resealCatalogue does so with the seals of the catalogue, one for each environment.
+func (s *Store) resealCatalogue(
+	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
+) (int, error) {
+	var row catalogueItem
+	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		return 0, nil //nolint:nilerr // it counts among the rows that cannot be read
+	}
+	n := 0
+	for _, env := range apikey.Environments() {
+		seal, has := row.Seals[string(env)]
+		if !has || seal.Pepper == newest[env] {
+			continue
+		}
+		old, err := s.ring.Version(ctx, env, seal.Pepper)
+		if errors.Is(err, pepper.ErrNotFound) || err == nil && !hmac.Equal(old.Seal(row.sealed()), seal.Seal) {
+			s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", cataloguePartition(), "environment", env)
+			continue
+		}
+		if err != nil {
+			return 0, unavailable("pepper", err)
+		}
+		p, err := s.ring.Version(ctx, env, newest[env])
+		if err != nil {
+			return 0, unavailable("pepper", err)
+		}
+		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
+		n++
+	}
+	if n == 0 {
+		return 0, nil
+	}
+
+	seals, err := attributevalue.Marshal(row.Seals)
+	if err != nil {
+		return 0, fmt.Errorf("store: encode seals: %w", err)
+	}
+	done, err := s.putAnew(ctx, placeOf(item), "SET #seals = :seals", "#version = :version",
+		map[string]string{"#seals": "seals", "#version": "version"},
+		map[string]types.AttributeValue{":seals": seals, ":version": item["version"]})
+	if err == nil && !done {
+		err = s.refresh(ctx, item)
+	}
+	if err != nil || !done {
+		return 0, err
+	}
+	item["seals"] = seals
+	return n, nil
+}
+
+// refresh makes an item what it is by now, so that it is counted so; empty where the row is gone.
+func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValue) error {
+	at := placeOf(item)
+	now, err := s.get(ctx, at.partition, at.sort)
+	if err != nil {
+		return err
+	}
+	clear(item)
+	maps.Copy(item, now)
+	return nil
+}
+
+// putAnew updates a row under a condition, and reports whether it held.
+func (s *Store) putAnew(
+	ctx context.Context, at place, update, condition string,
+	names map[string]string, values map[string]types.AttributeValue,
+) (bool, error) {
+	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 &s.core,
+		Key:                       primaryKey(at.partition, at.sort),
+		UpdateExpression:          &update,
+		ConditionExpression:       &condition,
+		ExpressionAttributeNames:  names,
+		ExpressionAttributeValues: values,
+	})
+	var failed *types.ConditionalCheckFailedException
+	switch {
+	case errors.As(err, &failed):
+		return false, nil
+	case err != nil:
+		return false, unavailable("seal anew", err)
+	}
+	return true, nil
+}
