@@ -27,26 +27,49 @@ func routes(resources map[string]resource, api string) []route {
 			if at(p, "RestApiId") != api && at(p, "ApiId") != api {
 				continue
 			}
-			found = append(found, route{at(p, "Method").(string), at(p, "Path").(string), at(p, "Auth", "Authorizer") == "NONE"})
+
+			found = append(found, route{
+				at(p, "Method").(string), at(p, "Path").(string),
+				at(p, "Auth", "Authorizer") == "NONE",
+			})
 		}
 	}
-	slices.SortFunc(found, func(a, b route) int { return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method) })
+
+	slices.SortFunc(found, func(a, b route) int {
+		return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
+	})
 	return found
 }
 
 func TestDemoAPIsHaveTheSameRoutes(t *testing.T) {
 	t.Parallel()
 	want := []route{
-		{"GET", "/customers", false}, {"GET", "/customers/{customerId}", false}, {"GET", "/customers/{customerId}/secrets", false},
-		{"POST", "/deployments", false}, {"GET", "/health", true},
-		{"GET", "/licenses", false}, {"POST", "/licenses", false}, {"DELETE", "/licenses/{licenseId}", false},
-		{"GET", "/messages", false}, {"POST", "/messages", false}, {"GET", "/messages/{messageId}", false},
-		{"GET", "/metrics", false}, {"GET", "/metrics/{proxy+}", false},
-		{"POST", "/telemetry", false}, {"POST", "/telemetry/batch", false},
+		{"GET", "/customers", false},
+		{"GET", "/customers/{customerId}", false},
+		{
+			"GET", "/customers/{customerId}/secrets", false,
+		},
+		{"POST", "/deployments", false},
+		{"GET", "/health", true},
+		{"GET", "/licenses", false},
+		{"POST", "/licenses", false},
+		{
+			"DELETE", "/licenses/{licenseId}", false,
+		},
+		{"GET", "/messages", false},
+		{"POST", "/messages", false},
+		{"GET", "/messages/{messageId}", false},
+		{"GET", "/metrics", false},
+		{"GET", "/metrics/{proxy+}", false},
+		{"POST", "/telemetry", false},
+		{"POST", "/telemetry/batch", false},
 	}
+
 	resources := read(t)
 	for _, environment := range environments {
-		for _, api := range []string{"Demo" + capital(environment), "DemoHttp" + capital(environment)} {
+		for _, api := range []string{
+			"Demo" + capital(environment), "DemoHttp" + capital(environment),
+		} {
 			if diff := cmp.Diff(want, routes(resources, api)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", api, diff)
 			}
@@ -57,49 +80,77 @@ func TestDemoAPIsHaveTheSameRoutes(t *testing.T) {
 func TestAdminAPIIsClosedButForItsDocumentsWhoAmIAndLeaks(t *testing.T) {
 	t.Parallel()
 	got := slices.DeleteFunc(routes(read(t), "AdminApi"), func(r route) bool { return !r.Open })
+
 	want := []route{
-		{"GET", "/v1/docs", true}, {"POST", "/v1/leaks", true}, {"POST", "/v1/leaks/github", true}, {"GET", "/v1/openapi.json", true}, {"GET", "/v1/whoami", true},
+		{"GET", "/v1/docs", true},
+		{"POST", "/v1/leaks", true},
+		{"POST", "/v1/leaks/github", true},
+		{"GET", "/v1/openapi.json", true},
+		{"GET", "/v1/whoami", true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes without authorizer (-want +got):\n%s", diff)
 	}
 }
 
-// SAM decides by the parameter Profile which authorizer the demo's routes use, and so whether API Gateway caches: what it
-// makes of the template is what counts.
+// SAM decides by the parameter Profile which authorizer the demo's routes use, and so whether API
+// Gateway caches: what it makes of the template is what counts.
 func TestProfileChoosesAPIGatewaysCache(t *testing.T) {
 	t.Parallel()
 	type authorizer struct {
 		TTL    float64 `json:"authorizerResultTtlInSeconds"`
 		Source string  `json:"identitySource"`
 	}
+
 	tests := map[string]struct {
 		parameters []string
 		want       authorizer
 	}{
-		"strict":                   {[]string{"Profile=strict"}, authorizer{}},
-		"fast":                     {[]string{"Profile=fast"}, authorizer{}},
-		"cached":                   {[]string{"Profile=cached", "KeyLimits=off"}, authorizer{300, "method.request.header.X-Api-Key, context.httpMethod, context.path, context.identity.sourceIp"}},
-		"cached, by Authorization": {[]string{"Profile=cached", "KeyLimits=off", "KeyHeader=Authorization"}, authorizer{300, "method.request.header.Authorization, context.httpMethod, context.path, context.identity.sourceIp"}},
+		"strict": {[]string{"Profile=strict"}, authorizer{}},
+		"fast":   {[]string{"Profile=fast"}, authorizer{}},
+		"cached": {
+			[]string{"Profile=cached", "KeyLimits=off"},
+			authorizer{
+				300,
+				"method.request.header.X-Api-Key, context.httpMethod, context.path, " +
+					"context.identity.sourceIp",
+			},
+		},
+		"cached, by Authorization": {
+			[]string{"Profile=cached", "KeyLimits=off", "KeyHeader=Authorization"},
+			authorizer{
+				300,
+				"method.request.header.Authorization, context.httpMethod, context.path, " +
+					"context.identity.sourceIp",
+			},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			resources := translate(t, test.parameters)
 			for _, environment := range environments {
 				body := at(resources, "Demo"+capital(environment), "Properties", "Body")
 				post := at(chosen(at(chosen(at(body, "paths", "/messages")), "post")), "security")
+
 				var used []string
 				for _, requirement := range list(post) {
 					for scheme := range requirement.(map[string]any) {
 						used = append(used, scheme)
 					}
 				}
+
 				if len(used) != 2 || used[1] != "api_key" {
-					t.Fatalf("%s: POST /messages requires %v, want an authorizer and an API key", environment, used)
+					t.Fatalf("%s: POST /messages requires %v, want an authorizer and an API key",
+						environment, used)
 				}
+
 				var got authorizer
-				recode(t, at(body, "components", "securitySchemes", used[0], "x-amazon-apigateway-authorizer"), &got)
+				recode(t,
+					at(body, "components", "securitySchemes", used[0],
+						"x-amazon-apigateway-authorizer"), &got)
+
 				if diff := cmp.Diff(test.want, got); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", environment, diff)
 				}
@@ -113,16 +164,19 @@ func chosen(value any) any {
 	if branches := list(at(value, "Fn::If")); len(branches) == 3 {
 		return branches[1]
 	}
+
 	return value
 }
 
 // recode reads a decoded value into a struct.
 func recode(t *testing.T, from, into any) {
 	t.Helper()
+
 	text, err := json.Marshal(from)
 	if err == nil {
 		err = json.Unmarshal(text, into)
 	}
+
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,18 +185,26 @@ func recode(t *testing.T, from, into any) {
 // translate returns the resources that SAM makes of the template.
 func translate(t *testing.T, parameters []string) any {
 	t.Helper()
+
 	const python = ".tools/venv/bin/python"
 	if _, err := os.Stat(python); err != nil {
-		t.Fatalf("SAM is not installed here: run `make validate` once, or the tests by `make test` (%v)", err)
+		t.Fatalf("SAM is not installed here: run `make validate` once, or the tests by `make "+
+			"test` (%v)", err)
 	}
-	command := exec.CommandContext(t.Context(), python, append([]string{"tools/sam-translate.py", "template.yaml"}, parameters...)...)
+
+	command := exec.CommandContext(t.Context(), python, append([]string{
+		"tools/sam-translate.py", "template.yaml",
+	}, parameters...)...)
+
 	text, err := command.Output()
 	if err != nil {
 		t.Fatalf("translate: %v", err)
 	}
+
 	var translated map[string]any
 	if err := json.Unmarshal(text, &translated); err != nil {
 		t.Fatal(err)
 	}
+
 	return translated["Resources"]
 }

@@ -1,5 +1,5 @@
-// Package bitting_test holds template.yaml to what the project promises of a deployment: who may read what, how long logs
-// are kept, which routes there are, and which of them need no key.
+// Package bitting_test holds template.yaml to what the project promises of a deployment: who may
+// read what, how long logs are kept, which routes there are, and which of them need no key.
 package bitting_test
 
 import (
@@ -12,7 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resource is a resource as written: intrinsic functions appear as their bare arguments, so that !Ref X reads X.
+// resource is a resource as written: intrinsic functions appear as their bare arguments, so that
+// !Ref X reads X.
 type resource struct {
 	Type       string         `yaml:"Type"`
 	Condition  string         `yaml:"Condition"`
@@ -27,29 +28,39 @@ var environments = []string{"production", "staging", "development"}
 // read returns the resources of template.yaml by logical id.
 func read(t *testing.T) map[string]resource {
 	t.Helper()
+
 	text, err := os.ReadFile("template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		t.Fatal(err)
 	}
+
 	untag(&document)
+
 	var template struct {
 		Resources map[string]resource `yaml:"Resources"`
 	}
 	if err := document.Decode(&template); err != nil {
 		t.Fatal(err)
 	}
+
 	return template.Resources
 }
 
 // untag takes away the tags of intrinsic functions, which yaml cannot decode.
 func untag(n *yaml.Node) {
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		n.Tag = map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.SequenceNode: "!!seq", yaml.MappingNode: "!!map"}[n.Kind]
+		n.Tag = map[yaml.Kind]string{
+			yaml.ScalarNode:   "!!str",
+			yaml.SequenceNode: "!!seq",
+			yaml.MappingNode:  "!!map",
+		}[n.Kind]
 	}
+
 	for _, child := range n.Content {
 		untag(child)
 	}
@@ -61,6 +72,7 @@ func at(value any, path ...string) any {
 		members, _ := value.(map[string]any)
 		value = members[name]
 	}
+
 	return value
 }
 
@@ -76,15 +88,18 @@ func list(value any) []any {
 	}
 }
 
-// statements returns the policy statements of a function's role: its own and those of the managed policies it names.
+// statements returns the policy statements of a function's role: its own and those of the managed
+// policies it names.
 func statements(resources map[string]resource, id string) []any {
 	var found []any
 	for _, policy := range list(resources[id].Properties["Policies"]) {
 		if name, ok := policy.(string); ok {
 			policy = resources[name].Properties["PolicyDocument"]
 		}
+
 		found = append(found, list(at(policy, "Statement"))...)
 	}
+
 	return found
 }
 
@@ -95,45 +110,64 @@ func actions(resources map[string]resource, id, target string) []string {
 		if !slices.Contains(list(at(statement, "Resource")), any(target)) {
 			continue
 		}
+
 		for _, action := range list(at(statement, "Action")) {
 			found = append(found, action.(string))
 		}
 	}
+
 	slices.Sort(found)
 	return found
 }
 
 func TestEnvironmentAuthorizersReadTheirEnvironmentOnly(t *testing.T) {
 	t.Parallel()
+
 	resources := read(t)
 	for _, environment := range environments {
 		id := capital(environment) + "Authorizer"
-		if got := at(resources[id].Properties, "Environment", "Variables", "BITTING_ENVIRONMENT"); got != environment {
+		if got := at(resources[id].Properties, "Environment", "Variables",
+			"BITTING_ENVIRONMENT"); got != environment {
 			t.Errorf("%s checks keys of %v", id, got)
 		}
+
 		type rights struct{ Core, Pepper, Index []string }
 		want := rights{Core: []string{"dynamodb:GetItem"}, Pepper: []string{"kms:Decrypt"}}
-		got := rights{actions(resources, id, "Core.Arn"), actions(resources, id, "PepperKey.Arn"), actions(resources, id, "${Core.Arn}/index/*")}
+
+		got := rights{
+			actions(resources, id, "Core.Arn"), actions(resources, id, "PepperKey.Arn"),
+			actions(resources, id, "${Core.Arn}/index/*"),
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s may do (-want +got):\n%s", id, diff)
 		}
+
 		for _, statement := range statements(resources, id) {
 			switch target := at(statement, "Resource"); target {
 			case "Core.Arn":
 				conditions(t, id, statement, map[string]any{
-					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*", "pepper#" + environment, "catalogue"}},
-					"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+					"ForAllValues:StringLike": map[string]any{
+						"dynamodb:LeadingKeys": []any{
+							environment + "#*", "pepper#" + environment, "catalogue",
+						},
+					},
+					"Null": map[string]any{"dynamodb:LeadingKeys": "false"},
 				})
 			case "PepperKey.Arn":
 				conditions(t, id, statement, map[string]any{
-					"StringEquals": map[string]any{"kms:EncryptionContext:service": "bitting", "kms:EncryptionContext:environment": environment},
+					"StringEquals": map[string]any{
+						"kms:EncryptionContext:service":     "bitting",
+						"kms:EncryptionContext:environment": environment,
+					},
 				})
 			case "CoreKey.Arn":
 				conditions(t, id, statement, throughDynamoDB)
 			case "Hot.Arn":
 				conditions(t, id, statement, map[string]any{
-					"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{environment + "#*"}},
-					"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+					"ForAllValues:StringLike": map[string]any{
+						"dynamodb:LeadingKeys": []any{environment + "#*"},
+					},
+					"Null": map[string]any{"dynamodb:LeadingKeys": "false"},
 				})
 			default:
 				t.Errorf("%s may use %v", id, target)
@@ -144,14 +178,20 @@ func TestEnvironmentAuthorizersReadTheirEnvironmentOnly(t *testing.T) {
 
 func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
 	t.Parallel()
+
 	resources := read(t)
 	for _, statement := range statements(resources, "AdminAuthorizer") {
 		if at(statement, "Resource") != "Core.Arn" {
 			continue
 		}
+
 		conditions(t, "AdminAuthorizer", statement, map[string]any{
-			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"production#*", "staging#*", "development#*", "pepper#*", "catalogue"}},
-			"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+			"ForAllValues:StringLike": map[string]any{
+				"dynamodb:LeadingKeys": []any{
+					"production#*", "staging#*", "development#*", "pepper#*", "catalogue",
+				},
+			},
+			"Null": map[string]any{"dynamodb:LeadingKeys": "false"},
 		})
 	}
 }
@@ -159,12 +199,16 @@ func TestAdminAuthorizerReadsWhatACheckNeeds(t *testing.T) {
 // Who reports a leak has no key: what is counted of them stands apart from what is counted of keys.
 func TestRevocationWritesNothingOfKeysUse(t *testing.T) {
 	t.Parallel()
+
 	resources := read(t)
 	for _, statement := range statements(resources, "Revocation") {
-		if at(statement, "Resource") == "Hot.Arn" && slices.Contains(list(at(statement, "Action")), any("dynamodb:PutItem")) {
+		if at(statement, "Resource") == "Hot.Arn" &&
+			slices.Contains(list(at(statement, "Action")), any("dynamodb:PutItem")) {
 			conditions(t, "Revocation", statement, map[string]any{
-				"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"address#*"}},
-				"Null":                    map[string]any{"dynamodb:LeadingKeys": "false"},
+				"ForAllValues:StringLike": map[string]any{
+					"dynamodb:LeadingKeys": []any{"address#*"},
+				},
+				"Null": map[string]any{"dynamodb:LeadingKeys": "false"},
 			})
 		}
 	}
@@ -178,6 +222,7 @@ var throughDynamoDB = map[string]any{
 // conditions compares a statement's conditions.
 func conditions(t *testing.T, id string, statement any, want map[string]any) {
 	t.Helper()
+
 	if diff := cmp.Diff(any(want), at(statement, "Condition")); diff != "" {
 		t.Errorf("%s, %v (-want +got):\n%s", id, at(statement, "Resource"), diff)
 	}
@@ -187,31 +232,47 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 	t.Parallel()
 	resources := read(t)
 	change := []string{
-		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
+		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+		"dynamodb:GetItem",
 		"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
 	}
 	check := []string{"dynamodb:GetItem"}
 	want := map[string][]string{
-		"ProductionAuthorizer": check, "StagingAuthorizer": check, "DevelopmentAuthorizer": check, "AdminAuthorizer": check,
-		"Keys": change, "Rotation": change, "Revocation": change, "Organizations": change,
-		"Upkeep": slices.Sorted(slices.Values(append(slices.Clone(change), "dynamodb:Scan"))), // it seals rows anew
-		"Usage":  {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}, "AccessLog": {"dynamodb:GetItem"},
+		"ProductionAuthorizer":  check,
+		"StagingAuthorizer":     check,
+		"DevelopmentAuthorizer": check,
+		"AdminAuthorizer":       check,
+		"Keys":                  change,
+		"Rotation":              change,
+		"Revocation":            change,
+		"Organizations":         change,
+		// it seals rows anew
+		"Upkeep": slices.Sorted(slices.Values(append(slices.Clone(change), "dynamodb:Scan"))),
+		"Usage": {
+			"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
+		},
+		"AccessLog": {"dynamodb:GetItem"},
 	}
+
 	got := map[string][]string{}
 	for id, r := range resources {
 		if r.Type != function {
 			continue
 		}
+
 		if core := actions(resources, id, "Core.Arn"); core != nil {
 			got[id] = core
 		}
+
 		for _, statement := range statements(resources, id) {
 			modest(t, id, statement)
 		}
+
 		if strings.HasPrefix(id, "Demo") && len(statements(resources, id)) > 0 {
 			t.Errorf("%s needs no rights and has some", id)
 		}
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on the core table (-want +got):\n%s", diff)
 	}
@@ -220,36 +281,55 @@ func TestFunctionsDoOnlyTheirJob(t *testing.T) {
 func TestFunctionsCountOnlyWhatTheyMust(t *testing.T) {
 	t.Parallel()
 	resources := read(t)
-	count, show := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+	count := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+	show := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 	want := map[string][]string{
-		"ProductionAuthorizer": count, "StagingAuthorizer": count, "DevelopmentAuthorizer": count, "AdminAuthorizer": count,
-		"Keys": show, "Rotation": show, "Organizations": show, "Usage": show,
-		"Revocation": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"}, // writes by address only
-		"Upkeep":     {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem"},
-		"AccessLog":  {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+		"ProductionAuthorizer":  count,
+		"StagingAuthorizer":     count,
+		"DevelopmentAuthorizer": count,
+		"AdminAuthorizer":       count,
+		"Keys":                  show,
+		"Rotation":              show,
+		"Organizations":         show,
+		"Usage":                 show,
+		// writes by address only
+		"Revocation": {
+			"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query",
+			"dynamodb:UpdateItem",
+		},
+		"Upkeep": {
+			"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query", "dynamodb:UpdateItem",
+		},
+		"AccessLog": {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"},
 	}
+
 	got := map[string][]string{}
 	for id, r := range resources {
 		if hot := actions(resources, id, "Hot.Arn"); r.Type == function && hot != nil {
 			got[id] = hot
 		}
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rights on the hot table (-want +got):\n%s", diff)
 	}
 }
 
-// Advice reads history, and the two indexes that list active keys; nothing else of the core table can be queried by the function of usage.
+// Advice reads history, and the two indexes that list active keys; nothing else of the core table
+// can be queried by the function of usage.
 func TestUsageQueriesWhatAdviceNeeds(t *testing.T) {
 	t.Parallel()
+
 	got := map[string]any{}
 	for _, statement := range statements(read(t), "Usage") {
 		for _, target := range list(at(statement, "Resource")) {
-			if slices.Contains(list(at(statement, "Action")), any("dynamodb:Query")) && target != "Hot.Arn" {
+			if slices.Contains(list(at(statement, "Action")), any("dynamodb:Query")) &&
+				target != "Hot.Arn" {
 				got[target.(string)] = at(statement, "Condition")
 			}
 		}
 	}
+
 	want := map[string]any{
 		"Core.Arn": map[string]any{
 			"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"history#*"}},
@@ -263,18 +343,23 @@ func TestUsageQueriesWhatAdviceNeeds(t *testing.T) {
 	}
 }
 
-// modest fails for a statement that allows whole services, every resource, or the use of a KMS key without conditions.
+// modest fails for a statement that allows whole services, every resource, or the use of a KMS key
+// without conditions.
 func modest(t *testing.T, id string, statement any) {
 	t.Helper()
+
 	for _, action := range list(at(statement, "Action")) {
 		name := action.(string)
-		if strings.HasSuffix(name, ":*") || name == "*" || name == "dynamodb:Scan" && id != "Upkeep" {
+		if strings.HasSuffix(name, ":*") || name == "*" ||
+			name == "dynamodb:Scan" && id != "Upkeep" {
 			t.Errorf("%s may %s", id, name)
 		}
+
 		if strings.HasPrefix(name, "kms:") && at(statement, "Condition") == nil {
 			t.Errorf("%s may %s for whatever purpose", id, name)
 		}
 	}
+
 	if slices.Contains(list(at(statement, "Resource")), any("*")) {
 		t.Errorf("%s has rights on every resource", id)
 	}
@@ -287,10 +372,16 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 		"PepperKey": {"StringEquals": map[string]any{"kms:EncryptionContext:service": "bitting"}},
 		"CoreKey":   throughDynamoDB,
 	}
-	use := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:CreateGrant", "kms:DescribeKey"}
+	use := []string{
+		"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKey*",
+		"kms:ReEncrypt*", "kms:CreateGrant", "kms:DescribeKey",
+	}
+
 	administer := []string{
-		"kms:CancelKeyDeletion", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*", "kms:Get*", "kms:List*", "kms:Put*",
-		"kms:Revoke*", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:Update*",
+		"kms:CancelKeyDeletion", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*",
+		"kms:Get*", "kms:List*", "kms:Put*",
+		"kms:Revoke*", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+		"kms:Update*",
 	}
 	for id, condition := range want {
 		for _, statement := range list(at(resources[id].Properties, "KeyPolicy", "Statement")) {
@@ -303,6 +394,7 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 				}
 			}
 		}
+
 		if resources[id].Properties["EnableKeyRotation"] != true {
 			t.Errorf("%s is not rotated", id)
 		}
@@ -311,14 +403,18 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 
 func TestEveryFunctionsLogsExpire(t *testing.T) {
 	t.Parallel()
+
 	resources := read(t)
 	for id, r := range resources {
 		if r.Type != function {
 			continue
 		}
+
 		group, _ := at(r.Properties, "LoggingConfig", "LogGroup").(string)
+
 		logs, ok := resources[group]
-		if !ok || logs.Properties["RetentionInDays"] != "RetentionDays" || logs.Condition != r.Condition {
+		if !ok || logs.Properties["RetentionInDays"] != "RetentionDays" ||
+			logs.Condition != r.Condition {
 			t.Errorf("%s logs to %q: %+v", id, group, logs)
 		}
 	}

@@ -1,4 +1,5 @@
-// Command authorizer is the Lambda authorizer: one build, one function per environment, told its environment by the template.
+// Command authorizer is the Lambda authorizer: one build, one function per environment, told its
+// environment by the template.
 package main
 
 import (

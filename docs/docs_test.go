@@ -1,4 +1,5 @@
-// Package docs_test holds the documentation to the project: what it names exists, and what must be explained is.
+// Package docs_test holds the documentation to the project: what it names exists, and what must be
+// explained is.
 package docs_test
 
 import (
@@ -22,26 +23,34 @@ const root = ".."
 // read returns a file of the checkout.
 func read(t *testing.T, path string) string {
 	t.Helper()
+
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return string(text)
 }
 
 // pages returns every page of documentation by its path in the checkout.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	found := map[string]string{"README.md": read(t, "README.md"), "CHANGELOG.md": read(t, "CHANGELOG.md")}
+	found := map[string]string{
+		"README.md":    read(t, "README.md"),
+		"CHANGELOG.md": read(t, "CHANGELOG.md"),
+	}
+
 	err := fs.WalkDir(os.DirFS(root), "docs", func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") {
 			found[path] = read(t, path)
 		}
+
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return found
 }
 
@@ -51,6 +60,7 @@ func submatches(pattern, text string) []string {
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
 		found = append(found, match[1])
 	}
+
 	slices.Sort(found)
 	return slices.Compact(found)
 }
@@ -58,20 +68,26 @@ func submatches(pattern, text string) []string {
 func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	want := slices.Concat(
-		submatches(`kind\{http\.Status\w+, "(\w+)"`, read(t, "pkg/adminapi/problem.go")),
+		submatches(`kind\{\s*http\.Status\w+,\s*"(\w+)"`, read(t, "pkg/adminapi/problem.go")),
 		submatches(`"code":"(\w+)"`, read(t, "template.yaml")),
 		submatches(`return "(\w+)"`, read(t, "pkg/demo/demo.go")), // the codes of limits
-		[]string{check.PermissionDenied.Code(), check.CustomerNotAllowed.Code(), check.PathNotSupported.Code(), check.Unavailable.Code(), check.UnknownKey.Code()},
+		[]string{
+			check.PermissionDenied.Code(), check.CustomerNotAllowed.Code(),
+			check.PathNotSupported.Code(), check.Unavailable.Code(), check.UnknownKey.Code(),
+		},
 	)
 	slices.Sort(want)
+
 	want = slices.Compact(want)
 	if len(want) < 20 {
 		t.Fatalf("found only the codes %v", want)
 	}
+
 	page := read(t, "docs/problems.md")
 	if diff := cmp.Diff(want, submatches(`(?m)^## (.+)$`, page)); diff != "" {
 		t.Errorf("headings of problems.md (-codes +headings):\n%s", diff)
 	}
+
 	if diff := cmp.Diff(want, submatches(`\[.(\w+).\]\(#\w+\) *[,|]`, page)); diff != "" {
 		t.Errorf("table of problems.md (-codes +rows):\n%s", diff)
 	}
@@ -80,6 +96,7 @@ func TestEveryProblemIsExplained(t *testing.T) {
 func TestLinksResolve(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
 	all := pages(t)
 	for path, text := range all {
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
@@ -87,13 +104,16 @@ func TestLinksResolve(t *testing.T) {
 			if strings.HasPrefix(target, "https://") {
 				continue
 			}
+
 			file := path
 			if target != "" {
 				file = filepath.ToSlash(filepath.Join(filepath.Dir(path), target))
 			}
+
 			if _, err := os.Stat(filepath.Join(root, file)); err != nil {
 				t.Errorf("%s links to %s: %v", path, match[1], err)
 			}
+
 			if anchor != "" && !slices.Contains(anchors(all[file]), anchor) {
 				t.Errorf("%s links to %s, and there is no such heading", path, match[1])
 			}
@@ -108,11 +128,13 @@ func anchors(page string) []string {
 		heading = regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(heading), "")
 		headings[i] = strings.ReplaceAll(heading, " ", "-")
 	}
+
 	return headings
 }
 
 func TestNothingIsLeftOverOrPrivate(t *testing.T) {
 	t.Parallel()
+
 	forbidden := regexp.MustCompile(`TODO|FIXME|XXX|TBD|(^|[\s"'(=])/(work|tmp|home|root|Users)/`)
 	for path, text := range pages(t) {
 		if found := forbidden.FindString(text); found != "" {
@@ -123,6 +145,7 @@ func TestNothingIsLeftOverOrPrivate(t *testing.T) {
 
 func TestMakeTargetsExist(t *testing.T) {
 	t.Parallel()
+
 	targets := submatches(`(?m)^([a-z0-9-]+):`, read(t, "Makefile"))
 	for path, text := range pages(t) {
 		for _, target := range submatches("(?m)(?:`|^)make ([a-z0-9-]+)", text) {
@@ -136,18 +159,23 @@ func TestMakeTargetsExist(t *testing.T) {
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	var tests []string
+
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules") {
+		if entry != nil && entry.IsDir() && path != "." &&
+			(strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules") {
 			return fs.SkipDir
 		}
+
 		if strings.HasSuffix(path, "_test.go") {
 			tests = append(tests, submatches(`(?m)^func ((?:Test|Fuzz)\w+)\(`, read(t, path))...)
 		}
+
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for path, text := range pages(t) {
 		for _, name := range submatches("((?:Test|Fuzz)[A-Z]\\w+)", text) {
 			if !slices.Contains(tests, name) {
@@ -160,17 +188,21 @@ func TestNamedTestsExist(t *testing.T) {
 func TestLayoutIsTheTree(t *testing.T) {
 	t.Parallel()
 	readme := read(t, "README.md")
+
 	folders, err := os.ReadDir(filepath.Join(root, "pkg"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	want := []string{".ci", "authorizer", "cmd/bitting", "docs", "events", "functions", "tools"}
 	for _, folder := range folders {
 		if folder.IsDir() {
 			want = append(want, "pkg/"+folder.Name())
 		}
 	}
+
 	slices.Sort(want)
+
 	if diff := cmp.Diff(want, submatches("\\[`([^`]+)/`\\]", readme)); diff != "" {
 		t.Errorf("folders in the README (-tree +README):\n%s", diff)
 	}
@@ -180,31 +212,39 @@ func TestParametersAndOutcomesAreExplained(t *testing.T) {
 	t.Parallel()
 	page := read(t, "docs/operations.md")
 	rows := submatches("(?m)^\\| `(\\w+)` \\|", page)
+
 	parameters, _, found := strings.Cut(read(t, "template.yaml"), "\nConditions:")
 	if !found {
 		t.Fatal("template.yaml has no Conditions after its Parameters")
 	}
+
 	for _, name := range submatches(`(?m)^  ([A-Z]\w+):$`, parameters) {
 		if !slices.Contains(rows, name) {
 			t.Errorf("operations.md has no row for the parameter %s", name)
 		}
 	}
-	for _, outcome := range submatches(`(?m)^\t\w+ +Outcome = "(\w+)"`, read(t, "pkg/check/outcome.go")) {
+
+	for _, outcome := range submatches(`(?m)^\t\w+ +Outcome = "(\w+)"`,
+		read(t, "pkg/check/outcome.go")) {
 		if !slices.Contains(rows, outcome) {
 			t.Errorf("operations.md has no row for the outcome %s", outcome)
 		}
 	}
 }
 
-// The pages' secrets have the right form, so that they show what one looks like, and are plainly made up.
+// The pages' secrets have the right form, so that they show what one looks like, and are plainly
+// made up.
 func TestSecretsAreMadeUp(t *testing.T) {
 	t.Parallel()
+
 	for path, text := range pages(t) {
 		for _, secret := range submatches(`(bt_(?:prod|stg|dev)_[0-9A-Za-z]+_[0-9A-Za-z]+)`, text) {
 			if _, err := apikey.Brand("bt").Parse(secret); err != nil {
 				t.Errorf("%s shows %s: %v", path, secret, err)
 			}
-			if !strings.Contains(secret, "0123456789") || !strings.Contains(secret, "ABCDEFGHIJKL") {
+
+			if !strings.Contains(secret, "0123456789") ||
+				!strings.Contains(secret, "ABCDEFGHIJKL") {
 				t.Errorf("%s shows %s, which looks real", path, secret)
 			}
 		}

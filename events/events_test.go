@@ -1,5 +1,5 @@
-// Package events_test holds the sample events to the shapes that AWS publishes: each is decoded strictly by the struct of
-// aws-lambda-go that is made for it, and loses nothing on the way.
+// Package events_test holds the sample events to the shapes that AWS publishes: each is decoded
+// strictly by the struct of aws-lambda-go that is made for it, and loses nothing on the way.
 package events_test
 
 import (
@@ -33,38 +33,48 @@ func shapeOf(file string) any {
 	}
 }
 
-// files lists the sample events, and fails when there are suspiciously few: an empty folder would pass every test.
+// files lists the sample events, and fails when there are suspiciously few: an empty folder would
+// pass every test.
 func files(t *testing.T) []string {
 	t.Helper()
+
 	found, err := filepath.Glob("*.json")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if len(found) < 20 {
 		t.Fatalf("only %d sample events found", len(found))
 	}
+
 	return found
 }
 
 func TestEventsFitTheirShapes(t *testing.T) {
 	t.Parallel()
+
 	for _, file := range files(t) {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
+
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			shape := shapeOf(file)
 			strict := json.NewDecoder(bytes.NewReader(text))
 			strict.DisallowUnknownFields()
+
 			if err := strict.Decode(shape); err != nil {
 				t.Fatalf("not a %T: %v", shape, err)
 			}
+
 			again, err := json.Marshal(shape)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if diff := cmp.Diff(said(t, text), said(t, again)); diff != "" {
 				t.Errorf("lost in %T (-file +decoded):\n%s", shape, diff)
 			}
@@ -72,14 +82,16 @@ func TestEventsFitTheirShapes(t *testing.T) {
 	}
 }
 
-// said decodes JSON and leaves out what says nothing: null, "", false and empty collections, which AWS sends in some events,
-// leaves out of others, and which Go cannot tell apart.
+// said decodes JSON and leaves out what says nothing: null, "", false and empty collections, which
+// AWS sends in some events, leaves out of others, and which Go cannot tell apart.
 func said(t *testing.T, text []byte) any {
 	t.Helper()
+
 	var value any
 	if err := json.Unmarshal(text, &value); err != nil {
 		t.Fatal(err)
 	}
+
 	return prune(value)
 }
 
@@ -104,10 +116,12 @@ func prune(value any) any {
 				delete(v, name)
 			}
 		}
+
 		if len(v) == 0 {
 			return nil
 		}
 	}
+
 	return value
 }
 
@@ -117,11 +131,13 @@ var secret = regexp.MustCompile(`bt_(prod|stg|dev)_[0-9A-Za-z]+_[0-9A-Za-z]+`)
 // The samples' secrets must be plainly made up: sequences that no generator yields.
 func TestEventsHoldNoRealSecret(t *testing.T) {
 	t.Parallel()
+
 	for _, file := range files(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for _, found := range secret.FindAllString(string(text), -1) {
 			if !strings.Contains(found, "0123456789") || !strings.Contains(found, "ABCDEFGHIJKL") {
 				t.Errorf("%s holds %s, which looks real", file, found)

@@ -14,25 +14,35 @@ import (
 func newBootstrap() *cobra.Command {
 	var reach deployed
 	c := &cobra.Command{
-		Use: "bootstrap", Short: "Make the first operator key of a deployment", Args: cobra.NoArgs,
-		Long: "Makes the first operator key, once, and prints it, once. Rotate or regenerate it within 24 hours, or it ends.\n" +
-			"It writes to the deployment's table and uses its KMS key with the AWS credentials in the environment (AWS_ACCESS_KEY_ID,\n" +
-			"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` prints those of a profile.",
-		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
+		Use:   "bootstrap",
+		Short: "Make the first operator key of a deployment",
+		Args:  cobra.NoArgs,
+		Long: "Makes the first operator key, once, and prints it, once. Rotate or regenerate it " +
+			"within 24 hours, or it ends.\n" +
+			"It writes to the deployment's table and uses its KMS key with the AWS credentials " +
+			"in the environment (AWS_ACCESS_KEY_ID,\n" +
+			"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials " +
+			"--format env` prints those of a profile.",
+		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key " +
+			"arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := boot.Load(reach.environment(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}
+
 			secret, err := operator.First(c.Context(), d)
 			if err != nil {
 				return err
 			}
+
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", secret.Reveal())
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.ErrOrStderr(), "This operator key is shown once. Regenerate or rotate it within 24 hours, or it ends.")
+
+			_, err = fmt.Fprintln(c.ErrOrStderr(),
+				"This operator key is shown once. Regenerate or rotate it within 24 hours, or it ends.")
 			return err
 		},
 	}
@@ -64,6 +74,7 @@ func (d *deployed) environment() boot.Environment {
 		if value := given[name]; value != "" {
 			return value
 		}
+
 		return os.Getenv(name) //nolint:forbidigo // the caller's own AWS credentials
 	}
 }

@@ -8,17 +8,25 @@ import (
 // Without being told which deployment, bootstrap makes nothing.
 func TestBootstrapRefusesToGuess(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct {
 		args []string
 		want string
 	}{
-		"no table":    {[]string{"bootstrap"}, `required flag(s) "table" not set`},
-		"no KMS key":  {[]string{"bootstrap", "--table", "core", "--region", "eu-west-1"}, "BITTING_KMS_KEY is not set"},
-		"a bad brand": {[]string{"bootstrap", "--table", "core", "--kms-key", "k", "--brand", "B T"}, "BITTING_BRAND"},
+		"no table": {[]string{"bootstrap"}, `required flag(s) "table" not set`},
+		"no KMS key": {
+			[]string{"bootstrap", "--table", "core", "--region", "eu-west-1"},
+			"BITTING_KMS_KEY is not set",
+		},
+		"a bad brand": {
+			[]string{"bootstrap", "--table", "core", "--kms-key", "k", "--brand", "B T"},
+			"BITTING_BRAND",
+		},
 		"an argument": {[]string{"bootstrap", "now"}, `unknown command "now"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			code, out, faults := run(t, test.args...)
 			if code != 1 || out != "" || !strings.Contains(faults, test.want) {
 				t.Errorf("exit code %d, output %q, error %q; want %q", code, out, faults, test.want)

@@ -9,26 +9,36 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEndToEndFirstSteps pastes what it prints into a shell: each line does what the text above it says.
+// TestEndToEndFirstSteps pastes what it prints into a shell: each line does what the text above it
+// says.
 func TestEndToEndFirstSteps(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
-	eventually(t, "the first steps are printed", func() bool { return strings.Contains(p.out.String(), "Ctrl-C stops") })
+	eventually(t, "the first steps are printed", func() bool {
+		return strings.Contains(p.out.String(), "Ctrl-C stops")
+	})
+
 	var got []string
 	for _, line := range commands(p.out.String()) {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
+
 		status, _, _ := strings.Cut(string(out), "\r\n")
 		got = append(got, strings.TrimPrefix(status, "HTTP/1.1 "))
 	}
-	want := []string{"200 OK", "403 Forbidden", "401 Unauthorized", "201 Created", "200 OK", "200 OK"}
+
+	want := []string{
+		"200 OK", "403 Forbidden", "401 Unauthorized", "201 Created", "200 OK", "200 OK",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what the first steps answer (-want +got):\n%s\n%s", diff, p.out.String())
 	}
+
 	for _, word := range strings.Fields(p.out.String()) {
-		if path, ok := strings.CutPrefix(strings.TrimRight(word, ".,)"), p.URL); ok && strings.HasPrefix(path, "/v1/docs") {
+		if path, ok := strings.CutPrefix(strings.TrimRight(word, ".,)"), p.URL); ok &&
+			strings.HasPrefix(path, "/v1/docs") {
 			p.As("").Call(t, http.MethodGet, path, nil).Want(t, http.StatusOK)
 		}
 	}
@@ -42,12 +52,15 @@ func commands(text string) []string {
 			out = append(out, command)
 		}
 	}
+
 	return out
 }
 
-// TestEndToEndPromise prints what the revocation profile promises, and the operator key's place where there is no demo.
+// TestEndToEndPromise prints what the revocation profile promises, and the operator key's place
+// where there is no demo.
 func TestEndToEndPromise(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -60,7 +73,9 @@ func TestEndToEndPromise(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, t.TempDir(), test.args...)
-			eventually(t, "it prints "+test.want, func() bool { return strings.Contains(p.out.String(), test.want) })
+			eventually(t, "it prints "+test.want, func() bool {
+				return strings.Contains(p.out.String(), test.want)
+			})
 		})
 	}
 }

@@ -10,32 +10,76 @@ import (
 
 func TestWrongFlags(t *testing.T) {
 	t.Parallel()
+
 	tests := map[string]struct {
 		args []string
 		want string // all that it prints
 	}{
-		"no such command":              {[]string{"lokal"}, "bitting: unknown command \"lokal\" for \"bitting\"\n\nDid you mean this?\n\tlocal"},
-		"no such flag":                 {[]string{"local", "--port", "1"}, "bitting: unknown flag: --port"},
-		"an argument":                  {[]string{"local", "here"}, `bitting: unknown command "here" for "bitting local"`},
-		"profile":                      {[]string{"local", "--profile", "slow"}, "bitting: --profile slow: expected one of strict, fast, cached"},
-		"empty profile":                {[]string{"local", "--profile="}, `bitting: --profile "": expected one of strict, fast, cached`},
-		"api":                          {[]string{"local", "--api", "soap"}, "bitting: --api soap: expected one of rest, http"},
-		"functions":                    {[]string{"local", "--functions", "threads"}, "bitting: --functions threads: expected one of inprocess, process"},
-		"a flag's value":               {[]string{"local", "--fresh=maybe"}, `bitting: invalid argument "maybe" for "--fresh" flag: strconv.ParseBool: parsing "maybe": invalid syntax`},
-		"an address":                   {[]string{"local", "--listen", "nowhere"}, "bitting: --listen nowhere: expected an address and a port, such as 127.0.0.1:4000"},
-		"a port":                       {[]string{"local", "--listen", "127.0.0.1:http-alt-x"}, "bitting: --listen 127.0.0.1:http-alt-x: expected an address and a port, such as 127.0.0.1:4000"},
-		"a DynamoDB address":           {[]string{"local", "--dynamodb", "localhost:8000"}, "bitting: --dynamodb localhost:8000: expected an address such as http://127.0.0.1:8000"},
-		"a DynamoDB that is not there": {[]string{"local", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--dynamodb", "http://127.0.0.1:1"}, "bitting: the DynamoDB at http://127.0.0.1:1 does not take the tables: "},
-		"no data folder":               {[]string{"local", "--data="}, "bitting: --data: expected a folder"},
+		"no such command": {
+			[]string{"lokal"},
+			"bitting: unknown command \"lokal\" for \"bitting\"\n\nDid you mean this?\n\tlocal",
+		},
+		"no such flag": {
+			[]string{"local", "--port", "1"},
+			"bitting: unknown flag: --port",
+		},
+		"an argument": {
+			[]string{"local", "here"},
+			`bitting: unknown command "here" for "bitting local"`,
+		},
+		"profile": {
+			[]string{"local", "--profile", "slow"},
+			"bitting: --profile slow: expected one of strict, fast, cached",
+		},
+		"empty profile": {
+			[]string{"local", "--profile="},
+			`bitting: --profile "": expected one of strict, fast, cached`,
+		},
+		"api": {
+			[]string{"local", "--api", "soap"},
+			"bitting: --api soap: expected one of rest, http",
+		},
+		"functions": {
+			[]string{"local", "--functions", "threads"},
+			"bitting: --functions threads: expected one of inprocess, process",
+		},
+		"a flag's value": {
+			[]string{"local", "--fresh=maybe"},
+			`bitting: invalid argument "maybe" for "--fresh" flag: strconv.ParseBool: parsing "maybe": invalid syntax`,
+		},
+		"an address": {
+			[]string{"local", "--listen", "nowhere"},
+			"bitting: --listen nowhere: expected an address and a port, such as 127.0.0.1:4000",
+		},
+		"a port": {
+			[]string{"local", "--listen", "127.0.0.1:http-alt-x"},
+			"bitting: --listen 127.0.0.1:http-alt-x: expected an address and a port, such as " +
+				"127.0.0.1:4000",
+		},
+		"a DynamoDB address": {
+			[]string{"local", "--dynamodb", "localhost:8000"},
+			"bitting: --dynamodb localhost:8000: expected an address such as http://127.0.0.1:8000",
+		},
+		"a DynamoDB that is not there": {
+			[]string{
+				"local", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--dynamodb",
+				"http://127.0.0.1:1",
+			},
+			"bitting: the DynamoDB at http://127.0.0.1:1 does not take the tables: ",
+		},
+		"no data folder": {[]string{"local", "--data="}, "bitting: --data: expected a folder"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			code, out, faults := run(t, test.args...)
 			if code != 1 || out != "" {
 				t.Errorf("exit code %d and output %q", code, out)
 			}
-			if got := strings.TrimSuffix(faults, "\n"); got != test.want && (!strings.HasSuffix(test.want, ": ") || !strings.HasPrefix(got, test.want)) {
+
+			if got := strings.TrimSuffix(faults, "\n"); got != test.want &&
+				(!strings.HasSuffix(test.want, ": ") || !strings.HasPrefix(got, test.want)) {
 				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
@@ -46,8 +90,10 @@ func TestOutsideOfACheckout(t *testing.T) {
 	t.Parallel()
 	c := exec.CommandContext(t.Context(), binary, "local", "--listen", "127.0.0.1:0")
 	c.Dir = t.TempDir()
+
 	out, err := c.CombinedOutput()
-	if want := "bitting: there is no template.yaml here: start bitting local in a checkout of Bitting\n"; string(out) != want || c.ProcessState.ExitCode() != 1 {
+	if want := "bitting: there is no template.yaml here: start bitting local in a checkout of " +
+		"Bitting\n"; string(out) != want || c.ProcessState.ExitCode() != 1 {
 		t.Errorf("%q, %v; want %q", out, err, want)
 	}
 }
@@ -55,18 +101,27 @@ func TestOutsideOfACheckout(t *testing.T) {
 // TestHelp names every command and flag that there is, and no other.
 func TestHelp(t *testing.T) {
 	t.Parallel()
+
 	code, out, _ := run(t, "--help")
 	if code != 0 || !strings.Contains(out, "API keys for APIs behind Amazon API Gateway") {
 		t.Errorf("exit code %d, %s", code, out)
 	}
-	if got := words(out, `(?m)^  ([a-z]+)  +[A-Z]`); !slices.Equal(got, []string{"bootstrap", "completion", "help", "local", "pepper"}) {
+
+	if got := words(out, `(?m)^  ([a-z]+)  +[A-Z]`); !slices.Equal(got, []string{
+		"bootstrap", "completion", "help", "local", "pepper",
+	}) {
 		t.Errorf("commands %v", got)
 	}
+
 	code, out, _ = run(t, "local", "--help")
-	want := []string{"api", "data", "dynamodb", "fresh", "functions", "help", "listen", "no-demo", "profile"}
+
+	want := []string{
+		"api", "data", "dynamodb", "fresh", "functions", "help", "listen", "no-demo", "profile",
+	}
 	if got := words(out, `(?m)^ .*--([a-z-]+) .*  +[a-z]`); code != 0 || !slices.Equal(got, want) {
 		t.Errorf("exit code %d, flags %v, want %v", code, got, want)
 	}
+
 	if alone, again, _ := run(t); alone != 0 || !strings.Contains(again, "bitting [command]") {
 		t.Errorf("without a command: exit code %d, %s", alone, again)
 	}
@@ -78,6 +133,7 @@ func words(text, pattern string) []string {
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
 		out = append(out, match[1])
 	}
+
 	slices.Sort(out)
 	return slices.Compact(out)
 }

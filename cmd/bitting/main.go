@@ -1,4 +1,5 @@
-// Command bitting is Bitting's command line. `bitting local` runs a whole deployment on this machine.
+// Command bitting is Bitting's command line. `bitting local` runs a whole deployment on this
+// machine.
 package main
 
 import (
@@ -18,9 +19,11 @@ func run(args []string) int {
 	defer stop()
 	command := newRoot()
 	command.SetArgs(args)
+
 	if err := command.ExecuteContext(ctx); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "bitting:", strings.TrimSpace(err.Error()))
 		return 1
 	}
+
 	return 0
 }

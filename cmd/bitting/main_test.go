@@ -31,22 +31,28 @@ func withBinary(m *testing.M) int {
 		defer func() { _ = os.RemoveAll(dir) }()
 		err = build(context.Background())
 	}
+
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+
 	return m.Run()
 }
 
 // build builds the command with the race detector, where there is the C compiler that it needs.
 func build(ctx context.Context) error {
 	args := []string{"build", "-o", binary}
-	if out, err := exec.CommandContext(ctx, "go", "env", "CGO_ENABLED").Output(); err == nil && strings.TrimSpace(string(out)) == "1" {
+	if out, err := exec.CommandContext(ctx, "go", "env", "CGO_ENABLED").Output(); err == nil &&
+		strings.TrimSpace(string(out)) == "1" {
 		args = append(args, "-race")
 	}
-	if out, err := exec.CommandContext(ctx, "go", append(args, ".")...).CombinedOutput(); err != nil {
+
+	if out, err := exec.CommandContext(ctx, "go",
+		append(args, ".")...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
+
 	return nil
 }
 
@@ -57,19 +63,23 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return c
 }
 
-// run runs the binary to its end, which must be near, and returns its exit code with what it printed.
+// run runs the binary to its end, which must be near, and returns its exit code with what it
+// printed.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	c := command(ctx, args...)
 	var out, faults bytes.Buffer
-	c.Stdout, c.Stderr = &out, &faults
+	c.Stdout = &out
+	c.Stderr = &faults
 	err := c.Run()
+
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
 		t.Fatalf("bitting %s: %v\n%s", strings.Join(args, " "), err, faults.String())
 	}
+
 	return c.ProcessState.ExitCode(), out.String(), faults.String()
 }
 
@@ -106,12 +116,18 @@ var _ io.Writer = (*output)(nil)
 func launch(t *testing.T, data string, args ...string) *process {
 	t.Helper()
 	p := &process{data: data, ended: make(chan error, 1)}
-	p.command = command(context.Background(), append([]string{"local", "--listen", "127.0.0.1:0", "--data", data}, args...)...) // ended by the clean-up
-	p.command.Stdout, p.command.Stderr = &p.out, &p.out
+	// ended by the clean-up
+	p.command = command(context.Background(), append([]string{
+		"local", "--listen", "127.0.0.1:0", "--data", data,
+	}, args...)...)
+	p.command.Stdout = &p.out
+	p.command.Stderr = &p.out
 	_ = os.Remove(filepath.Join(data, "local.json")) // of one that was killed
+
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}
+
 	go func() { p.ended <- p.command.Wait() }()
 	t.Cleanup(func() {
 		if p.Machine != nil {
@@ -119,15 +135,19 @@ func launch(t *testing.T, data string, args ...string) *process {
 				t.Error(err)
 			}
 		}
+
 		select {
 		case err := <-p.ended:
 			p.ended <- err
 		default:
 			p.stop(t, syscall.SIGTERM)
 		}
-		for pid := range running(t, data) { // what a kill left, where the test failed before the next start
+
+		// what a kill left, where the test failed before the next start
+		for pid := range running(t, data) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
+
 		if strings.Contains(p.out.String(), "DATA RACE") {
 			t.Error(p.out.String())
 		}
@@ -139,22 +159,27 @@ func launch(t *testing.T, data string, args ...string) *process {
 func start(t *testing.T, data string, args ...string) *process {
 	t.Helper()
 	p := launch(t, data, args...)
+
 	var err error
 	if p.Machine, err = localtest.Wait(t.Context(), data, p.ended); err != nil {
 		t.Fatalf("%v\n%s", err, p.out.String())
 	}
+
 	return p
 }
 
 // stop sends a signal that asks to stop, and fails unless the process ends soon and well.
 func (p *process) stop(t *testing.T, signal syscall.Signal) {
 	t.Helper()
+
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
+
 	select {
 	case err := <-p.ended:
 		p.ended <- err
+
 		if err != nil {
 			t.Errorf("after %v: %v\n%s", signal, err, p.out.String())
 		}
@@ -170,37 +195,47 @@ const stopTime = 5 * time.Second
 // kill ends the process without giving it a chance.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
+
 	if err := p.command.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+
 	p.ended <- <-p.ended
 }
 
-// running lists the processes whose command line names the folder, which is the test's own, by their ids.
+// running lists the processes whose command line names the folder, which is the test's own, by
+// their ids.
 func running(t *testing.T, folder string) map[int]string {
 	t.Helper()
+
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	found := map[int]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(text), folder) { // a process that is gone by now has no file
+		// a process that is gone by now has no file
+		if err != nil || !strings.Contains(string(text), folder) {
 			continue
 		}
+
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		found[pid] = strings.ReplaceAll(string(text), "\x00", " ")
 	}
+
 	return found
 }
 
 // eventually waits for something that comes soon, and fails where it does not.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
+
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never came to this: %s", what)

@@ -16,25 +16,34 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
-// TestEndToEndOutage takes the database away and gives it back. A call that cannot be checked is neither let in nor blamed on its key.
+// TestEndToEndOutage takes the database away and gives it back. A call that cannot be checked is
+// neither let in nor blamed on its key.
 func TestEndToEndOutage(t *testing.T) {
 	t.Parallel()
-	for name, args := range map[string][]string{"functions inside the process": nil, "functions as their own processes": {"--functions", "process"}} {
+
+	for name, args := range map[string][]string{
+		"functions inside the process":     nil,
+		"functions as their own processes": {"--functions", "process"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			line := newLine(t, database(t))
-			m := start(t, t.TempDir(), append(args, "--dynamodb", "http://"+line.address)...).Machine
+			m := start(t, t.TempDir(),
+				append(args, "--dynamodb", "http://"+line.address)...).Machine
 			k := reader(t, m, nil)
 			admits(t, m, k.Secret)
+
 			for how, cut := range map[string]func(){"refused": line.refuse, "silent": line.hush} {
 				cut()
+
 				var calls sync.WaitGroup
 				for _, call := range []struct {
 					as           localtest.Client
 					method, path string
 				}{
 					{m.As(k.Secret), http.MethodGet, "/production/messages"},
-					{m.As(k.Secret), http.MethodPost, "/production/messages"}, // no permission: it cannot be told
+					// no permission: it cannot be told
+					{m.As(k.Secret), http.MethodPost, "/production/messages"},
 					{m.Admin(), http.MethodGet, acmeKeys + k.Key.ID},
 					{m.Admin(), http.MethodPost, acmeKeys + k.Key.ID + "/revoke"},
 					{m.As(k.Secret), http.MethodGet, "/v1/whoami"},
@@ -42,22 +51,31 @@ func TestEndToEndOutage(t *testing.T) {
 					calls.Go(func() {
 						a := call.as.Call(t, call.method, call.path, nil)
 						if a.Status != http.StatusServiceUnavailable {
-							t.Errorf("%s, database %s: status %d, want 503\n%s", a.Call, how, a.Status, a.Body)
+							t.Errorf("%s, database %s: status %d, want 503\n%s", a.Call, how,
+								a.Status, a.Body)
 							return
 						}
+
 						a.Refused(t, http.StatusServiceUnavailable, "unavailable")
+
 						if a.Header.Get("Retry-After") == "" {
 							t.Errorf("%s: a 503 without Retry-After", a.Call)
 						}
 					})
 				}
+
 				calls.Wait()
-				// What needs no database is told as ever. What may be another system's secret does: somebody may have imported it.
+				// What needs no database is told as ever. What may be another system's secret does:
+				// somebody may have imported it.
 				for _, foreign := range []string{"of-another-system", "bt_prod_of_another"} {
-					m.As(foreign).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
+					m.As(foreign).Call(t, http.MethodGet, "/production/messages", nil).Refused(t,
+						http.StatusServiceUnavailable, "unavailable")
 				}
-				m.As("short").Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
-				m.As(m.Keys["staging"]).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
+
+				m.As("short").Call(t, http.MethodGet, "/production/messages", nil).Refused(t,
+					http.StatusUnauthorized, "invalid_key")
+				m.As(m.Keys["staging"]).Call(t, http.MethodGet, "/production/messages",
+					nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				line.restore()
 				admits(t, m, k.Secret)
 				m.Admin().Call(t, http.MethodGet, acmeKeys+k.Key.ID, nil).Want(t, http.StatusOK)
@@ -69,14 +87,17 @@ func TestEndToEndOutage(t *testing.T) {
 // database starts a store that is none of the machine's.
 func database(t *testing.T) string {
 	t.Helper()
+
 	binary, err := localstore.Find(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	server, err := localstore.Start(t.Context(), binary, "", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	t.Cleanup(func() {
 		if err := server.Stop(); err != nil {
 			t.Error(err)
@@ -104,18 +125,27 @@ const (
 
 func newLine(t *testing.T, beyond string) *line {
 	t.Helper()
+
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &line{t: t, address: listener.Addr().String(), beyond: beyond, open: map[net.Conn]bool{}}
+
+	l := &line{
+		t:       t,
+		address: listener.Addr().String(),
+		beyond:  beyond,
+		open:    map[net.Conn]bool{},
+	}
 	t.Cleanup(func() { _ = listener.Close(); l.set(refused) })
+
 	go func() {
 		for {
 			c, err := listener.Accept()
 			if err != nil {
 				return
 			}
+
 			go l.carry(c)
 		}
 	}()
@@ -129,21 +159,27 @@ func (l *line) carry(near net.Conn) {
 	state := l.state
 	l.open[near] = true
 	l.mu.Unlock()
+
 	if state == refused {
 		return
 	}
+
 	if state == silent {
 		_, _ = io.Copy(io.Discard, near)
 		return
 	}
-	far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.beyond) // it ends with the line
+
+	// it ends with the line
+	far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.beyond)
 	if err != nil {
 		return
 	}
+
 	l.mu.Lock()
 	l.open[far] = true
 	l.mu.Unlock()
 	defer func() { _ = far.Close() }()
+
 	go func() { _, _ = io.Copy(far, near) }()
 	_, _ = io.Copy(near, far)
 }
@@ -152,10 +188,12 @@ func (l *line) carry(near net.Conn) {
 func (l *line) set(s state) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	l.state = s
 	for c := range l.open {
 		_ = c.Close()
 	}
+
 	clear(l.open)
 }
 
@@ -163,17 +201,20 @@ func (l *line) refuse()  { l.set(refused) }
 func (l *line) hush()    { l.set(silent) }
 func (l *line) restore() { l.set(works) }
 
-// TestEndToEndWrappingKey damages the stand-in for KMS: without it no key can be checked, so none is let in.
+// TestEndToEndWrappingKey damages the stand-in for KMS: without it no key can be checked, so none
+// is let in.
 func TestEndToEndWrappingKey(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	p := start(t, data)
 	p.stop(t, syscall.SIGTERM)
 	path := filepath.Join(data, "keys", "wrapping.key")
+
 	right, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	for how, damage := range map[string]func() error{
 		"short":          func() error { return os.WriteFile(path, right[:31], 0o600) },
 		"empty":          func() error { return os.WriteFile(path, nil, 0o600) },
@@ -182,10 +223,12 @@ func TestEndToEndWrappingKey(t *testing.T) {
 		if err := damage(); err != nil {
 			t.Fatal(err)
 		}
+
 		code, _, faults := run(t, "local", "--listen", "127.0.0.1:0", "--data", data)
 		if code != 1 || !strings.Contains(faults, "wrapping key "+path) {
 			t.Errorf("%s: exit code %d, %q", how, code, faults)
 		}
+
 		restore(t, path, right)
 	}
 
@@ -194,9 +237,12 @@ func TestEndToEndWrappingKey(t *testing.T) {
 	restore(t, path, wrong)
 	q := start(t, data)
 	p.Restarted(q.Machine)
-	q.As(p.Keys["production"]).Call(t, http.MethodGet, "/production/messages", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
-	q.Admin().Call(t, http.MethodGet, "/v1/permissions", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
-	q.As(p.Keys["production"]).Call(t, http.MethodGet, "/v1/whoami", nil).Refused(t, http.StatusServiceUnavailable, "unavailable")
+	q.As(p.Keys["production"]).Call(t, http.MethodGet, "/production/messages", nil).Refused(t,
+		http.StatusServiceUnavailable, "unavailable")
+	q.Admin().Call(t, http.MethodGet, "/v1/permissions", nil).Refused(t,
+		http.StatusServiceUnavailable, "unavailable")
+	q.As(p.Keys["production"]).Call(t, http.MethodGet, "/v1/whoami", nil).Refused(t,
+		http.StatusServiceUnavailable, "unavailable")
 	q.stop(t, syscall.SIGTERM)
 
 	restore(t, path, right)
@@ -205,9 +251,11 @@ func TestEndToEndWrappingKey(t *testing.T) {
 
 func restore(t *testing.T, path string, key []byte) {
 	t.Helper()
+
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := os.WriteFile(path, key, 0o600); err != nil {
 		t.Fatal(err)
 	}

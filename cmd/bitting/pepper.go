@@ -24,17 +24,21 @@ import (
 // scanTimeout is how long a page of the table may take, of up to a megabyte, with all attempts.
 const scanTimeout = "20s"
 
-const pepperAWS = "It uses the deployment's table and KMS key with the AWS credentials in the environment (AWS_ACCESS_KEY_ID,\n" +
-	"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` prints those of a profile."
+const pepperAWS = "It uses the deployment's table and KMS key with the AWS credentials in the " +
+	"environment (AWS_ACCESS_KEY_ID,\n" +
+	"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` " +
+	"prints those of a profile."
 
-const pepperReach = " --table bitting-Core-ABC --kms-key arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1"
+const pepperReach = " --table bitting-Core-ABC --kms-key " +
+	"arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1"
 
 func newPepper() *cobra.Command {
 	var reach deployed
 	c := &cobra.Command{
 		Use:   "pepper",
 		Short: "Replace the peppers that secrets are hashed with",
-		Long: "Replaces the peppers of a deployment: rotate makes a new version, status says what still needs an older one, and\n" +
+		Long: "Replaces the peppers of a deployment: rotate makes a new version, status says " +
+			"what still needs an older one, and\n" +
 			"retire removes one that nothing needs.\n" + pepperAWS,
 		Example: "  bitting pepper rotate --environment production" + pepperReach,
 	}
@@ -50,34 +54,44 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 		Use:   "rotate",
 		Short: "Make a new version, which everything new uses",
 		Args:  cobra.NoArgs,
-		Long: "Makes a new version of the pepper of each environment that is named. New secrets and seals use it within a minute; what\n" +
-			"is there goes on to work. A key moves when it is regenerated or rotated: see bitting pepper status.\n" + pepperAWS,
-		Example: "  bitting pepper rotate --environment production --environment staging" + pepperReach,
+		Long: "Makes a new version of the pepper of each environment that is named. New secrets " +
+			"and seals use it within a minute; what\n" +
+			"is there goes on to work. A key moves when it is regenerated or rotated: see " +
+			"bitting pepper status.\n" + pepperAWS,
+		Example: "  bitting pepper rotate --environment production --environment staging" +
+			pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {
 			environments, err := environmentsOf(names)
 			if err != nil {
 				return err
 			}
+
 			peppers, err := reach.peppers()
 			if err != nil {
 				return err
 			}
+
 			for _, env := range environments {
 				version, err := peppers.Rotate(c.Context(), env)
 				if errors.Is(err, pepper.ErrExists) {
 					return fmt.Errorf("somebody else rotates the pepper of %s at this moment", env)
 				}
+
 				if err != nil {
 					return err
 				}
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: version %d is current\n", env, version); err != nil {
+
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: version %d is current\n", env,
+					version); err != nil {
 					return err
 				}
 			}
+
 			return nil
 		},
 	}
-	c.Flags().StringSliceVar(&names, "environment", nil, "environment whose pepper it is; may be repeated")
+	c.Flags().StringSliceVar(&names, "environment", nil,
+		"environment whose pepper it is; may be repeated")
 	_ = c.MarkFlagRequired("environment") // there is such a flag
 	return c
 }
@@ -89,7 +103,8 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 		Use:   "status",
 		Short: "Say what needs which version, and which keys have not moved",
 		Args:  cobra.NoArgs,
-		Long: "Reads the whole table, and says for each environment and version what needs it, and which keys have not moved to the\n" +
+		Long: "Reads the whole table, and says for each environment and version what needs it, " +
+			"and which keys have not moved to the\n" +
 			"current version.\n" + pepperAWS,
 		Example: "  bitting pepper status --environment production --limit 50" + pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -100,22 +115,27 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 					return err
 				}
 			}
+
 			if limit < 0 {
 				return fmt.Errorf("--limit %d: expected 0 or more", limit)
 			}
+
 			peppers, err := reach.peppers()
 			if err != nil {
 				return err
 			}
+
 			status, err := peppers.Status(c.Context(), limit, progress(c.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
+
 			_, err = io.WriteString(c.OutOrStdout(), statusText(status, environments))
 			return err
 		},
 	}
-	c.Flags().StringSliceVar(&names, "environment", nil, "environment to tell of; may be repeated; all where it is absent")
+	c.Flags().StringSliceVar(&names, "environment", nil,
+		"environment to tell of; may be repeated; all where it is absent")
 	c.Flags().IntVar(&limit, "limit", 20, "how many keys to name for each version")
 	return c
 }
@@ -126,27 +146,35 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 		Use:   "retire VERSION",
 		Short: "Remove a version that nothing needs",
 		Args:  cobra.ExactArgs(1),
-		Long: "Removes a version for good, after reading the whole table. It refuses the current version, one that anything needs, and\n" +
-			"any in the first quarter of an hour after a rotation. A backup of the table from before may need what is removed.\n" + pepperAWS,
+		Long: "Removes a version for good, after reading the whole table. It refuses the current " +
+			"version, one that anything needs, and\n" +
+			"any in the first quarter of an hour after a rotation. A backup of the table from " +
+			"before may need what is removed.\n" + pepperAWS,
 		Example: "  bitting pepper retire 1 --environment production" + pepperReach,
 		RunE: func(c *cobra.Command, args []string) error {
 			version, err := strconv.Atoi(args[0])
 			if err != nil || version < 1 {
 				return fmt.Errorf("%s: expected the number of a version", shown(args[0]))
 			}
+
 			environments, err := environmentsOf([]string{name})
 			if err != nil {
 				return err
 			}
+
 			peppers, err := reach.peppers()
 			if err != nil {
 				return err
 			}
+
 			scope := pepper.Scope{Environment: environments[0], Version: version}
 			if err := peppers.Retire(c.Context(), scope, progress(c.ErrOrStderr())); err != nil {
-				return fmt.Errorf("%s: version %d is not retired: %w", scope.Environment, version, err)
+				return fmt.Errorf("%s: version %d is not retired: %w", scope.Environment, version,
+					err)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: version %d is retired\n", scope.Environment, version)
+
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: version %d is retired\n", scope.Environment,
+				version)
 			return err
 		},
 	}
@@ -161,12 +189,15 @@ func environmentsOf(names []string) ([]apikey.Environment, error) {
 	for _, name := range names {
 		env := apikey.Environment(name)
 		if !slices.Contains(apikey.Environments(), env) {
-			return nil, fmt.Errorf("--environment %s: expected one of production, staging, development", shown(name))
+			return nil, fmt.Errorf("--environment %s: expected one of production, staging, "+
+				"development", shown(name))
 		}
+
 		if !slices.Contains(out, env) {
 			out = append(out, env)
 		}
 	}
+
 	return out, nil
 }
 
@@ -177,12 +208,15 @@ func (d *deployed) peppers() (*operator.Peppers, error) {
 		if value := reached(name); value != "" || name != "BITTING_AWS_TIMEOUT" {
 			return value
 		}
+
 		return scanTimeout
 	}
+
 	loaded, err := boot.Load(env, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
+
 	connection := boot.DynamoDB(env)
 	return &operator.Peppers{
 		Keyring: loaded.Keyring,
@@ -198,9 +232,11 @@ func progress(to io.Writer) func(rows int64) {
 	if !ok {
 		return func(int64) {}
 	}
+
 	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return func(int64) {}
 	}
+
 	return func(rows int64) { _, _ = fmt.Fprintf(file, "\r%d rows read", rows) }
 }
 
@@ -212,22 +248,29 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 			writeVersion(&out, v)
 		}
 	}
+
 	if status.Unread > 0 {
-		fmt.Fprintf(&out, "%d rows name no version that is stored, such as in %s\n", status.Unread, strings.Join(status.Places, ", "))
+		fmt.Fprintf(&out, "%d rows name no version that is stored, such as in %s\n", status.Unread,
+			strings.Join(status.Places, ", "))
 	}
+
 	switch pass := status.Pass; {
 	case pass == nil:
 	case pass.EndedAt.IsZero():
-		fmt.Fprintf(&out, "upkeep seals rows anew: it has read %d, and sealed %d\n", pass.Rows, pass.Resealed)
+		fmt.Fprintf(&out, "upkeep seals rows anew: it has read %d, and sealed %d\n", pass.Rows,
+			pass.Resealed)
 	default:
 		fmt.Fprintf(&out, "upkeep sealed %d of %d rows anew, the last on %s\n",
 			pass.Resealed, pass.Rows, pass.EndedAt.UTC().Format(time.DateOnly))
 	}
+
 	return out.String()
 }
 
 func writeVersion(out *strings.Builder, v operator.Version) {
-	fmt.Fprintf(out, "%s: version %d, made %s", v.Environment, v.Version, v.CreatedAt.UTC().Format(time.DateOnly))
+	fmt.Fprintf(out, "%s: version %d, made %s", v.Environment, v.Version,
+		v.CreatedAt.UTC().Format(time.DateOnly))
+
 	switch {
 	case !v.RetiredAt.IsZero():
 		fmt.Fprintf(out, ", retired %s\n", v.RetiredAt.UTC().Format(time.DateOnly))
@@ -238,12 +281,15 @@ func writeVersion(out *strings.Builder, v operator.Version) {
 	default:
 		out.WriteString("\n")
 	}
+
 	for _, what := range slices.Sorted(maps.Keys(v.Use.Counts)) {
 		fmt.Fprintf(out, "  %d %s\n", v.Use.Counts[what], what)
 	}
+
 	for _, k := range v.Use.Keys {
 		fmt.Fprintf(out, "  key %s of %s: %s\n", k.ID, k.OrganizationID, advice(k))
 	}
+
 	if v.Use.Unnamed > 0 {
 		fmt.Fprintf(out, "  and %d more keys\n", v.Use.Unnamed)
 	}
@@ -261,5 +307,6 @@ func advice(k store.PepperKey) string {
 	case slices.Contains(k.Uses, store.UseEndedSecret):
 		return "it remembers a secret that ended, until five more have"
 	}
+
 	return "upkeep seals its row anew"
 }

@@ -14,22 +14,43 @@ import (
 // What it isn't told well changes nothing.
 func TestPepperRefusesToGuess(t *testing.T) {
 	t.Parallel()
+
 	reach := []string{"--table", "core", "--region", "eu-west-1"}
 	for name, test := range map[string]struct {
 		args []string
 		want string
 	}{
-		"no table":               {[]string{"rotate", "--environment", "staging"}, `required flag(s) "table" not set`},
-		"no environment":         {append([]string{"rotate"}, reach...), `required flag(s) "environment" not set`},
-		"a wrong environment":    {append([]string{"rotate", "--environment", "prod"}, reach...), "--environment prod: expected one of"},
-		"no environment retired": {append([]string{"retire", "1"}, reach...), `required flag(s) "environment" not set`},
-		"no KMS key":             {append([]string{"status"}, reach...), "BITTING_KMS_KEY is not set"},
-		"a negative limit":       {append([]string{"status", "--limit=-1"}, reach...), "--limit -1: expected 0 or more"},
-		"no version":             {append([]string{"retire", "--environment", "staging"}, reach...), "accepts 1 arg(s), received 0"},
-		"a wrong version":        {append([]string{"retire", "v1", "--environment", "staging"}, reach...), "v1: expected the number of a version"},
+		"no table": {
+			[]string{"rotate", "--environment", "staging"},
+			`required flag(s) "table" not set`,
+		},
+		"no environment": {
+			append([]string{"rotate"}, reach...), `required flag(s) "environment" not set`,
+		},
+		"a wrong environment": {
+			append([]string{"rotate", "--environment", "prod"}, reach...),
+			"--environment prod: expected one of",
+		},
+		"no environment retired": {
+			append([]string{"retire", "1"}, reach...), `required flag(s) "environment" not set`,
+		},
+		"no KMS key": {append([]string{"status"}, reach...), "BITTING_KMS_KEY is not set"},
+		"a negative limit": {
+			append([]string{"status", "--limit=-1"}, reach...), "--limit -1: expected 0 or more",
+		},
+		"no version": {
+			append([]string{"retire", "--environment", "staging"}, reach...),
+			"accepts 1 arg(s), received 0",
+		},
+		"a wrong version": {
+			append([]string{
+				"retire", "v1", "--environment", "staging",
+			}, reach...), "v1: expected the number of a version",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			code, out, faults := run(t, append([]string{"pepper"}, test.args...)...)
 			if code != 1 || out != "" || !strings.Contains(faults, test.want) {
 				t.Errorf("exit code %d, output %q, error %q; want %q", code, out, faults, test.want)
@@ -42,41 +63,60 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	folder := t.TempDir()
+
 	provider, err := pepper.NewLocal(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kit.Process, kit.Provider = *kit.With(provider), provider // the command's
+
+	kit.Process = *kit.With(provider)
+	kit.Provider = provider // the command's
 	k, secret := kit.MustKey(t, nil)
 
 	pepper := func(args ...string) (int, string, string) {
-		c := command(t.Context(), append([]string{"pepper", "--table", kit.Core, "--region", "us-east-1"}, args...)...)
-		c.Env = append(os.Environ(), "BITTING_LOCAL_KEYS="+folder, "AWS_ENDPOINT_URL_DYNAMODB="+*kit.Client.Options().BaseEndpoint,
+		c := command(t.Context(), append([]string{
+			"pepper", "--table", kit.Core, "--region", "us-east-1",
+		}, args...)...)
+		c.Env = append(os.Environ(), "BITTING_LOCAL_KEYS="+folder,
+			"AWS_ENDPOINT_URL_DYNAMODB="+*kit.Client.Options().BaseEndpoint,
 			"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
 		var out, faults bytes.Buffer
-		c.Stdout, c.Stderr = &out, &faults
+		c.Stdout = &out
+		c.Stderr = &faults
 		_ = c.Run() // its exit code says it
 		return c.ProcessState.ExitCode(), out.String(), faults.String()
 	}
 
 	code, out, faults := pepper("rotate", "--environment", "production,staging")
-	if code != 0 || out != "production: version 2 is current\nstaging: version 2 is current\n" || faults != "" {
+	if code != 0 || out != "production: version 2 is current\nstaging: version 2 is current\n" ||
+		faults != "" {
 		t.Fatalf("rotate: %d, %q, %q", code, out, faults)
 	}
+
 	code, out, faults = pepper("status", "--environment", "production")
-	for _, want := range []string{"production: version 1, made 2026-11-24\n", "  1 secrets of keys\n",
-		"  key " + k.ID + " of acme: rotate or regenerate it\n", "production: version 2, made ", ", current\n"} {
+	for _, want := range []string{
+		"production: version 1, made 2026-11-24\n",
+		"  1 secrets of keys\n",
+		"  key " + k.ID + " of acme: rotate or regenerate it\n", "production: version 2, made ",
+		", current\n",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status has no %q", want)
 		}
 	}
-	if code != 0 || faults != "" || strings.Contains(out, "staging") || strings.Contains(out, secret.Reveal()) {
+
+	if code != 0 || faults != "" || strings.Contains(out, "staging") ||
+		strings.Contains(out, secret.Reveal()) {
 		t.Errorf("status: %d, %q, %q", code, out, faults)
 	}
+
 	code, out, faults = pepper("retire", "2", "--environment", "production")
-	if code != 1 || out != "" || !strings.Contains(faults, "production: version 2 is not retired: it is the current version") {
+	if code != 1 || out != "" ||
+		!strings.Contains(faults,
+			"production: version 2 is not retired: it is the current version") {
 		t.Errorf("retire the current: %d, %q, %q", code, out, faults)
 	}
+
 	if _, err := kit.Restart().Keyring.Version(t.Context(), apikey.Production, 1); err != nil {
 		t.Error(err)
 	}

@@ -17,8 +17,10 @@ import (
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "bitting", Short: "API keys for APIs behind Amazon API Gateway",
-		SilenceUsage: true, SilenceErrors: true, // main prints the error, once
+		Use:           "bitting",
+		Short:         "API keys for APIs behind Amazon API Gateway",
+		SilenceUsage:  true,
+		SilenceErrors: true, // main prints the error, once
 	}
 	root.AddCommand(newLocal(), newBootstrap(), newPepper())
 	return root
@@ -28,25 +30,35 @@ func newLocal() *cobra.Command {
 	var o local.Options
 	var functions string
 	c := &cobra.Command{
-		Use: "local", Short: "Run a whole deployment on this machine, without AWS", Args: cobra.NoArgs,
-		Long: "Runs the functions of template.yaml behind gateways that answer as API Gateway does, with a DynamoDB stand-in whose data\n" +
+		Use:   "local",
+		Short: "Run a whole deployment on this machine, without AWS",
+		Args:  cobra.NoArgs,
+		Long: "Runs the functions of template.yaml behind gateways that answer as API Gateway " +
+			"does, with a DynamoDB stand-in whose data\n" +
 			"is on disk, and a demo to try. Start it in a checkout, after `make deps`.",
-		Example: "  bitting local\n  bitting local --listen 127.0.0.1:4001 --data /tmp/bitting --fresh\n  bitting local --functions process --profile cached",
+		Example: "  bitting local\n  bitting local --listen 127.0.0.1:4001 --data /tmp/bitting " +
+			"--fresh\n  bitting local --functions process --profile cached",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := check(o, functions); err != nil {
 				return err
 			}
-			o.Processes, o.Command, o.Out = functions == "process", os.Args[0], c.OutOrStdout()
+
+			o.Processes = functions == "process"
+			o.Command = os.Args[0]
+			o.Out = c.OutOrStdout()
 			return local.Run(c.Context(), o)
 		},
 	}
 	c.AddCommand(newToken())
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:4000", "address to listen on")
 	c.Flags().StringVar(&o.Data, "data", ".bitting", "folder of all data")
-	c.Flags().StringVar(&o.Profile, "profile", "strict", "revocation profile: strict, fast or cached")
+	c.Flags().StringVar(&o.Profile, "profile", "strict",
+		"revocation profile: strict, fast or cached")
 	c.Flags().StringVar(&o.API, "api", "rest", "kind of the demo APIs: rest or http")
-	c.Flags().StringVar(&functions, "functions", "inprocess", "how the functions run: inprocess, or process for each as its built bootstrap")
-	c.Flags().StringVar(&o.DynamoDB, "dynamodb", "", "address of another DynamoDB, such as http://127.0.0.1:8000")
+	c.Flags().StringVar(&functions, "functions", "inprocess",
+		"how the functions run: inprocess, or process for each as its built bootstrap")
+	c.Flags().StringVar(&o.DynamoDB, "dynamodb", "",
+		"address of another DynamoDB, such as http://127.0.0.1:8000")
 	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "make no demo organizations, people and keys")
 	c.Flags().BoolVar(&o.Fresh, "fresh", false, "start without the data of before")
 	return c
@@ -63,18 +75,26 @@ func check(o local.Options, functions string) error {
 		{"functions", functions, []string{"inprocess", "process"}},
 	} {
 		if !slices.Contains(f.allowed, f.value) {
-			return fmt.Errorf("--%s %s: expected one of %s", f.flag, shown(f.value), strings.Join(f.allowed, ", "))
+			return fmt.Errorf("--%s %s: expected one of %s", f.flag, shown(f.value),
+				strings.Join(f.allowed, ", "))
 		}
 	}
+
 	if o.Data == "" {
 		return errors.New("--data: expected a folder")
 	}
+
 	if _, port, err := net.SplitHostPort(o.Listen); err != nil || !isPort(port) {
-		return fmt.Errorf("--listen %s: expected an address and a port, such as 127.0.0.1:4000", shown(o.Listen))
+		return fmt.Errorf("--listen %s: expected an address and a port, such as 127.0.0.1:4000",
+			shown(o.Listen))
 	}
-	if u, err := url.Parse(o.DynamoDB); o.DynamoDB != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return fmt.Errorf("--dynamodb %s: expected an address such as http://127.0.0.1:8000", o.DynamoDB)
+
+	if u, err := url.Parse(o.DynamoDB); o.DynamoDB != "" &&
+		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("--dynamodb %s: expected an address such as http://127.0.0.1:8000",
+			o.DynamoDB)
 	}
+
 	return nil
 }
 
@@ -88,20 +108,25 @@ func shown(value string) string {
 	if value == "" {
 		return `""`
 	}
+
 	return value
 }
 
 func newToken() *cobra.Command {
 	var data, as string
 	c := &cobra.Command{
-		Use: "token", Short: "Print a token of one of the demo's people", Args: cobra.NoArgs,
-		Long:    "Prints an ID token, good for an hour, as the sign-in page of the bitting local that uses this data would give it.",
+		Use:   "token",
+		Short: "Print a token of one of the demo's people",
+		Args:  cobra.NoArgs,
+		Long: "Prints an ID token, good for an hour, as the sign-in page of the bitting local " +
+			"that uses this data would give it.",
 		Example: "  bitting local token --as alice@acme.test",
 		RunE: func(c *cobra.Command, _ []string) error {
 			token, err := local.Token(data, as)
 			if err != nil {
 				return err
 			}
+
 			_, err = fmt.Fprintln(c.OutOrStdout(), token)
 			return err
 		},

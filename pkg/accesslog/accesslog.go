@@ -1,9 +1,11 @@
-// Package accesslog counts calls by the access logs of APIs: with API Gateway's cache an authorizer sees only some of them.
+// Package accesslog counts calls by the access logs of APIs: with API Gateway's cache an authorizer
+// sees only some of them.
 //
-// It promises that a call is counted once however often its line comes, in whatever batches and by how many instances at once, as long as it comes within
-// the hours in which counts may still change (see meter.Once); that what a caller sends cannot pass a call off as another key's; and that a batch
-// that could not be counted is an error, so that it comes again. It counts nothing of calls whose key nobody recognised: API Gateway logs no
-// authorizer's context for a 401.
+// It promises that a call is counted once however often its line comes, in whatever batches and by
+// how many instances at once, as long as it comes within the hours in which counts may still change
+// (see meter.Once); that what a caller sends cannot pass a call off as another key's; and that a
+// batch that could not be counted is an error, so that it comes again. It counts nothing of calls
+// whose key nobody recognised: API Gateway logs no authorizer's context for a 401.
 package accesslog
 
 import (
@@ -19,7 +21,8 @@ import (
 
 // Counter counts calls that may be told of more than once.
 type Counter interface {
-	// Record counts the entries that were not counted before. After an error, all of them can be recorded again.
+	// Record counts the entries that were not counted before. After an error, all of them can be
+	// recorded again.
 	Record(ctx context.Context, entries []meter.Entry) error
 }
 
@@ -39,12 +42,15 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.Logger.ErrorContext(ctx, "batch of access log lines cannot be read", "error", err)
 		return nil, err
 	}
+
 	catalogue, err := h.Catalogue.Current(ctx)
 	if err != nil {
 		h.Logger.ErrorContext(ctx, "unavailable", "error", err)
 		return nil, err
 	}
+
 	var entries []meter.Entry
+
 	malformed := 0
 	for _, event := range lines {
 		l, err := parse(event.Message)
@@ -52,20 +58,32 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		case err != nil:
 			malformed++
 		case l.keyID != "":
-			entries = append(entries, meter.Entry{ID: l.id, Call: l.call(catalogue, h.API, h.Brand)})
+			entries = append(entries, meter.Entry{
+				ID:   l.id,
+				Call: l.call(catalogue, h.API, h.Brand),
+			})
 		}
 	}
+
 	if malformed > 0 {
 		h.Logger.WarnContext(ctx, "access log lines are malformed", "lines", malformed)
 	}
+
 	if err := h.Counter.Record(ctx, entries); err != nil {
 		h.Logger.ErrorContext(ctx, "unavailable", "error", err)
 		return nil, err
 	}
+
 	return []byte("null"), nil
 }
 
 // Function is the Lambda function that counts by access logs.
 func Function(d *boot.Deployment) *Handler {
-	return &Handler{Brand: d.Brand, API: d.API, Catalogue: d.Catalogue, Counter: meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger), Logger: d.Logger}
+	return &Handler{
+		Brand:     d.Brand,
+		API:       d.API,
+		Catalogue: d.Catalogue,
+		Counter:   meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger),
+		Logger:    d.Logger,
+	}
 }

@@ -14,10 +14,11 @@ import (
 
 // line is one line of an access log, as the template's formats have it.
 type line struct {
-	id             string // the extended request id, which a caller cannot choose
-	at             time.Time
-	stage          string
-	resource       string // API Gateway's template of the route; an HTTP API's has the method before it
+	id    string // the extended request id, which a caller cannot choose
+	at    time.Time
+	stage string
+	// API Gateway's template of the route; an HTTP API's has the method before it
+	resource       string
 	status         int
 	latency        time.Duration
 	sourceIP       netip.Addr // the zero Addr where it is not known
@@ -39,19 +40,23 @@ type line struct {
 	userAgent string
 }
 
-// trusted are the names of what no caller can choose. All of them stand in a line before the first that a caller can.
+// trusted are the names of what no caller can choose. All of them stand in a line before the first
+// that a caller can.
 func trusted() []string {
 	return []string{
-		"extendedRequestId", "requestTimeEpoch", "stage", "resourcePath", "status", "responseLatency", "sourceIp", "responseType",
-		"keyId", "organizationId", "environment", "permissions", "customers", "rotation", "oldSecret", "sampleRequests", "denialCode",
+		"extendedRequestId", "requestTimeEpoch", "stage", "resourcePath", "status",
+		"responseLatency", "sourceIp", "responseType",
+		"keyId", "organizationId", "environment", "permissions", "customers", "rotation",
+		"oldSecret", "sampleRequests", "denialCode",
 	}
 }
 
 var errMalformed = errors.New("access log: the line is malformed")
 
-// parse reads a line. API Gateway escapes nothing, so a caller can send a path or a user agent that looks like more of the line, or breaks it. Hence
-// only the first value of each name counts, and a line that breaks after what no caller can choose is read up to there: nobody can pass a call off as
-// another's, nor keep it from being counted.
+// parse reads a line. API Gateway escapes nothing, so a caller can send a path or a user agent that
+// looks like more of the line, or breaks it. Hence only the first value of each name counts, and a
+// line that breaks after what no caller can choose is read up to there: nobody can pass a call off
+// as another's, nor keep it from being counted.
 func parse(text string) (line, error) {
 	values := fields(text)
 	for _, name := range trusted() {
@@ -59,56 +64,81 @@ func parse(text string) (line, error) {
 			return line{}, errMalformed
 		}
 	}
+
 	l := line{
-		id: values["extendedRequestId"], stage: values["stage"], resource: values["resourcePath"], responseType: values["responseType"],
-		keyID: values["keyId"], organizationID: values["organizationId"], environment: apikey.Environment(values["environment"]),
-		permissions: values["permissions"], customers: values["customers"], oldSecret: values["oldSecret"] == "true", denialCode: values["denialCode"],
-		method: values["httpMethod"], requestID: values["requestId"], path: values["path"], userAgent: values["userAgent"],
+		id:             values["extendedRequestId"],
+		stage:          values["stage"],
+		resource:       values["resourcePath"],
+		responseType:   values["responseType"],
+		keyID:          values["keyId"],
+		organizationID: values["organizationId"],
+		environment:    apikey.Environment(values["environment"]),
+		permissions:    values["permissions"],
+		customers:      values["customers"],
+		oldSecret:      values["oldSecret"] == "true",
+		denialCode:     values["denialCode"],
+		method:         values["httpMethod"],
+		requestID:      values["requestId"],
+		path:           values["path"],
+		userAgent:      values["userAgent"],
 	}
+
 	epoch, err := strconv.ParseInt(values["requestTimeEpoch"], 10, 64)
 	if err != nil || l.id == "" {
 		return line{}, errMalformed
 	}
+
 	l.at = time.UnixMilli(epoch).UTC()
 	if l.status, err = strconv.Atoi(values["status"]); err != nil {
 		return line{}, errMalformed
 	}
+
 	if milliseconds, err := strconv.Atoi(values["responseLatency"]); err == nil {
 		l.latency = time.Duration(milliseconds) * time.Millisecond
 	}
+
 	if rotation, err := time.Parse(time.RFC3339Nano, values["rotation"]); err == nil {
 		l.rotation = rotation
 	}
+
 	l.sampleRate = meter.DefaultSampleRate
 	if rate, err := strconv.ParseFloat(values["sampleRequests"], 64); err == nil {
 		l.sampleRate = rate
 	}
+
 	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an address that cannot be read is unknown
 	if l.keyID != "" && (!apikey.ValidID(l.keyID) || !l.environment.Valid()) {
 		return line{}, errMalformed // of an authorizer that is not ours
 	}
+
 	return l, nil
 }
 
-// fields reads names and texts up to the end or to what is no JSON. The first value of a name counts; a hyphen stands for none.
+// fields reads names and texts up to the end or to what is no JSON. The first value of a name
+// counts; a hyphen stands for none.
 func fields(text string) map[string]string {
 	values := map[string]string{}
+
 	decoder := json.NewDecoder(strings.NewReader(text))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
 		return nil
 	}
+
 	for {
 		name, ok := next(decoder)
 		if !ok {
 			return values
 		}
+
 		value, ok := next(decoder)
 		if !ok {
 			return values
 		}
+
 		if value == "-" {
 			value = ""
 		}
+
 		if _, twice := values[name]; !twice {
 			values[name] = value
 		}
@@ -121,6 +151,7 @@ func next(decoder *json.Decoder) (text string, ok bool) {
 	if err != nil {
 		return "", false
 	}
+
 	text, ok = token.(string)
 	return text, ok
 }

@@ -14,12 +14,27 @@ import (
 )
 
 func (a *API) registerAdvice() {
-	const about = "Each item comes with the change that mends it, as a call to send as it stands, and with what that change would have refused of the recorded calls of the last 7 days. " +
+	const about = "Each item comes with the change that mends it, as a call to send as it " +
+		"stands, and with what that change would have refused of the recorded calls of the last " +
+		"7 days. " +
 		"Nothing is called unused for a window longer than it was observed."
-	register(a, operation{id: organization.KeyAdvice, group: GroupUsage, method: http.MethodGet, path: keyPath + "/advice",
-		summary: "Advise how a key could be narrower", about: about}, a.keyAdvice)
-	register(a, operation{id: organization.ListAdvice, group: GroupUsage, method: http.MethodGet, path: "/v1/organizations/{org}/advice",
-		summary: "Advise on the keys that you see", about: about + " Active keys, newest first; limit counts keys, and a page may be short, with a cursor to go on."}, a.listAdvice)
+	register(a, operation{
+		id:      organization.KeyAdvice,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    keyPath + "/advice",
+		summary: "Advise how a key could be narrower",
+		about:   about,
+	}, a.keyAdvice)
+	register(a, operation{
+		id:      organization.ListAdvice,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    "/v1/organizations/{org}/advice",
+		summary: "Advise on the keys that you see",
+		about: about + " Active keys, newest first; limit counts keys, and a page may be " +
+			"short, with a cursor to go on.",
+	}, a.listAdvice)
 }
 
 // AdviceWindow is how long something has to be unused.
@@ -35,6 +50,7 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 	if !u.Query().Has("window") {
 		return nil
 	}
+
 	f := &faults{}
 	in.window = f.duration("query.window", in.Window, time.Second, store.UsageRetention)
 	return f.errors
@@ -90,16 +106,23 @@ type keyAdviceInput struct {
 
 type keyAdviceOutput struct{ Body KeyAdvice }
 
-func (a *API) keyAdvice(ctx context.Context, s *session, in *keyAdviceInput) (*keyAdviceOutput, error) {
+func (a *API) keyAdvice(
+	ctx context.Context, s *session, in *keyAdviceInput,
+) (*keyAdviceOutput, error) {
 	facts, err := a.facts(ctx, s, in.window, s.key)
 	if err != nil {
 		return nil, err
 	}
+
 	items, err := a.adviceItems(ctx, s, facts[0], requestsOfKey)
 	if err != nil {
 		return nil, err
 	}
-	return &keyAdviceOutput{KeyAdvice{ObservedSince: Time{facts[0].ObservedSince().UTC()}, Items: append([]AdviceItem{}, items...)}}, nil
+
+	return &keyAdviceOutput{KeyAdvice{
+		ObservedSince: Time{facts[0].ObservedSince().UTC()},
+		Items:         append([]AdviceItem{}, items...),
+	}}, nil
 }
 
 type listAdviceInput struct {
@@ -117,30 +140,50 @@ const (
 	adviceTime = 5 * time.Second
 )
 
-func (a *API) listAdvice(ctx context.Context, s *session, in *listAdviceInput) (*listAdviceOutput, error) {
+func (a *API) listAdvice(
+	ctx context.Context, s *session, in *listAdviceInput,
+) (*listAdviceOutput, error) {
 	filter := store.Filter{Status: apikey.Active, Viewer: viewer(s)}
-	query := scope{List: "advice", Organization: in.Org, Object: in.window.String(), Filter: filter}
+	query := scope{
+		List:         "advice",
+		Organization: in.Org,
+		Object:       in.window.String(),
+		Filter:       filter,
+	}
+
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	page := AdvicePage{ObservedSince: Time{later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC()}, Items: []AdviceItem{}}
+
+	page := AdvicePage{
+		ObservedSince: Time{
+			later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(),
+		},
+		Items: []AdviceItem{},
+	}
+
 	end := s.now.Add(adviceTime)
 	for keys := 0; ; {
-		chunk, next, err := a.store.Keys(ctx, in.Org, filter, after, min(adviceChunk, in.Limit-keys), s.now)
+		chunk, next, err := a.store.Keys(ctx, in.Org, filter, after,
+			min(adviceChunk, in.Limit-keys), s.now)
 		if err != nil {
 			return nil, err
 		}
+
 		items, err := a.adviceOn(ctx, s, in.window, chunk)
 		if err != nil {
 			return nil, err
 		}
+
 		page.Items = append(page.Items, items...)
+
 		keys, after = keys+len(chunk), next
 		if after == "" || keys >= in.Limit || a.now().After(end) {
 			break
 		}
 	}
+
 	page.NextCursor, err = a.nextCursor(ctx, query, after)
 	return &listAdviceOutput{page}, err
 }
@@ -150,24 +193,36 @@ func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
+
 	return b
 }
 
 // showAdvice makes the shape of an item.
 func showAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
 	out := AdviceItem{
-		Code: string(i.Code), Severity: string(i.Severity), KeyID: k.ID, KeyName: k.Name, Detail: i.Detail, Change: showChange(k, i.Change), Preview: p,
+		Code:     string(i.Code),
+		Severity: string(i.Severity),
+		KeyID:    k.ID,
+		KeyName:  k.Name,
+		Detail:   i.Detail,
+		Change:   showChange(k, i.Change),
+		Preview:  p,
 		Evidence: AdviceEvidence{
-			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()), Permission: i.Evidence.Permission, Used: i.Evidence.Used, LastUsedAt: orNull(i.Evidence.LastUsed.UTC()),
-			SecretSince: orNull(i.Evidence.Since.UTC()),
+			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()),
+			Permission:    i.Evidence.Permission,
+			Used:          i.Evidence.Used,
+			LastUsedAt:    orNull(i.Evidence.LastUsed.UTC()),
+			SecretSince:   orNull(i.Evidence.Since.UTC()),
 		},
 	}
 	if i.Evidence.Window > 0 {
 		out.Evidence.Window = formatDuration(i.Evidence.Window)
 	}
+
 	if i.Code == advice.NoLimit || i.Code == advice.RetiredSecretUsed {
 		out.Evidence.Calls = &i.Evidence.Calls
 	}
+
 	return out
 }
 

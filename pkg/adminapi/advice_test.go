@@ -54,7 +54,8 @@ func advise(t *testing.T, c localtest.Client, path string) advised {
 	return a
 }
 
-// codes are the codes and permissions of the advice on a key, the latter with how long they are unused.
+// codes are the codes and permissions of the advice on a key, the latter with how long they are
+// unused.
 func (a advised) codes(id string) []string {
 	out := []string{}
 	for _, i := range a.Items {
@@ -62,9 +63,11 @@ func (a advised) codes(id string) []string {
 			if i.Evidence.Permission != "" {
 				i.Code += " " + i.Evidence.Permission + " " + i.Evidence.Window
 			}
+
 			out = append(out, i.Code)
 		}
 	}
+
 	return out
 }
 
@@ -78,26 +81,38 @@ type past struct {
 	secret string
 }
 
-// aged makes a key of the tenant that is as old as it says. Its limit and its end leave nothing to say on those.
+// aged makes a key of the tenant that is as old as it says. Its limit and its end leave nothing to
+// say on those.
 func (o tenant) aged(t *testing.T, name string, age time.Duration, change func(*apikey.Key)) past {
 	t.Helper()
-	made := o.key(t, map[string]any{"name": name, "permissions": []string{"messages:read", "messages:write", "licenses:manage"}, "expiresIn": "365d", "quota": map[string]any{"limit": 1000, "period": "day"}})
+	made := o.key(t, map[string]any{
+		"name":        name,
+		"permissions": []string{"messages:read", "messages:write", "licenses:manage"},
+		"expiresIn":   "365d",
+		"quota":       map[string]any{"limit": 1000, "period": "day"},
+	})
 	p := past{t, tables(t), nil, time.Now().UTC().Truncate(time.Millisecond), made.Secret}
+
 	before, err := p.store.Key(t.Context(), apikey.Production, made.Key.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	p.key = before.Clone()
-	p.key.CreatedAt, p.key.Version = p.now.Add(-age), before.Version+1
+	p.key.CreatedAt = p.now.Add(-age)
+
+	p.key.Version = before.Version + 1
 	if change != nil {
 		change(p.key)
 	}
+
 	p.commit(p.store.PutKey(t.Context(), p.key, before.Version))
 	return p
 }
 
 func (p past) commit(writes ...store.Write) {
 	p.t.Helper()
+
 	if err := p.store.Commit(p.t.Context(), writes...); err != nil {
 		p.t.Fatal(err)
 	}
@@ -106,9 +121,15 @@ func (p past) commit(writes ...store.Write) {
 // counted says that calls were counted some time ago.
 func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 	p.t.Helper()
+
 	row := meter.UsageRow{
-		Scope: meter.KeyScope(p.key.Environment, p.key.ID), Hour: p.now.Add(-ago).Truncate(time.Hour), Writer: outcome + permission, Sequence: 1,
-		Counts: meter.Counts{Cells: map[meter.Cell]int64{{Outcome: outcome, Permission: permission}: n}},
+		Scope:    meter.KeyScope(p.key.Environment, p.key.ID),
+		Hour:     p.now.Add(-ago).Truncate(time.Hour),
+		Writer:   outcome + permission,
+		Sequence: 1,
+		Counts: meter.Counts{
+			Cells: map[meter.Cell]int64{{Outcome: outcome, Permission: permission}: n},
+		},
 	}
 	if err := p.store.PutUsage(p.t.Context(), row); err != nil {
 		p.t.Fatal(err)
@@ -118,7 +139,12 @@ func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 // used says that the key was last used some time ago.
 func (p past) used(ago time.Duration) {
 	p.t.Helper()
-	if err := p.store.PutLastUse(p.t.Context(), meter.LastUse{Environment: p.key.Environment, KeyID: p.key.ID, At: p.now.Add(-ago)}); err != nil {
+
+	if err := p.store.PutLastUse(p.t.Context(), meter.LastUse{
+		Environment: p.key.Environment,
+		KeyID:       p.key.ID,
+		At:          p.now.Add(-ago),
+	}); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -126,16 +152,27 @@ func (p past) used(ago time.Duration) {
 // recorded says that a call was recorded some time ago.
 func (p past) recorded(ago time.Duration, outcome, method, path string) {
 	p.t.Helper()
+
 	r := meter.Request{
-		ID: fmt.Sprintf("%s-%s-%s%s", p.key.ID, ago, method, path), At: p.now.Add(-ago), Environment: p.key.Environment, OrganizationID: p.key.OrganizationID, KeyID: p.key.ID,
-		API: "demo", Method: method, Route: path, Path: path, Outcome: outcome, SourceIP: "192.0.2.1",
+		ID:             fmt.Sprintf("%s-%s-%s%s", p.key.ID, ago, method, path),
+		At:             p.now.Add(-ago),
+		Environment:    p.key.Environment,
+		OrganizationID: p.key.OrganizationID,
+		KeyID:          p.key.ID,
+		API:            "demo",
+		Method:         method,
+		Route:          path,
+		Path:           path,
+		Outcome:        outcome,
+		SourceIP:       "192.0.2.1",
 	}
 	if err := p.store.PutRequest(p.t.Context(), r); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// Every piece of advice can be applied as it stands, one after the other, and then there is no more of it.
+// Every piece of advice can be applied as it stands, one after the other, and then there is no more
+// of it.
 func TestAdviceCanBeApplied(t *testing.T) {
 	t.Parallel()
 	o := newTenant(t)
@@ -144,21 +181,32 @@ func TestAdviceCanBeApplied(t *testing.T) {
 		want[p.key.ID] = codes
 		return p
 	}
-	narrow := expect(o.aged(t, "Narrow", 100*24*time.Hour, nil), "unused_permission messages:write 90d", "unused_permission licenses:manage 30d")
+	narrow := expect(o.aged(t, "Narrow", 100*24*time.Hour, nil),
+		"unused_permission messages:write 90d", "unused_permission licenses:manage 30d")
 	narrow.used(0)
 	narrow.counted(0, "allowed", "messages:read", 5)
 	narrow.counted(40*24*time.Hour, "allowed", "licenses:manage", 5)
 	expect(o.aged(t, "Never", 40*24*time.Hour, nil), "never_used")
 	idle := expect(o.aged(t, "Idle", 500*24*time.Hour, nil), "idle")
 	idle.used(100 * 24 * time.Hour)
-	all := expect(o.aged(t, "All", 24*time.Hour, func(k *apikey.Key) { k.AllPermissions, k.Permissions = true, nil }), "all_permissions")
+	all := expect(o.aged(t, "All", 24*time.Hour, func(k *apikey.Key) {
+		k.AllPermissions, k.Permissions = true, nil
+	}), "all_permissions")
 	all.counted(0, "allowed", "messages:read", 5)
-	expect(o.aged(t, "Legacy", 24*time.Hour, func(k *apikey.Key) { k.AllPermissions, k.Permissions, k.Legacy = true, nil, true }), "legacy")
-	open := expect(o.aged(t, "Open", 24*time.Hour, func(k *apikey.Key) { k.ExpiresAt, k.Quota = time.Time{}, nil }), "no_expiry", "no_limit")
+	expect(o.aged(t, "Legacy", 24*time.Hour, func(k *apikey.Key) {
+		k.AllPermissions, k.Permissions, k.Legacy = true, nil, true
+	}), "legacy")
+	open := expect(o.aged(t, "Open", 24*time.Hour, func(k *apikey.Key) {
+		k.ExpiresAt, k.Quota = time.Time{}, nil
+	}), "no_expiry", "no_limit")
 	open.counted(0, "allowed", "messages:read", 4567)
-	overdue := expect(o.aged(t, "Overdue", 366*24*time.Hour, func(k *apikey.Key) { k.Permissions = nil }), "rotation_overdue")
+	overdue := expect(o.aged(t, "Overdue", 366*24*time.Hour, func(k *apikey.Key) {
+		k.Permissions = nil
+	}), "rotation_overdue")
 	overdue.used(0)
-	expect(o.aged(t, "Rotated", 366*24*time.Hour, func(k *apikey.Key) { k.Permissions, k.RenewedAt = nil, k.CreatedAt.Add(2*24*time.Hour) })).used(0)
+	expect(o.aged(t, "Rotated", 366*24*time.Hour, func(k *apikey.Key) {
+		k.Permissions, k.RenewedAt = nil, k.CreatedAt.Add(2*24*time.Hour)
+	})).used(0)
 	retired := expect(o.aged(t, "Retired", 24*time.Hour, nil), "retired_secret_used")
 	retired.counted(time.Hour, "retired_secret", "", 3)
 	expect(o.aged(t, "Disabled", 500*24*time.Hour, func(k *apikey.Key) { k.Enabled = false }))
@@ -168,37 +216,49 @@ func TestAdviceCanBeApplied(t *testing.T) {
 		if diff := cmp.Diff(append([]string{}, codes...), got.codes(id)); diff != "" {
 			t.Errorf("advice on %v (-want +got):\n%s", codes, diff)
 		}
-		if alone := advise(t, o.admin, o.keys+"/"+id+"/advice"); !slices.Equal(alone.codes(id), got.codes(id)) {
+
+		if alone := advise(t, o.admin,
+			o.keys+"/"+id+"/advice"); !slices.Equal(alone.codes(id), got.codes(id)) {
 			t.Errorf("%q alone, %q in the list", alone.codes(id), got.codes(id))
 		}
 	}
+
 	for _, i := range got.Items {
 		as := o.admin
 		if i.KeyName == "Admin" {
 			as = machine.Operator() // a key changes nothing of itself that bounds it
 		}
+
 		as.Call(t, i.Change.Method, i.Change.Path, i.Change.Body).Want(t, http.StatusOK)
+
 		for _, left := range advise(t, o.admin, o.keys+"/"+i.KeyID+"/advice").Items {
-			if left.Code == i.Code && left.Evidence.Permission == i.Evidence.Permission && i.Code != "retired_secret_used" {
+			if left.Code == i.Code && left.Evidence.Permission == i.Evidence.Permission &&
+				i.Code != "retired_secret_used" {
 				t.Errorf("%s is applied and still there: %s", i.Code, left.Detail)
 			}
 		}
 	}
+
 	var left []string
 	for _, i := range advise(t, o.admin, o.path("advice")+"?limit=200").Items {
 		left = append(left, i.Code)
 	}
+
 	if diff := cmp.Diff([]string{"retired_secret_used"}, left); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
+
 	var k localtest.Key
-	o.admin.Call(t, http.MethodGet, o.keys+"/"+narrow.key.ID, nil).Want(t, http.StatusOK).Into(t, &k)
+	o.admin.Call(t, http.MethodGet, o.keys+"/"+narrow.key.ID, nil).Want(t, http.StatusOK).Into(t,
+		&k)
+
 	if diff := cmp.Diff([]string{"messages:read"}, k.Permissions); diff != "" {
 		t.Errorf("what is left of the permissions (-want +got):\n%s", diff)
 	}
 }
 
-// What a change would have refused is what the check says, of the recorded calls that were allowed and would be again.
+// What a change would have refused is what the check says, of the recorded calls that were allowed
+// and would be again.
 func TestAdviceForesees(t *testing.T) {
 	t.Parallel()
 	o := newTenant(t)
@@ -207,46 +267,69 @@ func TestAdviceForesees(t *testing.T) {
 	p.counted(0, "allowed", "messages:read", 5)
 	p.recorded(time.Minute, "allowed", "GET", "/messages")
 	p.recorded(time.Hour, "allowed", "GET", "/messages")
-	p.recorded(6*24*time.Hour, "allowed", "POST", "/messages")        // before its permission counted as unused: the log says otherwise
-	p.recorded(2*time.Hour, "allowed", "GET", "/metrics")             // what it may do no more, whatever the change
+	// before its permission counted as unused: the log says otherwise
+	p.recorded(6*24*time.Hour, "allowed", "POST", "/messages")
+	// what it may do no more, whatever the change
+	p.recorded(2*time.Hour, "allowed", "GET", "/metrics")
 	p.recorded(3*time.Hour, "permission_denied", "POST", "/messages") // refused as it was
 	p.recorded(8*24*time.Hour, "allowed", "POST", "/messages")        // too long ago
+
 	got := advise(t, o.admin, o.keys+"/"+p.key.ID+"/advice")
 	if len(got.Items) != 2 || got.Items[0].Preview == nil {
 		t.Fatalf("%+v", got)
 	}
+
 	var want preview
-	want.Since, want.SampleRequests, want.Recorded, want.Refused = got.Items[0].Preview.Since, 0.1, 4, 1
-	for route, n := range map[string][2]int{"POST /messages": {1, 1}, "GET /messages": {2, 0}, "GET /metrics": {1, 0}} {
+	want.Since = got.Items[0].Preview.Since
+	want.SampleRequests = 0.1
+	want.Recorded = 4
+
+	want.Refused = 1
+	for route, n := range map[string][2]int{
+		"POST /messages": {1, 1},
+		"GET /messages":  {2, 0},
+		"GET /metrics":   {1, 0},
+	} {
 		want.ByRoute = append(want.ByRoute, struct {
 			Route          string
 			Calls, Refused int
 		}{route, n[0], n[1]})
 	}
+
 	slices.SortFunc(want.ByRoute, func(a, b struct {
 		Route          string
 		Calls, Refused int
-	}) int {
+	},
+	) int {
 		return (b.Refused*10 + b.Calls) - (a.Refused*10 + a.Calls)
 	})
+
 	if diff := cmp.Diff(&want, got.Items[0].Preview); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	if week := time.Since(want.Since); week < 7*24*time.Hour || week > 7*24*time.Hour+time.Minute {
 		t.Errorf("since %s", want.Since)
 	}
+
 	full := o.aged(t, "Full", 100*24*time.Hour, func(k *apikey.Key) { k.Quota.Limit = 1 })
 	full.counted(0, "allowed", "messages:read", 5)
 	full.recorded(time.Second, "allowed", "POST", "/messages")
+
 	for _, status := range []int{http.StatusOK, http.StatusTooManyRequests} {
 		machine.As(full.secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, status)
 	}
-	if got := advise(t, o.admin, o.keys+"/"+full.key.ID+"/advice"); len(got.Items) != 2 || got.Items[0].Preview.Refused != 1 {
+
+	if got := advise(t, o.admin, o.keys+"/"+full.key.ID+"/advice"); len(got.Items) != 2 ||
+		got.Items[0].Preview.Refused != 1 {
 		t.Errorf("with a quota that is used up: %+v", got)
 	}
+
 	never := o.aged(t, "Never", 40*24*time.Hour, nil) // nobody used it by its counts, and yet
 	never.recorded(time.Minute, "allowed", "GET", "/messages")
-	if got := advise(t, o.admin, o.keys+"/"+never.key.ID+"/advice"); len(got.Items) != 1 || got.Items[0].Preview.Refused != 1 {
+
+	if got := advise(t, o.admin, o.keys+"/"+never.key.ID+"/advice"); len(got.Items) != 1 ||
+		got.Items[0].Preview.Refused != 1 {
 		t.Errorf("to disable: %+v", got)
 	}
 }
@@ -255,44 +338,66 @@ func TestAdviceForesees(t *testing.T) {
 func TestAdviceKnowsThePast(t *testing.T) {
 	t.Parallel()
 	o := newTenant(t)
-	p := o.aged(t, "Granted", 100*24*time.Hour, func(k *apikey.Key) { k.Permissions = []string{"messages:read", "messages:write"} })
+	p := o.aged(t, "Granted", 100*24*time.Hour, func(k *apikey.Key) {
+		k.Permissions = []string{"messages:read", "messages:write"}
+	})
 	p.used(0)
 	p.counted(0, "allowed", "messages:read", 5)
+
 	path := o.keys + "/" + p.key.ID
-	if diff := cmp.Diff([]string{"unused_permission messages:write 90d"}, advise(t, o.admin, path+"/advice").codes(p.key.ID)); diff != "" {
+	if diff := cmp.Diff([]string{"unused_permission messages:write 90d"},
+		advise(t, o.admin, path+"/advice").codes(p.key.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	o.admin.Call(t, http.MethodPatch, path, map[string]any{"permissions": []string{"messages:read"}}).Want(t, http.StatusOK)
-	o.admin.Call(t, http.MethodPatch, path, map[string]any{"permissions": []string{"messages:read", "messages:write"}}).Want(t, http.StatusOK)
+
+	o.admin.Call(t, http.MethodPatch, path, map[string]any{
+		"permissions": []string{"messages:read"},
+	}).Want(t, http.StatusOK)
+	o.admin.Call(t, http.MethodPatch, path, map[string]any{
+		"permissions": []string{"messages:read", "messages:write"},
+	}).Want(t, http.StatusOK)
+
 	if got := advise(t, o.admin, path+"/advice").codes(p.key.ID); len(got) != 0 {
 		t.Errorf("granted just now: %q", got)
 	}
 
 	p = o.aged(t, "Restored", 100*24*time.Hour, nil)
+
 	path = o.keys + "/" + p.key.ID
-	if diff := cmp.Diff([]string{"never_used"}, advise(t, o.admin, path+"/advice").codes(p.key.ID)); diff != "" {
+	if diff := cmp.Diff([]string{"never_used"},
+		advise(t, o.admin, path+"/advice").codes(p.key.ID)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	o.admin.Call(t, http.MethodPost, path+"/revoke", nil).Want(t, http.StatusOK)
 	o.admin.Call(t, http.MethodPost, path+"/restore", nil).Want(t, http.StatusOK)
+
 	got := advise(t, o.admin, path+"/advice")
 	if len(got.Items) != 0 || time.Since(got.ObservedSince) > time.Minute {
 		t.Errorf("restored just now: %+v", got)
 	}
 
 	p = o.aged(t, "Busy", 100*24*time.Hour, nil)
+
 	path = o.keys + "/" + p.key.ID
 	for i := range 11 { // of these changes no more than 1,000 are read
 		var writes []store.Write
 		for j := range 91 {
 			n := 91*i + j
 			writes = append(writes, p.store.Append(entries.Entry{
-				ID: fmt.Sprintf("%016d", n), At: p.now.Add(-time.Duration(n+1) * time.Second), Action: "key.updated", OrganizationID: o.id, Object: entries.Object{Type: "key", ID: p.key.ID},
+				ID:             fmt.Sprintf("%016d", n),
+				At:             p.now.Add(-time.Duration(n+1) * time.Second),
+				Action:         "key.updated",
+				OrganizationID: o.id,
+				Object:         entries.Object{Type: "key", ID: p.key.ID},
 			}))
 		}
+
 		p.commit(writes...)
 	}
-	if got := advise(t, o.admin, path+"/advice"); len(got.Items) != 0 || time.Since(got.ObservedSince) > time.Hour {
+
+	if got := advise(t, o.admin, path+"/advice"); len(got.Items) != 0 ||
+		time.Since(got.ObservedSince) > time.Hour {
 		t.Errorf("changed too often to know: %+v", got)
 	}
 }

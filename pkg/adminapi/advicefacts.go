@@ -12,7 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// How much of a key's past is read, so that a page of advice stays bounded: what is not read counts as not known.
+// How much of a key's past is read, so that a page of advice stays bounded: what is not read counts
+// as not known.
 const (
 	historyPages  = 5
 	requestsOfKey = 1000 // recorded calls that changes are tried on
@@ -20,12 +21,16 @@ const (
 )
 
 // adviceOn is the advice on several keys, in their order.
-func (a *API) adviceOn(ctx context.Context, s *session, window time.Duration, keys []*apikey.Key) ([]AdviceItem, error) {
+func (a *API) adviceOn(
+	ctx context.Context, s *session, window time.Duration, keys []*apikey.Key,
+) ([]AdviceItem, error) {
 	facts, err := a.facts(ctx, s, window, keys...)
 	if err != nil {
 		return nil, err
 	}
+
 	found := make([][]AdviceItem, len(keys))
+
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range facts {
 		g.Go(func() (err error) {
@@ -33,84 +38,117 @@ func (a *API) adviceOn(ctx context.Context, s *session, window time.Duration, ke
 			return err
 		})
 	}
+
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+
 	var out []AdviceItem
 	for _, items := range found {
 		out = append(out, items...)
 	}
+
 	return out, nil
 }
 
 // adviceItems is the advice that the facts of a key come to, with its previews.
-func (a *API) adviceItems(ctx context.Context, s *session, f *advice.Facts, requests int) ([]AdviceItem, error) {
+func (a *API) adviceItems(
+	ctx context.Context, s *session, f *advice.Facts, requests int,
+) ([]AdviceItem, error) {
 	items := advice.Of(*f)
 	if len(items) == 0 {
 		return nil, nil
 	}
+
 	try, err := a.trial(ctx, s, f.Key, requests)
 	if err != nil {
 		return nil, err
 	}
+
 	var out []AdviceItem
 	for _, i := range items {
 		p, err := try.preview(ctx, i.Change)
 		if err != nil {
 			return nil, err
 		}
+
 		out = append(out, showAdvice(f.Key, i, p))
 	}
+
 	return out, nil
 }
 
 // facts gathers what is known of keys.
-func (a *API) facts(ctx context.Context, s *session, window time.Duration, keys ...*apikey.Key) ([]*advice.Facts, error) {
+func (a *API) facts(
+	ctx context.Context, s *session, window time.Duration, keys ...*apikey.Key,
+) ([]*advice.Facts, error) {
 	uses, err := a.store.LastUses(ctx, keys...)
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]*advice.Facts, len(keys))
+
 	g, ctx := errgroup.WithContext(ctx)
 	for i, k := range keys {
 		out[i] = &advice.Facts{
-			Key: k, Catalogue: s.catalogue, Now: s.now, Window: window, KeptSince: s.now.Add(-store.UsageRetention), SecretSince: k.SecretSince(),
-			LongestLife: s.organization.Settings.LongestLife[k.Environment], LimitsOff: s.limitsOff, LastUsed: uses[k.ID].At,
+			Key:         k,
+			Catalogue:   s.catalogue,
+			Now:         s.now,
+			Window:      window,
+			KeptSince:   s.now.Add(-store.UsageRetention),
+			SecretSince: k.SecretSince(),
+			LongestLife: s.organization.Settings.LongestLife[k.Environment],
+			LimitsOff:   s.limitsOff,
+			LastUsed:    uses[k.ID].At,
 		}
 		g.Go(func() error { return a.remember(ctx, out[i]) })
 	}
+
 	return out, g.Wait()
 }
 
 // remember reads the key's past into the facts, as far back as a window reaches.
 func (a *API) remember(ctx context.Context, f *advice.Facts) error {
 	since := later(f.Key.CreatedAt, f.Now.Add(-max(f.Window, advice.LongWindow)))
-	hours, err := a.store.Usage(ctx, meter.KeyScope(f.Key.Environment, f.Key.ID), since.Truncate(time.Hour), f.Now.Add(time.Hour))
+
+	hours, err := a.store.Usage(ctx, meter.KeyScope(f.Key.Environment, f.Key.ID),
+		since.Truncate(time.Hour), f.Now.Add(time.Hour))
 	if err != nil {
 		return err
 	}
+
 	for hour, counts := range hours {
 		f.Count(hour, counts)
 	}
+
 	if f.Key.UpdatedAt.Before(since) || f.Key.Version == 1 {
 		return nil // no change in that time
 	}
+
 	after := ""
 	for range historyPages {
-		entries, next, err := a.store.History(ctx, f.Key.OrganizationID, "key", f.Key.ID, after, store.MaxPage)
+		entries, next, err := a.store.History(ctx, f.Key.OrganizationID, "key", f.Key.ID, after,
+			store.MaxPage)
 		if err != nil {
 			return err
 		}
+
 		for _, e := range entries {
 			if e.At.Before(since) {
 				return nil
 			}
+
 			f.Recall(e)
 		}
+
 		if after = next; after == "" {
 			return nil
 		}
-		f.KeptSince = entries[len(entries)-1].At // unless the next page is read, nothing before is known
+
+		// unless the next page is read, nothing before is known
+		f.KeptSince = entries[len(entries)-1].At
 	}
+
 	return nil
 }

@@ -45,13 +45,14 @@ const MaxBody = 256 << 10
 
 // API is the admin API's operations.
 type API struct {
-	brand     apikey.Brand
-	docs      string
-	profile   string
-	cacheTime time.Duration // how long API Gateway keeps an authorizer's answer; 0 where it keeps none
-	countedBy string        // who counts calls: authorizer or access_log
-	limitsOff bool          // the deployment enforces no limits of keys
-	explained string        // the name of the API that calls are explained for
+	brand   apikey.Brand
+	docs    string
+	profile string
+	// how long API Gateway keeps an authorizer's answer; 0 where it keeps none
+	cacheTime time.Duration
+	countedBy string // who counts calls: authorizer or access_log
+	limitsOff bool   // the deployment enforces no limits of keys
+	explained string // the name of the API that calls are explained for
 	store     *store.Store
 	keyring   *pepper.Keyring
 	checker   *check.Checker
@@ -75,7 +76,8 @@ func New(d *boot.Deployment, group Group) http.Handler {
 func newAPI(d *boot.Deployment, group Group) *API {
 	installProblems()
 	a := assemble(d)
-	a.group, a.mux = group, http.NewServeMux()
+	a.group = group
+	a.mux = http.NewServeMux()
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
 	a.huma.UseMiddleware(a.introduce)
 	a.registerKeys()
@@ -105,8 +107,22 @@ func newAPI(d *boot.Deployment, group Group) *API {
 // assemble returns what operations and jobs work with, and mounts nothing.
 func assemble(d *boot.Deployment) *API {
 	return &API{
-		brand: d.Brand, docs: d.DocsURL, profile: d.Profile, cacheTime: d.CacheTime(), countedBy: d.CountedBy, limitsOff: d.KeyLimitsOff, explained: d.API, store: d.Store, keyring: d.Keyring,
-		checker: d.Checker, limits: d.Limits, github: secretscan.NewKeys(d.GitHubKeysURL, d.Now), logger: d.Logger, now: d.Now, wait: d.Wait, random: rand.Reader,
+		brand:     d.Brand,
+		docs:      d.DocsURL,
+		profile:   d.Profile,
+		cacheTime: d.CacheTime(),
+		countedBy: d.CountedBy,
+		limitsOff: d.KeyLimitsOff,
+		explained: d.API,
+		store:     d.Store,
+		keyring:   d.Keyring,
+		checker:   d.Checker,
+		limits:    d.Limits,
+		github:    secretscan.NewKeys(d.GitHubKeysURL, d.Now),
+		logger:    d.Logger,
+		now:       d.Now,
+		wait:      d.Wait,
+		random:    rand.Reader,
 	}
 }
 
@@ -127,9 +143,11 @@ func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	r, w = normal(r), &response{ResponseWriter: w, call: r}
 	_, pattern := a.mux.Handler(r)
+
 	once := r.Header.Get("Idempotency-Key")
 	switch {
-	case pattern == "" || !utf8.ValidString(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path: // the mux would lead on to another
+	case pattern == "" || !utf8.ValidString(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
+		// the mux would lead on to another
 	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
 		a.serveOnce(w, r)
 		return
@@ -137,16 +155,20 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
+
 	a.write(w, originOf(r.Context()).requestID, notFound.with("There is no such route."))
 }
 
-// normal is a request without the slash at the end of its path, which is that of the route without it, as it is to a REST API.
+// normal is a request without the slash at the end of its path, which is that of the route without
+// it, as it is to a REST API.
 func normal(r *http.Request) *http.Request {
 	if len(r.URL.Path) < 2 || !strings.HasSuffix(r.URL.Path, "/") {
 		return r
 	}
+
 	address := *r.URL
-	address.Path, address.RawPath = strings.TrimSuffix(address.Path, "/"), strings.TrimSuffix(address.RawPath, "/")
+	address.Path, address.RawPath = strings.TrimSuffix(address.Path,
+		"/"), strings.TrimSuffix(address.RawPath, "/")
 
 	out := *r
 	out.URL = &address
@@ -156,9 +178,11 @@ func normal(r *http.Request) *http.Request {
 // write answers a problem outside of an operation.
 func (a *API) write(w http.ResponseWriter, requestID string, p *Problem) {
 	p.finish(a.docs, requestID)
+
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
 	}
+
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the status is written: there is no other answer left
@@ -177,23 +201,30 @@ func (a *API) introduce(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, apiKey{}, a))
 }
 
-// installProblems makes huma answer in our form and read JSON as strictly as we promise. These variables are huma's documented way to do so; they
-// are the same for every API of the process, and are set once.
+// installProblems makes huma answer in our form and read JSON as strictly as we promise. These
+// variables are huma's documented way to do so; they are the same for every API of the process, and
+// are set once.
 var installProblems = sync.OnceFunc(func() {
-	huma.ValidateStrictCasing = true // "Name" is no field: it would be set without the checks of "name"
+	// "Name" is no field: it would be set without the checks of "name"
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return problemOfInput("", status, message, errs)
 	}
-	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	huma.NewErrorWithContext = func(
+		ctx huma.Context, status int, message string, errs ...error,
+	) huma.StatusError {
 		a := apiOf(ctx.Context())
 		if a == nil {
 			return problemOfInput("", status, message, errs)
 		}
+
 		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs))
 		p.finish(a.docs, originOf(ctx.Context()).requestID)
-		for name, values := range p.GetHeaders() { // huma sets those of an operation's own errors alone
+		// huma sets those of an operation's own errors alone
+		for name, values := range p.GetHeaders() {
 			ctx.SetHeader(name, values[0])
 		}
+
 		return p
 	}
 })
@@ -207,37 +238,50 @@ type operation struct {
 	summary string
 	about   string
 	status  int
-	bare    bool                       // the body may be left out: there is nothing that it must say
-	raw     *huma.Schema               // of a body that is taken as the bytes that it is, right or wrong
+	// the body may be left out: there is nothing that it must say
+	bare bool
+	// of a body that is taken as the bytes that it is, right or wrong
+	raw     *huma.Schema
 	answers map[string]*huma.MediaType // of an answer that is written by hand
 	hidden  bool                       // from the document
 	maxBody int64                      // the largest body in bytes, where it is not MaxBody
 }
 
 // register declares an operation behind the gate.
-func register[I, O any](a *API, op operation, work func(context.Context, *session, *I) (*O, error)) {
+func register[I, O any](
+	a *API, op operation, work func(context.Context, *session, *I) (*O, error),
+) {
 	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.gate(op.id), a.conditions(takesIfMatch[I]()), a.secrets, a.read}
-	if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged && op.method == http.MethodGet {
+
+	declared.Middlewares = huma.Middlewares{
+		a.gate(op.id), a.conditions(takesIfMatch[I]()), a.secrets, a.read,
+	}
+	if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged &&
+		op.method == http.MethodGet {
 		defer describeCondition(&declared)()
 	}
+
 	if op.method != http.MethodGet && op.method != http.MethodDelete {
 		declared.RequestBody = &huma.RequestBody{}
 		defer op.describeBody(declared.RequestBody)
 	}
+
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		if err := a.wellRead(ctx); err != nil {
 			return nil, a.problem(ctx, err)
 		}
+
 		out, err := work(ctx, sessionOf(ctx), in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
+
 		return out, nil
 	})
 }
 
-// describeCondition says that a read may be conditional. It begins before huma describes the operation, and ends after.
+// describeCondition says that a read may be conditional. It begins before huma describes the
+// operation, and ends after.
 func describeCondition(declared *huma.Operation) func() {
 	declared.Parameters = []*huma.Param{{
 		Name:        "If-None-Match",
@@ -251,7 +295,8 @@ func describeCondition(declared *huma.Operation) func() {
 	}
 }
 
-// describeBody corrects what huma says of a body that is also taken raw: that it is required, and may be of another media type.
+// describeBody corrects what huma says of a body that is also taken raw: that it is required, and
+// may be of another media type.
 func (op operation) describeBody(body *huma.RequestBody) {
 	delete(body.Content, "application/octet-stream")
 	body.Required = !op.bare
@@ -261,19 +306,24 @@ func (op operation) describeBody(body *huma.RequestBody) {
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
 	declared := op.declare()
 	declared.Middlewares = huma.Middlewares{a.read}
+
 	declared.Security = []map[string][]string{}
 	if op.raw != nil {
-		declared.SkipValidateBody, declared.RequestBody = true, &huma.RequestBody{}
+		declared.SkipValidateBody = true
+		declared.RequestBody = &huma.RequestBody{}
 		defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
 	}
+
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		if err := a.wellRead(ctx); err != nil {
 			return nil, a.problem(ctx, err)
 		}
+
 		out, err := work(ctx, in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
+
 		return out, nil
 	})
 }
@@ -283,15 +333,23 @@ func (op operation) declare() huma.Operation {
 	if op.answers != nil {
 		responses = map[string]*huma.Response{"200": {Content: op.answers}}
 	}
+
 	most := op.maxBody
 	if most == 0 {
 		most = MaxBody
 	}
+
 	return huma.Operation{
-		Responses:   responses,
-		OperationID: string(op.id), Method: op.method, Path: op.path, Summary: op.summary, Description: op.about, DefaultStatus: op.status,
-		Hidden: op.hidden,
-		Tags:   []string{string(op.group)}, MaxBodyBytes: most + 1, // huma takes the limit itself for too much
+		Responses:     responses,
+		OperationID:   string(op.id),
+		Method:        op.method,
+		Path:          op.path,
+		Summary:       op.summary,
+		Description:   op.about,
+		DefaultStatus: op.status,
+		Hidden:        op.hidden,
+		Tags:          []string{string(op.group)},
+		MaxBodyBytes:  most + 1, // huma takes the limit itself for too much
 	}
 }
 

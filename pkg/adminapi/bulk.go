@@ -16,10 +16,21 @@ import (
 )
 
 func (a *API) registerBulk() {
-	register(a, operation{id: organization.BulkKeys, group: GroupRevocation, method: http.MethodPost, path: keysPath + "/bulk", summary: "Change many keys",
-		about: "One action on the keys that a filter finds and that you may change; keys:revoke is needed to revoke or disable, keys:write to enable or extend. A dry run, which is the default, says how many they " +
-			"are. With dryRun false and that number, a job does it: 202. A key that is already so stays as it is, and so does, with enable, a personal key whose owner is no member, and a key of a customer that is gone. " +
-			"At most 10 changes that enable or extend are open in an organization, and 3 of each caller that revoke or disable."}, a.bulkKeys)
+	register(a, operation{
+		id:      organization.BulkKeys,
+		group:   GroupRevocation,
+		method:  http.MethodPost,
+		path:    keysPath + "/bulk",
+		summary: "Change many keys",
+		about: "One action on the keys that a filter finds and that you may change; keys:revoke " +
+			"is needed to revoke or disable, keys:write to enable or extend. A dry run, which is " +
+			"the default, says how many they " +
+			"are. With dryRun false and that number, a job does it: 202. A key that is already " +
+			"so stays as it is, and so does, with enable, a personal key whose owner is no " +
+			"member, and a key of a customer that is gone. " +
+			"At most 10 changes that enable or extend are open in an organization, and 3 of each " +
+			"caller that revoke or disable.",
+	}, a.bulkKeys)
 }
 
 // sampleSize is how many keys a dry run shows.
@@ -69,17 +80,28 @@ type bulkChange struct {
 
 // Resolve implements huma.Resolver.
 func (in *bulkInput) Resolve(ctx huma.Context) []error {
-	s, b, f := sessionOf(ctx.Context()), in.Body, &faults{}
-	in.change = bulkChange{Action: b.Action, Filter: b.Filter.filter(), Reason: value(b.Reason), Compromised: value(b.Compromised)}
+	s := sessionOf(ctx.Context())
+	b := in.Body
+	f := &faults{}
+
+	in.change = bulkChange{
+		Action:      b.Action,
+		Filter:      b.Filter.filter(),
+		Reason:      value(b.Reason),
+		Compromised: value(b.Compromised),
+	}
 	if b.Filter.UnusedSince != "" {
 		in.change.UnusedSince = f.since("body.filter.unusedSince", b.Filter.UnusedSince, s.now)
 	}
+
 	if b.DryRun != nil && !*b.DryRun && b.Expected == nil {
 		f.add("body.expected", "expected the number of keys that the dry run found", nil)
 	}
+
 	if b.Compromised != nil && b.Action != "revoke" {
 		f.add("body.compromised", "only a revocation says so", *b.Compromised)
 	}
+
 	switch {
 	case b.Action == "extend" && b.ExpiresAt == nil && b.ExpiresIn == nil:
 		f.add("body.expiresAt", "expected expiresAt or expiresIn, to extend to", nil)
@@ -90,13 +112,20 @@ func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	case b.ExpiresIn != nil:
 		f.add("body.expiresIn", "only extend takes it", nil)
 	}
+
 	return f.errors
 }
 
 func (b bulkFilter) filter() store.Filter {
 	return store.Filter{
-		Status: listedStatus(b.Status), Environment: apikey.Environment(b.Environment), Ownership: apikey.Ownership(b.Ownership), Owner: b.Owner,
-		Customer: b.Customer, Permission: b.Permission, Tag: b.Tag, Text: b.Text,
+		Status:      listedStatus(b.Status),
+		Environment: apikey.Environment(b.Environment),
+		Ownership:   apikey.Ownership(b.Ownership),
+		Owner:       b.Owner,
+		Customer:    b.Customer,
+		Permission:  b.Permission,
+		Tag:         b.Tag,
+		Text:        b.Text,
 	}
 }
 
@@ -105,6 +134,7 @@ func (c *bulkChange) single() organization.Operation {
 	if c.Action == "revoke" || c.Action == "disable" {
 		return organization.RevokeKey
 	}
+
 	return organization.UpdateKey
 }
 
@@ -113,6 +143,7 @@ func (c *bulkChange) urgency() apikey.Urgency {
 	if c.single() == organization.RevokeKey {
 		return apikey.Stop
 	}
+
 	return apikey.Ordinary
 }
 
@@ -126,82 +157,107 @@ type BulkAnswer struct {
 
 func (b BulkAnswer) replay() BulkAnswer { b.Replayed = true; return b }
 
-func (a *API) bulkKeys(ctx context.Context, s *session, in *bulkInput) (*posted[BulkAnswer], error) {
+func (a *API) bulkKeys(
+	ctx context.Context, s *session, in *bulkInput,
+) (*posted[BulkAnswer], error) {
 	if in.Body.DryRun == nil || *in.Body.DryRun {
 		return a.dryRun(ctx, s, in)
 	}
+
 	out, err := idempotent(ctx, a, s, func(s *session) (attempt[posted[BulkAnswer]], error) {
 		return a.tryBulk(ctx, s, in)
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	j, err := a.store.Job(ctx, in.Org, out.Body.Job.ID)
 	if err != nil {
 		return out, nil //nolint:nilerr // the job was made, and the answer says so; how far it is can be asked for
 	}
+
 	j = a.begin(ctx, s, j, callTime)
 	shown := showJob(j, s.caller)
 	out.Body.Job = &shown
 	return out, nil
 }
 
-// reached narrows a bulk change to the keys that the caller may change so, and reports whether there can be some. Errors:
-// those of May, and of what the caller may not hand out.
+// reached narrows a bulk change to the keys that the caller may change so, and reports whether
+// there can be some. Errors: those of May, and of what the caller may not hand out.
 func (a *API) reached(s *session, in *bulkInput) (c *bulkChange, some bool, err error) {
 	narrowed := in.change
+
 	reach, err := s.caller.MayEach(narrowed.single(), s.organization)
 	if err != nil {
 		return nil, false, err
 	}
+
 	if err := a.mayExtend(s, &narrowed, endField(in.Body.ExpiresIn)); err != nil {
 		return nil, false, err
 	}
+
 	some = narrow(&narrowed.Filter, reach)
 	narrowed.Filter.Sieve = a.sieve(&narrowed)
 	return &narrowed, some, nil
 }
 
 // tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
-func (a *API) tryBulk(ctx context.Context, s *session, in *bulkInput) (got attempt[posted[BulkAnswer]], err error) {
+func (a *API) tryBulk(
+	ctx context.Context, s *session, in *bulkInput,
+) (got attempt[posted[BulkAnswer]], err error) {
 	c, some, err := a.reached(s, in)
 	if err != nil {
 		return got, err
 	}
+
 	matched, err := a.count(ctx, s, c, some)
 	if err != nil {
 		return got, err
 	}
+
 	if matched != *in.Body.Expected {
-		return got, conflict.with(fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
+		return got, conflict.with(fmt.Sprintf(
+			"%d keys match by now: look at them in another dry run.", matched,
+		))
 	}
+
 	j, err := a.newJob(s, job.Bulk, in.Org, c, matched)
 	if err != nil {
 		return got, err
 	}
+
 	if err := a.takePlace(ctx, s, c, j); err != nil {
 		return got, err
 	}
+
 	shown := showJob(j, s.caller)
 	return attempt[posted[BulkAnswer]]{
-		answer: posted[BulkAnswer]{Status: http.StatusAccepted, Location: jobPath(j), Body: BulkAnswer{Job: &shown}},
+		answer: posted[BulkAnswer]{
+			Status:   http.StatusAccepted,
+			Location: jobPath(j),
+			Body:     BulkAnswer{Job: &shown},
+		},
 		writes: []store.Write{a.store.PutJob(j, 0)},
 
 		urgency: c.urgency(),
 	}, nil
 }
 
-// takePlace gives the job of a bulk change one of the places that there are for open ones. Errors: a problem, where all are
-// taken; those of the store.
+// takePlace gives the job of a bulk change one of the places that there are for open ones. Errors:
+// a problem, where all are taken; those of the store.
 func (a *API) takePlace(ctx context.Context, s *session, c *bulkChange, j *job.Job) (err error) {
 	name, most := "change", job.MaxChanges
 	if c.urgency() == apikey.Stop {
 		name, most = "stop#"+s.caller.ID(), job.MaxStops
 	}
-	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID, name, most); !errors.Is(err, job.ErrTooMany) {
+
+	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID, name,
+		most); !errors.Is(err, job.ErrTooMany) {
 		return err
 	}
-	p := tooManyJobs.with(fmt.Sprintf("%d bulk changes are open: GET …/jobs says how far they are. Try again when one is over.", most))
+
+	p := tooManyJobs.with(fmt.Sprintf("%d bulk changes are open: GET …/jobs says how far they "+
+		"are. Try again when one is over.", most))
 	p.retryAfter = placeRetryAfter
 	return p
 }
@@ -209,26 +265,32 @@ func (a *API) takePlace(ctx context.Context, s *session, c *bulkChange, j *job.J
 // placeRetryAfter is when to try again after all places for jobs were taken, in seconds.
 const placeRetryAfter = "10"
 
-// narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It tells whether there can be some.
+// narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It
+// tells whether there can be some.
 func narrow(f *store.Filter, reach organization.Reach) bool {
 	f.Living = true
 	if !reach.Others {
 		f.Viewer = reach.Person
 	}
+
 	if !reach.Organization {
 		if f.Ownership == apikey.Organization {
 			return false
 		}
+
 		f.Ownership = apikey.Personal
 	}
+
 	return true
 }
 
-// mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the same for all keys.
+// mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the
+// same for all keys.
 func (a *API) mayExtend(s *session, c *bulkChange, end string) error {
 	if c.Action != "extend" {
 		return nil
 	}
+
 	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt}, end)
 }
 
@@ -237,10 +299,12 @@ func (a *API) sieve(c *bulkChange) store.Sieve {
 	if c.UnusedSince.IsZero() {
 		return nil
 	}
+
 	return a.usedBefore(c.UnusedSince)
 }
 
-// mostSieved is how many keys a count reads: their last use stands beside them, and is read for each.
+// mostSieved is how many keys a count reads: their last use stands beside them, and is read for
+// each.
 const mostSieved = 10_000
 
 // count counts the keys that a bulk change is about.
@@ -248,18 +312,26 @@ func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (
 	if !some {
 		return 0, nil
 	}
+
 	if c.Filter.Sieve != nil {
 		all := c.Filter
 		all.Sieve = nil
+
 		n, err := a.store.CountKeys(ctx, s.organization.ID, all, s.now)
 		if err != nil {
 			return 0, err
 		}
+
 		if n > mostSieved {
-			return 0, validation.with(fmt.Sprintf("The last use of %d keys would have to be looked at, and at most %d can be.", n, mostSieved),
-				FieldError{Location: "body.filter", Message: "narrow the filter, such as by environment or tag"})
+			return 0, validation.with(fmt.Sprintf("The last use of %d keys would have to be "+
+				"looked at, and at most %d can be.", n, mostSieved),
+				FieldError{
+					Location: "body.filter",
+					Message:  "narrow the filter, such as by environment or tag",
+				})
 		}
 	}
+
 	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
 }
 
@@ -268,37 +340,51 @@ func (a *API) dryRun(ctx context.Context, s *session, in *bulkInput) (*posted[Bu
 	if err != nil {
 		return nil, err
 	}
+
 	matched, err := a.count(ctx, s, c, some)
 	if err != nil {
 		return nil, err
 	}
-	out := &posted[BulkAnswer]{Status: http.StatusOK, Body: BulkAnswer{Matched: &matched, Sample: []Key{}}}
-	for after, more := "", matched > 0; more && len(out.Body.Sample) < sampleSize; more = after != "" {
+
+	out := &posted[BulkAnswer]{
+		Status: http.StatusOK,
+		Body:   BulkAnswer{Matched: &matched, Sample: []Key{}},
+	}
+	for after, more := "", matched > 0; more &&
+		len(out.Body.Sample) < sampleSize; more = after != "" {
 		var keys []*apikey.Key
-		if keys, after, err = a.store.Keys(ctx, s.organization.ID, c.Filter, after, sampleSize-len(out.Body.Sample), s.now); err != nil {
+		if keys, after, err = a.store.Keys(ctx, s.organization.ID, c.Filter, after,
+			sampleSize-len(out.Body.Sample), s.now); err != nil {
 			return nil, err
 		}
+
 		if err := a.observe(ctx, s.now, keys...); err != nil {
 			return nil, err
 		}
+
 		shown := make([]Key, 0, len(keys))
 		for _, k := range keys {
 			shown = append(shown, showKey(k, s.now))
 		}
+
 		if err := a.used(ctx, keys, shown); err != nil {
 			return nil, err
 		}
+
 		out.Body.Sample = append(out.Body.Sample, shown...)
 	}
+
 	return out, nil
 }
 
-// apply changes one key as the action says. Error: a problem, where the organization does not let the key live so long.
+// apply changes one key as the action says. Error: a problem, where the organization does not let
+// the key live so long.
 func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
 	before := k.Clone()
 	if s.caller.May(c.single(), s.organization, before) != nil {
 		return denied.with("Whoever started this may no longer change this key.")
 	}
+
 	switch c.Action {
 	case "revoke":
 		return k.Revoke(s.caller.Actor(), c.Reason, c.Compromised, s.now)
@@ -313,10 +399,13 @@ func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
 	default:
 		return fmt.Errorf("bulk: there is no action %q", c.Action)
 	}
+
 	f := &faults{}
 	if f.rules(s, before, k); len(f.errors) > 0 {
-		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
+			f.errors)
 	}
+
 	return nil
 }
 
@@ -325,5 +414,6 @@ func (c *bulkChange) recorded() string {
 	if c.Action == "revoke" {
 		return "key.revoked"
 	}
+
 	return "key.updated"
 }

@@ -13,33 +13,41 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// edit changes the key of the session: on a copy, with its history entry, on the version that it started from. A change that changes nothing writes
-// nothing.
+// edit changes the key of the session: on a copy, with its history entry, on the version that it
+// started from. A change that changes nothing writes nothing.
 func (a *API) edit(
-	ctx context.Context, s *session, h MatchHeader, action, reason string, change func(k *apikey.Key) error,
+	ctx context.Context, s *session, h MatchHeader, action, reason string,
+	change func(k *apikey.Key) error,
 ) (attempt[*apikey.Key], error) {
 	before := s.key
 	if !h.matches(before.Version) {
 		return attempt[*apikey.Key]{}, fmt.Errorf("%w: %w", errCondition, apikey.ErrStale)
 	}
+
 	after := before.Clone()
 	if err := change(after); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
+
 	if reflect.DeepEqual(before, after) {
 		return attempt[*apikey.Key]{answer: before}, nil
 	}
 
 	urgency := apikey.UrgencyOf(before, after)
+
 	var err error
 	if after.Pace, err = spend(before.Pace, urgency, s.now); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
-	after.Version, after.UpdatedAt = before.Version+1, s.now
+
+	after.Version = before.Version + 1
+	after.UpdatedAt = s.now
+
 	entry, err := a.entry(s, action, reason, before, after)
 	if err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
+
 	return attempt[*apikey.Key]{
 		answer:  after,
 		writes:  a.keyWrites(ctx, before, after, urgency, entry),
@@ -47,19 +55,25 @@ func (a *API) edit(
 	}, nil
 }
 
-// keyWrites is the transaction that writes a key: its row, its history entry, and that what the change relies on is still so. before is nil for a new key.
-func (a *API) keyWrites(ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry) []store.Write {
+// keyWrites is the transaction that writes a key: its row, its history entry, and that what the
+// change relies on is still so. before is nil for a new key.
+func (a *API) keyWrites(
+	ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry,
+) []store.Write {
 	writes := []store.Write{a.store.PutKey(ctx, after, after.Version-1), a.store.Append(entry)}
 	if before != nil {
 		writes[0] = paced(writes[0], u, before.Pace)
 		writes = append(writes, a.store.LeaveCustomers(before, after)...)
 	}
+
 	if before == nil && after.Ownership == apikey.Personal {
 		writes = append(writes, a.store.OwnKey(after))
 	}
+
 	for _, id := range addedCustomers(before, after) {
 		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
 	}
+
 	return writes
 }
 
@@ -68,32 +82,47 @@ func addedCustomers(before, after *apikey.Key) []string {
 	if before == nil {
 		return after.Customers
 	}
-	return slices.DeleteFunc(slices.Clone(after.Customers), func(id string) bool { return slices.Contains(before.Customers, id) })
+
+	return slices.DeleteFunc(slices.Clone(after.Customers), func(id string) bool {
+		return slices.Contains(before.Customers, id)
+	})
 }
 
 // entry makes the history entry of a change of a key; before is nil for a new one.
-func (a *API) entry(s *session, action, reason string, before, after *apikey.Key) (history.Entry, error) {
-	e, err := a.event(s, action, after.OrganizationID, history.Object{Type: "key", ID: after.ID, Name: after.Name})
+func (a *API) entry(
+	s *session, action, reason string, before, after *apikey.Key,
+) (history.Entry, error) {
+	e, err := a.event(s, action, after.OrganizationID, history.Object{
+		Type: "key",
+		ID:   after.ID,
+		Name: after.Name,
+	})
 	if err != nil {
 		return history.Entry{}, err
 	}
+
 	e.Reason = reason
-	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) Key { return showKey(k, s.now) })
+	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) Key {
+		return showKey(k, s.now)
+	})
 	return e, err
 }
 
-// shownDifferences lists what differs between an object before and after a change, as it is shown; nil is an object that is not there.
+// shownDifferences lists what differs between an object before and after a change, as it is shown;
+// nil is an object that is not there.
 func shownDifferences[T, S any](before, after *T, show func(*T) S) ([]history.FieldChange, error) {
 	sides := [2]map[string]any{{}, {}}
 	for i, object := range []*T{before, after} {
 		if object == nil {
 			continue
 		}
+
 		var err error
 		if sides[i], err = historical(show(object)); err != nil {
 			return nil, err
 		}
 	}
+
 	return differences(sides[0], sides[1]), nil
 }
 
@@ -103,25 +132,40 @@ func (a *API) event(s *session, action, org string, object history.Object) (hist
 	if err != nil {
 		return history.Entry{}, err
 	}
+
 	return history.Entry{
-		ID: id, At: s.now, Action: action, OrganizationID: org, Actor: s.caller.Actor(), SourceIP: s.caller.SourceIP, UserAgent: s.caller.UserAgent,
-		Object: object, RequestID: s.caller.RequestID,
+		ID:             id,
+		At:             s.now,
+		Action:         action,
+		OrganizationID: org,
+		Actor:          s.caller.Actor(),
+		SourceIP:       s.caller.SourceIP,
+		UserAgent:      s.caller.UserAgent,
+		Object:         object,
+		RequestID:      s.caller.RequestID,
 	}, nil
 }
 
-// historical is what of a shown object goes into history: not what is computed, and not the hint, which is part of a secret.
+// historical is what of a shown object goes into history: not what is computed, and not the hint,
+// which is part of a secret.
 func historical(shown any) (map[string]any, error) {
 	text, err := json.Marshal(shown)
 	if err != nil {
 		return nil, fmt.Errorf("encode history: %w", err)
 	}
+
 	fields := map[string]any{}
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return nil, fmt.Errorf("encode history: %w", err)
 	}
-	for _, name := range []string{"object", "id", "organizationId", "hint", "status", "version", "createdAt", "updatedAt", "lastUsed"} {
+
+	for _, name := range []string{
+		"object", "id", "organizationId", "hint", "status", "version", "createdAt", "updatedAt",
+		"lastUsed",
+	} {
 		delete(fields, name)
 	}
+
 	return fields, nil
 }
 
@@ -130,12 +174,14 @@ func differences(before, after map[string]any) []history.FieldChange {
 	out := []history.FieldChange{}
 	all := maps.Clone(before)
 	maps.Copy(all, after)
+
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		old, recent := before[name], after[name]
 		if !reflect.DeepEqual(old, recent) && (!empty(old) || !empty(recent)) {
 			out = append(out, history.FieldChange{Field: name, Before: old, After: recent})
 		}
 	}
+
 	return out
 }
 
@@ -157,18 +203,27 @@ func empty(v any) bool {
 }
 
 // mint makes a fresh secret for a key, as it is shown once and as it is kept.
-func (a *API) mint(ctx context.Context, env apikey.Environment, id string) (apikey.Secret, apikey.Fresh, error) {
+func (a *API) mint(
+	ctx context.Context, env apikey.Environment, id string,
+) (apikey.Secret, apikey.Fresh, error) {
 	secret, err := a.brand.Mint(a.random, env, id)
 	if err != nil {
 		return apikey.Secret{}, apikey.Fresh{}, err
 	}
+
 	parts, err := a.brand.Parse(secret.Reveal())
 	if err != nil {
 		return apikey.Secret{}, apikey.Fresh{}, err
 	}
+
 	p, err := a.keyring.Ensure(ctx, env)
 	if err != nil {
-		return apikey.Secret{}, apikey.Fresh{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+		return apikey.Secret{}, apikey.Fresh{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable,
+			err)
 	}
-	return secret, apikey.Fresh{Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.Version()}, Hint: secret.Hint()}, nil
+
+	return secret, apikey.Fresh{
+		Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.Version()},
+		Hint:     secret.Hint(),
+	}, nil
 }

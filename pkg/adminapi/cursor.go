@@ -18,25 +18,30 @@ type scope struct {
 	Organization string
 	Object       string       // of a history; "" for all
 	Filter       store.Filter // of keys
-	UnusedSince  string       // likewise, as it was sent: a duration stays the same query from page to page
+	// likewise, as it was sent: a duration stays the same query from page to page
+	UnusedSince string
 }
 
 func (q scope) bytes() ([]byte, error) { return json.Marshal(q) }
 
-// writeCursor seals a position of a list, so that it says nothing, cannot be made up and fits no other query.
+// writeCursor seals a position of a list, so that it says nothing, cannot be made up and fits no
+// other query.
 func (a *API) writeCursor(ctx context.Context, q scope, position string) (string, error) {
 	p, err := a.keyring.Current(ctx, apikey.Production)
 	if err != nil {
 		return "", fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 	}
+
 	query, err := q.bytes()
 	if err != nil {
 		return "", err
 	}
+
 	sealed, err := p.Encrypt(a.random, "cursor", []byte(position), query)
 	if err != nil {
 		return "", err
 	}
+
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
@@ -45,6 +50,7 @@ func (a *API) nextCursor(ctx context.Context, q scope, position string) (*string
 	if position == "" {
 		return nil, nil
 	}
+
 	cursor, err := a.writeCursor(ctx, q, position)
 	return &cursor, err
 }
@@ -54,15 +60,23 @@ func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, e
 	if cursor == "" {
 		return "", nil
 	}
-	wrong := malformed.with("The cursor is not one of this list: start again without it.", FieldError{Location: "query.cursor", Message: "expected the nextCursor of a page with the same filters"})
+
+	wrong := malformed.with("The cursor is not one of this list: start again without it.",
+		FieldError{
+			Location: "query.cursor",
+			Message:  "expected the nextCursor of a page with the same filters",
+		})
+
 	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
 		return "", wrong
 	}
+
 	query, err := q.bytes()
 	if err != nil {
 		return "", err
 	}
+
 	position, err := a.keyring.Decrypt(ctx, apikey.Production, "cursor", sealed, query)
 	switch {
 	case errors.Is(err, pepper.ErrForged):
@@ -70,5 +84,6 @@ func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, e
 	case err != nil:
 		return "", fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 	}
+
 	return string(position), nil
 }

@@ -21,50 +21,67 @@ type goneCustomer struct {
 	ID string `json:"id"`
 }
 
-// deleteCustomer first lets no more keys be scoped to the customer, and only then looks which are: a key that is being made at that moment either was made
-// before, and is found by the list that does not lag, or is not made.
-func (a *API) deleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (*acceptedOutput, error) {
+// deleteCustomer first lets no more keys be scoped to the customer, and only then looks which are:
+// a key that is being made at that moment either was made before, and is found by the list that
+// does not lag, or is not made.
+func (a *API) deleteCustomer(
+	ctx context.Context, s *session, in *deleteCustomerInput,
+) (*acceptedOutput, error) {
 	j, err := a.beginDeletion(ctx, s, in)
 	if err != nil {
 		return nil, err
 	}
+
 	return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
 }
 
-// beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted, it returns that job.
-func (a *API) beginDeletion(ctx context.Context, s *session, in *deleteCustomerInput) (*job.Job, error) {
+// beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted,
+// it returns that job.
+func (a *API) beginDeletion(
+	ctx context.Context, s *session, in *deleteCustomerInput,
+) (*job.Job, error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
 		return nil, err
 	}
+
 	if c.LeavingJob != "" { // a refusal must not take back what was acknowledged
 		if j, err := a.store.Job(ctx, in.Org, c.LeavingJob); err != nil || j.Open() {
 			return j, err
 		}
 	}
+
 	if !in.Force { // before the mark, so that what is refused anyway writes nothing
 		if err := a.unusedCustomer(ctx, c); err != nil {
 			return nil, err
 		}
 	}
+
 	if !in.Force {
 		if err := a.mark(ctx, s, in, true); err != nil {
 			return nil, err
 		}
+
 		if err := a.unusedCustomer(ctx, c); err != nil {
 			return nil, errors.Join(err, a.mark(ctx, s, in, false))
 		}
 	}
-	return change(ctx, a, s, func(s *session) (attempt[*job.Job], error) { return a.tryDeleteCustomer(ctx, s, in) })
+
+	return change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+		return a.tryDeleteCustomer(ctx, s, in)
+	})
 }
 
-// tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that goes through those
-// that are.
-func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCustomerInput) (attempt[*job.Job], error) {
+// tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
+// goes through those that are.
+func (a *API) tryDeleteCustomer(
+	ctx context.Context, s *session, in *deleteCustomerInput,
+) (attempt[*job.Job], error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
 		return attempt[*job.Job]{}, err
 	}
+
 	if c.LeavingJob != "" {
 		if j, err := a.store.Job(ctx, in.Org, c.LeavingJob); err != nil || j.Open() {
 			return attempt[*job.Job]{answer: j}, err
@@ -75,8 +92,11 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 	if err != nil {
 		return attempt[*job.Job]{}, err
 	}
+
 	named := *c
-	named.Leaving, named.LeavingJob, named.Version = true, j.ID, c.Version+1
+	named.Leaving = true
+	named.LeavingJob = j.ID
+	named.Version = c.Version + 1
 	named.Pace, _ = c.Pace.Spend(apikey.Stop, s.now)
 	return attempt[*job.Job]{
 		answer:  j,
@@ -85,8 +105,8 @@ func (a *API) tryDeleteCustomer(ctx context.Context, s *session, in *deleteCusto
 	}, nil
 }
 
-// mark marks a customer as one that is being deleted, before it is known whether it can be, or takes the mark away. Nobody
-// sees it, so it makes no history.
+// mark marks a customer as one that is being deleted, before it is known whether it can be, or
+// takes the mark away. Nobody sees it, so it makes no history.
 func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, leaving bool) error {
 	_, err := change(ctx, a, s, func(s *session) (got attempt[struct{}], err error) {
 		c, err := a.store.Customer(ctx, in.Org, in.Customer)
@@ -95,14 +115,20 @@ func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, lea
 		}
 
 		after := *c
-		after.Leaving, after.Version = leaving, c.Version+1
+		after.Leaving = leaving
+		after.Version = c.Version + 1
+
 		if !leaving {
 			got.urgency = apikey.Stop // a refusal must not leave the mark, whoever else writes
 		}
+
 		if after.Pace, err = spend(c.Pace, got.urgency, s.now); err != nil {
 			return got, err
 		}
-		got.writes = []store.Write{paced(a.store.PutCustomer(&after, c.Version), got.urgency, c.Pace)}
+
+		got.writes = []store.Write{
+			paced(a.store.PutCustomer(&after, c.Version), got.urgency, c.Pace),
+		}
 		return got, nil
 	})
 	return err
@@ -113,27 +139,34 @@ func (a *API) unusedCustomer(ctx context.Context, c *organization.Customer) erro
 	used, err := a.usesOf(ctx, c)
 	if err == nil && used > 0 {
 		many := map[bool]string{true: " or more"}[used == mostCounted]
-		err = inUse.with(fmt.Sprintf("%d keys%s are scoped to this customer: change them first, or say ?force=true, which disables them.", used, many))
+		err = inUse.with(fmt.Sprintf("%d keys%s are scoped to this customer: change them first, "+
+			"or say ?force=true, which disables them.", used, many))
 	}
+
 	return err
 }
 
-// mostCounted is how many keys of a customer are counted at most: from there on it is no matter how many they are.
+// mostCounted is how many keys of a customer are counted at most: from there on it is no matter how
+// many they are.
 const mostCounted = 1000
 
-// usesOf counts the keys that are scoped to a customer, up to mostCounted; deleted ones count for nothing.
+// usesOf counts the keys that are scoped to a customer, up to mostCounted; deleted ones count for
+// nothing.
 func (a *API) usesOf(ctx context.Context, c *organization.Customer) (used int, err error) {
 	for after, more := "", true; more && used < mostCounted; more = after != "" {
 		var keys []*apikey.Key
-		if keys, after, err = a.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after, store.MaxPage); err != nil {
+		if keys, after, err = a.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after,
+			store.MaxPage); err != nil {
 			return 0, err
 		}
+
 		for _, k := range keys {
 			if k.DeletedAt.IsZero() {
 				used++
 			}
 		}
 	}
+
 	return min(used, mostCounted), nil
 }
 
@@ -143,22 +176,28 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 	if err := unmarshalParameters(j, &gone); err != nil {
 		return nil, err
 	}
+
 	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
-		page, next, err := a.store.PlacedKeysOfCustomer(ctx, j.OrganizationID, gone.ID, j.Position, limit)
+		page, next, err := a.store.PlacedKeysOfCustomer(ctx, j.OrganizationID, gone.ID, j.Position,
+			limit)
 		if err != nil {
 			return nil, "", err
 		}
+
 		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", disable)
 		return items, next, err
 	}
 	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
 		c, err := a.store.Customer(ctx, j.OrganizationID, gone.ID)
-		if errors.Is(err, organization.ErrNoCustomer) || err == nil && !c.Leaving { // another call deleted it, and it may have been made anew
+		// another call deleted it, and it may have been made anew
+		if errors.Is(err, organization.ErrNoCustomer) || err == nil && !c.Leaving {
 			return nil, nil
 		}
+
 		if err != nil {
 			return nil, err
 		}
+
 		e, err := a.customerEntry(s, "customer.deleted", c, nil)
 		return []store.Write{a.store.RemoveCustomer(c), a.store.Append(e)}, err
 	}

@@ -21,15 +21,24 @@ var errDuration = errors.New("expected a duration such as 30s, 1m, 24h, 30d, 2w 
 // maxDuration is far beyond what any field takes, and keeps sums from overflowing.
 const maxDuration = 100 * year
 
-// parseDuration reads a whole number of seconds, minutes, hours, days, weeks or years. One that is longer than any that can be
-// meant is the longest that there is: whoever asked says what is the most there.
+// parseDuration reads a whole number of seconds, minutes, hours, days, weeks or years. One that is
+// longer than any that can be meant is the longest that there is: whoever asked says what is the
+// most there.
 func parseDuration(s string) (time.Duration, error) {
 	if len(s) < 2 {
 		return 0, errDuration
 	}
 
 	number, letter := s[:len(s)-1], s[len(s)-1]
-	unit, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day, 'w': week, 'y': year}[letter]
+
+	unit, ok := map[byte]time.Duration{
+		's': time.Second,
+		'm': time.Minute,
+		'h': time.Hour,
+		'd': day,
+		'w': week,
+		'y': year,
+	}[letter]
 	if !ok || strings.Trim(number, "0123456789") != "" {
 		return 0, errDuration
 	}
@@ -38,6 +47,7 @@ func parseDuration(s string) (time.Duration, error) {
 	if errors.Is(err, strconv.ErrRange) || n > uint64(maxDuration/unit) {
 		return math.MaxInt64, nil
 	}
+
 	return time.Duration(n) * unit, nil // bounded by maxDuration
 }
 
@@ -54,6 +64,7 @@ func (f *faults) duration(location, text string, least, most time.Duration) time
 	default:
 		return d
 	}
+
 	return least // a fault is told: nothing comes of it
 }
 
@@ -62,11 +73,12 @@ func formatLongest(d time.Duration) string {
 	if d%year == 0 {
 		return fmt.Sprintf("%dy", d/year)
 	}
+
 	return formatDuration(d)
 }
 
-// formatDuration writes a duration in the largest unit that says it exactly. Days are the largest: of weeks and years, not
-// everybody thinks the same.
+// formatDuration writes a duration in the largest unit that says it exactly. Days are the largest:
+// of weeks and years, not everybody thinks the same.
 func formatDuration(d time.Duration) string {
 	switch {
 	case d%day == 0 && d != 0:

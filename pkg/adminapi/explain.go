@@ -17,8 +17,15 @@ import (
 )
 
 func (a *API) registerExplain() {
-	register(a, operation{id: organization.ExplainKey, group: GroupUsage, method: http.MethodPost, path: keyPath + "/explain", summary: "Explain what a call with the key would get",
-		about: "The check itself, step by step, for a call that nobody makes: it counts for nothing."}, a.explainKey)
+	register(a, operation{
+		id:      organization.ExplainKey,
+		group:   GroupUsage,
+		method:  http.MethodPost,
+		path:    keyPath + "/explain",
+		summary: "Explain what a call with the key would get",
+		about: "The check itself, step by step, for a call that nobody makes: it counts for " +
+			"nothing.",
+	}, a.explainKey)
 }
 
 type explainBody struct {
@@ -31,7 +38,10 @@ type explainBody struct {
 }
 
 // methods are those that API Gateway passes on.
-var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions}
+var methods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodHead, http.MethodOptions,
+}
 
 type explainInput struct {
 	KeyPath
@@ -47,17 +57,21 @@ func (in *explainInput) Resolve(huma.Context) []error {
 	case !strings.HasPrefix(path, "/"):
 		f.add("body.path", "expected a path that starts with /", path)
 	case strings.ContainsAny(path, "?#"):
-		f.add("body.path", "expected a path alone, without the query", nil) // which may hold a secret
+		// which may hold a secret
+		f.add("body.path", "expected a path alone, without the query", nil)
 	}
+
 	if !slices.Contains(methods, strings.ToUpper(in.Body.Method)) {
 		f.add("body.method", "expected one of "+strings.Join(methods, ", "), in.Body.Method)
 	}
+
 	if text := value(in.Body.SourceIP); text != "" {
 		var err error
 		if in.source, err = netip.ParseAddr(text); err != nil {
 			f.add("body.sourceIp", "expected an address such as 203.0.113.7 or 2001:db8::1", text)
 		}
 	}
+
 	return f.errors
 }
 
@@ -79,31 +93,52 @@ type Explanation struct {
 
 type explainOutput struct{ Body Explanation }
 
-func (a *API) explainKey(ctx context.Context, s *session, in *explainInput) (*explainOutput, error) {
+func (a *API) explainKey(
+	ctx context.Context, s *session, in *explainInput,
+) (*explainOutput, error) {
 	b := in.Body
-	call := check.Call{API: a.explained, Method: strings.ToUpper(b.Method), Path: b.Path, SourceIP: in.source}
+
+	call := check.Call{
+		API:      a.explained,
+		Method:   strings.ToUpper(b.Method),
+		Path:     b.Path,
+		SourceIP: in.source,
+	}
 	if b.API != nil {
 		call.API = *b.API
 	}
+
 	env, at := s.key.Environment, s.now
 	if b.Environment != nil {
 		env = apikey.Environment(*b.Environment)
 	}
+
 	if b.At != nil {
 		at = moment(b.At)
 	}
+
 	call.ARN = usualARN(call, env)
 	e := a.checker.Explain(ctx, s.key, env, call, at)
 	return &explainOutput{Explanation{
-		Allowed: e.Outcome == check.Allowed, Outcome: string(e.Outcome), Status: e.Outcome.Status(), Steps: showSteps(e.Steps), RequiredPermission: e.Required,
+		Allowed:            e.Outcome == check.Allowed,
+		Outcome:            string(e.Outcome),
+		Status:             e.Outcome.Status(),
+		Steps:              showSteps(e.Steps),
+		RequiredPermission: e.Required,
 	}}, nil
 }
 
-// usualARN stands for API Gateway's name of a call that is explained, which is not known here: it is as long as such names are.
+// usualARN stands for API Gateway's name of a call that is explained, which is not known here: it
+// is as long as such names are.
 func usualARN(call check.Call, env apikey.Environment) policy.ARN {
 	return policy.ARN{
-		Partition: "aws", Region: "us-east-1", Account: "123456789012", API: "1234567890", Stage: string(env),
-		Method: call.Method, Path: call.Path,
+		Partition: "aws",
+		Region:    "us-east-1",
+		Account:   "123456789012",
+		API:       "1234567890",
+		Stage:     string(env),
+		Method:    call.Method,
+		Path:      call.Path,
 	}
 }
 
@@ -112,5 +147,6 @@ func showSteps(steps []check.Step) []Step {
 	for _, s := range steps {
 		out = append(out, Step(s))
 	}
+
 	return out
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// leaks is who acts when a leak is reported: no person and no key, since nobody knows who the reporter is.
+// leaks is who acts when a leak is reported: no person and no key, since nobody knows who the
+// reporter is.
 var leaks = apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
 
 // leak is what may be a secret, that somebody found in the open.
@@ -29,14 +30,15 @@ type leak struct {
 	source string
 }
 
-// expose does what a leak asks for, and says nothing of it: only what could not be done is an error. A secret of another system may be that of a key in each
-// environment.
+// expose does what a leak asks for, and says nothing of it: only what could not be done is an
+// error. A secret of another system may be that of a key in each environment.
 func (a *API) expose(ctx context.Context, l leak) error {
 	for _, env := range a.checker.Environments {
 		if err := a.exposeIn(ctx, env, l); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -45,42 +47,52 @@ func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) erro
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}
+
 		if v.Key == nil {
 			continue // it never was anybody's
 		}
+
 		if err := a.exposeOf(ctx, env, v, l); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// exposeOf does it of one key, as the check found it. Each further attempt asks again what the key makes of the secret.
+// exposeOf does it of one key, as the check found it. Each further attempt asks again what the key
+// makes of the secret.
 func (a *API) exposeOf(ctx context.Context, env apikey.Environment, v check.Verdict, l leak) error {
 	for n := 1; ; n++ {
 		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
 			return nil // it never was its own
 		}
+
 		writes, err := a.exposureOf(ctx, &v, l)
 		if err != nil || len(writes) == 0 {
 			return err
 		}
+
 		err = a.store.Commit(ctx, writes...)
 		if err == nil || errors.Is(err, store.ErrReceipt) {
 			return nil
 		}
-		if err = a.lost(ctx, err, n, apikey.Stop, writes); err != nil { // whatever it was: a conflict would tell that there is a key
+
+		// whatever it was: a conflict would tell that there is a key
+		if err = a.lost(ctx, err, n, apikey.Stop, writes); err != nil {
 			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
 		}
 
 		id := v.Key.ID
 		all := a.checker.Identify(ctx, env, l.secret)
+
 		at := slices.IndexFunc(all, func(v check.Verdict) bool {
 			return v.Outcome == check.Unavailable || v.Key != nil && v.Key.ID == id
 		})
 		if at < 0 {
 			return nil
 		}
+
 		if v = all[at]; v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}
@@ -90,6 +102,7 @@ func (a *API) exposeOf(ctx context.Context, env apikey.Environment, v check.Verd
 // exposureOf makes the writes of a leak of a known secret; none where it changes nothing.
 func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store.Write, error) {
 	now := a.now()
+
 	which := apikey.Current
 	switch {
 	case v.Outcome == check.RetiredSecret:
@@ -97,45 +110,60 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 	case v.OldOne:
 		which = apikey.Old
 	}
+
 	before := v.Key.Clone() // the check may keep it for others
 	if err := a.observe(ctx, now, before); err != nil {
 		return nil, err
 	}
+
 	publishable, err := a.publishable(ctx, before)
 	if err != nil {
 		return nil, err
 	}
+
 	after := before.Clone()
 	found := apikey.Exposure{At: now, Source: l.source, URL: a.concealedURL(l)}
 	after.Expose(which, publishable, found, leaks, "its secret was found in the open")
 	ended := which == apikey.Retired || !before.DeletedAt.IsZero()
-	told := ended && before.Exposure != nil && before.Exposure.Source == found.Source && before.Exposure.URL == found.URL // of the secret that ended by it
+	// of the secret that ended by it
+	told := ended && before.Exposure != nil && before.Exposure.Source == found.Source &&
+		before.Exposure.URL == found.URL
 	if reflect.DeepEqual(before, after) && !ended || told {
 		return nil, nil
 	}
+
 	entry, err := a.exposureEntry(ctx, now, l, before, after)
 	if err != nil {
 		return nil, err
 	}
+
 	if ended {
-		return []store.Write{a.store.Append(entry), a.store.Keep(onceADay(before, found.URL, now), now)}, nil
+		return []store.Write{
+			a.store.Append(entry), a.store.Keep(onceADay(before, found.URL, now), now),
+		}, nil
 	}
-	after.Version, after.UpdatedAt = before.Version+1, now
+
+	after.Version = before.Version + 1
+	after.UpdatedAt = now
 	after.Pace, _ = before.Pace.Spend(apikey.Stop, now)
 	return []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
 }
 
-// publishable tells whether everything that a key opens may be done by everybody who reads its secret. A key that opens nothing is none: nobody meant it to
-// be published.
+// publishable tells whether everything that a key opens may be done by everybody who reads its
+// secret. A key that opens nothing is none: nobody meant it to be published.
 func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {
 		return false, nil
 	}
+
 	catalogue, _, err := a.catalogue(ctx)
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(k.Permissions, func(name string) bool { return !isPublishable(catalogue, name) }), nil
+
+	return !slices.ContainsFunc(k.Permissions, func(name string) bool {
+		return !isPublishable(catalogue, name)
+	}), nil
 }
 
 func isPublishable(catalogue *permission.Catalogue, name string) bool {
@@ -143,34 +171,54 @@ func isPublishable(catalogue *permission.Catalogue, name string) bool {
 	return known && p.Publishable
 }
 
-// exposed is why a key whose secret is in the open, and still works, cannot be given what is not for everybody; nil where the change does not do that.
+// exposed is why a key whose secret is in the open, and still works, cannot be given what is not
+// for everybody; nil where the change does not do that.
 func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 	if before.Exposure == nil || before.Exposure.Action != apikey.ExposureFlagged {
 		return nil
 	}
+
 	for _, name := range after.Permissions {
 		if !isPublishable(catalogue, name) && !slices.Contains(before.Permissions, name) {
-			return compromised.with("The key's secret was found in the open, so it takes no permission that is not publishable, such as " + name + ": regenerate it first.")
+			return compromised.with("The key's secret was found in the open, so it takes no " +
+				"permission that is not publishable, such as " + name + ": regenerate it first.")
 		}
 	}
+
 	if after.AllPermissions && !before.AllPermissions {
-		return compromised.with("The key's secret was found in the open, so it does not take all permissions: regenerate it first.")
+		return compromised.with("The key's secret was found in the open, so it does not take all " +
+			"permissions: regenerate it first.")
 	}
+
 	return nil
 }
 
-// exposureEntry is the history entry of a leak. It names where the report came from, and the system as who acted.
-func (a *API) exposureEntry(ctx context.Context, now time.Time, l leak, before, after *apikey.Key) (history.Entry, error) {
+// exposureEntry is the history entry of a leak. It names where the report came from, and the system
+// as who acted.
+func (a *API) exposureEntry(
+	ctx context.Context, now time.Time, l leak, before, after *apikey.Key,
+) (history.Entry, error) {
 	o := originOf(ctx)
-	s := &session{now: now, caller: &organization.Caller{System: leaks.ID, SourceIP: o.sourceIP, UserAgent: a.conceal(o.userAgent, l.secret), RequestID: o.requestID}}
+	s := &session{
+		now: now,
+		caller: &organization.Caller{
+			System:    leaks.ID,
+			SourceIP:  o.sourceIP,
+			UserAgent: a.conceal(o.userAgent, l.secret),
+			RequestID: o.requestID,
+		},
+	}
+
 	reason := a.conceal(l.note, l.secret)
 	if reason == "" && l.url != "" {
 		reason = "found at " + a.concealedURL(l)
 	}
+
 	return a.entry(s, "key.exposed", reason, before, after)
 }
 
-// conceal takes secrets out of a text that is kept: those of our form, and the very one that was reported, in whatever form an address has it.
+// conceal takes secrets out of a text that is kept: those of our form, and the very one that was
+// reported, in whatever form an address has it.
 func (a *API) conceal(text, secret string) string {
 	return a.brand.Redact(apikey.Conceal(text, secret))
 }
@@ -181,12 +229,17 @@ func (a *API) concealedURL(l leak) string {
 	if u == nil {
 		return ""
 	}
+
 	u.User = nil
 	return a.conceal(u.String(), l.secret)
 }
 
-// onceADay is the receipt of a report that changes no key, and so would make an entry each time that it is repeated.
+// onceADay is the receipt of a report that changes no key, and so would make an entry each time
+// that it is repeated.
 func onceADay(k *apikey.Key, where string, now time.Time) store.Receipt {
 	name := sha256.Sum256([]byte("leaks|" + k.ID + "|" + where))
-	return store.Receipt{ID: hex.EncodeToString(name[:]), ExpiresAt: now.Add(store.ReceiptLife).Unix()}
+	return store.Receipt{
+		ID:        hex.EncodeToString(name[:]),
+		ExpiresAt: now.Add(store.ReceiptLife).Unix(),
+	}
 }

@@ -24,7 +24,11 @@ type faults struct {
 }
 
 func (f *faults) add(location, message string, value any) {
-	f.errors = append(f.errors, &huma.ErrorDetail{Location: location, Message: message, Value: value})
+	f.errors = append(f.errors, &huma.ErrorDetail{
+		Location: location,
+		Message:  message,
+		Value:    value,
+	})
 }
 
 // name checks a name: something to read, on one line.
@@ -36,21 +40,25 @@ func (f *faults) name(location, name string) string {
 	case strings.ContainsFunc(name, unseen):
 		f.add(location, "expected a name without control and format characters", nil)
 	}
+
 	return name
 }
 
-// unseen reports whether a character shows nothing of its own, and may make what stands around it look like something else.
+// unseen reports whether a character shows nothing of its own, and may make what stands around it
+// look like something else.
 func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 func (f *faults) permissions(catalogue *permission.Catalogue, names []string) []string {
 	var out []string
 	for i, name := range names {
 		if _, ok := catalogue.Lookup(name); !ok {
-			f.add(fmt.Sprintf("body.permissions[%d]", i), "there is no such permission: see GET /v1/permissions", name)
+			f.add(fmt.Sprintf("body.permissions[%d]", i),
+				"there is no such permission: see GET /v1/permissions", name)
 		} else if !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
+
 	return out
 }
 
@@ -58,11 +66,14 @@ func (f *faults) customers(ids []string) []string {
 	var out []string
 	for i, id := range ids {
 		if !permission.ValidCustomer(id) {
-			f.add(fmt.Sprintf("body.customers[%d]", i), "expected a customer's id: 1 to 64 letters, digits, dots, hyphens and underscores", id)
+			f.add(fmt.Sprintf("body.customers[%d]", i),
+				"expected a customer's id: 1 to 64 letters, digits, dots, hyphens and underscores",
+				id)
 		} else if !slices.Contains(out, id) {
 			out = append(out, id)
 		}
 	}
+
 	return out
 }
 
@@ -77,15 +88,29 @@ func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
 	for i, l := range limits {
 		at := fmt.Sprintf("body.rateLimits[%d]", i)
 		told := len(f.errors)
+
 		window := f.duration(at+".window", l.Window, shortestWindow, longestWindow)
 		if len(f.errors) == told {
-			f.keepable(at, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: window, Burst: l.Burst})
+			f.keepable(at, apikey.RateLimit{
+				Name:   l.Name,
+				Limit:  l.Limit,
+				Window: window,
+				Burst:  l.Burst,
+			})
 		}
+
 		if slices.ContainsFunc(out, func(o apikey.RateLimit) bool { return o.Name == l.Name }) {
 			f.add(at+".name", "another limit has this name", l.Name)
 		}
-		out = append(out, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: window, Burst: l.Burst})
+
+		out = append(out, apikey.RateLimit{
+			Name:   l.Name,
+			Limit:  l.Limit,
+			Window: window,
+			Burst:  l.Burst,
+		})
 	}
+
 	return out
 }
 
@@ -109,23 +134,28 @@ func (f *faults) networks(location string, networks []string) []netip.Prefix {
 			out = append(out, prefix)
 		}
 	}
+
 	return out
 }
 
 // network reads a CIDR, or a single address as the network of that address.
 func network(text string) (p netip.Prefix, message string) {
 	const expected = "expected a network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
+
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		address = address.Unmap()
 		return netip.PrefixFrom(address, address.BitLen()), ""
 	}
+
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil || p.Addr().Is4In6():
 		return p, expected
 	case p != p.Masked():
-		return p, "the address has bits outside of its network: did you mean " + p.Masked().String() + "?"
+		return p, "the address has bits outside of its network: did you mean " +
+			p.Masked().String() + "?"
 	}
+
 	return p, ""
 }
 
@@ -140,6 +170,7 @@ func (f *faults) expiry(now time.Time, at *time.Time, in *string) time.Time {
 	case at != nil && at.After(now.AddDate(100, 0, 0)):
 		f.add("body.expiresAt", "expected a time within 100 years", apikey.FormatTime(*at))
 	}
+
 	return moment(at)
 }
 
@@ -147,19 +178,23 @@ func (f *faults) metadata(m map[string]string) map[string]string {
 	if len(m) > 50 {
 		f.add("body.metadata", "expected at most 50 entries", nil)
 	}
+
 	for name, value := range m {
 		if name == "" || len(name) > 40 || len(value) > 500 {
 			f.add("body.metadata", "expected names of 1 to 40 and values of at most 500 bytes", nil)
 			break
 		}
+
 		if strings.ContainsFunc(name, unseen) {
 			f.add("body.metadata", "expected names without control and format characters", nil)
 			break
 		}
 	}
+
 	if len(m) == 0 {
 		return nil
 	}
+
 	return m
 }
 
@@ -169,11 +204,13 @@ func (f *faults) tags(tags []string) []string {
 	var out []string
 	for i, tag := range tags {
 		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, unseen) {
-			f.add(fmt.Sprintf("body.tags[%d]", i), "expected 1 to 50 characters that can be seen, without spaces and commas", tag)
+			f.add(fmt.Sprintf("body.tags[%d]", i),
+				"expected 1 to 50 characters that can be seen, without spaces and commas", tag)
 		} else if !slices.Contains(out, tag) {
 			out = append(out, tag)
 		}
 	}
+
 	return out
 }
 
@@ -182,30 +219,42 @@ func (f *faults) rules(s *session, before, k *apikey.Key) {
 	if !k.ExpiresAt.IsZero() && !k.NotBefore.Before(k.ExpiresAt) {
 		f.add("body.notBefore", "expected a time before the key expires", nil)
 	}
-	if slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) && k.Environment.Valid() && k.Environment != apikey.Production {
-		f.add("body.permissions", "a key with permissions of the admin API must be a production key", nil)
+
+	if slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) && k.Environment.Valid() &&
+		k.Environment != apikey.Production {
+		f.add("body.permissions",
+			"a key with permissions of the admin API must be a production key", nil)
 	}
+
 	if s.limitsOff {
 		f.noLimits(before, k)
 	}
+
 	longest, limited := s.organization.Settings.LongestLife[k.Environment]
 	end := k.CreatedAt.Add(longest)
+
 	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
 	if limited && !unchanged && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(end)) {
-		f.add("body."+cmp.Or(f.end, "expiresAt"), "the organization lets keys of this environment live at most "+formatDuration(longest), nil)
+		f.add("body."+cmp.Or(f.end, "expiresAt"),
+			"the organization lets keys of this environment live at most "+formatDuration(longest),
+			nil)
 	}
 }
 
-// noLimits refuses new limits where the deployment would not enforce them: nobody should believe in a limit that holds nobody. Those that a key has
-// already may stay and go.
+// noLimits refuses new limits where the deployment would not enforce them: nobody should believe in
+// a limit that holds nobody. Those that a key has already may stay and go.
 func (f *faults) noLimits(before, k *apikey.Key) {
-	const message = "this deployment enforces no limits of keys (KeyLimits=off, as the profile cached needs): API Gateway answers from its cache without asking"
+	const message = "this deployment enforces no limits of keys (KeyLimits=off, as the profile " +
+		"cached needs): API Gateway answers from its cache without asking"
+
 	if before == nil {
 		before = &apikey.Key{}
 	}
+
 	if len(k.RateLimits) > 0 && !slices.Equal(k.RateLimits, before.RateLimits) {
 		f.add("body.rateLimits", message, nil)
 	}
+
 	if k.Quota != nil && (before.Quota == nil || *k.Quota != *before.Quota) {
 		f.add("body.quota", message, nil)
 	}

@@ -11,10 +11,22 @@ import (
 )
 
 func (a *API) registerHistory() {
-	register(a, operation{id: organization.KeyHistory, group: GroupOrganizations, method: http.MethodGet, path: keyPath + "/history", summary: "Show a key's history",
-		about: "Newest first; readable long after the key."}, a.keyHistory)
-	register(a, operation{id: organization.ListHistory, group: GroupOrganizations, method: http.MethodGet, path: "/v1/organizations/{org}/history",
-		summary: "Show the organization's history", about: "Every change of every object, newest first."}, a.listHistory)
+	register(a, operation{
+		id:      organization.KeyHistory,
+		group:   GroupOrganizations,
+		method:  http.MethodGet,
+		path:    keyPath + "/history",
+		summary: "Show a key's history",
+		about:   "Newest first; readable long after the key.",
+	}, a.keyHistory)
+	register(a, operation{
+		id:      organization.ListHistory,
+		group:   GroupOrganizations,
+		method:  http.MethodGet,
+		path:    "/v1/organizations/{org}/history",
+		summary: "Show the organization's history",
+		about:   "Every change of every object, newest first.",
+	}, a.listHistory)
 }
 
 // Page is what part of a list is asked for.
@@ -23,7 +35,8 @@ type Page struct {
 	Cursor string `query:"cursor" minLength:"1" maxLength:"500" doc:"nextCursor of the page before"`
 }
 
-// Resolve implements huma.Resolver: huma takes an empty cursor for none, and would show the first page.
+// Resolve implements huma.Resolver: huma takes an empty cursor for none, and would show the first
+// page.
 func (*Page) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
 
 type historyOutput struct {
@@ -38,8 +51,14 @@ type keyHistoryInput struct {
 	Page
 }
 
-func (a *API) keyHistory(ctx context.Context, s *session, in *keyHistoryInput) (*historyOutput, error) {
-	return a.historyPage(ctx, scope{List: "history", Organization: in.Org, Object: s.key.ID}, in.Page, func(after string) ([]history.Entry, string, error) {
+func (a *API) keyHistory(
+	ctx context.Context, s *session, in *keyHistoryInput,
+) (*historyOutput, error) {
+	return a.historyPage(ctx, scope{
+		List:         "history",
+		Organization: in.Org,
+		Object:       s.key.ID,
+	}, in.Page, func(after string) ([]history.Entry, string, error) {
 		return a.store.History(ctx, in.Org, "key", s.key.ID, after, in.Limit)
 	})
 }
@@ -49,21 +68,31 @@ type listHistoryInput struct {
 	Page
 }
 
-func (a *API) listHistory(ctx context.Context, _ *session, in *listHistoryInput) (*historyOutput, error) {
-	return a.historyPage(ctx, scope{List: "history", Organization: in.Org}, in.Page, func(after string) ([]history.Entry, string, error) {
+func (a *API) listHistory(
+	ctx context.Context, _ *session, in *listHistoryInput,
+) (*historyOutput, error) {
+	return a.historyPage(ctx, scope{
+		List:         "history",
+		Organization: in.Org,
+	}, in.Page, func(after string) ([]history.Entry, string, error) {
 		return a.store.OrganizationHistory(ctx, in.Org, after, in.Limit)
 	})
 }
 
-func (a *API) historyPage(ctx context.Context, query scope, page Page, read func(after string) ([]history.Entry, string, error)) (*historyOutput, error) {
+func (a *API) historyPage(
+	ctx context.Context, query scope, page Page,
+	read func(after string) ([]history.Entry, string, error),
+) (*historyOutput, error) {
 	after, err := a.readCursor(ctx, query, page.Cursor)
 	if err != nil {
 		return nil, err
 	}
+
 	entries, next, err := read(after)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &historyOutput{}
 	out.Body.Items = append([]history.Entry{}, entries...)
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)

@@ -15,16 +15,27 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// Bounds of a call that imports keys. A thousand keys by sha512 with names of a hundred letters are some 400 KiB.
+// Bounds of a call that imports keys. A thousand keys by sha512 with names of a hundred letters are
+// some 400 KiB.
 const (
 	maxImport     = 1000
 	maxImportBody = 1 << 20
 )
 
 func (a *API) registerImport() {
-	register(a, operation{id: organization.ImportKeys, group: GroupKeys, method: http.MethodPost, path: keysPath + "/import", summary: "Import keys of another system",
-		about: "By the hash of each secret, which goes on to work as it is sent today. At most 1,000 keys a call. A hash that the organization has already in its environment fails as " +
-			"a duplicate, so a repeated call imports nothing twice. Keys without permissions get all of them, and are marked as legacy.", maxBody: maxImportBody}, a.importKeys)
+	register(a, operation{
+		id:      organization.ImportKeys,
+		group:   GroupKeys,
+		method:  http.MethodPost,
+		path:    keysPath + "/import",
+		summary: "Import keys of another system",
+		about: "By the hash of each secret, which goes on to work as it is sent today. At most " +
+			"1,000 keys a call. A hash that the organization has already in its environment " +
+			"fails as " +
+			"a duplicate, so a repeated call imports nothing twice. Keys without permissions get " +
+			"all of them, and are marked as legacy.",
+		maxBody: maxImportBody,
+	}, a.importKeys)
 }
 
 type hashInput struct {
@@ -52,8 +63,12 @@ type importInput struct {
 // Resolve implements huma.Resolver.
 func (in *importInput) Resolve(huma.Context) []error {
 	if n := len(in.Body.Keys); n > maxImport {
-		return []error{tooLarge.with(fmt.Sprintf("A call imports at most 1,000 keys, and this one has %d: make several calls.", n))}
+		return []error{
+			tooLarge.with(fmt.Sprintf("A call imports at most 1,000 keys, and this one has %d: "+
+				"make several calls.", n)),
+		}
 	}
+
 	return nil
 }
 
@@ -103,30 +118,49 @@ type importation struct {
 }
 
 func (i *importation) fail(index int, k kind, detail string) {
-	i.answer.Failed = append(i.answer.Failed, ImportFailure{Index: index, Code: k.code, Detail: detail})
+	i.answer.Failed = append(i.answer.Failed, ImportFailure{
+		Index:  index,
+		Code:   k.code,
+		Detail: detail,
+	})
 }
 
-// importKeys brings keys in. What is wrong with one fails that one. What the caller may not hand out fails the call before anything is written. What stops it in
-// the middle leaves whole keys, and the repeated call goes on from there.
-func (a *API) importKeys(ctx context.Context, s *session, in *importInput) (*posted[Imported], error) {
+// importKeys brings keys in. What is wrong with one fails that one. What the caller may not hand
+// out fails the call before anything is written. What stops it in the middle leaves whole keys, and
+// the repeated call goes on from there.
+func (a *API) importKeys(
+	ctx context.Context, s *session, in *importInput,
+) (*posted[Imported], error) {
 	if in.Org == apikey.OperatorOrganization {
-		return nil, denied.with("An operator's secret is made here and never brought from elsewhere.")
+		return nil, denied.with("An operator's secret is made here and never brought from " +
+			"elsewhere.")
 	}
+
 	return idempotent(ctx, a, s, func(s *session) (got attempt[posted[Imported]], err error) {
-		i := &importation{API: a, s: s, answer: Imported{Failed: []ImportFailure{}, EffectiveBy: Time{s.now}}}
+		i := &importation{
+			API:    a,
+			s:      s,
+			answer: Imported{Failed: []ImportFailure{}, EffectiveBy: Time{s.now}},
+		}
+
 		keys, err := i.valid(ctx, in)
 		if err != nil {
 			return got, err
 		}
+
 		if err := i.within(keys); err != nil {
 			return got, err
 		}
+
 		for _, env := range apikey.Environments() {
-			of := slices.DeleteFunc(slices.Clone(keys), func(k importing) bool { return k.key.Environment != env })
+			of := slices.DeleteFunc(slices.Clone(keys), func(k importing) bool {
+				return k.key.Environment != env
+			})
 			if err := i.bring(ctx, env, of); err != nil {
 				return got, err
 			}
 		}
+
 		slices.SortFunc(i.answer.Failed, func(x, y ImportFailure) int { return x.Index - y.Index })
 		return attempt[posted[Imported]]{
 			answer: posted[Imported]{Status: http.StatusOK, Body: i.answer},
@@ -141,44 +175,65 @@ func (i *importation) valid(ctx context.Context, in *importInput) ([]importing, 
 	if err != nil {
 		return nil, err
 	}
+
 	var raw []json.RawMessage
 	if err := json.Unmarshal(fieldOf(in.RawBody, "keys"), &raw); err != nil {
 		return nil, fmt.Errorf("decode keys: %w", err) // huma decoded them before
 	}
+
 	var keys []importing
 	for index := range in.Body.Keys {
 		entry, f := &in.Body.Keys[index], &faults{}
-		one := importing{index: index, key: entry.key(f, i.s, fieldsOf(raw[index])), algorithm: apikey.Algorithm(entry.Hash.Algorithm)}
+		one := importing{
+			index:     index,
+			key:       entry.key(f, i.s, fieldsOf(raw[index])),
+			algorithm: apikey.Algorithm(entry.Hash.Algorithm),
+		}
+
 		one.digest = f.digest(one.algorithm, entry.Hash)
 		for at, id := range one.key.Customers {
 			if missing[id] {
 				f.add(fmt.Sprintf("body.customers[%d]", at), "there is no such customer", id)
 			}
 		}
+
 		if len(f.errors) > 0 {
 			i.fail(index, validation, f.first())
 			continue
 		}
+
 		keys = append(keys, one)
 	}
+
 	return keys, nil
 }
 
-// key makes the key that an entry asks for. Without permissions it holds all, as it did where it comes from as far as anybody knows, and is a legacy key.
+// key makes the key that an entry asks for. Without permissions it holds all, as it did where it
+// comes from as far as anybody knows, and is a legacy key.
 func (e *importEntry) key(f *faults, s *session, present map[string]bool) *apikey.Key {
 	k := &apikey.Key{
-		OrganizationID: s.organization.ID, Environment: apikey.Environment(e.Environment), Ownership: apikey.Organization, Owner: s.caller.Actor(),
-		CreatedBy: s.caller.Actor(), Enabled: true, CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
+		OrganizationID: s.organization.ID,
+		Environment:    apikey.Environment(e.Environment),
+		Ownership:      apikey.Organization,
+		Owner:          s.caller.Actor(),
+		CreatedBy:      s.caller.Actor(),
+		Enabled:        true,
+		CreatedAt:      s.now,
+		UpdatedAt:      s.now,
+		Version:        1,
 	}
 	k.Name = f.name("body.name", e.Name)
 	e.apply(f, s, k, present)
+
 	if e.Permissions == nil && e.AllPermissions == nil {
 		k.AllPermissions = true
 	}
+
 	k.Legacy = k.AllPermissions
 	if k.ExpiresAt.IsZero() {
 		k.ExpiresAt = defaultEnd(s, k)
 	}
+
 	f.rules(s, nil, k)
 	return k
 }
@@ -186,10 +241,14 @@ func (e *importEntry) key(f *faults, s *session, present map[string]bool) *apike
 // digest reads the hash of a secret, which no fault repeats.
 func (f *faults) digest(a apikey.Algorithm, h hashInput) []byte {
 	digest, err := a.ParseDigest(h.Value)
+
 	isHex := len(h.Value) == 2*a.Size()
 	if err != nil || h.Encoding != nil && (*h.Encoding == "hex") != isHex {
-		f.add("body.hash.value", fmt.Sprintf("expected a %s digest: %d bytes in hexadecimal digits or base64, as encoding says", a, a.Size()), nil)
+		f.add("body.hash.value",
+			fmt.Sprintf("expected a %s digest: %d bytes in hexadecimal digits or base64, as "+
+				"encoding says", a, a.Size()), nil)
 	}
+
 	return digest
 }
 
@@ -202,27 +261,36 @@ func (f *faults) first() string {
 			return detail.Location[len("body."):] + ": " + detail.Message
 		}
 	}
+
 	return ""
 }
 
 // missingCustomers asks once for every customer that some entry names.
-func (i *importation) missingCustomers(ctx context.Context, entries []importEntry) (map[string]bool, error) {
+func (i *importation) missingCustomers(
+	ctx context.Context, entries []importEntry,
+) (map[string]bool, error) {
 	var named []string
+
 	f := &faults{}
 	for _, e := range entries {
-		named = append(named, f.customers(e.Customers)...) // those that are no ids are faults of their entries
+		// those that are no ids are faults of their entries
+		named = append(named, f.customers(e.Customers)...)
 	}
+
 	slices.Sort(named)
+
 	missing := map[string]bool{}
 	for chunk := range slices.Chunk(slices.Compact(named), 100) {
 		of, err := i.store.MissingCustomers(ctx, i.s.organization.ID, chunk)
 		if err != nil {
 			return nil, err
 		}
+
 		for _, id := range of {
 			missing[id] = true
 		}
 	}
+
 	return missing, nil
 }
 
@@ -239,8 +307,10 @@ func (i *importation) within(keys []importing) error {
 			}
 		}
 	}
+
 	if len(all) == 0 {
 		return nil
 	}
+
 	return beyond(all)
 }

@@ -27,42 +27,64 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 	t.Helper()
 	p := kit.Restart()
 	checker := &check.Checker{
-		Brand: storetest.Brand, Environments: apikey.Environments(), Keys: p.Store, Peppers: p.Keyring, Standings: check.NewStandings(p.Store, kit.Clock.Now),
-		Imports: check.NewImports(p.Store, kit.Clock.Now), Now: kit.Clock.Now,
+		Brand:        storetest.Brand,
+		Environments: apikey.Environments(),
+		Keys:         p.Store,
+		Peppers:      p.Keyring,
+		Standings:    check.NewStandings(p.Store, kit.Clock.Now),
+		Imports:      check.NewImports(p.Store, kit.Clock.Now),
+		Now:          kit.Clock.Now,
 	}
 	f := adminapi.Function(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand}, Store: p.Store, Keyring: p.Keyring, Checker: checker, Logger: kit.Log.Logger(), Now: kit.Clock.Now,
+		Configuration: boot.Configuration{Brand: storetest.Brand},
+		Store:         p.Store,
+		Keyring:       p.Keyring,
+		Checker:       checker,
+		Logger:        kit.Log.Logger(),
+		Now:           kit.Clock.Now,
 	}, adminapi.GroupKeys)
 	return importer{p, checker, func(t *testing.T, entries []map[string]any) (int, imported) {
 		t.Helper()
+
 		body, err := json.Marshal(map[string]any{"keys": entries})
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		event, err := json.Marshal(map[string]any{
-			"httpMethod": "POST", "path": "/v1/organizations/acme/keys/import", "headers": map[string]any{"Content-Type": "application/json"}, "body": string(body),
+			"httpMethod": "POST",
+			"path":       "/v1/organizations/acme/keys/import",
+			"headers":    map[string]any{"Content-Type": "application/json"},
+			"body":       string(body),
 			"requestContext": map[string]any{
-				"requestId": "r1", "authorizer": map[string]any{"userId": "u1", "userEmail": "alice@acme.test"}, "identity": map[string]any{"sourceIp": "192.0.2.1"},
+				"requestId":  "r1",
+				"authorizer": map[string]any{"userId": "u1", "userEmail": "alice@acme.test"},
+				"identity":   map[string]any{"sourceIp": "192.0.2.1"},
 			},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		text, err := f.Invoke(t.Context(), event)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		var answer struct {
 			StatusCode int
 			Body       string
 		}
 		var got imported
+
 		if err := json.Unmarshal(text, &answer); err != nil {
 			t.Fatal(err)
 		}
+
 		if err := json.Unmarshal([]byte(answer.Body), &got); err != nil {
 			t.Fatalf("%v\n%s", err, answer.Body)
 		}
+
 		return answer.StatusCode, got
 	}}
 }
@@ -73,13 +95,28 @@ func importKit(t *testing.T) *storetest.Kit {
 	kit := storetest.New(t)
 	kit.MustCatalogue(t, permission.Permission{Name: "messages:read", Title: "Read messages"})
 	kit.MustStanding(t, "acme", nil)
-	o := &organization.Organization{ID: "acme", Name: "Acme", Settings: organization.DefaultSettings(), Admins: 1, Version: 1}
-	m := &organization.Member{
-		OrganizationID: "acme", ID: "u1", Email: "alice@acme.test", Role: organization.RoleAdmin, InvitedAt: kit.Clock.Now(), JoinedAt: kit.Clock.Now(), Version: 1,
+	o := &organization.Organization{
+		ID:       "acme",
+		Name:     "Acme",
+		Settings: organization.DefaultSettings(),
+		Admins:   1,
+		Version:  1,
 	}
-	if err := kit.Store.Commit(t.Context(), kit.Store.PutOrganization(o, 0), kit.Store.PutMember(m, 0)); err != nil {
+
+	m := &organization.Member{
+		OrganizationID: "acme",
+		ID:             "u1",
+		Email:          "alice@acme.test",
+		Role:           organization.RoleAdmin,
+		InvitedAt:      kit.Clock.Now(),
+		JoinedAt:       kit.Clock.Now(),
+		Version:        1,
+	}
+	if err := kit.Store.Commit(t.Context(), kit.Store.PutOrganization(o, 0),
+		kit.Store.PutMember(m, 0)); err != nil {
 		t.Fatal(err)
 	}
+
 	return kit
 }
 
@@ -89,48 +126,65 @@ func many(n int) (secrets []string, entries []map[string]any) {
 		secrets = append(secrets, fmt.Sprintf("sk_live_number_%04d", i))
 		entries = append(entries, foreign(secrets[i], nil))
 	}
+
 	return secrets, entries
 }
 
-// whole looks at what an import left: that every key of it authenticates and has exactly one entry in the history. It returns how many there are.
+// whole looks at what an import left: that every key of it authenticates and has exactly one entry
+// in the history. It returns how many there are.
 func whole(t *testing.T, kit *storetest.Kit, secrets []string) int {
 	t.Helper()
 	checker := newImporter(t, kit).checker
+
 	ids := map[string]bool{}
 	for _, secret := range secrets {
-		v := checker.Authenticate(t.Context(), check.Headers{APIKey: []string{secret}}, netip.Addr{})
+		v := checker.Authenticate(t.Context(), check.Headers{
+			APIKey: []string{secret},
+		}, netip.Addr{})
 		switch v.Outcome {
 		case check.Allowed:
-			if entries, _, err := kit.Store.History(t.Context(), "acme", "key", v.Key.ID, "", 10); err != nil || len(entries) != 1 || entries[0].Action != "key.imported" {
+			if entries, _, err := kit.Store.History(t.Context(), "acme", "key", v.Key.ID, "",
+				10); err != nil || len(entries) != 1 || entries[0].Action != "key.imported" {
 				t.Errorf("history of %s: %v, %v", v.Key.ID, entries, err)
 			}
+
 			ids[v.Key.ID] = true
-		case check.UnknownKey, check.Malformed: // where the very first write failed, nothing is looked up
+		case check.UnknownKey, check.Malformed:
+			// where the very first write failed, nothing is looked up
 		default:
 			t.Errorf("%s %v", v.Outcome, v.Err)
 		}
 	}
+
 	rows := 0
 	for _, item := range kit.Items(t) {
 		if item["secret"] != nil { // nothing but a key's row has one
 			rows++
 		}
 	}
+
 	if rows != len(ids) {
 		t.Errorf("%d rows of keys, %d that authenticate", rows, len(ids))
 	}
+
 	return len(ids)
 }
 
 // customers makes as many customers of acme, and returns their ids.
 func customers(t *testing.T, kit *storetest.Kit, n int) []string {
 	t.Helper()
+
 	var ids []string
 	for i := range n {
 		ids = append(ids, fmt.Sprintf("c%d", i))
-		if err := kit.Store.Commit(t.Context(), kit.Store.PutCustomer(&organization.Customer{OrganizationID: "acme", ID: ids[i], Version: 1}, 0)); err != nil {
+		if err := kit.Store.Commit(t.Context(), kit.Store.PutCustomer(&organization.Customer{
+			OrganizationID: "acme",
+			ID:             ids[i],
+			Version:        1,
+		}, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	return ids
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// importNoticed is how long an authorizer may take to notice that an environment has imported keys at all: what it has at hand of that is as old at most.
+// importNoticed is how long an authorizer may take to notice that an environment has imported keys
+// at all: what it has at hand of that is as old at most.
 const importNoticed = 10 * time.Second
 
 // bring writes the keys of one environment, as many at once as a transaction takes.
@@ -20,26 +21,32 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 	if len(keys) == 0 {
 		return nil
 	}
+
 	imports, err := i.store.EnsureImports(ctx, env, algorithms(keys), i.s.now)
 	if err != nil {
 		return err
 	}
+
 	for _, a := range algorithms(keys) {
 		if by := imports.Since[a].Add(importNoticed); by.After(i.answer.EffectiveBy.Time) {
 			i.answer.EffectiveBy = Time{by}
 		}
 	}
+
 	if err := i.name(ctx, imports, keys); err != nil {
 		return err
 	}
+
 	keys = i.unique(keys)
 	for len(keys) > 0 {
 		n := transactionKeys(keys)
 		if err := i.write(ctx, env, keys[:n]); err != nil {
 			return err
 		}
+
 		keys = keys[n:]
 	}
+
 	return nil
 }
 
@@ -50,6 +57,7 @@ func algorithms(keys []importing) []apikey.Algorithm {
 			out = append(out, k.algorithm)
 		}
 	}
+
 	return out
 }
 
@@ -57,17 +65,21 @@ func algorithms(keys []importing) []apikey.Algorithm {
 func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []importing) error {
 	for at := range keys {
 		k, env := &keys[at], keys[at].key.Environment
+
 		naming, err := i.keyring.Version(ctx, env, imports.Pepper)
 		if err != nil {
 			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 		}
+
 		k.current, err = i.keyring.Current(ctx, env)
 		if err != nil {
 			return fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 		}
+
 		k.first = naming.ForeignID(env, k.algorithm, k.digest)
 		k.rival = naming.RivalID(env, k.algorithm, i.s.organization.ID, k.digest)
 	}
+
 	return nil
 }
 
@@ -80,65 +92,83 @@ func (i *importation) unique(keys []importing) []importing {
 			i.fail(k.index, duplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
 			return true
 		}
+
 		first[k.first] = k.index
 		return false
 	})
 }
 
-// fresh fails the keys that the organization has already, and gives the others their ids. Of what other organizations
-// imported it tells nothing: such a key is made like every other, and stands in line behind theirs.
-func (i *importation) fresh(ctx context.Context, env apikey.Environment, keys []importing) ([]importing, error) {
+// fresh fails the keys that the organization has already, and gives the others their ids. Of what
+// other organizations imported it tells nothing: such a key is made like every other, and stands in
+// line behind theirs.
+func (i *importation) fresh(
+	ctx context.Context, env apikey.Environment, keys []importing,
+) ([]importing, error) {
 	ids := make([]string, 0, len(keys))
 	for _, k := range keys {
 		ids = append(ids, k.first, k.rival)
 	}
+
 	taken, err := i.store.TakenKeys(ctx, env, ids)
 	if err != nil {
 		return nil, err
 	}
+
 	var out []importing
 	for _, k := range keys {
 		first, rival := taken[k.first], taken[k.rival]
 		switch {
 		case first != nil && first.OrganizationID == k.key.OrganizationID, rival != nil:
-			i.fail(k.index, duplicate, "The organization imported this hash into "+string(env)+" before.")
+			i.fail(k.index, duplicate,
+				"The organization imported this hash into "+string(env)+" before.")
+
 			if err := i.queue(ctx, rival, k.first); err != nil {
 				return nil, err
 			}
+
 			continue
 		case first != nil:
 			k.become(k.rival)
 		default:
 			k.become(k.first)
 		}
+
 		out = append(out, k)
 	}
+
 	return out, nil
 }
 
-// queue lets a key that the organization has already stand in line for its secret, where there was no room for it.
+// queue lets a key that the organization has already stand in line for its secret, where there was
+// no room for it.
 func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) error {
 	if k == nil || !k.DeletedAt.IsZero() {
 		return nil
 	}
+
 	line, err := i.store.Claim(ctx, k.Environment, first, k.ID)
 	if err != nil || len(line) == 0 {
 		return err
 	}
-	if err := i.store.Commit(ctx, line...); !errors.Is(err, apikey.ErrExists) { // the line was changed meanwhile: the next call
+
+	// the line was changed meanwhile: the next call
+	if err := i.store.Commit(ctx, line...); !errors.Is(err, apikey.ErrExists) {
 		return err
 	}
+
 	return nil
 }
 
-// Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an attempt has 250 ms.
+// Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an
+// attempt has 250 ms.
 const (
 	mostWrites = 100
 	mostKeys   = 20
 )
 
-// transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a history entry and an item for each customer of each, a look at each
-// customer, and two at the caller.
+// transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a
+// history entry and an item for each customer of each, a look at each customer, and two at the
+// caller.
 func transactionKeys(keys []importing) int {
 	writes, customers := 2, map[string]bool{}
 	for n, k := range keys {
@@ -149,15 +179,18 @@ func transactionKeys(keys []importing) int {
 				writes++
 			}
 		}
+
 		if n == mostKeys || writes > mostWrites {
 			return max(n, 1)
 		}
 	}
+
 	return len(keys)
 }
 
-// write writes keys in one transaction, as a step of its own: each asks anew what the caller may, so that an import ends
-// with its maker's right. Where another call brought some of the keys in meanwhile, those fail and the others are written.
+// write writes keys in one transaction, as a step of its own: each asks anew what the caller may,
+// so that an import ends with its maker's right. Where another call brought some of the keys in
+// meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
 	keys = slices.Clone(keys)
 	written, err := change(ctx, i.API, i.s, func(s *session) (got attempt[int], err error) {
@@ -165,41 +198,54 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 		if keys, err = i.fresh(ctx, env, keys); err != nil || len(keys) == 0 {
 			return got, err
 		}
+
 		if err := i.within(keys); err != nil {
 			return got, err
 		}
-		got.answer, got.again = len(keys), apikey.ErrExists
+
+		got.answer = len(keys)
+		got.again = apikey.ErrExists
 		got.writes, err = i.writes(ctx, keys)
 		return got, err
 	})
 	i.answer.Imported += written
-	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) { // a customer was there a moment ago
-		return conflict.with("Other changes got in the way: send the call again, which goes on from here.")
+	// a customer was there a moment ago
+	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) {
+		return conflict.with("Other changes got in the way: send the call again, which goes on " +
+			"from here.")
 	}
+
 	return err
 }
 
 func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Write, error) {
 	var writes []store.Write
+
 	var customers []string
 	for _, k := range keys {
 		entry, err := i.entry(i.s, "key.imported", "", nil, k.key)
 		if err != nil {
 			return nil, err
 		}
+
 		writes = append(writes, i.store.PutKey(ctx, k.key, 0), i.store.Append(entry))
 		if k.key.ID == k.rival {
 			line, err := i.store.Claim(ctx, k.key.Environment, k.first, k.rival)
 			if err != nil {
 				return nil, err
 			}
+
 			writes = append(writes, line...)
 		}
+
 		customers = append(customers, k.key.Customers...)
 	}
+
 	slices.Sort(customers)
+
 	for _, id := range slices.Compact(customers) {
 		writes = append(writes, i.store.StillCustomer(i.s.organization.ID, id))
 	}
+
 	return writes, nil
 }

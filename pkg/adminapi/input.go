@@ -10,8 +10,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// KeyFields are the fields that creating and changing a key have in common. Null is the same as absent when a key is created; in a change it empties
-// the field, but for enabled, which has no empty value.
+// KeyFields are the fields that creating and changing a key have in common. Null is the same as
+// absent when a key is created; in a change it empties the field, but for enabled, which has no
+// empty value.
 type KeyFields struct {
 	Description      *string           `json:"description" required:"false" maxLength:"1000"`
 	Enabled          *bool             `json:"enabled" required:"false"`
@@ -32,11 +33,15 @@ type KeyFields struct {
 // quotaInput is a quota that may be null, which takes it away.
 type quotaInput apikey.Quota
 
-// Schema implements huma.SchemaProvider: an object that may be null, which huma does not say of a named struct.
+// Schema implements huma.SchemaProvider: an object that may be null, which huma does not say of a
+// named struct.
 func (quotaInput) Schema(huma.Registry) *huma.Schema {
 	least, most := 1.0, 1e12
 	s := &huma.Schema{
-		Type: huma.TypeObject, Nullable: true, AdditionalProperties: false, Required: []string{"limit", "period"},
+		Type:                 huma.TypeObject,
+		Nullable:             true,
+		AdditionalProperties: false,
+		Required:             []string{"limit", "period"},
 		Properties: map[string]*huma.Schema{
 			"limit":  {Type: huma.TypeInteger, Minimum: &least, Maximum: &most},
 			"period": {Type: huma.TypeString, Enum: []any{"day", "month"}},
@@ -62,49 +67,66 @@ type createKeyInput struct {
 	key *apikey.Key // what the body asks for, made by Resolve
 }
 
-// Resolve implements huma.Resolver: the rules that a schema cannot say, so that all faults are told at once.
+// Resolve implements huma.Resolver: the rules that a schema cannot say, so that all faults are told
+// at once.
 func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 	return in.make(ctx.Context(), apiOf(ctx.Context()), sessionOf(ctx.Context()))
 }
 
-// make makes the key that the body asks for, by the rules of a session, and returns what is wrong with it.
+// make makes the key that the body asks for, by the rules of a session, and returns what is wrong
+// with it.
 func (in *createKeyInput) make(ctx context.Context, a *API, s *session) []error {
 	f := &faults{}
 	in.key = &apikey.Key{
-		OrganizationID: s.organization.ID, Environment: apikey.Environment(in.Body.Environment), Ownership: ownership(s, in.Body.Ownership), Enabled: true,
-		CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
+		OrganizationID: s.organization.ID,
+		Environment:    apikey.Environment(in.Body.Environment),
+		Ownership:      ownership(s, in.Body.Ownership),
+		Enabled:        true,
+		CreatedAt:      s.now,
+		UpdatedAt:      s.now,
+		Version:        1,
 	}
+
 	present := fieldsOf(in.RawBody)
 	if present["name"] {
 		in.key.Name = f.name("body.name", in.Body.Name)
 	}
+
 	if s.caller.Key != nil && in.key.Ownership == apikey.Personal {
-		f.add("body.ownership", "a key cannot make a personal key: a signed-in member can", in.Body.Ownership)
+		f.add("body.ownership", "a key cannot make a personal key: a signed-in member can",
+			in.Body.Ownership)
 	}
+
 	in.Body.apply(f, s, in.key, present)
+
 	if !present["permissions"] || in.Body.Permissions == nil {
 		in.key.Permissions = defaults(s)
 	}
+
 	if in.key.ExpiresAt.IsZero() {
 		in.key.ExpiresAt = defaultEnd(s, in.key)
 	}
+
 	f.rules(s, nil, in.key)
 	f.knownCustomers(ctx, a, s, nil, in.key)
 	return f.errors
 }
 
-// defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never outlives, or after the organization's longest life,
-// whichever comes first; never where there is neither.
+// defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never
+// outlives, or after the organization's longest life, whichever comes first; never where there is
+// neither.
 func defaultEnd(s *session, k *apikey.Key) time.Time {
 	var end time.Time
 	if s.caller.Key != nil {
 		end = s.caller.Key.ExpiresAt
 	}
+
 	if longest, limited := s.organization.Settings.LongestLife[k.Environment]; limited {
 		if last := k.CreatedAt.Add(longest); end.IsZero() || last.Before(end) {
 			end = last
 		}
 	}
+
 	return end
 }
 
@@ -125,6 +147,7 @@ func defaults(s *session) []string {
 	if set := s.organization.Settings.DefaultPermissions; set != nil {
 		return set
 	}
+
 	return s.catalogue.Defaults()
 }
 
@@ -146,13 +169,25 @@ type updateKeyInput struct {
 // Resolve implements huma.Resolver.
 func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 	s := sessionOf(ctx.Context())
+
 	f, present := &faults{}, fieldsOf(in.RawBody)
-	for name, value := range map[string]*string{"environment": in.Body.Environment, "ownership": in.Body.Ownership} {
-		was := map[string]string{"environment": string(s.key.Environment), "ownership": string(s.key.Ownership)}[name]
+	for name, value := range map[string]*string{
+		"environment": in.Body.Environment,
+		"ownership":   in.Body.Ownership,
+	} {
+		was := map[string]string{
+			"environment": string(s.key.Environment),
+			"ownership":   string(s.key.Ownership),
+		}[name]
 		if present[name] && (value == nil || *value != was) {
-			return []error{immutable.with("A key keeps its "+name+" for life: make a new key.", FieldError{Location: "body." + name, Message: "cannot be changed"})}
+			return []error{immutable.with("A key keeps its "+name+" for life: make a new key.",
+				FieldError{
+					Location: "body." + name,
+					Message:  "cannot be changed",
+				})}
 		}
 	}
+
 	changed := s.key.Clone()
 	in.apply(f, s, changed)
 	f.rules(s, s.key, changed)
@@ -166,9 +201,11 @@ func (in *updateKeyInput) apply(f *faults, s *session, k *apikey.Key) {
 	if present["name"] { // null, which huma lets pass, is no name either
 		k.Name = f.name("body.name", value(in.Body.Name))
 	}
+
 	if present["enabled"] && in.Body.Enabled == nil {
 		f.add("body.enabled", "expected true or false", nil)
 	}
+
 	in.Body.apply(f, s, k, present)
 	k.Legacy = k.Legacy && k.AllPermissions // a legacy key that is narrowed is one like the others
 }
@@ -178,40 +215,52 @@ func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[stri
 	if present["description"] {
 		k.Description = value(b.Description)
 	}
+
 	if b.Enabled != nil {
 		k.Enabled = *b.Enabled
 	}
+
 	if present["permissions"] {
 		k.Permissions = f.permissions(s.catalogue, b.Permissions)
 	}
+
 	if present["allPermissions"] {
 		k.AllPermissions = value(b.AllPermissions)
 	}
+
 	if present["grantable"] {
 		k.Grantable = apikey.Grantable(value(b.Grantable))
 	}
+
 	if present["customers"] {
 		k.Customers = f.customers(b.Customers)
 	}
+
 	if present["rateLimits"] {
 		k.RateLimits = f.rateLimits(b.RateLimits)
 	}
+
 	if present["quota"] {
 		k.Quota = (*apikey.Quota)(b.Quota)
 	}
+
 	if present["allowedAddresses"] {
 		k.AllowedAddresses = f.networks("body.allowedAddresses", b.AllowedAddresses)
 	}
+
 	if present["notBefore"] {
 		k.NotBefore = moment(b.NotBefore)
 	}
+
 	if present["expiresAt"] || present["expiresIn"] {
 		f.end = endField(b.ExpiresIn)
 		k.EndAt(f.expiry(s.now, b.ExpiresAt, b.ExpiresIn))
 	}
+
 	if present["metadata"] {
 		k.Metadata = f.metadata(b.Metadata)
 	}
+
 	if present["tags"] {
 		k.Tags = f.tags(b.Tags)
 	}
@@ -222,6 +271,7 @@ func endField(expiresIn *string) string {
 	if expiresIn != nil {
 		return "expiresIn"
 	}
+
 	return "expiresAt"
 }
 
@@ -230,6 +280,7 @@ func value[T any](p *T) T {
 	if p == nil {
 		return zero
 	}
+
 	return *p
 }
 
@@ -238,17 +289,21 @@ func moment(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
+
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// fieldsOf tells which fields a body has, null ones included. A body that is no object has none; its schema says so.
+// fieldsOf tells which fields a body has, null ones included. A body that is no object has none;
+// its schema says so.
 func fieldsOf(body []byte) map[string]bool {
 	var fields map[string]json.RawMessage
 	_ = json.Unmarshal(body, &fields)
+
 	present := make(map[string]bool, len(fields))
 	for name := range fields {
 		present[name] = true
 	}
+
 	return present
 }
 

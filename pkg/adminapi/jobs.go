@@ -15,9 +15,21 @@ import (
 const jobsPath = "/v1/organizations/{org}/jobs"
 
 func (a *API) registerJobs() {
-	register(a, operation{id: organization.ListJobs, group: GroupKeys, method: http.MethodGet, path: jobsPath, summary: "List background jobs",
-		about: "Newest first; those that are over stay for 90 days."}, a.listJobs)
-	register(a, operation{id: organization.GetJob, group: GroupKeys, method: http.MethodGet, path: jobsPath + "/{job}", summary: "Show a background job"}, a.getJob)
+	register(a, operation{
+		id:      organization.ListJobs,
+		group:   GroupKeys,
+		method:  http.MethodGet,
+		path:    jobsPath,
+		summary: "List background jobs",
+		about:   "Newest first; those that are over stay for 90 days.",
+	}, a.listJobs)
+	register(a, operation{
+		id:      organization.GetJob,
+		group:   GroupKeys,
+		method:  http.MethodGet,
+		path:    jobsPath + "/{job}",
+		summary: "Show a background job",
+	}, a.getJob)
 }
 
 // Job is a job as the admin API shows it.
@@ -49,6 +61,7 @@ func showProgress(j *job.Job) Progress {
 	if j.Kind == job.Bulk || j.State == job.Done {
 		out.Total = &j.Total
 	}
+
 	return out
 }
 
@@ -62,19 +75,35 @@ type JobError struct {
 // showJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
 func showJob(j *job.Job, to *organization.Caller) Job {
 	out := Job{
-		ID: j.ID, Object: "job", OrganizationID: j.OrganizationID, Kind: j.Kind, State: j.State, Progress: showProgress(j), Errors: []JobError{}, Result: j.Result,
-		CreatedBy: j.CreatedBy, CreatedAt: Time{j.CreatedAt}, UpdatedAt: Time{j.UpdatedAt}, FinishedAt: orNull(j.FinishedAt),
+		ID:             j.ID,
+		Object:         "job",
+		OrganizationID: j.OrganizationID,
+		Kind:           j.Kind,
+		State:          j.State,
+		Progress:       showProgress(j),
+		Errors:         []JobError{},
+		Result:         j.Result,
+		CreatedBy:      j.CreatedBy,
+		CreatedAt:      Time{j.CreatedAt},
+		UpdatedAt:      Time{j.UpdatedAt},
+		FinishedAt:     orNull(j.FinishedAt),
 	}
 	if j.Kind == job.Bulk {
 		var c bulkChange
 		_ = unmarshalParameters(j, &c) // the worker tells where they cannot be read
 		out.Action = c.Action
 	}
+
 	for _, e := range j.Errors {
-		if e.KeyID == "" || to.Member == nil && to.Owner == nil || to.SeesKey(&apikey.Key{ID: e.KeyID, Ownership: e.Ownership, Owner: e.Owner}) {
+		if e.KeyID == "" || to.Member == nil && to.Owner == nil || to.SeesKey(&apikey.Key{
+			ID:        e.KeyID,
+			Ownership: e.Ownership,
+			Owner:     e.Owner,
+		}) {
 			out.Errors = append(out.Errors, JobError{e.KeyID, e.Code, e.Detail})
 		}
 	}
+
 	return out
 }
 
@@ -82,6 +111,7 @@ func unmarshalParameters(j *job.Job, into any) error {
 	if err := json.Unmarshal(j.Parameters, into); err != nil {
 		return fmt.Errorf("parameters of job %s: %w", j.ID, err)
 	}
+
 	return nil
 }
 
@@ -105,16 +135,20 @@ type getJobInput struct {
 type getJobOutput struct{ Body Job }
 
 func (a *API) getJob(ctx context.Context, s *session, in *getJobInput) (*getJobOutput, error) {
-	if !s.organization.DeletedAt.IsZero() && !s.caller.Operator() && in.Job != s.organization.DeletionJob {
+	if !s.organization.DeletedAt.IsZero() && !s.caller.Operator() &&
+		in.Job != s.organization.DeletionJob {
 		return nil, job.ErrNotFound
 	}
+
 	if !apikey.ValidID(in.Job) {
 		return nil, job.ErrNotFound
 	}
+
 	j, err := a.store.Job(ctx, in.Org, in.Job)
 	if err != nil {
 		return nil, err
 	}
+
 	return &getJobOutput{showJob(j, s.caller)}, nil
 }
 
@@ -130,39 +164,62 @@ type listJobsOutput struct {
 	}
 }
 
-func (a *API) listJobs(ctx context.Context, s *session, in *listJobsInput) (*listJobsOutput, error) {
+func (a *API) listJobs(
+	ctx context.Context, s *session, in *listJobsInput,
+) (*listJobsOutput, error) {
 	query := scope{List: "jobs", Organization: in.Org}
+
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
+
 	jobs, next, err := a.store.Jobs(ctx, in.Org, after, in.Limit)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &listJobsOutput{}
+
 	out.Body.Items = make([]Job, 0, len(jobs))
 	for i := range jobs {
 		out.Body.Items = append(out.Body.Items, showJob(&jobs[i], s.caller))
 	}
+
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
 	return out, err
 }
 
-// newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are not counted.
-func (a *API) newJob(s *session, kind job.Kind, org string, parameters any, total int) (*job.Job, error) {
+// newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are
+// not counted.
+func (a *API) newJob(
+	s *session, kind job.Kind, org string, parameters any, total int,
+) (*job.Job, error) {
 	id, err := job.NewID(s.now, a.random)
 	if err != nil {
 		return nil, err
 	}
+
 	text, err := json.Marshal(parameters)
 	if err != nil {
 		return nil, err
 	}
+
 	j := &job.Job{
-		ID: id, OrganizationID: org, Kind: kind, Parameters: text, State: job.Queued, Total: total, Errors: []job.Error{},
-		CreatedBy: s.caller.Actor(), SourceIP: s.caller.SourceIP, UserAgent: s.caller.UserAgent, RequestID: s.caller.RequestID,
-		CreatedAt: s.now, UpdatedAt: s.now, Version: 1,
+		ID:             id,
+		OrganizationID: org,
+		Kind:           kind,
+		Parameters:     text,
+		State:          job.Queued,
+		Total:          total,
+		Errors:         []job.Error{},
+		CreatedBy:      s.caller.Actor(),
+		SourceIP:       s.caller.SourceIP,
+		UserAgent:      s.caller.UserAgent,
+		RequestID:      s.caller.RequestID,
+		CreatedAt:      s.now,
+		UpdatedAt:      s.now,
+		Version:        1,
 	}
 	return j, j.Take(s.worker(), s.now)
 }
@@ -173,14 +230,18 @@ func (s *session) worker() string { return "call " + s.caller.RequestID }
 // callTime is how long the call that made a job works on it: a small job is done in its answer.
 const callTime = 2 * time.Second
 
-// begin works on a new job for a while, and returns it as it is then. What goes wrong is left to upkeep: the job was made, which is what the answer says.
+// begin works on a new job for a while, and returns it as it is then. What goes wrong is left to
+// upkeep: the job was made, which is what the answer says.
 func (a *API) begin(ctx context.Context, s *session, j *job.Job, within time.Duration) *job.Job {
 	after, err := a.slice(ctx, j, s.worker(), a.now().Add(within))
 	if err != nil {
-		a.logger.WarnContext(ctx, "a job is left to upkeep", "job", j.ID, "organization_id", j.OrganizationID, "error", err)
+		a.logger.WarnContext(ctx, "a job is left to upkeep", "job", j.ID, "organization_id",
+			j.OrganizationID, "error", err)
 	}
+
 	if after == nil {
 		return j
 	}
+
 	return after
 }

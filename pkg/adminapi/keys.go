@@ -42,32 +42,75 @@ type shown struct {
 }
 
 func (a *API) registerKeys() {
-	register(a, operation{id: organization.CreateKey, group: GroupKeys, method: http.MethodPost, path: keysPath, status: http.StatusCreated, summary: "Create a key",
-		about: "The secret is in the answer, this once."}, a.createKey)
-	register(a, operation{id: organization.ListKeys, group: GroupKeys, method: http.MethodGet, path: keysPath, summary: "List keys",
-		about: "Newest first; active keys unless status says otherwise. A page may be short, with a cursor to go on, when few keys match."}, a.listKeys)
-	register(a, operation{id: organization.GetKey, group: GroupKeys, method: http.MethodGet, path: keyPath, summary: "Show a key"}, a.getKey)
-	register(a, operation{id: organization.UpdateKey, group: GroupKeys, method: http.MethodPatch, path: keyPath, summary: "Change a key",
-		about: "Fields that are absent stay; null empties a field. A change acts from the next check on."}, a.updateKey)
-	register(a, operation{id: organization.DeleteKey, group: GroupKeys, method: http.MethodDelete, path: keyPath, status: http.StatusNoContent, summary: "Delete a key",
-		about: "The key stops at once. Its record stays readable, with its history and usage; nothing brings it back."}, a.deleteKey)
+	register(a, operation{
+		id:      organization.CreateKey,
+		group:   GroupKeys,
+		method:  http.MethodPost,
+		path:    keysPath,
+		status:  http.StatusCreated,
+		summary: "Create a key",
+		about:   "The secret is in the answer, this once.",
+	}, a.createKey)
+	register(a, operation{
+		id:      organization.ListKeys,
+		group:   GroupKeys,
+		method:  http.MethodGet,
+		path:    keysPath,
+		summary: "List keys",
+		about: "Newest first; active keys unless status says otherwise. A page may be short, " +
+			"with a cursor to go on, when few keys match.",
+	}, a.listKeys)
+	register(a, operation{
+		id:      organization.GetKey,
+		group:   GroupKeys,
+		method:  http.MethodGet,
+		path:    keyPath,
+		summary: "Show a key",
+	}, a.getKey)
+	register(a, operation{
+		id:      organization.UpdateKey,
+		group:   GroupKeys,
+		method:  http.MethodPatch,
+		path:    keyPath,
+		summary: "Change a key",
+		about: "Fields that are absent stay; null empties a field. A change acts from the next " +
+			"check on.",
+	}, a.updateKey)
+	register(a, operation{
+		id:      organization.DeleteKey,
+		group:   GroupKeys,
+		method:  http.MethodDelete,
+		path:    keyPath,
+		status:  http.StatusNoContent,
+		summary: "Delete a key",
+		about: "The key stops at once. Its record stays readable, with its history and usage; " +
+			"nothing brings it back.",
+	}, a.deleteKey)
 }
 
-func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*posted[KeySecret], error) {
+func (a *API) createKey(
+	ctx context.Context, s *session, in *createKeyInput,
+) (*posted[KeySecret], error) {
 	first := s
 	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeySecret]], error) {
 		if s != first {
 			if errs := in.make(ctx, a, s); len(errs) > 0 {
-				return attempt[posted[KeySecret]]{}, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", errs)
+				return attempt[posted[KeySecret]]{}, problemOfInput(a.brand,
+					http.StatusUnprocessableEntity, "validation failed", errs)
 			}
 		}
+
 		k := in.key
-		k.Owner, k.CreatedBy = s.caller.Actor(), s.caller.Actor()
+		k.Owner = s.caller.Actor()
+
+		k.CreatedBy = s.caller.Actor()
 		if !s.caller.MayCreate(s.organization, k.Ownership) {
 			return attempt[posted[KeySecret]]{}, &organization.ForbiddenError{
-				Reason: "your role and the organization's settings do not let you create " + string(k.Ownership) + " keys",
+				Reason: "your role and the organization's settings do not let you create " +
+					string(k.Ownership) + " keys",
 			}
 		}
+
 		if err := a.within(s, nil, k, endField(in.Body.ExpiresIn)); err != nil {
 			return attempt[posted[KeySecret]]{}, err
 		}
@@ -76,45 +119,60 @@ func (a *API) createKey(ctx context.Context, s *session, in *createKeyInput) (*p
 		if err != nil {
 			return attempt[posted[KeySecret]]{}, err
 		}
+
 		text := secret.Reveal()
-		return attempt[posted[KeySecret]]{writes: writes, answer: posted[KeySecret]{
-			Status:   http.StatusCreated,
-			ETag:     etag(k.Version),
-			Location: "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID,
-			Body:     KeySecret{Key: showKey(k, s.now), Secret: &text},
-		}}, nil
+		return attempt[posted[KeySecret]]{
+			writes: writes,
+			answer: posted[KeySecret]{
+				Status:   http.StatusCreated,
+				ETag:     etag(k.Version),
+				Location: "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID,
+				Body:     KeySecret{Key: showKey(k, s.now), Secret: &text},
+			},
+		}, nil
 	})
 }
 
 // newKey gives a key its id and its secret, and makes the writes of both it and its history.
-func (a *API) newKey(ctx context.Context, s *session, k *apikey.Key) (apikey.Secret, []store.Write, error) {
+func (a *API) newKey(
+	ctx context.Context, s *session, k *apikey.Key,
+) (apikey.Secret, []store.Write, error) {
 	id, err := apikey.NewID(a.random)
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
+
 	secret, fresh, err := a.mint(ctx, k.Environment, id)
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
-	k.ID, k.Secret, k.Hint = id, fresh.Verifier, fresh.Hint
+
+	k.ID = id
+	k.Secret = fresh.Verifier
+	k.Hint = fresh.Hint
+
 	entry, err := a.entry(s, "key.created", "", nil, k)
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
+
 	return secret, a.keyWrites(ctx, nil, k, apikey.Ordinary, entry), nil
 }
 
-// within is the rule that nobody hands out more than they hold. The end is the field that says when the key ends.
+// within is the rule that nobody hands out more than they hold. The end is the field that says when
+// the key ends.
 func (a *API) within(s *session, before, after *apikey.Key, end string) error {
 	excess := s.caller.Beyond(s.catalogue, s.organization, before, after)
 	if len(excess) == 0 {
 		return nil
 	}
+
 	for i := range excess {
 		if excess[i].Field == "expiresAt" {
 			excess[i].Field = end
 		}
 	}
+
 	return beyond(excess)
 }
 
@@ -124,6 +182,7 @@ func beyond(excess []organization.Excess) error {
 	for _, e := range excess {
 		p.Errors = append(p.Errors, FieldError{Location: "body." + e.Field, Message: e.Message})
 	}
+
 	return p
 }
 
@@ -138,6 +197,7 @@ func (a *API) getKey(ctx context.Context, s *session, _ *KeyPath) (*shown, error
 	if err := a.used(ctx, []*apikey.Key{s.key}, keys); err != nil {
 		return nil, err
 	}
+
 	return &shown{ETag: etag(s.key.Version), Body: keys[0]}, nil
 }
 
@@ -147,21 +207,27 @@ func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*s
 			if !k.DeletedAt.IsZero() {
 				return apikey.ErrDeleted
 			}
+
 			before, f := k.Clone(), &faults{}
 			in.apply(f, s, k)
 			f.rules(s, before, k)
+
 			if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
-				return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+				return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
+					f.errors)
 			}
+
 			if err := exposed(s.catalogue, before, k); err != nil {
 				return err
 			}
+
 			return a.within(s, before, k, endField(in.Body.ExpiresIn))
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return &shown{ETag: etag(k.Version), Body: showKey(k, a.now())}, nil
 }
 
@@ -180,6 +246,7 @@ func (a *API) deleteKey(ctx context.Context, s *session, in *deleteKeyInput) (*s
 	if err != nil {
 		return nil, err
 	}
+
 	return &struct{}{}, nil
 }
 
@@ -208,15 +275,21 @@ func (in *listKeysInput) Resolve(ctx huma.Context) []error {
 	if in.UnusedSince != "" {
 		in.unusedSince = f.since("query.unusedSince", in.UnusedSince, sessionOf(ctx.Context()).now)
 	}
+
 	return append(f.errors, emptyCursor(ctx)...)
 }
 
-// emptyCursor is the fault of an empty cursor, which is a mistake of the caller's, not the first page.
+// emptyCursor is the fault of an empty cursor, which is a mistake of the caller's, not the first
+// page.
 func emptyCursor(ctx huma.Context) []error {
 	u := ctx.URL()
 	if query := u.Query(); query.Has("cursor") && query.Get("cursor") == "" {
-		return []error{&huma.ErrorDetail{Location: "query.cursor", Message: "expected the nextCursor of a page, or no cursor"}}
+		return []error{&huma.ErrorDetail{
+			Location: "query.cursor",
+			Message:  "expected the nextCursor of a page, or no cursor",
+		}}
 	}
+
 	return nil
 }
 
@@ -228,39 +301,62 @@ type KeyPage struct {
 
 type listKeysOutput struct{ Body KeyPage }
 
-func (a *API) listKeys(ctx context.Context, s *session, in *listKeysInput) (*listKeysOutput, error) {
+func (a *API) listKeys(
+	ctx context.Context, s *session, in *listKeysInput,
+) (*listKeysOutput, error) {
 	f := store.Filter{
-		Status: listedStatus(in.Status), Environment: apikey.Environment(in.Environment), Ownership: apikey.Ownership(in.Ownership), Owner: in.Owner,
-		Customer: in.Customer, Permission: in.Permission, Tag: in.Tag, Text: in.Text, OldestFirst: in.Sort == "createdAt",
+		Status:      listedStatus(in.Status),
+		Environment: apikey.Environment(in.Environment),
+		Ownership:   apikey.Ownership(in.Ownership),
+		Owner:       in.Owner,
+		Customer:    in.Customer,
+		Permission:  in.Permission,
+		Tag:         in.Tag,
+		Text:        in.Text,
+		OldestFirst: in.Sort == "createdAt",
 	}
+
 	f.Viewer = viewer(s)
 	if in.UnusedSince != "" {
 		f.Sieve = a.usedBefore(in.unusedSince)
 	}
-	query := scope{List: "keys", Organization: in.Org, Filter: f, UnusedSince: in.UnusedSince}
+
+	query := scope{
+		List:         "keys",
+		Organization: in.Org,
+		Filter:       f,
+		UnusedSince:  in.UnusedSince,
+	}
+
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
+
 	keys, next, err := a.store.Keys(ctx, in.Org, f, after, in.Limit, s.now)
 	if err != nil {
 		return nil, err
 	}
+
 	if err := a.observe(ctx, s.now, keys...); err != nil {
 		return nil, err
 	}
+
 	page := KeyPage{Items: make([]Key, 0, len(keys))}
 	for _, k := range keys {
 		page.Items = append(page.Items, showKey(k, s.now))
 	}
+
 	if err := a.used(ctx, keys, page.Items); err != nil {
 		return nil, err
 	}
+
 	if in.Include == "usage" {
 		if err := a.withUsage(ctx, s, keys, page.Items); err != nil {
 			return nil, err
 		}
 	}
+
 	page.NextCursor, err = a.nextCursor(ctx, query, next)
 	return &listKeysOutput{Body: page}, err
 }
@@ -277,19 +373,23 @@ func listedStatus(asked string) apikey.Status {
 	}
 }
 
-// viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees all.
+// viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees
+// all.
 func viewer(s *session) string {
 	person := s.caller.Behind()
 	if person == nil || person.Member.Has(organization.ManageOthersKeys) {
 		return ""
 	}
+
 	return person.Person.ID
 }
 
-// effectiveBy is when a change that ends a key or a secret has reached every call, by the deployment's revocation profile.
+// effectiveBy is when a change that ends a key or a secret has reached every call, by the
+// deployment's revocation profile.
 func (a *API) effectiveBy(now time.Time) time.Time {
 	if a.profile == "fast" {
 		return now.Add(5 * time.Second)
 	}
+
 	return now.Add(a.cacheTime)
 }

@@ -16,15 +16,18 @@ func Function(d *boot.Deployment, group Group) *proxy.Function {
 	return proxy.New(withOrigin(New(d, group)))
 }
 
-// origin is what API Gateway says of a call besides the HTTP request: who its authorizer let in, and from where.
+// origin is what API Gateway says of a call besides the HTTP request: who its authorizer let in,
+// and from where.
 type origin struct {
-	requestID   string
-	sourceIP    string
-	userAgent   string
-	keyID       string             // the key that the authorizer let in; "" for a person, and where no authorizer ran
+	requestID string
+	sourceIP  string
+	userAgent string
+	// the key that the authorizer let in; "" for a person, and where no authorizer ran
+	keyID       string
 	environment apikey.Environment // the key's
 	person      organization.Person
-	limit       *Problem // the key is over a limit, which the authorizer has no way to answer; nil where it is not
+	// the key is over a limit, which the authorizer has no way to answer; nil where it is not
+	limit *Problem
 }
 
 type originKey struct{}
@@ -34,17 +37,28 @@ func originOf(ctx context.Context) origin {
 	return o
 }
 
-// withOrigin takes what API Gateway said to where the operations find it. No answer of this API is kept by anybody on the way.
+// withOrigin takes what API Gateway said to where the operations find it. No answer of this API is
+// kept by anybody on the way.
 func withOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := proxy.CallOf(r.Context())
+
 		o := origin{
-			requestID: c.RequestID, sourceIP: c.SourceIP, userAgent: r.UserAgent(), keyID: c.Said("keyId"), environment: apikey.Environment(c.Said("environment")),
-			person: organization.Person{ID: c.Said("userId"), Email: c.Said("userEmail"), Name: c.Said("userName")},
+			requestID:   c.RequestID,
+			sourceIP:    c.SourceIP,
+			userAgent:   r.UserAgent(),
+			keyID:       c.Said("keyId"),
+			environment: apikey.Environment(c.Said("environment")),
+			person: organization.Person{
+				ID:    c.Said("userId"),
+				Email: c.Said("userEmail"),
+				Name:  c.Said("userName"),
+			},
 		}
 		if c.Said("limited") == "true" {
 			o.limit = overLimit(c)
 		}
+
 		guard.SetLimits(w.Header(), c.Said("limits"))
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), originKey{}, o)))
@@ -57,6 +71,7 @@ func overLimit(c proxy.Call) *Problem {
 	if c.Said("denialCode") == quotaExceeded.code {
 		k = quotaExceeded
 	}
+
 	p := k.with(c.Said("denialDetail"))
 	p.retryAfter = c.Said("retryAfter")
 	return p

@@ -10,17 +10,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// used adds to shown keys when they were last used, which is read beside the keys: a call never touches a key's row.
+// used adds to shown keys when they were last used, which is read beside the keys: a call never
+// touches a key's row.
 func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 	uses, err := a.store.LastUses(ctx, keys...)
 	if err != nil {
 		return err
 	}
+
 	for i := range shown {
 		if use, ok := uses[shown[i].ID]; ok {
-			shown[i].LastUsed = &LastUsed{At: Time{use.At}, SourceIP: use.SourceIP, UserAgent: use.UserAgent}
+			shown[i].LastUsed = &LastUsed{
+				At:        Time{use.At},
+				SourceIP:  use.SourceIP,
+				UserAgent: use.UserAgent,
+			}
 		}
 	}
+
 	return nil
 }
 
@@ -30,18 +37,22 @@ func (a *API) withUsage(ctx context.Context, s *session, keys []*apikey.Key, sho
 	for _, k := range keys {
 		scopes = append(scopes, meter.KeyScope(k.Environment, k.ID))
 	}
+
 	to := s.now.Truncate(day).Add(day)
 	from := to.Add(-usualDays * day)
+
 	hours, err := a.store.Usages(ctx, scopes, from, to)
 	if err != nil {
 		return err
 	}
+
 	for i := range shown {
 		for _, p := range meter.Series(hours[i], from, to, day) {
 			totals := p.Counts.Totals()
 			shown[i].Usage = append(shown[i].Usage, totals.Allowed+totals.Denied)
 		}
 	}
+
 	return nil
 }
 
@@ -52,6 +63,7 @@ func (a *API) usedBefore(since time.Time) store.Sieve {
 		if err != nil {
 			return nil, err
 		}
+
 		return slices.DeleteFunc(slices.Clone(keys), func(k *apikey.Key) bool {
 			use, used := uses[k.ID]
 			return used && !use.At.Before(since)
@@ -64,12 +76,15 @@ func (f *faults) since(location, text string, now time.Time) time.Time {
 	if _, err := parseDuration(text); err == nil {
 		return now.Add(-f.duration(location, text, 0, maxDuration))
 	}
+
 	at, message := parseTime(text)
 	if message == expectedTime {
 		message += " or a duration such as 90d"
 	}
+
 	if message != "" {
 		f.add(location, message, text)
 	}
+
 	return at
 }

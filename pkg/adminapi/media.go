@@ -16,16 +16,21 @@ const (
 	csvType  = "text/csv"
 )
 
-// isJSON reports whether the values of Content-Type say JSON, whatever their case and their parameters. Without any, it is JSON.
+// isJSON reports whether the values of Content-Type say JSON, whatever their case and their
+// parameters. Without any, it is JSON.
 func isJSON(values []string) bool {
 	if len(values) == 0 {
 		return true
 	}
+
 	media, _, err := mime.ParseMediaType(values[0])
-	return len(values) == 1 && err == nil && (media == jsonType || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
+	return len(values) == 1 && err == nil &&
+		(media == jsonType ||
+			strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }
 
-// offered are the media types that an operation answers in, of which the first is meant where nobody asks for another.
+// offered are the media types that an operation answers in, of which the first is meant where
+// nobody asks for another.
 func offered(op *huma.Operation) []string {
 	out := []string{jsonType}
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
@@ -35,11 +40,12 @@ func offered(op *huma.Operation) []string {
 			}
 		}
 	}
+
 	return out
 }
 
-// preferred is the one of the offered media types that Accept wants most (RFC 9110 §12.5.1). Where it wants none of them, it is the
-// first: an answer that was not wished for says more than none.
+// preferred is the one of the offered media types that Accept wants most (RFC 9110 §12.5.1). Where
+// it wants none of them, it is the first: an answer that was not wished for says more than none.
 func preferred(accept, offers []string) string {
 	best, most := offers[0], 0.0
 	for _, offer := range offers {
@@ -47,10 +53,12 @@ func preferred(accept, offers []string) string {
 			best, most = offer, q
 		}
 	}
+
 	return best
 }
 
-// quality is how much Accept wants a media type, by the range in it that says so most exactly; 0 is not at all.
+// quality is how much Accept wants a media type, by the range in it that says so most exactly; 0 is
+// not at all.
 func quality(accept []string, offer string) float64 {
 	if strings.TrimSpace(strings.Join(accept, "")) == "" {
 		return 1
@@ -58,6 +66,7 @@ func quality(accept []string, offer string) float64 {
 
 	kind, _, _ := strings.Cut(offer, "/")
 	exactness := map[string]int{offer: 3, kind + "/*": 2, "*/*": 1}
+
 	q, exact := 0.0, 0
 	for text := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		media, parameters, err := mime.ParseMediaType(text)
@@ -71,7 +80,9 @@ func quality(accept []string, offer string) float64 {
 				continue
 			}
 		}
+
 		q, exact = weight, exactness[media]
 	}
+
 	return q
 }

@@ -38,11 +38,13 @@ func (h MatchHeader) matches(version int64) bool {
 	if h.IfMatch == "" {
 		return true
 	}
+
 	for _, tag := range strings.Split(h.IfMatch, ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == etag(version) {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -59,9 +61,9 @@ type posted[T any] struct {
 // replayable is a body that can be told again without its secret.
 type replayable[T any] interface{ replay() T }
 
-// idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is kept, without its
-// secret, in the transaction of the change itself, so there is never one without the other. Whoever sends the
-// call again is answered by serveOnce.
+// idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
+// kept, without its secret, in the transaction of the change itself, so there is never one without
+// the other. Whoever sends the call again is answered by serveOnce.
 func idempotent[T replayable[T]](
 	ctx context.Context, a *API, s *session, try func(s *session) (attempt[posted[T]], error),
 ) (*posted[T], error) {
@@ -75,13 +77,18 @@ func idempotent[T replayable[T]](
 		if receipt.Answer, err = json.Marshal(got.answer.Body.replay()); err != nil {
 			return got, fmt.Errorf("encode receipt: %w", err)
 		}
-		receipt.Status, receipt.ETag, receipt.Location = got.answer.Status, got.answer.ETag, got.answer.Location
-		got.writes = append([]store.Write{a.store.Keep(receipt, s.now)}, got.writes...) // first: what else failed is no news
+
+		receipt.Status = got.answer.Status
+		receipt.ETag = got.answer.ETag
+		receipt.Location = got.answer.Location
+		// first: what else failed is no news
+		got.writes = append([]store.Write{a.store.Keep(receipt, s.now)}, got.writes...)
 		return got, nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return &answer, nil
 }
 
@@ -103,15 +110,16 @@ func onceOf(ctx context.Context) *onceCall {
 // maxIdempotencyKey is the longest Idempotency-Key; a longer one is refused where headers are read.
 const maxIdempotencyKey = 200
 
-// serveOnce serves a POST with an Idempotency-Key. An earlier call's answer is told again before anything of this one is
-// judged, since what was true then need not be now; and once more before an error is told, since another call with the
-// same key may have been at work.
+// serveOnce serves a POST with an Idempotency-Key. An earlier call's answer is told again before
+// anything of this one is judged, since what was true then need not be now; and once more before an
+// error is told, since another call with the same key may have been at work.
 func (a *API) serveOnce(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxImportBody+1))
 	if err != nil {
 		a.write(w, originOf(r.Context()).requestID, malformed.with("The body could not be read."))
 		return
 	}
+
 	o := &onceCall{key: r.Header.Get("Idempotency-Key"), body: sha256.Sum256(body)}
 	ctx := context.WithValue(r.Context(), onceKey{}, o)
 	r = r.WithContext(ctx)
@@ -119,21 +127,25 @@ func (a *API) serveOnce(w http.ResponseWriter, r *http.Request) {
 
 	answer := &recorder{header: http.Header{}}
 	a.mux.ServeHTTP(answer, r)
+
 	if answer.status >= http.StatusBadRequest && o.receipt != nil && o.kept == nil {
 		kept, err := a.store.Receipt(ctx, o.receipt.ID, a.now())
 		if err == nil && kept != nil && bytes.Equal(kept.Body, o.receipt.Body) {
 			o.kept = kept
 		}
 	}
+
 	if o.kept != nil {
 		replay(w, o.kept)
 		return
 	}
+
 	answer.copyTo(w)
 }
 
-// kept looks for the answer of an earlier call with the same Idempotency-Key by the same caller, and names the receipt of
-// this one. Errors: a problem, where that call had another body; those of the store.
+// kept looks for the answer of an earlier call with the same Idempotency-Key by the same caller,
+// and names the receipt of this one. Errors: a problem, where that call had another body; those of
+// the store.
 func (a *API) kept(ctx context.Context, s *session) error {
 	o := onceOf(ctx)
 	if o == nil {
@@ -141,9 +153,12 @@ func (a *API) kept(ctx context.Context, s *session) error {
 	}
 
 	name := sha256.New()
-	for _, part := range []string{s.caller.ID(), string(s.operation), s.organizationID, s.keyID, o.key} {
+	for _, part := range []string{
+		s.caller.ID(), string(s.operation), s.organizationID, s.keyID, o.key,
+	} {
 		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash takes everything
 	}
+
 	o.receipt = &store.Receipt{
 		ID:        hex.EncodeToString(name.Sum(nil)),
 		Body:      o.body[:],
@@ -155,27 +170,34 @@ func (a *API) kept(ctx context.Context, s *session) error {
 	if err != nil || kept == nil {
 		return err
 	}
+
 	if !bytes.Equal(kept.Body, o.receipt.Body) {
 		return mismatch.with("This Idempotency-Key came with another body before: use a new one.")
 	}
+
 	if s.operation == organization.BulkKeys {
 		a.refresh(ctx, s, kept)
 	}
+
 	o.kept = kept
 	return nil
 }
 
-// refresh makes the answer of a bulk change that is told again say how far its job is by now, if that can be read.
+// refresh makes the answer of a bulk change that is told again say how far its job is by now, if
+// that can be read.
 func (a *API) refresh(ctx context.Context, s *session, kept *store.Receipt) {
 	var answer BulkAnswer
 	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
 		return
 	}
+
 	j, err := a.store.Job(ctx, s.organizationID, answer.Job.ID)
 	if err != nil {
 		return
 	}
+
 	shown := showJob(j, s.caller)
+
 	answer.Job = &shown
 	if text, err := json.Marshal(answer); err == nil {
 		kept.Answer = text
@@ -186,12 +208,15 @@ func (a *API) refresh(ctx context.Context, s *session, kept *store.Receipt) {
 func replay(w http.ResponseWriter, kept *store.Receipt) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
+
 	if kept.ETag != "" {
 		header.Set("ETag", kept.ETag)
 	}
+
 	if kept.Location != "" {
 		header.Set("Location", kept.Location)
 	}
+
 	w.WriteHeader(kept.Status)
 	_, _ = w.Write(kept.Answer) // the status is written: there is no other answer left
 }

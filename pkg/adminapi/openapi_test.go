@@ -19,10 +19,12 @@ import (
 // document is the OpenAPI document, as anybody gets it.
 func document(t *testing.T) map[string]any {
 	t.Helper()
+
 	a := machine.As("").Call(t, http.MethodGet, "/v1/openapi.json", nil).Want(t, http.StatusOK)
 	if got := a.Header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type %q", got)
 	}
+
 	return decoded(t, a.Body)
 }
 
@@ -32,60 +34,80 @@ type declared struct{ ID, Group string }
 // operations are the document's, by method and path.
 func operations(t *testing.T, doc map[string]any) map[string]declared {
 	t.Helper()
+
 	out := map[string]declared{}
 	for path, item := range doc["paths"].(map[string]any) {
 		for method, op := range item.(map[string]any) {
 			o := op.(map[string]any)
-			out[strings.ToUpper(method)+" "+path] = declared{o["operationId"].(string), o["tags"].([]any)[0].(string)}
+			out[strings.ToUpper(method)+" "+path] = declared{
+				o["operationId"].(string), o["tags"].([]any)[0].(string),
+			}
 		}
 	}
+
 	return out
 }
 
-// The template routes exactly what the document declares, each to the function of its group, and all but whoami and the reports of leaks behind the authorizer.
+// The template routes exactly what the document declares, each to the function of its group, and
+// all but whoami and the reports of leaks behind the authorizer.
 func TestDocumentAndTemplateAgree(t *testing.T) {
 	t.Parallel()
+
 	source, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	parsed, err := template.Read(source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	type route struct{ Group, Authorizer string }
+
 	want, got := map[string]route{}, map[string]route{}
 	for name, op := range operations(t, document(t)) {
 		want[name] = route{op.Group, "Admin"}
 	}
+
 	want["GET /v1/whoami"] = route{"usage", ""}
 	want["POST /v1/leaks"] = route{"revocation", ""}
 	want["POST /v1/leaks/github"] = route{"revocation", ""}
 	want["GET /v1/openapi.json"] = route{"organizations", ""}
 	want["GET /v1/docs"] = route{"organizations", ""}
+
 	for _, r := range parsed.APIs["AdminApi"].Routes {
-		got[r.Method+" "+r.Path] = route{strings.TrimPrefix(parsed.Functions[r.Function].CodeURI, "functions/"), r.Authorizer}
+		got[r.Method+" "+r.Path] = route{
+			strings.TrimPrefix(parsed.Functions[r.Function].CodeURI, "functions/"), r.Authorizer,
+		}
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes of the template (-document +template):\n%s", diff)
 	}
 }
 
-// Every operation has a rule on who may, and every rule is of an operation; an operation without one would be open to nobody.
+// Every operation has a rule on who may, and every rule is of an operation; an operation without
+// one would be open to nobody.
 func TestEveryOperationHasARule(t *testing.T) {
 	t.Parallel()
+
 	var got []string
 	for _, op := range operations(t, document(t)) {
-		if !slices.Contains([]string{"whoami", "reportLeak", "reportGitHubLeaks"}, op.ID) { // for whoever holds a key, or found one
+		// for whoever holds a key, or found one
+		if !slices.Contains([]string{"whoami", "reportLeak", "reportGitHubLeaks"}, op.ID) {
 			got = append(got, op.ID)
 		}
 	}
+
 	var want []string
 	for op := range organization.Rules() {
 		want = append(want, string(op))
 	}
+
 	slices.Sort(got)
 	slices.Sort(want)
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("operations (-rules +document):\n%s", diff)
 	}
@@ -94,10 +116,12 @@ func TestEveryOperationHasARule(t *testing.T) {
 // The structure of OpenAPI 3.1: what every reader of such a document relies on.
 func TestDocumentIsWhole(t *testing.T) {
 	t.Parallel()
+
 	doc := document(t)
 	if doc["openapi"] != "3.1.0" || doc["info"].(map[string]any)["title"] == "" {
 		t.Errorf("openapi %v, info %v", doc["openapi"], doc["info"])
 	}
+
 	components := doc["components"].(map[string]any)
 	schemas := components["schemas"].(map[string]any)
 	references(doc, func(ref string) {
@@ -106,23 +130,28 @@ func TestDocumentIsWhole(t *testing.T) {
 			t.Errorf("%s refers to nothing", ref)
 		}
 	})
+
 	ids := map[string]bool{}
 	for path, item := range doc["paths"].(map[string]any) {
 		for method, op := range item.(map[string]any) {
 			o := op.(map[string]any)
 			where := method + " " + path
+
 			if id := o["operationId"].(string); ids[id] {
 				t.Errorf("two operations are called %s", id)
 			} else {
 				ids[id] = true
 			}
+
 			if o["summary"] == "" || o["summary"] == nil {
 				t.Errorf("%s says nothing of itself", where)
 			}
+
 			parameters(t, where, path, o)
 			bodies(t, where, o)
 		}
 	}
+
 	for _, requirement := range doc["security"].([]any) {
 		for scheme := range requirement.(map[string]any) {
 			if _, has := components["securitySchemes"].(map[string]any)[scheme]; !has {
@@ -135,16 +164,19 @@ func TestDocumentIsWhole(t *testing.T) {
 // parameters must include each of the path, which are required.
 func parameters(t *testing.T, where, path string, op map[string]any) {
 	t.Helper()
+
 	var want, got []string
 	for _, match := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(path, -1) {
 		want = append(want, match[1])
 	}
+
 	list, _ := op["parameters"].([]any)
 	for _, p := range list {
 		p := p.(map[string]any)
 		if p["schema"] == nil {
 			t.Errorf("%s: parameter %s has no schema", where, p["name"])
 		}
+
 		if p["in"] == "path" {
 			got = append(got, p["name"].(string))
 			if p["required"] != true {
@@ -152,6 +184,7 @@ func parameters(t *testing.T, where, path string, op map[string]any) {
 			}
 		}
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s: path parameters (-path +declared):\n%s", where, diff)
 	}
@@ -160,17 +193,21 @@ func parameters(t *testing.T, where, path string, op map[string]any) {
 // bodies are JSON both ways, and a refusal is a problem.
 func bodies(t *testing.T, where string, op map[string]any) {
 	t.Helper()
+
 	if body, ok := op["requestBody"].(map[string]any); ok {
 		content := body["content"].(map[string]any)
 		if _, ok := content["application/json"]; !ok || len(content) != 1 {
 			t.Errorf("%s: a body may be of %v", where, content)
 		}
 	}
+
 	responses := op["responses"].(map[string]any)
 	delete(responses, "304") // which has no body
+
 	if len(responses) != 2 {
 		t.Errorf("%s: %d responses, want one of success and the default", where, len(responses))
 	}
+
 	refusal, _ := responses["default"].(map[string]any)["content"].(map[string]any)
 	if _, ok := refusal["application/problem+json"]; !ok {
 		t.Errorf("%s: a refusal is of %v", where, refusal)
@@ -184,6 +221,7 @@ func references(v any, found func(string)) {
 		if ref, ok := v["$ref"].(string); ok {
 			found(ref)
 		}
+
 		for _, inner := range v {
 			references(inner, found)
 		}
@@ -197,25 +235,33 @@ func references(v any, found func(string)) {
 // The reference page needs nothing from elsewhere, and may not load it.
 func TestReferencePage(t *testing.T) {
 	t.Parallel()
+
 	a := machine.As("").Call(t, http.MethodGet, "/v1/docs", nil).Want(t, http.StatusOK)
-	if got := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none';") {
+	if got := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got,
+		"default-src 'none';") {
 		t.Errorf("Content-Security-Policy %q", got)
 	}
+
 	if got := a.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
 		t.Errorf("Content-Type %q", got)
 	}
+
 	page := string(a.Body)
-	for _, loads := range []string{"<script", "<link", "<img", "<iframe", "@import", "url(", " src=", "onload="} {
+	for _, loads := range []string{
+		"<script", "<link", "<img", "<iframe", "@import", "url(", " src=", "onload=",
+	} {
 		if strings.Contains(page, loads) {
 			t.Errorf("the page has %s", loads)
 		}
 	}
+
 	for _, match := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		id, local := strings.CutPrefix(match[1], "#")
 		if local && !strings.Contains(page, `id="`+id+`"`) || !local && match[1] != "openapi.json" {
 			t.Errorf("a link to %s", match[1])
 		}
 	}
+
 	for name, op := range operations(t, document(t)) {
 		if !strings.Contains(page, `<article id="`+op.ID+`">`) {
 			t.Errorf("%s is not on the page", name)
@@ -226,18 +272,23 @@ func TestReferencePage(t *testing.T) {
 // The page in the repository is the one that the declarations make.
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
+
 	fresh := filepath.Join(t.TempDir(), "reference.html")
-	if out, err := exec.CommandContext(t.Context(), "go", "run", "./generate", fresh).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "run", "./generate",
+		fresh).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+
 	want, err := os.ReadFile(fresh)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	got, err := os.ReadFile("reference.html")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("run go generate ./pkg/adminapi (-fresh +here):\n%s", diff)
 	}

@@ -28,14 +28,21 @@ func address(name string) string {
 // signIn signs a person in with an address, as the machine's own sign-in would.
 func signIn(t *testing.T, email string) someone {
 	t.Helper()
-	provider, err := localoidc.New(localoidc.Config{BaseURL: machine.URL, DataDir: behind["BITTING_LOCAL_KEYS"], People: []localoidc.Person{{Email: email}}})
+
+	provider, err := localoidc.New(localoidc.Config{
+		BaseURL: machine.URL,
+		DataDir: behind["BITTING_LOCAL_KEYS"],
+		People:  []localoidc.Person{{Email: email}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	token, err := provider.Token(email)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	p := someone{Client: machine.SignedIn(token), email: email}
 	p.id = p.me(t).ID
 	return p
@@ -69,7 +76,10 @@ func (o tenant) path(more ...string) string {
 // invite makes an address a member of the tenant.
 func (o tenant) invite(t *testing.T, email, role string, grants ...string) {
 	t.Helper()
-	machine.Operator().Call(t, http.MethodPut, o.path("members", email), map[string]any{"role": role, "grants": append([]string{}, grants...)}).Want(t, http.StatusCreated)
+	machine.Operator().Call(t, http.MethodPut, o.path("members", email), map[string]any{
+		"role":   role,
+		"grants": append([]string{}, grants...),
+	}).Want(t, http.StatusCreated)
 }
 
 // join makes a new person a member of the tenant, and signs them in: with that they have joined.
@@ -80,8 +90,8 @@ func (o tenant) join(t *testing.T, name, role string, grants ...string) someone 
 	return signIn(t, email)
 }
 
-// peopleTable is who may do what over HTTP that concerns no key, or a key of the organization, with an organization's first settings: + may, - is told
-// 403, 0 is told 404, ! is told 401.
+// peopleTable is who may do what over HTTP that concerns no key, or a key of the organization, with
+// an organization's first settings: + may, - is told 403, 0 is told 404, ! is told 401.
 const peopleTable = `
                      admin member org-grant others-grant viewer owner stranger
 getMe                  +      +       +           +        +      +       +
@@ -147,7 +157,8 @@ keyRequests            +      0       0           +        0      +       0
 getRequest             +      0       0           +        0      +       0
 `
 
-// keyTable is the same for admin keys of the organization with one permission each, and other callers who are no people; for personal keys, too.
+// keyTable is the same for admin keys of the organization with one permission each, and other
+// callers who are no people; for personal keys, too.
 const keyTable = `
                    keys:read keys:write keys:rotate keys:revoke usage:read history:read members:write organization:write other-organization data-plane operator nobody
 getMe                  -         -          -           -          -           -             -               -                 -               -         -       !
@@ -193,9 +204,16 @@ listHistory            -         -          -           -          -           +
 whoami                 +         +          +           +          +           +             +               +                 +               +         +       !
 `
 
-// statuses are what the signs of the tables stand for: the first digits of a status. e is for what a caller may do, but
-// not so far: a permission alone invites nobody to what it does not let one read.
-var statuses = map[string]string{"+": "2", "-": "403", "0": "404", "!": "401", "e": "422"}
+// statuses are what the signs of the tables stand for: the first digits of a status. e is for what
+// a caller may do, but not so far: a permission alone invites nobody to what it does not let one
+// read.
+var statuses = map[string]string{
+	"+": "2",
+	"-": "403",
+	"0": "404",
+	"!": "401",
+	"e": "422",
+}
 
 // onKey tells whether an operation is about a key.
 func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op+" ") }
@@ -203,9 +221,10 @@ func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op
 // street is a tenant with one of each caller.
 type street struct {
 	tenant
-	callers  map[string]localtest.Client
-	owner    someone
-	recorded map[bool]string // the id of a call with a key of the organization's, and with a personal one of the owner's
+	callers map[string]localtest.Client
+	owner   someone
+	// the id of a call with a key of the organization's, and with a personal one of the owner's
+	recorded map[bool]string
 }
 
 func newStreet(t *testing.T) street {
@@ -213,21 +232,39 @@ func newStreet(t *testing.T) street {
 	s := street{tenant: newTenant(t), callers: map[string]localtest.Client{}}
 	other := newTenant(t)
 	s.owner = s.join(t, "owner", "member")
+
 	s.callers["owner"] = s.owner.Client
-	for name, grants := range map[string][]string{"member": nil, "org-grant": {"manage_organization_keys"}, "others-grant": {"manage_others_keys"}} {
+	for name, grants := range map[string][]string{
+		"member":       nil,
+		"org-grant":    {"manage_organization_keys"},
+		"others-grant": {"manage_others_keys"},
+	} {
 		s.callers[name] = s.join(t, name, "member", grants...).Client
 	}
+
 	for _, role := range []string{"admin", "viewer"} {
 		s.callers[role] = s.join(t, role, role).Client
 	}
+
 	s.callers["stranger"] = other.join(t, "stranger", "admin").Client
 	for _, permission := range adminPermissions() {
 		s.callers[permission] = s.with(t, map[string]any{"permissions": []string{permission}})
 	}
-	s.callers["other-organization"], s.callers["operator"], s.callers["nobody"] = other.admin, machine.Operator(), machine.As("")
+
+	s.callers["other-organization"] = other.admin
+	s.callers["operator"] = machine.Operator()
+	s.callers["nobody"] = machine.As("")
 	s.callers["data-plane"] = machine.As(s.first.Secret)
-	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Mine", "environment": "production", "ownership": "personal", "permissions": []string{}})
-	s.recorded = map[bool]string{false: refusedCall(t, s.tenant, s.first), true: refusedCall(t, s.tenant, personal)}
+	personal := s.owner.CreateKey(t, s.id, map[string]any{
+		"name":        "Mine",
+		"environment": "production",
+		"ownership":   "personal",
+		"permissions": []string{},
+	})
+	s.recorded = map[bool]string{
+		false: refusedCall(t, s.tenant, s.first),
+		true:  refusedCall(t, s.tenant, personal),
+	}
 	return s
 }
 
@@ -241,6 +278,7 @@ type call struct {
 // request makes what an operation needs, and its request. by is the caller's column.
 func (s street) request(t *testing.T, op, by string, personal bool) call {
 	t.Helper()
+
 	operator := machine.Operator()
 	switch op {
 	case "getMe":
@@ -252,6 +290,7 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		if by == "operator" {
 			fields["firstAdmin"] = "a@example.test"
 		}
+
 		return call{http.MethodPost, "/v1/organizations", fields, nil}
 	case "getOrganization":
 		return call{http.MethodGet, s.path(), nil, nil}
@@ -264,7 +303,9 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 	case "getMember":
 		return call{http.MethodGet, s.path("members", s.owner.email), nil, nil}
 	case "putMember":
-		return call{http.MethodPut, s.path("members", address("new")), map[string]any{"role": "viewer"}, nil}
+		return call{http.MethodPut, s.path("members", address("new")), map[string]any{
+			"role": "viewer",
+		}, nil}
 	case "deleteMember":
 		email := address("gone")
 		s.invite(t, email, "viewer")
@@ -273,11 +314,19 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, "/v1/permissions", nil, nil}
 	case "putPermissions":
 		permissions, tag := catalogue(t)
-		return call{http.MethodPut, "/v1/permissions", map[string]any{"permissions": permissions}, []string{"If-Match: " + tag}}
+		return call{http.MethodPut, "/v1/permissions", map[string]any{
+			"permissions": permissions,
+		}, []string{"If-Match: " + tag}}
 	case "createKey":
-		return call{http.MethodPost, s.keys, map[string]any{"name": "New", "environment": "production", "permissions": []string{}}, nil}
+		return call{http.MethodPost, s.keys, map[string]any{
+			"name":        "New",
+			"environment": "production",
+			"permissions": []string{},
+		}, nil}
 	case "importKeys":
-		return call{http.MethodPost, s.keys + "/import", map[string]any{"keys": []any{foreign(rand.Text(), map[string]any{"permissions": []string{}})}}, nil}
+		return call{http.MethodPost, s.keys + "/import", map[string]any{
+			"keys": []any{foreign(rand.Text(), map[string]any{"permissions": []string{}})},
+		}, nil}
 	case "listKeys":
 		return call{http.MethodGet, s.keys, nil, nil}
 	case "getUsage":
@@ -293,12 +342,21 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		if by == "keys:write" {
 			action = "enable"
 		}
-		return call{http.MethodPost, s.keys + "/bulk", map[string]any{"action": action, "filter": map[string]any{}}, nil}
+
+		return call{http.MethodPost, s.keys + "/bulk", map[string]any{
+			"action": action,
+			"filter": map[string]any{},
+		}, nil}
 	case "listJobs":
 		return call{http.MethodGet, s.path("jobs"), nil, nil}
 	case "getJob":
 		var made struct{ Job struct{ ID string } }
-		operator.Call(t, http.MethodPost, s.keys+"/bulk", map[string]any{"action": "disable", "filter": map[string]any{"tag": "none"}, "dryRun": false, "expected": 0}).
+		operator.Call(t, http.MethodPost, s.keys+"/bulk", map[string]any{
+			"action":   "disable",
+			"filter":   map[string]any{"tag": "none"},
+			"dryRun":   false,
+			"expected": 0,
+		}).
 			Want(t, http.StatusAccepted).Into(t, &made)
 		return call{http.MethodGet, s.path("jobs", made.Job.ID), nil, nil}
 	case "createCustomer":
@@ -307,14 +365,24 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, s.path("customers"), nil, nil}
 	case "getCustomer", "updateCustomer", "deleteCustomer":
 		id := rand.Text()
-		operator.Call(t, http.MethodPost, s.path("customers"), map[string]any{"id": id, "name": id}).Want(t, http.StatusCreated)
-		method := map[string]string{"getCustomer": http.MethodGet, "updateCustomer": http.MethodPatch, "deleteCustomer": http.MethodDelete}[op]
+		operator.Call(t, http.MethodPost, s.path("customers"), map[string]any{
+			"id":   id,
+			"name": id,
+		}).Want(t, http.StatusCreated)
+		method := map[string]string{
+			"getCustomer":    http.MethodGet,
+			"updateCustomer": http.MethodPatch,
+			"deleteCustomer": http.MethodDelete,
+		}[op]
+
 		c := call{method, s.path("customers", id), nil, nil}
 		if op == "updateCustomer" {
 			c.body = map[string]any{"name": "Other"}
 		}
+
 		return c
 	}
+
 	return s.keyRequest(t, op, personal)
 }
 
@@ -322,11 +390,19 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 	t.Helper()
 	maker := machine.Operator()
-	fields := map[string]any{"name": "A key", "environment": "production", "permissions": []string{}}
-	if personal {
-		maker, fields["ownership"] = s.owner.Client, "personal"
+
+	fields := map[string]any{
+		"name":        "A key",
+		"environment": "production",
+		"permissions": []string{},
 	}
+	if personal {
+		maker = s.owner.Client
+		fields["ownership"] = "personal"
+	}
+
 	path := s.keys + "/" + maker.CreateKey(t, s.id, fields).Key.ID
+
 	before := func(what string) {
 		machine.Operator().Call(t, http.MethodPost, path+"/"+what, nil).Want(t, http.StatusOK)
 	}
@@ -346,7 +422,10 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 	case "keyRequests":
 		return call{http.MethodGet, path + "/requests", nil, nil}
 	case "explainKey":
-		return call{http.MethodPost, path + "/explain", map[string]any{"method": "GET", "path": "/messages"}, nil}
+		return call{http.MethodPost, path + "/explain", map[string]any{
+			"method": "GET",
+			"path":   "/messages",
+		}, nil}
 	case "getRotation":
 		before("rotate")
 		return call{http.MethodGet, path + "/rotation", nil, nil}
@@ -359,6 +438,7 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 	case "regenerateKey", "rotateKey", "revokeKey":
 		return call{http.MethodPost, path + "/" + strings.TrimSuffix(op, "Key"), nil, nil}
 	}
+
 	t.Fatalf("there is no request for %s", op)
 	return call{}
 }
@@ -366,23 +446,30 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 // cell makes one call of the tables.
 func (s street) cell(t *testing.T, op, by string, personal bool, want string) {
 	t.Helper()
+
 	client, known := s.callers[by]
 	if !known {
 		t.Fatalf("there is no caller %s", by)
 	}
+
 	if op == "deleteOrganization" { // which the other cells need
 		s = newStreet(t)
 		client = s.callers[by]
 	}
+
 	for {
 		c := s.request(t, op, by, personal)
+
 		a := client.Call(t, c.method, c.path, c.body, c.headers...)
 		if op == "putPermissions" && a.Status == http.StatusPreconditionFailed {
 			continue // another test changed the catalogue
 		}
+
 		if !strings.HasPrefix(strconv.Itoa(a.Status), statuses[want]) {
-			t.Errorf("%s by %s, personal %v: %d, want %s\n%s", op, by, personal, a.Status, statuses[want], a.Body)
+			t.Errorf("%s by %s, personal %v: %d, want %s\n%s", op, by, personal, a.Status,
+				statuses[want], a.Body)
 		}
+
 		return
 	}
 }
@@ -397,10 +484,12 @@ func table(text string) (columns []string, rows map[string][]string) {
 			rows[fields[0]] = fields[1:]
 		}
 	}
+
 	return columns, rows
 }
 
-// TestWhoMay makes every call as every kind of caller over HTTP; an operation of the document that has no row in the tables fails.
+// TestWhoMay makes every call as every kind of caller over HTTP; an operation of the document that
+// has no row in the tables fails.
 func TestWhoMay(t *testing.T) {
 	t.Parallel()
 	s := newStreet(t)
@@ -409,21 +498,30 @@ func TestWhoMay(t *testing.T) {
 		for _, run := range []struct {
 			name, text string
 			personal   bool
-		}{{"people", peopleTable, false}, {"people, personal keys", personalTable, true}, {"keys", keyTable, false}, {"keys, personal keys", keyTable, true}} {
+		}{
+			{"people", peopleTable, false},
+			{"people, personal keys", personalTable, true},
+			{"keys", keyTable, false},
+			{"keys, personal keys", keyTable, true},
+		} {
 			columns, rows := table(run.text)
 			for _, op := range operations(t, document(t)) {
-				open := op.ID == "reportLeak" || op.ID == "reportGitHubLeaks" // for anybody, whoever else they are
+				// for anybody, whoever else they are
+				open := op.ID == "reportLeak" || op.ID == "reportGitHubLeaks"
 				if _, has := rows[op.ID]; !has && !open && (!run.personal || onKey(op.ID)) {
 					t.Errorf("%s: %s has no row", run.name, op.ID)
 				}
 			}
+
 			for i, column := range columns {
 				t.Run(run.name+"/"+column, func(t *testing.T) {
 					t.Parallel()
+
 					for op, signs := range rows {
 						if run.personal && !onKey(op) {
 							continue
 						}
+
 						cells.Add(1)
 						s.cell(t, op, column, run.personal, signs[i])
 					}
@@ -438,15 +536,30 @@ func TestWhoMay(t *testing.T) {
 func TestListsShowWhatOneMaySee(t *testing.T) {
 	t.Parallel()
 	s := newStreet(t)
-	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Personal", "environment": "production"}).Key
+
+	personal := s.owner.CreateKey(t, s.id, map[string]any{
+		"name":        "Personal",
+		"environment": "production",
+	}).Key
 	if personal.Ownership != "personal" {
 		t.Errorf("a member's key is %s where nothing was said", personal.Ownership)
 	}
-	for by, want := range map[string]bool{"admin": true, "others-grant": true, "owner": true, "keys:read": true, "operator": true, "member": false, "org-grant": false, "viewer": false} {
+
+	for by, want := range map[string]bool{
+		"admin":        true,
+		"others-grant": true,
+		"owner":        true,
+		"keys:read":    true,
+		"operator":     true,
+		"member":       false,
+		"org-grant":    false,
+		"viewer":       false,
+	} {
 		names, _ := page(t, s.callers[by], s.keys+"?status=all&limit=200")
 		if got := slices.Contains(names, "Personal"); got != want {
 			t.Errorf("%s sees the personal key of another in the list: %v, want %v", by, got, want)
 		}
+
 		if !slices.Contains(names, "Default key") {
 			t.Errorf("%s does not see the organization's keys: %q", by, names)
 		}
@@ -457,10 +570,17 @@ func TestListsShowWhatOneMaySee(t *testing.T) {
 func TestHiddenKeyIsLikeNoKey(t *testing.T) {
 	t.Parallel()
 	s := newStreet(t)
-	personal := s.owner.CreateKey(t, s.id, map[string]any{"name": "Personal", "environment": "production"}).Key
+
+	personal := s.owner.CreateKey(t, s.id, map[string]any{
+		"name":        "Personal",
+		"environment": "production",
+	}).Key
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
-		hidden := s.callers["member"].Call(t, method, s.keys+"/"+personal.ID, nil).Refused(t, http.StatusNotFound, "not_found")
-		missing := s.callers["member"].Call(t, method, s.keys+"/0000000000000000", nil).Refused(t, http.StatusNotFound, "not_found")
+		hidden := s.callers["member"].Call(t, method, s.keys+"/"+personal.ID, nil).Refused(t,
+			http.StatusNotFound, "not_found")
+
+		missing := s.callers["member"].Call(t, method, s.keys+"/0000000000000000", nil).Refused(t,
+			http.StatusNotFound, "not_found")
 		if hidden.Detail != missing.Detail || hidden.Title != missing.Title {
 			t.Errorf("%s: %q of a hidden key, %q of none", method, hidden.Detail, missing.Detail)
 		}

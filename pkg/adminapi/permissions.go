@@ -17,9 +17,23 @@ import (
 )
 
 func (a *API) registerPermissions() {
-	register(a, operation{id: organization.GetPermissions, group: GroupOrganizations, method: http.MethodGet, path: "/v1/permissions", summary: "Show the permission catalogue"}, a.getPermissions)
-	register(a, operation{id: organization.PutPermissions, group: GroupOrganizations, method: http.MethodPut, path: "/v1/permissions", summary: "Replace the permission catalogue",
-		about: "The whole of it, but for the built-in ones, which are left as they are: at most 200 permissions, 2,000 routes in all and 300 paths of an API. A change acts within 10 seconds. For operators only."}, a.putPermissions)
+	register(a, operation{
+		id:      organization.GetPermissions,
+		group:   GroupOrganizations,
+		method:  http.MethodGet,
+		path:    "/v1/permissions",
+		summary: "Show the permission catalogue",
+	}, a.getPermissions)
+	register(a, operation{
+		id:      organization.PutPermissions,
+		group:   GroupOrganizations,
+		method:  http.MethodPut,
+		path:    "/v1/permissions",
+		summary: "Replace the permission catalogue",
+		about: "The whole of it, but for the built-in ones, which are left as they are: at " +
+			"most 200 permissions, 2,000 routes in all and 300 paths of an API. A change acts " +
+			"within 10 seconds. For operators only.",
+	}, a.putPermissions)
 }
 
 // Catalogue is the permission catalogue.
@@ -32,8 +46,13 @@ type permissionsOutput struct {
 	Body Catalogue
 }
 
-func (a *API) getPermissions(_ context.Context, s *session, _ *struct{}) (*permissionsOutput, error) {
-	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{s.catalogue.Permissions()}}, nil
+func (a *API) getPermissions(
+	_ context.Context, s *session, _ *struct{},
+) (*permissionsOutput, error) {
+	return &permissionsOutput{
+		ETag: etag(s.version),
+		Body: Catalogue{s.catalogue.Permissions()},
+	}, nil
 }
 
 // permissionInput is a permission as it is sent: what is left out is empty.
@@ -55,63 +74,91 @@ type putPermissionsInput struct {
 	}
 }
 
-func (a *API) putPermissions(ctx context.Context, s *session, in *putPermissionsInput) (*permissionsOutput, error) {
+func (a *API) putPermissions(
+	ctx context.Context, s *session, in *putPermissionsInput,
+) (*permissionsOutput, error) {
 	if !in.matches(s.version) {
 		return nil, store.ErrCatalogueStale
 	}
-	wanted, places := make([]permission.Permission, 0, len(in.Body.Permissions)), []int{}
+
+	wanted := make([]permission.Permission, 0, len(in.Body.Permissions))
+
+	places := []int{}
 	for i, p := range in.Body.Permissions {
 		if p.BuiltIn && s.catalogue.IsAdmin(p.Name) {
 			continue
 		}
+
 		places = append(places, i)
-		wanted = append(wanted, permission.Permission{Name: p.Name, Title: p.Title, Description: p.Description, Default: p.Default, Publishable: p.Publishable, Routes: p.Routes})
+		wanted = append(wanted, permission.Permission{
+			Name:        p.Name,
+			Title:       p.Title,
+			Description: p.Description,
+			Default:     p.Default,
+			Publishable: p.Publishable,
+			Routes:      p.Routes,
+		})
 	}
+
 	catalogue, err := permission.NewCatalogue(wanted)
 	if err != nil {
 		return nil, asSent(err, places)
 	}
+
 	if !in.Force {
 		if err := a.unused(ctx, s, catalogue); err != nil {
 			return nil, err
 		}
 	}
-	entry, err := a.event(s, "permissions.updated", apikey.OperatorOrganization, history.Object{Type: "permissions", ID: "catalogue"})
+
+	entry, err := a.event(s, "permissions.updated", apikey.OperatorOrganization, history.Object{
+		Type: "permissions",
+		ID:   "catalogue",
+	})
 	if err != nil {
 		return nil, err
 	}
+
 	entry.Changes = catalogueChanges(s.catalogue, catalogue)
 	if len(entry.Changes) > 0 {
-		if err := a.store.Commit(ctx, a.store.PutCatalogue(ctx, wanted, s.version), a.store.Append(entry)); err != nil {
+		if err := a.store.Commit(ctx, a.store.PutCatalogue(ctx, wanted, s.version),
+			a.store.Append(entry)); err != nil {
 			return nil, err
 		}
+
 		s.version++
 	}
+
 	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{catalogue.Permissions()}}, nil
 }
 
 var indexPattern = regexp.MustCompile(`permissions\[(\d+)\]`)
 
-// asSent gives the faults of a catalogue the places that its permissions had in the body, where built-in ones may have stood between them.
+// asSent gives the faults of a catalogue the places that its permissions had in the body, where
+// built-in ones may have stood between them.
 func asSent(err error, places []int) error {
 	var invalid *permission.InvalidError
 	if !errors.As(err, &invalid) {
 		return err
 	}
+
 	place := func(text string) string {
 		return indexPattern.ReplaceAllStringFunc(text, func(match string) string {
 			i, err := strconv.Atoi(indexPattern.FindStringSubmatch(match)[1])
 			if err != nil || i >= len(places) {
 				return match
 			}
+
 			return fmt.Sprintf("permissions[%d]", places[i])
 		})
 	}
+
 	out := &permission.InvalidError{}
 	for _, f := range invalid.Fields {
 		f.Location, f.Message = place(f.Location), place(f.Message)
 		out.Fields = append(out.Fields, f)
 	}
+
 	return out
 }
 
@@ -123,36 +170,56 @@ func (a *API) unused(ctx context.Context, s *session, next *permission.Catalogue
 			removed = append(removed, name)
 		}
 	}
+
 	if len(removed) == 0 {
 		return nil
 	}
+
 	holders, err := a.store.CountHolders(ctx, removed)
 	if err != nil {
 		return err
 	}
-	p := inUse.with("Keys still hold a permission that would go: take it from them first, or say ?force=true.")
+
+	p := inUse.with("Keys still hold a permission that would go: take it from them first, or say " +
+		"?force=true.")
 	for _, name := range removed {
 		if holders[name] > 0 {
-			p.Errors = append(p.Errors, FieldError{Location: "body.permissions", Message: fmt.Sprintf("number of keys that hold %s: %d", name, holders[name])})
+			p.Errors = append(p.Errors, FieldError{
+				Location: "body.permissions",
+				Message:  fmt.Sprintf("number of keys that hold %s: %d", name, holders[name]),
+			})
 		}
 	}
+
 	if len(p.Errors) == 0 {
 		return nil
 	}
+
 	return p
 }
 
 // catalogueChanges lists the permissions that differ, each as a field by its name.
 func catalogueChanges(before, after *permission.Catalogue) []history.FieldChange {
 	old, recent := map[string]any{}, map[string]any{}
+
 	names := slices.Concat(before.DataPlane(), after.DataPlane())
 	for _, name := range names {
-		for catalogue, into := range map[*permission.Catalogue]map[string]any{before: old, after: recent} {
+		for catalogue, into := range map[*permission.Catalogue]map[string]any{
+			before: old,
+			after:  recent,
+		} {
 			into[name] = nil
 			if p, ok := catalogue.Lookup(name); ok {
-				into[name] = map[string]any{"title": p.Title, "description": p.Description, "default": p.Default, "publishable": p.Publishable, "routes": fmt.Sprint(p.Routes)}
+				into[name] = map[string]any{
+					"title":       p.Title,
+					"description": p.Description,
+					"default":     p.Default,
+					"publishable": p.Publishable,
+					"routes":      fmt.Sprint(p.Routes),
+				}
 			}
 		}
 	}
+
 	return differences(old, recent)
 }

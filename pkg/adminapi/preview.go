@@ -16,8 +16,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Preview is what a change of a key would have refused of the recorded calls that were allowed. Of allowed calls only a sample is recorded, so that these are
-// numbers of recorded calls, and not of all.
+// Preview is what a change of a key would have refused of the recorded calls that were allowed. Of
+// allowed calls only a sample is recorded, so that these are numbers of recorded calls, and not of
+// all.
 type Preview struct {
 	Since          Time           `json:"since" doc:"From when on recorded calls were looked at"`
 	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization has recorded now: the numbers are of recorded calls"`
@@ -51,30 +52,48 @@ type recorded struct {
 	now   bool // whether the key as it is would be allowed it again
 }
 
-// trial reads the last calls of a key, at most so many. What the key as it is would not be allowed either is no change's doing.
+// trial reads the last calls of a key, at most so many. What the key as it is would not be allowed
+// either is no change's doing.
 func (a *API) trial(ctx context.Context, s *session, k *apikey.Key, most int) (*trial, error) {
-	t := &trial{API: a, session: s, key: k, since: later(k.CreatedAt, s.now.Add(-meter.RequestLife)), known: map[string]*Preview{}}
+	t := &trial{
+		API:     a,
+		session: s,
+		key:     k,
+		since:   later(k.CreatedAt, s.now.Add(-meter.RequestLife)),
+		known:   map[string]*Preview{},
+	}
+
 	after := ""
 	for read := 0; ; {
 		page, next, err := a.store.Requests(ctx, k.Environment, k.ID, after, most-read, s.now)
 		if err != nil {
 			return nil, err
 		}
+
 		for _, r := range page {
 			if r.Outcome != string(check.Allowed) {
 				continue
 			}
-			c := recorded{Request: r, call: check.Call{API: r.API, Method: r.Method, Path: r.Path}, route: r.Method + " " + r.Route}
+
+			c := recorded{
+				Request: r,
+				call:    check.Call{API: r.API, Method: r.Method, Path: r.Path},
+				route:   r.Method + " " + r.Route,
+			}
+
 			c.call.SourceIP, _ = netip.ParseAddr(r.SourceIP) // "" is an address that is not known
 			if c.now, err = t.allows(ctx, k, c); err != nil {
 				return nil, err
 			}
+
 			t.calls = append(t.calls, c)
 		}
+
 		read, after = read+len(page), next
 		if after == "" {
 			return t, nil
 		}
+
 		if read >= most {
 			t.since = page[len(page)-1].At
 			return t, nil
@@ -82,17 +101,21 @@ func (a *API) trial(ctx context.Context, s *session, k *apikey.Key, most int) (*
 	}
 }
 
-// allows asks the one check what it would say of a recorded call with a key, but for limits: what was left of them then is not known, and what is left now
-// says nothing of then. A limit that is advised refuses nothing that was counted, since it is twice the busiest hour.
+// allows asks the one check what it would say of a recorded call with a key, but for limits: what
+// was left of them then is not known, and what is left now says nothing of then. A limit that is
+// advised refuses nothing that was counted, since it is twice the busiest hour.
 func (t *trial) allows(ctx context.Context, k *apikey.Key, c recorded) (bool, error) {
 	if check.Limited(k) {
 		k = k.Clone()
-		k.RateLimits, k.Quota = nil, nil
+		k.RateLimits = nil
+		k.Quota = nil
 	}
+
 	e := t.checker.Explain(ctx, k, c.Environment, c.call, c.At)
 	if e.Outcome == check.Unavailable {
 		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, e.Err)
 	}
+
 	return e.Outcome == check.Allowed, nil
 }
 
@@ -101,39 +124,55 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) 
 	if c.Action == advice.Look {
 		return nil, nil
 	}
+
 	body, err := json.Marshal(c.Body)
 	if err != nil {
 		return nil, err
 	}
+
 	if p := t.known[string(body)]; p != nil {
 		return p, nil
 	}
+
 	changed := t.key
 	if c.Action == advice.Update {
 		if changed, err = t.changed(body); err != nil {
 			return nil, err
 		}
 	}
-	p := &Preview{Since: Time{t.since.UTC()}, SampleRequests: t.session.organization.Settings.SampleRequests, ByRoute: []RoutePreview{}}
+
+	p := &Preview{
+		Since:          Time{t.since.UTC()},
+		SampleRequests: t.session.organization.Settings.SampleRequests,
+		ByRoute:        []RoutePreview{},
+	}
+
 	routes := map[string]*RoutePreview{}
 	for _, call := range t.calls {
 		allowed, err := t.allows(ctx, changed, call)
 		if err != nil {
 			return nil, err
 		}
+
 		r := routes[call.route]
 		if r == nil {
 			r = &RoutePreview{Route: call.route}
 			routes[call.route] = r
 		}
-		p.Recorded, r.Calls = p.Recorded+1, r.Calls+1
+
+		p.Recorded = p.Recorded + 1
+
+		r.Calls = r.Calls + 1
 		if call.now && !allowed {
-			p.Refused, r.Refused = p.Refused+1, r.Refused+1
+			p.Refused = p.Refused + 1
+			r.Refused = r.Refused + 1
 		}
 	}
+
 	for _, r := range routes {
 		p.ByRoute = append(p.ByRoute, *r)
 	}
+
 	slices.SortFunc(p.ByRoute, func(a, b RoutePreview) int {
 		return cmp.Or(b.Refused-a.Refused, b.Calls-a.Calls, cmp.Compare(a.Route, b.Route))
 	})
@@ -147,11 +186,14 @@ func (t *trial) changed(body []byte) (*apikey.Key, error) {
 	if err := json.Unmarshal(body, &in.Body); err != nil {
 		return nil, fmt.Errorf("advise a change: %w", err)
 	}
+
 	k, f := t.key.Clone(), &faults{}
 	in.apply(f, t.session, k)
 	f.rules(t.session, t.key, k)
+
 	if len(f.errors) > 0 {
 		return nil, fmt.Errorf("advise a change that would be refused: %w", f.errors[0])
 	}
+
 	return k, nil
 }

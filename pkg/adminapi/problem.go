@@ -27,7 +27,8 @@ type FieldError struct {
 	Value    any    `json:"value,omitempty" doc:"What was sent, unless it may hold a secret"`
 }
 
-// Problem is the body of every answer that is not a success (RFC 9457). It is the error that operations return.
+// Problem is the body of every answer that is not a success (RFC 9457). It is the error that
+// operations return.
 type Problem struct {
 	Type               string       `json:"type" doc:"The address of this problem's documentation"`
 	Title              string       `json:"title"`
@@ -61,7 +62,9 @@ type kind struct {
 var (
 	malformed       = kind{http.StatusBadRequest, "malformed", "The request cannot be read"}
 	unauthenticated = kind{http.StatusUnauthorized, "unauthenticated", "A valid key is needed"}
-	invalidKey      = kind{http.StatusUnauthorized, "invalid_key", "The API key is missing or not valid"}
+	invalidKey      = kind{
+		http.StatusUnauthorized, "invalid_key", "The API key is missing or not valid",
+	}
 	denied          = kind{http.StatusForbidden, "permission_denied", "The permission is missing"}
 	notFound        = kind{http.StatusNotFound, "not_found", "Not found"}
 	notActive       = kind{http.StatusConflict, "not_active", "The key is not active"}
@@ -75,25 +78,44 @@ var (
 	conflict        = kind{http.StatusConflict, "conflict", "Another change got in the way"}
 	stale           = kind{http.StatusPreconditionFailed, "stale", "It was changed meanwhile"}
 	tooLarge        = kind{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
-	mediaType       = kind{http.StatusUnsupportedMediaType, "unsupported_media_type", "The media type is not supported"}
-	validation      = kind{http.StatusUnprocessableEntity, "validation", "The request is not valid"}
-	immutable       = kind{http.StatusUnprocessableEntity, "immutable", "The field cannot be changed"}
-	escalation      = kind{http.StatusUnprocessableEntity, "escalation", "More than you hold yourself"}
-	mismatch        = kind{http.StatusUnprocessableEntity, "idempotency_mismatch", "The Idempotency-Key was used for something else"}
-	rateLimited     = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
-	tooManyChanges  = kind{http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing"}
-	tooManyJobs     = kind{http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open"}
-	quotaExceeded   = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
-	internal        = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
-	unavailable     = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
+	mediaType       = kind{
+		http.StatusUnsupportedMediaType, "unsupported_media_type",
+		"The media type is not supported",
+	}
+	validation = kind{http.StatusUnprocessableEntity, "validation", "The request is not valid"}
+	immutable  = kind{
+		http.StatusUnprocessableEntity, "immutable", "The field cannot be changed",
+	}
+	escalation = kind{
+		http.StatusUnprocessableEntity, "escalation", "More than you hold yourself",
+	}
+	mismatch = kind{
+		http.StatusUnprocessableEntity, "idempotency_mismatch",
+		"The Idempotency-Key was used for something else",
+	}
+	rateLimited    = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
+	tooManyChanges = kind{
+		http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing",
+	}
+	tooManyJobs   = kind{http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open"}
+	quotaExceeded = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
+	internal      = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
+	unavailable   = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
 )
 
 // with makes a problem of the kind.
 func (k kind) with(detail string, errs ...FieldError) *Problem {
-	return &Problem{Title: k.title, Status: k.status, Code: k.code, Detail: detail, Errors: errs}
+	return &Problem{
+		Title:  k.title,
+		Status: k.status,
+		Code:   k.code,
+		Detail: detail,
+		Errors: errs,
+	}
 }
 
-// table maps the errors of the packages below to problems; the first that matches counts. What is in no row is a 500.
+// table maps the errors of the packages below to problems; the first that matches counts. What is
+// in no row is a 500.
 var table = []struct {
 	err    error
 	kind   kind
@@ -105,66 +127,119 @@ var table = []struct {
 	{organization.ErrNoMember, notFound, "There is no such member."},
 	{organization.ErrNoCustomer, notFound, "There is no such customer."},
 	{job.ErrNotFound, notFound, "There is no such job."},
-	{organization.ErrCustomerExists, duplicate, "There is a customer with this id: choose another."},
+	{
+		organization.ErrCustomerExists, duplicate,
+		"There is a customer with this id: choose another.",
+	},
 	{organization.ErrCustomerStale, conflict, "The customer was changed meanwhile: try again."},
-	{organization.ErrLastAdmin, lastAdmin, "The organization would have no admin: make somebody else one first."},
+	{
+		organization.ErrLastAdmin, lastAdmin,
+		"The organization would have no admin: make somebody else one first.",
+	},
 	{organization.ErrMemberStale, conflict, "The member was changed meanwhile: try again."},
-	{apikey.ErrNotActive, notActive, "Only an active key can do this: it is disabled, revoked or expired."},
-	{apikey.ErrNoRotation, noRotation, "The key has one secret; there is no rotation to show or finish."},
-	{apikey.ErrRotationRunning, rotationRunning, "Finish the running rotation first, or regenerate the key to drop both secrets."},
+	{
+		apikey.ErrNotActive, notActive,
+		"Only an active key can do this: it is disabled, revoked or expired.",
+	},
+	{
+		apikey.ErrNoRotation, noRotation,
+		"The key has one secret; there is no rotation to show or finish.",
+	},
+	{
+		apikey.ErrRotationRunning, rotationRunning,
+		"Finish the running rotation first, or regenerate the key to drop both secrets.",
+	},
 	{apikey.ErrCompromised, compromised, "A compromised key cannot be restored: regenerate it."},
-	{apikey.ErrDeleted, deleted, "The key is deleted; its record stays, but nothing brings it back."},
-	{store.ErrCatalogueStale, stale, "The catalogue is at another version now: read it again and repeat the change."},
-	{organization.ErrStale, stale, "The organization is at another version now: read it again and repeat the change."},
-	{apikey.ErrStale, stale, "The key is at another version now: read it again and repeat the change."}, // which the others are too
+	{
+		apikey.ErrDeleted, deleted,
+		"The key is deleted; its record stays, but nothing brings it back.",
+	},
+	{
+		store.ErrCatalogueStale, stale,
+		"The catalogue is at another version now: read it again and repeat the change.",
+	},
+	{
+		organization.ErrStale, stale,
+		"The organization is at another version now: read it again and repeat the change.",
+	},
+	// which the others are too
+	{
+		apikey.ErrStale, stale,
+		"The key is at another version now: read it again and repeat the change.",
+	},
 	{organization.ErrExists, duplicate, "There is an organization with this id: choose another."},
 	{apikey.ErrExists, duplicate, "There is a key with this id."},
-	{store.ErrReceipt, conflict, "Another call with this Idempotency-Key is being answered: try again."},
+	{
+		store.ErrReceipt, conflict,
+		"Another call with this Idempotency-Key is being answered: try again.",
+	},
 	{store.ErrConflict, conflict, "Other changes got in the way: try again."},
-	{secretscan.ErrSignature, malformed, "The message is not signed by GitHub, or was changed on its way."},
+	{
+		secretscan.ErrSignature, malformed,
+		"The message is not signed by GitHub, or was changed on its way.",
+	},
 	{secretscan.ErrMalformed, malformed, "The body is no list of matches."},
-	{secretscan.ErrTooMany, tooLarge, fmt.Sprintf("A message may have at most %d matches.", secretscan.MaxMatches)},
+	{
+		secretscan.ErrTooMany, tooLarge,
+		fmt.Sprintf("A message may have at most %d matches.", secretscan.MaxMatches),
+	},
 	{secretscan.ErrUnavailable, unavailable, "GitHub's keys cannot be had: try again."},
 	{store.ErrTooLarge, tooLarge, "What would be kept is larger than the table takes: send less."},
-	{store.ErrUnavailable, unavailable, "A service that this depends on does not answer: try again."},
+	{
+		store.ErrUnavailable, unavailable,
+		"A service that this depends on does not answer: try again.",
+	},
 }
 
-// problemOf makes a problem of any error. What is nobody's fault but ours is logged here, once, and answered without detail.
+// problemOf makes a problem of any error. What is nobody's fault but ours is logged here, once, and
+// answered without detail.
 func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	var ready *Problem
 	if errors.As(err, &ready) {
 		return ready
 	}
+
 	var forbidden *organization.ForbiddenError
 	if errors.As(err, &forbidden) {
 		p := denied.with(sentence(forbidden.Reason))
 		if p.RequiredPermission = forbidden.Required; forbidden.Required != "" {
-			p.Detail = "Your key does not hold the permission " + forbidden.Required + ", which this needs."
+			p.Detail = "Your key does not hold the permission " + forbidden.Required +
+				", which this needs."
 		}
+
 		return p
 	}
+
 	var invalid *permission.InvalidError
 	if errors.As(err, &invalid) {
 		p := validation.with("The catalogue is not valid.")
 		for _, f := range invalid.Fields {
-			p.Errors = append(p.Errors, FieldError{Location: "body." + f.Location, Message: f.Message})
+			p.Errors = append(p.Errors, FieldError{
+				Location: "body." + f.Location,
+				Message:  f.Message,
+			})
 		}
+
 		return p
 	}
+
 	for _, row := range table {
 		if errors.Is(err, row.err) {
 			if row.kind == unavailable {
 				logger.ErrorContext(ctx, "unavailable", "error", err)
 			}
+
 			return row.kind.with(row.detail)
 		}
 	}
+
 	logger.ErrorContext(ctx, "unexpected error", "error", err)
 	return internal.with("This is our fault, and it is logged under the request id.")
 }
 
-// problemOfInput makes a problem of what huma found wrong before an operation ran. Faults of the query and of headers make a request that cannot be
-// read; faults of the body one that is not valid.
+// problemOfInput makes a problem of what huma found wrong before an operation ran. Faults of the
+// query and of headers make a request that cannot be read; faults of the body one that is not
+// valid.
 func problemOfInput(brand apikey.Brand, status int, message string, errs []error) *Problem {
 	k := validation
 	switch status {
@@ -179,45 +254,62 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 	case http.StatusInternalServerError:
 		k = internal
 	}
+
 	if k != validation {
-		errs = slices.DeleteFunc(slices.Clone(errs), isAboutBody) // what cannot be read has no fields
+		// what cannot be read has no fields
+		errs = slices.DeleteFunc(slices.Clone(errs), isAboutBody)
 	}
+
 	var fields []FieldError
 	for _, err := range errs {
 		var p *Problem
 		if errors.As(err, &p) {
 			return p // a rule that has a problem of its own, such as immutable
 		}
+
 		var detailer huma.ErrorDetailer
 		if !errors.As(err, &detailer) {
 			continue
 		}
+
 		d := detailer.ErrorDetail()
 		if k == validation && !strings.HasPrefix(d.Location, "body") {
 			k = malformed
 		}
+
 		if d.Message == misfit && len(fields) > 0 {
 			continue // they say which
 		}
-		f := FieldError{Location: shortened(brand.Redact(location(d))), Message: brand.Redact(d.Message), Value: quotable(brand, d)}
-		if !slices.ContainsFunc(fields, func(told FieldError) bool { return within(told.Location, f.Location) }) {
+
+		f := FieldError{
+			Location: shortened(brand.Redact(location(d))),
+			Message:  brand.Redact(d.Message),
+			Value:    quotable(brand, d),
+		}
+		if !slices.ContainsFunc(fields, func(told FieldError) bool {
+			return within(told.Location, f.Location)
+		}) {
 			fields = append(fields, f)
 		}
 	}
+
 	return k.with(detailOf(k, message, fields), fields...)
 }
 
-// longestLocation is how much of a location is told: the names in it are the caller's, and as long as they like.
+// longestLocation is how much of a location is told: the names in it are the caller's, and as long
+// as they like.
 const longestLocation = 500
 
 func shortened(location string) string {
 	if len(location) <= longestLocation {
 		return location
 	}
+
 	return strings.ToValidUTF8(location[:longestLocation], "") + "…"
 }
 
-// within tells whether a location is another one or lies in it. A rule has nothing to add where the schema found the value to be of the wrong type.
+// within tells whether a location is another one or lies in it. A rule has nothing to add where the
+// schema found the value to be of the wrong type.
 func within(outer, inner string) bool {
 	rest, ok := strings.CutPrefix(inner, outer)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
@@ -229,26 +321,31 @@ func isAboutBody(err error) bool {
 	return errors.As(err, &d) && strings.HasPrefix(d.ErrorDetail().Location, "body.")
 }
 
-// location names the missing or unknown field itself, where huma names the object that it should stand in.
+// location names the missing or unknown field itself, where huma names the object that it should
+// stand in.
 func location(d *huma.ErrorDetail) string {
 	const missing = "expected required property "
 	if rest, ok := strings.CutPrefix(d.Message, missing); ok {
 		return d.Location + "." + strings.TrimSuffix(rest, " to be present")
 	}
+
 	return d.Location
 }
 
-// quotable returns a wrong value if it may be repeated: never what looks like a secret or stands where one belongs, and never a whole object, which
-// may hold one.
+// quotable returns a wrong value if it may be repeated: never what looks like a secret or stands
+// where one belongs, and never a whole object, which may hold one.
 func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
-	if d.Location == "body" || strings.Contains(d.Location, "secret") || strings.Contains(d.Location, "hash") {
+	if d.Location == "body" || strings.Contains(d.Location, "secret") ||
+		strings.Contains(d.Location, "hash") {
 		return nil
 	}
+
 	switch v := d.Value.(type) {
 	case string:
 		if len(v) > 200 || v == "" || brand.Redact(v) != v {
 			return nil
 		}
+
 		return v
 	case float64, bool, int, int64:
 		return v
@@ -262,7 +359,8 @@ func detailOf(k kind, message string, fields []FieldError) string {
 	switch {
 	case k == tooLarge:
 		most := int64(MaxBody)
-		_, _ = fmt.Sscanf(message, "request body is too large limit=%d bytes", &most) // it is huma's, and one byte more than we let pass
+		// it is huma's, and one byte more than we let pass
+		_, _ = fmt.Sscanf(message, "request body is too large limit=%d bytes", &most)
 		return fmt.Sprintf("The body of this call may have at most %d KiB.", most>>10)
 	case k == mediaType:
 		return "Send the body as JSON, with Content-Type: application/json."
@@ -270,7 +368,9 @@ func detailOf(k kind, message string, fields []FieldError) string {
 		return "Some fields are not valid."
 	case k == malformed && message == "request body is required":
 		return "This call needs a JSON body."
-	case k == malformed && slices.ContainsFunc(fields, func(f FieldError) bool { return f.Location == "body" }):
+	case k == malformed && slices.ContainsFunc(fields, func(f FieldError) bool {
+		return f.Location == "body"
+	}):
 		return "The body is not JSON."
 	case k == malformed:
 		return "Some parameters or headers are not valid."
@@ -284,12 +384,14 @@ func sentence(reason string) string {
 	if reason == "" {
 		return ""
 	}
+
 	return strings.ToUpper(reason[:1]) + reason[1:] + "."
 }
 
 // finish completes a problem with what depends on the call.
 func (p *Problem) finish(docs, requestID string) {
-	p.Type, p.RequestID = docs+p.Code, requestID
+	p.Type = docs + p.Code
+	p.RequestID = requestID
 }
 
 // retryAfter is how long a caller waits after a 503, in seconds.

@@ -19,9 +19,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/strictjson"
 )
 
-// read is where every call is read before huma reads it: what could be taken in two ways is refused, and what can be written in
-// several ways has one from here on. It finds what no schema says. What it found is told together with what huma and the rules of
-// the operation find.
+// read is where every call is read before huma reads it: what could be taken in two ways is
+// refused, and what can be written in several ways has one from here on. It finds what no schema
+// says. What it found is told together with what huma and the rules of the operation find.
 func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
 	f, op := &faults{}, ctx.Operation()
@@ -37,6 +37,7 @@ func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 			return
 		}
 	}
+
 	next(ctx)
 }
 
@@ -48,15 +49,18 @@ func faultsOf(ctx context.Context) []error {
 	if !ok {
 		return nil
 	}
+
 	return f.errors
 }
 
-// wellRead is the problem of a call in which read found faults, and huma none; nil where there are none.
+// wellRead is the problem of a call in which read found faults, and huma none; nil where there are
+// none.
 func (a *API) wellRead(ctx context.Context) error {
 	errs := faultsOf(ctx)
 	if len(errs) == 0 {
 		return nil
 	}
+
 	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "", errs)
 }
 
@@ -66,6 +70,7 @@ func (f *faults) query(r *http.Request) {
 	if err != nil {
 		f.add("query", "expected name=value, separated by & and percent-encoded", nil)
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch given := values[name]; {
 		case len(given) > 1:
@@ -85,6 +90,7 @@ func (f *faults) headers(r *http.Request, op *huma.Operation) {
 		if p.In != "header" {
 			continue
 		}
+
 		given := r.Header.Values(p.Name)
 		switch {
 		case len(given) < 2:
@@ -112,13 +118,16 @@ func unread(status int, message string) *unreadable {
 	return &unreadable{status, message, &huma.ErrorDetail{Location: "body", Message: message}}
 }
 
-// readBody reads a body of JSON, and puts one in its place that means the same to every reader. One that is missing, or too large,
-// is left to huma.
-func (a *API) readBody(ctx context.Context, f *faults, r *http.Request, op *huma.Operation) *unreadable {
+// readBody reads a body of JSON, and puts one in its place that means the same to every reader. One
+// that is missing, or too large, is left to huma.
+func (a *API) readBody(
+	ctx context.Context, f *faults, r *http.Request, op *huma.Operation,
+) *unreadable {
 	text, err := io.ReadAll(io.LimitReader(r.Body, op.MaxBodyBytes))
 	if err != nil {
 		return unread(http.StatusBadRequest, "expected a whole body")
 	}
+
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	if len(text) == 0 || int64(len(text)) == op.MaxBodyBytes {
 		return nil
@@ -127,30 +136,39 @@ func (a *API) readBody(ctx context.Context, f *faults, r *http.Request, op *huma
 	if !isJSON(r.Header.Values("Content-Type")) {
 		return unread(http.StatusUnsupportedMediaType, "expected JSON")
 	}
+
 	r.Header.Set("Content-Type", jsonType)
 
 	clean, found, err := strictjson.Read(text)
 	if err != nil {
 		return unread(http.StatusBadRequest, err.Error())
 	}
+
 	for _, one := range found {
 		f.add("body"+one.Path, one.Message, nil)
 	}
 
 	var value any
 	if err := json.Unmarshal(clean, &value); err != nil {
-		return unread(http.StatusBadRequest, "expected JSON") // it was read already: nothing comes here
+		// it was read already: nothing comes here
+		return unread(http.StatusBadRequest, "expected JSON")
 	}
+
 	if refused, _ := ctx.Value(secretsRefusedKey{}).(bool); refused {
 		f.secrets(a.brand, "body", value)
 	}
+
 	told := len(f.errors)
-	value = f.times(a.huma.OpenAPI().Components.Schemas, op.RequestBody.Content[jsonType].Schema, "body", value)
+
+	value = f.times(a.huma.OpenAPI().Components.Schemas, op.RequestBody.Content[jsonType].Schema,
+		"body", value)
 	if len(f.errors) > told {
 		if clean, err = json.Marshal(value); err != nil {
-			return unread(http.StatusBadRequest, "expected JSON") // it came from JSON: nothing comes here
+			// it came from JSON: nothing comes here
+			return unread(http.StatusBadRequest, "expected JSON")
 		}
 	}
+
 	r.Body = io.NopCloser(bytes.NewReader(clean))
 	return nil
 }

@@ -17,25 +17,37 @@ import (
 func document() huma.Config {
 	config := huma.DefaultConfig("Bitting admin API", "1")
 	config.Info.Description = "Manage API keys: who owns them, what they open, how long they live. " +
-		"Errors are application/problem+json (RFC 9457) with a code for programs and every wrong field named."
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served below, by the function that the template routes them to
-	config.CreateHooks = nil                                             // no $schema links in bodies
+		"Errors are application/problem+json (RFC 9457) with a code for programs and every wrong " +
+		"field named."
+	config.OpenAPIPath = ""
+	config.DocsPath = ""
+	config.SchemasPath = ""  // served below, by the function that the template routes them to
+	config.CreateHooks = nil // no $schema links in bodies
 	config.Formats = map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}
 	config.RejectUnknownQueryParameters = true
-	config.OnAddOperation = append(config.OnAddOperation, func(_ *huma.OpenAPI, op *huma.Operation) {
-		if op.RequestBody != nil { // huma adds it for the raw body, which is kept beside the JSON to hash it
+	config.OnAddOperation = append(config.OnAddOperation, func(
+		_ *huma.OpenAPI, op *huma.Operation,
+	) {
+		// huma adds it for the raw body, which is kept beside the JSON to hash it
+		if op.RequestBody != nil {
 			delete(op.RequestBody.Content, "application/octet-stream")
 		}
 	})
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"apiKey": {Type: "apiKey", In: "header", Name: "X-Api-Key", Description: "An admin key"},
+		"apiKey": {
+			Type:        "apiKey",
+			In:          "header",
+			Name:        "X-Api-Key",
+			Description: "An admin key",
+		},
 		"bearer": {Type: "http", Scheme: "bearer", Description: "An admin key"},
 	}
 	config.Security = []map[string][]string{{"apiKey": {}}, {"bearer": {}}}
 	return config
 }
 
-// misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it says it in Go's words.
+// misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it
+// says it in Go's words.
 const misfit = "expected other values"
 
 // jsonFormat is huma's, in our words.
@@ -45,6 +57,7 @@ var jsonFormat = huma.Format{
 		if json.Unmarshal(text, into) != nil {
 			return errors.New(misfit)
 		}
+
 		return nil
 	},
 }
@@ -57,23 +70,42 @@ type raw struct {
 }
 
 func (a *API) registerReference() {
-	registerOpen(a, operation{id: "openapi", group: GroupOrganizations, method: http.MethodGet, path: "/v1/openapi.json", hidden: true},
+	registerOpen(a, operation{
+		id:     "openapi",
+		group:  GroupOrganizations,
+		method: http.MethodGet,
+		path:   "/v1/openapi.json",
+		hidden: true,
+	},
 		func(ctx context.Context, _ *struct{}) (*raw, error) {
 			document := *a.huma.OpenAPI()
 			document.Servers = []*huma.Server{{URL: root(ctx)}}
+
 			text, err := json.Marshal(&document)
 			if err != nil {
 				return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
 			}
+
 			return &raw{ContentType: jsonType, Body: text}, nil
 		})
-	registerOpen(a, operation{id: "docs", group: GroupOrganizations, method: http.MethodGet, path: "/v1/docs", hidden: true},
+	registerOpen(a, operation{
+		id:     "docs",
+		group:  GroupOrganizations,
+		method: http.MethodGet,
+		path:   "/v1/docs",
+		hidden: true,
+	},
 		func(context.Context, *struct{}) (*raw, error) {
-			return &raw{ContentType: "text/html; charset=utf-8", Policy: "default-src 'none'; style-src 'unsafe-inline'", Body: referencePage}, nil
+			return &raw{
+				ContentType: "text/html; charset=utf-8",
+				Policy:      "default-src 'none'; style-src 'unsafe-inline'",
+				Body:        referencePage,
+			}, nil
 		})
 }
 
-// referencePage is made of the OpenAPI document, ahead of time: a template engine in every function would cost each of them 4 MB.
+// referencePage is made of the OpenAPI document, ahead of time: a template engine in every function
+// would cost each of them 4 MB.
 //
 //go:generate go run ./generate reference.html
 //go:embed reference.html

@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// removalTime is how long the removal of a member works on their keys before it leaves them to upkeep: they are disabled before it returns, as far as that
-// is within a function's time.
+// removalTime is how long the removal of a member works on their keys before it leaves them to
+// upkeep: they are disabled before it returns, as far as that is within a function's time.
 const removalTime = 10 * time.Second
 
 // removal is what a job removes.
@@ -32,65 +32,89 @@ func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
 	if j.State == job.Done {
 		return &acceptedOutput{Status: http.StatusNoContent}
 	}
-	return &acceptedOutput{Status: http.StatusAccepted, Location: jobPath(j), Body: &JobAnswer{showJob(j, to)}}
+
+	return &acceptedOutput{
+		Status:   http.StatusAccepted,
+		Location: jobPath(j),
+		Body:     &JobAnswer{showJob(j, to)},
+	}
 }
 
-func (a *API) deleteMember(ctx context.Context, s *session, in *MemberPath) (*acceptedOutput, error) {
-	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) { return a.removeMember(ctx, s, in) })
+func (a *API) deleteMember(
+	ctx context.Context, s *session, in *MemberPath,
+) (*acceptedOutput, error) {
+	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+		return a.removeMember(ctx, s, in)
+	})
 	if err != nil {
 		return nil, err
 	}
+
 	return accepted(a.begin(ctx, s, j, removalTime), s.caller), nil
 }
 
-// removeMember takes the membership at once, so that the person makes no more keys, and makes the job that does the rest. Repeated, it returns that job.
-func (a *API) removeMember(ctx context.Context, s *session, in *MemberPath) (got attempt[*job.Job], err error) {
+// removeMember takes the membership at once, so that the person makes no more keys, and makes the
+// job that does the rest. Repeated, it returns that job.
+func (a *API) removeMember(
+	ctx context.Context, s *session, in *MemberPath,
+) (got attempt[*job.Job], err error) {
 	m, err := a.findMember(ctx, in.Org, in.User)
 	if err != nil {
 		return got, err
 	}
+
 	if m.LeavingJob != "" {
 		j, err := a.store.Job(ctx, in.Org, m.LeavingJob)
 		if err == nil && j.Open() || !errors.Is(err, job.ErrNotFound) && err != nil {
 			return attempt[*job.Job]{answer: j}, err
 		}
 	}
+
 	j, err := a.newJob(s, job.RemoveMember, in.Org, removal{m.Email}, 0)
 	if err != nil {
 		return got, err
 	}
 
 	leaving := *m
-	leaving.LeavingJob, leaving.Version = j.ID, m.Version+1
+	leaving.LeavingJob = j.ID
+	leaving.Version = m.Version + 1
 	leaving.Pace, _ = m.Pace.Spend(apikey.Stop, s.now)
+
 	first := m.LeavingAt.IsZero()
 	if first {
 		leaving.LeavingAt = s.now
 	}
+
 	got = attempt[*job.Job]{answer: j, urgency: apikey.Stop}
+
 	got.writes = []store.Write{a.store.PutMember(&leaving, m.Version), a.store.PutJob(j, 0)}
 	if first {
 		got.writes, err = a.countAdmins(ctx, s, got.writes, m, nil, in.Org)
 	}
+
 	return got, err
 }
 
-// removalPlan disables a person's keys, by the list that misses none, and then removes them. A key that they were making when they were removed was either
-// made before, and is in the list, or was not made.
+// removalPlan disables a person's keys, by the list that misses none, and then removes them. A key
+// that they were making when they were removed was either made before, and is in the list, or was
+// not made.
 func (a *API) removalPlan(j *job.Job) (*plan, error) {
 	var r removal
 	if err := unmarshalParameters(j, &r); err != nil {
 		return nil, err
 	}
+
 	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
 		m, err := a.leaving(ctx, j, r)
 		if m == nil || err != nil || !m.Joined() {
 			return nil, "", err
 		}
+
 		page, next, err := a.store.OwnKeys(ctx, j.OrganizationID, m.ID, j.Position, limit)
 		if err != nil {
 			return nil, "", err
 		}
+
 		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", disable)
 		return items, next, err
 	}
@@ -99,6 +123,7 @@ func (a *API) removalPlan(j *job.Job) (*plan, error) {
 		if m == nil || err != nil {
 			return nil, err
 		}
+
 		return a.memberRemoved(s, m)
 	}
 	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
@@ -110,6 +135,7 @@ func (a *API) leaving(ctx context.Context, j *job.Job, r removal) (*organization
 	if errors.Is(err, organization.ErrNoMember) || err == nil && m.LeavingJob != j.ID {
 		return nil, nil
 	}
+
 	return m, err
 }
 

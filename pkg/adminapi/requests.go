@@ -12,11 +12,26 @@ import (
 )
 
 func (a *API) registerRequests() {
-	register(a, operation{id: organization.KeyRequests, group: GroupUsage, method: http.MethodGet, path: keyPath + "/requests", summary: "List a key's last calls",
-		about: "Newest first, of the last 7 days. Refusals are all kept, up to one a second of a key and instance after the first ten, and for wrong secrets one in ten seconds after the first three; " +
-			"of the allowed calls a sample, by the organization's sampleRequests. omitted counts what was left out before. Never a body, a header or a secret."}, a.keyRequests)
-	register(a, operation{id: organization.GetRequest, group: GroupUsage, method: http.MethodGet, path: "/v1/organizations/{org}/requests/{requestId}", summary: "Show a call",
-		about: "By the requestId of its answer, where the call was kept."}, a.getRequest)
+	register(a, operation{
+		id:      organization.KeyRequests,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    keyPath + "/requests",
+		summary: "List a key's last calls",
+		about: "Newest first, of the last 7 days. Refusals are all kept, up to one a second of a " +
+			"key and instance after the first ten, and for wrong secrets one in ten seconds " +
+			"after the first three; " +
+			"of the allowed calls a sample, by the organization's sampleRequests. omitted counts " +
+			"what was left out before. Never a body, a header or a secret.",
+	}, a.keyRequests)
+	register(a, operation{
+		id:      organization.GetRequest,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    "/v1/organizations/{org}/requests/{requestId}",
+		summary: "Show a call",
+		about:   "By the requestId of its answer, where the call was kept.",
+	}, a.getRequest)
 }
 
 // Request is a call that was made with a key.
@@ -43,9 +58,23 @@ type Request struct {
 
 func showRequest(r meter.Request) Request {
 	return Request{
-		RequestID: r.ID, At: Time{r.At}, Method: r.Method, Route: r.Route, Path: r.Path, Status: check.Outcome(r.Outcome).Status(), Outcome: r.Outcome, Permission: r.Permission,
-		SourceIP: r.SourceIP, UserAgent: r.UserAgent, LatencyMs: r.LatencyMs, Environment: string(r.Environment), OldSecret: r.OldSecret, Omitted: r.Omitted,
-		KeyID: r.KeyID, KeyVersion: r.KeyVersion, API: r.API,
+		RequestID:   r.ID,
+		At:          Time{r.At},
+		Method:      r.Method,
+		Route:       r.Route,
+		Path:        r.Path,
+		Status:      check.Outcome(r.Outcome).Status(),
+		Outcome:     r.Outcome,
+		Permission:  r.Permission,
+		SourceIP:    r.SourceIP,
+		UserAgent:   r.UserAgent,
+		LatencyMs:   r.LatencyMs,
+		Environment: string(r.Environment),
+		OldSecret:   r.OldSecret,
+		Omitted:     r.Omitted,
+		KeyID:       r.KeyID,
+		KeyVersion:  r.KeyVersion,
+		API:         r.API,
 	}
 }
 
@@ -61,21 +90,29 @@ type keyRequestsOutput struct {
 	}
 }
 
-func (a *API) keyRequests(ctx context.Context, s *session, in *keyRequestsInput) (*keyRequestsOutput, error) {
+func (a *API) keyRequests(
+	ctx context.Context, s *session, in *keyRequestsInput,
+) (*keyRequestsOutput, error) {
 	query := scope{List: "requests", Organization: in.Org, Object: s.key.ID}
+
 	after, err := a.readCursor(ctx, query, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	requests, next, err := a.store.Requests(ctx, s.key.Environment, s.key.ID, after, in.Limit, s.now)
+
+	requests, next, err := a.store.Requests(ctx, s.key.Environment, s.key.ID, after, in.Limit,
+		s.now)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &keyRequestsOutput{}
+
 	out.Body.Items = make([]Request, 0, len(requests))
 	for _, r := range requests {
 		out.Body.Items = append(out.Body.Items, showRequest(r))
 	}
+
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
 	return out, err
 }
@@ -93,21 +130,29 @@ type RecordedRequest struct {
 
 type requestOutput struct{ Body RecordedRequest }
 
-func (a *API) getRequest(ctx context.Context, s *session, in *requestInput) (*requestOutput, error) {
+func (a *API) getRequest(
+	ctx context.Context, s *session, in *requestInput,
+) (*requestOutput, error) {
 	r, _, err := a.recorded(ctx, s, in.Org, in.RequestID)
 	if err != nil {
 		return nil, err
 	}
+
 	out := &requestOutput{RecordedRequest{Request: showRequest(r)}}
-	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed && outcome != check.Unavailable {
+	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed &&
+		outcome != check.Unavailable {
 		out.Body.Steps = showSteps(check.Recorded(outcome, r.Permission))
 	}
+
 	return out, nil
 }
 
 // recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
-func (a *API) recorded(ctx context.Context, s *session, org, id string) (meter.Request, *apikey.Key, error) {
+func (a *API) recorded(
+	ctx context.Context, s *session, org, id string,
+) (meter.Request, *apikey.Key, error) {
 	hidden := notFound.with("There is no such call, or it was not kept.")
+
 	r, found, err := a.store.Request(ctx, id, s.now)
 	switch {
 	case err != nil:
@@ -115,6 +160,7 @@ func (a *API) recorded(ctx context.Context, s *session, org, id string) (meter.R
 	case !found:
 		return r, nil, hidden
 	}
+
 	k, err := a.visibleKey(ctx, org, r.KeyID)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
@@ -124,5 +170,6 @@ func (a *API) recorded(ctx context.Context, s *session, org, id string) (meter.R
 	case !s.caller.SeesKey(k):
 		return r, nil, hidden
 	}
+
 	return r, k, nil
 }

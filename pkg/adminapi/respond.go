@@ -8,8 +8,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
-// response is an answer on its way out: its links are made such that they lead on from where the caller called, and what the caller
-// has already is not sent again. Operations write links as if the API stood at the root.
+// response is an answer on its way out: its links are made such that they lead on from where the
+// caller called, and what the caller has already is not sent again. Operations write links as if
+// the API stood at the root.
 type response struct {
 	http.ResponseWriter
 
@@ -24,11 +25,14 @@ func (w *response) WriteHeader(status int) {
 	if to := h.Get("Location"); to != "" {
 		h.Set("Location", link(w.call.Context(), to))
 	}
+
 	if status == http.StatusOK && w.has(h.Get("ETag")) {
 		h.Del("Content-Type")
 		h.Del("Content-Length")
-		status, w.without = http.StatusNotModified, true
+		status = http.StatusNotModified
+		w.without = true
 	}
+
 	w.begun = true
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -38,39 +42,48 @@ func (w *response) Write(body []byte) (int, error) {
 	if !w.begun {
 		w.WriteHeader(http.StatusOK)
 	}
+
 	if w.without {
 		return len(body), nil
 	}
+
 	return w.ResponseWriter.Write(body)
 }
 
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// has reports whether a read says that its caller has what the ETag names (RFC 9110 §13.1.2). The comparison is the weak one.
+// has reports whether a read says that its caller has what the ETag names (RFC 9110 §13.1.2). The
+// comparison is the weak one.
 func (w *response) has(etag string) bool {
 	if etag == "" || w.call.Method != http.MethodGet && w.call.Method != http.MethodHead {
 		return false
 	}
-	for tag := range strings.SplitSeq(strings.Join(w.call.Header.Values("If-None-Match"), ","), ",") {
+
+	for tag := range strings.SplitSeq(strings.Join(w.call.Header.Values("If-None-Match"), ","),
+		",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
 			return true
 		}
 	}
+
 	return false
 }
 
-// link makes a reference to a path of the API that leads there from what the caller called: behind the stage, or the base path of a
-// custom domain, that the call came by. Where API Gateway does not say what that is, it leads there step by step.
+// link makes a reference to a path of the API that leads there from what the caller called: behind
+// the stage, or the base path of a custom domain, that the call came by. Where API Gateway does not
+// say what that is, it leads there step by step.
 func link(ctx context.Context, path string) string {
 	c := proxy.CallOf(ctx)
 	if c.BaseHidden {
 		return strings.Repeat("../", strings.Count(c.Path, "/")-1) + strings.TrimPrefix(path, "/")
 	}
+
 	return c.Base + path
 }
 
-// root is the address that the paths of the API begin at, as one that is relative to the OpenAPI document's own.
+// root is the address that the paths of the API begin at, as one that is relative to the OpenAPI
+// document's own.
 func root(ctx context.Context) string {
 	c := proxy.CallOf(ctx)
 	switch {

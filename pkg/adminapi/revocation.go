@@ -9,9 +9,24 @@ import (
 )
 
 func (a *API) registerRevocation() {
-	register(a, operation{id: organization.RevokeKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/revoke", bare: true, summary: "Revoke a key",
-		about: "The key is refused at once, by the deployment's revocation profile; everything is kept. A compromised key comes back only by a new secret."}, a.revokeKey)
-	register(a, operation{id: organization.RestoreKey, group: GroupRevocation, method: http.MethodPost, path: keyPath + "/restore", bare: true, summary: "Restore a revoked key"}, a.restoreKey)
+	register(a, operation{
+		id:      organization.RevokeKey,
+		group:   GroupRevocation,
+		method:  http.MethodPost,
+		path:    keyPath + "/revoke",
+		bare:    true,
+		summary: "Revoke a key",
+		about: "The key is refused at once, by the deployment's revocation profile; everything " +
+			"is kept. A compromised key comes back only by a new secret.",
+	}, a.revokeKey)
+	register(a, operation{
+		id:      organization.RestoreKey,
+		group:   GroupRevocation,
+		method:  http.MethodPost,
+		path:    keyPath + "/restore",
+		bare:    true,
+		summary: "Restore a revoked key",
+	}, a.restoreKey)
 }
 
 type revokeBody struct {
@@ -35,12 +50,15 @@ type Revoked struct {
 
 func (r Revoked) replay() Revoked { r.Replayed = true; return r }
 
-func (a *API) revokeKey(ctx context.Context, s *session, in *revokeInput) (*posted[Revoked], error) {
+func (a *API) revokeKey(
+	ctx context.Context, s *session, in *revokeInput,
+) (*posted[Revoked], error) {
 	reason := value(in.Body.Reason)
 	return idempotent(ctx, a, s, func(s *session) (attempt[posted[Revoked]], error) {
-		got, err := a.edit(ctx, s, in.MatchHeader, "key.revoked", reason, func(k *apikey.Key) error {
-			return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
-		})
+		got, err := a.edit(ctx, s, in.MatchHeader, "key.revoked",
+			reason, func(k *apikey.Key) error {
+				return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
+			})
 		return answered(got, err, func(k *apikey.Key) Revoked {
 			return Revoked{Key: showKey(k, s.now), EffectiveBy: Time{a.effectiveBy(s.now)}}
 		})
@@ -48,20 +66,33 @@ func (a *API) revokeKey(ctx context.Context, s *session, in *revokeInput) (*post
 }
 
 // answered makes the answer of a POST of the attempt to change a key.
-func answered[T any](got attempt[*apikey.Key], err error, show func(k *apikey.Key) T) (attempt[posted[T]], error) {
+func answered[T any](
+	got attempt[*apikey.Key], err error, show func(k *apikey.Key) T,
+) (attempt[posted[T]], error) {
 	if err != nil {
 		return attempt[posted[T]]{}, err
 	}
+
 	return attempt[posted[T]]{
-		answer:  posted[T]{Status: http.StatusOK, ETag: etag(got.answer.Version), Body: show(got.answer)},
+		answer: posted[T]{
+			Status: http.StatusOK,
+			ETag:   etag(got.answer.Version),
+			Body:   show(got.answer),
+		},
 		writes:  got.writes,
 		urgency: got.urgency,
 	}, nil
 }
 
-func (a *API) restoreKey(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
+func (a *API) restoreKey(
+	ctx context.Context, s *session, in *actionInput,
+) (*posted[KeyOnly], error) {
 	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.restored", "", (*apikey.Key).Restore)
-		return answered(got, err, func(k *apikey.Key) KeyOnly { return KeyOnly{Key: showKey(k, s.now)} })
+		return answered(got, err, func(k *apikey.Key) KeyOnly {
+			return KeyOnly{
+				Key: showKey(k, s.now),
+			}
+		})
 	})
 }

@@ -12,12 +12,41 @@ import (
 )
 
 func (a *API) registerRotation() {
-	register(a, operation{id: organization.RegenerateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/regenerate", bare: true, summary: "Give a key a new secret, at once",
-		about: "The old secret stops at once, both of them during a rotation. A revocation is lifted; a disabled key stays disabled."}, a.regenerateKey)
-	register(a, operation{id: organization.RotateKey, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotate", bare: true, summary: "Give a key a new secret, with an overlap",
-		about: "The old secret lives on for overlap, counted from now or from the first use of the new one, and at most to the key's own expiry."}, a.rotateKey)
-	register(a, operation{id: organization.GetRotation, group: GroupRotation, method: http.MethodGet, path: keyPath + "/rotation", summary: "Show the running rotation"}, a.getRotation)
-	register(a, operation{id: organization.FinishRotation, group: GroupRotation, method: http.MethodPost, path: keyPath + "/rotation/finish", bare: true, summary: "End the old secret now"}, a.finishRotation)
+	register(a, operation{
+		id:      organization.RegenerateKey,
+		group:   GroupRotation,
+		method:  http.MethodPost,
+		path:    keyPath + "/regenerate",
+		bare:    true,
+		summary: "Give a key a new secret, at once",
+		about: "The old secret stops at once, both of them during a rotation. A revocation is " +
+			"lifted; a disabled key stays disabled.",
+	}, a.regenerateKey)
+	register(a, operation{
+		id:      organization.RotateKey,
+		group:   GroupRotation,
+		method:  http.MethodPost,
+		path:    keyPath + "/rotate",
+		bare:    true,
+		summary: "Give a key a new secret, with an overlap",
+		about: "The old secret lives on for overlap, counted from now or from the first use of " +
+			"the new one, and at most to the key's own expiry.",
+	}, a.rotateKey)
+	register(a, operation{
+		id:      organization.GetRotation,
+		group:   GroupRotation,
+		method:  http.MethodGet,
+		path:    keyPath + "/rotation",
+		summary: "Show the running rotation",
+	}, a.getRotation)
+	register(a, operation{
+		id:      organization.FinishRotation,
+		group:   GroupRotation,
+		method:  http.MethodPost,
+		path:    keyPath + "/rotation/finish",
+		bare:    true,
+		summary: "End the old secret now",
+	}, a.finishRotation)
 }
 
 type emptyBody struct{}
@@ -30,10 +59,13 @@ type actionInput struct {
 	RawBody []byte
 }
 
-func (a *API) regenerateKey(ctx context.Context, s *session, in *actionInput) (*posted[KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders, "key.regenerated", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
-		return k.Regenerate(fresh, now)
-	})
+func (a *API) regenerateKey(
+	ctx context.Context, s *session, in *actionInput,
+) (*posted[KeySecret], error) {
+	return a.renew(ctx, s, in.PostHeaders,
+		"key.regenerated", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+			return k.Regenerate(fresh, now)
+		})
 }
 
 type rotateBody struct {
@@ -58,22 +90,30 @@ const defaultOverlap = day
 func (in *rotateInput) Resolve(huma.Context) []error {
 	f := &faults{}
 	in.overlap = f.overlap("body.overlap", in.Body.Overlap, defaultOverlap)
+
 	in.longest = f.overlap("body.longest", in.Body.Longest, apikey.MaxOverlap)
 	switch {
 	case in.Body.Longest == nil || len(f.errors) > 0:
 	case !in.fromFirstUse():
-		f.add("body.longest", "goes with startsAt first_use only: an overlap from now ends when it ends", *in.Body.Longest)
+		f.add("body.longest",
+			"goes with startsAt first_use only: an overlap from now ends when it ends",
+			*in.Body.Longest)
 	case in.longest < in.overlap || in.longest == 0:
-		f.add("body.longest", "expected more than nothing, and at least the overlap, which is "+formatDuration(in.overlap), *in.Body.Longest)
+		f.add("body.longest",
+			"expected more than nothing, and at least the overlap, which is "+
+				formatDuration(in.overlap), *in.Body.Longest)
 	}
+
 	return f.errors
 }
 
-// overlap reads a duration that an old secret may live on for; otherwise is what an absent one means.
+// overlap reads a duration that an old secret may live on for; otherwise is what an absent one
+// means.
 func (f *faults) overlap(location string, text *string, otherwise time.Duration) time.Duration {
 	if text == nil {
 		return otherwise
 	}
+
 	return f.duration(location, *text, 0, apikey.MaxOverlap)
 }
 
@@ -81,27 +121,37 @@ func (in *rotateInput) fromFirstUse() bool {
 	return apikey.Starts(value(in.Body.StartsAt)) == apikey.StartsFirstUse
 }
 
-func (a *API) rotateKey(ctx context.Context, s *session, in *rotateInput) (*posted[KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders, "key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
-		if in.fromFirstUse() {
-			if in.overlap < a.cacheTime {
-				return a.unseen(in.overlap)
+func (a *API) rotateKey(
+	ctx context.Context, s *session, in *rotateInput,
+) (*posted[KeySecret], error) {
+	return a.renew(ctx, s, in.PostHeaders,
+		"key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+			if in.fromFirstUse() {
+				if in.overlap < a.cacheTime {
+					return a.unseen(in.overlap)
+				}
+
+				return k.RotateFromFirstUse(fresh, in.overlap, in.longest, now)
 			}
-			return k.RotateFromFirstUse(fresh, in.overlap, in.longest, now)
-		}
-		return k.Rotate(fresh, in.overlap, now)
-	})
+
+			return k.Rotate(fresh, in.overlap, now)
+		})
 }
 
-// unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old secret without asking whether the new one was used.
+// unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old
+// secret without asking whether the new one was used.
 func (a *API) unseen(overlap time.Duration) error {
 	f := &faults{}
-	f.add("body.overlap", "with startsAt first_use, in the profile cached, expected at least "+formatDuration(a.cacheTime)+
-		": for so long API Gateway answers from its cache without asking", formatDuration(overlap))
+	f.add("body.overlap",
+		"with startsAt first_use, in the profile cached, expected at least "+
+			formatDuration(a.cacheTime)+
+			": for so long API Gateway answers from its cache without asking",
+		formatDuration(overlap))
 	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
 }
 
-// renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must be theirs to hand out, or the key their own.
+// renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must
+// be theirs to hand out, or the key their own.
 func (a *API) renew(
 	ctx context.Context, s *session, h PostHeaders, action string,
 	change func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error,
@@ -111,10 +161,12 @@ func (a *API) renew(
 		if err != nil {
 			return attempt[posted[KeySecret]]{}, err
 		}
+
 		got, err := a.edit(ctx, s, h.MatchHeader, action, "", func(k *apikey.Key) error {
 			if err := change(k, minted, s.now); err != nil || s.caller.Owns(k) {
 				return err
 			}
+
 			return a.within(s, nil, k, "expiresAt")
 		})
 		return answered(got, err, func(k *apikey.Key) KeySecret {
@@ -124,11 +176,18 @@ func (a *API) renew(
 	})
 }
 
-func (a *API) finishRotation(ctx context.Context, s *session, in *actionInput) (*posted[KeyOnly], error) {
+func (a *API) finishRotation(
+	ctx context.Context, s *session, in *actionInput,
+) (*posted[KeyOnly], error) {
 	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
-		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished", "", func(k *apikey.Key) error {
-			return k.FinishRotation(s.now)
+		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished",
+			"", func(k *apikey.Key) error {
+				return k.FinishRotation(s.now)
+			})
+		return answered(got, err, func(k *apikey.Key) KeyOnly {
+			return KeyOnly{
+				Key: showKey(k, s.now),
+			}
 		})
-		return answered(got, err, func(k *apikey.Key) KeyOnly { return KeyOnly{Key: showKey(k, s.now)} })
 	})
 }

@@ -43,27 +43,50 @@ func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotatio
 	if !s.key.Rotating(s.now) {
 		return nil, apikey.ErrNoRotation
 	}
+
 	r := s.key.Rotation
+
 	use, err := a.store.SecretUse(ctx, s.key.Environment, s.key.ID, r.StartedAt)
 	if err != nil {
 		return nil, err
 	}
-	old := OldSecret{EndsAt: Time{r.OldEndsAt}, Hint: r.OldHint, CallsSinceRotation: use.OldCalls, Sources: showSources(use)}
+
+	old := OldSecret{
+		EndsAt:             Time{r.OldEndsAt},
+		Hint:               r.OldHint,
+		CallsSinceRotation: use.OldCalls,
+		Sources:            showSources(use),
+	}
 	if len(old.Sources) > 0 {
 		last := old.Sources[0]
-		old.LastUsed = &LastUsed{At: last.LastAt, SourceIP: last.SourceIP, UserAgent: last.UserAgent}
+		old.LastUsed = &LastUsed{
+			At:        last.LastAt,
+			SourceIP:  last.SourceIP,
+			UserAgent: last.UserAgent,
+		}
 	}
-	return &rotationOutput{RotationState{OldSecret: old, NewSecret: NewSecret{FirstUsedAt: orNull(r.FirstUsedAt)}}}, nil
+
+	return &rotationOutput{RotationState{
+		OldSecret: old,
+		NewSecret: NewSecret{FirstUsedAt: orNull(r.FirstUsedAt)},
+	}}, nil
 }
 
 // showSources lists where calls come from, the latest first.
 func showSources(use meter.SecretUse) []Source {
 	out := make([]Source, 0, len(use.Sources))
 	for source, u := range use.Sources {
-		out = append(out, Source{SourceIP: source.SourceIP, UserAgent: source.UserAgent, Calls: u.Calls, LastAt: Time{u.LastAt}})
+		out = append(out, Source{
+			SourceIP:  source.SourceIP,
+			UserAgent: source.UserAgent,
+			Calls:     u.Calls,
+			LastAt:    Time{u.LastAt},
+		})
 	}
+
 	slices.SortFunc(out, func(a, b Source) int {
-		return cmp.Or(b.LastAt.Compare(a.LastAt.Time), cmp.Compare(a.SourceIP, b.SourceIP), cmp.Compare(a.UserAgent, b.UserAgent))
+		return cmp.Or(b.LastAt.Compare(a.LastAt.Time), cmp.Compare(a.SourceIP, b.SourceIP),
+			cmp.Compare(a.UserAgent, b.UserAgent))
 	})
 	return out
 }

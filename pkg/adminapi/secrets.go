@@ -11,17 +11,19 @@ import (
 )
 
 // withoutSecret says what is wrong with a field that holds a secret. It quotes nothing.
-const withoutSecret = "expected a text without a key's secret: whoever reads it could use the key. Report a secret that others may have seen, at POST /v1/leaks"
+const withoutSecret = "expected a text without a key's secret: whoever reads it could use the " +
+	"key. Report a secret that others may have seen, at POST /v1/leaks"
 
-// secrets refuses secrets of our form in whatever an operation takes, so that none is kept, and none
-// comes back where others read it. It goes by what was sent, and not by what the operation knows of
-// it: a field that is added tomorrow is covered. Those of the body are found where that is read. The
-// operations that take leaks do without.
+// secrets refuses secrets of our form in whatever an operation takes, so that none is kept, and
+// none comes back where others read it. It goes by what was sent, and not by what the operation
+// knows of it: a field that is added tomorrow is covered. Those of the body are found where that is
+// read. The operations that take leaks do without.
 func (a *API) secrets(ctx huma.Context, next func(huma.Context)) {
 	if p := a.secretsInAddress(ctx); p != nil {
 		a.refuse(ctx, p)
 		return
 	}
+
 	next(huma.WithValue(ctx, secretsRefusedKey{}, true))
 }
 
@@ -37,6 +39,7 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 		}
 	}
 	address := ctx.URL()
+
 	query := address.Query()
 	for _, p := range ctx.Operation().Parameters {
 		switch p.In {
@@ -50,6 +53,7 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 			}
 		}
 	}
+
 	switch {
 	case len(read) > 0:
 		return malformed.with("Some parameters or headers are not valid.", read...)
@@ -74,6 +78,7 @@ func (f *faults) secrets(brand apikey.Brand, location string, value any) {
 				at = location // which repeats no name that is one
 				f.add(at, withoutSecret, nil)
 			}
+
 			f.secrets(brand, at, value[name])
 		}
 	case []any:

@@ -15,8 +15,15 @@ import (
 )
 
 func (a *API) registerSettings() {
-	register(a, operation{id: organization.UpdateOrganization, group: GroupOrganizations, method: http.MethodPatch, path: "/v1/organizations/{org}",
-		summary: "Change an organization's name and settings", about: "Settings are merged field by field; null means the catalogue's, or no longest life. What bears on calls acts within ten seconds."}, a.updateOrganization)
+	register(a, operation{
+		id:      organization.UpdateOrganization,
+		group:   GroupOrganizations,
+		method:  http.MethodPatch,
+		path:    "/v1/organizations/{org}",
+		summary: "Change an organization's name and settings",
+		about: "Settings are merged field by field; null means the catalogue's, or no longest " +
+			"life. What bears on calls acts within ten seconds.",
+	}, a.updateOrganization)
 }
 
 type lifeInput struct {
@@ -59,101 +66,145 @@ func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.
 	if in.Body.Name != nil {
 		o.Name = f.name("body.name", *in.Body.Name)
 	}
+
 	b := in.Body.Settings
 	if b == nil {
 		return
 	}
+
 	present := fieldsOf(fieldOf(in.RawBody, "settings"))
+
 	set := &o.Settings
 	if b.OrganizationKeysBy != nil {
 		set.OrganizationKeysBy = *b.OrganizationKeysBy
 	}
+
 	if b.PersonalKeysBy != nil {
 		set.PersonalKeysBy = *b.PersonalKeysBy
 	}
+
 	if present["memberPermissions"] {
-		set.MemberPermissions = f.dataPlane(s.catalogue, "body.settings.memberPermissions", b.MemberPermissions)
+		set.MemberPermissions = f.dataPlane(s.catalogue, "body.settings.memberPermissions",
+			b.MemberPermissions)
 	}
+
 	if present["defaultPermissions"] {
-		set.DefaultPermissions = f.dataPlane(s.catalogue, "body.settings.defaultPermissions", b.DefaultPermissions)
+		set.DefaultPermissions = f.dataPlane(s.catalogue, "body.settings.defaultPermissions",
+			b.DefaultPermissions)
 	}
+
 	if b.LongestLife != nil {
 		given := fieldsOf(fieldOf(fieldOf(in.RawBody, "settings"), "longestLife"))
 		set.LongestLife = f.longestLife(set.LongestLife, b.LongestLife, given)
 	}
+
 	if b.LegacyKeysAccepted != nil {
 		set.LegacyKeysAccepted = *b.LegacyKeysAccepted
 	}
+
 	if present["allowedAddresses"] {
 		set.AllowedAddresses = nil
 		for _, network := range f.networks("body.settings.allowedAddresses", b.AllowedAddresses) {
 			set.AllowedAddresses = append(set.AllowedAddresses, network.String())
 		}
 	}
+
 	if b.SampleRequests != nil {
 		set.SampleRequests = *b.SampleRequests
 	}
 }
 
-// dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil, which means the catalogue's.
-func (f *faults) dataPlane(catalogue *permission.Catalogue, location string, names []string) []string {
+// dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil,
+// which means the catalogue's.
+func (f *faults) dataPlane(
+	catalogue *permission.Catalogue, location string, names []string,
+) []string {
 	if names == nil {
 		return nil
 	}
+
 	for i, name := range names {
 		_, known := catalogue.Lookup(name)
 		switch {
 		case catalogue.IsAdmin(name):
-			f.add(fmt.Sprintf("%s[%d]", location, i), "permissions of the admin API are handed out by admins only", name)
+			f.add(fmt.Sprintf("%s[%d]", location, i),
+				"permissions of the admin API are handed out by admins only", name)
 		case !known:
-			f.add(fmt.Sprintf("%s[%d]", location, i), "there is no such permission: see GET /v1/permissions", name)
+			f.add(fmt.Sprintf("%s[%d]", location, i),
+				"there is no such permission: see GET /v1/permissions", name)
 		}
 	}
+
 	return names
 }
 
 // longestLife merges the given environments into the lives that were set.
-func (f *faults) longestLife(before map[apikey.Environment]time.Duration, b *lifeInput, given map[string]bool) map[apikey.Environment]time.Duration {
+func (f *faults) longestLife(
+	before map[apikey.Environment]time.Duration, b *lifeInput, given map[string]bool,
+) map[apikey.Environment]time.Duration {
 	out := map[apikey.Environment]time.Duration{}
-	for env, text := range map[apikey.Environment]*string{apikey.Production: b.Production, apikey.Staging: b.Staging, apikey.Development: b.Development} {
+	for env, text := range map[apikey.Environment]*string{
+		apikey.Production:  b.Production,
+		apikey.Staging:     b.Staging,
+		apikey.Development: b.Development,
+	} {
 		if life, ok := before[env]; ok && !given[string(env)] {
 			out[env] = life
 		}
+
 		if text == nil {
 			continue
 		}
-		out[env] = f.duration("body.settings.longestLife."+string(env), *text, time.Second, maxDuration)
+
+		out[env] = f.duration("body.settings.longestLife."+string(env), *text, time.Second,
+			maxDuration)
 	}
+
 	return out
 }
 
-func (a *API) updateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (*organizationOutput, error) {
+func (a *API) updateOrganization(
+	ctx context.Context, s *session, in *updateOrganizationInput,
+) (*organizationOutput, error) {
 	o, err := change(ctx, a, s, func(s *session) (attempt[*organization.Organization], error) {
 		return a.tryUpdateOrganization(ctx, s, in)
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return &organizationOutput{ETag: etag(o.Version), Body: showOrganization(o)}, nil
 }
 
-func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateOrganizationInput) (got attempt[*organization.Organization], err error) {
+func (a *API) tryUpdateOrganization(
+	ctx context.Context, s *session, in *updateOrganizationInput,
+) (got attempt[*organization.Organization], err error) {
 	before, f := s.organization, &faults{}
 	if !in.matches(before.Version) {
 		return got, fmt.Errorf("%w: %w", errCondition, organization.ErrStale)
 	}
+
 	after := *before
 	in.apply(f, s, &after)
+
 	if len(f.errors) > 0 { // Resolve told them, unless something was changed since
-		return got, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+		return got, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
+			f.errors)
 	}
-	e, err := a.event(s, "organization.updated", before.ID, history.Object{Type: "organization", ID: before.ID, Name: after.Name})
+
+	e, err := a.event(s, "organization.updated", before.ID, history.Object{
+		Type: "organization",
+		ID:   before.ID,
+		Name: after.Name,
+	})
 	if err != nil {
 		return got, err
 	}
+
 	if e.Changes, err = shownDifferences(before, &after, showOrganization); err != nil {
 		return got, err
 	}
+
 	if len(e.Changes) == 0 {
 		got.answer = before
 		return got, nil
@@ -163,6 +214,7 @@ func (a *API) tryUpdateOrganization(ctx context.Context, s *session, in *updateO
 	if after.Pace, err = spend(before.Pace, apikey.Ordinary, s.now); err != nil {
 		return got, err
 	}
+
 	put := a.store.PutOrganization(&after, before.Version).At(before.Pace)
 	return attempt[*organization.Organization]{
 		answer: &after,

@@ -77,7 +77,8 @@ type Exposure struct {
 	Action string  `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
 }
 
-// LastUsed is the last call that was made with a key that was good, whatever the call was allowed to do.
+// LastUsed is the last call that was made with a key that was good, whatever the call was allowed
+// to do.
 type LastUsed struct {
 	At        Time   `json:"at"`
 	SourceIP  string `json:"sourceIp"`
@@ -87,34 +88,69 @@ type LastUsed struct {
 // showKey makes the shape of a key at now.
 func showKey(k *apikey.Key, now time.Time) Key {
 	out := Key{
-		ID: k.ID, Object: "key", OrganizationID: k.OrganizationID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
-		Ownership: string(k.Ownership), Owner: k.Owner, CreatedBy: k.CreatedBy, Status: string(k.Status(now)), Enabled: k.Enabled,
-		Permissions: orEmpty(k.Permissions), AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(grantable(k)), Customers: orEmpty(k.Customers),
-		RateLimits: showLimits(k.RateLimits), Quota: k.Quota, AllowedAddresses: showAddresses(k), NotBefore: orNull(k.NotBefore), ExpiresAt: orNull(k.ExpiresAt),
-		Hint: k.Hint, DeletedAt: orNull(k.DeletedAt), Metadata: k.Metadata, Tags: orEmpty(k.Tags),
-		Version: k.Version, CreatedAt: Time{k.CreatedAt}, UpdatedAt: Time{k.UpdatedAt},
+		ID:               k.ID,
+		Object:           "key",
+		OrganizationID:   k.OrganizationID,
+		Name:             k.Name,
+		Description:      k.Description,
+		Environment:      string(k.Environment),
+		Ownership:        string(k.Ownership),
+		Owner:            k.Owner,
+		CreatedBy:        k.CreatedBy,
+		Status:           string(k.Status(now)),
+		Enabled:          k.Enabled,
+		Permissions:      orEmpty(k.Permissions),
+		AllPermissions:   k.AllPermissions,
+		Legacy:           k.Legacy,
+		Grantable:        string(grantable(k)),
+		Customers:        orEmpty(k.Customers),
+		RateLimits:       showLimits(k.RateLimits),
+		Quota:            k.Quota,
+		AllowedAddresses: showAddresses(k),
+		NotBefore:        orNull(k.NotBefore),
+		ExpiresAt:        orNull(k.ExpiresAt),
+		Hint:             k.Hint,
+		DeletedAt:        orNull(k.DeletedAt),
+		Metadata:         k.Metadata,
+		Tags:             orEmpty(k.Tags),
+		Version:          k.Version,
+		CreatedAt:        Time{k.CreatedAt},
+		UpdatedAt:        Time{k.UpdatedAt},
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
 	}
+
 	if k.Rotating(now) {
 		out.Rotation = showRotation(k.Rotation)
 	}
+
 	if r := k.Revocation; r != nil {
-		out.Revocation = &Revocation{At: Time{r.At}, By: r.By, Reason: r.Reason, Compromised: r.Compromised}
+		out.Revocation = &Revocation{
+			At:          Time{r.At},
+			By:          r.By,
+			Reason:      r.Reason,
+			Compromised: r.Compromised,
+		}
 	}
+
 	if e := k.Exposure; e != nil {
 		out.Exposure = &Exposure{At: Time{e.At}, Source: e.Source, Action: string(e.Action)}
 		if e.URL != "" {
 			out.Exposure.URL = &e.URL
 		}
 	}
+
 	return out
 }
 
 func showRotation(r *apikey.Rotation) *Rotation {
 	return &Rotation{
-		StartedAt: Time{r.StartedAt}, StartsAt: string(r.StartsAt), Overlap: formatDuration(r.Overlap), FirstUsedAt: orNull(r.FirstUsedAt), OldSecretEndsAt: Time{r.OldEndsAt},
+		StartedAt:       Time{r.StartedAt},
+		StartsAt:        string(r.StartsAt),
+		Overlap:         formatDuration(r.Overlap),
+		FirstUsedAt:     orNull(r.FirstUsedAt),
+		OldSecretEndsAt: Time{r.OldEndsAt},
 	}
 }
 
@@ -122,14 +158,21 @@ func grantable(k *apikey.Key) apikey.Grantable {
 	if k.Grantable == "" {
 		return apikey.GrantOwn
 	}
+
 	return k.Grantable
 }
 
 func showLimits(limits []apikey.RateLimit) []RateLimit {
 	out := make([]RateLimit, 0, len(limits))
 	for _, l := range limits {
-		out = append(out, RateLimit{Name: l.Name, Limit: l.Limit, Window: formatDuration(l.Window), Burst: l.Burst})
+		out = append(out, RateLimit{
+			Name:   l.Name,
+			Limit:  l.Limit,
+			Window: formatDuration(l.Window),
+			Burst:  l.Burst,
+		})
 	}
+
 	return out
 }
 
@@ -138,6 +181,7 @@ func showAddresses(k *apikey.Key) []string {
 	for _, a := range k.AllowedAddresses {
 		out = append(out, a.String())
 	}
+
 	return out
 }
 
@@ -145,6 +189,7 @@ func orEmpty(s []string) []string {
 	if s == nil {
 		return []string{}
 	}
+
 	return s
 }
 
@@ -181,13 +226,25 @@ func showOrganization(o *organization.Organization) Organization {
 		if !ok {
 			return nil
 		}
+
 		text := formatDuration(d)
 		return &text
 	}
-	return Organization{ID: o.ID, Name: o.Name, CreatedAt: Time{o.CreatedAt}, Settings: Settings{
-		OrganizationKeysBy: o.Settings.OrganizationKeysBy, PersonalKeysBy: o.Settings.PersonalKeysBy,
-		MemberPermissions: o.Settings.MemberPermissions, DefaultPermissions: o.Settings.DefaultPermissions,
-		LongestLife:        LongestLife{life(apikey.Production), life(apikey.Staging), life(apikey.Development)},
-		LegacyKeysAccepted: o.Settings.LegacyKeysAccepted, AllowedAddresses: orEmpty(o.Settings.AllowedAddresses), SampleRequests: o.Settings.SampleRequests,
-	}}
+	return Organization{
+		ID:        o.ID,
+		Name:      o.Name,
+		CreatedAt: Time{o.CreatedAt},
+		Settings: Settings{
+			OrganizationKeysBy: o.Settings.OrganizationKeysBy,
+			PersonalKeysBy:     o.Settings.PersonalKeysBy,
+			MemberPermissions:  o.Settings.MemberPermissions,
+			DefaultPermissions: o.Settings.DefaultPermissions,
+			LongestLife: LongestLife{
+				life(apikey.Production), life(apikey.Staging), life(apikey.Development),
+			},
+			LegacyKeysAccepted: o.Settings.LegacyKeysAccepted,
+			AllowedAddresses:   orEmpty(o.Settings.AllowedAddresses),
+			SampleRequests:     o.Settings.SampleRequests,
+		},
+	}
 }

@@ -14,13 +14,14 @@ import (
 )
 
 const (
-	// stepSize is the most objects that one step takes: with a row and a history entry each, they fit into one transaction.
+	// stepSize is the most objects that one step takes: with a row and a history entry each, they
+	// fit into one transaction.
 	stepSize = 45
-	// contended and patience are how often a step is tried when its objects are changed meanwhile, but for a stop: from contended on object by object, and
-	// after patience without this one.
+	// contended and patience are how often a step is tried when its objects are changed meanwhile,
+	// but for a stop: from contended on object by object, and after patience without this one.
 	contended, patience = 2, 10
-	// busyPause is between two tries of a step whose objects are changed faster than they may be: short enough for patience to end within a turn, since the
-	// next turn starts to count anew.
+	// busyPause is between two tries of a step whose objects are changed faster than they may be:
+	// short enough for patience to end within a turn, since the next turn starts to count anew.
 	busyPause = 50 * time.Millisecond
 )
 
@@ -32,15 +33,19 @@ type item struct {
 	err    error         // why it cannot be changed
 }
 
-// phase is one list of objects that a job walks: up to limit of them from the job's position on, and the position behind those, "" where the list ends.
-type phase func(ctx context.Context, s *session, j *job.Job, limit int) (page []item, next string, err error)
+// phase is one list of objects that a job walks: up to limit of them from the job's position on,
+// and the position behind those, "" where the list ends.
+type phase func(
+	ctx context.Context, s *session, j *job.Job, limit int,
+) (page []item, next string, err error)
 
 // plan is what a job does: its phases, one after the other, and what is written with its end.
 type plan struct {
 	phases []phase
-	last   func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) // nil for nothing
-	// stop says that the job takes rights away. It leaves out no object that others change, but holds them off, and it
-	// is not done as long as one could not be changed.
+	// nil for nothing
+	last func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error)
+	// stop says that the job takes rights away. It leaves out no object that others change, but
+	// holds them off, and it is not done as long as one could not be changed.
 	stop bool
 }
 
@@ -60,10 +65,14 @@ func (a *API) plan(j *job.Job) (*plan, error) {
 	}
 }
 
-// slice works on a job as worker, step by step, until it is over, another worker has it or the time has come, and returns it as it is then. A step is one
-// transaction: objects, their history, and how far the job is, on the version of the job that it started from. So whatever stops a worker, an object is changed
-// once and counted once. Errors: those of the store; a job that cannot go on fails, and tells why.
-func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.Time) (*job.Job, error) {
+// slice works on a job as worker, step by step, until it is over, another worker has it or the time
+// has come, and returns it as it is then. A step is one transaction: objects, their history, and
+// how far the job is, on the version of the job that it started from. So whatever stops a worker,
+// an object is changed once and counted once. Errors: those of the store; a job that cannot go on
+// fails, and tells why.
+func (a *API) slice(
+	ctx context.Context, j *job.Job, worker string, until time.Time,
+) (*job.Job, error) {
 	for tries := 0; j.Open() && ctx.Err() == nil; {
 		after, err := a.step(ctx, j, worker, tries)
 		switch {
@@ -71,23 +80,30 @@ func (a *API) slice(ctx context.Context, j *job.Job, worker string, until time.T
 			j, tries = after, 0
 		case errors.Is(err, job.ErrLost):
 			return a.store.Job(ctx, j.OrganizationID, j.ID)
-		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict), errors.Is(err, organization.ErrNoCustomer):
-			tries++ // and no longer than until: what is in the way now need not be there at the next turn
+		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict),
+			errors.Is(err, organization.ErrNoCustomer):
+			// and no longer than until: what is in the way now need not be there at the next turn
+			tries++
 		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
-			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil { // else its lease ends
+			// else its lease ends
+			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil {
 				j = free
 			}
+
 			return j, err
 		default:
 			return a.fail(ctx, j, err)
 		}
+
 		if j.Open() && !a.now().Before(until) {
 			break
 		}
 	}
+
 	if !j.Open() {
 		return j, nil
 	}
+
 	return a.saveJob(ctx, j, (*job.Job).Release)
 }
 
@@ -96,13 +112,16 @@ func (a *API) saveJob(ctx context.Context, j *job.Job, change func(*job.Job)) (*
 	after := j.Clone()
 	change(after)
 	after.Version++
+
 	err := a.store.Commit(context.WithoutCancel(ctx), a.store.PutJob(after, j.Version))
 	if errors.Is(err, job.ErrLost) {
 		return a.store.Job(ctx, j.OrganizationID, j.ID)
 	}
+
 	if err != nil {
 		return j, err
 	}
+
 	return after, nil
 }
 
@@ -111,84 +130,110 @@ var errMaker = errors.New("whoever started the job may no longer do what it does
 
 // fail ends a job that cannot go on.
 func (a *API) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
-	reason := job.Error{Code: internal.code, Detail: "This is our fault, and it is logged under the job's id."}
+	reason := job.Error{
+		Code:   internal.code,
+		Detail: "This is our fault, and it is logged under the job's id.",
+	}
 	if errors.Is(err, errMaker) {
 		reason = job.Error{Code: denied.code, Detail: sentence(errMaker.Error())}
 	} else {
-		a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id", j.OrganizationID, "error", err)
+		a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id",
+			j.OrganizationID, "error", err)
 	}
+
 	return a.saveJob(ctx, j, func(j *job.Job) {
 		j.Fail(reason)
 		j.Finish(job.Failed, a.now())
 	})
 }
 
-// step does the next step of a job, and returns the job as it is then. tries is how often it was tried in vain.
+// step does the next step of a job, and returns the job as it is then. tries is how often it was
+// tried in vain.
 func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error) {
 	p, err := a.plan(j)
 	if err != nil {
 		return nil, err
 	}
+
 	s, err := a.acting(ctx, j)
 	if err != nil {
 		return nil, err
 	}
+
 	after := j.Clone()
 	if err := after.Step(worker, s.now); err != nil {
 		return nil, err
 	}
+
 	after.Version++
+
 	limit := stepSize
 	if tries >= contended && !p.stop {
 		limit = 1
 	}
+
 	page, next, err := p.phases[j.Phase](ctx, s, j, limit)
 	if err != nil {
 		return nil, err
 	}
+
 	if !p.stop && len(page) > 0 {
 		switch {
 		case tries >= patience:
-			page[0].writes, page[0].err = nil, store.ErrConflict
+			page[0].writes = nil
+			page[0].err = store.ErrConflict
 		case slices.ContainsFunc(page, tooFast):
 			a.wait(ctx, busyPause)
 			return nil, store.ErrConflict
 		}
 	}
+
 	writes, whole := a.take(ctx, after, page)
 	if whole {
 		ending, err := a.turn(ctx, s, p, after, next)
 		if err != nil {
 			return nil, err
 		}
+
 		writes = append(writes, ending...)
 	}
-	writes = append([]store.Write{a.store.PutJob(after, j.Version)}, writes...) // the job first: who lost it hears of nothing else
+
+	// the job first: who lost it hears of nothing else
+	writes = append([]store.Write{a.store.PutJob(after, j.Version)}, writes...)
 	writes = store.With(writes, a.stillCaller(s)...)
+
 	err = a.store.Commit(ctx, writes...)
 	if p.stop && errors.Is(err, apikey.ErrStale) {
 		return nil, errors.Join(err, a.store.Hold(ctx, apikey.Held(a.now()), writes[1:]...))
 	}
+
 	return after, err
 }
 
-// turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what is written with its end.
-func (a *API) turn(ctx context.Context, s *session, p *plan, after *job.Job, next string) (ending []store.Write, err error) {
+// turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what
+// is written with its end.
+func (a *API) turn(
+	ctx context.Context, s *session, p *plan, after *job.Job, next string,
+) (ending []store.Write, err error) {
 	if after.Position = next; next != "" {
 		return nil, nil
 	}
+
 	if after.Phase++; after.Phase < len(p.phases) {
 		return nil, nil
 	}
+
 	if p.last != nil {
 		if ending, err = p.last(ctx, s, after); err != nil {
 			return nil, err
 		}
 	}
+
 	state := job.Done
 	if p.stop && after.Result.Failed > 0 {
 		state = job.Failed
 	}
+
 	after.Finish(state, s.now)
 	return ending, nil
 }
@@ -199,15 +244,21 @@ func tooFast(i item) bool {
 	return errors.As(i.err, &p) && p.Code == tooManyChanges.code
 }
 
-// room is what a step leaves in its transaction for the job itself and for what is written with its end.
+// room is what a step leaves in its transaction for the job itself and for what is written with its
+// end.
 const room = 5
 
-// take notes in the job what becomes of a page, and returns the writes. It is not whole where the transaction is full before.
-func (a *API) take(ctx context.Context, j *job.Job, page []item) (writes []store.Write, whole bool) {
+// take notes in the job what becomes of a page, and returns the writes. It is not whole where the
+// transaction is full before.
+func (a *API) take(
+	ctx context.Context, j *job.Job, page []item,
+) (writes []store.Write, whole bool) {
 	for _, i := range page {
-		if len(writes) > 0 && store.CountItems(writes...)+store.CountItems(i.writes...) > store.MaxItems-room {
+		if len(writes) > 0 &&
+			store.CountItems(writes...)+store.CountItems(i.writes...) > store.MaxItems-room {
 			return writes, false
 		}
+
 		switch {
 		case i.err != nil:
 			j.Fail(a.jobError(ctx, i))
@@ -217,47 +268,62 @@ func (a *API) take(ctx context.Context, j *job.Job, page []item) (writes []store
 		default:
 			j.Result.Changed++
 		}
+
 		if i.key != nil {
 			j.Handled++
 		}
-		writes, j.Position = append(writes, i.writes...), i.after
+
+		writes = append(writes, i.writes...)
+		j.Position = i.after
 	}
+
 	return writes, true
 }
 
 // jobError is the problem of one object.
 func (a *API) jobError(ctx context.Context, i item) job.Error {
 	p := problemOf(ctx, a.logger, i.err)
+
 	e := job.Error{Code: p.Code, Detail: p.Detail}
 	if len(p.Errors) > 0 {
 		e.Detail = sentence(p.Errors[0].Message)
 	}
+
 	if i.key != nil {
-		e.KeyID, e.Ownership, e.Owner = i.key.ID, i.key.Ownership, i.key.Owner
+		e.KeyID = i.key.ID
+		e.Ownership = i.key.Ownership
+		e.Owner = i.key.Owner
 	}
+
 	return e
 }
 
-// acting is a session in the name of whoever made a job. A bulk change is theirs step by step: each asks anew what they may,
-// on their row as its transaction finds it. What the other jobs do was decided as a whole, by the transaction that
-// made them, and goes on whatever its maker is by now.
+// acting is a session in the name of whoever made a job. A bulk change is theirs step by step: each
+// asks anew what they may, on their row as its transaction finds it. What the other jobs do was
+// decided as a whole, by the transaction that made them, and goes on whatever its maker is by now.
 func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
 	s := &session{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
 	var err error
+
 	s.catalogue, s.version, err = a.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
+
 	if s.organization, err = a.organization(ctx, j.OrganizationID); err != nil {
 		return nil, err
 	}
+
 	s.caller = organization.ActingAs(j.CreatedBy, j.OrganizationID)
 	if j.Kind == job.Bulk {
 		if s.caller, err = a.maker(ctx, s, j); err != nil {
 			return nil, err
 		}
 	}
-	s.caller.SourceIP, s.caller.UserAgent, s.caller.RequestID = j.SourceIP, j.UserAgent, j.RequestID
+
+	s.caller.SourceIP = j.SourceIP
+	s.caller.UserAgent = j.UserAgent
+	s.caller.RequestID = j.RequestID
 	return s, nil
 }
 
@@ -265,96 +331,133 @@ func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
 func (a *API) maker(ctx context.Context, s *session, j *job.Job) (*organization.Caller, error) {
 	by := j.CreatedBy
 	if by.Type != apikey.ActorUser {
-		c, err := a.keyCaller(ctx, s, apikey.Production, by.ID) // the environment of every key of the admin API
+		// the environment of every key of the admin API
+		c, err := a.keyCaller(ctx, s, apikey.Production, by.ID)
+
 		var refused *Problem
 		if errors.As(err, &refused) {
 			err = fmt.Errorf("%w: %w", errMaker, err)
 		}
+
 		return c, err
 	}
+
 	m, err := a.store.Member(ctx, j.OrganizationID, by.Email)
-	if errors.Is(err, organization.ErrNoMember) || err == nil && (m.ID != by.ID || !m.LeavingAt.IsZero()) {
+	if errors.Is(err, organization.ErrNoMember) ||
+		err == nil && (m.ID != by.ID || !m.LeavingAt.IsZero()) {
 		return nil, errMaker
 	}
-	return &organization.Caller{Person: &organization.Person{ID: by.ID, Email: by.Email}, Member: m}, err
+
+	return &organization.Caller{
+		Person: &organization.Person{ID: by.ID, Email: by.Email},
+		Member: m,
+	}, err
 }
 
-// keyItems are the items of a page of keys, each with the writes of a change. A key that was deleted meanwhile stays as it is.
-func (a *API) keyItems(ctx context.Context, s *session, j *job.Job, page []store.Placed, action, reason string, change func(s *session, k *apikey.Key) error) ([]item, error) {
+// keyItems are the items of a page of keys, each with the writes of a change. A key that was
+// deleted meanwhile stays as it is.
+func (a *API) keyItems(
+	ctx context.Context, s *session, j *job.Job, page []store.Placed, action, reason string,
+	change func(s *session, k *apikey.Key) error,
+) ([]item, error) {
 	if reason != "" {
 		reason += " "
 	}
+
 	reason += "(job " + j.ID + ")"
+
 	out := make([]item, 0, len(page))
 	for _, placed := range page {
 		i := item{after: placed.After, key: placed.Key}
 		of := *s
+
 		of.key = placed.Key
 		if placed.Key.DeletedAt.IsZero() {
 			var got attempt[*apikey.Key]
-			got, i.err = a.edit(ctx, &of, MatchHeader{}, action, reason, func(k *apikey.Key) error { return change(&of, k) })
+			got, i.err = a.edit(ctx, &of, MatchHeader{}, action, reason, func(k *apikey.Key) error {
+				return change(&of, k)
+			})
 			i.writes = got.writes
 		}
+
 		var problem *Problem
 		if i.err != nil && !errors.As(i.err, &problem) {
 			return nil, i.err
 		}
+
 		out = append(out, i)
 	}
+
 	return out, nil
 }
 
-// bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are not among those that its maker counted.
+// bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are
+// not among those that its maker counted.
 func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 	var c bulkChange
 	if err := unmarshalParameters(j, &c); err != nil {
 		return nil, err
 	}
+
 	c.Filter.Sieve = a.sieve(&c)
 	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
 		_, refused := s.caller.MayEach(c.single(), s.organization)
 		if refused = errors.Join(refused, a.mayExtend(s, &c, "expiresAt")); refused != nil {
 			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
 		}
-		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit, s.now)
+
+		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit,
+			s.now)
 		if err != nil {
 			return nil, "", err
 		}
+
 		counted := page[:0]
 		for _, placed := range page {
 			if !placed.Key.CreatedAt.After(j.CreatedAt) && !c.endsItself(s, placed.Key) {
 				counted = append(counted, placed)
 			}
 		}
-		items, err := a.keyItems(ctx, s, j, counted, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error { return c.apply(a, s, k) })
+
+		items, err := a.keyItems(ctx, s, j, counted, c.recorded(),
+			c.Reason, func(s *session, k *apikey.Key) error {
+				return c.apply(a, s, k)
+			})
 		if err == nil && c.Action == "enable" {
 			err = a.owned(ctx, j.OrganizationID, items)
 		}
+
 		return items, next, err
 	}
 	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
 		own := s.caller.Key
-		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(s, own) || own.CreatedAt.After(j.CreatedAt) {
+		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(s, own) ||
+			own.CreatedAt.After(j.CreatedAt) {
 			return nil, nil
 		}
+
 		found, err := c.Filter.Finds(ctx, own, s.now)
 		if err != nil || !found {
 			return nil, err
 		}
-		items, err := a.keyItems(ctx, s, j, []store.Placed{{Key: own}}, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error {
+
+		items, err := a.keyItems(ctx, s, j, []store.Placed{{
+			Key: own,
+		}}, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error {
 			return c.apply(a, s, k)
 		})
 		if err != nil {
 			return nil, err
 		}
+
 		writes, _ := a.take(ctx, j, items)
 		return writes, nil
 	}
 	return &plan{phases: []phase{keys}, last: last, stop: c.urgency() == apikey.Stop}, nil
 }
 
-// endsItself reports whether a bulk change would stop the very key that makes it: that comes last, since nothing goes on
-// by a key that was stopped.
+// endsItself reports whether a bulk change would stop the very key that makes it: that comes last,
+// since nothing goes on by a key that was stopped.
 func (c *bulkChange) endsItself(s *session, k *apikey.Key) bool {
 	return c.urgency() == apikey.Stop && s.caller.Key != nil && s.caller.Key.ID == k.ID
 }

@@ -27,5 +27,6 @@ func orNull(t time.Time) *Time {
 	if t.IsZero() {
 		return nil
 	}
+
 	return &Time{t}
 }

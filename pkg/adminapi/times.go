@@ -10,8 +10,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Times are of years with four digits in UTC, whatever offset they are sent with: others cannot be written as RFC 3339 wants them.
-// They begin where the clocks of computers do, so that none is the time that stands for no time.
+// Times are of years with four digits in UTC, whatever offset they are sent with: others cannot be
+// written as RFC 3339 wants them. They begin where the clocks of computers do, so that none is the
+// time that stands for no time.
 const (
 	firstYear = 1970
 	lastYear  = 9999
@@ -22,18 +23,22 @@ const (
 	expectedYears = "expected a time in the years 1970 to 9999, in UTC"
 )
 
-// timePattern is what Go's reader of times lets pass beyond: an hour of one digit, a comma, an offset of a day.
+// timePattern is what Go's reader of times lets pass beyond: an hour of one digit, a comma, an
+// offset of a day.
 var timePattern = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 
-// parseTime reads a time (RFC 3339); message says what is wrong with it, and is "" where nothing is.
+// parseTime reads a time (RFC 3339); message says what is wrong with it, and is "" where nothing
+// is.
 func parseTime(text string) (at time.Time, message string) {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || !timePattern.MatchString(text) {
 		return time.Time{}, expectedTime
 	}
+
 	if at = at.UTC(); !timely(at) {
 		return time.Time{}, expectedYears
 	}
+
 	return at, ""
 }
 
@@ -42,12 +47,13 @@ func timely(at time.Time) bool {
 	return firstYear <= year && year <= lastYear
 }
 
-// times finds the times of a body that are none, by the schema of where they stand, and empties them: the decoder would stop at
-// one, and leave what stands behind it as if it was not sent.
+// times finds the times of a body that are none, by the schema of where they stand, and empties
+// them: the decoder would stop at one, and leave what stands behind it as if it was not sent.
 func (f *faults) times(registry huma.Registry, s *huma.Schema, location string, value any) any {
 	for s != nil && s.Ref != "" {
 		s = registry.SchemaFromRef(s.Ref)
 	}
+
 	if s == nil {
 		return value
 	}
@@ -57,6 +63,7 @@ func (f *faults) times(registry huma.Registry, s *huma.Schema, location string, 
 		if s.Format != "date-time" {
 			return value
 		}
+
 		if _, message := parseTime(value); message != "" {
 			f.add(location, message, value)
 			return nil
@@ -70,5 +77,6 @@ func (f *faults) times(registry huma.Registry, s *huma.Schema, location string, 
 			value[i] = f.times(registry, s.Items, fmt.Sprintf("%s[%d]", location, i), value[i])
 		}
 	}
+
 	return value
 }

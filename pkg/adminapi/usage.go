@@ -24,11 +24,22 @@ const (
 const usualDays = 14
 
 func (a *API) registerUsage() {
-	about := "Numbers of calls by hour or day, in UTC. By outcome they are all calls; by permission and by customer those that were allowed. A call is counted within 10 seconds, " +
+	about := "Numbers of calls by hour or day, in UTC. By outcome they are all calls; by " +
+		"permission and by customer those that were allowed. A call is counted within 10 seconds, " +
 		"or when its instance is used again or ends. As CSV with Accept: text/csv."
-	op := operation{id: organization.KeyUsage, group: GroupUsage, method: http.MethodGet, path: keyPath + "/usage", summary: "Show how a key is used", about: about, answers: a.usageAnswers()}
+	op := operation{
+		id:      organization.KeyUsage,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    keyPath + "/usage",
+		summary: "Show how a key is used",
+		about:   about,
+		answers: a.usageAnswers(),
+	}
 	register(a, op, a.keyUsage)
-	op.id, op.path, op.summary = organization.GetUsage, "/v1/organizations/{org}/usage", "Show how the organization's keys are used"
+	op.id = organization.GetUsage
+	op.path = "/v1/organizations/{org}/usage"
+	op.summary = "Show how the organization's keys are used"
 	op.about += " All keys together, personal ones too."
 	register(a, op, a.organizationUsage)
 }
@@ -36,8 +47,16 @@ func (a *API) registerUsage() {
 // usageAnswers describes the answer, which is written by hand since it has two media types.
 func (a *API) usageAnswers() map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{
-		jsonType: {Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, reflect.TypeFor[Usage]())},
-		csvType:  {Schema: &huma.Schema{Type: huma.TypeString, Description: "at,outcome,count (or permission, or customer), without the zeros"}},
+		jsonType: {
+			Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas,
+				reflect.TypeFor[Usage]()),
+		},
+		csvType: {
+			Schema: &huma.Schema{
+				Type:        huma.TypeString,
+				Description: "at,outcome,count (or permission, or customer), without the zeros",
+			},
+		},
 	}
 }
 
@@ -56,24 +75,35 @@ type UsageQuery struct {
 // Resolve implements huma.Resolver.
 func (q *UsageQuery) Resolve(ctx huma.Context) []error {
 	f := &faults{}
+
 	longest := longestDaily
 	if q.step = day; q.Granularity == "hour" {
-		q.step, longest = time.Hour, longestHourly
+		q.step = time.Hour
+		longest = longestHourly
 	}
-	q.to = f.moment("query.to", q.To, sessionOf(ctx.Context()).now.Truncate(q.step).Add(q.step), q.step, true)
+
+	q.to = f.moment("query.to", q.To, sessionOf(ctx.Context()).now.Truncate(q.step).Add(q.step),
+		q.step, true)
+
 	q.from = f.moment("query.from", q.From, q.to.Add(-usualDays*day), q.step, false)
 	switch {
 	case len(f.errors) > 0:
 	case !q.from.Before(q.to):
 		f.add("query.from", "expected a time before the end", q.From)
 	case q.to.Sub(q.from) > longest:
-		f.add("query.from", fmt.Sprintf("expected at most %s before the end, by %s", formatDuration(longest), q.Granularity), q.From)
+		f.add("query.from",
+			fmt.Sprintf("expected at most %s before the end, by %s", formatDuration(longest),
+				q.Granularity), q.From)
 	}
+
 	return f.errors
 }
 
-// moment reads a day or a time, and rounds it down to a step, or up for an end. A day that is an end is included.
-func (f *faults) moment(location, text string, usual time.Time, step time.Duration, end bool) time.Time {
+// moment reads a day or a time, and rounds it down to a step, or up for an end. A day that is an
+// end is included.
+func (f *faults) moment(
+	location, text string, usual time.Time, step time.Duration, end bool,
+) time.Time {
 	at := usual
 	if text != "" {
 		var err error
@@ -82,21 +112,26 @@ func (f *faults) moment(location, text string, usual time.Time, step time.Durati
 		} else if err != nil {
 			var message string
 			if at, message = parseTime(text); message != "" {
-				f.add(location, "expected a day such as 2026-11-01, or a time such as 2026-11-01T00:00:00Z of the years 1970 to 9999", text)
+				f.add(location,
+					"expected a day such as 2026-11-01, or a time such as 2026-11-01T00:00:00Z "+
+						"of the years 1970 to 9999", text)
 				return usual
 			}
 		}
 	}
 
 	at = at.UTC()
+
 	rounded := at.Truncate(step)
 	if end && !rounded.Equal(at) {
 		rounded = rounded.Add(step)
 	}
+
 	if !timely(rounded) {
 		f.add(location, expectedYears, text)
 		return usual
 	}
+
 	return rounded
 }
 
@@ -122,7 +157,9 @@ type keyUsageInput struct {
 	UsageQuery
 }
 
-func (a *API) keyUsage(ctx context.Context, s *session, in *keyUsageInput) (*huma.StreamResponse, error) {
+func (a *API) keyUsage(
+	ctx context.Context, s *session, in *keyUsageInput,
+) (*huma.StreamResponse, error) {
 	return a.usage(ctx, &in.UsageQuery, meter.KeyScope(s.key.Environment, s.key.ID))
 }
 
@@ -131,21 +168,28 @@ type organizationUsageInput struct {
 	UsageQuery
 }
 
-func (a *API) organizationUsage(ctx context.Context, _ *session, in *organizationUsageInput) (*huma.StreamResponse, error) {
+func (a *API) organizationUsage(
+	ctx context.Context, _ *session, in *organizationUsageInput,
+) (*huma.StreamResponse, error) {
 	var scopes []meter.Scope
 	for _, env := range apikey.Environments() {
 		scopes = append(scopes, meter.OrganizationScope(env, in.Org))
 	}
+
 	return a.usage(ctx, &in.UsageQuery, scopes...)
 }
 
 // usage answers with the sum over the scopes.
-func (a *API) usage(ctx context.Context, q *UsageQuery, scopes ...meter.Scope) (*huma.StreamResponse, error) {
+func (a *API) usage(
+	ctx context.Context, q *UsageQuery, scopes ...meter.Scope,
+) (*huma.StreamResponse, error) {
 	hours := map[time.Time]meter.Counts{}
+
 	all, err := a.store.Usages(ctx, scopes, q.from, q.to)
 	if err != nil {
 		return nil, err
 	}
+
 	for _, one := range all {
 		for at, counts := range one {
 			sum := hours[at]
@@ -153,25 +197,42 @@ func (a *API) usage(ctx context.Context, q *UsageQuery, scopes ...meter.Scope) (
 			hours[at] = sum
 		}
 	}
-	out := &Usage{From: Time{q.from}, To: Time{q.to}, Granularity: q.Granularity, By: q.By, Source: a.countedBy, Series: []UsagePoint{}}
+
+	out := &Usage{
+		From:        Time{q.from},
+		To:          Time{q.to},
+		Granularity: q.Granularity,
+		By:          q.By,
+		Source:      a.countedBy,
+		Series:      []UsagePoint{},
+	}
 	for _, p := range meter.Series(hours, q.from, q.to, q.step) {
 		totals := p.Counts.Totals()
 		out.Totals.Allowed += totals.Allowed
 		out.Totals.Denied += totals.Denied
-		out.Series = append(out.Series, UsagePoint{At: Time{p.At}, Values: p.Counts.Values(meter.By(q.By))})
+		out.Series = append(out.Series, UsagePoint{
+			At:     Time{p.At},
+			Values: p.Counts.Values(meter.By(q.By)),
+		})
 	}
-	return &huma.StreamResponse{Body: func(ctx huma.Context) { a.writeUsage(ctx, out, q.Accept) }}, nil
+
+	return &huma.StreamResponse{
+		Body: func(ctx huma.Context) { a.writeUsage(ctx, out, q.Accept) },
+	}, nil
 }
 
 // writeUsage writes JSON, or CSV for who would rather have that.
 func (a *API) writeUsage(ctx huma.Context, u *Usage, accept string) {
 	ctx.SetHeader("Vary", "Accept")
+
 	if accept != csvType { // read has seen which of the two is meant
 		ctx.SetHeader("Content-Type", jsonType)
 		ctx.SetStatus(http.StatusOK)
-		_ = a.huma.Marshal(ctx.BodyWriter(), jsonType, u) // the status is written: there is no other answer left
+		// the status is written: there is no other answer left
+		_ = a.huma.Marshal(ctx.BodyWriter(), jsonType, u)
 		return
 	}
+
 	ctx.SetHeader("Content-Type", csvType+"; charset=utf-8")
 	ctx.SetHeader("Content-Disposition", `attachment; filename="usage.csv"`)
 	ctx.SetStatus(http.StatusOK)

@@ -12,27 +12,34 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// CSV writes the numbers, one a line, without the zeros: outcomes in their own order, other names in that of the alphabet.
+// CSV writes the numbers, one a line, without the zeros: outcomes in their own order, other names
+// in that of the alphabet.
 func (u *Usage) CSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	if err := w.Write([]string{"at", u.By, "count"}); err != nil {
 		return err
 	}
+
 	for _, p := range u.Series {
 		names := slices.Sorted(maps.Keys(p.Values))
 		if u.By == string(meter.ByOutcome) {
 			names = meter.Outcomes()
 		}
+
 		for _, name := range names {
 			n := p.Values[name]
 			if n == 0 {
 				continue
 			}
-			if err := w.Write([]string{apikey.FormatTime(p.At.Time), cell(name), strconv.FormatInt(n, 10)}); err != nil {
+
+			if err := w.Write([]string{
+				apikey.FormatTime(p.At.Time), cell(name), strconv.FormatInt(n, 10),
+			}); err != nil {
 				return err
 			}
 		}
 	}
+
 	w.Flush()
 	return w.Error()
 }
@@ -43,5 +50,6 @@ func cell(text string) string {
 	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
 		return "'" + text
 	}
+
 	return text
 }

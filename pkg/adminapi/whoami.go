@@ -15,8 +15,15 @@ import (
 )
 
 func (a *API) registerWhoami() {
-	registerOpen(a, operation{id: "whoami", group: GroupUsage, method: http.MethodGet, path: "/v1/whoami", summary: "Show the key that was sent",
-		about: "For the key holder: any good key of any environment. It costs nothing of the key's limits."}, a.whoami)
+	registerOpen(a, operation{
+		id:      "whoami",
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    "/v1/whoami",
+		summary: "Show the key that was sent",
+		about: "For the key holder: any good key of any environment. It costs nothing of the " +
+			"key's limits.",
+	}, a.whoami)
 }
 
 // whoamiInput is the key, found where the authorizer finds it.
@@ -71,6 +78,7 @@ type whoamiOutput struct{ Body Whoami }
 
 func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error) {
 	address, _ := netip.ParseAddr(originOf(ctx).sourceIP)
+
 	v := a.checker.Self(ctx, in.headers, address)
 	switch {
 	case v.Outcome == check.Unavailable:
@@ -78,44 +86,69 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 	case v.Outcome != check.Allowed:
 		return nil, invalidKey.with("Send a valid API key in X-Api-Key or as a bearer token.")
 	}
+
 	now := a.now()
+
 	key := v.Key.Clone() // the check may keep it for others
 	if err := a.observe(ctx, now, key); err != nil {
 		return nil, err
 	}
+
 	limits, quota, err := a.left(ctx, key, now)
 	if err != nil {
 		return nil, err
 	}
+
 	k := showKey(key, now)
 	return &whoamiOutput{Whoami{
-		KeyID: k.ID, Name: k.Name, OrganizationID: k.OrganizationID, Environment: k.Environment, Permissions: k.Permissions, AllPermissions: k.AllPermissions,
-		Customers: k.Customers, Status: k.Status, ExpiresAt: k.ExpiresAt, Rotation: k.Rotation, OldSecret: v.OldOne, RateLimits: limits, Quota: quota,
+		KeyID:          k.ID,
+		Name:           k.Name,
+		OrganizationID: k.OrganizationID,
+		Environment:    k.Environment,
+		Permissions:    k.Permissions,
+		AllPermissions: k.AllPermissions,
+		Customers:      k.Customers,
+		Status:         k.Status,
+		ExpiresAt:      k.ExpiresAt,
+		Rotation:       k.Rotation,
+		OldSecret:      v.OldOne,
+		RateLimits:     limits,
+		Quota:          quota,
 	}}, nil
 }
 
 // left is what a key has left of its limits. It takes nothing of them.
-func (a *API) left(ctx context.Context, k *apikey.Key, now time.Time) ([]LimitLeft, *QuotaLeft, error) {
+func (a *API) left(
+	ctx context.Context, k *apikey.Key, now time.Time,
+) ([]LimitLeft, *QuotaLeft, error) {
 	limits := make([]LimitLeft, 0, len(k.RateLimits))
 	for _, l := range showLimits(k.RateLimits) {
 		limits = append(limits, LimitLeft{RateLimit: l})
 	}
+
 	var quota *QuotaLeft
 	if k.Quota != nil {
 		quota = &QuotaLeft{Limit: k.Quota.Limit, Period: k.Quota.Period}
 	}
+
 	if a.checker.Limits == nil || !check.Limited(k) {
 		return limits, quota, nil
 	}
+
 	allowance, err := a.checker.Limits.Look(ctx, k, now)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	for i, l := range allowance.Limits {
-		limits[i].Remaining, limits[i].ResetAt = &l.Remaining, &Time{l.ResetAt}
+		limits[i].Remaining = &l.Remaining
+		limits[i].ResetAt = &Time{l.ResetAt}
 	}
+
 	if quota != nil {
-		quota.Remaining, quota.ResetAt = &allowance.Quota.Remaining, &Time{allowance.Quota.ResetAt}
+		quota.Remaining = &allowance.Quota.Remaining
+		quota.ResetAt = &Time{allowance.Quota.ResetAt}
 	}
+
 	return limits, quota, nil
 }

@@ -28,30 +28,37 @@ func NewWorker(d *boot.Deployment) *Worker {
 // turn is how long a worker stays with one organization before it is another's turn.
 const turn = 2 * time.Second
 
-// Run works until no job is left that it can take, or ctx ends. Organizations take turns, so that nobody waits for another's million keys; within one, the oldest
-// job comes first. It returns how many objects it did. A job that fails keeps no other from its turn.
+// Run works until no job is left that it can take, or ctx ends. Organizations take turns, so that
+// nobody waits for another's million keys; within one, the oldest job comes first. It returns how
+// many objects it did. A job that fails keeps no other from its turn.
 func (w *Worker) Run(ctx context.Context) (done int, err error) {
 	skip := map[store.JobRef]bool{} // what another has, or what failed: it is for the next run
+
 	var failures []error
 	for ctx.Err() == nil {
 		refs, err := w.api.store.OpenJobs(ctx)
 		if err != nil {
 			return done, errors.Join(append(failures, err)...)
 		}
+
 		refs = slices.DeleteFunc(refs, func(r store.JobRef) bool { return skip[r] })
 		if len(refs) == 0 {
 			break
 		}
+
 		for _, ref := range turns(refs) {
 			n, went, err := w.turn(ctx, ref)
 			if done += n; !went || err != nil {
 				skip[ref] = true
 			}
+
 			if err != nil {
-				failures = append(failures, fmt.Errorf("job %s of %s: %w", ref.ID, ref.OrganizationID, err))
+				failures = append(failures,
+					fmt.Errorf("job %s of %s: %w", ref.ID, ref.OrganizationID, err))
 			}
 		}
 	}
+
 	return done, errors.Join(failures...)
 }
 
@@ -60,21 +67,27 @@ func turns(refs []store.JobRef) []store.JobRef {
 	slices.SortFunc(refs, func(a, b store.JobRef) int {
 		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.ID, b.ID))
 	})
-	return slices.CompactFunc(refs, func(a, b store.JobRef) bool { return a.OrganizationID == b.OrganizationID })
+	return slices.CompactFunc(refs, func(a, b store.JobRef) bool {
+		return a.OrganizationID == b.OrganizationID
+	})
 }
 
-// turn works on a job for a while. went is false where there was nothing to do: it is over, or another has it.
+// turn works on a job for a while. went is false where there was nothing to do: it is over, or
+// another has it.
 func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went bool, err error) {
 	before, err := w.api.store.Job(ctx, ref.OrganizationID, ref.ID)
 	if errors.Is(err, job.ErrNotFound) { // TTL removed it, and the index lags
 		before, err = nil, nil
 	}
+
 	if err != nil || before == nil || !before.Free(w.api.now()) {
 		return 0, false, err
 	}
+
 	after, err := w.api.slice(ctx, before, w.name, w.api.now().Add(turn))
 	if after == nil {
 		return 0, true, err
 	}
+
 	return after.Handled - before.Handled, after.Open(), err
 }

@@ -11,9 +11,11 @@ func (f *Facts) Count(hour time.Time, counts meter.Counts) {
 	if f.Used == nil {
 		f.Used = map[string]time.Time{}
 	}
+
 	for cell, n := range counts.Cells {
 		switch cell.Outcome {
-		case meter.Allowed, "rate_limited", "quota_exceeded": // a limit refused what the permission would have opened
+		case meter.Allowed, "rate_limited", "quota_exceeded":
+			// a limit refused what the permission would have opened
 			if cell.Permission != "" {
 				f.Used[cell.Permission] = latest(f.Used[cell.Permission], hour)
 			}
@@ -23,5 +25,6 @@ func (f *Facts) Count(hour time.Time, counts meter.Counts) {
 			}
 		}
 	}
+
 	f.BusiestHour = max(f.BusiestHour, counts.Totals().Allowed)
 }

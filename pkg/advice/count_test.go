@@ -19,35 +19,81 @@ func TestCount(t *testing.T) {
 		RetiredAt   time.Time
 	}
 	count := func(outcome, permission string, n int64) meter.Counts {
-		return meter.Counts{Cells: map[meter.Cell]int64{{Outcome: outcome, Permission: permission}: n}}
+		return meter.Counts{
+			Cells: map[meter.Cell]int64{{Outcome: outcome, Permission: permission}: n},
+		}
 	}
 	hour := func(ended time.Duration) time.Time { return ago(ended + time.Hour) }
+
 	used := func(at time.Time) map[string]time.Time { return map[string]time.Time{"a:b": at} }
 	for name, test := range map[string]struct {
 		hours map[time.Time]meter.Counts
 		want  facts
 	}{
-		"nothing":               {nil, facts{}},
-		"allowed":               {map[time.Time]meter.Counts{hour(0): count("allowed", "a:b", 7)}, facts{Used: used(hour(0)), BusiestHour: 7}},
-		"allowed in two hours":  {map[time.Time]meter.Counts{hour(0): count("allowed", "a:b", 7), hour(day): count("allowed", "a:b", 9)}, facts{Used: used(hour(0)), BusiestHour: 9}},
-		"allowed on no route":   {map[time.Time]meter.Counts{hour(0): count("allowed", "", 7)}, facts{BusiestHour: 7}},
-		"over a limit":          {map[time.Time]meter.Counts{hour(0): count("rate_limited", "a:b", 7)}, facts{Used: used(hour(0))}},
-		"over a quota":          {map[time.Time]meter.Counts{hour(0): count("quota_exceeded", "a:b", 7)}, facts{Used: used(hour(0))}},
-		"denied":                {map[time.Time]meter.Counts{hour(0): count("permission_denied", "a:b", 7)}, facts{}},
-		"retired":               {map[time.Time]meter.Counts{hour(0): count("retired_secret", "", 7), hour(day): count("retired_secret", "", 2)}, facts{Retired: 9, RetiredAt: hour(0)}},
-		"retired long ago":      {map[time.Time]meter.Counts{hour(30 * day): count("retired_secret", "", 7)}, facts{}},
-		"retired less long ago": {map[time.Time]meter.Counts{hour(30*day - tick): count("retired_secret", "", 7)}, facts{Retired: 7, RetiredAt: hour(30*day - tick)}},
+		"nothing": {nil, facts{}},
+		"allowed": {map[time.Time]meter.Counts{
+			hour(0): count("allowed", "a:b", 7),
+		}, facts{
+			Used:        used(hour(0)),
+			BusiestHour: 7,
+		}},
+		"allowed in two hours": {map[time.Time]meter.Counts{
+			hour(0):   count("allowed", "a:b", 7),
+			hour(day): count("allowed", "a:b", 9),
+		}, facts{
+			Used:        used(hour(0)),
+			BusiestHour: 9,
+		}},
+		"allowed on no route": {map[time.Time]meter.Counts{
+			hour(0): count("allowed", "", 7),
+		}, facts{
+			BusiestHour: 7,
+		}},
+		"over a limit": {map[time.Time]meter.Counts{
+			hour(0): count("rate_limited", "a:b", 7),
+		}, facts{
+			Used: used(hour(0)),
+		}},
+		"over a quota": {map[time.Time]meter.Counts{
+			hour(0): count("quota_exceeded", "a:b", 7),
+		}, facts{
+			Used: used(hour(0)),
+		}},
+		"denied": {map[time.Time]meter.Counts{
+			hour(0): count("permission_denied", "a:b", 7),
+		}, facts{}},
+		"retired": {map[time.Time]meter.Counts{
+			hour(0):   count("retired_secret", "", 7),
+			hour(day): count("retired_secret", "", 2),
+		}, facts{
+			Retired:   9,
+			RetiredAt: hour(0),
+		}},
+		"retired long ago": {map[time.Time]meter.Counts{
+			hour(30 * day): count("retired_secret", "", 7),
+		}, facts{}},
+		"retired less long ago": {map[time.Time]meter.Counts{
+			hour(30*day - tick): count("retired_secret", "", 7),
+		}, facts{
+			Retired:   7,
+			RetiredAt: hour(30*day - tick),
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			f := advice.Facts{Now: now}
 			for at, counts := range test.hours {
 				f.Count(at, counts)
 			}
+
 			if len(f.Used) == 0 {
 				f.Used = nil
 			}
-			if diff := cmp.Diff(test.want, facts{f.Used, f.BusiestHour, f.RetiredCalls, f.RetiredAt}); diff != "" {
+
+			if diff := cmp.Diff(test.want, facts{
+				f.Used, f.BusiestHour, f.RetiredCalls, f.RetiredAt,
+			}); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -7,11 +7,14 @@ type Code string
 
 // The codes.
 const (
-	UnusedPermission  Code = "unused_permission"   // the key holds a permission that it does not use
-	NeverUsed         Code = "never_used"          // nobody ever used the key
-	Idle              Code = "idle"                // the key is not used any more
-	AllPermissions    Code = "all_permissions"     // the key holds all permissions, also those added later
-	Legacy            Code = "legacy"              // so does a key that was brought from another system
+	// the key holds a permission that it does not use
+	UnusedPermission Code = "unused_permission"
+	NeverUsed        Code = "never_used" // nobody ever used the key
+	Idle             Code = "idle"       // the key is not used any more
+	// the key holds all permissions, also those added later
+	AllPermissions Code = "all_permissions"
+	// so does a key that was brought from another system
+	Legacy            Code = "legacy"
 	NoExpiry          Code = "no_expiry"           // the key lives for ever
 	NoLimit           Code = "no_limit"            // the key may be used as often as anybody likes
 	RotationOverdue   Code = "rotation_overdue"    // the secret is older than MaxSecretAge
@@ -55,7 +58,9 @@ type Action string
 const (
 	Update Action = "update" // PATCH of the key
 	Rotate Action = "rotate" // POST of rotate
-	Look   Action = "look"   // GET of the calls with a retired secret: nothing about the key has to change, whoever sends that secret has to
+	// GET of the calls with a retired secret: nothing about the key has to change, whoever sends
+	// that secret has to
+	Look Action = "look"
 )
 
 // Change is what mends what an item is about. Body is the call's, in the words of the admin API.

@@ -10,117 +10,186 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Of returns the advice on a key, what matters most first. A key that is not active opens nothing, so there is none on it.
+// Of returns the advice on a key, what matters most first. A key that is not active opens nothing,
+// so there is none on it.
 func Of(f Facts) []Item {
 	if f.Key.Status(f.Now) != apikey.Active {
 		return nil
 	}
+
 	idle := f.idle()
+
 	items := slices.Concat(f.all(), idle, f.unused(), f.retired(), f.expiry(), f.limit())
 	if len(idle) == 0 {
-		items = append(items, f.rotation()...) // nobody waits for a new secret of a key that is better disabled
+		// nobody waits for a new secret of a key that is better disabled
+		items = append(items, f.rotation()...)
 	}
+
 	rank := []Severity{High, Medium, Low}
-	slices.SortStableFunc(items, func(a, b Item) int { return slices.Index(rank, a.Severity) - slices.Index(rank, b.Severity) })
+	slices.SortStableFunc(items, func(a, b Item) int {
+		return slices.Index(rank, a.Severity) - slices.Index(rank, b.Severity)
+	})
 	return items
 }
 
-// all is about keys that hold all permissions. The change names those that are used; where nothing was used, those that there are, so that the key goes on as
-// it is and does not grow.
+// all is about keys that hold all permissions. The change names those that are used; where nothing
+// was used, those that there are, so that the key goes on as it is and does not grow.
 func (f *Facts) all() []Item {
 	if !f.Key.AllPermissions {
 		return nil
 	}
-	code, what := AllPermissions, "The key holds all permissions, also those added later."
+
+	code := AllPermissions
+
+	what := "The key holds all permissions, also those added later."
 	if f.Key.Legacy {
-		code, what = Legacy, "The key came from another system, and holds all permissions, also those added later."
+		code = Legacy
+		what = "The key came from another system, and holds all permissions, also those added later."
 	}
+
 	window := f.window(UnusedWindow)
 	used := f.usedIn(window)
-	names, does := used, "The change leaves it what it used in the last "+words(window)+": "+strings.Join(used, ", ")+"."
+	names := used
+
+	does := "The change leaves it what it used in the last " + words(window) + ": " +
+		strings.Join(used, ", ") + "."
 	if len(used) == 0 {
-		names, does = f.Catalogue.DataPlane(), "No permission of it is known to be used in the last "+words(window)+", so the change names those that there are now: it gets no more, and its use will say which it needs."
+		names = f.Catalogue.DataPlane()
+		does = "No permission of it is known to be used in the last " + words(window) +
+			", so the change names those that there are now: it gets no more, and its use will " +
+			"say which it needs."
 	}
+
 	return []Item{{
-		Code: code, Severity: High, Detail: what + " " + does,
-		Evidence: Evidence{ObservedSince: f.ObservedSince(), Window: window, Used: used, LastUsed: f.lastUse()},
-		Change:   Change{Update, map[string]any{"allPermissions": false, "permissions": slices.Concat(f.admin(), names)}},
+		Code:     code,
+		Severity: High,
+		Detail:   what + " " + does,
+		Evidence: Evidence{
+			ObservedSince: f.ObservedSince(),
+			Window:        window,
+			Used:          used,
+			LastUsed:      f.lastUse(),
+		},
+		Change: Change{Update, map[string]any{
+			"allPermissions": false,
+			"permissions":    slices.Concat(f.admin(), names),
+		}},
 	}}
 }
 
-// admin are the key's permissions of the admin API, which no advice takes away: a call of the admin API may need one without being counted for it.
+// admin are the key's permissions of the admin API, which no advice takes away: a call of the admin
+// API may need one without being counted for it.
 func (f *Facts) admin() []string {
-	return slices.DeleteFunc(slices.Clone(f.Key.Permissions), func(p string) bool { return !f.Catalogue.IsAdmin(p) })
+	return slices.DeleteFunc(slices.Clone(f.Key.Permissions), func(p string) bool {
+		return !f.Catalogue.IsAdmin(p)
+	})
 }
 
 // idle is about keys that nobody uses, at all or any more.
 func (f *Facts) idle() []Item {
-	item := Item{Code: Idle, Severity: Medium, Evidence: Evidence{ObservedSince: f.ObservedSince(), Window: f.window(LongWindow), LastUsed: f.lastUse()}}
-	if item.Evidence.LastUsed.IsZero() {
-		item.Code, item.Evidence.Window = NeverUsed, f.window(UnusedWindow)
+	item := Item{
+		Code:     Idle,
+		Severity: Medium,
+		Evidence: Evidence{
+			ObservedSince: f.ObservedSince(),
+			Window:        f.window(LongWindow),
+			LastUsed:      f.lastUse(),
+		},
 	}
+	if item.Evidence.LastUsed.IsZero() {
+		item.Code = NeverUsed
+		item.Evidence.Window = f.window(UnusedWindow)
+	}
+
 	window := item.Evidence.Window
-	if !f.observed(f.ObservedSince(), window) || f.usedWithin(f.LastUsed, window) || f.usesAny(window) {
+	if !f.observed(f.ObservedSince(), window) || f.usedWithin(f.LastUsed, window) ||
+		f.usesAny(window) {
 		return nil
 	}
-	item.Detail = "The key was last used at " + apikey.FormatTime(item.Evidence.LastUsed) + ", more than " + words(window) + " ago."
+
+	item.Detail = "The key was last used at " + apikey.FormatTime(item.Evidence.LastUsed) +
+		", more than " + words(window) + " ago."
 	if item.Code == NeverUsed {
-		item.Detail = "No use of the key is known since " + apikey.FormatTime(item.Evidence.ObservedSince) + "."
+		item.Detail = "No use of the key is known since " +
+			apikey.FormatTime(item.Evidence.ObservedSince) + "."
 	}
+
 	item.Detail += " The change disables it: enabling it again brings it back as it is."
 	item.Change = Change{Update, map[string]any{"enabled": false}}
 	return []Item{item}
 }
 
-// unused is about permissions that the key does not use, while it uses others: of a key that is not used at all, its use says nothing. All items of a key
-// have the same change, which leaves what none of them names, so that one cannot give back what another took away.
+// unused is about permissions that the key does not use, while it uses others: of a key that is not
+// used at all, its use says nothing. All items of a key have the same change, which leaves what
+// none of them names, so that one cannot give back what another took away.
 func (f *Facts) unused() []Item {
 	if f.Key.AllPermissions {
 		return nil
 	}
+
 	windows := []time.Duration{LongWindow, UnusedWindow}
 	if f.Window > 0 {
 		windows = []time.Duration{f.Window}
 	}
+
 	var items []Item
+
 	remaining := []string{}
 	for _, p := range f.Key.Permissions {
 		if _, known := f.Catalogue.Lookup(p); !known {
 			continue // the catalogue has it no more: it opens nothing, and no change may name it
 		}
+
 		window, unused := f.unusedFor(p, windows)
 		if !unused {
 			remaining = append(remaining, p)
 			continue
 		}
-		item := Item{Code: UnusedPermission, Severity: Low, Evidence: Evidence{
-			ObservedSince: latest(f.ObservedSince(), f.Granted[p]), Window: window, Permission: p, Used: f.usedIn(window), LastUsed: f.Used[p],
-		}}
+
+		item := Item{
+			Code:     UnusedPermission,
+			Severity: Low,
+			Evidence: Evidence{
+				ObservedSince: latest(f.ObservedSince(), f.Granted[p]),
+				Window:        window,
+				Permission:    p,
+				Used:          f.usedIn(window),
+				LastUsed:      f.Used[p],
+			},
+		}
 		if window >= LongWindow {
 			item.Severity = Medium
 		}
+
 		items = append(items, item)
 	}
+
 	for i := range items {
 		e := items[i].Evidence
-		items[i].Detail = fmt.Sprintf("The key has not used %s in the last %s, while it used %s. The change leaves it %s.",
-			e.Permission, words(e.Window), strings.Join(e.Used, ", "), strings.Join(remaining, ", "))
+		items[i].Detail = fmt.Sprintf("The key has not used %s in the last %s, while it used %s. "+
+			"The change leaves it %s.",
+			e.Permission, words(e.Window), strings.Join(e.Used, ", "),
+			strings.Join(remaining, ", "))
 		items[i].Change = Change{Update, map[string]any{"permissions": remaining}}
 	}
+
 	return items
 }
 
-// unusedFor is the first of the windows in which the permission was not used, though it was held and others were used.
+// unusedFor is the first of the windows in which the permission was not used, though it was held
+// and others were used.
 func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, bool) {
 	if f.Catalogue.IsAdmin(p) {
 		return 0, false
 	}
+
 	since := latest(f.ObservedSince(), f.Granted[p])
 	for _, w := range windows {
 		if f.observed(since, w) && !f.uses(p, w) && f.usesSome(w) {
 			return w, true
 		}
 	}
+
 	return 0, false
 }
 
@@ -131,7 +200,9 @@ func (f *Facts) usesSome(window time.Duration) bool {
 
 // usesAny is the same of permissions that it may have held.
 func (f *Facts) usesAny(window time.Duration) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(f.Used)), func(p string) bool { return f.uses(p, window) })
+	return slices.ContainsFunc(slices.Collect(maps.Keys(f.Used)), func(p string) bool {
+		return f.uses(p, window)
+	})
 }
 
 // rotation is about old secrets.
@@ -139,9 +210,13 @@ func (f *Facts) rotation() []Item {
 	if f.Now.Sub(f.SecretSince) < MaxSecretAge {
 		return nil
 	}
+
 	return []Item{{
-		Code: RotationOverdue, Severity: Medium,
-		Detail:   fmt.Sprintf("The secret is from %s: more than %s old. The change makes a new one, and lets the old one work for 7 more days.", apikey.FormatTime(f.SecretSince), words(MaxSecretAge)),
+		Code:     RotationOverdue,
+		Severity: Medium,
+		Detail: fmt.Sprintf("The secret is from %s: more than %s old. The change makes a new "+
+			"one, and lets the old one work for 7 more days.", apikey.FormatTime(f.SecretSince),
+			words(MaxSecretAge)),
 		Evidence: Evidence{Since: f.SecretSince, LastUsed: f.lastUse()},
 		Change:   Change{Rotate, map[string]any{"overlap": "7d"}},
 	}}
@@ -152,54 +227,82 @@ func (f *Facts) retired() []Item {
 	if f.RetiredCalls == 0 {
 		return nil
 	}
+
 	window := f.window(UnusedWindow)
 	return []Item{{
-		Code: RetiredSecretUsed, Severity: Medium,
-		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last in the hour from %s. The change shows them: they are refused, and whoever sends them needs the new secret.",
+		Code:     RetiredSecretUsed,
+		Severity: Medium,
+		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last in "+
+			"the hour from %s. The change shows them: they are refused, and whoever sends them "+
+			"needs the new secret.",
 			words(window), plural(f.RetiredCalls, "call"), apikey.FormatTime(f.RetiredAt)),
-		Evidence: Evidence{ObservedSince: f.KeptSince, Window: window, Calls: f.RetiredCalls, LastUsed: f.RetiredAt},
-		Change:   Change{Action: Look},
+		Evidence: Evidence{
+			ObservedSince: f.KeptSince,
+			Window:        window,
+			Calls:         f.RetiredCalls,
+			LastUsed:      f.RetiredAt,
+		},
+		Change: Change{Action: Look},
 	}}
 }
 
 // life is what the change gives a key that has no end.
 const life = 365 * Day
 
-// expiry is about keys without an end. A key that has not begun may begin after the end that it would be given.
+// expiry is about keys without an end. A key that has not begun may begin after the end that it
+// would be given.
 func (f *Facts) expiry() []Item {
 	if !f.Key.ExpiresAt.IsZero() || !f.Key.Started(f.Now) {
 		return nil
 	}
+
 	item := Item{
-		Code: NoExpiry, Severity: Low, Detail: "The key never expires. The change lets it live for " + words(life) + " more; another can extend that.",
-		Evidence: Evidence{LastUsed: f.lastUse()}, Change: Change{Update, map[string]any{"expiresIn": "365d"}},
+		Code:     NoExpiry,
+		Severity: Low,
+		Detail: "The key never expires. The change lets it live for " + words(life) +
+			" more; another can extend that.",
+		Evidence: Evidence{LastUsed: f.lastUse()},
+		Change:   Change{Update, map[string]any{"expiresIn": "365d"}},
 	}
-	if last := f.Key.CreatedAt.Add(f.LongestLife); f.LongestLife > 0 && last.Before(f.Now.Add(life)) {
-		item.Detail = fmt.Sprintf("The key never expires, and the organization lets keys of %s live for %s. The change ends it then.", f.Key.Environment, words(f.LongestLife))
+	if last := f.Key.CreatedAt.Add(f.LongestLife); f.LongestLife > 0 &&
+		last.Before(f.Now.Add(life)) {
+		item.Detail = fmt.Sprintf("The key never expires, and the organization lets keys of %s "+
+			"live for %s. The change ends it then.", f.Key.Environment, words(f.LongestLife))
 		item.Change.Body = map[string]any{"expiresAt": apikey.FormatTime(last)}
-		if !last.After(f.Now.Add(Day)) { // there is no such end, or none that leaves time to apply it
-			item.Detail = fmt.Sprintf("The key never expires, and is older than the %s that the organization lets keys of %s live. The change disables it: make a new one in its place first.",
+		// there is no such end, or none that leaves time to apply it
+		if !last.After(f.Now.Add(Day)) {
+			item.Detail = fmt.Sprintf("The key never expires, and is older than the %s that the "+
+				"organization lets keys of %s live. The change disables it: make a new one in "+
+				"its place first.",
 				words(f.LongestLife), f.Key.Environment)
 			item.Change.Body = map[string]any{"enabled": false}
 		}
 	}
+
 	return []Item{item}
 }
 
-// leastLimit is the least that the change allows in an hour: what a key that was hardly used yet should not run into.
+// leastLimit is the least that the change allows in an hour: what a key that was hardly used yet
+// should not run into.
 const leastLimit = 1000
 
-// limit is about keys without limits. Twice the busiest hour refuses nothing that was observed: no span of time has more calls than the hours that it touches.
+// limit is about keys without limits. Twice the busiest hour refuses nothing that was observed: no
+// span of time has more calls than the hours that it touches.
 func (f *Facts) limit() []Item {
 	if f.LimitsOff || len(f.Key.RateLimits) > 0 || f.Key.Quota != nil {
 		return nil
 	}
+
 	most := roundUp(max(leastLimit, 2*f.BusiestHour))
 	return []Item{{
-		Code: NoLimit, Severity: Low,
-		Detail:   fmt.Sprintf("The key may be used as often as anybody likes. Its busiest hour had %d calls; the change allows %d.", f.BusiestHour, most),
+		Code:     NoLimit,
+		Severity: Low,
+		Detail: fmt.Sprintf("The key may be used as often as anybody likes. Its busiest hour "+
+			"had %d calls; the change allows %d.", f.BusiestHour, most),
 		Evidence: Evidence{ObservedSince: f.ObservedSince(), Calls: f.BusiestHour},
-		Change:   Change{Update, map[string]any{"rateLimits": []map[string]any{{"name": "hourly", "limit": most, "window": "1h"}}}},
+		Change: Change{Update, map[string]any{
+			"rateLimits": []map[string]any{{"name": "hourly", "limit": most, "window": "1h"}},
+		}},
 	}}
 }
 
@@ -212,6 +315,7 @@ func roundUp(n int64) int64 {
 	for n/unit >= 100 {
 		unit *= 10
 	}
+
 	return min((n+unit-1)/unit*unit, highestLimit)
 }
 
@@ -225,6 +329,7 @@ func words(d time.Duration) string {
 			return plural(int64(d/u.unit), u.name)
 		}
 	}
+
 	return plural(int64(d/time.Second), "second")
 }
 
@@ -232,5 +337,6 @@ func plural(n int64, name string) string {
 	if n == 1 {
 		return "1 " + name
 	}
+
 	return fmt.Sprintf("%d %ss", n, name)
 }

@@ -1,7 +1,7 @@
 package apikey
 
-// Environment is the world a key lives in. It is fixed when the key is made and never crossed: it stands in the secret, in the keyed hash,
-// in the row's partition key and in the authorizer's role.
+// Environment is the world a key lives in. It is fixed when the key is made and never crossed: it
+// stands in the secret, in the keyed hash, in the row's partition key and in the authorizer's role.
 type Environment string
 
 // The three environments.

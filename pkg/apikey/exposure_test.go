@@ -22,11 +22,23 @@ func TestExpose(t *testing.T) {
 		}
 	}
 	earlier := func(action apikey.ExposureAction) func(*apikey.Key) {
-		return func(k *apikey.Key) { k.Exposure = &apikey.Exposure{At: before, Source: "github", Action: action} }
+		return func(k *apikey.Key) {
+			k.Exposure = &apikey.Exposure{
+				At:     before,
+				Source: "github",
+				Action: action,
+			}
+		}
 	}
 	stopped := func(k *apikey.Key) {
-		k.Revocation = &apikey.Revocation{At: now, By: system, Reason: "found", Compromised: true}
+		k.Revocation = &apikey.Revocation{
+			At:          now,
+			By:          system,
+			Reason:      "found",
+			Compromised: true,
+		}
 	}
+
 	ended := func(k *apikey.Key) { k.Rotation, k.Retired = nil, []apikey.Verifier{verifier(0)} }
 	for name, test := range map[string]struct {
 		from        *apikey.Key
@@ -34,42 +46,77 @@ func TestExpose(t *testing.T) {
 		publishable bool
 		want        *apikey.Key // nil: unchanged
 	}{
-		"current":                                {key(), apikey.Current, false, key(exposed("revoked"), stopped)},
-		"current, disabled":                      {key(disabled), apikey.Current, false, key(disabled, exposed("revoked"), stopped)},
-		"current, expired":                       {key(expires(before)), apikey.Current, false, key(expires(before), exposed("revoked"), stopped)},
-		"current, during a rotation":             {key(rotating(after)), apikey.Current, false, key(rotating(after), exposed("revoked"), stopped)},
-		"current, revoked before":                {key(revoked), apikey.Current, false, key(compromised, exposed("revoked"))},
-		"current, compromised before":            {key(compromised), apikey.Current, false, key(compromised, exposed("revoked"))},
-		"current, exposed before":                {key(compromised, earlier("revoked")), apikey.Current, false, nil},
-		"current, exposed before and restored":   {key(earlier("revoked")), apikey.Current, false, key(exposed("revoked"), stopped)},
-		"current, flagged before":                {key(earlier("flagged")), apikey.Current, false, key(exposed("revoked"), stopped)},
-		"current, deleted":                       {key(deleted), apikey.Current, false, nil},
-		"old":                                    {key(rotating(after)), apikey.Old, false, key(ended, exposed("revoked"))},
-		"old, though another was exposed before": {key(rotating(after), compromised, earlier("revoked")), apikey.Old, false, key(ended, compromised, exposed("revoked"))},
-		"old, deleted":                           {key(rotating(after), deleted), apikey.Old, false, nil},
-		"retired":                                {key(rotating(before)), apikey.Retired, false, nil},
-		"unknown":                                {key(), apikey.Unknown, false, nil},
-		"publishable":                            {key(), apikey.Current, true, key(exposed("flagged"))},
-		"publishable, old":                       {key(rotating(after)), apikey.Old, true, key(rotating(after), exposed("flagged"))},
-		"publishable, flagged before":            {key(earlier("flagged")), apikey.Current, true, nil},
-		"publishable by now":                     {key(compromised, earlier("revoked")), apikey.Current, true, nil},
-		"publishable, retired":                   {key(), apikey.Retired, true, nil},
-		"publishable, deleted":                   {key(deleted), apikey.Current, true, nil},
+		"current": {
+			key(), apikey.Current, false, key(exposed("revoked"), stopped),
+		},
+		"current, disabled": {
+			key(disabled), apikey.Current, false, key(disabled, exposed("revoked"), stopped),
+		},
+		"current, expired": {
+			key(expires(before)), apikey.Current, false,
+			key(expires(before), exposed("revoked"), stopped),
+		},
+		"current, during a rotation": {
+			key(rotating(after)), apikey.Current, false,
+			key(rotating(after), exposed("revoked"), stopped),
+		},
+		"current, revoked before": {
+			key(revoked), apikey.Current, false, key(compromised, exposed("revoked")),
+		},
+		"current, compromised before": {
+			key(compromised), apikey.Current, false, key(compromised, exposed("revoked")),
+		},
+		"current, exposed before": {
+			key(compromised, earlier("revoked")), apikey.Current, false, nil,
+		},
+		"current, exposed before and restored": {
+			key(earlier("revoked")), apikey.Current, false, key(exposed("revoked"), stopped),
+		},
+		"current, flagged before": {
+			key(earlier("flagged")), apikey.Current, false, key(exposed("revoked"), stopped),
+		},
+		"current, deleted": {key(deleted), apikey.Current, false, nil},
+		"old": {
+			key(rotating(after)), apikey.Old, false, key(ended, exposed("revoked")),
+		},
+		"old, though another was exposed before": {
+			key(rotating(after), compromised, earlier("revoked")), apikey.Old, false,
+			key(ended, compromised, exposed("revoked")),
+		},
+		"old, deleted": {key(rotating(after), deleted), apikey.Old, false, nil},
+		"retired":      {key(rotating(before)), apikey.Retired, false, nil},
+		"unknown":      {key(), apikey.Unknown, false, nil},
+		"publishable":  {key(), apikey.Current, true, key(exposed("flagged"))},
+		"publishable, old": {
+			key(rotating(after)), apikey.Old, true, key(rotating(after), exposed("flagged")),
+		},
+		"publishable, flagged before": {key(earlier("flagged")), apikey.Current, true, nil},
+		"publishable by now": {
+			key(compromised, earlier("revoked")), apikey.Current, true, nil,
+		},
+		"publishable, retired": {key(), apikey.Retired, true, nil},
+		"publishable, deleted": {key(deleted), apikey.Current, true, nil},
 	} {
 		got, want := test.from.Clone(), test.want
 		if want == nil {
 			want = test.from
 		}
+
 		got.Expose(test.which, test.publishable, found, system, "found")
+
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+
 		if test.which == apikey.Old && !test.publishable {
 			continue // it is a retired one now
 		}
+
 		again := found
-		again.At, again.URL = now.Add(time.Hour), "https://example.test/2"
+		again.At = now.Add(time.Hour)
+		again.URL = "https://example.test/2"
 		got.Expose(test.which, test.publishable, again, system, "found again")
+
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s, again (-want +got):\n%s", name, diff)
 		}

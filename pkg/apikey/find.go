@@ -27,21 +27,27 @@ func (b Brand) find(text string, at int) (f finding, ok bool) {
 	if !c.skip(string(b)) || !c.skip("_") || !c.skipEnvironment() {
 		return finding{}, false
 	}
+
 	id := c.skipBase62(len(text))
 	if id == 0 || !c.skip("_") {
 		return finding{}, false
 	}
+
 	whole := c
+
 	n := c.skipBase62(len(text))
 	if n == 0 || id != IDLength && n < cutShort {
 		return finding{}, false
 	}
+
 	if whole.skipBase62(randomLength+checksumLength) == randomLength+checksumLength {
 		secret := decoded(text[at:whole.at])
 		if _, err := b.Parse(secret); err == nil {
-			f.secret, f.after = secret, whole.at
+			f.secret = secret
+			f.after = whole.at
 		}
 	}
+
 	f.end = c.at
 	return f, true
 }
@@ -60,14 +66,17 @@ func (b Brand) Redact(text string) string {
 	if !b.mayHold(text) {
 		return text
 	}
+
 	return replaced(text, func(at int) (end int, ok bool) {
 		f, ok := b.find(text, at)
 		if !ok {
 			return 0, false
 		}
+
 		c := cursor{text: text, at: f.end}
 		for c.skip("_") || c.skipBase62(len(text)) > 0 { // what runs on may be more of it
 		}
+
 		return c.at, true
 	})
 }
@@ -77,11 +86,13 @@ func (b Brand) Holds(text string) bool {
 	if !b.mayHold(text) {
 		return false
 	}
+
 	for at := range len(text) {
 		if _, ok := b.find(text, at); ok {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -91,7 +102,9 @@ func (b Brand) Secrets(text string) []string {
 	if !b.mayHold(text) {
 		return nil
 	}
+
 	var out []string
+
 	seen := map[string]bool{}
 	for at := 0; at < len(text); {
 		f, _ := b.find(text, at)
@@ -99,11 +112,15 @@ func (b Brand) Secrets(text string) []string {
 			at++
 			continue
 		}
+
 		if !seen[f.secret] {
-			seen[f.secret], out = true, append(out, f.secret)
+			seen[f.secret] = true
+			out = append(out, f.secret)
 		}
+
 		at = f.after
 	}
+
 	return out
 }
 
@@ -113,10 +130,12 @@ func Conceal(text, secret string) string {
 	if secret == "" || strings.IndexByte(text, '%') < 0 && !strings.Contains(text, secret) {
 		return text
 	}
+
 	return replaced(text, func(at int) (end int, ok bool) {
 		if strings.HasPrefix(text[at:], secret) { // it may have a percent sign of its own
 			return at + len(secret), true
 		}
+
 		c := cursor{text: text, at: at}
 		ok = c.skip(secret)
 		return c.at, ok
@@ -126,6 +145,7 @@ func Conceal(text, secret string) string {
 // replaced returns a text with "[secret]" in place of whatever starts at a place and is to go.
 func replaced(text string, find func(at int) (end int, ok bool)) string {
 	var out strings.Builder
+
 	from := 0
 	for at := 0; at < len(text); {
 		end, ok := find(at)
@@ -133,10 +153,12 @@ func replaced(text string, find func(at int) (end int, ok bool)) string {
 			at++
 			continue
 		}
+
 		out.WriteString(text[from:at])
 		out.WriteString(concealed)
 		at, from = end, end
 	}
+
 	out.WriteString(text[from:])
 	return out.String()
 }
@@ -154,20 +176,26 @@ func (c *cursor) peek() (letter byte, width int) {
 	if rest == "" {
 		return 0, 0
 	}
+
 	if rest[0] != '%' {
 		return rest[0], 1
 	}
+
 	width = 1
 	for strings.HasPrefix(rest[width:], "25") { // the percent sign was encoded itself
 		width += 2
 	}
+
 	var code [1]byte
+
 	if len(rest) < width+2 {
 		return '%', width
 	}
+
 	if _, err := hex.Decode(code[:], []byte(rest[width:width+2])); err != nil {
 		return '%', width
 	}
+
 	return code[0], width + 2
 }
 
@@ -179,8 +207,10 @@ func (c *cursor) skip(text string) bool {
 		if width == 0 || letter != text[i] {
 			return false
 		}
+
 		at.at += width
 	}
+
 	*c = at
 	return true
 }
@@ -197,8 +227,10 @@ func (c *cursor) skipBase62(most int) int {
 		if width == 0 || !inAlphabet(letter) {
 			return n
 		}
+
 		c.at += width
 	}
+
 	return most
 }
 
@@ -210,6 +242,7 @@ func decoded(text string) string {
 		if width == 0 {
 			return out.String()
 		}
+
 		out.WriteByte(letter)
 		c.at += width
 	}

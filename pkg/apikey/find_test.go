@@ -18,6 +18,7 @@ func encoded(text string, upper bool, pick func(i int) (times int)) string {
 	if upper {
 		form = "%%%02X"
 	}
+
 	var out strings.Builder
 	for i := range len(text) {
 		letter := text[i : i+1]
@@ -26,36 +27,45 @@ func encoded(text string, upper bool, pick func(i int) (times int)) string {
 				letter = fmt.Sprintf(form, letter[0])
 			}
 		}
+
 		out.WriteString(letter)
 	}
+
 	return out.String()
 }
 
 func TestRedactEncoded(t *testing.T) {
 	t.Parallel()
 	all := func(times int) func(int) int { return func(int) int { return times } }
+
 	underscores := func(i int) int { return strings.Count(golden[i:i+1], "_") }
 	for text, want := range map[string]string{
-		"/licenses/" + encoded(golden, true, underscores):           "/licenses/[secret]",
-		"/licenses/" + encoded(golden, false, underscores) + "/x":   "/licenses/[secret]/x",
-		encoded(golden, true, all(1)):                               "[secret]",
-		encoded(golden, false, all(2)):                              "[secret]",
-		encoded(golden, true, all(7)):                               "[secret]",
-		"%2" + golden:                                               "%2[secret]", // which is no escape of it
-		"100%" + golden:                                             "100%[secret]",
-		"%25" + golden + "%25":                                      "%25[secret]%25",
+		"/licenses/" + encoded(golden, true, underscores):         "/licenses/[secret]",
+		"/licenses/" + encoded(golden, false, underscores) + "/x": "/licenses/[secret]/x",
+		encoded(golden, true, all(1)):                             "[secret]",
+		encoded(golden, false, all(2)):                            "[secret]",
+		encoded(golden, true, all(7)):                             "[secret]",
+		// which is no escape of it
+		"%2" + golden:          "%2[secret]",
+		"100%" + golden:        "100%[secret]",
+		"%25" + golden + "%25": "%25[secret]%25",
 		"%E2%80%A6" + encoded(golden, true, all(1)) + "%20and more": "%E2%80%A6[secret]%20and more",
 		encoded(golden[:40], true, all(1)):                          "[secret]",
 		"%":                                                         "%",
 		"%25%25%2":                                                  "%25%25%2",
-		"bt%5Fprod%5F7Qm2Xb0aVd91KtZs":                              "bt%5Fprod%5F7Qm2Xb0aVd91KtZs",                 // the id is public
-		"bt%5Fprod%5F7Qm2Xb0aVd91KtZs%5F%E2%80%A6Hk3a":              "bt%5Fprod%5F7Qm2Xb0aVd91KtZs%5F%E2%80%A6Hk3a", // so is the hint
-		"bt_dev_local_key, bt_prod_internationalisation_of_names":   "bt_dev_local_key, bt_prod_internationalisation_of_names",
-		"bt_prod_7Qm2Xb0aVd91KtZ_" + golden[25:]:                    "[secret]", // a letter of the id was lost
+		// the id is public
+		"bt%5Fprod%5F7Qm2Xb0aVd91KtZs": "bt%5Fprod%5F7Qm2Xb0aVd91KtZs",
+		// so is the hint
+		"bt%5Fprod%5F7Qm2Xb0aVd91KtZs%5F%E2%80%A6Hk3a": "bt%5Fprod%5F7Qm2Xb0aVd91KtZs%5F%E2%80%A6Hk3a",
+		"bt_dev_local_key, bt_prod_internationalisation_of_names": "bt_dev_local_key, " +
+			"bt_prod_internationalisation_of_names",
+		// a letter of the id was lost
+		"bt_prod_7Qm2Xb0aVd91KtZ_" + golden[25:]: "[secret]",
 	} {
 		if got := brand.Redact(text); got != want {
 			t.Errorf("Redact(%q) = %q, want %q", text, got, want)
 		}
+
 		if got := brand.Holds(text); got != (want != text) {
 			t.Errorf("Holds(%q) = %v", text, got)
 		}
@@ -70,11 +80,15 @@ func TestSecretsAreFoundHoweverTheyAreEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		times := rapid.SliceOfN(rapid.IntRange(0, 3), len(secret), len(secret)).Draw(t, "times")
 		form := encoded(secret, rapid.Bool().Draw(t, "upper"), func(i int) int { return times[i] })
-		before := rapid.SampledFrom([]string{"", "x", "/", "%", "%2", "%25", "%20", "b", "bt_", "bt_prod_", "é"}).Draw(t, "before")
+		before := rapid.SampledFrom([]string{
+			"", "x", "/", "%", "%2", "%25", "%20", "b", "bt_", "bt_prod_", "é",
+		}).Draw(t, "before")
+
 		after := rapid.SampledFrom([]string{"", "/", "%20x", " x", "%", "\"", "é"}).Draw(t, "after")
 		if got, want := brand.Redact(before+form+after), before+"[secret]"+after; got != want {
 			t.Fatalf("Redact(%q) = %q, want %q", before+form+after, got, want)
 		}
+
 		if diff := cmp.Diff([]string{secret}, brand.Secrets(before+form+after)); diff != "" {
 			t.Fatalf("Secrets(%q) (-want +got):\n%s", before+form+after, diff)
 		}
@@ -83,7 +97,9 @@ func TestSecretsAreFoundHoweverTheyAreEncoded(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	t.Parallel()
-	one, other := mint(t, apikey.Production).Reveal(), mint(t, apikey.Development).Reveal()
+	one := mint(t, apikey.Production).Reveal()
+
+	other := mint(t, apikey.Development).Reveal()
 	for text, want := range map[string][]string{
 		"":                                    nil,
 		"nothing here":                        nil,
@@ -108,6 +124,7 @@ func TestSecrets(t *testing.T) {
 
 func TestConceal(t *testing.T) {
 	t.Parallel()
+
 	const secret = "sk/live~51%H8"
 	for text, want := range map[string]string{
 		"":                               "",
@@ -123,6 +140,7 @@ func TestConceal(t *testing.T) {
 			t.Errorf("Conceal(%q) = %q, want %q", text, got, want)
 		}
 	}
+
 	if got := apikey.Conceal("text", ""); got != "text" {
 		t.Errorf("no secret: %q", got)
 	}
@@ -132,9 +150,14 @@ func TestConceal(t *testing.T) {
 // steps for each letter.
 func TestRedactIsLinear(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []string{"bt_prod_", "bt_prod_A_", "bt_prod_" + strings.Repeat("A", 16) + "_", "%25", "25", "%62%74", "b", "bt_prod_AAAA"} {
+
+	for _, piece := range []string{
+		"bt_prod_", "bt_prod_A_", "bt_prod_" + strings.Repeat("A", 16) + "_", "%25", "25",
+		"%62%74", "b", "bt_prod_AAAA",
+	} {
 		text := strings.Repeat(piece, 1<<20/len(piece))
-		_, _ = brand.Redact(text), brand.Holds(text) // a time in proportion to the square would not end
+		// a time in proportion to the square would not end
+		_, _ = brand.Redact(text), brand.Holds(text)
 		_ = brand.Secrets(text)
 	}
 }
@@ -147,6 +170,7 @@ func FuzzRedact(f *testing.F) {
 		if brand.Holds(text) != (got != text) && !strings.Contains(text, "[secret]") {
 			t.Fatalf("%q became %q", text, got)
 		}
+
 		if len(brand.Secrets(text)) > 0 && !brand.Holds(text) {
 			t.Fatalf("%q holds a whole secret", text)
 		}

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Algorithm is how another system hashed the secrets that it issued. The zero value is our own way, which hashes nothing before the pepper.
+// Algorithm is how another system hashed the secrets that it issued. The zero value is our own way,
+// which hashes nothing before the pepper.
 type Algorithm string
 
 // The algorithms that keys can be imported by.
@@ -20,7 +21,8 @@ const (
 	SHA512 Algorithm = "sha512"
 )
 
-// Algorithms returns the algorithms that keys can be imported by, in the order in which a secret is looked up by them.
+// Algorithms returns the algorithms that keys can be imported by, in the order in which a secret is
+// looked up by them.
 func Algorithms() []Algorithm { return []Algorithm{SHA256, SHA512} }
 
 // Sum is the digest of another system's secret.
@@ -29,6 +31,7 @@ func (a Algorithm) Sum(text string) []byte {
 		sum := sha512.Sum512([]byte(text))
 		return sum[:]
 	}
+
 	sum := sha256.Sum256([]byte(text))
 	return sum[:]
 }
@@ -38,6 +41,7 @@ func (a Algorithm) Size() int {
 	if a == SHA512 {
 		return sha512.Size
 	}
+
 	return sha256.Size
 }
 
@@ -47,28 +51,31 @@ const (
 	MaxForeign = 256
 )
 
-// Foreign reports whether text may be a secret of another system: 8 to 256 printable ASCII characters
-// without spaces. One may begin as ours do: only what Brand.Parse takes is certain to be ours. It
-// allocates nothing.
+// Foreign reports whether text may be a secret of another system: 8 to 256 printable ASCII
+// characters without spaces. One may begin as ours do: only what Brand.Parse takes is certain to be
+// ours. It allocates nothing.
 func Foreign(text string) bool {
 	if len(text) < MinForeign || len(text) > MaxForeign {
 		return false
 	}
+
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c > '~' {
 			return false
 		}
 	}
+
 	return true
 }
 
 // ErrDigest says that a text is no digest of the algorithm. It does not repeat the text.
 var ErrDigest = errors.New("apikey: not a digest of this algorithm")
 
-// ParseDigest reads a digest in hexadecimal digits of either case, or in base64 of either alphabet, with or without its padding. The length tells which of
-// them it is. Any fault is ErrDigest.
+// ParseDigest reads a digest in hexadecimal digits of either case, or in base64 of either alphabet,
+// with or without its padding. The length tells which of them it is. Any fault is ErrDigest.
 func (a Algorithm) ParseDigest(text string) ([]byte, error) {
 	var digest []byte
+
 	var err error
 	switch unpadded := base64.RawStdEncoding.EncodedLen(a.Size()); len(text) {
 	case hex.EncodedLen(a.Size()):
@@ -78,28 +85,35 @@ func (a Algorithm) ParseDigest(text string) ([]byte, error) {
 		if strings.Trim(padding, "=") != "" {
 			return nil, ErrDigest
 		}
+
 		digest, err = base64Digest(body)
 	case unpadded:
 		digest, err = base64Digest(text)
 	default:
 		return nil, ErrDigest
 	}
+
 	if err != nil || len(digest) != a.Size() { // base64's decoder passes over line ends
 		return nil, ErrDigest
 	}
+
 	return digest, nil
 }
 
-// base64Digest reads base64 without padding. Bits that say nothing must be zero, so that no two texts are the same digest by accident.
+// base64Digest reads base64 without padding. Bits that say nothing must be zero, so that no two
+// texts are the same digest by accident.
 func base64Digest(text string) ([]byte, error) {
-	return base64.RawStdEncoding.Strict().DecodeString(strings.NewReplacer("-", "+", "_", "/").Replace(text))
+	return base64.RawStdEncoding.Strict().DecodeString(strings.NewReplacer("-", "+", "_",
+		"/").Replace(text))
 }
 
-// Imports says of an environment that keys of other systems were brought into it. Where there are none, whatever is no secret of ours is refused unread.
+// Imports says of an environment that keys of other systems were brought into it. Where there are
+// none, whatever is no secret of ours is refused unread.
 type Imports struct {
 	Version int64
-	Pepper  int                     // the version of the pepper that the imported keys' ids are made by, for good
-	Since   map[Algorithm]time.Time // since when secrets are looked up by an algorithm
+	// the version of the pepper that the imported keys' ids are made by, for good
+	Pepper int
+	Since  map[Algorithm]time.Time // since when secrets are looked up by an algorithm
 }
 
 // By returns the algorithms that secrets are looked up by. A nil Imports has none.
@@ -107,25 +121,33 @@ func (i *Imports) By() []Algorithm {
 	if i == nil {
 		return nil
 	}
+
 	var out []Algorithm
 	for _, a := range Algorithms() {
 		if !i.Since[a].IsZero() {
 			out = append(out, a)
 		}
 	}
+
 	return out
 }
 
-// DerivedID makes a key's id of a digest of at least 16 bytes that nobody can foretell: the same id of the same digest.
+// DerivedID makes a key's id of a digest of at least 16 bytes that nobody can foretell: the same id
+// of the same digest.
 func DerivedID(digest []byte) string {
-	n, base, digit := new(big.Int).SetBytes(digest), big.NewInt(int64(len(alphabet))), new(big.Int)
+	n := new(big.Int).SetBytes(digest)
+	base := big.NewInt(int64(len(alphabet)))
+	digit := new(big.Int)
+
 	out := make([]byte, IDLength)
 	for i := range out {
 		n.DivMod(n, base, digit)
 		out[i] = alphabet[digit.Int64()]
 	}
+
 	return string(out)
 }
 
-// ForeignHint is what may be shown of another system's secret: how it was hashed, and the beginning of its key's id, of which nobody learns the secret.
+// ForeignHint is what may be shown of another system's secret: how it was hashed, and the beginning
+// of its key's id, of which nobody learns the secret.
 func ForeignHint(a Algorithm, id string) string { return string(a) + ":" + id[:4] + "…" }

@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// OperatorOrganization is the organization of operator keys, which belong to no tenant. No tenant can have this id: slugs start with a letter.
+// OperatorOrganization is the organization of operator keys, which belong to no tenant. No tenant
+// can have this id: slugs start with a letter.
 const OperatorOrganization = "_operators"
 
 // Ownership tells whose a key is.
 type Ownership string
 
-// A personal key is visible to its owner and to those who manage others' keys; an organization key to all members.
+// A personal key is visible to its owner and to those who manage others' keys; an organization key
+// to all members.
 const (
 	Personal     Ownership = "personal"
 	Organization Ownership = "organization"
@@ -61,7 +63,8 @@ type Quota struct {
 	Period string `json:"period"` // "day" or "month"
 }
 
-// Verifier is what is kept of a secret: its keyed hash, the version of the pepper that made it, and of another system's secret how that had hashed it.
+// Verifier is what is kept of a secret: its keyed hash, the version of the pepper that made it, and
+// of another system's secret how that had hashed it.
 type Verifier struct {
 	Hash   []byte
 	Pepper int
@@ -80,7 +83,8 @@ type Revocation struct {
 	Compromised bool
 }
 
-// Key is the record. A zero time means "none"; empty Permissions mean none, never all; empty Customers mean not scoped.
+// Key is the record. A zero time means "none"; empty Permissions mean none, never all; empty
+// Customers mean not scoped.
 type Key struct {
 	ID             string
 	OrganizationID string
@@ -91,12 +95,16 @@ type Key struct {
 	Owner          Actor
 	CreatedBy      Actor
 
-	Enabled          bool
-	Permissions      []string
-	AllPermissions   bool // every data-plane permission, also those added later; never an admin permission
-	Legacy           bool // brought from another system with all permissions, and not narrowed since
-	Grantable        Grantable
-	Provisional      bool // its expiry is lifted by the first new secret, unless somebody sets one before: the first operator key's
+	Enabled     bool
+	Permissions []string
+	// every data-plane permission, also those added later; never an admin permission
+	AllPermissions bool
+	// brought from another system with all permissions, and not narrowed since
+	Legacy    bool
+	Grantable Grantable
+	// its expiry is lifted by the first new secret, unless somebody sets one before: the first
+	// operator key's
+	Provisional      bool
 	Customers        []string
 	RateLimits       []RateLimit
 	Quota            *Quota
@@ -129,6 +137,7 @@ func (k *Key) SecretSince() time.Time {
 	if k.RenewedAt.IsZero() {
 		return k.CreatedAt
 	}
+
 	return k.RenewedAt
 }
 
@@ -140,28 +149,35 @@ func (k *Key) Clone() *Key {
 	c.RateLimits = slices.Clone(k.RateLimits)
 	c.AllowedAddresses = slices.Clone(k.AllowedAddresses)
 	c.Secret = k.Secret.clone()
+
 	c.Retired = slices.Clone(k.Retired)
 	for i, v := range c.Retired {
 		c.Retired[i] = v.clone()
 	}
+
 	c.Tags = slices.Clone(k.Tags)
+
 	c.Metadata = maps.Clone(k.Metadata)
 	if k.Quota != nil {
 		q := *k.Quota
 		c.Quota = &q
 	}
+
 	if k.Rotation != nil {
 		r := *k.Rotation
 		r.Old = r.Old.clone()
 		c.Rotation = &r
 	}
+
 	if k.Revocation != nil {
 		r := *k.Revocation
 		c.Revocation = &r
 	}
+
 	if k.Exposure != nil {
 		e := *k.Exposure
 		c.Exposure = &e
 	}
+
 	return &c
 }

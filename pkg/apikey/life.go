@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Why a key cannot be had or changed. ErrNotFound, ErrStale and ErrExists are what storage answers: there is no such key, it is at another version
-// than the change started from, its id is taken. What else is written on its version wraps ErrStale.
+// Why a key cannot be had or changed. ErrNotFound, ErrStale and ErrExists are what storage answers:
+// there is no such key, it is at another version than the change started from, its id is taken.
+// What else is written on its version wraps ErrStale.
 var (
 	ErrNotFound        = errors.New("apikey: no such key")
 	ErrStale           = errors.New("apikey: changed meanwhile")
@@ -19,7 +20,8 @@ var (
 	ErrDeleted         = errors.New("apikey: the key is deleted")
 )
 
-// maxRetired is how many secrets are remembered after they ended, to recognise them when they are still sent.
+// maxRetired is how many secrets are remembered after they ended, to recognise them when they are
+// still sent.
 const maxRetired = 5
 
 // Fresh is a newly minted secret as a key keeps it.
@@ -28,8 +30,9 @@ type Fresh struct {
 	Hint     string
 }
 
-// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation is lifted, compromised or not, and an
-// exposure forgotten, since what leaked is the secret that ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
+// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation
+// is lifted, compromised or not, and an exposure forgotten, since what leaked is the secret that
+// ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
 func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -37,28 +40,38 @@ func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
 	case k.expired(now):
 		return ErrNotActive
 	}
+
 	k.endRotation()
 	k.retire(k.Secret)
 	k.settle()
 	k.replace(fresh, now)
-	k.Revocation, k.Exposure = nil, nil
+	k.Revocation = nil
+	k.Exposure = nil
 	return nil
 }
 
-// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that it may become compromised. Error: ErrDeleted.
+// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that
+// it may become compromised. Error: ErrDeleted.
 func (k *Key) Revoke(by Actor, reason string, compromised bool, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
 		return ErrDeleted
 	case k.Revocation == nil:
-		k.Revocation = &Revocation{At: now, By: by, Reason: reason, Compromised: compromised}
+		k.Revocation = &Revocation{
+			At:          now,
+			By:          by,
+			Reason:      reason,
+			Compromised: compromised,
+		}
 	case compromised:
 		k.Revocation.Compromised = true
 	}
+
 	return nil
 }
 
-// Restore lifts a revocation; a key that is not revoked stays as it is. Errors: ErrDeleted, ErrCompromised.
+// Restore lifts a revocation; a key that is not revoked stays as it is. Errors: ErrDeleted,
+// ErrCompromised.
 func (k *Key) Restore() error {
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -66,6 +79,7 @@ func (k *Key) Restore() error {
 	case k.Revocation != nil && k.Revocation.Compromised:
 		return ErrCompromised
 	}
+
 	k.Revocation = nil
 	return nil
 }
@@ -79,16 +93,20 @@ func (k *Key) Delete(now time.Time) {
 
 // replace puts a fresh secret in the place of the current one.
 func (k *Key) replace(fresh Fresh, now time.Time) {
-	k.Secret, k.Hint, k.RenewedAt = fresh.Verifier, fresh.Hint, now
+	k.Secret = fresh.Verifier
+	k.Hint = fresh.Hint
+	k.RenewedAt = now
 }
 
-// EndAt says when the key ends, the zero time for never. An end that somebody set is the key's for good: no new secret lifts it.
+// EndAt says when the key ends, the zero time for never. An end that somebody set is the key's for
+// good: no new secret lifts it.
 func (k *Key) EndAt(end time.Time) { k.ExpiresAt, k.Provisional = end, false }
 
 // settle makes a provisional key one for good.
 func (k *Key) settle() {
 	if k.Provisional {
-		k.Provisional, k.ExpiresAt = false, time.Time{}
+		k.Provisional = false
+		k.ExpiresAt = time.Time{}
 	}
 }
 

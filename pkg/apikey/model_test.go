@@ -10,7 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// model is what the contract says of a key, in the fewest words: which secrets are accepted, and until when.
+// model is what the contract says of a key, in the fewest words: which secrets are accepted, and
+// until when.
 type model struct {
 	now     time.Time
 	issued  int               // the number of the newest secret
@@ -21,7 +22,9 @@ type model struct {
 	deleted bool
 	expires time.Time
 
-	waits   bool          // the newest rotation counts its overlap from the first use of the newest secret, which has not been
+	// the newest rotation counts its overlap from the first use of the newest secret, which has not
+	// been
+	waits   bool
 	overlap time.Duration // how long, then
 }
 
@@ -33,6 +36,7 @@ func (m *model) rotating() bool {
 			return true
 		}
 	}
+
 	return false
 }
 
@@ -45,6 +49,7 @@ func (m *model) accepted() []int {
 			out = append(out, n)
 		}
 	}
+
 	return out
 }
 
@@ -60,17 +65,20 @@ func (m *model) renew(overlap time.Duration) {
 			m.ends[n] = m.now
 		}
 	}
+
 	m.issued++
 	m.waits = false
 }
 
-// use is the first use of the newest secret: where that is awaited, the others end overlap later, if not earlier.
+// use is the first use of the newest secret: where that is awaited, the others end overlap later,
+// if not earlier.
 func (m *model) use(at time.Time) {
 	for n, end := range m.ends {
 		if m.waits && m.now.Before(end) && at.Add(m.overlap).Before(end) {
 			m.ends[n] = at.Add(m.overlap)
 		}
 	}
+
 	m.waits = false
 }
 
@@ -78,7 +86,12 @@ func (m *model) use(at time.Time) {
 func TestLifeFollowsTheModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{now: now, issued: 1, ends: map[int]time.Time{}, enabled: true}
+		m := &model{
+			now:     now,
+			issued:  1,
+			ends:    map[int]time.Time{},
+			enabled: true,
+		}
 		k := key()
 		agree := func(what string, err error, allowed bool) {
 			if (err == nil) != allowed {
@@ -89,27 +102,34 @@ func TestLifeFollowsTheModel(t *testing.T) {
 			"regenerate": func(*rapid.T) {
 				allowed := !m.deleted && !m.expired()
 				agree("regenerate", k.Regenerate(fresh(m.issued+1), m.now), allowed)
+
 				if allowed {
 					m.renew(0)
-					m.revoked, m.leaked = false, false
+					m.revoked = false
+					m.leaked = false
 				}
 			},
 			"rotate": func(t *rapid.T) {
 				overlap := time.Duration(rapid.IntRange(-1, 40*24).Draw(t, "hours")) * time.Hour
 				allowed := m.active() && !m.rotating()
 				agree("rotate", k.Rotate(fresh(m.issued+1), overlap, m.now), allowed)
+
 				if allowed {
 					m.renew(max(0, min(overlap, 30*24*time.Hour)))
 				}
 			},
 			"rotate from the first use": func(t *rapid.T) {
 				overlap := time.Duration(rapid.IntRange(-1, 40*24).Draw(t, "hours")) * time.Hour
-				longest := time.Duration(rapid.IntRange(-1, 40*24).Draw(t, "hours at most")) * time.Hour
+				longest := time.Duration(rapid.IntRange(-1, 40*24).Draw(t,
+					"hours at most")) * time.Hour
 				allowed := m.active() && !m.rotating()
-				agree("rotate from the first use", k.RotateFromFirstUse(fresh(m.issued+1), overlap, longest, m.now), allowed)
+				agree("rotate from the first use",
+					k.RotateFromFirstUse(fresh(m.issued+1), overlap, longest, m.now), allowed)
+
 				if allowed {
 					m.renew(max(0, min(longest, 30*24*time.Hour)))
-					m.waits, m.overlap = m.rotating(), max(0, min(overlap, 30*24*time.Hour))
+					m.waits = m.rotating()
+					m.overlap = max(0, min(overlap, 30*24*time.Hour))
 				}
 			},
 			"use the new secret": func(*rapid.T) {
@@ -121,6 +141,7 @@ func TestLifeFollowsTheModel(t *testing.T) {
 			"finish": func(*rapid.T) {
 				allowed := !m.deleted && m.rotating()
 				agree("finish", k.FinishRotation(m.now), allowed)
+
 				if allowed {
 					for n, end := range m.ends {
 						if m.now.Before(end) {
@@ -132,13 +153,16 @@ func TestLifeFollowsTheModel(t *testing.T) {
 			"revoke": func(t *rapid.T) {
 				leaked := rapid.Bool().Draw(t, "compromised")
 				agree("revoke", k.Revoke(apikey.Actor{}, "", leaked, m.now), !m.deleted)
+
 				if !m.deleted {
-					m.revoked, m.leaked = true, m.leaked || leaked
+					m.revoked = true
+					m.leaked = m.leaked || leaked
 				}
 			},
 			"restore": func(*rapid.T) {
 				allowed := !m.deleted && !m.leaked
 				agree("restore", k.Restore(), allowed)
+
 				if allowed {
 					m.revoked = false
 				}
@@ -152,12 +176,14 @@ func TestLifeFollowsTheModel(t *testing.T) {
 			"enable":  func(*rapid.T) { k.Enabled, m.enabled = true, true },
 			"disable": func(*rapid.T) { k.Enabled, m.enabled = false, false },
 			"expire": func(t *rapid.T) {
-				m.expires = m.now.Add(time.Duration(rapid.IntRange(-24, 24*60).Draw(t, "hours")) * time.Hour)
+				m.expires = m.now.Add(time.Duration(rapid.IntRange(-24, 24*60).Draw(t,
+					"hours")) * time.Hour)
 				k.ExpiresAt = m.expires
 			},
 			"expire never": func(*rapid.T) { k.ExpiresAt, m.expires = time.Time{}, time.Time{} },
 			"wait": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(0, 24*20).Draw(t, "hours")) * time.Hour)
+				m.now = m.now.Add(time.Duration(rapid.IntRange(0, 24*20).Draw(t,
+					"hours")) * time.Hour)
 			},
 			"": func(t *rapid.T) { hold(t, k, m) },
 		})
@@ -168,20 +194,26 @@ func TestLifeFollowsTheModel(t *testing.T) {
 func hold(t *rapid.T, k *apikey.Key, m *model) {
 	var accepted []int
 	for n := 1; n <= m.issued; n++ {
-		which := k.Recognise(m.now, func(v apikey.Verifier) bool { return string(v.Hash) == string(verifier(n).Hash) })
+		which := k.Recognise(m.now, func(v apikey.Verifier) bool {
+			return string(v.Hash) == string(verifier(n).Hash)
+		})
 		if k.Status(m.now) == apikey.Active && (which == apikey.Current || which == apikey.Old) {
 			accepted = append(accepted, n)
 		}
+
 		if which == apikey.Current != (n == m.issued) {
 			t.Fatalf("secret %d of %d is taken for %d", n, m.issued, which)
 		}
+
 		if m.issued-n <= 5 && which == apikey.Unknown {
 			t.Fatalf("secret %d of %d is forgotten", n, m.issued)
 		}
 	}
+
 	if want := m.accepted(); !slices.Equal(want, accepted) {
 		t.Fatalf("accepts the secrets %v, want %v", accepted, want)
 	}
+
 	switch {
 	case (k.Status(m.now) == apikey.Active) != m.active():
 		t.Fatalf("status %s, though the model's activity is %v", k.Status(m.now), m.active())

@@ -2,9 +2,10 @@ package apikey
 
 import "time"
 
-// Pace is how fast a row is being changed: the theoretical arrival time of the generic cell rate algorithm
-// (ITU-T I.371), in milliseconds of Unix time; 0 for a row that was not changed lately. It keeps whoever writes
-// fast from holding off whoever has to stop them: changes are refused beyond a rate, and stops are not.
+// Pace is how fast a row is being changed: the theoretical arrival time of the generic cell rate
+// algorithm (ITU-T I.371), in milliseconds of Unix time; 0 for a row that was not changed lately.
+// It keeps whoever writes fast from holding off whoever has to stop them: changes are refused
+// beyond a rate, and stops are not.
 type Pace int64
 
 // Urgency is how a change stands to the rate at which its row may be changed.
@@ -13,26 +14,28 @@ type Urgency int
 const (
 	// Ordinary changes share a burst of changeBurst, which comes back at one every changeInterval.
 	Ordinary Urgency = iota
-	// Renewal is a new secret that ends the old one. It stops somebody, but can be repeated without end; so
-	// it has a burst of its own beyond the ordinary one, which ordinary changes cannot use up.
+	// Renewal is a new secret that ends the old one. It stops somebody, but can be repeated without
+	// end; so it has a burst of its own beyond the ordinary one, which ordinary changes cannot use
+	// up.
 	Renewal
-	// Stop takes a right away, and is never refused. It cannot be repeated without an ordinary change
-	// in between that gives the right back.
+	// Stop takes a right away, and is never refused. It cannot be repeated without an ordinary
+	// change in between that gives the right back.
 	Stop
 )
 
 const (
 	changeBurst    = 10
 	changeInterval = 200 * time.Millisecond
-	// HoldFor is how long a hold keeps other changes off a row, counted from when the row is free again: longer than
-	// a stop takes to read the row and to write it.
+	// HoldFor is how long a hold keeps other changes off a row, counted from when the row is free
+	// again: longer than a stop takes to read the row and to write it.
 	HoldFor = 3 * time.Second
 )
 
-// Spend returns the pace after one more change at now. Where the row is changed too fast for it, it returns how long
-// to wait instead, which is more than nothing.
+// Spend returns the pace after one more change at now. Where the row is changed too fast for it, it
+// returns how long to wait instead, which is more than nothing.
 func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	at := max(int64(p), now.UnixMilli())
+
 	full := now.Add(changeBurst * changeInterval).UnixMilli()
 	switch u {
 	case Stop:
@@ -40,14 +43,17 @@ func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	case Renewal:
 		full = now.Add(2 * changeBurst * changeInterval).UnixMilli()
 	}
+
 	at += changeInterval.Milliseconds()
 	if at > full {
 		return p, time.Duration(at-full) * time.Millisecond
 	}
+
 	return Pace(at), 0
 }
 
-// Held returns the pace of a row on which a stop waits for its turn: every other change is refused until HoldFor from now.
+// Held returns the pace of a row on which a stop waits for its turn: every other change is refused
+// until HoldFor from now.
 func Held(now time.Time) Pace {
 	return Pace(now.Add(2*changeBurst*changeInterval + HoldFor).UnixMilli())
 }

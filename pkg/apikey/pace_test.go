@@ -11,10 +11,12 @@ import (
 
 var paceStart = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
-// A row takes ten changes at once, then one every 200 ms, and says how long the next one has to wait.
+// A row takes ten changes at once, then one every 200 ms, and says how long the next one has to
+// wait.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	var p apikey.Pace
+
 	spend := func(u apikey.Urgency, at time.Time) time.Duration {
 		next, wait := p.Spend(u, at)
 		p = next
@@ -25,20 +27,25 @@ func TestPace(t *testing.T) {
 			t.Fatalf("change %d waits %v", i, wait)
 		}
 	}
+
 	if wait := spend(apikey.Ordinary, paceStart); wait != 200*time.Millisecond {
 		t.Errorf("the eleventh waits %v", wait)
 	}
+
 	for i := range 10 { // which ordinary changes cannot use up
 		if wait := spend(apikey.Renewal, paceStart); wait != 0 {
 			t.Fatalf("renewal %d waits %v", i, wait)
 		}
 	}
+
 	if wait := spend(apikey.Renewal, paceStart); wait != 200*time.Millisecond {
 		t.Errorf("the eleventh renewal waits %v", wait)
 	}
+
 	if wait := spend(apikey.Stop, paceStart); wait != 0 {
 		t.Errorf("a stop waits %v", wait)
 	}
+
 	if wait := spend(apikey.Ordinary, paceStart.Add(200*time.Millisecond)); wait != 0 {
 		t.Errorf("after a stop, the next one waits %v", wait)
 	}
@@ -47,15 +54,18 @@ func TestPace(t *testing.T) {
 // While a stop holds a row, nothing but a stop changes it; and what held it ends.
 func TestHeld(t *testing.T) {
 	t.Parallel()
+
 	held := apikey.Held(paceStart)
 	for _, u := range []apikey.Urgency{apikey.Ordinary, apikey.Renewal} {
 		if _, wait := held.Spend(u, paceStart.Add(apikey.HoldFor-time.Millisecond)); wait <= 0 {
 			t.Errorf("urgency %d changes a held row", u)
 		}
 	}
+
 	if _, wait := held.Spend(apikey.Stop, paceStart); wait != 0 {
 		t.Errorf("a stop waits %v", wait)
 	}
+
 	if _, wait := held.Spend(apikey.Ordinary, paceStart.Add(10*time.Second)); wait != 0 {
 		t.Errorf("after a hold that nobody ended, a change waits %v", wait)
 	}
@@ -66,14 +76,19 @@ func TestPaceIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var p apikey.Pace
+
 		now, taken := paceStart, 0
 		for range rapid.IntRange(1, 200).Draw(t, "changes") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "ms")) * time.Millisecond)
-			u := rapid.SampledFrom([]apikey.Urgency{apikey.Ordinary, apikey.Ordinary, apikey.Stop}).Draw(t, "urgency")
+			u := rapid.SampledFrom([]apikey.Urgency{
+				apikey.Ordinary, apikey.Ordinary, apikey.Stop,
+			}).Draw(t, "urgency")
+
 			next, wait := p.Spend(u, now)
 			if p = next; wait == 0 && u == apikey.Ordinary {
 				taken++
 			}
+
 			if most := 10 + int(now.Sub(paceStart)/(200*time.Millisecond)) + 1; taken > most {
 				t.Fatalf("%d changes within %v", taken, now.Sub(paceStart))
 			}
@@ -84,6 +99,7 @@ func TestPaceIsBounded(t *testing.T) {
 // What takes a right away is a stop, unless it can be repeated without end.
 func TestUrgencyOf(t *testing.T) {
 	t.Parallel()
+
 	rotating := func(k *apikey.Key) { k.Rotation = &apikey.Rotation{StartedAt: paceStart} }
 	for name, test := range map[string]struct {
 		before, change func(*apikey.Key)
@@ -92,28 +108,60 @@ func TestUrgencyOf(t *testing.T) {
 		"a description": {nil, func(k *apikey.Key) { k.Description = "a" }, apikey.Ordinary},
 		"disabled":      {nil, func(k *apikey.Key) { k.Enabled = false }, apikey.Stop},
 		"disabled with a description": {nil, func(k *apikey.Key) {
-			k.Enabled, k.Description = false, "a"
+			k.Enabled = false
+			k.Description = "a"
 		}, apikey.Stop},
-		"a description while disabled": {func(k *apikey.Key) { k.Enabled = false }, func(k *apikey.Key) { k.Description = "a" }, apikey.Ordinary},
-		"enabled":                      {func(k *apikey.Key) { k.Enabled = false }, func(k *apikey.Key) { k.Enabled = true }, apikey.Ordinary},
-		"revoked":                      {nil, func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: paceStart} }, apikey.Stop},
-		"compromised": {func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: paceStart} }, func(k *apikey.Key) {
+		"a description while disabled": {func(k *apikey.Key) {
+			k.Enabled = false
+		}, func(k *apikey.Key) { k.Description = "a" }, apikey.Ordinary},
+		"enabled": {func(k *apikey.Key) {
+			k.Enabled = false
+		}, func(k *apikey.Key) { k.Enabled = true }, apikey.Ordinary},
+		"revoked": {nil, func(k *apikey.Key) {
+			k.Revocation = &apikey.Revocation{
+				At: paceStart,
+			}
+		}, apikey.Stop},
+		"compromised": {func(k *apikey.Key) {
+			k.Revocation = &apikey.Revocation{
+				At: paceStart,
+			}
+		}, func(k *apikey.Key) {
 			k.Revocation.Compromised = true
 		}, apikey.Stop},
-		"restored":                  {func(k *apikey.Key) { k.Revocation = &apikey.Revocation{At: paceStart} }, func(k *apikey.Key) { k.Revocation = nil }, apikey.Ordinary},
-		"deleted":                   {nil, func(k *apikey.Key) { k.DeletedAt = paceStart }, apikey.Stop},
-		"exposed":                   {nil, func(k *apikey.Key) { k.Exposure = &apikey.Exposure{} }, apikey.Stop},
-		"finished":                  {rotating, func(k *apikey.Key) { k.Rotation = nil }, apikey.Stop},
-		"rotated":                   {nil, func(k *apikey.Key) { k.RenewedAt = paceStart; rotating(k) }, apikey.Ordinary},
-		"regenerated":               {nil, func(k *apikey.Key) { k.RenewedAt = paceStart }, apikey.Renewal},
-		"regenerated in a rotation": {rotating, func(k *apikey.Key) { k.RenewedAt, k.Rotation = paceStart, nil }, apikey.Renewal},
+		"restored": {func(k *apikey.Key) {
+			k.Revocation = &apikey.Revocation{
+				At: paceStart,
+			}
+		}, func(k *apikey.Key) { k.Revocation = nil }, apikey.Ordinary},
+		"deleted": {nil, func(k *apikey.Key) {
+			k.DeletedAt = paceStart
+		}, apikey.Stop},
+		"exposed": {nil, func(k *apikey.Key) {
+			k.Exposure = &apikey.Exposure{}
+		}, apikey.Stop},
+		"finished": {rotating, func(k *apikey.Key) {
+			k.Rotation = nil
+		}, apikey.Stop},
+		"rotated": {nil, func(k *apikey.Key) {
+			k.RenewedAt = paceStart
+			rotating(k)
+		}, apikey.Ordinary},
+		"regenerated": {nil, func(k *apikey.Key) {
+			k.RenewedAt = paceStart
+		}, apikey.Renewal},
+		"regenerated in a rotation": {rotating, func(k *apikey.Key) {
+			k.RenewedAt, k.Rotation = paceStart, nil
+		}, apikey.Renewal},
 	} {
 		before := &apikey.Key{Enabled: true}
 		if test.before != nil {
 			test.before(before)
 		}
+
 		after := before.Clone()
 		test.change(after)
+
 		if got := apikey.UrgencyOf(before, after); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}

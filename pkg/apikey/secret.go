@@ -17,7 +17,8 @@ const (
 	checksumLength = 6  // 62^6 > 2^32
 )
 
-// MaxLength is the longest key header that is looked at, in bytes; a longer one is malformed before anything is parsed.
+// MaxLength is the longest key header that is looked at, in bytes; a longer one is malformed before
+// anything is parsed.
 const MaxLength = 128
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -25,17 +26,21 @@ const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 // ErrMalformed says that a text is no secret of this brand: its form or its checksum is wrong.
 var ErrMalformed = errors.New("apikey: malformed secret")
 
-// Secret is the text that a caller sends. It redacts itself: however it is printed, logged or marshalled, only Reveal gives the text.
+// Secret is the text that a caller sends. It redacts itself: however it is printed, logged or
+// marshalled, only Reveal gives the text.
 type Secret struct {
-	// text is a pointer because package fmt prints unexported fields of other structs without asking their methods: it then prints an address.
+	// text is a pointer because package fmt prints unexported fields of other structs without
+	// asking their methods: it then prints an address.
 	text *string
 }
 
-// Reveal returns the text, "" of the zero Secret. It is called where a secret is shown once, and nowhere else.
+// Reveal returns the text, "" of the zero Secret. It is called where a secret is shown once, and
+// nowhere else.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
 	}
+
 	return *s.text
 }
 
@@ -56,13 +61,16 @@ func (Secret) MarshalText() ([]byte, error) {
 	return nil, errors.New("apikey: a secret is not marshalled")
 }
 
-// Hint returns what may be shown of the secret for good: everything before the random part, and the last four characters.
+// Hint returns what may be shown of the secret for good: everything before the random part, and the
+// last four characters.
 func (s Secret) Hint() string {
 	text := s.Reveal()
+
 	i := strings.LastIndexByte(text, '_')
 	if i < 0 {
 		return ""
 	}
+
 	return text[:i+1] + "…" + text[len(text)-4:]
 }
 
@@ -74,30 +82,36 @@ var brandPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,9}$`)
 // Valid tells whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
 func (b Brand) Valid() bool { return brandPattern.MatchString(string(b)) }
 
-// Pattern returns the regular expression that finds secrets of this brand in a text, for secret scanners. What it finds is certain once
-// Parse accepts it, which needs no network.
+// Pattern returns the regular expression that finds secrets of this brand in a text, for secret
+// scanners. What it finds is certain once Parse accepts it, which needs no network.
 func (b Brand) Pattern() string {
-	return fmt.Sprintf(`\b%s_(prod|stg|dev)_[0-9A-Za-z]{%d}_[0-9A-Za-z]{%d}\b`, b, IDLength, randomLength+checksumLength)
+	return fmt.Sprintf(`\b%s_(prod|stg|dev)_[0-9A-Za-z]{%d}_[0-9A-Za-z]{%d}\b`, b, IDLength,
+		randomLength+checksumLength)
 }
 
 // NewID returns a fresh key id of IDLength base62 characters, read from random.
 func NewID(random io.Reader) (string, error) { return base62(random, IDLength) }
 
-// Mint makes a new secret for the key with this id, read from random, which must be a cryptographic source.
+// Mint makes a new secret for the key with this id, read from random, which must be a cryptographic
+// source.
 func (b Brand) Mint(random io.Reader, env Environment, id string) (Secret, error) {
 	if !b.Valid() || !env.Valid() || !isBase62(id, IDLength) {
-		return Secret{}, fmt.Errorf("apikey: mint: brand %q, environment %q or id %q is not valid", b, env, id)
+		return Secret{}, fmt.Errorf("apikey: mint: brand %q, environment %q or id %q is not valid",
+			b, env, id)
 	}
+
 	part, err := base62(random, randomLength)
 	if err != nil {
 		return Secret{}, err
 	}
+
 	body := string(b) + "_" + env.Short() + "_" + id + "_" + part
 	text := body + checksum(body)
 	return Secret{text: &text}, nil
 }
 
-// Parts are what a well-formed secret says about itself. Nothing of it is believed before the hash of Random has been compared.
+// Parts are what a well-formed secret says about itself. Nothing of it is believed before the hash
+// of Random has been compared.
 type Parts struct {
 	Environment Environment
 	KeyID       string
@@ -105,7 +119,9 @@ type Parts struct {
 }
 
 // LogValue implements slog.LogValuer without the random part.
-func (p Parts) LogValue() slog.Value { return slog.StringValue(string(p.Environment) + "/" + p.KeyID) }
+func (p Parts) LogValue() slog.Value {
+	return slog.StringValue(string(p.Environment) + "/" + p.KeyID)
+}
 
 // Format implements fmt.Formatter without the random part.
 func (p Parts) Format(f fmt.State, _ rune) {
@@ -115,35 +131,44 @@ func (p Parts) Format(f fmt.State, _ rune) {
 // MarshalText always fails, as Secret's does.
 func (Parts) MarshalText() ([]byte, error) { return Secret{}.MarshalText() }
 
-// Parse takes a secret apart after checking its form and its checksum. It touches no network and allocates nothing. Any fault is ErrMalformed.
+// Parse takes a secret apart after checking its form and its checksum. It touches no network and
+// allocates nothing. Any fault is ErrMalformed.
 func (b Brand) Parse(text string) (Parts, error) {
 	if len(text) > MaxLength {
 		return Parts{}, ErrMalformed
 	}
+
 	rest, ok := strings.CutPrefix(text, string(b))
 	if !ok || len(rest) == 0 || rest[0] != '_' {
 		return Parts{}, ErrMalformed
 	}
+
 	short, rest, ok := strings.Cut(rest[1:], "_")
 	if !ok {
 		return Parts{}, ErrMalformed
 	}
+
 	id, tail, ok := strings.Cut(rest, "_")
+
 	env := fromShort(short)
 	if !ok || env == "" || !isBase62(id, IDLength) || !isBase62(tail, randomLength+checksumLength) {
 		return Parts{}, ErrMalformed
 	}
+
 	if !checksumMatches(text[:len(text)-checksumLength], text[len(text)-checksumLength:]) {
 		return Parts{}, ErrMalformed
 	}
+
 	return Parts{Environment: env, KeyID: id, Random: tail[:randomLength]}, nil
 }
 
-// LooksLike tells whether text starts as a secret of this brand does, well-formed or not. It decides whether an Authorization header beside
-// an X-Api-Key header is ours or the backend's.
+// LooksLike tells whether text starts as a secret of this brand does, well-formed or not. It
+// decides whether an Authorization header beside an X-Api-Key header is ours or the backend's.
 func (b Brand) LooksLike(text string) bool {
 	rest, ok := strings.CutPrefix(text, string(b)+"_")
-	return ok && (strings.HasPrefix(rest, "prod_") || strings.HasPrefix(rest, "stg_") || strings.HasPrefix(rest, "dev_"))
+	return ok &&
+		(strings.HasPrefix(rest, "prod_") || strings.HasPrefix(rest, "stg_") ||
+			strings.HasPrefix(rest, "dev_"))
 }
 
 // checksum is the CRC-32 (IEEE) of body in base62, left-padded with 0 to six characters.
@@ -162,12 +187,15 @@ func checksumBytes(body string) [checksumLength]byte {
 	for i := range len(body) { // crc32.ChecksumIEEE would need a []byte copy of body
 		crc = crc32.IEEETable[byte(crc)^body[i]] ^ (crc >> 8)
 	}
+
 	n := ^crc
+
 	var out [checksumLength]byte
 	for i := checksumLength - 1; i >= 0; i-- {
 		out[i] = alphabet[n%62]
 		n /= 62
 	}
+
 	return out
 }
 
@@ -175,11 +203,13 @@ func isBase62(s string, length int) bool {
 	if len(s) != length {
 		return false
 	}
+
 	for i := range len(s) {
 		if !inAlphabet(s[i]) {
 			return false
 		}
 	}
+
 	return true
 }
 
@@ -187,20 +217,24 @@ func inAlphabet(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
-// base62 draws n characters without modulo bias: six random bits at a time, and the two values that are no character are thrown away.
+// base62 draws n characters without modulo bias: six random bits at a time, and the two values that
+// are no character are thrown away.
 func base62(random io.Reader, n int) (string, error) {
 	out := make([]byte, 0, n)
+
 	var buffer [64]byte
 	for len(out) < n {
 		if _, err := io.ReadFull(random, buffer[:]); err != nil {
 			return "", fmt.Errorf("apikey: read random bytes: %w", err)
 		}
+
 		for _, b := range buffer {
 			if v := b & 63; v < 62 && len(out) < n {
 				out = append(out, alphabet[v])
 			}
 		}
 	}
+
 	return string(out), nil
 }
 

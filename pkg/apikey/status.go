@@ -5,14 +5,16 @@ import "time"
 // Status is computed from a key and a moment; it is never stored.
 type Status string
 
-// The statuses. Inactive is disabled, revoked or deleted; it comes before expired, since it is what somebody decided.
+// The statuses. Inactive is disabled, revoked or deleted; it comes before expired, since it is what
+// somebody decided.
 const (
 	Active   Status = "active"
 	Inactive Status = "inactive"
 	Expired  Status = "expired"
 )
 
-// Status returns the key's status at now. A key whose notBefore is still to come is active: nobody has to do anything for it to work.
+// Status returns the key's status at now. A key whose notBefore is still to come is active: nobody
+// has to do anything for it to work.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case !k.Enabled || k.Revocation != nil || !k.DeletedAt.IsZero():
@@ -25,7 +27,9 @@ func (k *Key) Status(now time.Time) Status {
 }
 
 // expired is the clock's answer: the moment of ExpiresAt itself is too late.
-func (k *Key) expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }
+func (k *Key) expired(now time.Time) bool {
+	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
+}
 
 // Started tells whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
@@ -41,8 +45,9 @@ const (
 	Retired // a secret that the key once had: refused
 )
 
-// Recognise tells which secret of the key a text is, with matches as the comparison. It asks for every verifier the key has, whatever the
-// earlier answers, so that its time says nothing about which one fitted.
+// Recognise tells which secret of the key a text is, with matches as the comparison. It asks for
+// every verifier the key has, whatever the earlier answers, so that its time says nothing about
+// which one fitted.
 func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) Which {
 	which := Unknown
 	for _, v := range k.Retired {
@@ -50,14 +55,17 @@ func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) Which {
 			which = Retired
 		}
 	}
+
 	if k.Rotation != nil && matches(k.Rotation.Old) {
 		which = Retired
 		if k.Rotating(now) {
 			which = Old
 		}
 	}
+
 	if matches(k.Secret) {
 		which = Current
 	}
+
 	return which
 }

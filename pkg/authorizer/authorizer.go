@@ -16,38 +16,47 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// AdminAPI is the name of the admin API among the APIs. There the authorizer lets in every key with some admin permission, and the operations decide
-// what it may: only they know whether a thing may be seen, and 404 comes before 403.
+// AdminAPI is the name of the admin API among the APIs. There the authorizer lets in every key with
+// some admin permission, and the operations decide what it may: only they know whether a thing may
+// be seen, and 404 comes before 403.
 const AdminAPI = "admin"
 
 var (
-	// errUnauthorized is a protocol: API Gateway answers 401 to exactly this text and 500 to any other.
+	// errUnauthorized is a protocol: API Gateway answers 401 to exactly this text and 500 to any
+	// other.
 	errUnauthorized = errors.New("Unauthorized")
 	errUnavailable  = errors.New("the key could not be checked: a dependency is unavailable")
 )
 
-// Config is what an authorizer needs. With API Gateway's cache, KeyHeader is the header that the cache is keyed on: a key from any other would make
-// one caller's answer another's.
+// Config is what an authorizer needs. With API Gateway's cache, KeyHeader is the header that the
+// cache is keyed on: a key from any other would make one caller's answer another's.
 type Config struct {
-	Checker         *check.Checker
-	API             string        // the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin API
-	AdmitKey        string        // the usage plan's key that an admitted call carries; "" where methods need none
-	KeyHeader       string        // the only header that a key is read from; "" for both.
-	CacheTime       time.Duration // how long API Gateway keeps an answer at most; 0 where it keeps none
-	SimpleResponses bool          // answer HTTP API events of payload 2.0 without a policy
-	People          People        // verifies people's tokens, on the admin API; nil where nobody signs in
-	FirstUses       FirstUses
-	Recorder        Recorder // nil where calls are counted elsewhere
-	Logger          *slog.Logger
+	Checker *check.Checker
+	// the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin
+	// API
+	API string
+	// the usage plan's key that an admitted call carries; "" where methods need none
+	AdmitKey  string
+	KeyHeader string // the only header that a key is read from; "" for both.
+	// how long API Gateway keeps an answer at most; 0 where it keeps none
+	CacheTime       time.Duration
+	SimpleResponses bool // answer HTTP API events of payload 2.0 without a policy
+	// verifies people's tokens, on the admin API; nil where nobody signs in
+	People    People
+	FirstUses FirstUses
+	Recorder  Recorder // nil where calls are counted elsewhere
+	Logger    *slog.Logger
 }
 
 // FirstUses is told of every admitted call with the newest secret of a key.
 type FirstUses interface {
 	Used(ctx context.Context, k *apikey.Key, at time.Time) // must not delay the answer
-	Flush()                                                // waits for what it does beside the answers
+	// waits for what it does beside the answers
+	Flush()
 }
 
-// Authorizer answers API Gateway's events. It implements lambda.Handler and is safe for concurrent use.
+// Authorizer answers API Gateway's events. It implements lambda.Handler and is safe for concurrent
+// use.
 type Authorizer struct {
 	checker         *check.Checker
 	api             string
@@ -87,19 +96,25 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 		a.logger.ErrorContext(ctx, "check failed", "error", err)
 		return nil, errUnavailable
 	}
+
 	if a.api == AdminAPI && a.people != nil {
 		if jwt, ok := token(a.checker.Brand, r.headers); ok {
 			return a.signedIn(ctx, r, jwt)
 		}
 	}
+
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
 	a.record(r, &v)
+
 	switch v.Outcome.Status() {
-	case 200, 429: // an authorizer has no way to say 429: the gateway or the backend says it, by what the answer carries
+	case 200, 429:
+		// an authorizer has no way to say 429: the gateway or the backend says it, by what the
+		// answer carries
 		if v.Outcome == check.Allowed && !v.OldOne {
 			a.firstUses.Used(ctx, v.Key, a.checker.Now())
 		}
+
 		return a.answer(r, v, document, true)
 	case 403:
 		return a.answer(r, v, policy.Refuse(document, r.arn.String()), false)
@@ -125,6 +140,7 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	if err != nil {
 		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
 	}
+
 	return v, a.checker.Policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
 }
 
@@ -144,6 +160,7 @@ func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict,
 	case !a.supports(r):
 		v.Outcome = check.PathNotSupported
 	}
+
 	a.checker.Limit(ctx, &v)
 	return v, policy.Only(r.arn.String())
 }
@@ -152,7 +169,9 @@ func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict,
 func (a *Authorizer) simple(r request) bool { return r.kind == HTTP2 && a.simpleResponses }
 
 // supports reports whether the answer can allow the one call.
-func (a *Authorizer) supports(r request) bool { return a.simple(r) || policy.Sayable(r.arn.String()) }
+func (a *Authorizer) supports(r request) bool {
+	return a.simple(r) || policy.Sayable(r.arn.String())
+}
 
 // admin tells whether a key is one of the admin API's: one with some permission of it.
 func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
@@ -168,27 +187,37 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	case check.Unavailable:
 		level = slog.LevelError
 	}
+
 	if !a.logger.Enabled(ctx, level) {
 		return
 	}
+
 	attributes := []slog.Attr{
-		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id), slog.String("method", a.checker.Brand.Redact(r.arn.Method)), slog.String("route", v.Route.Route.Path),
+		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id),
+		slog.String("method", a.checker.Brand.Redact(r.arn.Method)),
+		slog.String("route", v.Route.Route.Path),
 	}
 	if v.Key != nil {
-		attributes = append(attributes, slog.String("key_id", v.Key.ID), slog.String("organization_id", v.Key.OrganizationID))
+		attributes = append(attributes, slog.String("key_id", v.Key.ID),
+			slog.String("organization_id", v.Key.OrganizationID))
 	}
+
 	if v.OldOne { // of a rotation that runs
 		attributes = append(attributes, slog.Bool("old_secret", true))
 	}
+
 	if v.Reason != "" {
 		attributes = append(attributes, slog.String("reason", string(v.Reason)))
 	}
+
 	if v.Required != "" {
 		attributes = append(attributes, slog.String("required_permission", v.Required))
 	}
+
 	if v.Err != nil {
 		attributes = append(attributes, slog.Any("error", v.Err))
 	}
+
 	a.logger.LogAttrs(ctx, level, "check", attributes...)
 }
 
@@ -207,8 +236,14 @@ func Function(d *boot.Deployment) *Authorizer {
 	if d.Recorder != nil {
 		c.Recorder = d.Recorder
 	}
+
 	if d.OIDCIssuer != "" {
-		c.People = identity.New(identity.Config{Issuer: d.OIDCIssuer, Audience: d.OIDCAudience, Now: d.Now})
+		c.People = identity.New(identity.Config{
+			Issuer:   d.OIDCIssuer,
+			Audience: d.OIDCAudience,
+			Now:      d.Now,
+		})
 	}
+
 	return New(c)
 }

@@ -45,8 +45,20 @@ func kinds() map[string]struct {
 // said is the context of an answer about the test's key.
 func said(change map[string]any) map[string]any {
 	out := map[string]any{
-		"keyId": sampleID, "keyName": "Main website", "organizationId": "acme", "environment": "production", "ownerId": "user-1", "customers": "", "permissions": "messages:read", "permission": "messages:read", "limits": "",
-		"limited": "false", "retryAfter": "0", "denialCode": "permission_denied", "requiredPermission": "", "denialDetail": "The key does not hold a permission for this route.",
+		"keyId":              sampleID,
+		"keyName":            "Main website",
+		"organizationId":     "acme",
+		"environment":        "production",
+		"ownerId":            "user-1",
+		"customers":          "",
+		"permissions":        "messages:read",
+		"permission":         "messages:read",
+		"limits":             "",
+		"limited":            "false",
+		"retryAfter":         "0",
+		"denialCode":         "permission_denied",
+		"requiredPermission": "",
+		"denialDetail":       "The key does not hold a permission for this route.",
 	}
 	maps.Copy(out, change)
 	return out
@@ -55,6 +67,7 @@ func said(change map[string]any) map[string]any {
 // Every kind of event, with every kind of verdict, in the exact form that API Gateway takes.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
+
 	for name, kind := range kinds() {
 		for verdict, test := range map[string]struct {
 			change               func(*apikey.Key)
@@ -64,33 +77,86 @@ func TestAnswers(t *testing.T) {
 			context              map[string]any
 			wrongSecret, outOfIt bool
 		}{
-			"allow": {method: "GET", path: "/messages/42", route: "/messages/{messageId}", allowed: true, context: map[string]any{}},
+			"allow": {
+				method:  "GET",
+				path:    "/messages/42",
+				route:   "/messages/{messageId}",
+				allowed: true,
+				context: map[string]any{},
+			},
 			"allow, scoped": {
 				change: func(k *apikey.Key) {
-					k.Permissions, k.Customers = []string{"customers:read", "messages:read"}, []string{"42", "43"}
+					k.Permissions = []string{"customers:read", "messages:read"}
+					k.Customers = []string{"42", "43"}
 				},
-				method: "GET", path: "/customers/43", route: "/customers/{customerId}", allowed: true,
-				context: map[string]any{"permissions": "customers:read,messages:read", "permission": "customers:read", "customers": "42,43"},
+				method:  "GET",
+				path:    "/customers/43",
+				route:   "/customers/{customerId}",
+				allowed: true,
+				context: map[string]any{
+					"permissions": "customers:read,messages:read",
+					"permission":  "customers:read",
+					"customers":   "42,43",
+				},
 			},
 			"permission denied": {
-				method: "POST", path: "/messages", route: "/messages",
-				context: map[string]any{"permission": "", "requiredPermission": "messages:write", "denialDetail": "The key does not hold the permission messages:write, which this route needs."},
-			},
-			"no permission has the route": {method: "DELETE", path: "/messages/42", route: "/messages/{messageId}", context: map[string]any{"permission": ""}},
-			"customer not allowed": {
-				change: func(k *apikey.Key) { k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"} },
-				method: "GET", path: "/customers/43", route: "/customers/{customerId}",
+				method: "POST",
+				path:   "/messages",
+				route:  "/messages",
 				context: map[string]any{
-					"permissions": "customers:read", "permission": "customers:read", "customers": "42", "denialCode": "customer_not_allowed", "denialDetail": "The key is scoped to other customers than the one in the path.",
+					"permission":         "",
+					"requiredPermission": "messages:write",
+					"denialDetail": "The key does not hold the permission messages:write, " +
+						"which this route needs.",
 				},
 			},
-			"disabled":     {change: func(k *apikey.Key) { k.Enabled = false }, method: "GET", path: "/messages/42", route: "/messages/{messageId}", err: "Unauthorized"},
-			"wrong secret": {method: "GET", path: "/messages/42", route: "/messages/{messageId}", wrongSecret: true, err: "Unauthorized"},
-			"unavailable":  {method: "GET", path: "/messages/42", route: "/messages/{messageId}", outOfIt: true, err: "the key could not be checked: a dependency is unavailable"},
+			"no permission has the route": {
+				method:  "DELETE",
+				path:    "/messages/42",
+				route:   "/messages/{messageId}",
+				context: map[string]any{"permission": ""},
+			},
+			"customer not allowed": {
+				change: func(k *apikey.Key) {
+					k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+				},
+				method: "GET",
+				path:   "/customers/43",
+				route:  "/customers/{customerId}",
+				context: map[string]any{
+					"permissions":  "customers:read",
+					"permission":   "customers:read",
+					"customers":    "42",
+					"denialCode":   "customer_not_allowed",
+					"denialDetail": "The key is scoped to other customers than the one in the path.",
+				},
+			},
+			"disabled": {
+				change: func(k *apikey.Key) { k.Enabled = false },
+				method: "GET",
+				path:   "/messages/42",
+				route:  "/messages/{messageId}",
+				err:    "Unauthorized",
+			},
+			"wrong secret": {
+				method:      "GET",
+				path:        "/messages/42",
+				route:       "/messages/{messageId}",
+				wrongSecret: true,
+				err:         "Unauthorized",
+			},
+			"unavailable": {
+				method:  "GET",
+				path:    "/messages/42",
+				route:   "/messages/{messageId}",
+				outOfIt: true,
+				err:     "the key could not be checked: a dependency is unavailable",
+			},
 		} {
 			t.Run(name+", "+verdict, func(t *testing.T) {
 				t.Parallel()
 				kit, a := setup(t, func(c *authorizer.Config) { c.SimpleResponses = kind.simple })
+
 				k, secret := kit.MustKey(t, func(k *apikey.Key) {
 					k.ID = sampleID
 					if test.change != nil {
@@ -100,30 +166,43 @@ func TestAnswers(t *testing.T) {
 				if test.wrongSecret {
 					secret, _ = kit.Mint(t, apikey.Production, k.ID)
 				}
+
 				if test.outOfIt {
 					kit.Traffic.Inject(storetest.Always(storetest.Broken))
 				}
-				event := elsewhere(sample(t, kind.event, secret.Reveal()), test.method, test.path, test.route)
+
+				event := elsewhere(sample(t, kind.event, secret.Reveal()), test.method, test.path,
+					test.route)
+
 				got, text, err := invoke(t, a, event)
 				if test.err != "" {
 					if err == nil || err.Error() != test.err || text != "" {
 						t.Fatalf("%s, %v; want the error %q", text, err, test.err)
 					}
+
 					return
 				}
+
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				want := map[string]any{"principalId": sampleID, "context": said(test.context)}
 				if kind.admits {
 					want["usageIdentifierKey"] = admit
 				}
+
 				if kind.simple {
-					want = map[string]any{"isAuthorized": test.allowed, "context": said(test.context)}
+					want = map[string]any{
+						"isAuthorized": test.allowed,
+						"context":      said(test.context),
+					}
 				}
+
 				if diff := cmp.Diff(want, got.Fields); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
+
 				if !kind.simple {
 					evaluates(t, got.Policy, arn(t, event), test.allowed)
 				}
@@ -135,46 +214,65 @@ func TestAnswers(t *testing.T) {
 // arn is the ARN of the call that an event is about.
 func arn(t testing.TB, event string) string {
 	t.Helper()
+
 	var e struct{ MethodArn, RouteArn string }
 	if err := json.Unmarshal([]byte(event), &e); err != nil || e.MethodArn+e.RouteArn == "" {
 		t.Fatal(event, err)
 	}
+
 	return e.MethodArn + e.RouteArn
 }
 
 // evaluates holds a policy to the verdict, by an evaluator that knows nothing of how it was made.
 func evaluates(t testing.TB, document json.RawMessage, arn string, allowed bool) {
 	t.Helper()
+
 	decision, err := policy.Evaluate(document, "execute-api:Invoke", arn)
 	if err != nil {
 		t.Fatalf("%s: %v", document, err)
 	}
+
 	if (decision == policy.Allow) != allowed {
 		t.Errorf("%s: %s by %s", arn, decision, document)
 	}
 }
 
-// The policy covers every route of the key, not only the one that was called, and none more: API Gateway may keep it for other calls.
+// The policy covers every route of the key, not only the one that was called, and none more: API
+// Gateway may keep it for other calls.
 func TestPolicyIsTheKeysNotTheCalls(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
 	_, secret := kit.MustKey(t, func(k *apikey.Key) {
-		k.Permissions, k.Customers = []string{"messages:read", "customers:read"}, []string{"42"}
+		k.Permissions = []string{"messages:read", "customers:read"}
+		k.Customers = []string{"42"}
 	})
+
 	calls := map[string]bool{
-		"GET/messages": true, "GET/messages/1": true, "GET/customers/42": true,
-		"POST/messages": false, "GET/customers/43": false, "GET/customers": false, "GET/messages/1/2": false, "DELETE/messages/1": false, "GET/": false, "GET/customers/42/secrets": false,
+		"GET/messages":             true,
+		"GET/messages/1":           true,
+		"GET/customers/42":         true,
+		"POST/messages":            false,
+		"GET/customers/43":         false,
+		"GET/customers":            false,
+		"GET/messages/1/2":         false,
+		"DELETE/messages/1":        false,
+		"GET/":                     false,
+		"GET/customers/42/secrets": false,
 	}
 	for _, called := range slices.Sorted(maps.Keys(calls)) {
 		method, path, _ := strings.Cut(called, "/")
 		event := elsewhere(sample(t, "rest-token", secret.Reveal()), method, "/"+path, "")
+
 		got, _, err := invoke(t, a, event)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for other, allowed := range calls {
-			evaluates(t, got.Policy, strings.Replace(sampleARN, "GET/messages/42", other, 1), allowed)
+			evaluates(t, got.Policy, strings.Replace(sampleARN, "GET/messages/42", other, 1),
+				allowed)
 		}
+
 		evaluates(t, got.Policy, strings.Replace(sampleARN, "/production/", "/staging/", 1), false)
 		evaluates(t, got.Policy, strings.Replace(sampleARN, "a1b2c3d4e5", "zzzzzzzzzz", 1), false)
 	}
@@ -183,68 +281,100 @@ func TestPolicyIsTheKeysNotTheCalls(t *testing.T) {
 func TestContextIsScalarAndSmall(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) { c.AdmitKey = strings.Repeat("k", 150) })
+
 	many := make([]permissionName, 0, 200)
 	for i := range 200 {
-		many = append(many, permissionName(fmt.Sprintf("permission-number-%d:read-and-write-and-more-of-it", i)))
+		many = append(many,
+			permissionName(fmt.Sprintf("permission-number-%d:read-and-write-and-more-of-it", i)))
 	}
+
 	for name, change := range map[string]func(*apikey.Key){
 		"plain": func(*apikey.Key) {},
 		"long": func(k *apikey.Key) {
-			k.Name, k.Owner.ID = strings.Repeat("ä", 3000), strings.Repeat("o", 1500)
+			k.Name = strings.Repeat("ä", 3000)
+			k.Owner.ID = strings.Repeat("o", 1500)
 			k.Permissions = append([]string{"messages:read"}, texts(many)...)
 			k.Customers = texts(many[:30])
 		},
-		"escaped by JSON": func(k *apikey.Key) { k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("&", 512) },
-		"separators":      func(k *apikey.Key) { k.Name, k.Owner.ID = strings.Repeat("\u2028", 512), strings.Repeat("\u2029", 512) },
-		"not UTF-8":       func(k *apikey.Key) { k.Name = strings.Repeat("é", 255) + "€" },
-		"one long name":   func(k *apikey.Key) { k.Customers = []string{strings.Repeat("c", 600)} },
-		"quotes":          func(k *apikey.Key) { k.Name = `"},"x":"\` + "\n\r\t\x00\x7f" },
+		"escaped by JSON": func(k *apikey.Key) {
+			k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("&", 512)
+		},
+		"separators": func(k *apikey.Key) {
+			k.Name, k.Owner.ID = strings.Repeat("\u2028", 512), strings.Repeat("\u2029", 512)
+		},
+		"not UTF-8":     func(k *apikey.Key) { k.Name = strings.Repeat("é", 255) + "€" },
+		"one long name": func(k *apikey.Key) { k.Customers = []string{strings.Repeat("c", 600)} },
+		"quotes":        func(k *apikey.Key) { k.Name = `"},"x":"\` + "\n\r\t\x00\x7f" },
 	} {
 		_, secret := kit.MustKey(t, change)
+
 		got, text, err := invoke(t, a, sample(t, "rest-request", secret.Reveal()))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		if len(text) > 8<<10 {
 			t.Errorf("%s: an answer of %d bytes", name, len(text))
 		}
+
 		context, _ := got.Fields["context"].(map[string]any)
 		if len(context) != len(said(nil)) {
 			t.Errorf("%s: %d fields", name, len(context))
 		}
+
 		for field, value := range context {
 			s, ok := value.(string)
-			if !ok || strings.ContainsAny(s, "\"\\\x00\n\r\t\x7f") || strings.Contains(s, "\ufffd") {
+			if !ok || strings.ContainsAny(s, "\"\\\x00\n\r\t\x7f") ||
+				strings.Contains(s, "\ufffd") {
 				t.Errorf("%s: %s is %q", name, field, value)
 			}
 		}
+
 		// A list that is cut says so, and holds whole names only.
-		if list, _ := context["permissions"].(string); name == "long" && (!strings.HasSuffix(list, ",...") || !strings.HasPrefix(list, "messages:read,permission-number-0:")) {
+		if list, _ := context["permissions"].(string); name == "long" &&
+			(!strings.HasSuffix(list, ",...") ||
+				!strings.HasPrefix(list, "messages:read,permission-number-0:")) {
 			t.Errorf("permissions: %q", list)
 		}
 	}
 }
 
-// The policy takes what it may and the context what it may: together they must stay within the limit, for keys of every size.
+// The policy takes what it may and the context what it may: together they must stay within the
+// limit, for keys of every size.
 func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 	t.Parallel()
-	kit, a := setup(t, func(c *authorizer.Config) { c.AdmitKey, c.CacheTime = strings.Repeat("k", 150), 300*time.Second })
+	kit, a := setup(t, func(c *authorizer.Config) {
+		c.AdmitKey, c.CacheTime = strings.Repeat("k", 150), 300*time.Second
+	})
+
 	largest := 0
 	for n := 1; n <= 30; n++ {
 		_, secret := kit.MustKey(t, func(k *apikey.Key) {
-			k.Permissions, k.Customers = []string{"messages:read", "customers:read"}, nil
+			k.Permissions = []string{"messages:read", "customers:read"}
+
+			k.Customers = nil
 			for i := range n {
 				k.Customers = append(k.Customers, fmt.Sprintf("%02d%s", i, strings.Repeat("c", 62)))
 			}
-			k.ExpiresAt = kit.Clock.Now().Add(time.Minute) // a policy that ends has a condition more
-			k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("\u2028", 512)
+
+			// a policy that ends has a condition more
+			k.ExpiresAt = kit.Clock.Now().Add(time.Minute)
+			k.Name = strings.Repeat("<", 512)
+
+			k.Owner.ID = strings.Repeat("\u2028", 512)
 			for i := range 5 {
-				k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: fmt.Sprintf("%d%s", i, strings.Repeat("l", 31)), Limit: 1e9, Window: 30 * 24 * time.Hour})
+				k.RateLimits = append(k.RateLimits, apikey.RateLimit{
+					Name:   fmt.Sprintf("%d%s", i, strings.Repeat("l", 31)),
+					Limit:  1e9,
+					Window: 30 * 24 * time.Hour,
+				})
 			}
+
 			k.RateLimits[4].Limit = 1 // the second call is over it, which takes more words
 			for i := range 10 {
-				k.Permissions = append(k.Permissions, fmt.Sprintf("permission-number-%d:read-and-write-and-more", i))
+				k.Permissions = append(k.Permissions,
+					fmt.Sprintf("permission-number-%d:read-and-write-and-more", i))
 			}
 		})
 		for call := range 2 {
@@ -252,14 +382,19 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if context, _ := got.Fields["context"].(map[string]any); context["limited"] != []string{"false", "true"}[call] {
+
+			if context, _ := got.Fields["context"].(map[string]any); context["limited"] != []string{
+				"false", "true",
+			}[call] {
 				t.Errorf("%d customers, call %d: limited %v", n, call, context["limited"])
 			}
+
 			if largest = max(largest, len(text)); len(text) > 8<<10 {
 				t.Errorf("%d customers, call %d: an answer of %d bytes", n, call, len(text))
 			}
 		}
 	}
+
 	if largest < 7000 {
 		t.Errorf("the largest answer has %d bytes: no policy came near the limit", largest)
 	}
@@ -272,46 +407,73 @@ func texts(names []permissionName) []string {
 	for _, n := range names {
 		out = append(out, string(n))
 	}
+
 	return out
 }
 
 func TestAdminAPI(t *testing.T) {
 	t.Parallel()
+
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.API, c.AdmitKey, c.Checker.Environments = authorizer.AdminAPI, "", apikey.Environments()
+		c.API = authorizer.AdminAPI
+		c.AdmitKey = ""
+		c.Checker.Environments = apikey.Environments()
 	})
 	for name, test := range map[string]struct {
 		change  func(*apikey.Key)
 		allowed bool
 	}{
-		"admin key":            {func(k *apikey.Key) { k.Permissions = []string{"keys:read"} }, true},
-		"admin and data plane": {func(k *apikey.Key) { k.Permissions = []string{"messages:read", "usage:read"} }, true},
-		"operator key": {func(k *apikey.Key) {
-			k.OrganizationID, k.Permissions = apikey.OperatorOrganization, []string{"permissions:write"}
+		"admin key": {func(k *apikey.Key) {
+			k.Permissions = []string{"keys:read"}
 		}, true},
-		"operator without permission": {func(k *apikey.Key) { k.OrganizationID, k.Permissions = apikey.OperatorOrganization, nil }, false},
-		"data-plane key":              {func(*apikey.Key) {}, false},
-		"data-plane key of staging":   {func(k *apikey.Key) { k.Environment = apikey.Staging }, false},
-		"all data-plane permissions":  {func(k *apikey.Key) { k.AllPermissions = true }, false},
-		"no permission":               {func(k *apikey.Key) { k.Permissions = nil }, false},
-		"a name like an admin one":    {func(k *apikey.Key) { k.Permissions = []string{"keys:readx", "keys_read"} }, false},
-		"a permission nobody defines": {func(k *apikey.Key) { k.Permissions = []string{"unknown:thing"} }, false},
+		"admin and data plane": {func(k *apikey.Key) {
+			k.Permissions = []string{"messages:read", "usage:read"}
+		}, true},
+		"operator key": {func(k *apikey.Key) {
+			k.OrganizationID = apikey.OperatorOrganization
+			k.Permissions = []string{"permissions:write"}
+		}, true},
+		"operator without permission": {func(k *apikey.Key) {
+			k.OrganizationID, k.Permissions = apikey.OperatorOrganization, nil
+		}, false},
+		"data-plane key": {func(*apikey.Key) {}, false},
+		"data-plane key of staging": {func(k *apikey.Key) {
+			k.Environment = apikey.Staging
+		}, false},
+		"all data-plane permissions": {func(k *apikey.Key) { k.AllPermissions = true }, false},
+		"no permission":              {func(k *apikey.Key) { k.Permissions = nil }, false},
+		"a name like an admin one": {func(k *apikey.Key) {
+			k.Permissions = []string{"keys:readx", "keys_read"}
+		}, false},
+		"a permission nobody defines": {func(k *apikey.Key) {
+			k.Permissions = []string{"unknown:thing"}
+		}, false},
 	} {
 		_, secret := kit.MustKey(t, test.change)
-		event := elsewhere(sample(t, "rest-request", secret.Reveal()), "POST", "/v1/organizations/acme/keys", "/v1/organizations/{org}/keys")
+		event := elsewhere(sample(t, "rest-request", secret.Reveal()), "POST",
+			"/v1/organizations/acme/keys", "/v1/organizations/{org}/keys")
+
 		got, text, err := invoke(t, a, event)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
+
 		evaluates(t, got.Policy, arn(t, event), test.allowed)
 		evaluates(t, got.Policy, strings.Replace(arn(t, event), "acme", "globex", 1), false)
-		if context := got.Fields["context"].(map[string]any); context["denialCode"] != "permission_denied" || strings.Contains(text, "usageIdentifierKey") {
+
+		context := got.Fields["context"].(map[string]any)
+		if context["denialCode"] != "permission_denied" ||
+			strings.Contains(text, "usageIdentifierKey") {
 			t.Errorf("%s: %s", name, text)
 		}
 	}
-	_, secret := kit.MustKey(t, func(k *apikey.Key) { k.Permissions, k.Enabled = []string{"keys:read"}, false })
-	if _, _, err := invoke(t, a, sample(t, "rest-request", secret.Reveal())); err == nil || err.Error() != "Unauthorized" {
+
+	_, secret := kit.MustKey(t, func(k *apikey.Key) {
+		k.Permissions, k.Enabled = []string{"keys:read"}, false
+	})
+	if _, _, err := invoke(t, a, sample(t, "rest-request", secret.Reveal())); err == nil ||
+		err.Error() != "Unauthorized" {
 		t.Errorf("a disabled admin key: %v", err)
 	}
 }
@@ -320,10 +482,14 @@ func TestAdminAPI(t *testing.T) {
 func TestAdminKeyOnTheDataPlane(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
-	_, secret := kit.MustKey(t, func(k *apikey.Key) { k.Permissions = []string{"keys:read", "keys:write"} })
+	_, secret := kit.MustKey(t, func(k *apikey.Key) {
+		k.Permissions = []string{"keys:read", "keys:write"}
+	})
+
 	got, _, err := invoke(t, a, sample(t, "rest-request", secret.Reveal()))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	evaluates(t, got.Policy, sampleARN, false)
 }

@@ -29,7 +29,8 @@ import (
 // home is where calls come from that say nothing else.
 const home = "192.0.2.1"
 
-// behind is the template's demo API in the profile cached: API Gateway's cache and gateway responses before the authorizer, and a clock that the test moves.
+// behind is the template's demo API in the profile cached: API Gateway's cache and gateway
+// responses before the authorizer, and a clock that the test moves.
 type behind struct {
 	*storetest.Kit
 	gateway   *localgateway.Gateway
@@ -44,30 +45,40 @@ func (f function) Invoke(ctx context.Context, event []byte) ([]byte, error) { re
 
 func behindTheCache(t *testing.T) *behind {
 	t.Helper()
+
 	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	read, err := template.Read(text, map[string]string{"Profile": "cached", "KeyLimits": "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	c, err := boot.Configure(boot.Of(read.Functions["ProductionAuthorizer"].Environment))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	kit, _ := setup(t, nil)
 	b := &behind{Kit: kit, firstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger())}
 	a := build(kit, func(config *authorizer.Config) {
-		config.AdmitKey, config.KeyHeader, config.CacheTime = c.AdmitKey, c.KeyHeader, c.CacheTime()
-		config.Checker.Limits, config.FirstUses = nil, b.firstUses
+		config.AdmitKey = c.AdmitKey
+		config.KeyHeader = c.KeyHeader
+		config.CacheTime = c.CacheTime()
+		config.Checker.Limits = nil
+		config.FirstUses = b.firstUses
 	})
+
 	b.gateway, err = localgateway.New(localgateway.Config{
 		Template: read,
 		API:      "DemoProduction",
 		Now:      kit.Clock.Now,
 		Functions: map[string]lambda.Handler{
-			"ProductionAuthorizer": function(func(ctx context.Context, event []byte) ([]byte, error) {
+			"ProductionAuthorizer": function(func(
+				ctx context.Context, event []byte,
+			) ([]byte, error) {
 				b.asked++
 				return a.Invoke(ctx, event)
 			}),
@@ -79,10 +90,12 @@ func behindTheCache(t *testing.T) *behind {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return b
 }
 
-// call makes a call with secrets in X-Api-Key, one a line, and says what became of it: 200, or the status, the problem's code and the permission to ask for.
+// call makes a call with secrets in X-Api-Key, one a line, and says what became of it: 200, or the
+// status, the problem's code and the permission to ask for.
 func (b *behind) call(t *testing.T, method, path, from string, secrets ...string) string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
@@ -90,9 +103,11 @@ func (b *behind) call(t *testing.T, method, path, from string, secrets ...string
 	r.Header["X-Api-Key"] = secrets
 	w := httptest.NewRecorder()
 	b.gateway.ServeHTTP(w, r)
+
 	if w.Code == http.StatusOK {
 		return "200"
 	}
+
 	var p struct {
 		Status             int
 		Code               string
@@ -101,14 +116,18 @@ func (b *behind) call(t *testing.T, method, path, from string, secrets ...string
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
+
 	return strings.TrimSpace(fmt.Sprint(w.Code, " ", p.Code, " ", p.RequiredPermission))
 }
 
-// want makes a call from home, and says what should become of it and how often the authorizer was asked by then.
+// want makes a call from home, and says what should become of it and how often the authorizer was
+// asked by then.
 func (b *behind) want(t *testing.T, path string, secret apikey.Secret, want string, asked int) {
 	t.Helper()
+
 	if got := b.call(t, "GET", path, home, secret.Reveal()); got != want || b.asked != asked {
-		t.Errorf("GET %s after %v: %s with %d questions to the authorizer, want %s with %d", path, b.Clock.Now(), got, b.asked, want, asked)
+		t.Errorf("GET %s after %v: %s with %d questions to the authorizer, want %s with %d", path,
+			b.Clock.Now(), got, b.asked, want, asked)
 	}
 }
 
@@ -116,10 +135,12 @@ func (b *behind) want(t *testing.T, path string, secret apikey.Secret, want stri
 func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 	t.Parallel()
 	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+
 	many := make([]string, 80) // more customers than a policy holds
 	for i := range many {
 		many[i] = fmt.Sprintf("a-customer-whose-name-is-as-long-as-names-may-be-%04d", i)
 	}
+
 	type step struct{ method, path, from, want string }
 	for name, test := range map[string]struct {
 		change func(*apikey.Key)
@@ -129,57 +150,107 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 		"addresses of the key": {
 			change: func(k *apikey.Key) { k.AllowedAddresses = networks },
 			steps: []step{
-				{"GET", "/messages", home, "200"}, {"GET", "/messages", "203.0.113.9", "401 invalid_key"}, {"GET", "/messages", "2001:db8::1", "401 invalid_key"},
+				{"GET", "/messages", home, "200"},
+				{
+					"GET", "/messages", "203.0.113.9", "401 invalid_key",
+				},
+				{"GET", "/messages", "2001:db8::1", "401 invalid_key"},
 				{"GET", "/messages", "192.0.2.7", "200"},
 			},
 		},
 		"addresses of the organization": {
-			org: func(o *organization.Organization) { o.Settings.AllowedAddresses = []string{"192.0.2.0/24"} },
+			org: func(o *organization.Organization) {
+				o.Settings.AllowedAddresses = []string{"192.0.2.0/24"}
+			},
 			steps: []step{
-				{"GET", "/messages", home, "200"}, {"GET", "/messages", "203.0.113.9", "401 invalid_key"}, {"GET", "/messages", home, "200"},
+				{"GET", "/messages", home, "200"}, {
+					"GET", "/messages", "203.0.113.9", "401 invalid_key",
+				}, {"GET", "/messages", home, "200"},
 			},
 		},
 		"customers": {
-			change: func(k *apikey.Key) { k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"} },
+			change: func(k *apikey.Key) {
+				k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+			},
 			steps: []step{
-				{"GET", "/customers/42", home, "200"}, {"GET", "/customers/7", home, "403 customer_not_allowed"}, {"GET", "/customers/42", home, "200"},
+				{"GET", "/customers/42", home, "200"}, {
+					"GET", "/customers/7", home, "403 customer_not_allowed",
+				}, {"GET", "/customers/42", home, "200"},
 			},
 		},
 		"customers, another first": {
-			change: func(k *apikey.Key) { k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"} },
-			steps:  []step{{"GET", "/customers/7", home, "403 customer_not_allowed"}, {"GET", "/customers/42", home, "200"}},
+			change: func(k *apikey.Key) {
+				k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+			},
+			steps: []step{
+				{"GET", "/customers/7", home, "403 customer_not_allowed"},
+				{"GET", "/customers/42", home, "200"},
+			},
 		},
 		"so many customers that each has a policy of its own": {
-			change: func(k *apikey.Key) { k.Permissions, k.Customers = []string{"customers:read"}, many },
+			change: func(k *apikey.Key) {
+				k.Permissions, k.Customers = []string{"customers:read"}, many
+			},
 			steps: []step{
-				{"GET", "/customers/" + many[0], home, "200"}, {"GET", "/customers/" + many[79], home, "200"}, {"GET", "/customers/7", home, "403 customer_not_allowed"},
+				{
+					"GET", "/customers/" + many[0], home, "200",
+				}, {
+					"GET", "/customers/" + many[79], home, "200",
+				}, {"GET", "/customers/7", home, "403 customer_not_allowed"},
 			},
 		},
 		"routes below one resource of API Gateway's": {
 			change: func(k *apikey.Key) { k.Permissions = []string{"metrics:read"} },
 			steps: []step{
-				{"GET", "/metrics/a", home, "200"}, {"GET", "/metrics/admin", home, "403 permission_denied metrics:admin"}, {"GET", "/metrics/b/c", home, "200"},
+				{"GET", "/metrics/a", home, "200"},
+				{
+					"GET", "/metrics/admin", home, "403 permission_denied metrics:admin",
+				},
+				{"GET", "/metrics/b/c", home, "200"},
 				{"GET", "/metrics/a//b", home, "403 permission_denied"},
 			},
 		},
 		"methods": {
-			steps: []step{{"GET", "/messages", home, "200"}, {"POST", "/messages", home, "403 permission_denied messages:write"}, {"GET", "/messages", home, "200"}},
+			steps: []step{
+				{"GET", "/messages", home, "200"},
+				{"POST", "/messages", home, "403 permission_denied messages:write"},
+				{"GET", "/messages", home, "200"},
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := behindTheCache(t)
 			b.MustCatalogue(t, append(catalogue(),
-				permission.Permission{Name: "metrics:read", Title: "x", Routes: []permission.Route{{API: "demo", Method: "GET", Path: "/metrics/{proxy+}"}}},
-				permission.Permission{Name: "metrics:admin", Title: "x", Routes: []permission.Route{{API: "demo", Method: "GET", Path: "/metrics/admin"}}})...)
+				permission.Permission{
+					Name:  "metrics:read",
+					Title: "x",
+					Routes: []permission.Route{{
+						API:    "demo",
+						Method: "GET",
+						Path:   "/metrics/{proxy+}",
+					}},
+				},
+				permission.Permission{
+					Name:  "metrics:admin",
+					Title: "x",
+					Routes: []permission.Route{{
+						API:    "demo",
+						Method: "GET",
+						Path:   "/metrics/admin",
+					}},
+				})...)
+
 			if test.org != nil {
 				b.MustStanding(t, "acme", test.org)
 			}
+
 			_, secret := b.MustKey(t, test.change)
 			for range 2 { // the second time by the cache
 				for i, s := range test.steps {
 					if got := b.call(t, s.method, s.path, s.from, secret.Reveal()); got != s.want {
-						t.Errorf("%d: %s %s from %s: %s, want %s", i, s.method, s.path, s.from, got, s.want)
+						t.Errorf("%d: %s %s from %s: %s, want %s", i, s.method, s.path, s.from, got,
+							s.want)
 					}
 				}
 			}
@@ -187,9 +258,11 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 	}
 }
 
-// An end that is reached while API Gateway keeps an answer ends that, to the second and never too late. Another end changes nothing.
+// An end that is reached while API Gateway keeps an answer ends that, to the second and never too
+// late. Another end changes nothing.
 func TestBehindTheCacheAKeyEndsInTime(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct {
 		end   time.Duration // of the key, from now on
 		after []time.Duration
@@ -197,19 +270,37 @@ func TestBehindTheCacheAKeyEndsInTime(t *testing.T) {
 		asked []int
 	}{
 		"while it is cached": {
-			2 * time.Minute, []time.Duration{2*time.Minute - 1, 2 * time.Minute, 5*time.Minute - 1, 5 * time.Minute},
-			[]string{"200", "403 invalid_key", "403 invalid_key", "401 invalid_key"}, []int{1, 1, 1, 2},
+			2 * time.Minute,
+			[]time.Duration{
+				2*time.Minute - 1, 2 * time.Minute, 5*time.Minute - 1, 5 * time.Minute,
+			},
+			[]string{
+				"200", "403 invalid_key", "403 invalid_key", "401 invalid_key",
+			},
+			[]int{1, 1, 1, 2},
 		},
 		"within a second": {
-			2*time.Minute + 700*time.Millisecond, []time.Duration{2*time.Minute - 1, 2 * time.Minute, 2*time.Minute + 700*time.Millisecond},
-			[]string{"200", "403 invalid_key", "403 invalid_key"}, []int{1, 1, 1},
+			2*time.Minute + 700*time.Millisecond,
+			[]time.Duration{
+				2*time.Minute - 1, 2 * time.Minute, 2*time.Minute + 700*time.Millisecond,
+			},
+			[]string{"200", "403 invalid_key", "403 invalid_key"},
+			[]int{1, 1, 1},
 		},
 		"just as the cache forgets": {
-			5 * time.Minute, []time.Duration{5*time.Minute - 1, 5 * time.Minute}, []string{"200", "401 invalid_key"}, []int{1, 2},
+			5 * time.Minute,
+			[]time.Duration{5*time.Minute - 1, 5 * time.Minute},
+			[]string{"200", "401 invalid_key"},
+			[]int{1, 2},
 		},
 		"later": {
-			11 * time.Minute, []time.Duration{5*time.Minute - 1, 5 * time.Minute, 10*time.Minute - 1, 10 * time.Minute, 11 * time.Minute},
-			[]string{"200", "200", "200", "200", "403 invalid_key"}, []int{1, 2, 2, 3, 3},
+			11 * time.Minute,
+			[]time.Duration{
+				5*time.Minute - 1, 5 * time.Minute, 10*time.Minute - 1, 10 * time.Minute,
+				11 * time.Minute,
+			},
+			[]string{"200", "200", "200", "200", "403 invalid_key"},
+			[]int{1, 2, 2, 3, 3},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,6 +309,7 @@ func TestBehindTheCacheAKeyEndsInTime(t *testing.T) {
 			begin := b.Clock.Now()
 			_, secret := b.MustKey(t, func(k *apikey.Key) { k.ExpiresAt = begin.Add(test.end) })
 			b.want(t, "/messages", secret, "200", 1)
+
 			for i, after := range test.after {
 				b.Clock.Set(begin.Add(after))
 				b.want(t, "/messages", secret, test.want[i], test.asked[i])
@@ -260,16 +352,20 @@ func TestBehindTheCacheAnOldSecretEndsInTime(t *testing.T) {
 	b.want(t, "/messages", old, "401 invalid_key", 3)
 }
 
-// The first use of a new secret is seen, since nothing of it is cached; the old one ends the overlap after it. An overlap that the cache would outlive is
-// counted from each answer, so that it never lasts too long.
+// The first use of a new secret is seen, since nothing of it is cached; the old one ends the
+// overlap after it. An overlap that the cache would outlive is counted from each answer, so that it
+// never lasts too long.
 func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 	t.Parallel()
-	begin := func(t *testing.T, overlap time.Duration) (b *behind, k *apikey.Key, old, current apikey.Secret) {
+	begin := func(
+		t *testing.T, overlap time.Duration,
+	) (b *behind, k *apikey.Key, old, current apikey.Secret) {
 		b = behindTheCache(t)
 		k, old = b.MustKey(t, nil)
 		current, fresh := b.Mint(t, apikey.Production, k.ID)
 		k = b.MustChange(t, k, func(k *apikey.Key) {
-			if err := k.RotateFromFirstUse(fresh, overlap, 24*time.Hour, b.Clock.Now()); err != nil {
+			if err := k.RotateFromFirstUse(fresh, overlap, 24*time.Hour,
+				b.Clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -283,9 +379,11 @@ func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 		b.Clock.Advance(time.Minute)
 		b.want(t, "/messages", current, "200", 3)
 		b.firstUses.Flush()
+
 		if at, err := b.Store.FirstUse(t.Context(), k); !at.Equal(b.Clock.Now()) || err != nil {
 			t.Fatalf("first used at %v, %v", at, err)
 		}
+
 		b.Clock.Advance(4 * time.Minute)
 		b.want(t, "/messages", old, "200", 4)
 		b.Clock.Advance(time.Minute - time.Millisecond)
@@ -306,9 +404,11 @@ func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 	})
 }
 
-// Whatever somebody changes acts within 300 seconds, and what an instance keeps at hand itself within ten more.
+// Whatever somebody changes acts within 300 seconds, and what an instance keeps at hand itself
+// within ten more.
 func TestBehindTheCacheChangesActInTime(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct {
 		change func(*testing.T, *behind, *apikey.Key)
 		within time.Duration
@@ -327,10 +427,14 @@ func TestBehindTheCacheChangesActInTime(t *testing.T) {
 			b.MustCatalogue(t, catalogue()[1:]...)
 		}, 310 * time.Second, "403 permission_denied"},
 		"legacy keys are not accepted": {func(t *testing.T, b *behind, _ *apikey.Key) {
-			b.MustStanding(t, "acme", func(o *organization.Organization) { o.Settings.LegacyKeysAccepted = false })
+			b.MustStanding(t, "acme", func(o *organization.Organization) {
+				o.Settings.LegacyKeysAccepted = false
+			})
 		}, 310 * time.Second, "401 invalid_key"},
 		"the organization is deleted": {func(t *testing.T, b *behind, _ *apikey.Key) {
-			b.MustStanding(t, "acme", func(o *organization.Organization) { o.DeletedAt = b.Clock.Now() })
+			b.MustStanding(t, "acme", func(o *organization.Organization) {
+				o.DeletedAt = b.Clock.Now()
+			})
 		}, 310 * time.Second, "401 invalid_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -345,20 +449,24 @@ func TestBehindTheCacheChangesActInTime(t *testing.T) {
 	}
 }
 
-// A header twice is refused where the authorizer sees it. Where API Gateway keys its cache on one of the values and has the answer for that, the call counts as
-// one with that value, whose secret its caller has.
+// A header twice is refused where the authorizer sees it. Where API Gateway keys its cache on one
+// of the values and has the answer for that, the call counts as one with that value, whose secret
+// its caller has.
 func TestBehindTheCacheAKeyThatIsSentTwice(t *testing.T) {
 	t.Parallel()
 	b := behindTheCache(t)
 	_, good := b.MustKey(t, nil)
 	_, other := b.MustKey(t, func(k *apikey.Key) { k.Permissions = nil })
 	b.want(t, "/messages", good, "200", 1)
+
 	for _, twice := range [][]string{{good.Reveal(), other.Reveal()}, {good.Reveal(), "x"}} {
 		if got := b.call(t, "GET", "/messages", home, twice...); got != "401 invalid_key" {
 			t.Errorf("%s", got)
 		}
 	}
-	if got := b.call(t, "GET", "/messages", home, "x", good.Reveal()); got != "200" || b.asked != 3 {
+
+	if got := b.call(t, "GET", "/messages", home, "x", good.Reveal()); got != "200" ||
+		b.asked != 3 {
 		t.Errorf("%s with %d questions", got, b.asked)
 	}
 }

@@ -27,16 +27,17 @@ const (
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 type event struct {
-	Version            string              `json:"version"`
-	Type               string              `json:"type"`
-	MethodARN          string              `json:"methodArn"`
-	RouteARN           string              `json:"routeArn"` // 2.0 only
-	AuthorizationToken string              `json:"authorizationToken"`
-	Resource           string              `json:"resource"`
-	RouteKey           string              `json:"routeKey"` // 2.0 only: "GET /messages/{messageId}" or "$default"
-	Headers            map[string]string   `json:"headers"`
-	MultiValueHeaders  map[string][]string `json:"multiValueHeaders"`
-	RequestContext     struct {
+	Version            string `json:"version"`
+	Type               string `json:"type"`
+	MethodARN          string `json:"methodArn"`
+	RouteARN           string `json:"routeArn"` // 2.0 only
+	AuthorizationToken string `json:"authorizationToken"`
+	Resource           string `json:"resource"`
+	// 2.0 only: "GET /messages/{messageId}" or "$default"
+	RouteKey          string              `json:"routeKey"`
+	Headers           map[string]string   `json:"headers"`
+	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+	RequestContext    struct {
 		RequestID string `json:"requestId"`
 		Identity  struct {
 			SourceIP string `json:"sourceIp"`
@@ -66,14 +67,21 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
+
 	r := request{
 		id:    a.checker.Brand.Redact(e.RequestContext.RequestID), // a client may choose it
 		began: a.checker.Now(),
 	}
-	arn, source, resource := e.MethodARN, e.RequestContext.Identity.SourceIP, e.Resource
+	arn := e.MethodARN
+	source := e.RequestContext.Identity.SourceIP
+
+	resource := e.Resource
 	switch {
 	case e.Version == "2.0":
-		r.kind, arn, source = HTTP2, e.RouteARN, e.RequestContext.HTTP.SourceIP
+		r.kind = HTTP2
+		arn = e.RouteARN
+
+		source = e.RequestContext.HTTP.SourceIP
 		if _, path, ok := strings.Cut(e.RouteKey, " "); ok {
 			resource = path
 		}
@@ -86,27 +94,41 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	default:
 		return request{}, errors.New("authorizer: the event is of no known form")
 	}
+
 	var err error
 	if r.arn, err = policy.ParseARN(arn); err != nil {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
-	r.headers, r.userAgent = e.keyHeaders(r.kind), e.userAgent()
+
+	r.headers = e.keyHeaders(r.kind)
+
+	r.userAgent = e.userAgent()
 	switch a.keyHeader {
 	case "X-Api-Key":
 		r.headers.Authorization = nil
 	case "Authorization":
 		r.headers.APIKey = nil
 	}
-	address, _ := netip.ParseAddr(source) // an address that cannot be read is unknown, which opens no key that is bound to addresses
-	r.call = check.Call{API: a.api, Method: r.arn.Method, Path: r.arn.Path, Resource: resource, SourceIP: address}
+
+	// an address that cannot be read is unknown, which opens no key that is bound to addresses
+	address, _ := netip.ParseAddr(source)
+
+	r.call = check.Call{
+		API:      a.api,
+		Method:   r.arn.Method,
+		Path:     r.arn.Path,
+		Resource: resource,
+		SourceIP: address,
+	}
 	if !a.simple(r) {
 		r.call.ARN = r.arn
 	}
+
 	return r, nil
 }
 
-// keyHeaders finds the headers that may carry a key, whatever the case of their names. A TOKEN event has one value and does not say of which
-// header: a scheme before it tells.
+// keyHeaders finds the headers that may carry a key, whatever the case of their names. A TOKEN
+// event has one value and does not say of which header: a scheme before it tells.
 func (e *event) keyHeaders(kind Kind) check.Headers {
 	var h check.Headers
 	if kind == RESTToken {
@@ -115,17 +137,22 @@ func (e *event) keyHeaders(kind Kind) check.Headers {
 		} else {
 			h.APIKey = []string{e.AuthorizationToken}
 		}
+
 		return h
 	}
+
 	if len(e.MultiValueHeaders) > 0 {
 		for name, values := range e.MultiValueHeaders {
 			add(&h, name, values...)
 		}
+
 		return h
 	}
+
 	for name, value := range e.Headers {
 		add(&h, name, value)
 	}
+
 	return h
 }
 
@@ -134,16 +161,19 @@ func (e *event) userAgent() string {
 	if agent := e.RequestContext.HTTP.UserAgent; agent != "" {
 		return agent
 	}
+
 	for name, value := range e.Headers {
 		if strings.EqualFold(name, "User-Agent") {
 			return value
 		}
 	}
+
 	for name, values := range e.MultiValueHeaders {
 		if strings.EqualFold(name, "User-Agent") && len(values) > 0 {
 			return values[0]
 		}
 	}
+
 	return ""
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// The first use of a new secret is its first admitted call: not one with the old secret, and not one that was refused.
+// The first use of a new secret is its first admitted call: not one with the old secret, and not
+// one that was refused.
 func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 	t.Parallel()
 	var recorder *meter.FirstUses
@@ -21,7 +22,8 @@ func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 	k, old := kit.MustKey(t, nil)
 	current, fresh := kit.Mint(t, apikey.Production, k.ID)
 	k = kit.MustChange(t, k, func(k *apikey.Key) {
-		if err := k.RotateFromFirstUse(fresh, time.Hour, 24*time.Hour, kit.Clock.Now()); err != nil {
+		if err := k.RotateFromFirstUse(fresh, time.Hour, 24*time.Hour,
+			kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -30,22 +32,28 @@ func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 		kit.Clock.Advance(time.Minute)
 		_, _, _ = invoke(t, a, event) // what is answered is another test's
 		recorder.Flush()
+
 		at, err := kit.Store.FirstUse(t.Context(), k)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return at
 	}
+
 	good := sample(t, "rest-request", current.Reveal())
 	if at := call(sample(t, "rest-request", old.Reveal())); !at.IsZero() {
 		t.Errorf("a call with the old secret counts, at %v", at)
 	}
+
 	if at := call(elsewhere(good, "POST", "/messages", "/messages")); !at.IsZero() {
 		t.Errorf("a call without the permission counts, at %v", at)
 	}
+
 	if at := call(good); !at.Equal(kit.Clock.Now()) {
 		t.Errorf("first used at %v, want %v", at, kit.Clock.Now())
 	}
+
 	first := kit.Clock.Now()
 	if at := call(good); !at.Equal(first) {
 		t.Errorf("another use changed it to %v", at)

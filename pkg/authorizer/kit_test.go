@@ -31,22 +31,37 @@ func catalogue() []permission.Permission {
 		return permission.Permission{Name: name, Title: name, Routes: routes}
 	}
 	return []permission.Permission{
-		one("messages:read", permission.Route{API: "demo", Method: "GET", Path: "/messages"}, permission.Route{API: "demo", Method: "GET", Path: "/messages/{messageId}"}),
+		one("messages:read", permission.Route{
+			API:    "demo",
+			Method: "GET",
+			Path:   "/messages",
+		}, permission.Route{
+			API:    "demo",
+			Method: "GET",
+			Path:   "/messages/{messageId}",
+		}),
 		one("messages:write", permission.Route{API: "demo", Method: "POST", Path: "/messages"}),
-		one("customers:read", permission.Route{API: "demo", Method: "GET", Path: "/customers/{customerId}"}),
+		one("customers:read", permission.Route{
+			API:    "demo",
+			Method: "GET",
+			Path:   "/customers/{customerId}",
+		}),
 	}
 }
 
-// setup makes a kit with the catalogue and production's pepper, and the authorizer of the demo API in production.
+// setup makes a kit with the catalogue and production's pepper, and the authorizer of the demo API
+// in production.
 func setup(t testing.TB, change func(*authorizer.Config)) (*storetest.Kit, *authorizer.Authorizer) {
 	t.Helper()
 	kit := storetest.New(t)
 	kit.MustCatalogue(t, catalogue()...)
+
 	for _, env := range apikey.Environments() {
 		if _, err := kit.Keyring.Ensure(t.Context(), env); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	return kit, build(kit, change)
 }
 
@@ -54,36 +69,52 @@ func setup(t testing.TB, change func(*authorizer.Config)) (*storetest.Kit, *auth
 func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Authorizer {
 	c := authorizer.Config{
 		Checker: &check.Checker{
-			Brand: storetest.Brand, Environments: []apikey.Environment{apikey.Production}, Keys: kit.Store, Peppers: kit.Keyring,
-			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now), Standings: check.NewStandings(kit.Store, kit.Clock.Now),
-			Imports: check.NewImports(kit.Store, kit.Clock.Now), Now: kit.Clock.Now,
-			Limits: meter.KeyLimits{Limiter: meter.NewLimiter(kit.Store, kit.Clock.Now, func() float64 { return 0.5 })},
+			Brand:        storetest.Brand,
+			Environments: []apikey.Environment{apikey.Production},
+			Keys:         kit.Store,
+			Peppers:      kit.Keyring,
+			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production),
+				kit.Clock.Now),
+			Standings: check.NewStandings(kit.Store, kit.Clock.Now),
+			Imports:   check.NewImports(kit.Store, kit.Clock.Now),
+			Now:       kit.Clock.Now,
+			Limits: meter.KeyLimits{
+				Limiter: meter.NewLimiter(kit.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+			},
 		},
-		API: "demo", AdmitKey: admit, FirstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger()), Logger: kit.Log.Logger(),
+		API:       "demo",
+		AdmitKey:  admit,
+		FirstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger()),
+		Logger:    kit.Log.Logger(),
 	}
 	if change != nil {
 		change(&c)
 	}
+
 	return authorizer.New(c)
 }
 
 // sample reads an event of the folder events, with another secret in it.
 func sample(t testing.TB, name, secret string) string {
 	t.Helper()
+
 	text, err := os.ReadFile(filepath.Join("..", "..", "events", "authorizer-"+name+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if !strings.Contains(string(text), sampleSecret) {
 		t.Fatalf("%s has no sample secret", name)
 	}
+
 	return strings.ReplaceAll(string(text), sampleSecret, secret)
 }
 
 // elsewhere makes an event of one that is about GET /messages/42 one about another call.
 func elsewhere(event, method, path, resource string) string {
 	return strings.NewReplacer(
-		"/GET/messages/42", "/"+method+path, "GET /messages/{messageId}", method+" "+resource, `"GET"`, `"`+method+`"`,
+		"/GET/messages/42", "/"+method+path, "GET /messages/{messageId}", method+" "+resource,
+		`"GET"`, `"`+method+`"`,
 		"/messages/42", path, "/messages/{messageId}", resource,
 	).Replace(event)
 }
@@ -91,15 +122,19 @@ func elsewhere(event, method, path, resource string) string {
 // rewrite changes an event's JSON.
 func rewrite(t testing.TB, event string, change func(map[string]any)) string {
 	t.Helper()
+
 	var decoded map[string]any
 	if err := json.Unmarshal([]byte(event), &decoded); err != nil {
 		t.Fatal(err)
 	}
+
 	change(decoded)
+
 	text, err := json.Marshal(decoded)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return string(text)
 }
 
@@ -111,19 +146,24 @@ type answer struct {
 
 func invoke(t testing.TB, a *authorizer.Authorizer, event string) (answer, string, error) {
 	t.Helper()
+
 	text, err := a.Invoke(t.Context(), []byte(event))
 	if err != nil {
 		return answer{}, string(text), err
 	}
+
 	var out answer
 	if err := json.Unmarshal(text, &out.Fields); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
+
 	if document, ok := out.Fields["policyDocument"]; ok {
 		if out.Policy, err = json.Marshal(document); err != nil {
 			t.Fatal(err)
 		}
+
 		delete(out.Fields, "policyDocument")
 	}
+
 	return out, string(text), nil
 }

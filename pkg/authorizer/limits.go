@@ -11,12 +11,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/guard"
 )
 
-// limitedKey is in no usage plan, so API Gateway answers INVALID_API_KEY to a call that carries it, which the template makes a 429.
+// limitedKey is in no usage plan, so API Gateway answers INVALID_API_KEY to a call that carries it,
+// which the template makes a 429.
 const limitedKey = "bitting-limited-call"
 
 // limited says in the context that the call is over a limit.
 func (c *Context) limited(v check.Verdict) {
-	c.Limited, c.RetryAfter, c.DenialCode = "true", strconv.FormatInt(wholeSeconds(v.Allowance.RetryAfter), 10), string(v.Outcome)
+	c.Limited = "true"
+	c.RetryAfter = strconv.FormatInt(wholeSeconds(v.Allowance.RetryAfter), 10)
+	c.DenialCode = string(v.Outcome)
+
 	c.DenialDetail = "The key is over its limit " + v.Allowance.Limit + "."
 	if v.Outcome == check.QuotaExceeded {
 		c.DenialDetail = "The key has used up its quota."
@@ -27,21 +31,27 @@ func (c *Context) limited(v check.Verdict) {
 func (c *Context) headers() {
 	h := http.Header{}
 	guard.SetLimits(h, c.Limits)
-	c.RateLimitPolicy, c.RateLimit = h.Get("RateLimit-Policy"), h.Get("RateLimit")
+	c.RateLimitPolicy = h.Get("RateLimit-Policy")
+	c.RateLimit = h.Get("RateLimit")
 }
 
-// limitsText is the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds until it is whole, joined by commas, the quota by the name
-// quota. It has no quotes, so that a gateway response's template can repeat it; those that would make it too long are left out.
+// limitsText is the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds until
+// it is whole, joined by commas, the quota by the name quota. It has no quotes, so that a gateway
+// response's template can repeat it; those that would make it too long are left out.
 func limitsText(a *check.Allowance, most int) string {
 	if a == nil {
 		return ""
 	}
+
 	var out strings.Builder
+
 	add := func(name string, l check.Left, now time.Time) {
-		one := fmt.Sprintf("%s;q=%d;w=%d;r=%d;t=%d", name, l.Limit, wholeSeconds(l.Window), l.Remaining, max(0, wholeSeconds(l.ResetAt.Sub(now))))
+		one := fmt.Sprintf("%s;q=%d;w=%d;r=%d;t=%d", name, l.Limit, wholeSeconds(l.Window),
+			l.Remaining, max(0, wholeSeconds(l.ResetAt.Sub(now))))
 		if out.Len() > 0 {
 			one = "," + one
 		}
+
 		if out.Len()+len(one) <= most {
 			out.WriteString(one)
 		}
@@ -49,9 +59,11 @@ func limitsText(a *check.Allowance, most int) string {
 	for _, l := range a.Limits {
 		add(text(l.Name, most), l, a.At)
 	}
+
 	if a.Quota != nil {
 		add("quota", *a.Quota, a.At)
 	}
+
 	return out.String()
 }
 

@@ -14,16 +14,26 @@ import (
 
 // tails makes an authorizer of an API with a greedy route beside one that the test's
 // keys don't hold.
-func tails(t *testing.T, change func(*authorizer.Config)) (keyOf func(func(*apikey.Key)) string, a *authorizer.Authorizer) {
+func tails(
+	t *testing.T, change func(*authorizer.Config),
+) (keyOf func(func(*apikey.Key)) string, a *authorizer.Authorizer) {
 	t.Helper()
 	kit, _ := setup(t, nil)
 	kit.MustCatalogue(t,
-		permission.Permission{Name: "files:read", Title: "F", Routes: []permission.Route{
-			{API: "demo", Method: "GET", Path: "/customers/{customerId}/{proxy+}"},
-		}},
-		permission.Permission{Name: "secrets:read", Title: "S", Routes: []permission.Route{
-			{API: "demo", Method: "GET", Path: "/customers/{customerId}/secrets"},
-		}},
+		permission.Permission{
+			Name:  "files:read",
+			Title: "F",
+			Routes: []permission.Route{
+				{API: "demo", Method: "GET", Path: "/customers/{customerId}/{proxy+}"},
+			},
+		},
+		permission.Permission{
+			Name:  "secrets:read",
+			Title: "S",
+			Routes: []permission.Route{
+				{API: "demo", Method: "GET", Path: "/customers/{customerId}/secrets"},
+			},
+		},
 	)
 	return func(change func(*apikey.Key)) string {
 		_, secret := kit.MustKey(t, func(k *apikey.Key) {
@@ -38,18 +48,23 @@ func tails(t *testing.T, change func(*authorizer.Config)) (keyOf func(func(*apik
 // that, and takes nothing of the key's limits. An answer without a policy allows it.
 func TestPathThatNoPolicySays(t *testing.T) {
 	t.Parallel()
+
 	long := "/customers/42/" + strings.Repeat("a", 500)
 	for name, kind := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			recorded := &calls{}
-			keyOf, a := tails(t, func(c *authorizer.Config) { c.SimpleResponses, c.Recorder = kind.simple, recorded })
+			keyOf, a := tails(t, func(c *authorizer.Config) {
+				c.SimpleResponses, c.Recorder = kind.simple, recorded
+			})
+
 			everybody := keyOf(func(k *apikey.Key) {
 				k.RateLimits = []apikey.RateLimit{{Name: "once", Limit: 1, Window: time.Hour}}
 			})
 			if kind.simple {
 				everybody = keyOf(func(*apikey.Key) {})
 			}
+
 			scoped := keyOf(func(k *apikey.Key) { k.Customers = []string{"42"} })
 			for _, test := range []struct {
 				secret, path string
@@ -60,10 +75,13 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				{everybody, "/customers/42/é", check.PathNotSupported},
 				{everybody, "/customers/42/${a}", check.PathNotSupported},
 				{everybody, long, check.PathNotSupported},
-				{everybody, "/customers/42/a%2Ab", check.PermissionDenied}, // the route's neighbour has a literal there
-				{everybody, "/customers/42/a", check.Allowed},              // the one call of its limit
+				// the route's neighbour has a literal there
+				{everybody, "/customers/42/a%2Ab", check.PermissionDenied},
+				// the one call of its limit
+				{everybody, "/customers/42/a", check.Allowed},
 
-				// For one customer the neighbour can be denied by name, so that the policy is the whole key's.
+				// For one customer the neighbour can be denied by name, so that the policy is the
+				// whole key's.
 				{scoped, "/customers/42/a*b", check.Allowed},
 				{scoped, "/customers/42/é", check.Allowed},
 				{scoped, long, check.Allowed},
@@ -73,11 +91,15 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				{scoped, "/customers/43/a*b", check.CustomerNotAllowed},
 			} {
 				recorded.told = nil
+
 				want := test.want
 				if kind.simple && want == check.PathNotSupported {
 					want = check.Allowed
 				}
-				event := elsewhere(sample(t, kind.event, test.secret), "GET", test.path, "/customers/{customerId}/{proxy+}")
+
+				event := elsewhere(sample(t, kind.event, test.secret), "GET", test.path,
+					"/customers/{customerId}/{proxy+}")
+
 				got, text, err := invoke(t, a, event)
 				if err != nil {
 					t.Fatal(err)
@@ -87,12 +109,16 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				if context["limited"] != "false" {
 					t.Errorf("%.40s: a refused call has used the limit up", test.path)
 				}
+
 				if want != check.Allowed && context["denialCode"] != string(want) {
 					t.Errorf("%.40s: the code %v, want %s", test.path, context["denialCode"], want)
 				}
-				if detail, _ := context["denialDetail"].(string); want == check.PathNotSupported && !strings.Contains(detail, "No policy of API Gateway") {
+
+				if detail, _ := context["denialDetail"].(string); want == check.PathNotSupported &&
+					!strings.Contains(detail, "No policy of API Gateway") {
 					t.Errorf("%.40s: %q", test.path, detail)
 				}
+
 				if kind.simple {
 					if got.Fields["isAuthorized"] != (want == check.Allowed) {
 						t.Errorf("%.40s: %s", test.path, text)
@@ -100,6 +126,7 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				} else {
 					evaluates(t, got.Policy, arn(t, event), want == check.Allowed)
 				}
+
 				if len(recorded.told) != 1 || recorded.told[0].Outcome != string(want) {
 					t.Errorf("%.40s: recorded %+v, want %s", test.path, recorded.told, want)
 				}
@@ -112,6 +139,7 @@ func TestPathThatNoPolicySays(t *testing.T) {
 func TestSpellingIsTold(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
+
 	_, secret := kit.MustKey(t, nil)
 	for path, want := range map[string]string{
 		"/messages/%34":    "It is the encoding",
@@ -122,14 +150,19 @@ func TestSpellingIsTold(t *testing.T) {
 		"/messages/4/5":    "does not hold a permission for this route",
 		"/messages/4%20/5": "does not hold a permission for this route",
 	} {
-		event := elsewhere(sample(t, "rest-request", secret.Reveal()), "GET", path, "/messages/{messageId}")
+		event := elsewhere(sample(t, "rest-request", secret.Reveal()), "GET", path,
+			"/messages/{messageId}")
+
 		got, text, err := invoke(t, a, event)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		evaluates(t, got.Policy, arn(t, event), false)
+
 		context := got.Fields["context"].(map[string]any)
-		if detail, _ := context["denialDetail"].(string); !strings.Contains(detail, want) || context["denialCode"] != "permission_denied" || strings.ContainsAny(detail, `"\`) {
+		if detail, _ := context["denialDetail"].(string); !strings.Contains(detail, want) ||
+			context["denialCode"] != "permission_denied" || strings.ContainsAny(detail, `"\`) {
 			t.Errorf("%s: %s", path, text)
 		}
 	}
@@ -139,10 +172,21 @@ func TestSpellingIsTold(t *testing.T) {
 func TestPathThatNoPolicySaysOnTheAdminAPI(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.API, c.AdmitKey, c.Checker.Environments, c.People = authorizer.AdminAPI, "", apikey.Environments(), says{person: identity.Person{ID: "sub-1"}}
+		c.API = authorizer.AdminAPI
+		c.AdmitKey = ""
+		c.Checker.Environments = apikey.Environments()
+		c.People = says{
+			person: identity.Person{ID: "sub-1"},
+		}
 	})
+
 	_, secret := kit.MustKey(t, func(k *apikey.Key) {
-		k.Permissions, k.RateLimits = []string{"members:write"}, []apikey.RateLimit{{Name: "once", Limit: 1, Window: time.Hour}}
+		k.Permissions = []string{"members:write"}
+		k.RateLimits = []apikey.RateLimit{{
+			Name:   "once",
+			Limit:  1,
+			Window: time.Hour,
+		}}
 	})
 	for _, test := range []struct {
 		path    string
@@ -154,17 +198,22 @@ func TestPathThatNoPolicySaysOnTheAdminAPI(t *testing.T) {
 	} {
 		for who, headers := range map[string]string{"a key": secret.Reveal(), "a person": jwt} {
 			event := elsewhere(sample(t, "rest-token", headers), "PUT", test.path, "")
+
 			got, text, err := invoke(t, a, event)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			evaluates(t, got.Policy, arn(t, event), test.allowed)
+
 			context := got.Fields["context"].(map[string]any)
-			if (context["denialCode"] == "path_not_supported") == test.allowed || context["limited"] != "false" {
+			if (context["denialCode"] == "path_not_supported") == test.allowed ||
+				context["limited"] != "false" {
 				t.Errorf("%s, %.60s: %s", who, test.path, text)
 			}
 		}
 	}
+
 	if log := kit.Log.String(); strings.Count(log, `"outcome":"path_not_supported"`) != 4 {
 		t.Errorf("logged: %s", log)
 	}

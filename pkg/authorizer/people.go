@@ -15,28 +15,35 @@ import (
 
 // People verifies the tokens of people who are signed in.
 type People interface {
-	// Verify returns who a token is of. It returns identity.ErrInvalid for a token that is no good; every other error means that nobody knows.
+	// Verify returns who a token is of. It returns identity.ErrInvalid for a token that is no good;
+	// every other error means that nobody knows.
 	Verify(ctx context.Context, token string) (identity.Person, error)
 }
 
-// token finds a person's token: a JWT (RFC 7519) as the only bearer token. With a key beside it, neither counts: who calls must be one.
+// token finds a person's token: a JWT (RFC 7519) as the only bearer token. With a key beside it,
+// neither counts: who calls must be one.
 func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
 	if len(h.Authorization) != 1 {
 		return "", false
 	}
+
 	scheme, value, ok := strings.Cut(h.Authorization[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || strings.Count(value, ".") != 2 || brand.LooksLike(value) {
+	if !ok || !strings.EqualFold(scheme, "Bearer") || strings.Count(value, ".") != 2 ||
+		brand.LooksLike(value) {
 		return "", false
 	}
+
 	return value, true
 }
 
-// signedIn answers a call that carries a person's token. The token says who they are and no more: what they may do is read at each operation.
+// signedIn answers a call that carries a person's token. The token says who they are and no more:
+// what they may do is read at each operation.
 func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byte, error) {
 	if len(r.headers.APIKey) > 0 {
 		a.refuse(ctx, r, slog.LevelInfo, "token_and_key", nil)
 		return nil, errUnauthorized
 	}
+
 	p, err := a.people.Verify(ctx, jwt)
 	switch {
 	case errors.Is(err, identity.ErrInvalid):
@@ -46,32 +53,50 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		a.refuse(ctx, r, slog.LevelError, "unavailable", err)
 		return nil, errUnavailable
 	}
+
 	id := text(p.ID, maxIdentity)
-	if id == "" || id != p.ID || a.checker.Brand.Holds(id) { // cut short or cleaned, it could be somebody else's; and it is kept
+	// cut short or cleaned, it could be somebody else's; and it is kept
+	if id == "" || id != p.ID || a.checker.Brand.Holds(id) {
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
 		return nil, errUnauthorized
 	}
+
 	c := Context{
-		UserID: id, UserName: text(p.Name, maxIdentity), Limited: "false", RetryAfter: "0",
-		DenialCode: string(check.PermissionDenied), DenialDetail: "The person may not do this.",
+		UserID:       id,
+		UserName:     text(p.Name, maxIdentity),
+		Limited:      "false",
+		RetryAfter:   "0",
+		DenialCode:   string(check.PermissionDenied),
+		DenialDetail: "The person may not do this.",
 	}
-	if email, ok := organization.Email(p.Email); ok && p.EmailVerified && !a.checker.Brand.Holds(email) { // an address that nobody verified makes nobody a member
+	// an address that nobody verified makes nobody a member
+	if email, ok := organization.Email(p.Email); ok && p.EmailVerified &&
+		!a.checker.Brand.Holds(email) {
 		c.UserEmail = email
 	}
+
 	if !a.supports(r) {
 		a.refuse(ctx, r, slog.LevelInfo, string(check.PathNotSupported), nil)
-		c.DenialCode, c.DenialDetail = string(check.PathNotSupported), check.NotSupported
+		c.DenialCode = string(check.PathNotSupported)
+		c.DenialDetail = check.NotSupported
 	}
+
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
 }
 
 // maxIdentity is the most bytes of what names a person.
 const maxIdentity = 256
 
-func (a *Authorizer) refuse(ctx context.Context, r request, level slog.Level, outcome string, err error) {
-	attributes := []slog.Attr{slog.String("outcome", outcome), slog.String("gateway_request_id", r.id), slog.String("method", a.checker.Brand.Redact(r.arn.Method))}
+func (a *Authorizer) refuse(
+	ctx context.Context, r request, level slog.Level, outcome string, err error,
+) {
+	attributes := []slog.Attr{
+		slog.String("outcome", outcome), slog.String("gateway_request_id", r.id),
+		slog.String("method", a.checker.Brand.Redact(r.arn.Method)),
+	}
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}
+
 	a.logger.LogAttrs(ctx, level, "check", attributes...)
 }

@@ -12,33 +12,53 @@ type Recorder interface {
 	Record(meter.Call)
 }
 
-// record counts a call whose key is known; the others are in the log only. It comes after the verdict, which does not depend on it.
+// record counts a call whose key is known; the others are in the log only. It comes after the
+// verdict, which does not depend on it.
 func (a *Authorizer) record(r request, v *check.Verdict) {
 	if a.recorder == nil || v.Key == nil {
 		return
 	}
+
 	now, conceal := a.checker.Now(), a.concealer(r)
+
 	c := meter.Call{
-		At: now, Environment: v.Key.Environment, OrganizationID: v.Key.OrganizationID, KeyID: v.Key.ID, KeyVersion: v.Key.Version, Outcome: string(v.Outcome),
-		Permission: v.Permission(), Customer: conceal(v.Customer()), Secret: v.Secret(),
-		RequestID: conceal(r.id), API: a.api, Method: conceal(r.arn.Method), Route: v.Route.Route.Path, Path: conceal(r.arn.Path), SourceIP: r.call.SourceIP, UserAgent: conceal(r.userAgent),
-		Latency: now.Sub(r.began), SampleRate: meter.DefaultSampleRate,
+		At:             now,
+		Environment:    v.Key.Environment,
+		OrganizationID: v.Key.OrganizationID,
+		KeyID:          v.Key.ID,
+		KeyVersion:     v.Key.Version,
+		Outcome:        string(v.Outcome),
+		Permission:     v.Permission(),
+		Customer:       conceal(v.Customer()),
+		Secret:         v.Secret(),
+		RequestID:      conceal(r.id),
+		API:            a.api,
+		Method:         conceal(r.arn.Method),
+		Route:          v.Route.Route.Path,
+		Path:           conceal(r.arn.Path),
+		SourceIP:       r.call.SourceIP,
+		UserAgent:      conceal(r.userAgent),
+		Latency:        now.Sub(r.began),
+		SampleRate:     meter.DefaultSampleRate,
 	}
 	if c.Route == "" {
 		c.Route = r.call.Resource
 	}
+
 	if v.Standing != nil {
 		c.SampleRate = v.Standing.SampleRequests
 	}
+
 	if v.Key.Rotation != nil {
 		c.Rotation = v.Key.Rotation.StartedAt
 	}
+
 	a.recorder.Record(c)
 }
 
-// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those of our form, and the
-// very one that was sent, which may be another system's; as they are or percent-encoded. Whoever sees the key reads the
-// text.
+// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those
+// of our form, and the very one that was sent, which may be another system's; as they are or
+// percent-encoded. Whoever sees the key reads the text.
 func (a *Authorizer) concealer(r request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign
@@ -46,6 +66,7 @@ func (a *Authorizer) concealer(r request) func(text string) string {
 		if known {
 			text = apikey.Conceal(text, sent)
 		}
+
 		return a.checker.Brand.Redact(text)
 	}
 }

@@ -15,52 +15,73 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is worth less than 503 with Retry-After.
+// How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is
+// worth less than 503 with Retry-After.
 const (
 	attempts       = 3
 	longestBackoff = 100 * time.Millisecond
 	totalTimeout   = time.Second // an attempt may take a quarter of it
 )
 
-// timeout is how long an operation may take, all attempts together: totalTimeout, or BITTING_AWS_TIMEOUT where a stand-in for AWS is slower.
+// timeout is how long an operation may take, all attempts together: totalTimeout, or
+// BITTING_AWS_TIMEOUT where a stand-in for AWS is slower.
 func timeout(env Environment) (time.Duration, error) {
 	text := env("BITTING_AWS_TIMEOUT")
 	if text == "" {
 		return totalTimeout, nil
 	}
+
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
 		return totalTimeout, fmt.Errorf("BITTING_AWS_TIMEOUT %q is no duration such as 3s", text)
 	}
+
 	return d, nil
 }
 
-// awsConfig is made by hand of what Lambda sets: loading the SDK's default configuration looks for files and profiles, which costs cold start.
+// awsConfig is made by hand of what Lambda sets: loading the SDK's default configuration looks for
+// files and profiles, which costs cold start.
 func awsConfig(env Environment, endpoint string) aws.Config {
 	longest, _ := timeout(env) // Configure reports what is wrong with it
 	credentials := aws.Credentials{
-		AccessKeyID: env("AWS_ACCESS_KEY_ID"), SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"), SessionToken: env("AWS_SESSION_TOKEN"), Source: "environment",
+		AccessKeyID:     env("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"),
+		SessionToken:    env("AWS_SESSION_TOKEN"),
+		Source:          "environment",
 	}
+
 	config := aws.Config{
-		Region:      env("AWS_REGION"),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return credentials, nil }),
-		HTTPClient:  awshttp.NewBuildableClient().WithTimeout(longest / 4),
+		Region: env("AWS_REGION"),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return credentials, nil
+		}),
+		HTTPClient: awshttp.NewBuildableClient().WithTimeout(longest / 4),
 		Retryer: func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, longestBackoff })
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = attempts, longestBackoff
+			})
 		},
 		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
-			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TotalTimeout", deadline(longest)), middleware.Before)
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TotalTimeout",
+				deadline(longest)), middleware.Before)
 		}},
 	}
 	if endpoint != "" {
 		config.BaseEndpoint = &endpoint
 	}
+
 	return config
 }
 
 // deadline bounds an operation with all its retries.
-func deadline(d time.Duration) func(context.Context, middleware.InitializeInput, middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-	return func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+func deadline(
+	d time.Duration,
+) func(
+	context.Context, middleware.InitializeInput, middleware.InitializeHandler,
+) (middleware.InitializeOutput, middleware.Metadata, error) {
+	return func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		return next.HandleInitialize(ctx, in)
@@ -79,7 +100,10 @@ func provider(c Configuration, env Environment) (pepper.Provider, error) {
 		if err != nil {
 			return nil, fmt.Errorf("local key provider: %w", err)
 		}
+
 		return local, nil
 	}
-	return pepper.NewKMS(kms.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_KMS"))), c.KMSKey), nil
+
+	return pepper.NewKMS(kms.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_KMS"))),
+		c.KMSKey), nil
 }

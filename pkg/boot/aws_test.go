@@ -14,41 +14,58 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// dynamoDB answers every request with a status, or never where that is 0. It returns its address and the number of requests.
+// dynamoDB answers every request with a status, or never where that is 0. It returns its address
+// and the number of requests.
 func dynamoDB(t *testing.T, status int) (url string, requests *atomic.Int64) {
 	t.Helper()
 	requests = &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
+
 		if status == 0 {
-			_, _ = io.Copy(io.Discard, r.Body) // only then does a server notice that its client has gone
+			// only then does a server notice that its client has gone
+			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 			return
 		}
+
 		w.WriteHeader(status)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL, requests
 }
 
-// A dependency that fails or hangs is asked three times and then given up: who calls the API gets 503, not a timeout.
+// A dependency that fails or hangs is asked three times and then given up: who calls the API gets
+// 503, not a timeout.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
+
 	for name, status := range map[string]int{"broken": 500, "hangs": 0, "refuses": -1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			url, requests := "http://127.0.0.1:1", &atomic.Int64{}
 			if status >= 0 {
 				url, requests = dynamoDB(t, status)
 			}
-			d, err := boot.Load(with(map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}), slog.New(slog.DiscardHandler))
+
+			d, err := boot.Load(with(map[string]string{
+				"AWS_ENDPOINT_URL_DYNAMODB": url,
+				"AWS_REGION":                "us-east-1",
+				"AWS_ACCESS_KEY_ID":         "a",
+				"AWS_SECRET_ACCESS_KEY":     "b",
+			}), slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := d.Store.Catalogue(t.Context(), apikey.Production); !errors.Is(err, store.ErrUnavailable) {
+
+			if _, _, err := d.Store.Catalogue(t.Context(),
+				apikey.Production); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}
-			if got := requests.Load(); status >= 0 && (got < 2 || got > 3) { // a slow machine may reach the total limit before the third
+
+			// a slow machine may reach the total limit before the third
+			if got := requests.Load(); status >= 0 && (got < 2 || got > 3) {
 				t.Errorf("%d attempts", got)
 			}
 		})

@@ -1,8 +1,11 @@
-// Package boot makes a running deployment of its environment: configuration, AWS clients, peppers, store and check.
+// Package boot makes a running deployment of its environment: configuration, AWS clients, peppers,
+// store and check.
 //
-// It promises to be the only reader of environment variables, to name every variable that is missing or wrong, and that making a deployment does no network
-// call: what a function needs from AWS it fetches when it is first asked for. It starts the functions that count calls, and sees to it that what they counted
-// is written (see Deployment.Serve). It does not know what a function does with what it gets.
+// It promises to be the only reader of environment variables, to name every variable that is
+// missing or wrong, and that making a deployment does no network call: what a function needs from
+// AWS it fetches when it is first asked for. It starts the functions that count calls, and sees to
+// it that what they counted is written (see Deployment.Serve). It does not know what a function
+// does with what it gets.
 package boot
 
 import (
@@ -37,23 +40,32 @@ func Of(variables map[string]string) Environment {
 
 // Configuration is what the environment says.
 type Configuration struct {
-	CoreTable       string               // BITTING_CORE_TABLE
-	HotTable        string               // BITTING_HOT_TABLE
-	Brand           apikey.Brand         // BITTING_BRAND, "bt" by default
-	Environments    []apikey.Environment // BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the default where no API is guarded
-	API             string               // BITTING_API: the name of the API that the authorizer guards, or that calls are explained for
-	AdmitKey        string               // BITTING_ADMIT_KEY
-	SimpleResponses bool                 // BITTING_SIMPLE_RESPONSES
-	KeyHeader       string               // BITTING_KEY_HEADER: the only header that a key is read from; "" for both
-	DocsURL         string               // BITTING_DOCS_URL: what a problem's code is appended to
-	KMSKey          string               // BITTING_KMS_KEY
-	LocalKeys       string               // BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
-	Profile         string               // BITTING_PROFILE
-	CountedBy       string               // BITTING_COUNTED_BY: who counts the APIs' calls, "authorizer" by default, or "access_log"
-	KeyLimitsOff    bool                 // BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys hold nobody
-	OIDCIssuer      string               // BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
-	OIDCAudience    string               // BITTING_OIDC_AUDIENCE: the client that tokens are for
-	GitHubKeysURL   string               // BITTING_GITHUB_KEYS_URL: where the keys are that GitHub signs leak reports with
+	CoreTable string       // BITTING_CORE_TABLE
+	HotTable  string       // BITTING_HOT_TABLE
+	Brand     apikey.Brand // BITTING_BRAND, "bt" by default
+	// BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the
+	// default where no API is guarded
+	Environments []apikey.Environment
+	// BITTING_API: the name of the API that the authorizer guards, or that calls are explained for
+	API             string
+	AdmitKey        string // BITTING_ADMIT_KEY
+	SimpleResponses bool   // BITTING_SIMPLE_RESPONSES
+	// BITTING_KEY_HEADER: the only header that a key is read from; "" for both
+	KeyHeader string
+	DocsURL   string // BITTING_DOCS_URL: what a problem's code is appended to
+	KMSKey    string // BITTING_KMS_KEY
+	// BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
+	LocalKeys string
+	Profile   string // BITTING_PROFILE
+	// BITTING_COUNTED_BY: who counts the APIs' calls, "authorizer" by default, or "access_log"
+	CountedBy string
+	// BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys hold nobody
+	KeyLimitsOff bool
+	// BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
+	OIDCIssuer   string
+	OIDCAudience string // BITTING_OIDC_AUDIENCE: the client that tokens are for
+	// BITTING_GITHUB_KEYS_URL: where the keys are that GitHub signs leak reports with
+	GitHubKeysURL string
 }
 
 const defaultGitHubKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
@@ -63,34 +75,54 @@ const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/p
 // Configure reads the configuration. The error names every variable that is wrong.
 func Configure(env Environment) (Configuration, error) {
 	c := Configuration{
-		CoreTable: env("BITTING_CORE_TABLE"), HotTable: env("BITTING_HOT_TABLE"), Brand: apikey.Brand(or(env("BITTING_BRAND"), "bt")),
-		API: env("BITTING_API"), AdmitKey: env("BITTING_ADMIT_KEY"), SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true", KeyHeader: env("BITTING_KEY_HEADER"), DocsURL: or(env("BITTING_DOCS_URL"), defaultDocsURL),
-		KMSKey: env("BITTING_KMS_KEY"), LocalKeys: env("BITTING_LOCAL_KEYS"), Profile: or(env("BITTING_PROFILE"), "strict"),
-		CountedBy: or(env("BITTING_COUNTED_BY"), "authorizer"), KeyLimitsOff: env("BITTING_KEY_LIMITS") == "off",
-		OIDCIssuer: env("BITTING_OIDC_ISSUER"), OIDCAudience: env("BITTING_OIDC_AUDIENCE"),
-		GitHubKeysURL: or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
+		CoreTable:       env("BITTING_CORE_TABLE"),
+		HotTable:        env("BITTING_HOT_TABLE"),
+		Brand:           apikey.Brand(or(env("BITTING_BRAND"), "bt")),
+		API:             env("BITTING_API"),
+		AdmitKey:        env("BITTING_ADMIT_KEY"),
+		SimpleResponses: env("BITTING_SIMPLE_RESPONSES") == "true",
+		KeyHeader:       env("BITTING_KEY_HEADER"),
+		DocsURL:         or(env("BITTING_DOCS_URL"), defaultDocsURL),
+		KMSKey:          env("BITTING_KMS_KEY"),
+		LocalKeys:       env("BITTING_LOCAL_KEYS"),
+		Profile:         or(env("BITTING_PROFILE"), "strict"),
+		CountedBy:       or(env("BITTING_COUNTED_BY"), "authorizer"),
+		KeyLimitsOff:    env("BITTING_KEY_LIMITS") == "off",
+		OIDCIssuer:      env("BITTING_OIDC_ISSUER"),
+		OIDCAudience:    env("BITTING_OIDC_AUDIENCE"),
+		GitHubKeysURL:   or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
 	}
+
 	var faults []error
 	if c.CoreTable == "" {
 		faults = append(faults, errors.New("BITTING_CORE_TABLE is not set"))
 	}
+
 	if c.HotTable == "" {
 		faults = append(faults, errors.New("BITTING_HOT_TABLE is not set"))
 	}
+
 	if !c.Brand.Valid() {
-		faults = append(faults, fmt.Errorf("BITTING_BRAND %q is not valid: 2 to 10 lower-case letters and digits, a letter first", c.Brand))
+		faults = append(faults,
+			fmt.Errorf("BITTING_BRAND %q is not valid: 2 to 10 lower-case letters and digits, a "+
+				"letter first", c.Brand))
 	}
+
 	switch name := env("BITTING_ENVIRONMENT"); {
 	case name == "" && c.API != "":
 		// What guards an API and is not told its environment must not take the keys of all.
-		faults = append(faults, errors.New("BITTING_ENVIRONMENT is not set, and BITTING_API is: production, staging, development or *"))
+		faults = append(faults,
+			errors.New("BITTING_ENVIRONMENT is not set, and BITTING_API is: production, staging, "+
+				"development or *"))
 	case name == "*" || name == "":
 		c.Environments = apikey.Environments()
 	case apikey.Environment(name).Valid():
 		c.Environments = []apikey.Environment{apikey.Environment(name)}
 	default:
-		faults = append(faults, fmt.Errorf("BITTING_ENVIRONMENT %q is not production, staging, development or *", name))
+		faults = append(faults,
+			fmt.Errorf("BITTING_ENVIRONMENT %q is not production, staging, development or *", name))
 	}
+
 	faults = append(faults,
 		oneOf("BITTING_KEY_HEADER", c.KeyHeader, "", "X-Api-Key", "Authorization"),
 		oneOf("BITTING_PROFILE", c.Profile, "strict", "fast", "cached"),
@@ -98,21 +130,32 @@ func Configure(env Environment) (Configuration, error) {
 		oneOf("BITTING_KEY_LIMITS", env("BITTING_KEY_LIMITS"), "", "enforced", "off"),
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
 	if c.Profile == "cached" && c.SimpleResponses {
-		faults = append(faults, errors.New("BITTING_SIMPLE_RESPONSES is true, and BITTING_PROFILE is cached: such an answer cannot say when it ends"))
+		faults = append(faults,
+			errors.New("BITTING_SIMPLE_RESPONSES is true, and BITTING_PROFILE is cached: such an "+
+				"answer cannot say when it ends"))
 	}
+
 	if c.Profile == "cached" && !c.KeyLimitsOff {
-		// API Gateway answers from its cache without asking: what a key may be limited to, nobody would hold it to.
-		faults = append(faults, errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API Gateway's cache, keys cannot be limited"))
+		// API Gateway answers from its cache without asking: what a key may be limited to, nobody
+		// would hold it to.
+		faults = append(faults,
+			errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API "+
+				"Gateway's cache, keys cannot be limited"))
 	}
+
 	if _, err := timeout(env); err != nil {
 		faults = append(faults, err)
 	}
+
 	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
-		faults = append(faults, errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
+		faults = append(faults,
+			errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
 	}
+
 	if c.KMSKey == "" && c.LocalKeys == "" {
 		faults = append(faults, errors.New("BITTING_KMS_KEY is not set"))
 	}
+
 	return c, errors.Join(faults...)
 }
 
@@ -121,13 +164,16 @@ func oneOf(name, value string, values ...string) error {
 	if slices.Contains(values, value) {
 		return nil
 	}
-	return fmt.Errorf("%s %q is not %s", name, value, strings.TrimPrefix(strings.Join(values, " or "), " or "))
+
+	return fmt.Errorf("%s %q is not %s", name, value,
+		strings.TrimPrefix(strings.Join(values, " or "), " or "))
 }
 
 func or(value, otherwise string) string {
 	if value == "" {
 		return otherwise
 	}
+
 	return value
 }
 
@@ -139,14 +185,17 @@ type Deployment struct {
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
-	Recorder  *meter.Recorder // counts the calls that this process checks; nil in the profile cached, where access logs tell of all calls
-	Limits    *meter.Limiter  // also for callers without a key
-	Logger    *slog.Logger
-	Now       func() time.Time
-	Wait      func(ctx context.Context, d time.Duration) // until d is over, or the context
+	// counts the calls that this process checks; nil in the profile cached, where access logs tell
+	// of all calls
+	Recorder *meter.Recorder
+	Limits   *meter.Limiter // also for callers without a key
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Wait     func(ctx context.Context, d time.Duration) // until d is over, or the context
 }
 
-// keptPolicies is how many policies an instance keeps: one for each set of permissions and customers in use, not one for each key.
+// keptPolicies is how many policies an instance keeps: one for each set of permissions and
+// customers in use, not one for each key.
 const keptPolicies = 1000
 
 // Load makes a deployment of its environment.
@@ -155,28 +204,45 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	provider, err := provider(c, env)
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{Configuration: c, Logger: logger, Now: now, Wait: wait}
+
+	d := &Deployment{
+		Configuration: c,
+		Logger:        logger,
+		Now:           now,
+		Wait:          wait,
+	}
 	connection := DynamoDB(env)
 	d.Scanner = connection
 	tables := store.NewTables(connection, c.CoreTable, c.HotTable)
 	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
 	d.Store = store.New(tables, d.Keyring, logger)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
+
 	d.Checker = &check.Checker{
-		Brand: c.Brand, Environments: c.Environments, Keys: d.Store, Peppers: d.Keyring, Catalogue: d.Catalogue, Standings: check.NewStandings(d.Store, d.Now),
-		Imports: check.NewImports(d.Store, d.Now), Policies: policy.NewBuilder(keptPolicies), Now: d.Now,
+		Brand:        c.Brand,
+		Environments: c.Environments,
+		Keys:         d.Store,
+		Peppers:      d.Keyring,
+		Catalogue:    d.Catalogue,
+		Standings:    check.NewStandings(d.Store, d.Now),
+		Imports:      check.NewImports(d.Store, d.Now),
+		Policies:     policy.NewBuilder(keptPolicies),
+		Now:          d.Now,
 	}
 	if c.Profile != "cached" {
 		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)
 	}
+
 	d.Limits = meter.NewLimiter(d.Store, d.Now, jitter.Float64)
 	if !c.KeyLimitsOff {
 		d.Checker.Limits = meter.KeyLimits{Limiter: d.Limits}
 	}
+
 	return d, nil
 }
 
@@ -188,6 +254,7 @@ func (c Configuration) CacheTime() time.Duration {
 	if c.Profile == "cached" {
 		return cacheTime
 	}
+
 	return 0
 }
 
@@ -197,6 +264,7 @@ func instance() string { return strings.ToLower(rand.Text()[:16]) }
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
@@ -206,13 +274,16 @@ func wait(ctx context.Context, d time.Duration) {
 // now is the clock, in the milliseconds that the store keeps.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// Lambda makes the deployment of the process that Lambda started. A function that is not configured cannot serve: it ends, and Lambda reports it.
+// Lambda makes the deployment of the process that Lambda started. A function that is not configured
+// cannot serve: it ends, and Lambda reports it.
 func Lambda() *Deployment {
 	logger := slog.New(stamped{lambdacontext.NewLogHandler()})
+
 	d, err := Load(os.Getenv, logger)
 	if err != nil {
 		logger.ErrorContext(context.Background(), "not configured", "error", err)
 		os.Exit(1)
 	}
+
 	return d
 }

@@ -11,7 +11,8 @@ import (
 // timestamp is where Lambda looks for the time of a line.
 const timestamp = "timestamp"
 
-// stamped writes the times of lines as all others are written: slog cuts zeros off at the end, so that its own would not sort as text.
+// stamped writes the times of lines as all others are written: slog cuts zeros off at the end, so
+// that its own would not sort as text.
 type stamped struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -36,5 +37,6 @@ func Stamp(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
 		return slog.String(a.Key, apikey.FormatTime(a.Value.Time()))
 	}
+
 	return a
 }

@@ -13,37 +13,51 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// An instance that Lambda ends gives back what it took of limits and did not spend, and ends also where it cannot.
+// An instance that Lambda ends gives back what it took of limits and did not spend, and ends also
+// where it cannot.
 func TestEndGivesBackLeases(t *testing.T) {
 	t.Parallel()
 	subject := meter.Subject{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs"}
-	policy := meter.Policy{Limits: []apikey.RateLimit{{Name: "minute", Limit: 60_000, Window: time.Minute}}, Version: 1}
+	policy := meter.Policy{
+		Limits:  []apikey.RateLimit{{Name: "minute", Limit: 60_000, Window: time.Minute}},
+		Version: 1,
+	}
+
 	half := func() float64 { return 0.5 }
 	for name, broken := range map[string]bool{"well": false, "without its tables": true} {
 		kit := storetest.New(t)
 		var log strings.Builder
+
 		d := &boot.Deployment{
 			Limits: meter.NewLimiter(kit.Store, kit.Clock.Now, half),
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Now:    kit.Clock.Now,
 		}
 		for range 100 {
-			if a, err := d.Limits.Take(t.Context(), subject, policy); err != nil || a.Outcome != check.Allowed {
+			if a, err := d.Limits.Take(t.Context(), subject, policy); err != nil ||
+				a.Outcome != check.Allowed {
 				t.Fatal(a, err)
 			}
 		}
+
 		if broken {
 			kit.Traffic.Inject(storetest.Always(storetest.Broken))
 		}
+
 		flushed := false
 		d.End(t.Context(), func() { flushed = true })
+
 		if !flushed {
 			t.Errorf("%s: it did not flush", name)
 		}
-		if told := strings.Contains(log.String(), "leased calls are not given back"); told != broken {
+
+		if told := strings.Contains(log.String(),
+			"leased calls are not given back"); told != broken {
 			t.Errorf("%s: logged: %s", name, &log)
 		}
+
 		other := meter.NewLimiter(kit.Restart().Store, kit.Clock.Now, half)
+
 		a, err := other.Look(t.Context(), subject, policy, kit.Clock.Now())
 		if err != nil || (a.Limits[0].Remaining == 59_900) == broken {
 			t.Errorf("%s: %d are left, %v", name, a.Limits[0].Remaining, err)

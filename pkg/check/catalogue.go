@@ -11,7 +11,8 @@ import (
 // ReadCatalogue reads the stored permissions and their version.
 type ReadCatalogue func(ctx context.Context) ([]permission.Permission, int64, error)
 
-// Catalogue keeps the compiled catalogue at hand, so that a check does not read it. It is safe for concurrent use.
+// Catalogue keeps the compiled catalogue at hand, so that a check does not read it. It is safe for
+// concurrent use.
 type Catalogue struct{ recent recent[compiled] }
 
 // compiled is a version of the catalogue.
@@ -22,23 +23,30 @@ type compiled struct {
 
 // NewCatalogue returns a catalogue that is read when it is first needed.
 func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
-	return &Catalogue{recent[compiled]{now: now, read: func(ctx context.Context, before compiled) (compiled, error) {
-		permissions, version, err := read(ctx)
-		if err != nil {
-			return compiled{}, fmt.Errorf("read the permission catalogue: %w", err)
-		}
-		if before.catalogue != nil && version == before.version {
-			return before, nil // its pointer identifies the policies made of it
-		}
-		catalogue, err := permission.NewCatalogue(permissions)
-		if err != nil {
-			return compiled{}, fmt.Errorf("compile the permission catalogue: %w", err)
-		}
-		return compiled{catalogue, version}, nil
-	}}}
+	return &Catalogue{recent[compiled]{
+		now: now,
+		read: func(ctx context.Context, before compiled) (compiled, error) {
+			permissions, version, err := read(ctx)
+			if err != nil {
+				return compiled{}, fmt.Errorf("read the permission catalogue: %w", err)
+			}
+
+			if before.catalogue != nil && version == before.version {
+				return before, nil // its pointer identifies the policies made of it
+			}
+
+			catalogue, err := permission.NewCatalogue(permissions)
+			if err != nil {
+				return compiled{}, fmt.Errorf("compile the permission catalogue: %w", err)
+			}
+
+			return compiled{catalogue, version}, nil
+		},
+	}}
 }
 
-// Current returns the catalogue as it was at most ten seconds ago, or an error where it could not be read.
+// Current returns the catalogue as it was at most ten seconds ago, or an error where it could not
+// be read.
 func (c *Catalogue) Current(ctx context.Context) (*permission.Catalogue, error) {
 	current, err := c.recent.current(ctx)
 	return current.catalogue, err

@@ -29,9 +29,12 @@ func newSource() *source { return &source{version: 1, began: make(chan struct{},
 func (s *source) read(ctx context.Context) ([]permission.Permission, int64, error) {
 	s.reads.Add(1)
 	s.mu.Lock()
-	version, err, gate := s.version, s.err, s.gate
+	version := s.version
+	err := s.err
+	gate := s.gate
 	s.mu.Unlock()
 	s.began <- struct{}{}
+
 	if gate != nil {
 		select {
 		case <-gate:
@@ -39,10 +42,12 @@ func (s *source) read(ctx context.Context) ([]permission.Permission, int64, erro
 			return nil, 0, ctx.Err()
 		}
 	}
+
 	permissions := catalogue()
 	if version == 1 {
 		permissions = permissions[:1]
 	}
+
 	return permissions, version, err
 }
 
@@ -50,26 +55,34 @@ func (s *source) read(ctx context.Context) ([]permission.Permission, int64, erro
 func (s *source) set(version int64, err error, gate chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version, s.err, s.gate = version, err, gate
+	s.version = version
+	s.err = err
+	s.gate = gate
 }
 
-// finished waits until a reading that nobody waits for has ended: the catalogue of the version is at hand.
+// finished waits until a reading that nobody waits for has ended: the catalogue of the version is
+// at hand.
 func finished(t *testing.T, c *check.Catalogue, permissions int) {
 	t.Helper()
+
 	for t.Context().Err() == nil {
-		if current, err := c.Current(t.Context()); err == nil && len(current.DataPlane()) == permissions {
+		if current, err := c.Current(t.Context()); err == nil &&
+			len(current.DataPlane()) == permissions {
 			return
 		}
+
 		time.Sleep(time.Millisecond)
 	}
 }
 
 func size(t *testing.T, c *check.Catalogue) int {
 	t.Helper()
+
 	current, err := c.Current(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return len(current.DataPlane())
 }
 
@@ -77,32 +90,42 @@ func TestCatalogueIsReadEveryFiveSeconds(t *testing.T) {
 	t.Parallel()
 	clock, s := &storetest.Clock{}, newSource()
 	clock.Set(time.Unix(1_800_000_000, 0))
+
 	c := check.NewCatalogue(s.read, clock.Now)
 	if s.reads.Load() != 0 {
 		t.Error("it was read before it was needed")
 	}
+
 	first, err := c.Current(t.Context())
 	if err != nil || s.reads.Load() != 1 {
 		t.Fatal(err, s.reads.Load())
 	}
+
 	<-s.began
 	s.set(2, nil, nil)
 	clock.Advance(5*time.Second - 1)
+
 	if again, err := c.Current(t.Context()); err != nil || again != first || s.reads.Load() != 1 {
 		t.Errorf("within 5 s: %d reads, %v", s.reads.Load(), err)
 	}
+
 	clock.Advance(1)
+
 	if again, err := c.Current(t.Context()); err != nil || again != first {
 		t.Errorf("who finds it 5 s old does not wait: %v", err)
 	}
+
 	<-s.began
 	finished(t, c, 4)
+
 	if got := s.reads.Load(); got != 2 {
 		t.Errorf("%d reads", got)
 	}
+
 	// The same version is not compiled again: its pointer identifies the policies made of it.
 	second, _ := c.Current(t.Context())
 	clock.Advance(20 * time.Second)
+
 	if third, err := c.Current(t.Context()); err != nil || third != second || s.reads.Load() != 3 {
 		t.Errorf("the same version: %d reads, %v", s.reads.Load(), err)
 	}
@@ -112,29 +135,38 @@ func TestCatalogueOlderThanTenSecondsIsNotUsed(t *testing.T) {
 	t.Parallel()
 	clock, s := &storetest.Clock{}, newSource()
 	clock.Set(time.Unix(1_800_000_000, 0))
+
 	c := check.NewCatalogue(s.read, clock.Now)
 	if got := size(t, c); got != 1 {
 		t.Fatal(got)
 	}
+
 	down := errors.New("down")
 	s.set(2, down, nil)
 	clock.Advance(10*time.Second - 1)
+
 	if got := size(t, c); got != 1 {
 		t.Errorf("%d permissions while it cannot be read", got)
 	}
+
 	clock.Advance(1)
+
 	if current, err := c.Current(t.Context()); !errors.Is(err, down) || current != nil {
 		t.Errorf("after 10 s: %v, %v", current, err)
 	}
+
 	s.set(2, nil, nil)
+
 	if got := size(t, c); got != 4 {
 		t.Errorf("%d permissions when it can be read again", got)
 	}
 }
 
-// Where the clock is set back, what was read seems young until it has caught up. It is read again instead, and not used where that fails.
+// Where the clock is set back, what was read seems young until it has caught up. It is read again
+// instead, and not used where that fails.
 func TestCatalogueIsReadAgainWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct{ before, back time.Duration }{
 		"by an hour, before it was read":  {0, time.Hour},
 		"by a second, before it was read": {0, time.Second},
@@ -149,15 +181,21 @@ func TestCatalogueIsReadAgainWhenTheClockGoesBack(t *testing.T) {
 		size(t, c)
 		clock.Advance(-test.back)
 		s.set(2, nil, nil)
+
 		if got := size(t, c); got != 4 || s.reads.Load() != 2 {
-			t.Errorf("%s: a catalogue of %d permissions after %d readings", name, got, s.reads.Load())
+			t.Errorf("%s: a catalogue of %d permissions after %d readings", name, got,
+				s.reads.Load())
 		}
+
 		size(t, c)
+
 		if s.reads.Load() != 2 {
 			t.Errorf("%s: read again", name)
 		}
+
 		clock.Advance(-time.Millisecond)
 		s.set(2, errors.New("down"), nil)
+
 		if _, err := c.Current(t.Context()); err == nil {
 			t.Errorf("%s: of an age that nobody knows, and used", name)
 		}
@@ -172,12 +210,14 @@ func TestCatalogueWhenTheClockGoesBackDuringAReading(t *testing.T) {
 	c := check.NewCatalogue(s.read, clock.Now)
 	gate := make(chan struct{})
 	s.set(1, nil, gate)
+
 	got := make(chan int)
 	go func() { got <- size(t, c) }()
 	<-s.began
 	clock.Advance(-time.Hour)
 	s.set(2, nil, nil)
 	close(gate)
+
 	if n := <-got; n != 4 || s.reads.Load() != 2 {
 		t.Errorf("a catalogue of %d permissions after %d readings", n, s.reads.Load())
 	}
@@ -191,6 +231,7 @@ func TestCatalogueIsAsOldAsTheBeginningOfItsReading(t *testing.T) {
 	gate := make(chan struct{})
 	s.set(1, nil, gate)
 	c := check.NewCatalogue(s.read, clock.Now)
+
 	done := make(chan error)
 	go func() {
 		_, err := c.Current(t.Context())
@@ -199,11 +240,14 @@ func TestCatalogueIsAsOldAsTheBeginningOfItsReading(t *testing.T) {
 	<-s.began
 	clock.Advance(7 * time.Second)
 	close(gate)
+
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+
 	s.set(2, nil, nil)
 	clock.Advance(3 * time.Second)
+
 	if got := size(t, c); got != 4 {
 		t.Errorf("a catalogue that was asked for 10 s ago has %d permissions", got)
 	}
@@ -223,12 +267,15 @@ func TestCatalogueIsReadByOneAtATime(t *testing.T) {
 				}
 			})
 		}
+
 		all.Wait()
 	}
 	many()
+
 	if got := s.reads.Load(); got != 1 {
 		t.Errorf("%d reads by fifty who had none", got)
 	}
+
 	<-s.began
 	gate := make(chan struct{})
 	s.set(2, nil, gate)
@@ -236,9 +283,11 @@ func TestCatalogueIsReadByOneAtATime(t *testing.T) {
 	many() // nobody waits for the reading that the first of them began
 	<-s.began
 	many()
+
 	if got := s.reads.Load(); got != 2 {
 		t.Errorf("%d reads by fifty who had an old one", got)
 	}
+
 	close(gate)
 	finished(t, c, 4)
 }
@@ -248,35 +297,43 @@ func TestCatalogueReadingIsNobodysOwn(t *testing.T) {
 	t.Parallel()
 	clock, s := &storetest.Clock{}, newSource()
 	clock.Set(time.Unix(1_800_000_000, 0))
+
 	c := check.NewCatalogue(s.read, clock.Now)
 	if got := size(t, c); got != 1 {
 		t.Fatal(got)
 	}
+
 	<-s.began
 	gate := make(chan struct{})
 	s.set(2, nil, gate)
 	clock.Advance(6 * time.Second)
+
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := c.Current(ctx); err != nil {
 		t.Fatal(err)
 	}
+
 	<-s.began
 	cancel()
 	time.Sleep(10 * time.Millisecond) // for a reading that heeds it to end
 	close(gate)
 	finished(t, c, 4)
+
 	if got := s.reads.Load(); got != 2 {
 		t.Errorf("%d reads: the second ended with who began it", got)
 	}
 
 	s.set(3, nil, make(chan struct{})) // never opened
 	clock.Advance(20 * time.Second)
-	if current, err := c.Current(t.Context()); !errors.Is(err, context.DeadlineExceeded) || current != nil {
+
+	if current, err := c.Current(t.Context()); !errors.Is(err, context.DeadlineExceeded) ||
+		current != nil {
 		t.Errorf("a reading that hangs: %v, %v", current, err)
 	}
 }
 
-// A reading that was under way when the process was stopped, as Lambda stops one between calls, tells of then and not of now.
+// A reading that was under way when the process was stopped, as Lambda stops one between calls,
+// tells of then and not of now.
 func TestReadingThatWasHeldUp(t *testing.T) {
 	t.Parallel()
 	clock, s := &storetest.Clock{}, newSource()
@@ -284,24 +341,28 @@ func TestReadingThatWasHeldUp(t *testing.T) {
 	gate := make(chan struct{})
 	s.set(1, nil, gate)
 	c := check.NewCatalogue(s.read, clock.Now)
+
 	done := make(chan error)
 	go func() {
 		current, err := c.Current(t.Context())
 		if err == nil && len(current.DataPlane()) != 4 {
 			err = errors.New("it is the old one")
 		}
+
 		done <- err
 	}()
 	<-s.began
 	s.set(2, nil, nil)
 	clock.Advance(10 * time.Second)
 	close(gate)
+
 	if err := <-done; err != nil || s.reads.Load() != 2 {
 		t.Errorf("%v after %d reads", err, s.reads.Load())
 	}
 }
 
-// Who waits gives up with their own call, or when the reading ends, which it does within a second however many wait.
+// Who waits gives up with their own call, or when the reading ends, which it does within a second
+// however many wait.
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	clock, s := &storetest.Clock{}, newSource()
@@ -309,9 +370,11 @@ func TestWaitingEnds(t *testing.T) {
 	c := check.NewCatalogue(s.read, clock.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+
 	if _, err := c.Current(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -320,7 +383,9 @@ func TestWaitingEnds(t *testing.T) {
 			}
 		})
 	}
+
 	all.Wait()
+
 	if got := s.reads.Load(); got != 1 {
 		t.Errorf("%d reads for 20 who waited for the first", got)
 	}
@@ -331,7 +396,9 @@ func TestCatalogueThatIsNotValidIsUnavailable(t *testing.T) {
 	kit, c := setup(t, apikey.Production)
 	_, secret := kit.MustKey(t, nil)
 	kit.MustCatalogue(t, permission.Permission{Name: "not a name"})
-	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Unavailable || v.Err == nil {
+
+	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Unavailable ||
+		v.Err == nil {
 		t.Errorf("%s %v", v.Outcome, v.Err)
 	}
 }
@@ -342,6 +409,7 @@ func TestNoCatalogue(t *testing.T) {
 	kit, c := setup(t, apikey.Production)
 	_, secret := kit.MustKey(t, func(k *apikey.Key) { k.AllPermissions = true })
 	kit.Remove(t, "catalogue", "catalogue")
+
 	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.PermissionDenied {
 		t.Errorf("%s %v", v.Outcome, v.Err)
 	}
@@ -350,12 +418,15 @@ func TestNoCatalogue(t *testing.T) {
 func TestCatalogueChangeActsWithinTenSeconds(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
+
 	_, secret := kit.MustKey(t, nil)
 	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.Allowed {
 		t.Fatal(v.Outcome, v.Err)
 	}
+
 	kit.MustCatalogue(t, catalogue()[1:]...) // without messages:read
 	kit.Clock.Advance(10 * time.Second)
+
 	if v := c.Check(t.Context(), sent(secret.Reveal()), read); v.Outcome != check.PermissionDenied {
 		t.Errorf("%s %v", v.Outcome, v.Err)
 	}

@@ -24,41 +24,51 @@ type Step struct {
 	Detail string // in a sentence, why
 }
 
-// environmentCheck is the name of the first step of an explanation. A check takes it before the key is known, by the secret.
+// environmentCheck is the name of the first step of an explanation. A check takes it before the key
+// is known, by the secret.
 const environmentCheck = "environment"
 
 // secretCheck is the name of what a check finds out before its steps.
 const secretCheck = "secret"
 
-// Explain decides a call as if it came now with the key's current secret, to the endpoint of an environment, and says why. It takes the very steps of Check,
-// and changes nothing.
-func (c *Checker) Explain(ctx context.Context, k *apikey.Key, env apikey.Environment, call Call, now time.Time) Explanation {
+// Explain decides a call as if it came now with the key's current secret, to the endpoint of an
+// environment, and says why. It takes the very steps of Check, and changes nothing.
+func (c *Checker) Explain(
+	ctx context.Context, k *apikey.Key, env apikey.Environment, call Call, now time.Time,
+) Explanation {
 	e := Explanation{Verdict: Verdict{Outcome: Allowed, Key: k}}
 	if env != k.Environment {
 		e.Outcome = WrongEnvironment
 	}
+
 	e.add(environmentCheck, environmentDetail(k, env))
+
 	call.look = true
 	for s := statusStep; s <= lastStep && e.Outcome == Allowed; s++ {
 		e.Outcome = c.take(ctx, s, &e.Verdict, call, now)
 		e.add(s.String(), s.detail(&e.Verdict, call, now))
 	}
+
 	return e
 }
 
-// Recorded are the steps that led to an outcome which was recorded when it happened. What the key was then is not known any more, but which step refused
-// follows from the outcome; required is the permission that was missing, "" for a route in no permission.
+// Recorded are the steps that led to an outcome which was recorded when it happened. What the key
+// was then is not known any more, but which step refused follows from the outcome; required is the
+// permission that was missing, "" for a route in no permission.
 func Recorded(outcome Outcome, required string) []Step {
 	if outcome == WrongSecret || outcome == RetiredSecret {
 		return []Step{{secretCheck, false, recordedDetail(outcome, required)}}
 	}
+
 	steps := []Step{{secretCheck, true, "The secret was the key's."}}
 	for s := statusStep; s <= lastStep; s++ {
 		if s == stepOf(outcome, required) {
 			return append(steps, Step{s.String(), false, recordedDetail(outcome, required)})
 		}
+
 		steps = append(steps, Step{s.String(), true, "This step was passed."})
 	}
+
 	return steps
 }
 
@@ -68,7 +78,15 @@ func (e *Explanation) add(check, detail string) {
 
 // String returns the step's name, as explanations have it.
 func (s step) String() string {
-	return [...]string{statusStep: "status", addressStep: "address", routeStep: "route", customerStep: "customer", permissionStep: "permission", policyStep: "policy", limitStep: "limits"}[s]
+	return [...]string{
+		statusStep:     "status",
+		addressStep:    "address",
+		routeStep:      "route",
+		customerStep:   "customer",
+		permissionStep: "permission",
+		policyStep:     "policy",
+		limitStep:      "limits",
+	}[s]
 }
 
 // detail says what the step found. The outcome is the step's.
@@ -95,7 +113,9 @@ func environmentDetail(k *apikey.Key, env apikey.Environment) string {
 	if env == k.Environment {
 		return fmt.Sprintf("The key is one of %s, and so is the endpoint.", k.Environment)
 	}
-	return fmt.Sprintf("The key is one of %s, and the endpoint takes keys of %s only.", k.Environment, env)
+
+	return fmt.Sprintf("The key is one of %s, and the endpoint takes keys of %s only.",
+		k.Environment, env)
 }
 
 func statusDetail(v *Verdict, now time.Time) string {
@@ -104,7 +124,8 @@ func statusDetail(v *Verdict, now time.Time) string {
 	case v.Outcome == Unavailable:
 		return "What the key's organization has set could not be read."
 	case v.Reason == OrganizationDeleted:
-		return "The key's organization was deleted at " + apikey.FormatTime(v.Standing.DeletedAt) + "."
+		return "The key's organization was deleted at " + apikey.FormatTime(v.Standing.DeletedAt) +
+			"."
 	case v.Reason == LegacyNotAccepted:
 		return "The key is a legacy one, and its organization does not accept those."
 	case v.Outcome == NotYetValid:
@@ -114,7 +135,8 @@ func statusDetail(v *Verdict, now time.Time) string {
 	case v.Outcome != Inactive && k.ExpiresAt.IsZero():
 		return "The key is active and does not expire."
 	case v.Outcome != Inactive:
-		return fmt.Sprintf("The key is active at %s, and expires at %s.", apikey.FormatTime(now), apikey.FormatTime(k.ExpiresAt))
+		return fmt.Sprintf("The key is active at %s, and expires at %s.", apikey.FormatTime(now),
+			apikey.FormatTime(k.ExpiresAt))
 	case !k.DeletedAt.IsZero():
 		return "The key was deleted at " + apikey.FormatTime(k.DeletedAt) + "."
 	case k.Revocation != nil:
@@ -126,14 +148,19 @@ func statusDetail(v *Verdict, now time.Time) string {
 
 func addressDetail(v *Verdict, source netip.Addr) string {
 	bound := "the key"
-	if v.Reason == OrganizationAddresses || len(v.Key.AllowedAddresses) == 0 && v.Standing != nil && len(v.Standing.AllowedAddresses) > 0 {
+	if v.Reason == OrganizationAddresses ||
+		len(v.Key.AllowedAddresses) == 0 && v.Standing != nil &&
+			len(v.Standing.AllowedAddresses) > 0 {
 		bound = "every key of the organization"
 	}
+
 	switch {
-	case len(v.Key.AllowedAddresses) == 0 && (v.Standing == nil || len(v.Standing.AllowedAddresses) == 0):
+	case len(v.Key.AllowedAddresses) == 0 &&
+		(v.Standing == nil || len(v.Standing.AllowedAddresses) == 0):
 		return "The key may be used from every address."
 	case !source.IsValid():
-		return upper(bound) + " may be used from certain addresses only, and the caller's is not known."
+		return upper(bound) +
+			" may be used from certain addresses only, and the caller's is not known."
 	case v.Outcome == AddressNotAllowed:
 		return fmt.Sprintf("%s is not among the addresses that %s may be used from.", source, bound)
 	default:
@@ -153,7 +180,8 @@ func routeDetail(v *Verdict, call Call) string {
 	case v.Outcome != Allowed:
 		return fmt.Sprintf("No permission has a route for %s %s.", call.Method, call.Path)
 	default:
-		return fmt.Sprintf("The route is %s %s, which %s opens.", call.Method, v.Route.Route.Path, strings.Join(v.Route.Permissions, " or "))
+		return fmt.Sprintf("The route is %s %s, which %s opens.", call.Method, v.Route.Route.Path,
+			strings.Join(v.Route.Permissions, " or "))
 	}
 }
 
@@ -186,7 +214,8 @@ func policyDetail(v *Verdict, call Call) string {
 	case call.ARN == (policy.ARN{}):
 		return "The answer needs no policy."
 	case v.Outcome != Allowed:
-		return "The key may make the call, but an API that is guarded by policies refuses it. " + NotSupported
+		return "The key may make the call, but an API that is guarded by policies refuses it. " +
+			NotSupported
 	default:
 		return "A policy can say the call."
 	}
@@ -197,7 +226,8 @@ func limitDetail(v *Verdict) string {
 	case v.Outcome == Unavailable:
 		return "The state of the key's limits could not be read."
 	case v.Outcome == RateLimited:
-		return fmt.Sprintf("The key is over its limit %s, for another %v.", a.Limit, a.RetryAfter.Round(time.Millisecond))
+		return fmt.Sprintf("The key is over its limit %s, for another %v.", a.Limit,
+			a.RetryAfter.Round(time.Millisecond))
 	case v.Outcome == QuotaExceeded:
 		return "The key has used up its quota, until " + apikey.FormatTime(a.Quota.ResetAt) + "."
 	case !Limited(v.Key):
@@ -226,6 +256,7 @@ func stepOf(outcome Outcome, required string) step {
 		if required == "" {
 			return routeStep
 		}
+
 		return permissionStep
 	default:
 		return -1
@@ -245,7 +276,8 @@ func recordedDetail(outcome Outcome, required string) string {
 	case NotYetValid:
 		return "The key was not valid yet."
 	case AddressNotAllowed:
-		return "The caller's address was not among those that the key, or every key of its organization, may be used from."
+		return "The caller's address was not among those that the key, or every key of its " +
+			"organization, may be used from."
 	case CustomerNotAllowed:
 		return "The key was scoped to other customers than the one in the path."
 	case PathNotSupported:
@@ -256,8 +288,10 @@ func recordedDetail(outcome Outcome, required string) string {
 		return "The key had used up its quota."
 	case PermissionDenied:
 		if required == "" {
-			return "No permission had the route, or the path was spelled in a way that not everybody reads alike."
+			return "No permission had the route, or the path was spelled in a way that not " +
+				"everybody reads alike."
 		}
+
 		return fmt.Sprintf("The key did not hold %s, which the route needed.", required)
 	default:
 		return ""

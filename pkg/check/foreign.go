@@ -16,8 +16,8 @@ type ImportSource interface {
 	Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error)
 }
 
-// Imports keeps at hand which environments have keys of other systems, so that where there are none a secret of no form of ours costs no read. It is safe for
-// concurrent use.
+// Imports keeps at hand which environments have keys of other systems, so that where there are none
+// a secret of no form of ours costs no read. It is safe for concurrent use.
 type Imports struct {
 	of map[apikey.Environment]*recent[*apikey.Imports]
 }
@@ -26,19 +26,25 @@ type Imports struct {
 func NewImports(source ImportSource, now func() time.Time) *Imports {
 	out := &Imports{of: map[apikey.Environment]*recent[*apikey.Imports]{}}
 	for _, env := range apikey.Environments() {
-		out.of[env] = &recent[*apikey.Imports]{now: now, read: func(ctx context.Context, _ *apikey.Imports) (*apikey.Imports, error) {
-			imports, err := source.Imports(ctx, env)
-			if err != nil {
-				return nil, fmt.Errorf("read the imports of %s: %w", env, err)
-			}
-			return imports, nil
-		}}
+		out.of[env] = &recent[*apikey.Imports]{
+			now: now,
+			read: func(ctx context.Context, _ *apikey.Imports) (*apikey.Imports, error) {
+				imports, err := source.Imports(ctx, env)
+				if err != nil {
+					return nil, fmt.Errorf("read the imports of %s: %w", env, err)
+				}
+
+				return imports, nil
+			},
+		}
 	}
+
 	return out
 }
 
-// identifyForeign finds out which key another system's secret opens: the first that has it and is not deleted. Only where the first of all is deleted does
-// that cost more than one read, and for the other algorithm.
+// identifyForeign finds out which key another system's secret opens: the first that has it and is
+// not deleted. Only where the first of all is deleted does that cost more than one read, and for
+// the other algorithm.
 func (c *Checker) identifyForeign(ctx context.Context, text string) Verdict {
 	answer := Verdict{Outcome: Malformed}
 	for v := range c.claimants(ctx, text) {
@@ -49,12 +55,15 @@ func (c *Checker) identifyForeign(ctx context.Context, text string) Verdict {
 			answer = v
 		}
 	}
+
 	return answer
 }
 
-// claimants are the keys that were made of another system's secret, in the order in which they have a claim to it. Such a secret names neither an environment
-// nor a key: the ids are those that it would have got when it was imported, one for each environment and algorithm that anything was imported by; as a rule,
-// for an authorizer, one. The line of those who imported it later is read only when it is asked for. What cannot be known ends the line.
+// claimants are the keys that were made of another system's secret, in the order in which they have
+// a claim to it. Such a secret names neither an environment nor a key: the ids are those that it
+// would have got when it was imported, one for each environment and algorithm that anything was
+// imported by; as a rule, for an authorizer, one. The line of those who imported it later is read
+// only when it is asked for. What cannot be known ends the line.
 func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] {
 	return func(yield func(Verdict) bool) {
 		for _, env := range c.Environments {
@@ -63,6 +72,7 @@ func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] 
 				yield(Verdict{Outcome: Unavailable, Err: err})
 				return
 			}
+
 			for _, algorithm := range imports.By() {
 				if !c.claimantsBy(ctx, env, imports.Pepper, algorithm, algorithm.Sum(text), yield) {
 					return
@@ -74,32 +84,47 @@ func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] 
 
 // claimantsBy are those of one environment and algorithm. It reports whether to go on.
 func (c *Checker) claimantsBy(
-	ctx context.Context, env apikey.Environment, version int, algorithm apikey.Algorithm, digest []byte, yield func(Verdict) bool,
+	ctx context.Context, env apikey.Environment, version int, algorithm apikey.Algorithm,
+	digest []byte, yield func(Verdict) bool,
 ) bool {
 	p, err := c.Peppers.Version(ctx, env, version)
 	if err != nil {
-		yield(Verdict{Outcome: Unavailable, Err: fmt.Errorf("pepper of the imports of %s: %w", env, err)})
+		yield(Verdict{
+			Outcome: Unavailable,
+			Err:     fmt.Errorf("pepper of the imports of %s: %w", env, err),
+		})
 		return false
 	}
-	sent := claim{environment: env, keyID: p.ForeignID(env, algorithm, digest), scheme: algorithm, digest: digest}
+
+	sent := claim{
+		environment: env,
+		keyID:       p.ForeignID(env, algorithm, digest),
+		scheme:      algorithm,
+		digest:      digest,
+	}
+
 	first := c.claimed(ctx, sent)
 	if !yield(first) || first.Outcome == Unavailable {
 		return false
 	}
+
 	if first.Key == nil {
 		return true
 	}
+
 	line, err := c.Keys.Claims(ctx, env, sent.keyID)
 	if err != nil {
 		yield(Verdict{Outcome: Unavailable, Err: err})
 		return false
 	}
+
 	for _, sent.keyID = range line {
 		v := c.claimed(ctx, sent)
 		if !yield(v) || v.Outcome == Unavailable {
 			return false
 		}
 	}
+
 	return true
 }
 
@@ -112,7 +137,9 @@ func (c *Checker) claimed(ctx context.Context, sent claim) Verdict {
 	case err != nil:
 		return Verdict{Outcome: Unavailable, Err: err}
 	case which == apikey.Unknown:
-		which = apikey.Retired // no other secret leads to this id: it was the key's, before those that are remembered
+		// no other secret leads to this id: it was the key's, before those that are remembered
+		which = apikey.Retired
 	}
+
 	return verdictOf(k, which)
 }

@@ -15,34 +15,58 @@ func catalogue() []permission.Permission {
 		return permission.Permission{Name: name, Title: name, Routes: routes}
 	}
 	return []permission.Permission{
-		one("messages:read", permission.Route{API: "*", Method: "GET", Path: "/messages"}, permission.Route{API: "*", Method: "GET", Path: "/messages/{messageId}"}),
+		one("messages:read", permission.Route{
+			API:    "*",
+			Method: "GET",
+			Path:   "/messages",
+		}, permission.Route{
+			API:    "*",
+			Method: "GET",
+			Path:   "/messages/{messageId}",
+		}),
 		one("messages:write", permission.Route{API: "*", Method: "POST", Path: "/messages"}),
-		one("customers:read", permission.Route{API: "*", Method: "GET", Path: "/customers/{customerId}"}),
+		one("customers:read", permission.Route{
+			API:    "*",
+			Method: "GET",
+			Path:   "/customers/{customerId}",
+		}),
 		one("metrics:read", permission.Route{API: "*", Method: "GET", Path: "/metrics/{proxy+}"}),
 	}
 }
 
-// setup makes a kit with the catalogue, the peppers of all environments, and a checker of some environments whose catalogue is not read yet.
+// setup makes a kit with the catalogue, the peppers of all environments, and a checker of some
+// environments whose catalogue is not read yet.
 func setup(t testing.TB, environments ...apikey.Environment) (*storetest.Kit, *check.Checker) {
 	t.Helper()
 	kit := storetest.New(t)
 	kit.MustCatalogue(t, catalogue()...)
+
 	for _, env := range apikey.Environments() {
 		if _, err := kit.Keyring.Ensure(t.Context(), env); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	return kit, checker(kit, &kit.Process, environments...)
 }
 
-func checker(kit *storetest.Kit, p *storetest.Process, environments ...apikey.Environment) *check.Checker {
+func checker(
+	kit *storetest.Kit, p *storetest.Process, environments ...apikey.Environment,
+) *check.Checker {
 	reader := apikey.Production // a checker of no environment has no catalogue of its own either
 	if len(environments) > 0 {
 		reader = environments[0]
 	}
+
 	return &check.Checker{
-		Brand: storetest.Brand, Environments: environments, Keys: p.Store, Peppers: p.Keyring, Catalogue: check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
-		Standings: check.NewStandings(p.Store, kit.Clock.Now), Imports: check.NewImports(p.Store, kit.Clock.Now), Now: kit.Clock.Now,
+		Brand:        storetest.Brand,
+		Environments: environments,
+		Keys:         p.Store,
+		Peppers:      p.Keyring,
+		Catalogue:    check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
+		Standings:    check.NewStandings(p.Store, kit.Clock.Now),
+		Imports:      check.NewImports(p.Store, kit.Clock.Now),
+		Now:          kit.Clock.Now,
 	}
 }
 
@@ -50,4 +74,9 @@ func checker(kit *storetest.Kit, p *storetest.Process, environments ...apikey.En
 func sent(secret string) check.Headers { return check.Headers{APIKey: []string{secret}} }
 
 // read is a call that messages:read opens.
-var read = check.Call{API: "demo", Method: "GET", Path: "/messages/42", Resource: "/messages/{messageId}"}
+var read = check.Call{
+	API:      "demo",
+	Method:   "GET",
+	Path:     "/messages/42",
+	Resource: "/messages/{messageId}",
+}

@@ -9,7 +9,8 @@ import (
 
 // Limits are the rate limits and quotas of keys.
 type Limits interface {
-	// Take takes one call of every limit of a key, or of none where one of them refuses. An error means that nobody knows whether there is room.
+	// Take takes one call of every limit of a key, or of none where one of them refuses. An error
+	// means that nobody knows whether there is room.
 	Take(ctx context.Context, k *apikey.Key) (*Allowance, error)
 	// Look says what Take would answer at a time, and takes nothing.
 	Look(ctx context.Context, k *apikey.Key, at time.Time) (*Allowance, error)
@@ -17,9 +18,10 @@ type Limits interface {
 
 // Allowance is what the limits of a key say of a call.
 type Allowance struct {
-	Outcome    Outcome       // Allowed, RateLimited or QuotaExceeded
-	At         time.Time     // when that is
-	Limit      string        // the name of the limit that refuses; "" for the quota, and where none does
+	Outcome Outcome   // Allowed, RateLimited or QuotaExceeded
+	At      time.Time // when that is
+	// the name of the limit that refuses; "" for the quota, and where none does
+	Limit      string
 	RetryAfter time.Duration // for a refusal: how long it lasts at least
 	Limits     []Left        // of every rate limit, in the key's order
 	Quota      *Left         // nil where there is no quota
@@ -37,7 +39,8 @@ type Left struct {
 // Limited tells whether a key has limits.
 func Limited(k *apikey.Key) bool { return len(k.RateLimits) > 0 || k.Quota != nil }
 
-// Limit is the last step of a check for a key that Authenticate found good: it takes a call of the key's limits.
+// Limit is the last step of a check for a key that Authenticate found good: it takes a call of the
+// key's limits.
 func (c *Checker) Limit(ctx context.Context, v *Verdict) {
 	if v.Outcome == Allowed {
 		v.Outcome = c.limit(ctx, v, Call{}, c.Now())
@@ -49,15 +52,18 @@ func (c *Checker) limit(ctx context.Context, v *Verdict, call Call, now time.Tim
 	if c.Limits == nil || !Limited(v.Key) {
 		return Allowed
 	}
+
 	var err error
 	if call.look {
 		v.Allowance, err = c.Limits.Look(ctx, v.Key, now)
 	} else {
 		v.Allowance, err = c.Limits.Take(ctx, v.Key)
 	}
+
 	if err != nil {
 		v.Err = err
 		return Unavailable
 	}
+
 	return v.Allowance.Outcome
 }

@@ -17,7 +17,9 @@ import (
 // limited makes a checker that enforces limits, of an instance of its own.
 func limited(kit *storetest.Kit, p *storetest.Process) *check.Checker {
 	c := checker(kit, p, apikey.Production)
-	c.Limits = meter.KeyLimits{Limiter: meter.NewLimiter(p.Store, kit.Clock.Now, func() float64 { return 0.5 })}
+	c.Limits = meter.KeyLimits{
+		Limiter: meter.NewLimiter(p.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+	}
 	return c
 }
 
@@ -30,43 +32,63 @@ func TestLimitsAreTheLastStep(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t)
 	c := limited(kit, &kit.Process)
+
 	k, secret := kit.MustKey(t, two)
 	for want, call := range map[check.Outcome]check.Call{
 		check.PermissionDenied: {API: "demo", Method: "POST", Path: "/messages"},
 	} {
 		for range 3 { // takes nothing
-			if got := c.Check(t.Context(), sent(secret.Reveal()), call); got.Outcome != want || got.Allowance != nil {
+			if got := c.Check(t.Context(), sent(secret.Reveal()), call); got.Outcome != want ||
+				got.Allowance != nil {
 				t.Errorf("%s %+v", got.Outcome, got.Allowance)
 			}
 		}
 	}
+
 	wrong, _ := kit.Mint(t, apikey.Production, k.ID)
 	for range 3 {
-		if got := c.Check(t.Context(), sent(wrong.Reveal()), read); got.Outcome != check.WrongSecret {
+		if got := c.Check(t.Context(), sent(wrong.Reveal()),
+			read); got.Outcome != check.WrongSecret {
 			t.Errorf("%s", got.Outcome)
 		}
+
 		c.Authenticate(t.Context(), sent(secret.Reveal()), read.SourceIP)
 		c.Self(t.Context(), sent(secret.Reveal()), read.SourceIP)
-		if e := c.Explain(t.Context(), k, apikey.Production, read, kit.Clock.Now()); e.Outcome != check.Allowed || e.Allowance.Limits[0].Remaining != 2 {
+
+		if e := c.Explain(t.Context(), k, apikey.Production, read,
+			kit.Clock.Now()); e.Outcome != check.Allowed || e.Allowance.Limits[0].Remaining != 2 {
 			t.Errorf("explained: %s %+v", e.Outcome, e.Allowance)
 		}
 	}
+
 	var got []check.Outcome
 	for range 3 {
 		got = append(got, c.Check(t.Context(), sent(secret.Reveal()), read).Outcome)
 	}
-	if diff := cmp.Diff([]check.Outcome{check.Allowed, check.Allowed, check.RateLimited}, got); diff != "" {
+
+	if diff := cmp.Diff([]check.Outcome{
+		check.Allowed, check.Allowed, check.RateLimited,
+	}, got); diff != "" {
 		t.Errorf("calls that may be made (-want +got):\n%s", diff)
 	}
+
 	e := c.Explain(t.Context(), k, apikey.Production, read, kit.Clock.Now())
-	if last := e.Steps[len(e.Steps)-1]; e.Outcome != check.RateLimited || last.Check != "limits" || last.Detail != "The key is over its limit burst, for another 30s." {
+	if last := e.Steps[len(e.Steps)-1]; e.Outcome != check.RateLimited || last.Check != "limits" ||
+		last.Detail != "The key is over its limit burst, for another 30s." {
 		t.Errorf("explained: %s %+v", e.Outcome, last)
 	}
-	if e := c.Explain(t.Context(), k, apikey.Production, read, kit.Clock.Now().Add(30*time.Second)); e.Outcome != check.Allowed {
+
+	if e := c.Explain(t.Context(), k, apikey.Production, read,
+		kit.Clock.Now().Add(30*time.Second)); e.Outcome != check.Allowed {
 		t.Errorf("explained for later: %s", e.Outcome)
 	}
+
 	// A call that is refused for another reason is refused for that one, over the limit or not.
-	if got := c.Check(t.Context(), sent(secret.Reveal()), check.Call{API: "demo", Method: "POST", Path: "/messages"}); got.Outcome != check.PermissionDenied {
+	if got := c.Check(t.Context(), sent(secret.Reveal()), check.Call{
+		API:    "demo",
+		Method: "POST",
+		Path:   "/messages",
+	}); got.Outcome != check.PermissionDenied {
 		t.Errorf("%s", got.Outcome)
 	}
 }
@@ -86,6 +108,7 @@ func TestLimitsAreSharedByTheSecretsOfAKey(t *testing.T) {
 	third, fresh := kit.Mint(t, apikey.Production, k.ID)
 	checks := func(secret apikey.Secret, want check.Outcome) {
 		t.Helper()
+
 		if got := c.Check(t.Context(), sent(secret.Reveal()), read); got.Outcome != want {
 			t.Errorf("%s %v, want %s", got.Outcome, got.Err, want)
 		}
@@ -108,7 +131,9 @@ func TestKeysWithoutLimitsCostNothing(t *testing.T) {
 	_, secret := kit.MustKey(t, nil)
 	c.Check(t.Context(), sent(secret.Reveal()), read) // reads what is kept
 	kit.Traffic.Reset()
-	if got := c.Check(t.Context(), sent(secret.Reveal()), read); got.Outcome != check.Allowed || got.Allowance != nil || kit.Traffic.Count() != 1 {
+
+	if got := c.Check(t.Context(), sent(secret.Reveal()), read); got.Outcome != check.Allowed ||
+		got.Allowance != nil || kit.Traffic.Count() != 1 {
 		t.Errorf("%s, %v", got.Outcome, storetest.Operations(kit.Traffic.Requests()))
 	}
 }
@@ -131,13 +156,18 @@ func TestLimitsThatCannotBeAsked(t *testing.T) {
 	kit, _ := setup(t)
 	c := limited(kit, &kit.Process)
 	c.Limits = broken{}
+
 	k, secret := kit.MustKey(t, two)
-	if got := c.Check(t.Context(), sent(secret.Reveal()), read); got.Outcome != check.Unavailable || got.Err == nil {
+	if got := c.Check(t.Context(), sent(secret.Reveal()), read); got.Outcome != check.Unavailable ||
+		got.Err == nil {
 		t.Errorf("%s %v", got.Outcome, got.Err)
 	}
-	if got := c.Explain(t.Context(), k, apikey.Production, read, kit.Clock.Now()); got.Outcome != check.Unavailable {
+
+	if got := c.Explain(t.Context(), k, apikey.Production, read,
+		kit.Clock.Now()); got.Outcome != check.Unavailable {
 		t.Errorf("explained: %s", got.Outcome)
 	}
+
 	_, free := kit.MustKey(t, nil)
 	if got := c.Check(t.Context(), sent(free.Reveal()), read); got.Outcome != check.Allowed {
 		t.Errorf("a key without limits: %s %v", got.Outcome, got.Err)
@@ -152,6 +182,7 @@ func BenchmarkCheckOfALimit(b *testing.B) {
 	c := limited(kit, &kit.Process)
 	c.Keys = memory{k}
 	b.ReportAllocs()
+
 	for b.Loop() {
 		c.Check(b.Context(), sent(secret.Reveal()), read)
 	}

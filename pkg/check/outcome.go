@@ -3,7 +3,8 @@ package check
 // Outcome is the result of a check. All but Allowed are refusals.
 type Outcome string
 
-// The outcomes. The first five name no key that could be told of, so they are in logs and metrics only; the others count in the key's usage.
+// The outcomes. The first five name no key that could be told of, so they are in logs and metrics
+// only; the others count in the key's usage.
 const (
 	NoKey            Outcome = "no_key"
 	Malformed        Outcome = "malformed"
@@ -20,13 +21,15 @@ const (
 	AddressNotAllowed  Outcome = "address_not_allowed"
 	CustomerNotAllowed Outcome = "customer_not_allowed"
 	PermissionDenied   Outcome = "permission_denied"
-	PathNotSupported   Outcome = "path_not_supported" // nothing forbids the call, but no policy can say so
-	RateLimited        Outcome = "rate_limited"
-	QuotaExceeded      Outcome = "quota_exceeded"
-	Unavailable        Outcome = "unavailable"
+	// nothing forbids the call, but no policy can say so
+	PathNotSupported Outcome = "path_not_supported"
+	RateLimited      Outcome = "rate_limited"
+	QuotaExceeded    Outcome = "quota_exceeded"
+	Unavailable      Outcome = "unavailable"
 )
 
-// Reason says that a refusal is not the key's own but its organization's. Who called is not told; logs and explanations are.
+// Reason says that a refusal is not the key's own but its organization's. Who called is not told;
+// logs and explanations are.
 type Reason string
 
 // The reasons: the first two go with Inactive, the last with AddressNotAllowed.
@@ -36,7 +39,8 @@ const (
 	OrganizationAddresses Reason = "organization_addresses"
 )
 
-// Status returns the HTTP status of an outcome. Every fault of the key itself is 401, so that nobody learns which keys there are.
+// Status returns the HTTP status of an outcome. Every fault of the key itself is 401, so that
+// nobody learns which keys there are.
 func (o Outcome) Status() int {
 	switch o {
 	case Allowed:

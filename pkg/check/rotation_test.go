@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// rotated is a key that is rotated again and again, and what is certain of its secrets at each moment. The numbers only grow, so what is certain before
-// and after a check was certain during it.
+// rotated is a key that is rotated again and again, and what is certain of its secrets at each
+// moment. The numbers only grow, so what is certain before and after a check was certain during it.
 type rotated struct {
 	kit     *storetest.Kit
 	key     *apikey.Key
@@ -27,11 +27,15 @@ func newRotated(t *testing.T, kit *storetest.Kit, secrets int) *rotated {
 	t.Helper()
 	r := &rotated{kit: kit}
 	k, first := kit.MustKey(t, nil)
-	r.key, r.secrets, r.fresh = k, []apikey.Secret{first}, []apikey.Fresh{{}}
+	r.key = k
+	r.secrets = []apikey.Secret{first}
+
+	r.fresh = []apikey.Fresh{{}}
 	for len(r.secrets) < secrets {
 		secret, fresh := kit.Mint(t, apikey.Production, k.ID)
 		r.secrets, r.fresh = append(r.secrets, secret), append(r.fresh, fresh)
 	}
+
 	r.ended.Store(-1)
 	return r
 }
@@ -44,13 +48,17 @@ func (r *rotated) round(t *testing.T, n int) {
 	r.key = kit.MustChange(t, r.key, func(k *apikey.Key) {
 		rotate := func() error { return k.Rotate(fresh, time.Hour, kit.Clock.Now()) }
 		if n%2 == 0 {
-			rotate = func() error { return k.RotateFromFirstUse(fresh, time.Minute, time.Hour, kit.Clock.Now()) }
+			rotate = func() error {
+				return k.RotateFromFirstUse(fresh, time.Minute, time.Hour, kit.Clock.Now())
+			}
 		}
+
 		if err := rotate(); err != nil {
 			t.Fatal(err)
 		}
 	})
 	r.newest.Store(old + 1)
+
 	awaits := r.key.Rotation.StartsAt == apikey.StartsFirstUse
 	switch {
 	case n%3 == 0:
@@ -64,6 +72,7 @@ func (r *rotated) round(t *testing.T, n int) {
 		if err := kit.Store.PutFirstUse(t.Context(), r.key, kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
+
 		r.key.FirstUsed(kit.Clock.Now()) // whoever changes the key looks there first
 		kit.Clock.Advance(time.Minute - time.Millisecond)
 		r.oldest.Store(old + 1)
@@ -73,6 +82,7 @@ func (r *rotated) round(t *testing.T, n int) {
 		r.oldest.Store(old + 1)
 		kit.Clock.Advance(time.Millisecond)
 	}
+
 	r.ended.Store(old)
 }
 
@@ -82,9 +92,11 @@ func (r *rotated) look(t *testing.T, c *check.Checker, n int64) {
 	newest, ended := r.newest.Load(), r.ended.Load()
 	oldest := r.oldest.Load()
 	v := c.Check(t.Context(), sent(r.secrets[n].Reveal()), read)
-	for again := 0; v.Outcome == check.Unavailable && again < 20; again++ { // an hour in the middle of a check makes what others just read too old for it
+	// an hour in the middle of a check makes what others just read too old for it
+	for again := 0; v.Outcome == check.Unavailable && again < 20; again++ {
 		v = c.Check(t.Context(), sent(r.secrets[n].Reveal()), read)
 	}
+
 	switch {
 	case v.Outcome == check.Unavailable:
 		t.Errorf("secret %d: %v", n, v.Err)
@@ -95,8 +107,9 @@ func (r *rotated) look(t *testing.T, c *check.Checker, n int64) {
 	}
 }
 
-// Over many rotations, ended by hand, by the clock and by a first use, with checks all the while: the new secret is accepted from the moment that the
-// rotation is acknowledged, the old one until its end, and never after it. So at no moment is there no valid secret.
+// Over many rotations, ended by hand, by the clock and by a first use, with checks all the while:
+// the new secret is accepted from the moment that the rotation is acknowledged, the old one until
+// its end, and never after it. So at no moment is there no valid secret.
 func TestSecretsOverManyRotations(t *testing.T) {
 	t.Parallel()
 	const rotations, instances = 120, 4
@@ -106,6 +119,7 @@ func TestSecretsOverManyRotations(t *testing.T) {
 	var all sync.WaitGroup
 	stop := sync.OnceFunc(func() { close(over); all.Wait() })
 	defer stop()
+
 	var checks atomic.Int64
 	for range instances {
 		c := checker(kit, kit.Restart(), apikey.Production)
@@ -116,6 +130,7 @@ func TestSecretsOverManyRotations(t *testing.T) {
 					return
 				default:
 				}
+
 				newest := r.newest.Load()
 				for n := max(0, newest-2); n <= newest; n++ {
 					r.look(t, c, n)
@@ -124,12 +139,16 @@ func TestSecretsOverManyRotations(t *testing.T) {
 			}
 		})
 	}
+
 	for n := range rotations {
 		r.round(t, n)
 	}
+
 	stop()
+
 	if checks.Load() < rotations {
 		t.Errorf("only %d checks beside %d rotations", checks.Load(), rotations)
 	}
+
 	t.Logf("%d checks beside %d rotations", checks.Load(), rotations)
 }

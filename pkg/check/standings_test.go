@@ -41,9 +41,11 @@ func fenced(o *organization.Organization) {
 	o.Settings.AllowedAddresses = []string{"198.51.100.0/24", "2001:db8::/32"}
 }
 
-// What an organization sets of calls acts when the standing that is at hand is ten seconds old, and until five it is not even asked for.
+// What an organization sets of calls acts when the standing that is at hand is ten seconds old, and
+// until five it is not even asked for.
 func TestStandingActsWithinTenSeconds(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct {
 		change func(*organization.Organization)
 		want   said
@@ -61,23 +63,31 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 				if v.Err != nil {
 					t.Error(v.Err)
 				}
+
 				return said{v.Outcome, v.Reason}
 			}
+
 			good := said{check.Allowed, ""}
 			if got := ask(); got != good {
 				t.Fatal(got)
 			}
+
 			kit.MustStanding(t, "acme", test.change)
 			kit.Clock.Advance(5*time.Second - 1)
+
 			if got := ask(); got != good {
 				t.Errorf("what is fresh was not used: %v", got)
 			}
+
 			kit.Clock.Advance(5*time.Second + 1)
+
 			if got := ask(); got != test.want {
 				t.Errorf("ten seconds later: %v, want %v", got, test.want)
 			}
+
 			kit.MustStanding(t, "acme", nil)
 			kit.Clock.Advance(10 * time.Second)
+
 			if got := ask(); got != good {
 				t.Errorf("ten seconds after the change back: %v", got)
 			}
@@ -85,24 +95,59 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 	}
 }
 
-// What is sent to whom: the keys of a deleted organization are good for nothing; its other settings do not bind the admin API, its addresses not whoami.
+// What is sent to whom: the keys of a deleted organization are good for nothing; its other settings
+// do not bind the admin API, its addresses not whoami.
 func TestStandingByUse(t *testing.T) {
 	t.Parallel()
+
 	kit, c := setup(t, apikey.Production)
 	for name, test := range map[string]struct {
 		change            func(*organization.Organization)
 		legacy            bool
 		data, self, admin said
 	}{
-		"nothing set":             {nil, true, said{check.Allowed, ""}, said{check.Allowed, ""}, said{check.Allowed, ""}},
-		"deleted":                 {deleted, false, said{check.Inactive, check.OrganizationDeleted}, said{check.Inactive, check.OrganizationDeleted}, said{check.Inactive, check.OrganizationDeleted}},
-		"legacy not accepted":     {strict, true, said{check.Inactive, check.LegacyNotAccepted}, said{check.Inactive, check.LegacyNotAccepted}, said{check.Allowed, ""}},
-		"a key that is no legacy": {strict, false, said{check.Allowed, ""}, said{check.Allowed, ""}, said{check.Allowed, ""}},
-		"addresses":               {fenced, false, said{check.AddressNotAllowed, check.OrganizationAddresses}, said{check.Allowed, ""}, said{check.Allowed, ""}},
+		"nothing set": {
+			nil,
+			true,
+			said{check.Allowed, ""},
+			said{check.Allowed, ""},
+			said{check.Allowed, ""},
+		},
+		"deleted": {
+			deleted,
+			false,
+			said{check.Inactive, check.OrganizationDeleted},
+			said{check.Inactive, check.OrganizationDeleted},
+			said{check.Inactive, check.OrganizationDeleted},
+		},
+		"legacy not accepted": {
+			strict,
+			true,
+			said{check.Inactive, check.LegacyNotAccepted},
+			said{check.Inactive, check.LegacyNotAccepted},
+			said{check.Allowed, ""},
+		},
+		"a key that is no legacy": {
+			strict,
+			false,
+			said{check.Allowed, ""},
+			said{check.Allowed, ""},
+			said{check.Allowed, ""},
+		},
+		"addresses": {
+			fenced,
+			false,
+			said{check.AddressNotAllowed, check.OrganizationAddresses},
+			said{check.Allowed, ""},
+			said{check.Allowed, ""},
+		},
 	} {
 		org := "org-" + strings.ReplaceAll(name, " ", "-")
 		kit.MustStanding(t, org, test.change)
-		k, secret := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID, k.Legacy = org, test.legacy })
+		k, secret := kit.MustKey(t, func(k *apikey.Key) {
+			k.OrganizationID, k.Legacy = org, test.legacy
+		})
+
 		headers, from := sent(secret.Reveal()), near()
 		for use, got := range map[string]struct {
 			check.Verdict
@@ -111,9 +156,12 @@ func TestStandingByUse(t *testing.T) {
 			"data plane": {c.Check(t.Context(), headers, from), test.data},
 			"whoami":     {c.Self(t.Context(), headers, from.SourceIP), test.self},
 			"admin API":  {c.Authenticate(t.Context(), headers, from.SourceIP), test.admin},
-			"explain":    {c.Explain(t.Context(), k, k.Environment, from, kit.Clock.Now()).Verdict, test.data},
+			"explain": {
+				c.Explain(t.Context(), k, k.Environment, from, kit.Clock.Now()).Verdict, test.data,
+			},
 		} {
-			if diff := cmp.Diff(got.want, said{got.Outcome, got.Reason}); diff != "" || got.Standing == nil || got.Standing.OrganizationID != org {
+			if diff := cmp.Diff(got.want, said{got.Outcome, got.Reason}); diff != "" ||
+				got.Standing == nil || got.Standing.OrganizationID != org {
 				t.Errorf("%s, %s: %v (-want +got):\n%s", name, use, got.Err, diff)
 			}
 		}
@@ -125,6 +173,7 @@ func TestBothAddressLists(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
 	kit.MustStanding(t, "fenced", fenced) // 198.51.100.0/24 and 2001:db8::/32
+
 	for _, test := range []struct {
 		own, source string
 		want        said
@@ -146,10 +195,12 @@ func TestBothAddressLists(t *testing.T) {
 				k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix(test.own)}
 			}
 		})
+
 		call := read
 		if test.source != "" {
 			call.SourceIP = netip.MustParseAddr(test.source)
 		}
+
 		v := c.Check(t.Context(), sent(secret.Reveal()), call)
 		if got := (said{v.Outcome, v.Reason}); got != test.want {
 			t.Errorf("%q from %q: %v %v, want %v", test.own, test.source, got, v.Err, test.want)
@@ -162,37 +213,60 @@ func TestStandingIsTheOrganizationsOwn(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Environments()...)
 	kit.MustStanding(t, "gone", deleted)
+
 	for _, env := range apikey.Environments() {
 		_, good := kit.MustKey(t, func(k *apikey.Key) { k.Environment = env })
-		_, bad := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID, k.Environment = "gone", env })
+
+		_, bad := kit.MustKey(t, func(k *apikey.Key) {
+			k.OrganizationID, k.Environment = "gone", env
+		})
 		for range 2 {
-			for secret, want := range map[string]check.Outcome{good.Reveal(): check.Allowed, bad.Reveal(): check.Inactive} {
+			for secret, want := range map[string]check.Outcome{
+				good.Reveal(): check.Allowed,
+				bad.Reveal():  check.Inactive,
+			} {
 				if v := c.Check(t.Context(), sent(secret), read); v.Outcome != want {
 					t.Errorf("%s: %s %v, want %s", env, v.Outcome, v.Err, want)
 				}
 			}
 		}
 	}
-	_, operator := kit.MustKey(t, func(k *apikey.Key) { k.OrganizationID = apikey.OperatorOrganization })
-	if v := c.Authenticate(t.Context(), sent(operator.Reveal()), netip.Addr{}); v.Outcome != check.Allowed || v.Standing != nil {
+
+	_, operator := kit.MustKey(t, func(k *apikey.Key) {
+		k.OrganizationID = apikey.OperatorOrganization
+	})
+	if v := c.Authenticate(t.Context(), sent(operator.Reveal()),
+		netip.Addr{}); v.Outcome != check.Allowed || v.Standing != nil {
 		t.Errorf("an operator's key: %s %v", v.Outcome, v.Err)
 	}
 }
 
-// A standing that is not there, was edited, or is another's is nobody's: its keys are neither allowed nor blamed.
+// A standing that is not there, was edited, or is another's is nobody's: its keys are neither
+// allowed nor blamed.
 func TestStandingThatIsDamaged(t *testing.T) {
 	t.Parallel()
+
 	const place = "production#organization#acme"
 	for name, spoil := range map[string]func(*testing.T, *storetest.Kit){
 		"missing": func(t *testing.T, kit *storetest.Kit) { kit.Remove(t, place, "standing") },
-		"revived": func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "deletedAt", nil) },
-		"opened":  func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "legacyKeysAccepted", true) },
+		"revived": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "deletedAt", nil)
+		},
+		"opened": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "legacyKeysAccepted", true)
+		},
 		"addresses": func(t *testing.T, kit *storetest.Kit) {
 			kit.Change(t, place, "standing", "allowedAddresses", []string{"::/0"})
 		},
-		"version":        func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "version", 9) },
-		"without a seal": func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "seal", nil) },
-		"an attribute":   func(t *testing.T, kit *storetest.Kit) { kit.Change(t, place, "standing", "note", "x") },
+		"version": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "version", 9)
+		},
+		"without a seal": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "seal", nil)
+		},
+		"an attribute": func(t *testing.T, kit *storetest.Kit) {
+			kit.Change(t, place, "standing", "note", "x")
+		},
 		"another's": func(t *testing.T, kit *storetest.Kit) {
 			kit.Change(t, "production#organization#globex", "standing", "pk", place)
 		},
@@ -208,10 +282,17 @@ func TestStandingThatIsDamaged(t *testing.T) {
 			t.Parallel()
 			kit, c := setup(t, apikey.Production)
 			kit.MustStanding(t, "globex", nil)
-			kit.MustStanding(t, "acme", func(o *organization.Organization) { deleted(o); strict(o); fenced(o) })
+			kit.MustStanding(t, "acme", func(o *organization.Organization) {
+				deleted(o)
+				strict(o)
+				fenced(o)
+			})
 			_, secret := kit.MustKey(t, nil)
 			spoil(t, kit)
-			if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Unavailable || v.Err == nil || v.Outcome.Status() != 503 {
+
+			if v := c.Check(t.Context(), sent(secret.Reveal()),
+				near()); v.Outcome != check.Unavailable || v.Err == nil ||
+				v.Outcome.Status() != 503 {
 				t.Errorf("%s %v", v.Outcome, v.Err)
 			}
 		})
@@ -223,25 +304,33 @@ func TestStandingOutage(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
 	_, secret := kit.MustKey(t, nil)
+
 	ask := func() check.Outcome { return c.Check(t.Context(), sent(secret.Reveal()), read).Outcome }
 	if got := ask(); got != check.Allowed {
 		t.Fatal(got)
 	}
+
 	kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
 		if strings.Contains(string(r.Body), "#organization#") {
 			return storetest.Broken
 		}
+
 		return storetest.None
 	})
 	kit.Clock.Advance(10*time.Second - 1)
+
 	if got := ask(); got != check.Allowed {
 		t.Errorf("before ten seconds: %s", got)
 	}
+
 	kit.Clock.Advance(1)
+
 	if got := ask(); got != check.Unavailable {
 		t.Errorf("at ten seconds: %s", got)
 	}
+
 	kit.Traffic.Inject(nil)
+
 	if got := ask(); got != check.Allowed {
 		t.Errorf("afterwards: %s", got)
 	}
@@ -256,11 +345,14 @@ type standingsRead struct {
 }
 
 // Standing implements check.StandingSource.
-func (s *standingsRead) Standing(ctx context.Context, _ apikey.Environment, org string) (*organization.Standing, error) {
+func (s *standingsRead) Standing(
+	ctx context.Context, _ apikey.Environment, org string,
+) (*organization.Standing, error) {
 	s.count.Add(1)
 	s.mu.Lock()
 	s.of = append(s.of, org)
 	s.mu.Unlock()
+
 	if gate := s.gate[org]; gate != nil {
 		select {
 		case <-gate:
@@ -268,6 +360,7 @@ func (s *standingsRead) Standing(ctx context.Context, _ apikey.Environment, org 
 			return nil, ctx.Err()
 		}
 	}
+
 	return &organization.Standing{OrganizationID: org, Version: s.count.Load()}, nil
 }
 
@@ -279,6 +372,7 @@ func keyOf(org string) *apikey.Key {
 func TestStandingsAreBounded(t *testing.T) {
 	t.Parallel()
 	source, clock := &standingsRead{}, &storetest.Clock{}
+
 	standings := check.NewStandings(source, clock.Now)
 	for i := range 30_000 {
 		for _, org := range []string{"busy", fmt.Sprintf("org-%d", i)} {
@@ -287,13 +381,18 @@ func TestStandingsAreBounded(t *testing.T) {
 			}
 		}
 	}
+
 	if got := source.count.Load(); got != 30_001 {
 		t.Errorf("%d readings", got)
 	}
-	if _, err := standings.Of(t.Context(), keyOf("org-29999")); err != nil || source.count.Load() != 30_001 {
+
+	if _, err := standings.Of(t.Context(), keyOf("org-29999")); err != nil ||
+		source.count.Load() != 30_001 {
 		t.Errorf("the last was forgotten: %v", err)
 	}
-	if _, err := standings.Of(t.Context(), keyOf("org-10000")); err != nil || source.count.Load() != 30_002 {
+
+	if _, err := standings.Of(t.Context(), keyOf("org-10000")); err != nil ||
+		source.count.Load() != 30_002 {
 		t.Errorf("one of long ago was kept: %v", err)
 	}
 }
@@ -302,22 +401,31 @@ func TestStandingsAreBounded(t *testing.T) {
 func TestStandingsAreReadByOneAtATime(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
-	source, clock := &standingsRead{gate: map[string]chan struct{}{"slow": gate}}, &storetest.Clock{}
+	source := &standingsRead{
+		gate: map[string]chan struct{}{"slow": gate},
+	}
+	clock := &storetest.Clock{}
 	standings := check.NewStandings(source, clock.Now)
+
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if got, err := standings.Of(t.Context(), keyOf("slow")); err != nil || got.OrganizationID != "slow" {
+			if got, err := standings.Of(t.Context(), keyOf("slow")); err != nil ||
+				got.OrganizationID != "slow" {
 				t.Error(got, err)
 			}
 		})
 	}
-	if got, err := standings.Of(t.Context(), keyOf("quick")); err != nil || got.OrganizationID != "quick" {
+
+	if got, err := standings.Of(t.Context(), keyOf("quick")); err != nil ||
+		got.OrganizationID != "quick" {
 		t.Error(got, err)
 	}
+
 	close(gate)
 	all.Wait()
 	slices.Sort(source.of)
+
 	if diff := cmp.Diff([]string{"quick", "slow"}, source.of); diff != "" {
 		t.Errorf("readings (-want +got):\n%s", diff)
 	}

@@ -34,14 +34,15 @@ func (c *Checker) run(ctx context.Context, v *Verdict, call Call, last step) {
 	}
 }
 
-// take takes one step, which says Allowed or what it refuses. It is a switch and no table of functions, so that the verdict of a check that ends before any
-// step needs no place on the heap.
+// take takes one step, which says Allowed or what it refuses. It is a switch and no table of
+// functions, so that the verdict of a check that ends before any step needs no place on the heap.
 func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now time.Time) Outcome {
 	switch s {
 	case statusStep:
 		if outcome := status(v.Key, now); outcome != Allowed {
 			return outcome
 		}
+
 		return c.standing(ctx, v, call)
 	case addressStep:
 		return sourceAddress(v, call)
@@ -66,9 +67,11 @@ func status(k *apikey.Key, now time.Time) Outcome {
 	case apikey.Expired:
 		return Expired
 	}
+
 	if !k.Started(now) {
 		return NotYetValid
 	}
+
 	return Allowed
 }
 
@@ -77,11 +80,13 @@ func (c *Checker) standing(ctx context.Context, v *Verdict, call Call) Outcome {
 	if v.Key.Operator() {
 		return Allowed
 	}
+
 	standing, err := c.Standings.Of(ctx, v.Key)
 	if err != nil {
 		v.Err = err
 		return Unavailable
 	}
+
 	v.Standing = standing
 	switch {
 	case !standing.DeletedAt.IsZero():
@@ -91,41 +96,51 @@ func (c *Checker) standing(ctx context.Context, v *Verdict, call Call) Outcome {
 		v.Reason = LegacyNotAccepted
 		return Inactive
 	}
+
 	return Allowed
 }
 
-// sourceAddress refuses a key that is bound to addresses where the address is another one, or not known. Where its organization is bound too, both must
-// allow it.
+// sourceAddress refuses a key that is bound to addresses where the address is another one, or not
+// known. Where its organization is bound too, both must allow it.
 func sourceAddress(v *Verdict, call Call) Outcome {
 	source := call.SourceIP.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
 	if !contains(v.Key.AllowedAddresses, source) {
 		return AddressNotAllowed
 	}
-	if v.Standing != nil && call.use == dataPlane && !contains(v.Standing.AllowedAddresses, source) {
+
+	if v.Standing != nil && call.use == dataPlane &&
+		!contains(v.Standing.AllowedAddresses, source) {
 		v.Reason = OrganizationAddresses
 		return AddressNotAllowed
 	}
+
 	return Allowed
 }
 
 // contains tells whether networks allow an address; no networks allow every one.
 func contains(networks []netip.Prefix, address netip.Addr) bool {
-	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(address) })
+	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool {
+		return p.Contains(address)
+	})
 }
 
-// route finds the route of the call, with all that the permissions say of it. One that is in no permission is denied.
+// route finds the route of the call, with all that the permissions say of it. One that is in no
+// permission is denied.
 func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 	catalogue, err := c.Catalogue.Current(ctx)
 	if err != nil {
 		v.Err = err
 		return Unavailable
 	}
+
 	v.catalogue = catalogue
 	v.decision = permission.Decide(catalogue, call.API, Grant(v.Key), call.Method, call.Path)
+
 	v.Route = v.decision.Match
 	if !v.decision.Known || !SameRoute(call.Resource, v.Route.Route.Path) {
 		return PermissionDenied
 	}
+
 	return Allowed
 }
 
@@ -134,6 +149,7 @@ func customer(v *Verdict) Outcome {
 	if !v.decision.CustomerAllowed {
 		return CustomerNotAllowed
 	}
+
 	return Allowed
 }
 
@@ -143,32 +159,43 @@ func held(v *Verdict) Outcome {
 		v.Required = v.decision.Required
 		return PermissionDenied
 	}
+
 	return Allowed
 }
 
-// say makes the policy that answers the call. Some calls that the key may make cannot be said in any: those must not count as allowed, nor take anything of a
-// limit, since API Gateway refuses them.
+// say makes the policy that answers the call. Some calls that the key may make cannot be said in
+// any: those must not count as allowed, nor take anything of a limit, since API Gateway refuses
+// them.
 func (c *Checker) say(v *Verdict, call Call) Outcome {
 	if call.ARN == (policy.ARN{}) {
 		return Allowed
 	}
+
 	v.Policy = c.Policies.Build(v.catalogue, call.API, Grant(v.Key), call.ARN)
 	if v.Policy.Scope == policy.Nothing {
 		return PathNotSupported
 	}
+
 	return Allowed
 }
 
 // Grant is what a key holds, as the permission catalogue weighs it.
 func Grant(k *apikey.Key) permission.Grant {
-	return permission.Grant{All: k.AllPermissions, Permissions: k.Permissions, Customers: k.Customers}
+	return permission.Grant{
+		All:         k.AllPermissions,
+		Permissions: k.Permissions,
+		Customers:   k.Customers,
+	}
 }
 
-// SameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ, the backend would serve another route than
-// the one that was checked. A greedy resource and $default say nothing: there the backend routes by the path, as the catalogue does.
+// SameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ,
+// the backend would serve another route than the one that was checked. A greedy resource and
+// $default say nothing: there the backend routes by the path, as the catalogue does.
 func SameRoute(resource, route string) bool {
-	if resource == "" || resource == "$default" || len(resource) > 2 && resource[len(resource)-2:] == "+}" {
+	if resource == "" || resource == "$default" ||
+		len(resource) > 2 && resource[len(resource)-2:] == "+}" {
 		return true
 	}
+
 	return permission.SameShape(resource, route)
 }

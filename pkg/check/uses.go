@@ -2,7 +2,8 @@ package check
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// Permission is the permission that the call was made with, or for a refusal the one that it needs. "" where the check ended before it knew.
+// Permission is the permission that the call was made with, or for a refusal the one that it needs.
+// "" where the check ended before it knew.
 func (v *Verdict) Permission() string {
 	switch {
 	case v.Outcome == PermissionDenied:
@@ -14,7 +15,8 @@ func (v *Verdict) Permission() string {
 	}
 }
 
-// Customer is the customer that the path names; "" for none, and where the check ended before it knew.
+// Customer is the customer that the path names; "" for none, and where the check ended before it
+// knew.
 func (v *Verdict) Customer() string { return v.decision.Customer }
 
 // Secret is which of the key's secrets was sent.

@@ -1,10 +1,14 @@
-// Package extension lets a Lambda function work on after it has answered, and before Lambda freezes its instance.
+// Package extension lets a Lambda function work on after it has answered, and before Lambda freezes
+// its instance.
 //
-// It is an internal extension: a goroutine of the function's own process that is registered with the Extensions API for INVOKE events. Lambda freezes an instance,
-// and gives it its next event, only when the runtime and every extension have asked for theirs. So this asks when the work is done: no answer waits for
-// it, and none of it is cut off in the middle. What it takes is billed, and the instance takes no other call meanwhile.
+// It is an internal extension: a goroutine of the function's own process that is registered with
+// the Extensions API for INVOKE events. Lambda freezes an instance, and gives it its next event,
+// only when the runtime and every extension have asked for theirs. So this asks when the work is
+// done: no answer waits for it, and none of it is cut off in the middle. What it takes is billed,
+// and the instance takes no other call meanwhile.
 //
-// An internal extension hears of no shutdown. What must be done then is done at SIGTERM, which Lambda sends to functions that have an extension.
+// An internal extension hears of no shutdown. What must be done then is done at SIGTERM, which
+// Lambda sends to functions that have an extension.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 package extension
@@ -23,9 +27,10 @@ import (
 
 // Config is what an extension needs.
 type Config struct {
-	Address string                // of the Runtime and Extensions APIs
-	Name    string                // differs from that of every other extension of the function
-	Work    func(context.Context) // what is done after each answer; its context ends before the function's time does
+	Address string // of the Runtime and Extensions APIs
+	Name    string // differs from that of every other extension of the function
+	// what is done after each answer; its context ends before the function's time does
+	Work func(context.Context)
 }
 
 // Extension is a function with work after its answers. It implements lambda.Handler.
@@ -40,15 +45,23 @@ type Extension struct {
 // registerTime bounds the registration, which is a call within the instance.
 const registerTime = 2 * time.Second
 
-// Register registers an extension, which must happen before the runtime asks for its first event. The caller must run it.
+// Register registers an extension, which must happen before the runtime asks for its first event.
+// The caller must run it.
 func Register(ctx context.Context, c Config, handler lambda.Handler) (*Extension, error) {
 	ctx, cancel := context.WithTimeout(ctx, registerTime)
 	defer cancel()
-	e := &Extension{config: c, handler: handler, client: &http.Client{Transport: &http.Transport{}}, answered: make(chan struct{}, 1)}
+	e := &Extension{
+		config:   c,
+		handler:  handler,
+		client:   &http.Client{Transport: &http.Transport{}},
+		answered: make(chan struct{}, 1),
+	}
+
 	header, _, err := e.call(ctx, http.MethodPost, "register", []byte(`{"events":["INVOKE"]}`))
 	if err != nil {
 		return nil, fmt.Errorf("register an extension: %w", err)
 	}
+
 	e.id = header.Get("Lambda-Extension-Identifier")
 	return e, nil
 }
@@ -73,17 +86,20 @@ type event struct {
 // margin is what the work leaves of the function's time.
 const margin = 200 * time.Millisecond
 
-// Run does the work after each answer, until ctx ends or the Extensions API fails, which is an error.
+// Run does the work after each answer, until ctx ends or the Extensions API fails, which is an
+// error.
 func (e *Extension) Run(ctx context.Context) error {
 	for {
 		_, body, err := e.call(ctx, http.MethodGet, "event/next", nil)
 		if err != nil {
 			return fmt.Errorf("next event of an extension: %w", err)
 		}
+
 		var next event
 		if err := json.Unmarshal(body, &next); err != nil {
 			return fmt.Errorf("next event of an extension: %w", err)
 		}
+
 		if next.Type == "INVOKE" {
 			e.after(ctx, time.UnixMilli(next.Deadline).Add(-margin))
 		}
@@ -94,6 +110,7 @@ func (e *Extension) Run(ctx context.Context) error {
 func (e *Extension) after(ctx context.Context, end time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
+
 	select {
 	case <-e.answered:
 		e.config.Work(ctx)
@@ -104,25 +121,34 @@ func (e *Extension) after(ctx context.Context, end time.Time) {
 // maxEvent is the most bytes that are read of an event.
 const maxEvent = 64 << 10
 
-func (e *Extension) call(ctx context.Context, method, path string, body []byte) (http.Header, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+e.config.Address+"/2020-01-01/extension/"+path, bytes.NewReader(body))
+func (e *Extension) call(
+	ctx context.Context, method, path string, body []byte,
+) (http.Header, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method,
+		"http://"+e.config.Address+"/2020-01-01/extension/"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
+
 	request.Header.Set("Lambda-Extension-Name", e.config.Name)
+
 	if e.id != "" {
 		request.Header.Set("Lambda-Extension-Identifier", e.id)
 	}
+
 	response, err := e.client.Do(request)
 	if err != nil {
 		return nil, nil, err
 	}
+
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxEvent))
 	if closing := response.Body.Close(); err == nil {
 		err = closing
 	}
+
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %s: %s", response.Status, answer)
 	}
+
 	return response.Header, answer, err
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/extension"
 )
 
-// service is Lambda's Extensions API as far as an extension sees it. What really drives an extension is tested with pkg/localgateway/runtimeapi.
+// service is Lambda's Extensions API as far as an extension sees it. What really drives an
+// extension is tested with pkg/localgateway/runtimeapi.
 type service struct {
 	events     chan string // what event/next answers
 	asked      chan struct{}
@@ -45,7 +46,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
+
 		s.asked <- struct{}{}
+
 		select {
 		case event := <-s.events:
 			_, _ = io.WriteString(w, event) // the test sees what the extension makes of it
@@ -57,7 +60,11 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func invokeEvent(left time.Duration) string {
-	text, _ := json.Marshal(map[string]any{"eventType": "INVOKE", "deadlineMs": time.Now().Add(left).UnixMilli(), "requestId": "r"})
+	text, _ := json.Marshal(map[string]any{
+		"eventType":  "INVOKE",
+		"deadlineMs": time.Now().Add(left).UnixMilli(),
+		"requestId":  "r",
+	})
 	return string(text)
 }
 
@@ -67,42 +74,59 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 	s, address := newService(t)
 	working, finish := make(chan context.Context, 1), make(chan struct{})
 	handler := lambda.NewHandler(func() (string, error) { return "answer", nil })
-	e, err := extension.Register(t.Context(), extension.Config{Address: address, Name: "tester", Work: func(ctx context.Context) {
-		working <- ctx
-		<-finish
-	}}, handler)
+
+	e, err := extension.Register(t.Context(), extension.Config{
+		Address: address,
+		Name:    "tester",
+		Work: func(ctx context.Context) {
+			working <- ctx
+			<-finish
+		},
+	}, handler)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if want := `tester {"events":["INVOKE"]}`; s.registered != want {
 		t.Errorf("registered %s, want %s", s.registered, want)
 	}
+
 	ctx, stop := context.WithCancel(t.Context())
+
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
+
 	for range 3 {
 		<-s.asked
 		s.events <- invokeEvent(time.Minute)
+
 		select {
 		case <-working:
 			t.Error("it works before there is an answer")
 		case <-time.After(20 * time.Millisecond):
 		}
-		if out, err := e.Invoke(t.Context(), []byte("{}")); err != nil || string(out) != `"answer"` {
+
+		if out, err := e.Invoke(t.Context(), []byte("{}")); err != nil ||
+			string(out) != `"answer"` {
 			t.Errorf("%s, %v", out, err)
 		}
+
 		work := <-working // the answer was there while the work goes on
 		if end, ok := work.Deadline(); !ok || time.Until(end) > time.Minute {
 			t.Errorf("the work may go on until %v", end)
 		}
+
 		select {
 		case <-s.asked:
 			t.Error("it asks for an event while it works")
 		default:
 		}
+
 		finish <- struct{}{}
 	}
+
 	stop()
+
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended: %v", err)
 	}
@@ -112,17 +136,25 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 func TestNoTimeLeft(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
-	e, err := extension.Register(t.Context(), extension.Config{Address: address, Name: "tester", Work: func(context.Context) { t.Error("it works") }}, nil)
+
+	e, err := extension.Register(t.Context(), extension.Config{
+		Address: address,
+		Name:    "tester",
+		Work:    func(context.Context) { t.Error("it works") },
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	ctx, stop := context.WithCancel(t.Context())
+
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	<-s.asked
 	s.events <- invokeEvent(100 * time.Millisecond)
 	<-s.asked // it asks again
 	stop()
+
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -133,22 +165,35 @@ func TestExtensionsAPIThatFails(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
 	s.status = http.StatusForbidden
-	if _, err := extension.Register(t.Context(), extension.Config{Address: address, Name: "tester"}, nil); err == nil {
+
+	if _, err := extension.Register(t.Context(), extension.Config{
+		Address: address,
+		Name:    "tester",
+	}, nil); err == nil {
 		t.Error("registered, and it was refused")
 	}
+
 	s.status = http.StatusOK
 	handler := lambda.NewHandler(func() (string, error) { return "answer", nil })
-	e, err := extension.Register(t.Context(), extension.Config{Address: address, Name: "tester", Work: func(context.Context) {}}, handler)
+
+	e, err := extension.Register(t.Context(), extension.Config{
+		Address: address,
+		Name:    "tester",
+		Work:    func(context.Context) {},
+	}, handler)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(t.Context()) }()
 	<-s.asked
 	s.events <- "no JSON"
+
 	if err := <-ended; err == nil {
 		t.Error("it goes on with what it cannot read")
 	}
+
 	for i := range 3 {
 		if _, err := e.Invoke(t.Context(), []byte("{}")); err != nil {
 			t.Error(fmt.Errorf("invocation %d: %w", i, err))

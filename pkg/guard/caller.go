@@ -22,26 +22,37 @@ type Caller struct {
 	opened string // the permission that opened the route
 }
 
-// Holds tells whether the caller has a permission. Of a key with more permissions than an authorizer's answer holds, only those are known that it does
-// hold, and the one that opened the route.
+// Holds tells whether the caller has a permission. Of a key with more permissions than an
+// authorizer's answer holds, only those are known that it does hold, and the one that opened the
+// route.
 func (c Caller) Holds(permission string) bool {
-	return permission != "" && (c.AllPermissions || permission == c.opened || slices.Contains(c.Permissions, permission))
+	return permission != "" &&
+		(c.AllPermissions || permission == c.opened || slices.Contains(c.Permissions, permission))
 }
 
-// Serves tells whether the caller may act for a customer. Of a key with more customers than an authorizer's answer holds, only those are known that it
-// does hold: the others are refused.
+// Serves tells whether the caller may act for a customer. Of a key with more customers than an
+// authorizer's answer holds, only those are known that it does hold: the others are refused.
 func (c Caller) Serves(customer string) bool {
 	return !c.Scoped || slices.Contains(c.Customers, customer)
 }
 
 func callerOf(c proxy.Call) Caller {
 	out := Caller{
-		KeyID: c.Said("keyId"), KeyName: c.Said("keyName"), OrganizationID: c.Said("organizationId"), Environment: c.Said("environment"), OwnerID: c.Said("ownerId"),
-		opened: c.Said("permission"), Permissions: names(c.Said("permissions")), Customers: names(c.Said("customers")), Scoped: c.Said("customers") != "",
+		KeyID:          c.Said("keyId"),
+		KeyName:        c.Said("keyName"),
+		OrganizationID: c.Said("organizationId"),
+		Environment:    c.Said("environment"),
+		OwnerID:        c.Said("ownerId"),
+		opened:         c.Said("permission"),
+		Permissions:    names(c.Said("permissions")),
+		Customers:      names(c.Said("customers")),
+		Scoped:         c.Said("customers") != "",
 	}
 	if c.Said("permissions") == "*" {
-		out.AllPermissions, out.Permissions = true, nil
+		out.AllPermissions = true
+		out.Permissions = nil
 	}
+
 	return out
 }
 
@@ -53,5 +64,6 @@ func names(joined string) []string {
 			out = append(out, name)
 		}
 	}
+
 	return out
 }

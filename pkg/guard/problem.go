@@ -29,10 +29,14 @@ type problem struct {
 // refuse answers with a problem.
 func (p *passed) refuse(w http.ResponseWriter, r refusal) {
 	w.Header().Set("Content-Type", "application/problem+json")
+
 	if r.retryAfter != "" {
 		w.Header().Set("Retry-After", r.retryAfter)
 	}
+
 	w.WriteHeader(r.status)
-	body := problem{p.docs + r.code, r.title, r.status, r.code, r.detail, r.required, p.call.RequestID}
+	body := problem{
+		p.docs + r.code, r.title, r.status, r.code, r.detail, r.required, p.call.RequestID,
+	}
 	_ = json.NewEncoder(w).Encode(body) // the status is written: there is no other answer left
 }

@@ -1,7 +1,9 @@
-// Package history says what an entry of the history is: who did what to which object, when, from where and with which credential.
+// Package history says what an entry of the history is: who did what to which object, when, from
+// where and with which credential.
 //
-// It promises that an entry carries no secret and no hash, since it is made from fields that are named one by one. It is written in the same
-// transaction as the change that it describes, and is never changed afterwards; that is the store's part.
+// It promises that an entry carries no secret and no hash, since it is made from fields that are
+// named one by one. It is written in the same transaction as the change that it describes, and is
+// never changed afterwards; that is the store's part.
 package history
 
 import (

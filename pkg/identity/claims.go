@@ -23,7 +23,8 @@ type claims struct {
 	Name          string           `json:"name"`
 }
 
-// flag is a boolean that some issuers, Cognito among them, write as a string. Whatever is not true is false.
+// flag is a boolean that some issuers, Cognito among them, write as a string. Whatever is not true
+// is false.
 type flag bool
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -37,7 +38,8 @@ func (c *claims) refusal(issuer, audience string, now time.Time) string {
 	switch {
 	case c.Issuer != issuer:
 		return "another issuer's"
-	// A second audience could use the token against us as well as we against it (OpenID Connect Core 1.0, section 3.1.3.7, rule 3).
+	// A second audience could use the token against us as well as we against it (OpenID Connect
+	// Core 1.0, section 3.1.3.7, rule 3).
 	case len(c.Audience) != 1 || c.Audience[0] != audience:
 		return "not for this audience alone"
 	case c.TokenUse != "" && c.TokenUse != "id":
@@ -53,5 +55,6 @@ func (c *claims) refusal(issuer, audience string, now time.Time) string {
 	case now.Before(c.IssuedAt.Time().Add(-Tolerance)):
 		return "issued in the future"
 	}
+
 	return ""
 }

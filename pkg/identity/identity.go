@@ -1,12 +1,15 @@
 // Package identity turns the bearer token of somebody who signed in into a person.
 //
-// It promises that a person comes back only for an OpenID Connect ID token which the one configured issuer signed, for the one configured
-// audience, by an allowed algorithm, and which is valid now; that a token which is not so is ErrInvalid, and that an issuer whose keys cannot be
-// had is ErrUnavailable, never the one for the other; that junk tokens cannot make it hammer the issuer; and that no error carries the token or
-// anything out of it. Nothing touches the network before the first Verify.
+// It promises that a person comes back only for an OpenID Connect ID token which the one configured
+// issuer signed, for the one configured audience, by an allowed algorithm, and which is valid now;
+// that a token which is not so is ErrInvalid, and that an issuer whose keys cannot be had is
+// ErrUnavailable, never the one for the other; that junk tokens cannot make it hammer the issuer;
+// and that no error carries the token or anything out of it. Nothing touches the network before the
+// first Verify.
 //
-// It does not say what a person may do: membership and roles are looked up elsewhere, at each call. It does not accept access tokens: those of
-// Cognito name no audience and no e-mail address, by which members are invited.
+// It does not say what a person may do: membership and roles are looked up elsewhere, at each call.
+// It does not accept access tokens: those of Cognito name no audience and no e-mail address, by
+// which members are invited.
 package identity
 
 import (
@@ -19,7 +22,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json" // takes names by their case and no name twice, as RFC 7515 wants
+	// takes names by their case and no name twice, as RFC 7515 wants
+	"github.com/go-jose/go-jose/v4/json"
 )
 
 // Tolerance is how far the issuer's clock and ours may be apart.
@@ -30,10 +34,12 @@ const MaxToken = 8 << 10
 
 // Why there is no person.
 var (
-	// ErrInvalid says that the token is no good, whatever is wrong with it. The text has the reason, for logs.
+	// ErrInvalid says that the token is no good, whatever is wrong with it. The text has the
+	// reason, for logs.
 	ErrInvalid = errors.New("identity: invalid token")
-	// ErrUnavailable says that nobody can tell whether the token is good: the issuer cannot be reached and no key that is at hand fits, or the
-	// configuration is unfit. The text has the reason, for logs.
+	// ErrUnavailable says that nobody can tell whether the token is good: the issuer cannot be
+	// reached and no key that is at hand fits, or the configuration is unfit. The text has the
+	// reason, for logs.
 	ErrUnavailable = errors.New("identity: the issuer's keys cannot be had")
 )
 
@@ -47,15 +53,20 @@ type Person struct {
 
 // Config says whose tokens are accepted.
 type Config struct {
-	Issuer     string       // compared byte for byte with the token's iss; https, or http on this machine
-	Audience   string       // the client id at the issuer; must be the token's only audience
-	Algorithms []string     // of signatures, by their JWA names; default RS256 and ES256; only asymmetric ones may be named
-	JWKSURL    string       // where the issuer's keys are; default: what its discovery document says
-	HTTPClient *http.Client // default: one of its own. Redirects are not followed, and each request ends after a second
+	// compared byte for byte with the token's iss; https, or http on this machine
+	Issuer   string
+	Audience string // the client id at the issuer; must be the token's only audience
+	// of signatures, by their JWA names; default RS256 and ES256; only asymmetric ones may be named
+	Algorithms []string
+	// where the issuer's keys are; default: what its discovery document says
+	JWKSURL string
+	// default: one of its own. Redirects are not followed, and each request ends after a second
+	HTTPClient *http.Client
 	Now        func() time.Time
 }
 
-// Verifier verifies tokens. It is safe for concurrent use, and keeps the issuer's keys: one per process.
+// Verifier verifies tokens. It is safe for concurrent use, and keeps the issuer's keys: one per
+// process.
 type Verifier struct {
 	issuer, audience string
 	algorithms       []jose.SignatureAlgorithm
@@ -64,21 +75,31 @@ type Verifier struct {
 	unfit            error // what is wrong with the configuration
 }
 
-// New returns a verifier. One whose configuration is unfit answers every token with ErrUnavailable: a mistake of ours says nothing of the token.
+// New returns a verifier. One whose configuration is unfit answers every token with ErrUnavailable:
+// a mistake of ours says nothing of the token.
 func New(c Config) *Verifier {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+
 	if c.HTTPClient == nil {
 		c.HTTPClient = &http.Client{}
 	}
+
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{string(jose.RS256), string(jose.ES256)}
 	}
-	v := &Verifier{issuer: c.Issuer, audience: c.Audience, now: c.Now, unfit: c.check()}
+
+	v := &Verifier{
+		issuer:   c.Issuer,
+		audience: c.Audience,
+		now:      c.Now,
+		unfit:    c.check(),
+	}
 	for _, name := range c.Algorithms {
 		v.algorithms = append(v.algorithms, jose.SignatureAlgorithm(name))
 	}
+
 	v.keys = keySet{fetch: newSource(c).fetch, now: c.Now}
 	return v
 }
@@ -88,67 +109,89 @@ func (c Config) check() error {
 	if c.Issuer == "" || c.Audience == "" {
 		return errors.New("no issuer or no audience is configured")
 	}
+
 	for _, address := range []string{c.Issuer, c.JWKSURL} {
 		if address == "" {
 			continue
 		}
+
 		if err := checkURL(address); err != nil {
 			return err
 		}
 	}
+
 	for _, name := range c.Algorithms {
 		if !asymmetric(name) {
 			return fmt.Errorf("algorithm %q is not one by which an issuer may sign", name)
 		}
 	}
+
 	return nil
 }
 
-// asymmetric reports whether only the holder of a private key can sign by the algorithm. Neither `none` nor the HMACs are such: the "secret" of
-// an HMAC would be the public key that everybody can have (RFC 8725, section 2.1).
+// asymmetric reports whether only the holder of a private key can sign by the algorithm. Neither
+// `none` nor the HMACs are such: the "secret" of an HMAC would be the public key that everybody can
+// have (RFC 8725, section 2.1).
 func asymmetric(algorithm string) bool {
 	return slices.Contains([]jose.SignatureAlgorithm{
-		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256,
+		jose.ES384, jose.ES512, jose.EdDSA,
 	}, jose.SignatureAlgorithm(algorithm))
 }
 
-// Verify returns whose token it is, or ErrInvalid or ErrUnavailable. rawToken is the token alone, without `Bearer`.
+// Verify returns whose token it is, or ErrInvalid or ErrUnavailable. rawToken is the token alone,
+// without `Bearer`.
 func (v *Verifier) Verify(ctx context.Context, rawToken string) (Person, error) {
 	if v.unfit != nil {
 		return Person{}, fmt.Errorf("%w: %w", ErrUnavailable, v.unfit)
 	}
+
 	if len(rawToken) > MaxToken {
 		return Person{}, invalid("longer than 8 KB")
 	}
+
 	// The library's errors quote what they cannot parse: they stay here.
 	token, err := jose.ParseSignedCompact(rawToken, v.algorithms)
 	if err != nil {
 		return Person{}, invalid("malformed, or signed by an algorithm that is not allowed")
 	}
+
 	header := token.Signatures[0].Header
-	// Other tokens of the same issuer and audience, such as logout tokens, say by their type that they are no ID token (RFC 8725, section 3.11).
+	// Other tokens of the same issuer and audience, such as logout tokens, say by their type that
+	// they are no ID token (RFC 8725, section 3.11).
 	if typ, there := header.ExtraHeaders[jose.HeaderType]; there && !isJWT(typ) {
 		return Person{}, invalid("not an ID token, by its type")
 	}
+
 	if header.KeyID == "" {
 		return Person{}, invalid("names no key")
 	}
+
 	keys, err := v.keys.find(ctx, header.KeyID)
 	if err != nil {
 		return Person{}, err
 	}
+
 	signed, ok := payload(token, keys)
 	if !ok {
 		return Person{}, invalid("not signed by the key that it names")
 	}
+
 	var c claims
 	if err := json.Unmarshal(signed, &c); err != nil {
 		return Person{}, invalid("claims of another shape than an ID token's")
 	}
+
 	if reason := c.refusal(v.issuer, v.audience, v.now()); reason != "" {
 		return Person{}, invalid(reason)
 	}
-	return Person{ID: c.Subject, Email: c.Email, EmailVerified: bool(c.EmailVerified), Name: c.Name}, nil
+
+	return Person{
+		ID:            c.Subject,
+		Email:         c.Email,
+		EmailVerified: bool(c.EmailVerified),
+		Name:          c.Name,
+	}, nil
 }
 
 func isJWT(typ any) bool {
@@ -156,18 +199,22 @@ func isJWT(typ any) bool {
 	return ok && (strings.EqualFold(text, "JWT") || strings.EqualFold(text, "application/jwt"))
 }
 
-// payload returns what was signed, if one of the keys made the signature. A key that names its algorithm verifies by no other.
+// payload returns what was signed, if one of the keys made the signature. A key that names its
+// algorithm verifies by no other.
 func payload(token *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, bool) {
 	for _, key := range keys {
 		if key.Algorithm != "" && key.Algorithm != token.Signatures[0].Header.Algorithm {
 			continue
 		}
+
 		if signed, err := token.Verify(key.Key); err == nil {
 			return signed, true
 		}
 	}
+
 	return nil, false
 }
 
-// invalid says why a token is no good; reason is one of our own texts, so that nothing of the token is in it.
+// invalid says why a token is no good; reason is one of our own texts, so that nothing of the token
+// is in it.
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }

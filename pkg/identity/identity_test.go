@@ -19,9 +19,15 @@ import (
 
 func TestVerifyReturnsThePerson(t *testing.T) {
 	t.Parallel()
-	alice := identity.Person{ID: "alice-1", Email: "alice@acme.test", EmailVerified: true, Name: "Alice"}
+	alice := identity.Person{
+		ID:            "alice-1",
+		Email:         "alice@acme.test",
+		EmailVerified: true,
+		Name:          "Alice",
+	}
 	unverified := alice
 	unverified.EmailVerified = false
+
 	tests := []struct {
 		name    string
 		changes map[string]any
@@ -33,21 +39,35 @@ func TestVerifyReturnsThePerson(t *testing.T) {
 		{"not verified, as a string", map[string]any{"email_verified": "false"}, unverified},
 		{"verified, as a number", map[string]any{"email_verified": 1}, unverified},
 		{"nothing said of verification", map[string]any{"email_verified": nil}, unverified},
-		{"only a subject", map[string]any{"email": nil, "email_verified": nil, "name": nil}, identity.Person{ID: "alice-1"}},
+		{"only a subject", map[string]any{
+			"email":          nil,
+			"email_verified": nil,
+			"name":           nil,
+		}, identity.Person{
+			ID: "alice-1",
+		}},
 		{"audience in a list", map[string]any{"aud": []string{"console"}}, alice},
 		{"Cognito's ID token", map[string]any{"token_use": "id"}, alice},
-		{"a second before its end", map[string]any{"exp": start.Add(-59 * time.Second).Unix()}, alice},
-		{"begins as far ahead as clocks may differ", map[string]any{"nbf": start.Add(60 * time.Second).Unix()}, alice},
-		{"issued as far ahead as clocks may differ", map[string]any{"iat": start.Add(60 * time.Second).Unix()}, alice},
+		{"a second before its end", map[string]any{
+			"exp": start.Add(-59 * time.Second).Unix(),
+		}, alice},
+		{"begins as far ahead as clocks may differ", map[string]any{
+			"nbf": start.Add(60 * time.Second).Unix(),
+		}, alice},
+		{"issued as far ahead as clocks may differ", map[string]any{
+			"iat": start.Add(60 * time.Second).Unix(),
+		}, alice},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
+
 			got, err := identity.New(i.config()).Verify(t.Context(), i.token(t, tt.changes))
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -57,6 +77,7 @@ func TestVerifyReturnsThePerson(t *testing.T) {
 
 func TestVerifyRefusesClaims(t *testing.T) {
 	t.Parallel()
+
 	tests := []struct {
 		name    string
 		changes map[string]any
@@ -70,7 +91,11 @@ func TestVerifyRefusesClaims(t *testing.T) {
 		{"a second audience", map[string]any{"aud": []string{"console", "other"}}, "audience"},
 		{"no audience", map[string]any{"aud": nil}, "audience"},
 		{"an empty list of audiences", map[string]any{"aud": []string{}}, "audience"},
-		{"Cognito's access token", map[string]any{"aud": nil, "client_id": "console", "token_use": "access"}, "audience"},
+		{"Cognito's access token", map[string]any{
+			"aud":       nil,
+			"client_id": "console",
+			"token_use": "access",
+		}, "audience"},
 		{"an access token with an audience", map[string]any{"token_use": "access"}, "use"},
 		{"no subject", map[string]any{"sub": nil}, "subject"},
 		{"an empty subject", map[string]any{"sub": ""}, "subject"},
@@ -78,33 +103,44 @@ func TestVerifyRefusesClaims(t *testing.T) {
 		{"no expiry", map[string]any{"exp": nil}, "expires"},
 		{"no time of issue", map[string]any{"iat": nil}, "issued"},
 		{"expired", map[string]any{"exp": start.Add(-60 * time.Second).Unix()}, "expired"},
-		{"not valid yet", map[string]any{"nbf": start.Add(61 * time.Second).Unix()}, "not valid yet"},
-		{"issued in the future", map[string]any{"iat": start.Add(61 * time.Second).Unix()}, "future"},
+		{"not valid yet", map[string]any{
+			"nbf": start.Add(61 * time.Second).Unix(),
+		}, "not valid yet"},
+		{"issued in the future", map[string]any{
+			"iat": start.Add(61 * time.Second).Unix(),
+		}, "future"},
 		{"an expiry that is no number", map[string]any{"exp": "tomorrow"}, "shape"},
 		{"a time past all clocks", map[string]any{"nbf": 1e300}, "shape"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+
 			i := newIssuer(t)
 			if tt.changes["iss"] == "+/" {
 				tt.changes["iss"] = i.URL + "/"
 			}
+
 			refused(t, i, i.token(t, tt.changes), tt.want)
 		})
 	}
 }
 
-// refused checks that the token is invalid, for a reason with the text in it, and that neither it nor its parts are in the error.
+// refused checks that the token is invalid, for a reason with the text in it, and that neither it
+// nor its parts are in the error.
 func refused(t *testing.T, i *issuer, token, want string) {
 	t.Helper()
+
 	person, err := identity.New(i.config()).Verify(t.Context(), token)
-	if !errors.Is(err, identity.ErrInvalid) || errors.Is(err, identity.ErrUnavailable) || !strings.Contains(err.Error(), want) {
+	if !errors.Is(err, identity.ErrInvalid) || errors.Is(err, identity.ErrUnavailable) ||
+		!strings.Contains(err.Error(), want) {
 		t.Fatalf("got %v, want ErrInvalid with %q", err, want)
 	}
+
 	if diff := cmp.Diff(identity.Person{}, person); diff != "" {
 		t.Error(diff)
 	}
+
 	for part := range strings.SplitSeq(token, ".") {
 		if len(part) > 3 && strings.Contains(err.Error(), part) {
 			t.Errorf("the error has a part of the token: %v", err)
@@ -114,23 +150,28 @@ func refused(t *testing.T, i *issuer, token, want string) {
 
 func TestVerifyRefusesSignatures(t *testing.T) {
 	t.Parallel()
+
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	der, err := x509.MarshalPKIXPublicKey(rsaKey().Public())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	encode := base64.RawURLEncoding.EncodeToString
+
 	tests := []struct {
 		name  string
 		token func(*testing.T, *issuer) string
 		want  string
 	}{
 		{"algorithm none", func(t *testing.T, i *issuer) string {
-			return encode([]byte(`{"alg":"none","kid":"first"}`)) + "." + strings.Split(i.token(t, nil), ".")[1] + "."
+			return encode([]byte(`{"alg":"none","kid":"first"}`)) + "." + strings.Split(i.token(t,
+				nil), ".")[1] + "."
 		}, "algorithm"},
 		{"HS256 with the public key as the secret", func(t *testing.T, i *issuer) string {
 			return sign(t, jose.HS256, "first", publicPEM, i.claims(nil), nil)
@@ -138,40 +179,61 @@ func TestVerifyRefusesSignatures(t *testing.T) {
 		{"an asymmetric algorithm that is not allowed", func(t *testing.T, i *issuer) string {
 			return sign(t, jose.PS256, "first", rsaKey(), i.claims(nil), nil)
 		}, "algorithm"},
-		{"another key under a known id", func(t *testing.T, i *issuer) string { return sign(t, jose.RS256, "first", other, i.claims(nil), nil) }, "not signed by"},
+		{"another key under a known id", func(t *testing.T, i *issuer) string {
+			return sign(t, jose.RS256, "first", other, i.claims(nil), nil)
+		}, "not signed by"},
 		{"another kind of key under a known id", func(t *testing.T, i *issuer) string {
 			return sign(t, jose.ES256, "first", ecKey(t), i.claims(nil), nil)
 		}, "not signed by"},
 		{"a key of the token's own", func(t *testing.T, i *issuer) string {
-			return sign(t, jose.RS256, "own", other, i.claims(nil), map[jose.HeaderKey]any{"jwk": public("own", other.Public())})
+			return sign(t, jose.RS256, "own", other, i.claims(nil), map[jose.HeaderKey]any{
+				"jwk": public("own", other.Public()),
+			})
 		}, "does not have"},
 		{"a key set of the token's own", func(t *testing.T, i *issuer) string {
-			return sign(t, jose.RS256, "own", other, i.claims(nil), map[jose.HeaderKey]any{"jku": i.URL + "/keys"})
+			return sign(t, jose.RS256, "own", other, i.claims(nil), map[jose.HeaderKey]any{
+				"jku": i.URL + "/keys",
+			})
 		}, "does not have"},
-		{"no key named", func(t *testing.T, i *issuer) string { return sign(t, jose.RS256, "", rsaKey(), i.claims(nil), nil) }, "names no key"},
+		{"no key named", func(t *testing.T, i *issuer) string {
+			return sign(t, jose.RS256, "", rsaKey(), i.claims(nil), nil)
+		}, "names no key"},
 		{"claims changed", func(t *testing.T, i *issuer) string {
 			parts := strings.Split(i.token(t, nil), ".")
 			parts[1] = strings.Split(i.token(t, map[string]any{"sub": "mallory"}), ".")[1]
 			return strings.Join(parts, ".")
 		}, "not signed by"},
 		{"a critical extension", func(t *testing.T, i *issuer) string {
-			return sign(t, jose.RS256, "first", rsaKey(), i.claims(nil), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": true})
+			return sign(t, jose.RS256, "first", rsaKey(), i.claims(nil), map[jose.HeaderKey]any{
+				"crit": []string{"x"},
+				"x":    true,
+			})
 		}, "not signed by"},
 		{"a logout token", func(t *testing.T, i *issuer) string {
-			return sign(t, jose.RS256, "first", rsaKey(), i.claims(nil), map[jose.HeaderKey]any{"typ": "logout+jwt"})
+			return sign(t, jose.RS256, "first", rsaKey(), i.claims(nil), map[jose.HeaderKey]any{
+				"typ": "logout+jwt",
+			})
 		}, "type"},
 		{"a claim twice", func(t *testing.T, i *issuer) string {
-			return signRaw(t, `{"sub":"alice-1","sub":"mallory","iss":"`+i.URL+`","aud":"console","iat":1,"exp":9999999999}`)
+			return signRaw(t,
+				`{"sub":"alice-1","sub":"mallory","iss":"`+i.URL+
+					`","aud":"console","iat":1,"exp":9999999999}`)
 		}, "shape"},
 		{"a claim in capitals", func(t *testing.T, i *issuer) string {
-			return signRaw(t, `{"SUB":"mallory","iss":"`+i.URL+`","aud":"console","iat":1,"exp":9999999999}`)
+			return signRaw(t,
+				`{"SUB":"mallory","iss":"`+i.URL+`","aud":"console","iat":1,"exp":9999999999}`)
 		}, "subject"},
-		{"claims that are no object", func(t *testing.T, _ *issuer) string { return signRaw(t, `["alice-1"]`) }, "shape"},
+		{"claims that are no object", func(t *testing.T, _ *issuer) string {
+			return signRaw(t, `["alice-1"]`)
+		}, "shape"},
 		{"nothing", func(*testing.T, *issuer) string { return "" }, "malformed"},
-		{"two parts", func(*testing.T, *issuer) string { return "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0" }, "malformed"},
+		{"two parts", func(*testing.T, *issuer) string {
+			return "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0"
+		}, "malformed"},
 		{"JSON serialization", func(t *testing.T, i *issuer) string {
 			parts := strings.Split(i.token(t, nil), ".")
-			return `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `"}`
+			return `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` +
+				parts[2] + `"}`
 		}, "malformed"},
 		{"too long", func(t *testing.T, i *issuer) string {
 			return i.token(t, map[string]any{"name": strings.Repeat("a", identity.MaxToken)})
@@ -189,18 +251,25 @@ func TestVerifyRefusesSignatures(t *testing.T) {
 // signRaw signs a payload as it is.
 func signRaw(t *testing.T, payload string) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: rsaKey()}, (&jose.SignerOptions{}).WithHeader("kid", "first"))
+
+	signer, err := jose.NewSigner(jose.SigningKey{
+		Algorithm: jose.RS256,
+		Key:       rsaKey(),
+	}, (&jose.SignerOptions{}).WithHeader("kid", "first"))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	signed, err := signer.Sign([]byte(payload))
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	token, err := signed.CompactSerialize()
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return token
 }
 
@@ -212,10 +281,13 @@ func TestVerifyByTheAlgorithmsOfTheConfiguration(t *testing.T) {
 	i.publish(public("first", rsaKey().Public()), public("first", ec.Public()))
 	c := i.config()
 	c.Algorithms = []string{"ES256"}
+
 	v := identity.New(c)
-	if _, err := v.Verify(t.Context(), sign(t, jose.ES256, "first", ec, i.claims(nil), nil)); err != nil {
+	if _, err := v.Verify(t.Context(),
+		sign(t, jose.ES256, "first", ec, i.claims(nil), nil)); err != nil {
 		t.Error(err)
 	}
+
 	if _, err := v.Verify(t.Context(), i.token(t, nil)); !errors.Is(err, identity.ErrInvalid) {
 		t.Errorf("RS256: got %v, want ErrInvalid", err)
 	}
@@ -224,6 +296,7 @@ func TestVerifyByTheAlgorithmsOfTheConfiguration(t *testing.T) {
 func TestUnfitConfigurationIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
+
 	tests := []struct {
 		name   string
 		change func(*identity.Config)
@@ -241,12 +314,14 @@ func TestUnfitConfigurationIsUnavailable(t *testing.T) {
 			t.Parallel()
 			c := i.config()
 			tt.change(&c)
+
 			_, err := identity.New(c).Verify(t.Context(), i.token(t, nil))
 			if !errors.Is(err, identity.ErrUnavailable) || errors.Is(err, identity.ErrInvalid) {
 				t.Errorf("got %v, want ErrUnavailable", err)
 			}
 		})
 	}
+
 	if got := i.asked.Load(); got != 0 {
 		t.Errorf("the issuer was asked %d times", got)
 	}

@@ -29,15 +29,18 @@ var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	if err != nil {
 		panic(err)
 	}
+
 	return key
 })
 
 func ecKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
+
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return key
 }
 
@@ -67,6 +70,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	keys, document := i.keys, i.document
 	i.mu.Unlock()
+
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		_ = json.NewEncoder(w).Encode(document)
@@ -104,14 +108,21 @@ func (i *issuer) config() identity.Config {
 // claims are Alice's, valid for an hour, with the changes; a nil takes one away.
 func (i *issuer) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
-		"iss": i.URL, "aud": "console", "sub": "alice-1", "iat": i.time().Unix(), "exp": i.time().Add(time.Hour).Unix(),
-		"email": "alice@acme.test", "email_verified": true, "name": "Alice",
+		"iss":            i.URL,
+		"aud":            "console",
+		"sub":            "alice-1",
+		"iat":            i.time().Unix(),
+		"exp":            i.time().Add(time.Hour).Unix(),
+		"email":          "alice@acme.test",
+		"email_verified": true,
+		"name":           "Alice",
 	}
 	for name, value := range changes {
 		if c[name] = value; value == nil {
 			delete(c, name)
 		}
 	}
+
 	return c
 }
 
@@ -122,20 +133,27 @@ func (i *issuer) token(t *testing.T, changes map[string]any) string {
 }
 
 // sign signs claims; id "" names no key.
-func sign(t *testing.T, algorithm jose.SignatureAlgorithm, id string, key any, claims any, header map[jose.HeaderKey]any) string {
+func sign(
+	t *testing.T, algorithm jose.SignatureAlgorithm, id string, key any, claims any,
+	header map[jose.HeaderKey]any,
+) string {
 	t.Helper()
+
 	options := &jose.SignerOptions{ExtraHeaders: header}
 	if id != "" {
 		options.WithHeader("kid", id)
 	}
+
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return token
 }
 

@@ -21,14 +21,17 @@ import (
 // verify checks what Verify says of the token: nil, ErrInvalid or ErrUnavailable.
 func verify(t *testing.T, v *identity.Verifier, token string, want error) {
 	t.Helper()
+
 	_, err := v.Verify(t.Context(), token)
-	if !errors.Is(err, want) || errors.Is(err, identity.ErrInvalid) && errors.Is(err, identity.ErrUnavailable) {
+	if !errors.Is(err, want) ||
+		errors.Is(err, identity.ErrInvalid) && errors.Is(err, identity.ErrUnavailable) {
 		t.Fatalf("got %v, want %v", err, want)
 	}
 }
 
 func asked(t *testing.T, i *issuer, want int64) {
 	t.Helper()
+
 	if got := i.asked.Load(); got != want {
 		t.Fatalf("the issuer was asked %d times, want %d", got, want)
 	}
@@ -39,10 +42,14 @@ func TestKeysAreAskedForOnceThenKept(t *testing.T) {
 	i := newIssuer(t)
 	v := identity.New(i.config())
 	asked(t, i, 0)
+
 	for range 3 {
 		verify(t, v, i.token(t, nil), nil)
 	}
-	verify(t, v, sign(t, jose.RS256, "first", rsaKey(), i.claims(map[string]any{"iss": "x"}), nil), identity.ErrInvalid)
+
+	verify(t, v, sign(t, jose.RS256, "first", rsaKey(), i.claims(map[string]any{
+		"iss": "x",
+	}), nil), identity.ErrInvalid)
 	asked(t, i, 1)
 }
 
@@ -71,7 +78,8 @@ func TestWithdrawnKeyStopsWithinAnHour(t *testing.T) {
 	verify(t, v, i.token(t, nil), identity.ErrInvalid)
 }
 
-// Keys that were had at a time that is yet to come are of an age that nobody knows: a withdrawn one does not go on until the clock has caught up.
+// Keys that were had at a time that is yet to come are of an age that nobody knows: a withdrawn one
+// does not go on until the clock has caught up.
 func TestWithdrawnKeyStopsWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -90,7 +98,9 @@ func TestJunkDoesNotHammerTheIssuer(t *testing.T) {
 	verify(t, v, i.token(t, nil), nil)
 	junk := func(n int) {
 		for k := range n {
-			verify(t, v, sign(t, jose.RS256, fmt.Sprintf("junk-%d", k), rsaKey(), i.claims(nil), nil), identity.ErrInvalid)
+			verify(t, v,
+				sign(t, jose.RS256, fmt.Sprintf("junk-%d", k), rsaKey(), i.claims(nil), nil),
+				identity.ErrInvalid)
 		}
 	}
 	i.pass(30*time.Second - 1)
@@ -101,9 +111,12 @@ func TestJunkDoesNotHammerTheIssuer(t *testing.T) {
 	asked(t, i, 2)
 	i.fail() // an answer that fails counts too
 	i.pass(30 * time.Second)
+
 	for range 20 {
-		verify(t, v, sign(t, jose.RS256, "junk", rsaKey(), i.claims(nil), nil), identity.ErrUnavailable)
+		verify(t, v, sign(t, jose.RS256, "junk", rsaKey(), i.claims(nil), nil),
+			identity.ErrUnavailable)
 	}
+
 	asked(t, i, 3)
 	verify(t, v, i.token(t, nil), nil)
 	asked(t, i, 3)
@@ -113,10 +126,12 @@ func TestIssuerDown(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	i.fail()
+
 	v := identity.New(i.config())
 	for range 5 {
 		verify(t, v, i.token(t, nil), identity.ErrUnavailable)
 	}
+
 	asked(t, i, 1)
 	i.publish(public("first", rsaKey().Public()))
 	i.pass(2 * time.Second)
@@ -125,9 +140,11 @@ func TestIssuerDown(t *testing.T) {
 
 	i.fail()
 	i.pass(24*time.Hour - time.Second) // known keys serve, and a question every 30 seconds at most
+
 	for range 5 {
 		verify(t, v, i.token(t, nil), nil)
 	}
+
 	asked(t, i, 3)
 	i.pass(time.Second)
 	verify(t, v, i.token(t, nil), identity.ErrUnavailable)
@@ -135,10 +152,12 @@ func TestIssuerDown(t *testing.T) {
 
 func TestAnswersThatAreNoAnswer(t *testing.T) {
 	t.Parallel()
+
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	keys := func(keys ...any) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"keys": keys})
@@ -147,21 +166,34 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 	good := public("first", rsaKey().Public())
 	encryption := good
 	encryption.Use = "enc"
+
 	tests := []struct {
 		name   string
 		answer http.HandlerFunc
 		want   string
 	}{
-		{"an error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "500"},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "302"},
-		{"not JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "invalid character"},
+		{"an error", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+		}, "500"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, "302"},
+		{"not JSON", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("<html>"))
+		}, "invalid character"},
 		{"too large", func(w http.ResponseWriter, _ *http.Request) {
-			_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{good}, "more": strings.Repeat("x", 256<<10)})
+			_ = json.NewEncoder(w).Encode(map[string]any{
+				"keys": []any{good},
+				"more": strings.Repeat("x", 256<<10),
+			})
 		}, "more than"},
 		{"no keys", keys(), "none that we can use"},
 		{"a key for encryption", keys(encryption), "none that we can use"},
 		{"a small key", keys(public("first", small.Public())), "none that we can use"},
-		{"a symmetric key", keys(jose.JSONWebKey{KeyID: "first", Key: []byte("0123456789abcdef0123456789abcdef")}), "none that we can use"},
+		{"a symmetric key", keys(jose.JSONWebKey{
+			KeyID: "first",
+			Key:   []byte("0123456789abcdef0123456789abcdef"),
+		}), "none that we can use"},
 		{"a key without an id", keys(public("", rsaKey().Public())), "none that we can use"},
 	}
 	for _, tt := range tests {
@@ -170,10 +202,12 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 			i := newIssuer(t)
 			i.answer(tt.answer)
 			v := identity.New(i.config())
+
 			_, err := v.Verify(t.Context(), i.token(t, nil))
 			if !errors.Is(err, identity.ErrUnavailable) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want ErrUnavailable with %q", err, tt.want)
 			}
+
 			// Nor does it take the place of keys that are known.
 			i.publish(good)
 			i.pass(2 * time.Second)
@@ -188,7 +222,10 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 func TestKeysOfUnknownKindsArePassedOver(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	i.publish(map[string]any{"kty": "new", "kid": "x"}, "not even a key", public("first", rsaKey().Public()))
+	i.publish(map[string]any{
+		"kty": "new",
+		"kid": "x",
+	}, "not even a key", public("first", rsaKey().Public()))
 	verify(t, identity.New(i.config()), i.token(t, nil), nil)
 }
 
@@ -203,6 +240,7 @@ func TestKeyVerifiesOnlyByItsOwnAlgorithm(t *testing.T) {
 
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
+
 	tests := []struct {
 		name     string
 		document func(*issuer) map[string]string
@@ -216,20 +254,31 @@ func TestDiscovery(t *testing.T) {
 		{"keys without TLS", func(i *issuer) map[string]string {
 			return map[string]string{"issuer": i.URL, "jwks_uri": "http://issuer.test/keys"}
 		}, false, "not an https address"},
-		{"no keys named", func(i *issuer) map[string]string { return map[string]string{"issuer": i.URL} }, false, "not an https address"},
-		{"not needed where the keys' address is configured", func(*issuer) map[string]string { return nil }, true, ""},
+		{"no keys named", func(i *issuer) map[string]string {
+			return map[string]string{
+				"issuer": i.URL,
+			}
+		}, false, "not an https address"},
+		{"not needed where the keys' address is configured", func(*issuer) map[string]string {
+			return nil
+		}, true, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
 			i.document = tt.document(i)
+
 			c := i.config()
 			if tt.jwksURL {
 				c.JWKSURL = i.URL + "/keys"
 			}
+
 			_, err := identity.New(c).Verify(t.Context(), i.token(t, nil))
-			if tt.want == "" && err != nil || tt.want != "" && (!errors.Is(err, identity.ErrUnavailable) || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil ||
+				tt.want != "" &&
+					(!errors.Is(err, identity.ErrUnavailable) ||
+						!strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
@@ -242,12 +291,15 @@ func TestManyCallsAskOnce(t *testing.T) {
 	release := make(chan struct{})
 	i.answer(func(w http.ResponseWriter, _ *http.Request) {
 		<-release
-		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{public("first", rsaKey().Public())}})
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"keys": []any{public("first", rsaKey().Public())},
+		})
 	})
 	v := identity.New(i.config())
 	token := i.token(t, nil)
 	const calls = 20
 	results := make(chan error, calls)
+
 	var started sync.WaitGroup
 	for range calls {
 		started.Add(1)
@@ -257,13 +309,16 @@ func TestManyCallsAskOnce(t *testing.T) {
 			results <- err
 		}()
 	}
+
 	started.Wait()
 	close(release)
+
 	for range calls {
 		if err := <-results; err != nil {
 			t.Error(err)
 		}
 	}
+
 	asked(t, i, 1)
 }
 
@@ -274,18 +329,24 @@ func TestCallThatGivesUpDoesNotSpoilTheAnswer(t *testing.T) {
 	i.answer(func(w http.ResponseWriter, _ *http.Request) {
 		close(asking)
 		<-release
-		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{public("first", rsaKey().Public())}})
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"keys": []any{public("first", rsaKey().Public())},
+		})
 	})
 	v := identity.New(i.config())
 	token := i.token(t, nil)
+
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-asking
 		cancel()
 	}()
-	if _, err := v.Verify(ctx, token); !errors.Is(err, identity.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+
+	if _, err := v.Verify(ctx, token); !errors.Is(err, identity.ErrUnavailable) ||
+		!errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want ErrUnavailable for a canceled call", err)
 	}
+
 	close(release)
 	verify(t, v, token, nil)
 	asked(t, i, 1)
@@ -302,14 +363,19 @@ func TestRequestsEndAfterASecond(t *testing.T) {
 	i := newIssuer(t)
 	c := i.config()
 	var requests int
-	c.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-		requests++
-		if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > time.Second {
-			t.Errorf("%s may go on until %v (%v)", r.URL, deadline, ok)
-		}
-		return http.DefaultTransport.RoundTrip(r)
-	})}
+	c.HTTPClient = &http.Client{
+		Transport: transport(func(r *http.Request) (*http.Response, error) {
+			requests++
+
+			if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > time.Second {
+				t.Errorf("%s may go on until %v (%v)", r.URL, deadline, ok)
+			}
+
+			return http.DefaultTransport.RoundTrip(r)
+		}),
+	}
 	verify(t, identity.New(c), i.token(t, nil), nil)
+
 	if requests != 2 {
 		t.Errorf("%d requests by the client of the configuration, want 2", requests)
 	}

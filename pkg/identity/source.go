@@ -34,7 +34,9 @@ type source struct {
 func newSource(c Config) *source {
 	client := *c.HTTPClient
 	// A redirect could lead to a host, or to plain HTTP, that nobody configured.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
 	return &source{issuer: c.Issuer, jwksURL: c.JWKSURL, client: client}
 }
 
@@ -47,23 +49,28 @@ func (s *source) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 			return nil, fmt.Errorf("discovery: %w", err)
 		}
 	}
+
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := s.get(ctx, address, &set); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
+
 	var keys []jose.JSONWebKey
 	for _, text := range set.Keys {
 		var key jose.JSONWebKey
-		// Keys of kinds that we don't know are passed over, not a reason to have none (RFC 7517, section 5).
+		// Keys of kinds that we don't know are passed over, not a reason to have none (RFC 7517,
+		// section 5).
 		if json.Unmarshal(text, &key) == nil && signs(&key) {
 			keys = append(keys, key)
 		}
 	}
+
 	if len(keys) == 0 {
 		return nil, errors.New("keys: the issuer's set has none that we can use")
 	}
+
 	return keys, nil
 }
 
@@ -74,12 +81,15 @@ func (s *source) discover(ctx context.Context) (string, error) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration", &document); err != nil {
+	if err := s.get(ctx, strings.TrimSuffix(s.issuer, "/")+"/.well-known/openid-configuration",
+		&document); err != nil {
 		return "", err
 	}
+
 	if document.Issuer != s.issuer {
 		return "", errors.New("the document is another issuer's")
 	}
+
 	return document.JWKSURI, checkURL(document.JWKSURI)
 }
 
@@ -87,29 +97,38 @@ func (s *source) discover(ctx context.Context) (string, error) {
 func (s *source) get(ctx context.Context, address string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
+
 	request.Header.Set("Accept", "application/json")
+
 	response, err := s.client.Do(request)
 	if err != nil {
 		return err
 	}
+
 	defer func() { _ = response.Body.Close() }() // only read
+
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %s", address, response.Status)
 	}
+
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", address, err)
 	}
+
 	if len(body) > maxAnswer {
 		return fmt.Errorf("%s answered more than %d bytes", address, maxAnswer)
 	}
+
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("%s: %w", address, err)
 	}
+
 	return nil
 }
 
@@ -118,25 +137,31 @@ func signs(key *jose.JSONWebKey) bool {
 	if key.KeyID == "" || key.Use != "" && key.Use != "sig" {
 		return false
 	}
+
 	switch public := key.Key.(type) {
 	case *rsa.PublicKey:
 		return public.N.BitLen() >= minRSA
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 		return true
 	}
+
 	return false
 }
 
-// checkURL refuses an address whose answers somebody on the way could change: keys are only as good as the connection that they came by.
+// checkURL refuses an address whose answers somebody on the way could change: keys are only as good
+// as the connection that they came by.
 func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
 		return fmt.Errorf("the issuer's address: %w", err)
 	}
+
 	local := u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+
 	safe := u.Scheme == "https" || u.Scheme == "http" && local
 	if u.Host == "" || !safe {
 		return fmt.Errorf("%q is not an https address, nor one of this machine", address)
 	}
+
 	return nil
 }

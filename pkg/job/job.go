@@ -1,7 +1,10 @@
-// Package job is work on many objects of one organization that is done in steps: what a job is, and who may work on it when.
+// Package job is work on many objects of one organization that is done in steps: what a job is, and
+// who may work on it when.
 //
-// It promises that one worker at a time holds a job, that one who lost it cannot take a step any more, and that a job goes on from where the last step
-// ended. Each step of a job is one transaction with what it changed, which is the store's part and the worker's. It does not know what the steps do.
+// It promises that one worker at a time holds a job, that one who lost it cannot take a step any
+// more, and that a job goes on from where the last step ended. Each step of a job is one
+// transaction with what it changed, which is the store's part and the worker's. It does not know
+// what the steps do.
 package job
 
 import (
@@ -20,7 +23,8 @@ var (
 	ErrLost     = errors.New("job: another worker has it, or it is over")
 	ErrExists   = errors.New("job: the id is taken")
 	ErrTooMany  = errors.New("job: too many are open")
-	// ErrPlaceTaken says that another job took the place meanwhile. It is an apikey.ErrStale, since trying anew helps.
+	// ErrPlaceTaken says that another job took the place meanwhile. It is an apikey.ErrStale, since
+	// trying anew helps.
 	ErrPlaceTaken = fmt.Errorf("job: the place is taken: %w", apikey.ErrStale)
 )
 
@@ -29,9 +33,10 @@ type Kind string
 
 // The kinds.
 const (
-	Bulk               Kind = "bulk"                // one action on the keys that a filter finds
-	RemoveMember       Kind = "remove_member"       // disables a person's keys, then removes them
-	DeleteCustomer     Kind = "delete_customer"     // disables the keys of a customer, then deletes it
+	Bulk         Kind = "bulk"          // one action on the keys that a filter finds
+	RemoveMember Kind = "remove_member" // disables a person's keys, then removes them
+	// disables the keys of a customer, then deletes it
+	DeleteCustomer     Kind = "delete_customer"
 	DeleteOrganization Kind = "delete_organization" // deletes keys, members and customers
 )
 
@@ -47,14 +52,16 @@ const (
 )
 
 const (
-	// LeaseFor is how long a worker holds a job after each step. It is more than a step takes, and little for who waits after a crash.
+	// LeaseFor is how long a worker holds a job after each step. It is more than a step takes, and
+	// little for who waits after a crash.
 	LeaseFor = 30 * time.Second
 	// MaxErrors is how many of its errors a job keeps.
 	MaxErrors = 100
 	// MaxChanges is how many bulk changes of an organization that stop nothing may be open.
 	MaxChanges = 10
-	// MaxStops is how many bulk changes of one caller in an organization that stop keys may be open: apart from the
-	// others, and for each caller, so that nobody can take the place that another's stop needs.
+	// MaxStops is how many bulk changes of one caller in an organization that stop keys may be
+	// open: apart from the others, and for each caller, so that nobody can take the place that
+	// another's stop needs.
 	MaxStops = 3
 	// Retention is how long a job is kept after its end.
 	Retention = 90 * 24 * time.Hour
@@ -76,30 +83,34 @@ type Result struct {
 	Failed    int `json:"failed"`
 }
 
-// Job is the record. Its row is written whole on its version, so that whoever holds an older one can write nothing.
+// Job is the record. Its row is written whole on its version, so that whoever holds an older one
+// can write nothing.
 type Job struct {
-	ID             string       `json:"id"` // ids sort as the times do at which they were made
-	OrganizationID string       `json:"organizationId"`
-	Kind           Kind         `json:"kind"`
-	Place          string       `json:"place"`      // which place it takes until its end, of those that there are; "" for a kind that needs none
-	Parameters     []byte       `json:"parameters"` // JSON; the kind says of what
-	State          State        `json:"state"`
-	Handled        int          `json:"handled"` // objects that are done with
-	Total          int          `json:"total"`   // as counted when it was made; 0 where they were not counted
-	Result         Result       `json:"result"`
-	Errors         []Error      `json:"errors"` // the first MaxErrors
-	CreatedBy      apikey.Actor `json:"createdBy"`
-	SourceIP       string       `json:"sourceIp"`
-	UserAgent      string       `json:"userAgent"`
-	RequestID      string       `json:"requestId"`
-	Phase          int          `json:"phase"`    // of kinds that have several
-	Position       string       `json:"position"` // after the last object that it is done with, in the list of its phase
-	Holder         string       `json:"holder"`   // "" for nobody
-	HeldUntil      time.Time    `json:"heldUntil"`
-	CreatedAt      time.Time    `json:"createdAt"`
-	UpdatedAt      time.Time    `json:"updatedAt"`
-	FinishedAt     time.Time    `json:"finishedAt"`
-	Version        int64        `json:"version"`
+	ID             string `json:"id"` // ids sort as the times do at which they were made
+	OrganizationID string `json:"organizationId"`
+	Kind           Kind   `json:"kind"`
+	// which place it takes until its end, of those that there are; "" for a kind that needs none
+	Place      string `json:"place"`
+	Parameters []byte `json:"parameters"` // JSON; the kind says of what
+	State      State  `json:"state"`
+	Handled    int    `json:"handled"` // objects that are done with
+	// as counted when it was made; 0 where they were not counted
+	Total     int          `json:"total"`
+	Result    Result       `json:"result"`
+	Errors    []Error      `json:"errors"` // the first MaxErrors
+	CreatedBy apikey.Actor `json:"createdBy"`
+	SourceIP  string       `json:"sourceIp"`
+	UserAgent string       `json:"userAgent"`
+	RequestID string       `json:"requestId"`
+	Phase     int          `json:"phase"` // of kinds that have several
+	// after the last object that it is done with, in the list of its phase
+	Position   string    `json:"position"`
+	Holder     string    `json:"holder"` // "" for nobody
+	HeldUntil  time.Time `json:"heldUntil"`
+	CreatedAt  time.Time `json:"createdAt"`
+	UpdatedAt  time.Time `json:"updatedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+	Version    int64     `json:"version"`
 }
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -110,17 +121,20 @@ func NewID(now time.Time, random io.Reader) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	var head [8]byte
 	for i, n := len(head)-1, now.UnixMilli(); i >= 0; i, n = i-1, n/int64(len(alphabet)) {
 		head[i] = alphabet[n%int64(len(alphabet))]
 	}
+
 	return string(head[:]) + tail[:8], nil
 }
 
 // Clone returns a copy to change.
 func (j *Job) Clone() *Job {
 	c := *j
-	c.Parameters, c.Errors = slices.Clone(j.Parameters), slices.Clone(j.Errors)
+	c.Parameters = slices.Clone(j.Parameters)
+	c.Errors = slices.Clone(j.Errors)
 	return &c
 }
 
@@ -132,12 +146,15 @@ func (j *Job) Free(now time.Time) bool {
 	return j.Open() && (j.Holder == "" || !now.Before(j.HeldUntil))
 }
 
-// Take makes the worker the holder for LeaseFor. Error: ErrLost, where another holds it or it is over.
+// Take makes the worker the holder for LeaseFor. Error: ErrLost, where another holds it or it is
+// over.
 func (j *Job) Take(worker string, now time.Time) error {
 	if !j.Free(now) && (j.Holder != worker || !j.Open()) {
 		return ErrLost
 	}
-	j.Holder, j.HeldUntil = worker, now.Add(LeaseFor)
+
+	j.Holder = worker
+	j.HeldUntil = now.Add(LeaseFor)
 	return nil
 }
 
@@ -146,20 +163,27 @@ func (j *Job) Step(worker string, now time.Time) error {
 	if err := j.Take(worker, now); err != nil {
 		return err
 	}
-	j.State, j.UpdatedAt = Running, now
+
+	j.State = Running
+	j.UpdatedAt = now
 	return nil
 }
 
 // Release lets others have the job at once.
 func (j *Job) Release() { j.Holder, j.HeldUntil = "", time.Time{} }
 
-// Finish ends the job. What was counted when it was made and is no longer there, or does not match any more, is done with too.
+// Finish ends the job. What was counted when it was made and is no longer there, or does not match
+// any more, is done with too.
 func (j *Job) Finish(state State, now time.Time) {
-	j.State, j.UpdatedAt, j.FinishedAt = state, now, now
+	j.State = state
+	j.UpdatedAt = now
+
+	j.FinishedAt = now
 	if state == Done {
 		j.Handled = max(j.Handled, j.Total)
 		j.Total = j.Handled
 	}
+
 	j.Release()
 }
 

@@ -15,17 +15,24 @@ var start = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
 func TestIDsSortByTime(t *testing.T) {
 	t.Parallel()
+
 	var ids []string
-	for _, after := range []time.Duration{0, time.Millisecond, time.Second, time.Minute, 4 * time.Minute, 365 * 24 * time.Hour, 250 * 365 * 24 * time.Hour} {
+	for _, after := range []time.Duration{
+		0, time.Millisecond, time.Second, time.Minute, 4 * time.Minute, 365 * 24 * time.Hour,
+		250 * 365 * 24 * time.Hour,
+	} {
 		id, err := job.NewID(start.Add(after), rand.Reader)
 		if err != nil || !apikey.ValidID(id) {
 			t.Fatalf("%q, %v", id, err)
 		}
+
 		ids = append(ids, id)
 	}
+
 	if !slices.IsSorted(ids) {
 		t.Errorf("%q", ids)
 	}
+
 	again, err := job.NewID(start, rand.Reader)
 	if err != nil || again == ids[0] {
 		t.Errorf("%q twice, %v", again, err)
@@ -38,7 +45,9 @@ func TestLease(t *testing.T) {
 	j := &job.Job{State: job.Queued}
 	take := func(who string, after time.Duration, may bool) {
 		t.Helper()
-		if err := j.Take(who, start.Add(after)); may && err != nil || !may && !errors.Is(err, job.ErrLost) {
+
+		if err := j.Take(who, start.Add(after)); may && err != nil ||
+			!may && !errors.Is(err, job.ErrLost) {
 			t.Fatalf("%s after %v: %v", who, after, err)
 		}
 	}
@@ -53,6 +62,7 @@ func TestLease(t *testing.T) {
 	j.Finish(job.Done, start)
 	take("c", time.Hour, false)
 	take("d", time.Hour, false)
+
 	if j.Free(start.Add(time.Hour)) || j.Holder != "" {
 		t.Errorf("%+v", j)
 	}
@@ -60,18 +70,23 @@ func TestLease(t *testing.T) {
 
 func TestEnd(t *testing.T) {
 	t.Parallel()
+
 	j := &job.Job{State: job.Queued, Total: 3}
 	if err := j.Step("a", start); err != nil || j.State != job.Running {
 		t.Fatalf("%+v, %v", j, err)
 	}
+
 	j.Handled = 2 // the third does not match any more
 	for range job.MaxErrors + 50 {
 		j.Fail(job.Error{Code: "conflict"})
 	}
+
 	failed := j.Clone()
 	j.Finish(job.Done, start)
 	failed.Finish(job.Failed, start)
-	if j.Handled != 3 || j.Total != 3 || j.Open() || len(j.Errors) != job.MaxErrors || j.Result.Failed != job.MaxErrors+50 || failed.Handled != 2 || failed.Open() {
+
+	if j.Handled != 3 || j.Total != 3 || j.Open() || len(j.Errors) != job.MaxErrors ||
+		j.Result.Failed != job.MaxErrors+50 || failed.Handled != 2 || failed.Open() {
 		t.Errorf("%+v\n%+v", j, failed)
 	}
 }

@@ -17,55 +17,73 @@ const (
 	demoFile  = "demo.json"  // the demo's secrets, across starts
 )
 
-// findCheckout finds the folder with template.yaml: the one that is given, else the working folder or one above it.
+// findCheckout finds the folder with template.yaml: the one that is given, else the working folder
+// or one above it.
 func findCheckout(given string) (string, error) {
 	dir, err := filepath.Abs(given)
 	if err != nil {
 		return "", err
 	}
+
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); err == nil {
 			return dir, nil
 		}
+
 		parent := filepath.Dir(dir)
 		if given != "" || parent == dir {
-			return "", errors.New("there is no template.yaml here: start bitting local in a checkout of Bitting")
+			return "", errors.New("there is no template.yaml here: start bitting local in a " +
+				"checkout of Bitting")
 		}
+
 		dir = parent
 	}
 }
 
-// lockData makes the data folder ours until unlock. The lock goes with the process, however that ends. With fresh, what was there is removed.
+// lockData makes the data folder ours until unlock. The lock goes with the process, however that
+// ends. With fresh, what was there is removed.
 func lockData(dir string, fresh bool) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+
 	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the folder that the caller chose
 	if err != nil {
 		return nil, err
 	}
+
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("the data in %s is in use by another bitting local; --data takes another folder", dir), lock.Close())
+		return nil, errors.Join(fmt.Errorf("the data in %s is in use by another bitting local; "+
+			"--data takes another folder", dir), lock.Close())
 	}
+
 	if fresh {
 		if err := removeData(dir); err != nil {
 			return nil, errors.Join(err, lock.Close())
 		}
 	}
-	unlock = func() error { // by itself, closing leaves the lock to a child that was being started at this moment and has the file still
+
+	// by itself, closing leaves the lock to a child that was being started at this moment and has
+	// the file still
+	unlock = func() error {
 		return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 	}
 	return unlock, removeIfThere(filepath.Join(dir, readyFile))
 }
 
-// removeData removes what bitting local made in the folder, and nothing else that somebody may keep there.
+// removeData removes what bitting local made in the folder, and nothing else that somebody may keep
+// there.
 func removeData(dir string) error {
-	ours := []string{readyFile, demoFile, "bitting.log", "dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "keys", "build"}
+	ours := []string{
+		readyFile, demoFile, "bitting.log", "dynamodb.sqlite", "dynamodb.sqlite-wal",
+		"dynamodb.sqlite-shm", "keys", "build",
+	}
 	for _, name := range ours {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -73,6 +91,7 @@ func removeIfThere(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+
 	return nil
 }
 
@@ -82,13 +101,16 @@ func writePrivate(path string, value any) error {
 	if err != nil {
 		return err
 	}
+
 	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*.tmp") // mode 0600
 	if err != nil {
 		return err
 	}
+
 	_, err = temporary.Write(append(text, '\n'))
 	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
+
 	return os.Rename(temporary.Name(), path)
 }

@@ -11,7 +11,8 @@ func promises() map[string]string {
 	return map[string]string{
 		"strict": "a check that starts after a revoke returned is refused",
 		"fast":   "a revoked key is refused within 5 seconds",
-		"cached": "a revoked key is refused within 300 seconds, when API Gateway's cached answer ends; keys cannot have limits",
+		"cached": "a revoked key is refused within 300 seconds, when API Gateway's cached answer " +
+			"ends; keys cannot have limits",
 	}
 }
 
@@ -53,14 +54,24 @@ func (m *machine) firstSteps(s secrets) error {
 	if err != nil {
 		return err
 	}
+
 	var out strings.Builder
+
 	err = t.Execute(&out, map[string]any{
-		"URL": m.url, "Command": m.options.Command, "Profile": m.options.Profile, "Promise": promises()[m.options.Profile], "Key": s.Keys["production"], "Admin": s.AdminKey,
-		"Ready": m.path(readyFile), "Log": m.path("bitting.log"), "Data": m.options.Data,
+		"URL":     m.url,
+		"Command": m.options.Command,
+		"Profile": m.options.Profile,
+		"Promise": promises()[m.options.Profile],
+		"Key":     s.Keys["production"],
+		"Admin":   s.AdminKey,
+		"Ready":   m.path(readyFile),
+		"Log":     m.path("bitting.log"),
+		"Data":    m.options.Data,
 	})
 	if err != nil {
 		return err
 	}
+
 	_, err = fmt.Fprint(m.options.Out, out.String())
 	return err
 }

@@ -22,37 +22,52 @@ import (
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
 
-// startFunctions starts every function of the template: inside this process, or each in processes of its own.
+// startFunctions starts every function of the template: inside this process, or each in processes
+// of its own.
 func (m *machine) startFunctions(ctx context.Context) (stop func() error, err error) {
 	m.functions = map[string]lambda.Handler{}
 	if !m.options.Processes {
 		return m.startInProcess(ctx)
 	}
+
 	bootstraps, err := m.build(ctx)
 	if err != nil {
 		return nil, err
 	}
+
 	var running []*runtimeapi.Function
 	for id, f := range m.template.Functions {
 		function := runtimeapi.New(runtimeapi.Config{
-			Name: id, Bootstrap: bootstraps[f.CodeURI], ARN: f.ARN, Environment: m.environment(f.Environment), Timeout: f.Timeout, MemoryMB: f.MemoryMB,
-			Instances: instancesEach, Output: m.log, Logger: m.logger,
+			Name:        id,
+			Bootstrap:   bootstraps[f.CodeURI],
+			ARN:         f.ARN,
+			Environment: m.environment(f.Environment),
+			Timeout:     f.Timeout,
+			MemoryMB:    f.MemoryMB,
+			Instances:   instancesEach,
+			Output:      m.log,
+			Logger:      m.logger,
 		})
-		m.functions[id], running = function, append(running, function)
+		m.functions[id] = function
+		running = append(running, function)
 	}
+
 	return func() error {
 		var faults []error
 		for _, function := range running {
 			faults = append(faults, function.Close())
 		}
+
 		return errors.Join(faults...)
 	}, nil
 }
 
 // startInProcess makes the functions' handlers, and starts what they do beside their answers.
 func (m *machine) startInProcess(ctx context.Context) (stop func() error, err error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what is counted of the last calls is written after them
+	// what is counted of the last calls is written after them
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
+
 	stop = func() error {
 		cancel()
 		beside.Wait()
@@ -63,31 +78,40 @@ func (m *machine) startInProcess(ctx context.Context) (stop func() error, err er
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("function %s: %w", id, err), stop())
 		}
+
 		m.functions[id] = handler
+
 		if work != nil {
 			beside.Go(func() { work(ctx) })
 		}
 	}
+
 	return stop, nil
 }
 
 // instancesEach is how many processes a function may have at once.
 const instancesEach = 4
 
-// inProcess makes the handler that the main of the function's folder starts, and what it does beside its answers until a context ends; nil for nothing.
-func (m *machine) inProcess(f template.Function) (handler lambda.Handler, work func(context.Context), err error) {
+// inProcess makes the handler that the main of the function's folder starts, and what it does
+// beside its answers until a context ends; nil for nothing.
+func (m *machine) inProcess(
+	f template.Function,
+) (handler lambda.Handler, work func(context.Context), err error) {
 	if f.CodeURI == "functions/demo" {
 		return demo.Function(), nil, nil
 	}
+
 	d, err := boot.Load(boot.Of(m.environment(f.Environment)), m.logger.With("function", f.ID))
 	if err != nil {
 		return nil, nil, err
 	}
+
 	switch folder, name := path.Split(f.CodeURI); {
 	case f.CodeURI == "authorizer":
 		if d.Recorder == nil {
 			return authorizer.Function(d), nil, nil
 		}
+
 		handler := authorizer.Function(d)
 		return handler, func(ctx context.Context) {
 			d.Recorder.Run(ctx)
@@ -104,31 +128,41 @@ func (m *machine) inProcess(f template.Function) (handler lambda.Handler, work f
 	}
 }
 
-// build builds the bootstrap of each folder of code, as the functions are built for Lambda but for this machine. It returns their paths.
+// build builds the bootstrap of each folder of code, as the functions are built for Lambda but for
+// this machine. It returns their paths.
 func (m *machine) build(ctx context.Context) (map[string]string, error) {
 	_, _ = fmt.Fprintln(m.options.Out, "Building the functions.")
+
 	built := map[string]string{}
 	for _, f := range m.template.Functions {
 		if built[f.CodeURI] != "" {
 			continue
 		}
-		target, err := filepath.Abs(m.path(filepath.Join("build", filepath.FromSlash(f.CodeURI), "bootstrap")))
+
+		target, err := filepath.Abs(m.path(filepath.Join("build", filepath.FromSlash(f.CodeURI),
+			"bootstrap")))
 		if err != nil {
 			return nil, err
 		}
+
 		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI) //nolint:gosec // our own folders
 		command.Dir = m.checkout
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
-		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) } // so that it removes what is half built
+		// so that it removes what is half built
+		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 		command.WaitDelay = finishTime
 		out, err := command.CombinedOutput()
+
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+
 		if err != nil {
 			return nil, fmt.Errorf("build %s: %w\n%s", f.CodeURI, err, out)
 		}
+
 		built[f.CodeURI] = target
 	}
+
 	return built, nil
 }

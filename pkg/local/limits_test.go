@@ -12,13 +12,18 @@ import (
 func once(tb testing.TB, m *localtest.Machine) localtest.Client {
 	tb.Helper()
 	return m.As(m.Admin().CreateKey(tb, "acme", map[string]any{
-		"name": "Once", "environment": "production", "permissions": []string{"messages:read"}, "rateLimits": []any{map[string]any{"name": "hour", "limit": 1, "window": "1h"}},
+		"name":        "Once",
+		"environment": "production",
+		"permissions": []string{"messages:read"},
+		"rateLimits":  []any{map[string]any{"name": "hour", "limit": 1, "window": "1h"}},
 	}).Secret)
 }
 
-// Over a limit, a REST API answers by the gateway response of the template, and an HTTP API by the guard of the backend: the same, as far as callers see.
+// Over a limit, a REST API answers by the gateway response of the template, and an HTTP API by the
+// guard of the backend: the same, as far as callers see.
 func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	t.Parallel()
+
 	for _, api := range []string{"rest", "http"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
@@ -26,19 +31,34 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 			o.API = api
 			runs(t, o, func(m *localtest.Machine) {
 				c := once(t, m)
-				first := c.Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
-				if got := first.Header.Get("RateLimit-Policy") + first.Header.Get("Retry-After"); got != `"hour";q=1;w=3600` {
+
+				first := c.Call(t, http.MethodGet, "/production/messages", nil).Want(t,
+					http.StatusOK)
+				if got := first.Header.Get("RateLimit-Policy") +
+					first.Header.Get("Retry-After"); got != `"hour";q=1;w=3600` {
 					t.Errorf("headers of an admitted call: %s", got)
 				}
-				second := c.Call(t, http.MethodGet, "/production/messages", nil, "Origin: https://page.example")
-				if exposed := second.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, "Retry-After") || !strings.Contains(exposed, "RateLimit") {
+
+				second := c.Call(t, http.MethodGet, "/production/messages", nil,
+					"Origin: https://page.example")
+				if exposed := second.Header.Get(
+					"Access-Control-Expose-Headers",
+				); !strings.Contains(exposed, "Retry-After") ||
+					!strings.Contains(exposed, "RateLimit") {
 					t.Errorf("a page may read %q", exposed)
 				}
+
 				p := second.Refused(t, http.StatusTooManyRequests, "rate_limited")
-				if after := second.Header.Get("Retry-After"); after != "3600" && after != "3599" || p.Detail != "The key is over its limit hour." || p.Title != "Too many requests" {
+				if after := second.Header.Get("Retry-After"); after != "3600" && after != "3599" ||
+					p.Detail != "The key is over its limit hour." ||
+					p.Title != "Too many requests" {
 					t.Errorf("Retry-After %s, %+v", after, p)
 				}
-				if policy, left := second.Header.Get("RateLimit-Policy"), second.Header.Get("RateLimit"); policy != `"hour";q=1;w=3600` || !strings.HasPrefix(left, `"hour";r=0;t=`) {
+
+				if policy, left := second.Header.Get(
+					"RateLimit-Policy",
+				), second.Header.Get("RateLimit"); policy != `"hour";q=1;w=3600` ||
+					!strings.HasPrefix(left, `"hour";r=0;t=`) {
 					t.Errorf("RateLimit-Policy %s, RateLimit %s", policy, left)
 				}
 			})
@@ -46,14 +66,18 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	}
 }
 
-// A limit that is renamed, taken away and set again, or set to another value gives nothing back: 6 calls are 6, whatever is changed between them.
+// A limit that is renamed, taken away and set again, or set to another value gives nothing back: 6
+// calls are 6, whatever is changed between them.
 func TestChangedLimitsGiveNothingBack(t *testing.T) {
 	t.Parallel()
 	runs(t, options(t.TempDir()), func(m *localtest.Machine) {
 		made := m.Admin().CreateKey(t, "acme", map[string]any{
-			"name": "Limited", "environment": "production", "permissions": []string{"messages:read"},
-			"rateLimits": []any{map[string]any{"name": "hour", "limit": 6, "window": "1h"}},
+			"name":        "Limited",
+			"environment": "production",
+			"permissions": []string{"messages:read"},
+			"rateLimits":  []any{map[string]any{"name": "hour", "limit": 6, "window": "1h"}},
 		})
+
 		path, admitted := "/v1/organizations/acme/keys/"+made.Key.ID, 0
 		for _, body := range []string{
 			`{}`,
@@ -66,25 +90,34 @@ func TestChangedLimitsGiveNothingBack(t *testing.T) {
 			`{"rateLimits": [{"name": "hour", "limit": 6, "window": "1h"}]}`,
 		} {
 			m.Admin().Call(t, http.MethodPatch, path, body).Want(t, http.StatusOK)
+
 			if body == `{"rateLimits": []}` {
 				continue // no limit, no end
 			}
+
 			for range 8 {
-				if m.As(made.Secret).Call(t, http.MethodGet, "/production/messages", nil).Status == http.StatusOK {
+				if m.As(made.Secret).Call(t, http.MethodGet, "/production/messages",
+					nil).Status == http.StatusOK {
 					admitted++
 				}
 			}
 		}
+
 		if admitted != 6 {
 			t.Errorf("%d calls were admitted, want 6", admitted)
 		}
 	})
 }
 
-// Behind API Gateway's cache nobody sees at once that a new secret is used. An overlap that is counted from then must be as long as an answer is kept.
+// Behind API Gateway's cache nobody sees at once that a new secret is used. An overlap that is
+// counted from then must be as long as an answer is kept.
 func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 	t.Parallel()
-	for profile, status := range map[string]int{"strict": http.StatusOK, "cached": http.StatusUnprocessableEntity} {
+
+	for profile, status := range map[string]int{
+		"strict": http.StatusOK,
+		"cached": http.StatusUnprocessableEntity,
+	} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
 			o := options(t.TempDir())
@@ -98,14 +131,21 @@ func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 					`{"overlap": "1s"}`:                                            http.StatusOK,
 					`{"overlap": "0s", "startsAt": "now"}`:                         http.StatusOK,
 				} {
-					made := m.Admin().CreateKey(t, "acme", map[string]any{"name": "Rotated", "environment": "production"})
-					answer := m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/keys/"+made.Key.ID+"/rotate", body)
+					made := m.Admin().CreateKey(t, "acme", map[string]any{
+						"name":        "Rotated",
+						"environment": "production",
+					})
+
+					answer := m.Admin().Call(t, http.MethodPost,
+						"/v1/organizations/acme/keys/"+made.Key.ID+"/rotate", body)
 					if want == http.StatusOK {
 						answer.Want(t, want)
 						continue
 					}
+
 					p := answer.Refused(t, want, "validation")
-					if len(p.Errors) != 1 || p.Errors[0].Location != "body.overlap" || !strings.Contains(p.Errors[0].Message, "at least 5m") {
+					if len(p.Errors) != 1 || p.Errors[0].Location != "body.overlap" ||
+						!strings.Contains(p.Errors[0].Message, "at least 5m") {
 						t.Errorf("%s: %+v", body, p)
 					}
 				}
@@ -114,37 +154,59 @@ func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 	}
 }
 
-// Behind API Gateway's cache nobody counts calls. A key cannot be given limits there; one that has some is shown what they are, and not what is left.
+// Behind API Gateway's cache nobody counts calls. A key cannot be given limits there; one that has
+// some is shown what they are, and not what is left.
 func TestNoLimitsBehindTheCache(t *testing.T) {
 	t.Parallel()
 	o := options(t.TempDir())
 	path, secret := "", ""
 	runs(t, o, func(m *localtest.Machine) {
-		made := m.Admin().CreateKey(t, "acme", map[string]any{"name": "Before", "environment": "production", "quota": map[string]any{"limit": 1, "period": "day"}})
+		made := m.Admin().CreateKey(t, "acme", map[string]any{
+			"name":        "Before",
+			"environment": "production",
+			"quota":       map[string]any{"limit": 1, "period": "day"},
+		})
 		path, secret = "/v1/organizations/acme/keys/"+made.Key.ID, made.Secret
 	})
 	o.Profile = "cached"
 	runs(t, o, func(m *localtest.Machine) {
 		limits := []any{map[string]any{"name": "hour", "limit": 1, "window": "1h"}}
 		for _, answer := range []localtest.Answer{
-			m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/keys", map[string]any{"name": "Limited", "environment": "production", "rateLimits": limits}),
+			m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/keys", map[string]any{
+				"name":        "Limited",
+				"environment": "production",
+				"rateLimits":  limits,
+			}),
 			m.Admin().Call(t, http.MethodPatch, path, map[string]any{"rateLimits": limits}),
 		} {
 			p := answer.Refused(t, http.StatusUnprocessableEntity, "validation")
-			if len(p.Errors) != 1 || p.Errors[0].Location != "body.rateLimits" || !strings.Contains(p.Errors[0].Message, "profile cached") {
+			if len(p.Errors) != 1 || p.Errors[0].Location != "body.rateLimits" ||
+				!strings.Contains(p.Errors[0].Message, "profile cached") {
 				t.Errorf("%+v", p)
 			}
 		}
-		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"quota": map[string]any{"limit": 2, "period": "day"}}).Refused(t, http.StatusUnprocessableEntity, "validation")
-		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"name": "Still there"}).Want(t, http.StatusOK)
+
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{
+			"quota": map[string]any{"limit": 2, "period": "day"},
+		}).Refused(t, http.StatusUnprocessableEntity, "validation")
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{
+			"name": "Still there",
+		}).Want(t, http.StatusOK)
+
 		var me struct {
 			Quota struct{ Limit, Remaining *int }
 		}
-		if m.As(secret).Call(t, http.MethodGet, "/v1/whoami", nil).Want(t, http.StatusOK).Into(t, &me); *me.Quota.Limit != 1 || me.Quota.Remaining != nil {
+		if m.As(secret).Call(t, http.MethodGet, "/v1/whoami", nil).Want(t, http.StatusOK).Into(t,
+			&me); *me.Quota.Limit != 1 || me.Quota.Remaining != nil {
 			t.Errorf("%+v", me)
 		}
-		m.Admin().Call(t, http.MethodPatch, path, map[string]any{"quota": nil}).Want(t, http.StatusOK)
-		if advice := m.Admin().Call(t, http.MethodGet, path+"/advice", nil).Want(t, http.StatusOK); strings.Contains(string(advice.Body), "no_limit") {
+
+		m.Admin().Call(t, http.MethodPatch, path, map[string]any{
+			"quota": nil,
+		}).Want(t, http.StatusOK)
+
+		if advice := m.Admin().Call(t, http.MethodGet, path+"/advice", nil).Want(t,
+			http.StatusOK); strings.Contains(string(advice.Body), "no_limit") {
 			t.Errorf("advice to set a limit that is refused: %s", advice.Body)
 		}
 	})

@@ -1,9 +1,12 @@
-// Package local runs a whole deployment on one machine, without AWS: the functions of template.yaml behind gateways that answer as API Gateway does,
-// with their schedules and log subscriptions, a sign-in, a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a demo to try.
+// Package local runs a whole deployment on one machine, without AWS: the functions of template.yaml
+// behind gateways that answer as API Gateway does, with their schedules and log subscriptions, a
+// sign-in, a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a
+// demo to try.
 //
-// It promises that what answers is the code that runs in Lambda, configured by the same template; that nothing listens beyond loopback unless asked
-// to; that nothing acknowledged is lost when it is killed; and that it says what stands in its way. It does not promise speed, nor what only
-// AWS has.
+// It promises that what answers is the code that runs in Lambda, configured by the same template;
+// that nothing listens beyond loopback unless asked to; that nothing acknowledged is lost when it
+// is killed; and that it says what stands in its way. It does not promise speed, nor what only AWS
+// has.
 package local
 
 import (
@@ -50,6 +53,7 @@ func Run(ctx context.Context, o Options) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // it was asked to stop before it was ready
 	}
+
 	return err
 }
 
@@ -58,39 +62,60 @@ func run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+
 	unlock, err := lockData(o.Data, o.Fresh)
 	if err != nil {
 		return err
 	}
+
 	defer func() { err = errors.Join(err, unlock()) }()
+
 	listener, err := listen(ctx, o.Listen)
 	if err != nil {
 		return err
 	}
+
 	defer func() { _ = listener.Close() }() // the server closes it too
-	log, err := os.OpenFile(filepath.Join(o.Data, "bitting.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+
+	log, err := os.OpenFile(filepath.Join(o.Data, "bitting.log"),
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
+
 	defer func() { err = errors.Join(err, log.Close()) }()
-	m := &machine{options: o, checkout: checkout, log: log, logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: boot.Stamp}))}
+	m := &machine{
+		options:  o,
+		checkout: checkout,
+		log:      log,
+		logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{
+			Level:       slog.LevelInfo,
+			ReplaceAttr: boot.Stamp,
+		})),
+	}
 	slog.SetDefault(m.logger) // the sign-in's library logs there, and takes no other
+
 	m.url = "http://" + listener.Addr().String()
 	if m.template, err = m.readTemplate(); err != nil {
 		return err
 	}
+
 	if m.signIn, err = m.newSignIn(); err != nil {
 		return err
 	}
+
 	stopStore, err := m.startStore(ctx)
 	if err != nil {
 		return err
 	}
+
 	defer func() { err = errors.Join(err, stopStore()) }()
+
 	stopFunctions, err := m.startFunctions(ctx)
 	if err != nil {
 		return err
 	}
+
 	defer func() { err = errors.Join(err, stopFunctions()) }()
 	defer m.startSchedules(ctx)()
 	m.logs = newLogs(m.template, m.functions, m.logger)
@@ -115,67 +140,96 @@ type machine struct {
 // readTemplate reads template.yaml with the parameters that the options stand for.
 func (m *machine) readTemplate() (*template.Template, error) {
 	path := filepath.Join(m.checkout, "template.yaml")
+
 	text, err := os.ReadFile(path) //nolint:gosec // the checkout's own template
 	if err != nil {
 		return nil, err
 	}
+
 	limits := "enforced"
 	if m.options.Profile == "cached" {
 		limits = "off" // the template takes these two together only; nobody should have to say both
 	}
+
 	t, err := template.Read(text, map[string]string{
-		"Profile": m.options.Profile, "KeyLimits": limits, "DemoApi": m.options.API, "SignIn": "oidc", "OidcIssuer": issuer(m.url), "OidcAudience": localoidc.ClientID,
+		"Profile":      m.options.Profile,
+		"KeyLimits":    limits,
+		"DemoApi":      m.options.API,
+		"SignIn":       "oidc",
+		"OidcIssuer":   issuer(m.url),
+		"OidcAudience": localoidc.ClientID,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+
 	return t, nil
 }
 
-// startStore starts the DynamoDB stand-in, or takes the one of the options, and makes the template's tables.
+// startStore starts the DynamoDB stand-in, or takes the one of the options, and makes the
+// template's tables.
 func (m *machine) startStore(ctx context.Context) (stop func() error, err error) {
 	stop = func() error { return nil }
+
 	m.storeURL = m.options.DynamoDB
 	if m.storeURL == "" {
 		binary, err := localstore.Find(m.checkout)
 		if err != nil {
 			return nil, err
 		}
+
 		server, err := localstore.Start(ctx, binary, m.options.Data, m.log)
 		if err != nil {
 			return nil, err
 		}
-		m.storeURL, stop = server.URL, server.Stop
+
+		m.storeURL = server.URL
+		stop = server.Stop
 	}
-	client := boot.DynamoDB(boot.Of(m.environment(map[string]string{"BITTING_AWS_TIMEOUT": "1m"}))) // tables with their indexes are made once, and nobody waits but who starts
+
+	client := boot.DynamoDB(boot.Of(m.environment(map[string]string{
+		"BITTING_AWS_TIMEOUT": "1m",
+	}))) // tables with their indexes are made once, and nobody waits but who starts
 	for _, table := range m.template.Tables {
 		if err := store.CreateTable(ctx, client, table.Name, table.Properties); err != nil {
-			return nil, errors.Join(fmt.Errorf("the DynamoDB at %s does not take the tables: %w", m.storeURL, err), stop())
+			return nil, errors.Join(fmt.Errorf("the DynamoDB at %s does not take the tables: %w",
+				m.storeURL, err), stop())
 		}
 	}
+
 	return stop, nil
 }
 
-// environment is what a function's environment has beside what the template gives it: where the stand-ins for AWS are.
+// environment is what a function's environment has beside what the template gives it: where the
+// stand-ins for AWS are.
 func (m *machine) environment(own map[string]string) map[string]string {
 	all := map[string]string{
-		"AWS_ENDPOINT_URL_DYNAMODB": m.storeURL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-		"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
-		"BITTING_LOCAL_KEYS": filepath.Join(m.options.Data, "keys"), "BITTING_AWS_TIMEOUT": "3s", // this machine has more to do than DynamoDB has
+		"AWS_ENDPOINT_URL_DYNAMODB": m.storeURL,
+		"AWS_REGION":                "us-east-1",
+		"AWS_ACCESS_KEY_ID":         "local",
+		"AWS_SECRET_ACCESS_KEY":     "local",
+		"AWS_LAMBDA_LOG_FORMAT":     "JSON",
+		"AWS_LAMBDA_LOG_LEVEL":      "INFO",
+		"BITTING_LOCAL_KEYS":        filepath.Join(m.options.Data, "keys"),
+		"BITTING_AWS_TIMEOUT":       "3s", // this machine has more to do than DynamoDB has
 	}
 	for name, value := range own {
 		all[name] = value
 	}
+
 	return all
 }
 
 // listen takes the port, and says so plainly where somebody else has it.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
+
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s; is another bitting local running there? --listen takes another address: %w", address, err)
+		return nil, fmt.Errorf("cannot listen on %s; is another bitting local running there? "+
+			"--listen takes another address: %w", address, err)
 	}
+
 	return listener, nil
 }
 
@@ -185,9 +239,17 @@ func (m *machine) serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn)}
+
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(m.logger.Handler(), slog.LevelWarn),
+	}
+
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+
 	err = m.announce(ctx)
 	if err == nil {
 		select {
@@ -197,6 +259,7 @@ func (m *machine) serve(ctx context.Context, listener net.Listener) error {
 			_, _ = fmt.Fprintln(m.options.Out, "Stopping.")
 		}
 	}
+
 	return errors.Join(err, finish(ctx, server), removeIfThere(m.path(readyFile)))
 }
 
@@ -207,36 +270,51 @@ const finishTime = 2 * time.Second
 func finish(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
+
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return server.Close()
 	}
+
 	return err
 }
 
 // demoAPIs are the demo APIs by environment, for each kind.
 func (m *machine) demoAPIs() map[string]string {
 	if m.options.API == "http" {
-		return map[string]string{"production": "DemoHttpProduction", "staging": "DemoHttpStaging", "development": "DemoHttpDevelopment"}
+		return map[string]string{
+			"production":  "DemoHttpProduction",
+			"staging":     "DemoHttpStaging",
+			"development": "DemoHttpDevelopment",
+		}
 	}
-	return map[string]string{"production": "DemoProduction", "staging": "DemoStaging", "development": "DemoDevelopment"}
+
+	return map[string]string{
+		"production":  "DemoProduction",
+		"staging":     "DemoStaging",
+		"development": "DemoDevelopment",
+	}
 }
 
-// routes puts the gateways where local paths have them. The mux only picks one by the first part of the path: it must not clean paths that an
-// API would see raw.
+// routes puts the gateways where local paths have them. The mux only picks one by the first part of
+// the path: it must not clean paths that an API would see raw.
 func (m *machine) routes() (http.Handler, error) {
-	admin, err := m.gateway("AdminApi", &localgateway.Mapping{}) // which stands at the root, as if this were its own domain
+	// which stands at the root, as if this were its own domain
+	admin, err := m.gateway("AdminApi", &localgateway.Mapping{})
 	if err != nil {
 		return nil, err
 	}
+
 	demos := map[string]http.Handler{}
 	for environment, id := range m.demoAPIs() {
 		api, err := m.gateway(id, nil)
 		if err != nil {
 			return nil, err
 		}
+
 		demos[environment] = http.StripPrefix("/"+environment, api)
 	}
+
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		first := firstSegment(r.URL.EscapedPath())
 		switch demo, ok := demos[first]; {
@@ -247,7 +325,9 @@ func (m *machine) routes() (http.Handler, error) {
 		case first == "v1":
 			admin.ServeHTTP(w, r)
 		case r.URL.Path == "/":
-			_, _ = fmt.Fprint(w, "Bitting, locally: /v1/docs is the admin API; /production, /staging and /development are the demo APIs.\n")
+			_, _ = fmt.Fprint(w,
+				"Bitting, locally: /v1/docs is the admin API; /production, /staging and "+
+					"/development are the demo APIs.\n")
 		default:
 			nowhere(w)
 		}
@@ -258,8 +338,9 @@ func (m *machine) routes() (http.Handler, error) {
 func nowhere(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotFound)
-	_, _ = fmt.Fprintf(w, `{"type":"https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#not_found","title":"No such route","status":404,"code":"not_found",`+
-		`"detail":"/v1 is the admin API; /production, /staging and /development are the demo APIs.","requestId":%q}`+"\n", rand.Text())
+	_, _ = fmt.Fprintf(w,
+		`{"type":"https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#not_found","title":"No such route","status":404,"code":"not_found",`+
+			`"detail":"/v1 is the admin API; /production, /staging and /development are the demo APIs.","requestId":%q}`+"\n", rand.Text())
 }
 
 func firstSegment(path string) string {
@@ -268,9 +349,11 @@ func firstSegment(path string) string {
 			return path[1:i]
 		}
 	}
+
 	if path == "" {
 		return ""
 	}
+
 	return path[1:]
 }
 

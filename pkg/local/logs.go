@@ -28,8 +28,10 @@ const (
 	logTimeout   = 10 * time.Second
 )
 
-// logs stands in for CloudWatch Logs: it keeps the lines of access logs for a second or so, and hands them in batches to the functions that subscribe
-// to their log group. A batch that a function does not take comes again, as on AWS; what is pending when this process is killed is lost, unlike there.
+// logs stands in for CloudWatch Logs: it keeps the lines of access logs for a second or so, and
+// hands them in batches to the functions that subscribe to their log group. A batch that a function
+// does not take comes again, as on AWS; what is pending when this process is killed is lost, unlike
+// there.
 type logs struct {
 	subscribers map[string][]subscriber // by log group
 	logger      *slog.Logger
@@ -45,12 +47,17 @@ type subscriber struct {
 }
 
 func newLogs(t *template.Template, functions map[string]lambda.Handler, logger *slog.Logger) *logs {
-	l := &logs{subscribers: map[string][]subscriber{}, logger: logger, pending: map[string][]events.CloudwatchLogsLogEvent{}}
+	l := &logs{
+		subscribers: map[string][]subscriber{},
+		logger:      logger,
+		pending:     map[string][]events.CloudwatchLogsLogEvent{},
+	}
 	for id, f := range t.Functions {
 		for _, group := range f.LogGroups {
 			l.subscribers[group] = append(l.subscribers[group], subscriber{f, functions[id]})
 		}
 	}
+
 	return l
 }
 
@@ -59,9 +66,14 @@ func (l *logs) write(r localgateway.AccessRecord) {
 	if len(l.subscribers[r.LogGroup]) == 0 {
 		return
 	}
+
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pending[r.LogGroup] = append(l.pending[r.LogGroup], events.CloudwatchLogsLogEvent{ID: rand.Text(), Timestamp: r.Time.UnixMilli(), Message: r.Line})
+	l.pending[r.LogGroup] = append(l.pending[r.LogGroup], events.CloudwatchLogsLogEvent{
+		ID:        rand.Text(),
+		Timestamp: r.Time.UnixMilli(),
+		Message:   r.Line,
+	})
 }
 
 // start delivers every second or so until stop, and then what is left.
@@ -71,6 +83,7 @@ func (l *logs) start(ctx context.Context) (stop func()) {
 	running.Go(func() {
 		tick := time.NewTicker(deliverEvery)
 		defer tick.Stop()
+
 		for {
 			select {
 			case <-ctx.Done():
@@ -93,12 +106,14 @@ func (l *logs) deliver(ctx context.Context) {
 	pending := l.pending
 	l.pending = map[string][]events.CloudwatchLogsLogEvent{}
 	l.mu.Unlock()
+
 	for group, lines := range pending {
 		for start := 0; start < len(lines); start += logBatch {
 			batch := lines[start:min(start+logBatch, len(lines))]
 			for _, s := range l.subscribers[group] {
 				if err := s.take(ctx, group, batch); err != nil {
-					l.logger.ErrorContext(ctx, "access log lines were not taken", "function", s.function.ID, "lines", len(batch), "error", err)
+					l.logger.ErrorContext(ctx, "access log lines were not taken", "function",
+						s.function.ID, "lines", len(batch), "error", err)
 				}
 			}
 		}
@@ -106,42 +121,63 @@ func (l *logs) deliver(ctx context.Context) {
 }
 
 // take calls the function with a batch, as often as it takes.
-func (s subscriber) take(ctx context.Context, group string, batch []events.CloudwatchLogsLogEvent) error {
+func (s subscriber) take(
+	ctx context.Context, group string, batch []events.CloudwatchLogsLogEvent,
+) error {
 	payload, err := subscriptionEvent(group, batch)
 	if err != nil {
 		return err
 	}
+
 	var faults []error
 	for range logAttempts {
 		if err = s.call(ctx, payload); err == nil {
 			return nil
 		}
+
 		faults = append(faults, err)
 	}
+
 	return errors.Join(faults...)
 }
 
 func (s subscriber) call(ctx context.Context, payload []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, min(s.function.Timeout, logTimeout))
 	defer cancel()
-	_, err := s.handler.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: rand.Text(), InvokedFunctionArn: s.function.ARN}), payload)
+	_, err := s.handler.Invoke(lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
+		AwsRequestID:       rand.Text(),
+		InvokedFunctionArn: s.function.ARN,
+	}), payload)
 	return err
 }
 
-// subscriptionEvent is what CloudWatch Logs calls a function with: JSON, compressed, as base64 text.
+// subscriptionEvent is what CloudWatch Logs calls a function with: JSON, compressed, as base64
+// text.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 func subscriptionEvent(group string, batch []events.CloudwatchLogsLogEvent) ([]byte, error) {
 	text, err := json.Marshal(events.CloudwatchLogsData{
-		Owner: "123456789012", LogGroup: group, LogStream: "local", SubscriptionFilters: []string{"local"}, MessageType: "DATA_MESSAGE", LogEvents: batch,
+		Owner:               "123456789012",
+		LogGroup:            group,
+		LogStream:           "local",
+		SubscriptionFilters: []string{"local"},
+		MessageType:         "DATA_MESSAGE",
+		LogEvents:           batch,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
+
 	var compressed bytes.Buffer
 	writer := gzip.NewWriter(&compressed)
+
 	_, err = writer.Write(text)
 	if err := errors.Join(err, writer.Close()); err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
-	return json.Marshal(events.CloudwatchLogsEvent{AWSLogs: events.CloudwatchLogsRawData{Data: base64.StdEncoding.EncodeToString(compressed.Bytes())}})
+
+	return json.Marshal(events.CloudwatchLogsEvent{
+		AWSLogs: events.CloudwatchLogsRawData{
+			Data: base64.StdEncoding.EncodeToString(compressed.Bytes()),
+		},
+	})
 }

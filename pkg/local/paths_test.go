@@ -12,6 +12,7 @@ import (
 // an escape works however often it comes.
 func TestPathsMeanOneThing(t *testing.T) {
 	t.Parallel()
+
 	for _, profile := range []string{"strict", "cached"} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
@@ -26,21 +27,37 @@ func spellings(t *testing.T, m *localtest.Machine) {
 	t.Helper()
 	// Before the first call, so that no authorizer has read the catalogue yet.
 	var catalogue struct{ Permissions []any }
-	m.Operator().Call(t, http.MethodGet, "/v1/permissions", nil).Want(t, http.StatusOK).Into(t, &catalogue)
+	m.Operator().Call(t, http.MethodGet, "/v1/permissions", nil).Want(t, http.StatusOK).Into(t,
+		&catalogue)
 	route := map[string]any{"api": "*", "method": "GET", "path": "/metrics/admin"}
-	catalogue.Permissions = append(catalogue.Permissions, map[string]any{"name": "metrics:admin", "title": "A", "routes": []any{route}})
-	m.Operator().Call(t, http.MethodPut, "/v1/permissions", map[string]any{"permissions": catalogue.Permissions}).Want(t, http.StatusOK)
+	catalogue.Permissions = append(catalogue.Permissions, map[string]any{
+		"name":   "metrics:admin",
+		"title":  "A",
+		"routes": []any{route},
+	})
+	m.Operator().Call(t, http.MethodPut, "/v1/permissions", map[string]any{
+		"permissions": catalogue.Permissions,
+	}).Want(t, http.StatusOK)
 
 	create := func(fields map[string]any) localtest.Made {
-		fields["name"], fields["environment"] = "Spelled", "production"
+		fields["name"] = "Spelled"
+		fields["environment"] = "production"
 		return m.Admin().CreateKey(t, "acme", fields)
 	}
+
 	for _, id := range []string{"c1", "c2"} {
-		m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/customers", map[string]any{"id": id, "name": id}).Want(t, http.StatusCreated)
+		m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/customers", map[string]any{
+			"id":   id,
+			"name": id,
+		}).Want(t, http.StatusCreated)
 	}
+
 	reader := create(map[string]any{"permissions": []string{"metrics:read", "messages:read"}})
 	both := create(map[string]any{"permissions": []string{"customers:read", "customers:secrets"}})
-	scoped := create(map[string]any{"permissions": []string{"customers:read"}, "customers": []string{"c1", "c2"}})
+	scoped := create(map[string]any{
+		"permissions": []string{"customers:read"},
+		"customers":   []string{"c1", "c2"},
+	})
 
 	for range 2 { // the second time by what is cached
 		for _, test := range []struct {
@@ -70,9 +87,13 @@ func spellings(t *testing.T, m *localtest.Machine) {
 			{scoped, "/customers/c2", http.StatusOK},
 			{scoped, "/customers/c3", http.StatusForbidden},
 		} {
-			m.As(test.key.Secret).Call(t, http.MethodGet, "/production"+test.path, nil).Want(t, test.status)
+			m.As(test.key.Secret).Call(t, http.MethodGet, "/production"+test.path, nil).Want(t,
+				test.status)
 		}
-		m.As(scoped.Secret).Call(t, http.MethodGet, "/production/customers/c3", nil).Refused(t, http.StatusForbidden, "customer_not_allowed")
-		m.As(reader.Secret).Call(t, http.MethodGet, "/production/messages/a:*", nil).Refused(t, http.StatusForbidden, "path_not_supported")
+
+		m.As(scoped.Secret).Call(t, http.MethodGet, "/production/customers/c3", nil).Refused(t,
+			http.StatusForbidden, "customer_not_allowed")
+		m.As(reader.Secret).Call(t, http.MethodGet, "/production/messages/a:*", nil).Refused(t,
+			http.StatusForbidden, "path_not_supported")
 	}
 }

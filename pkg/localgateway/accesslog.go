@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// logLine writes a call as the stage's access log has it. As in a gateway response there is neither logic nor escaping: quotes in a
-// value stay quotes. Where a variable has no value the line has a hyphen, and
-// control characters, which no line can have, are left out (I).
+// logLine writes a call as the stage's access log has it. As in a gateway response there is neither
+// logic nor escaping: quotes in a value stay quotes. Where a variable has no value the line has a
+// hyphen, and control characters, which no line can have, are left out (I).
 func (g *Gateway) logLine(c *call, r AccessRecord) string {
 	line := variable.ReplaceAllStringFunc(g.api.AccessLog.Format, func(name string) string {
 		return cmp.Or(g.logVariable(c, r, name[1:]), "-")
@@ -18,6 +18,7 @@ func (g *Gateway) logLine(c *call, r AccessRecord) string {
 		if r < ' ' || r == 0x7f {
 			return -1
 		}
+
 		return r
 	}, line)
 }
@@ -40,6 +41,7 @@ func (g *Gateway) logVariable(c *call, r AccessRecord, name string) string {
 	case "context.error.responseType":
 		return r.ErrorResponseType
 	}
+
 	return g.variable(c, name)
 }
 
@@ -48,5 +50,6 @@ func latency(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
+
 	return strconv.FormatInt(milliseconds(d), 10)
 }

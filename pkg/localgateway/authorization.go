@@ -24,36 +24,48 @@ type authorization struct {
 // with 500 is an error here, a policy that cannot be evaluated included, so
 // that nothing malformed is ever cached. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-func parseAuthorization(payload []byte, a template.Authorizer, kind template.APIKind) (authorization, error) {
+func parseAuthorization(
+	payload []byte, a template.Authorizer, kind template.APIKind,
+) (authorization, error) {
 	var fields map[string]json.RawMessage // names are case-sensitive, as struct fields would not be
 	if err := decodeObject(payload, &fields); err != nil {
 		return authorization{}, err
 	}
+
 	var answer authorization
+
 	var err error
 	if answer.context, err = parseContext(fields["context"], kind); err != nil {
 		return authorization{}, err
 	}
+
 	if a.SimpleResponses {
 		if isNull(fields["isAuthorized"]) {
 			return authorization{}, errors.New("isAuthorized is missing")
 		}
+
 		err := json.Unmarshal(fields["isAuthorized"], &answer.allowed)
 		return answer, err
 	}
-	if err := optional(fields["principalId"], &answer.principalID); err != nil || answer.principalID == "" {
+
+	if err := optional(fields["principalId"], &answer.principalID); err != nil ||
+		answer.principalID == "" {
 		return authorization{}, errors.New("principalId is not a non-empty string")
 	}
+
 	if err := optional(fields["usageIdentifierKey"], &answer.usageKey); err != nil {
 		return authorization{}, errors.New("usageIdentifierKey is not a string")
 	}
+
 	if isNull(fields["policyDocument"]) {
 		return authorization{}, errors.New("policyDocument is missing")
 	}
+
 	answer.policy = fields["policyDocument"]
 	if _, err := policy.Evaluate(answer.policy, invokeAction, ""); err != nil {
 		return authorization{}, fmt.Errorf("policyDocument: %w", err)
 	}
+
 	return answer, nil
 }
 
@@ -61,6 +73,7 @@ func optional(raw json.RawMessage, into *string) error {
 	if isNull(raw) {
 		return nil
 	}
+
 	return json.Unmarshal(raw, into)
 }
 
@@ -70,13 +83,16 @@ func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, e
 	if isNull(raw) {
 		return nil, nil
 	}
+
 	var context map[string]any
 	if err := decodeObject(raw, &context); err != nil {
 		return nil, fmt.Errorf("context: %w", err)
 	}
+
 	if kind == template.HTTP {
 		return context, nil
 	}
+
 	for key, value := range context {
 		switch value.(type) {
 		case string, bool, json.Number:
@@ -85,6 +101,7 @@ func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, e
 			return nil, fmt.Errorf("context.%s is neither string nor number nor boolean", key)
 		}
 	}
+
 	return context, nil
 }
 
@@ -94,14 +111,18 @@ func decodeObject(data []byte, into any) error {
 	if len(data) == 0 || data[0] != '{' {
 		return errors.New("not a JSON object")
 	}
+
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
+
 	if err := d.Decode(into); err != nil {
 		return err
 	}
+
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one JSON value")
 	}
+
 	return nil
 }
 

@@ -22,44 +22,57 @@ func (g *Gateway) authorize(c *call, a template.Authorizer) *refusal {
 	if !ok {
 		return &unauthorized
 	}
+
 	if len(c.arn) > maxARNBytes {
 		return &pathTooLong
 	}
+
 	key := cacheKey(a.Name, values)
+
 	answer, hit := g.cache.get(key, c.start)
 	if !hit {
 		var refused *refusal
 		if answer, refused = g.askAuthorizer(c, a, values); refused != nil {
 			return refused
 		}
+
 		if a.TTL > 0 {
 			g.cache.put(key, answer, c.start, a.TTL)
 		}
 	}
+
 	c.authorization = answer
 	return g.evaluate(c, answer)
 }
 
-func (g *Gateway) askAuthorizer(c *call, a template.Authorizer, values []string) (authorization, *refusal) {
+func (g *Gateway) askAuthorizer(
+	c *call, a template.Authorizer, values []string,
+) (authorization, *refusal) {
 	started := g.now()
 	payload, err := g.invoke(c, a.Function, authorizerLimit, g.authorizerEvent(c, a, values))
+
 	c.authorizerLatency = max(g.now().Sub(started), time.Nanosecond)
 	switch {
 	case err == nil:
 	case errors.Is(err, errTimedOut) || errors.Is(err, errFunctionTimedOut):
-		g.logger.WarnContext(c.request.Context(), "authorizer timed out", "authorizer", a.Name, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "authorizer timed out", "authorizer", a.Name,
+			"request_id", c.requestID)
 		return authorization{}, &authorizerTimedOut
 	case err.Error() == "Unauthorized":
 		return authorization{}, &unauthorized
 	default:
-		g.logger.WarnContext(c.request.Context(), "authorizer failed", "authorizer", a.Name, "error", err, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "authorizer failed", "authorizer", a.Name,
+			"error", err, "request_id", c.requestID)
 		return authorization{}, &authorizerBroken
 	}
+
 	answer, err := parseAuthorization(payload, a, g.api.Kind)
 	if err != nil {
-		g.logger.WarnContext(c.request.Context(), "authorizer's answer is malformed", "authorizer", a.Name, "error", err, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "authorizer's answer is malformed", "authorizer",
+			a.Name, "error", err, "request_id", c.requestID)
 		return authorization{}, &authorizerBroken
 	}
+
 	return answer, nil
 }
 
@@ -70,12 +83,15 @@ func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
 		if answer.allowed {
 			return nil
 		}
+
 		return &implicitDeny
 	}
+
 	decision, err := policy.EvaluateAt(answer.policy, invokeAction, c.arn, g.now())
 	switch {
 	case err != nil:
-		g.logger.WarnContext(c.request.Context(), "authorizer's policy cannot be evaluated", "error", err, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "authorizer's policy cannot be evaluated",
+			"error", err, "request_id", c.requestID)
 		return &authorizerBroken
 	case decision == policy.Allow:
 		return nil
@@ -97,5 +113,6 @@ func (g *Gateway) planKey(c *call) string {
 	if g.api.APIKeySource == template.KeyFromAuthorizer {
 		return c.authorization.usageKey
 	}
+
 	return last(c.request.Header.Values("X-Api-Key"))
 }

@@ -29,25 +29,30 @@ func newCache() *cache { return &cache{entries: map[string]cached{}} }
 func cacheKey(authorizer string, values []string) string {
 	var b strings.Builder
 	b.WriteString(strconv.Quote(authorizer))
+
 	for _, v := range values {
 		b.WriteString(strconv.Quote(v))
 	}
+
 	return b.String()
 }
 
 func (c *cache) get(key string, now time.Time) (authorization, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	entry, ok := c.entries[key]
 	if !ok || !now.Before(entry.expires) {
 		return authorization{}, false
 	}
+
 	return entry.answer, true
 }
 
 func (c *cache) put(key string, answer authorization, now time.Time, ttl time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	if len(c.entries) >= maxCached {
 		for k, entry := range c.entries {
 			if !now.Before(entry.expires) {
@@ -55,6 +60,7 @@ func (c *cache) put(key string, answer authorization, now time.Time, ttl time.Du
 			}
 		}
 	}
+
 	if len(c.entries) < maxCached {
 		c.entries[key] = cached{answer, now.Add(ttl)}
 	}

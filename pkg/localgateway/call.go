@@ -33,10 +33,11 @@ type call struct {
 	requestID  string
 	extendedID string // REST's second id; equal to requestID at an HTTP API
 	path       string // as sent, without the stage
-	called     string // what the client called: with the stage, or with the base path of a custom domain
-	sourceIP   string
-	arn        string
-	body       []byte
+	// what the client called: with the stage, or with the base path of a custom domain
+	called   string
+	sourceIP string
+	arn      string
+	body     []byte
 
 	route  *template.Route // nil if none matched
 	params map[string]string
@@ -52,16 +53,23 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if g.api.Kind == template.HTTP {
 		requestID = extendedID
 	}
+
 	c := &call{
-		request: r, start: g.now(), requestID: requestID, extendedID: extendedID,
-		path: sentPath(r.URL), sourceIP: sourceIP(r.RemoteAddr),
+		request:    r,
+		start:      g.now(),
+		requestID:  requestID,
+		extendedID: extendedID,
+		path:       sentPath(r.URL),
+		sourceIP:   sourceIP(r.RemoteAddr),
 	}
 	if c.path == "" {
 		c.path = "/"
 	}
+
 	switch {
 	case g.mapping != nil:
 		c.called = g.mapping.BasePath + c.path
@@ -70,7 +78,9 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	default:
 		c.called = c.path
 	}
-	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID, g.api.Stage, r.Method, c.path)
+
+	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID,
+		g.api.Stage, r.Method, c.path)
 	return c, nil
 }
 
@@ -81,6 +91,7 @@ func sentPath(u *url.URL) string {
 	if u.RawPath != "" {
 		return u.RawPath
 	}
+
 	return u.EscapedPath()
 }
 
@@ -91,6 +102,7 @@ func (g *Gateway) newIDs() (uuid, short string, err error) {
 	if _, err := io.ReadFull(g.random, b); err != nil {
 		return "", "", err
 	}
+
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 9562, version 4
 	uuid = fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 	return uuid, base64.URLEncoding.EncodeToString(b[16:]), nil
@@ -101,6 +113,7 @@ func sourceIP(remoteAddr string) string {
 	if err != nil {
 		return remoteAddr
 	}
+
 	address, _, _ := strings.Cut(host, "%")
 	return address
 }
@@ -114,12 +127,15 @@ func (g *Gateway) checkHeaders(c *call) *refusal {
 			size += len(v)
 		}
 	}
+
 	if g.api.Kind == template.HTTP {
 		size += len(c.request.Method) + len(c.request.URL.RequestURI()) + len(c.request.Proto) + 2
 	}
+
 	if size > maxHeaderBytes {
 		return &headersTooLarge
 	}
+
 	return nil
 }
 
@@ -127,16 +143,20 @@ func (c *call) readBody() *refusal {
 	if c.request.Body == nil {
 		return nil
 	}
+
 	if c.request.ContentLength > maxBodyBytes {
 		return &bodyTooLarge
 	}
+
 	body, err := io.ReadAll(io.LimitReader(c.request.Body, maxBodyBytes+1))
 	if err != nil {
 		return &badRequest
 	}
+
 	if len(body) > maxBodyBytes {
 		return &bodyTooLarge
 	}
+
 	c.body = body
 	return nil
 }
@@ -146,9 +166,11 @@ func (c *call) routeKey() string {
 	if c.route == nil {
 		return ""
 	}
+
 	if c.route.Path == "$default" {
 		return "$default"
 	}
+
 	return c.route.Method + " " + c.route.Path
 }
 
@@ -156,5 +178,6 @@ func (c *call) resourcePath() string {
 	if c.route == nil {
 		return ""
 	}
+
 	return c.route.Path
 }

@@ -11,7 +11,8 @@ import (
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
 func (g *Gateway) isPreflight(c *call) bool {
 	return g.api.CORS != nil && c.request.Method == http.MethodOptions &&
-		c.request.Header.Get("Origin") != "" && c.request.Header.Get("Access-Control-Request-Method") != ""
+		c.request.Header.Get("Origin") != "" &&
+		c.request.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // addCORS replaces what a function said about CORS by what the HTTP API's
@@ -20,26 +21,34 @@ func (g *Gateway) addCORS(c *call, header http.Header) {
 	if g.api.CORS == nil {
 		return
 	}
+
 	for name := range header {
 		if strings.HasPrefix(name, "Access-Control-") {
 			header.Del(name)
 		}
 	}
+
 	cors := g.api.CORS
+
 	origin := allowedOrigin(cors.AllowOrigins, c.request.Header.Get("Origin"))
 	if origin == "" {
 		return
 	}
+
 	header.Set("Access-Control-Allow-Origin", origin)
+
 	if cors.AllowCredentials {
 		header.Set("Access-Control-Allow-Credentials", "true")
 	}
+
 	if !g.isPreflight(c) {
 		setList(header, "Access-Control-Expose-Headers", cors.ExposeHeaders)
 		return
 	}
+
 	setList(header, "Access-Control-Allow-Methods", cors.AllowMethods)
 	setList(header, "Access-Control-Allow-Headers", cors.AllowHeaders)
+
 	if cors.MaxAge != nil {
 		header.Set("Access-Control-Max-Age", strconv.Itoa(*cors.MaxAge))
 	}
@@ -51,6 +60,7 @@ func allowedOrigin(allowed []string, origin string) string {
 	if origin == "" {
 		return ""
 	}
+
 	for _, a := range allowed {
 		prefix, open := strings.CutSuffix(a, "*")
 		switch {
@@ -60,6 +70,7 @@ func allowedOrigin(allowed []string, origin string) string {
 			return origin
 		}
 	}
+
 	return ""
 }
 
@@ -73,8 +84,10 @@ func setList(header http.Header, name string, values []string) {
 func mockPreflight(headers map[string]string) answer {
 	a := answer{status: http.StatusOK, header: http.Header{}, body: []byte("{}\n")}
 	a.header.Set("Content-Type", "application/json")
+
 	for name, value := range headers {
 		a.header.Set(name, value)
 	}
+
 	return a
 }

@@ -59,7 +59,8 @@
 //	O  x-amzn-ErrorType of 401, 403, 500 and 502; I: of 413, 414, 431 and 504
 //	I  a variable without value is the empty string, and a header without value is left out
 //
-// Access logs (set-up-logging, api-gateway-variables-for-access-logging, http-api-logging-variables):
+// Access logs (set-up-logging, api-gateway-variables-for-access-logging,
+// http-api-logging-variables):
 //
 //	D  one line a call, after the answer, in the stage's format; a hyphen where a variable has no value (O)
 //	I  values are not escaped, control characters are left out, an empty value is a hyphen too

@@ -24,19 +24,25 @@ func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []strin
 		return event{"type": "TOKEN", "authorizationToken": values[0], "methodArn": c.arn}
 	case g.api.Kind == template.REST:
 		e := g.requestV1(c, g.pathREST(c))
-		e["type"], e["methodArn"] = "REQUEST", c.arn
+		e["type"] = "REQUEST"
+		e["methodArn"] = c.arn
 		e["requestContext"] = g.contextREST(c)
 		return e
 	case a.PayloadVersion == "1.0":
 		e := g.requestV1(c, c.called)
-		e["version"], e["type"], e["methodArn"] = "1.0", "REQUEST", c.arn
+		e["version"] = "1.0"
+		e["type"] = "REQUEST"
+		e["methodArn"] = c.arn
 		source := strings.Join(values, ",")
-		e["identitySource"], e["authorizationToken"] = source, source
+		e["identitySource"] = source
+		e["authorizationToken"] = source
 		e["requestContext"] = g.contextREST(c)
 		return e
 	default:
 		e := g.requestV2(c)
-		e["type"], e["routeArn"], e["identitySource"] = "REQUEST", c.arn, values
+		e["type"] = "REQUEST"
+		e["routeArn"] = c.arn
+		e["identitySource"] = values
 		e["requestContext"] = g.contextHTTP(c)
 		return e
 	}
@@ -48,33 +54,50 @@ func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []strin
 func (g *Gateway) integrationEvent(c *call) event {
 	if c.route.PayloadVersion == "2.0" {
 		e := g.requestV2(c)
+
 		context := g.contextHTTP(c)
 		if c.route.Authorizer != "" {
 			context["authorizer"] = event{"lambda": c.authorization.context}
 		}
+
 		e["requestContext"] = context
+
 		e["isBase64Encoded"] = false
 		if len(c.body) > 0 {
-			e["body"], e["isBase64Encoded"] = encode(c.body, !isText(c.request.Header.Get("Content-Type"), c.body))
+			e["body"], e["isBase64Encoded"] = encode(c.body,
+				!isText(c.request.Header.Get("Content-Type"), c.body))
 		}
+
 		return e
 	}
-	path, binary := g.pathREST(c), isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
+
+	path := g.pathREST(c)
+
+	binary := isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
 	if g.api.Kind == template.HTTP {
-		path, binary = c.called, !isText(c.request.Header.Get("Content-Type"), c.body)
+		path = c.called
+		binary = !isText(c.request.Header.Get("Content-Type"), c.body)
 	}
+
 	e := g.requestV1(c, path)
+
 	context := g.contextREST(c)
 	if c.route.Authorizer != "" {
 		context["authorizer"] = g.authorizerContextV1(c)
 	}
+
 	if g.api.Kind == template.HTTP {
 		e["version"] = "1.0"
 	}
-	e["requestContext"], e["body"], e["isBase64Encoded"] = context, nil, false
+
+	e["requestContext"] = context
+	e["body"] = nil
+
+	e["isBase64Encoded"] = false
 	if len(c.body) > 0 {
 		e["body"], e["isBase64Encoded"] = encode(c.body, binary)
 	}
+
 	return e
 }
 
@@ -83,25 +106,30 @@ func (g *Gateway) integrationEvent(c *call) event {
 func (g *Gateway) authorizerContextV1(c *call) event {
 	context := event{}
 	maps.Copy(context, c.authorization.context)
+
 	context["principalId"] = c.authorization.principalID
 	if g.api.Kind == template.REST {
 		var latency int64 // 0 when the answer came from the cache
 		if c.authorizerLatency > 0 {
 			latency = milliseconds(c.authorizerLatency)
 		}
+
 		context["integrationLatency"] = latency
 	}
+
 	return context
 }
 
 // requestV1 is the part that payload 1.0's integrations and authorizers share.
 func (g *Gateway) requestV1(c *call, path string) event {
 	query, all := c.request.URL.Query(), c.headers()
+
 	headers := lastOf(all)
 	if g.api.Kind == template.HTTP {
 		all = lowerCase(all)
 		headers = joined(all)
 	}
+
 	return event{
 		"resource":                        c.route.Path,
 		"path":                            path,
@@ -115,25 +143,30 @@ func (g *Gateway) requestV1(c *call, path string) event {
 	}
 }
 
-// pathREST is the path of a REST API's event: without the stage, and with the base path of a custom domain.
+// pathREST is the path of a REST API's event: without the stage, and with the base path of a custom
+// domain.
 func (g *Gateway) pathREST(c *call) string {
 	if g.mapping != nil {
 		return c.called
 	}
+
 	return c.path
 }
 
-// pathHTTP is the path of an event of payload 2.0: with the stage, also by a custom domain, of whose base path it has nothing.
+// pathHTTP is the path of an event of payload 2.0: with the stage, also by a custom domain, of
+// whose base path it has nothing.
 func (g *Gateway) pathHTTP(c *call) string {
 	if g.api.Stage == "$default" {
 		return c.path
 	}
+
 	return "/" + g.api.Stage + c.path
 }
 
 // requestV2 is the part that payload 2.0's integrations and authorizers share.
 func (g *Gateway) requestV2(c *call) event {
 	headers := c.headers()
+
 	e := event{
 		"version":        "2.0",
 		"routeKey":       c.routeKey(),
@@ -144,27 +177,38 @@ func (g *Gateway) requestV2(c *call) event {
 		e["cookies"] = all
 		headers.Del("Cookie")
 	}
+
 	e["headers"] = joined(lowerCase(headers))
 	if query := joined(c.request.URL.Query()); query != nil {
 		e["queryStringParameters"] = query
 	}
+
 	if c.params != nil {
 		e["pathParameters"] = c.params
 	}
+
 	if g.api.StageVariables != nil {
 		e["stageVariables"] = g.api.StageVariables
 	}
+
 	return e
 }
 
 func (g *Gateway) contextREST(c *call) event {
-	identity := event{"sourceIp": c.sourceIP, "userAgent": nil, "apiKey": nil, "clientCert": nil}
+	identity := event{
+		"sourceIp":   c.sourceIP,
+		"userAgent":  nil,
+		"apiKey":     nil,
+		"clientCert": nil,
+	}
 	if agent := c.request.UserAgent(); agent != "" {
 		identity["userAgent"] = agent
 	}
+
 	if c.route.APIKeyRequired && g.planKey(c) != "" {
 		identity["apiKey"] = g.planKey(c)
 	}
+
 	return event{
 		"accountId":         account,
 		"apiId":             g.api.GatewayID,
@@ -214,6 +258,7 @@ func encode(body []byte, binary bool) (text string, isBase64 bool) {
 	if binary {
 		return base64.StdEncoding.EncodeToString(body), true
 	}
+
 	return string(body), false
 }
 

@@ -15,10 +15,12 @@ import (
 // object parses what a test expects.
 func object(t *testing.T, source string) map[string]any {
 	t.Helper()
+
 	var m map[string]any
 	if err := json.Unmarshal([]byte(source), &m); err != nil {
 		t.Fatal(err)
 	}
+
 	return m
 }
 
@@ -26,10 +28,12 @@ func object(t *testing.T, source string) map[string]any {
 // sends some fields that those structs lack, so unknown ones are allowed.
 func decodes(t *testing.T, event map[string]any, into any) {
 	t.Helper()
+
 	raw, err := json.Marshal(event)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(into); err != nil {
 		t.Error(err)
 	}
@@ -50,48 +54,73 @@ const restRequest = `{
 	"queryStringParameters": {"a": "2", "b": "x y"}, "multiValueQueryStringParameters": {"a": ["1", "2"], "b": ["x y"]},
 	"pathParameters": {"keyId": "a%2Fb"}, "stageVariables": {"color": "blue"}}`
 
-var ignoreResourceID = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == `["resourceId"]` }, cmp.Ignore())
+var ignoreResourceID = cmp.FilterPath(func(p cmp.Path) bool {
+	return p.Last().String() == `["resourceId"]`
+}, cmp.Ignore())
 
 func TestEventsOfREST(t *testing.T) {
 	t.Parallel()
 	w := newREST(t, answers(allowAll))
-	w.do("GET", "/keys/a%2Fb?a=1&a=2&b=x+y", "", "x-api-key: one", "X-API-KEY: two", "User-Agent: curl/8", "Connection: close")
+	w.do("GET", "/keys/a%2Fb?a=1&a=2&b=x+y", "", "x-api-key: one", "X-API-KEY: two",
+		"User-Agent: curl/8", "Connection: close")
 
 	want := object(t, restRequest)
-	want["type"], want["methodArn"] = "REQUEST", "arn:aws:execute-api:us-east-1:123456789012:plain/live/GET/keys/a%2Fb"
+	want["type"] = "REQUEST"
+	want["methodArn"] = "arn:aws:execute-api:us-east-1:123456789012:plain/live/GET/keys/a%2Fb"
 	want["requestContext"] = object(t, restContext)
+
 	got := w.authorizer.only(t)
 	if diff := cmp.Diff(want, got, ignoreResourceID); diff != "" {
 		t.Errorf("authorizer's event:\n%s", diff)
 	}
+
 	decodes(t, got, new(events.APIGatewayCustomAuthorizerRequestTypeRequest))
 
 	want = object(t, restRequest)
 	context := object(t, restContext)
-	context["authorizer"] = map[string]any{"principalId": "key", "code": "ok", "count": "3", "flag": "true", "integrationLatency": 1.0}
-	want["requestContext"], want["body"], want["isBase64Encoded"] = context, nil, false
+	context["authorizer"] = map[string]any{
+		"principalId":        "key",
+		"code":               "ok",
+		"count":              "3",
+		"flag":               "true",
+		"integrationLatency": 1.0,
+	}
+	want["requestContext"] = context
+	want["body"] = nil
+	want["isBase64Encoded"] = false
+
 	got = w.backend.only(t)
 	if diff := cmp.Diff(want, got, ignoreResourceID); diff != "" {
 		t.Errorf("function's event:\n%s", diff)
 	}
+
 	decodes(t, got, new(events.APIGatewayProxyRequest))
 }
 
-// Who calls by a custom domain has its base path before the route, and no stage; payload 2.0 has the stage all the same.
+// Who calls by a custom domain has its base path before the route, and no stage; payload 2.0 has
+// the stage all the same.
 func TestEventsOfACustomDomain(t *testing.T) {
 	t.Parallel()
+
 	for _, base := range []string{"", "/manage"} {
 		w := newREST(t, answers(allowAll))
 		w.config.Mapping = &localgateway.Mapping{BasePath: base}
 		w.replaceTemplate(t, w.config.Template)
 		w.get("/keys/a", "X-Api-Key: k")
+
 		want := base + "/keys/a"
-		for name, e := range map[string]map[string]any{"authorizer": w.authorizer.only(t), "function": w.backend.only(t)} {
+		for name, e := range map[string]map[string]any{
+			"authorizer": w.authorizer.only(t),
+			"function":   w.backend.only(t),
+		} {
 			context := e["requestContext"].(map[string]any)
-			if e["path"] != want || context["path"] != want || e["resource"] != "/keys/{keyId}" || context["stage"] != "live" {
-				t.Errorf("the %s's path by %q is %v, and its context's %v", name, base, e["path"], context["path"])
+			if e["path"] != want || context["path"] != want || e["resource"] != "/keys/{keyId}" ||
+				context["stage"] != "live" {
+				t.Errorf("the %s's path by %q is %v, and its context's %v", name, base, e["path"],
+					context["path"])
 			}
 		}
+
 		if got := w.records[0].Path; got != want {
 			t.Errorf("the record's path by %q is %s", base, got)
 		}
@@ -100,6 +129,7 @@ func TestEventsOfACustomDomain(t *testing.T) {
 		h.config.Mapping = &localgateway.Mapping{BasePath: base}
 		h.replaceTemplate(t, h.config.Template)
 		h.get("/keys/a")
+
 		if e := h.backend.only(t); e["rawPath"] != "/keys/a" {
 			t.Errorf("rawPath by %q is %v", base, e["rawPath"])
 		}
@@ -110,8 +140,12 @@ func TestEventWithoutAnything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "rest.yaml", "Custom", answers(allowAll), answers(ok))
 	w.do("POST", "/image", "")
+
 	got := w.backend.only(t)
-	for _, name := range []string{"queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "stageVariables", "body"} {
+	for _, name := range []string{
+		"queryStringParameters", "multiValueQueryStringParameters", "pathParameters",
+		"stageVariables", "body",
+	} {
 		if value, there := got[name]; !there || value != nil {
 			t.Errorf("%s is %v, want null", name, value)
 		}
@@ -122,14 +156,20 @@ func TestTokenEvent(t *testing.T) {
 	t.Parallel()
 	w := newREST(t, answers(allowAll))
 	w.get("/token", "Authorization: Bearer abc")
-	want := map[string]any{"type": "TOKEN", "authorizationToken": "Bearer abc", "methodArn": "arn:aws:execute-api:us-east-1:123456789012:plain/live/GET/token"}
+	want := map[string]any{
+		"type":               "TOKEN",
+		"authorizationToken": "Bearer abc",
+		"methodArn":          "arn:aws:execute-api:us-east-1:123456789012:plain/live/GET/token",
+	}
 	check(t, want, w.authorizer.only(t))
 }
 
 func TestEventsOfHTTP2(t *testing.T) {
 	t.Parallel()
-	w := newHTTP(t, answers(`{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":{"Action":"*","Effect":"Allow","Resource":"*"}},"context":{"list":[1,null],"n":1.50,"s":"x"}}`))
-	w.do("GET", "/keys/a%2Fb?a=1&a=2", "", "X-Tag: one", "X-TAG: two", "User-Agent: curl/8", "Cookie: a=1; b=2")
+	w := newHTTP(t,
+		answers(`{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":{"Action":"*","Effect":"Allow","Resource":"*"}},"context":{"list":[1,null],"n":1.50,"s":"x"}}`))
+	w.do("GET", "/keys/a%2Fb?a=1&a=2", "", "X-Tag: one", "X-TAG: two", "User-Agent: curl/8",
+		"Cookie: a=1; b=2")
 	request := `{
 		"version": "2.0", "routeKey": "GET /keys/{keyId}", "rawPath": "/keys/a%2Fb", "rawQueryString": "a=1&a=2", "cookies": ["a=1", "b=2"],
 		"headers": {"host": "api.example", "user-agent": "curl/8", "x-tag": "one,two", "x-forwarded-for": "192.0.2.1", "x-forwarded-port": "80", "x-forwarded-proto": "http"},
@@ -140,7 +180,8 @@ func TestEventsOfHTTP2(t *testing.T) {
 			"requestId": "AAAAAAAAAAAAAAA=", "routeKey": "GET /keys/{keyId}", "stage": "$default",
 			"time": "24/Nov/2026:12:30:00 +0000", "timeEpoch": 1795523400000}}`
 	want := object(t, request)
-	want["type"], want["routeArn"] = "REQUEST", "arn:aws:execute-api:us-east-1:123456789012:plain/$default/GET/keys/a%2Fb"
+	want["type"] = "REQUEST"
+	want["routeArn"] = "arn:aws:execute-api:us-east-1:123456789012:plain/$default/GET/keys/a%2Fb"
 	want["identitySource"] = nil // none is declared
 	got := w.authorizer.only(t)
 	check(t, want, got)
@@ -148,7 +189,8 @@ func TestEventsOfHTTP2(t *testing.T) {
 
 	want = object(t, request)
 	want["isBase64Encoded"] = false
-	want["requestContext"].(map[string]any)["authorizer"] = object(t, `{"lambda": {"list": [1, null], "n": 1.50, "s": "x"}}`)
+	want["requestContext"].(map[string]any)["authorizer"] = object(t,
+		`{"lambda": {"list": [1, null], "n": 1.50, "s": "x"}}`)
 	got = w.backend.only(t)
 	check(t, want, got)
 	decodes(t, got, new(events.APIGatewayV2HTTPRequest))
@@ -160,20 +202,37 @@ func TestEventsOfHTTP1(t *testing.T) {
 	w.do("GET", "/one?a=1&a=2", "", "X-Api-Key: k", "X-Tenant: a", "X-Tenant: b")
 	got := w.authorizer.only(t)
 	want := map[string]any{
-		"version": "1.0", "type": "REQUEST", "methodArn": "arn:aws:execute-api:us-east-1:123456789012:plain/$default/GET/one",
-		"identitySource": "k,a,b", "authorizationToken": "k,a,b", "resource": "/one", "path": "/one", "httpMethod": "GET",
-		"pathParameters": nil, "stageVariables": map[string]any{"color": "blue"},
+		"version":            "1.0",
+		"type":               "REQUEST",
+		"methodArn":          "arn:aws:execute-api:us-east-1:123456789012:plain/$default/GET/one",
+		"identitySource":     "k,a,b",
+		"authorizationToken": "k,a,b",
+		"resource":           "/one",
+		"path":               "/one",
+		"httpMethod":         "GET",
+		"pathParameters":     nil,
+		"stageVariables":     map[string]any{"color": "blue"},
 	}
-	others := cmpopts.IgnoreMapEntries(func(name string, _ any) bool { _, wanted := want[name]; return !wanted })
+
+	others := cmpopts.IgnoreMapEntries(func(name string, _ any) bool {
+		_, wanted := want[name]
+		return !wanted
+	})
 	if diff := cmp.Diff(want, got, others); diff != "" {
 		t.Error(diff)
 	}
+
 	check(t, any("a,b"), got["headers"].(map[string]any)["x-tenant"])
 	decodes(t, got, new(events.APIGatewayV2CustomAuthorizerV1Request))
 
 	got = w.backend.only(t)
 	check(t, any("1.0"), got["version"])
-	check(t, any(map[string]any{"principalId": "key", "code": "ok", "count": 3.0, "flag": true}), contextOf(got))
+	check(t, any(map[string]any{
+		"principalId": "key",
+		"code":        "ok",
+		"count":       3.0,
+		"flag":        true,
+	}), contextOf(got))
 }
 
 func TestStageIsPartOfAnHTTPAPIsRawPath(t *testing.T) {
@@ -186,29 +245,81 @@ func TestStageIsPartOfAnHTTPAPIsRawPath(t *testing.T) {
 
 func TestBodies(t *testing.T) {
 	t.Parallel()
+
 	tests := map[string]struct {
 		file, api, path, mediaType, body string
 		want                             []any
 	}{
-		"REST text":              {"rest.yaml", "Plain", "/keys", "application/octet-stream", "<a&b>", []any{"<a&b>", false}},
-		"REST binary type":       {"rest.yaml", "Custom", "/image", "image/png", "\x89PNG", []any{"iVBORw==", true}},
-		"HTTP JSON":              {"http.yaml", "Plain", "/open", "application/json; charset=utf-8", "{}", []any{"{}", false}},
-		"HTTP problem":           {"http.yaml", "Plain", "/open", "application/problem+json", "{}", []any{"{}", false}},
-		"HTTP form":              {"http.yaml", "Plain", "/open", "application/x-www-form-urlencoded", "a=b", []any{"YT1i", true}},
-		"HTTP without type":      {"http.yaml", "Plain", "/open", "", "text", []any{"text", false}},
-		"HTTP without any body":  {"http.yaml", "Plain", "/open", "", "", []any{nil, false}},
-		"HTTP 1.0, binary":       {"http.yaml", "Plain", "/open1", "image/png", "x", []any{"eA==", true}},
-		"HTTP 1.0, text":         {"http.yaml", "Plain", "/open1", "text/plain", "x", []any{"x", false}},
+		"REST text": {
+			"rest.yaml",
+			"Plain",
+			"/keys",
+			"application/octet-stream",
+			"<a&b>",
+			[]any{"<a&b>", false},
+		},
+		"REST binary type": {
+			"rest.yaml",
+			"Custom",
+			"/image",
+			"image/png",
+			"\x89PNG",
+			[]any{"iVBORw==", true},
+		},
+		"HTTP JSON": {
+			"http.yaml",
+			"Plain",
+			"/open",
+			"application/json; charset=utf-8",
+			"{}",
+			[]any{"{}", false},
+		},
+		"HTTP problem": {
+			"http.yaml",
+			"Plain",
+			"/open",
+			"application/problem+json",
+			"{}",
+			[]any{"{}", false},
+		},
+		"HTTP form": {
+			"http.yaml",
+			"Plain",
+			"/open",
+			"application/x-www-form-urlencoded",
+			"a=b",
+			[]any{"YT1i", true},
+		},
+		"HTTP without type":     {"http.yaml", "Plain", "/open", "", "text", []any{"text", false}},
+		"HTTP without any body": {"http.yaml", "Plain", "/open", "", "", []any{nil, false}},
+		"HTTP 1.0, binary": {
+			"http.yaml",
+			"Plain",
+			"/open1",
+			"image/png",
+			"x",
+			[]any{"eA==", true},
+		},
+		"HTTP 1.0, text": {
+			"http.yaml",
+			"Plain",
+			"/open1",
+			"text/plain",
+			"x",
+			[]any{"x", false},
+		},
 		"HTTP 1.0, without body": {"http.yaml", "Plain", "/open1", "", "", []any{nil, false}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, test.file, test.api, answers(allowAll), answers(ok))
+
 			var headers []string
 			if test.mediaType != "" {
 				headers = append(headers, "Content-Type: "+test.mediaType)
 			}
+
 			w.do("POST", test.path, test.body, headers...)
 			got := w.backend.only(t)
 			check(t, test.want, []any{got["body"], got["isBase64Encoded"]})

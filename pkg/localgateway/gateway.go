@@ -18,8 +18,8 @@ type Config struct {
 	Template *template.Template // required
 	API      string             // required: logical id of the API in Template
 
-	// Mapping is the base path mapping of a custom domain name that clients call by. Where it is nil, they call the API's own
-	// address, whose paths begin with the stage.
+	// Mapping is the base path mapping of a custom domain name that clients call by. Where it is
+	// nil, they call the API's own address, whose paths begin with the stage.
 	Mapping *Mapping
 
 	// Functions are called by logical id: in-process handlers, or processes
@@ -27,10 +27,11 @@ type Config struct {
 	// answers as if it had failed: never with a call let through.
 	Functions map[string]lambda.Handler
 
-	Logger    *slog.Logger       // nil logs nothing
-	AccessLog func(AccessRecord) // called once per request, after the answer was written; nil for none
-	Now       func() time.Time   // nil means time.Now
-	Random    io.Reader          // for request ids; nil means crypto/rand
+	Logger *slog.Logger // nil logs nothing
+	// called once per request, after the answer was written; nil for none
+	AccessLog func(AccessRecord)
+	Now       func() time.Time // nil means time.Now
+	Random    io.Reader        // for request ids; nil means crypto/rand
 }
 
 // Mapping is what a custom domain name has of a stage.
@@ -60,11 +61,13 @@ func New(config Config) (*Gateway, error) {
 	if !ok {
 		return nil, fmt.Errorf("template has no API %q", config.API)
 	}
+
 	for name, a := range api.Authorizers {
 		if _, err := validation(a); err != nil {
 			return nil, fmt.Errorf("authorizer %s: %w", name, err)
 		}
 	}
+
 	g := &Gateway{
 		api:       api,
 		mapping:   config.Mapping,
@@ -80,15 +83,19 @@ func New(config Config) (*Gateway, error) {
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
+
 	if g.accessLog == nil {
 		g.accessLog = func(AccessRecord) {}
 	}
+
 	if g.now == nil {
 		g.now = time.Now
 	}
+
 	if g.random == nil {
 		g.random = rand.Reader
 	}
+
 	return g, nil
 }
 
@@ -100,11 +107,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"message":"Internal Server Error"}`, http.StatusInternalServerError)
 		return
 	}
+
 	a, refused := g.serve(c)
 	if refused != nil {
 		c.refusal = refused
 		a = g.refuse(c, *refused)
 	}
+
 	g.write(w, c, a)
 	g.accessLog(g.record(c, a))
 }
@@ -121,26 +130,33 @@ func (g *Gateway) serve(c *call) (answer, *refusal) {
 	if refused := g.checkHeaders(c); refused != nil {
 		return answer{}, refused
 	}
+
 	if g.isPreflight(c) {
 		return answer{status: http.StatusNoContent, header: http.Header{}}, nil
 	}
+
 	if !g.routes.find(c) {
 		return answer{}, unknownRoute(c, g.api.Kind)
 	}
+
 	if refused := c.readBody(); refused != nil {
 		return answer{}, refused
 	}
+
 	if c.route.Authorizer != "" {
 		if refused := g.authorize(c, g.api.Authorizers[c.route.Authorizer]); refused != nil {
 			return answer{}, refused
 		}
 	}
+
 	if c.route.APIKeyRequired && !g.hasPlanKey(c) {
 		return answer{}, &invalidAPIKey
 	}
+
 	if c.route.Preflight != nil {
 		return mockPreflight(c.route.Preflight), nil
 	}
+
 	return g.integrate(c)
 }
 
@@ -150,6 +166,7 @@ func (g *Gateway) write(w http.ResponseWriter, c *call, a answer) {
 	for name, values := range a.header {
 		header[name] = values
 	}
+
 	if g.api.Kind == template.REST {
 		header.Set("x-amzn-RequestId", c.requestID)
 		header.Set("x-amz-apigw-id", c.extendedID)
@@ -157,8 +174,11 @@ func (g *Gateway) write(w http.ResponseWriter, c *call, a answer) {
 		header.Set("apigw-requestid", c.requestID)
 		g.addCORS(c, header)
 	}
+
 	w.WriteHeader(a.status)
+
 	if _, err := w.Write(a.body); err != nil && c.request.Method != http.MethodHead {
-		g.logger.DebugContext(c.request.Context(), "answer was not delivered", "error", err, "request_id", c.requestID)
+		g.logger.DebugContext(c.request.Context(), "answer was not delivered", "error", err,
+			"request_id", c.requestID)
 	}
 }

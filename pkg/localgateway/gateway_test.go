@@ -50,7 +50,10 @@ func policyOf(effect string, resources ...string) string {
 	if err != nil {
 		panic(err)
 	}
-	return `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"` + effect + `","Resource":` + string(list) + `}]}}`
+
+	return `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"` + effect + `","Resource":` + string(
+		list,
+	) + `}]}}`
 }
 
 // recorder remembers the events that a function got.
@@ -65,6 +68,7 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if err := json.Unmarshal(event, &decoded); err != nil {
 		return nil, err
 	}
+
 	r.mu.Lock()
 	r.events = append(r.events, decoded)
 	r.mu.Unlock()
@@ -73,9 +77,11 @@ func (r *recorder) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 func (r *recorder) only(t *testing.T) map[string]any {
 	t.Helper()
+
 	if len(r.events) != 1 {
 		t.Fatalf("%d calls, want one", len(r.events))
 	}
+
 	return r.events[0]
 }
 
@@ -97,29 +103,38 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func read(t *testing.T, file string) *template.Template {
 	t.Helper()
+
 	source, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	tmpl, err := template.Read(source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return tmpl
 }
 
 func newWorld(t *testing.T, file, api string, authorizer, backend lambda.Handler) *world {
 	t.Helper()
 	w := &world{
-		authorizer: &recorder{next: authorizer}, backend: &recorder{next: backend},
-		now: time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC),
+		authorizer: &recorder{next: authorizer},
+		backend:    &recorder{next: backend},
+		now:        time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC),
 	}
+
 	functions := map[string]lambda.Handler{"Backend": w.backend}
 	if authorizer != nil {
 		functions["Authorizer"] = w.authorizer
 	}
+
 	w.config = localgateway.Config{
-		Template: read(t, file), API: api, Functions: functions, Random: zeros{},
+		Template:  read(t, file),
+		API:       api,
+		Functions: functions,
+		Random:    zeros{},
 		Now:       func() time.Time { return w.now },
 		AccessLog: func(r localgateway.AccessRecord) { w.records = append(w.records, r) },
 	}
@@ -131,6 +146,7 @@ func newWorld(t *testing.T, file, api string, authorizer, backend lambda.Handler
 func (w *world) replaceTemplate(t *testing.T, tmpl *template.Template) {
 	t.Helper()
 	w.config.Template = tmpl
+
 	var err error
 	if w.gateway, err = localgateway.New(w.config); err != nil {
 		t.Fatal(err)
@@ -156,43 +172,56 @@ type seen struct {
 
 // do sends a request; headers are "Name: value" lines.
 func (w *world) do(method, path, body string, headers ...string) seen {
-	r := httptest.NewRequestWithContext(context.Background(), method, "http://api.example"+path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, "http://api.example"+path,
+		strings.NewReader(body))
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Add(name, value)
 	}
+
 	return w.send(r)
 }
 
 func (w *world) send(r *http.Request) seen {
 	rec := httptest.NewRecorder()
 	w.gateway.ServeHTTP(rec, r)
+
 	s := seen{Status: rec.Code, Body: rec.Body.String(), Header: map[string]string{}}
 	for name, values := range rec.Header() {
 		s.Header[name] = strings.Join(values, " | ")
 	}
+
 	return s
 }
 
-func (w *world) get(path string, headers ...string) seen { return w.do("GET", path, "", headers...) }
+func (w *world) get(path string, headers ...string) seen {
+	return w.do("GET", path, "", headers...)
+}
 
 // The ids that zeros makes, as headers.
 func restHeaders(errorType string) map[string]string {
 	h := map[string]string{
-		"Content-Type": "application/json", "X-Amzn-Requestid": "00000000-0000-4000-8000-000000000000", "X-Amz-Apigw-Id": "AAAAAAAAAAAAAAA=",
+		"Content-Type":     "application/json",
+		"X-Amzn-Requestid": "00000000-0000-4000-8000-000000000000",
+		"X-Amz-Apigw-Id":   "AAAAAAAAAAAAAAA=",
 	}
 	if errorType != "" {
 		h["X-Amzn-Errortype"] = errorType
 	}
+
 	return h
 }
 
 func httpHeaders() map[string]string {
-	return map[string]string{"Content-Type": "application/json", "Apigw-Requestid": "AAAAAAAAAAAAAAA="}
+	return map[string]string{
+		"Content-Type":    "application/json",
+		"Apigw-Requestid": "AAAAAAAAAAAAAAA=",
+	}
 }
 
 func check(t *testing.T, want, got any) {
 	t.Helper()
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

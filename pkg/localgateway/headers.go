@@ -13,19 +13,28 @@ import (
 // first only continues what the client sent.
 func (c *call) headers() http.Header {
 	h := c.request.Header.Clone()
-	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade",
+	} {
 		h.Del(name)
 	}
+
 	h.Set("Host", c.request.Host)
-	h.Set("X-Forwarded-For", strings.Join(append(c.request.Header.Values("X-Forwarded-For"), c.sourceIP), ", "))
+	h.Set("X-Forwarded-For",
+		strings.Join(append(c.request.Header.Values("X-Forwarded-For"), c.sourceIP), ", "))
+
 	proto, port := "http", "80"
 	if c.request.TLS != nil {
 		proto, port = "https", "443"
 	}
+
 	h.Set("X-Forwarded-Proto", proto)
+
 	if _, p, err := net.SplitHostPort(c.request.Host); err == nil {
 		port = p
 	}
+
 	h.Set("X-Forwarded-Port", port)
 	return h
 }
@@ -36,10 +45,12 @@ func lastOf[M ~map[string][]string](values M) map[string]string {
 	if len(values) == 0 {
 		return nil
 	}
+
 	m := make(map[string]string, len(values))
 	for name, v := range values {
 		m[name] = last(v)
 	}
+
 	return m
 }
 
@@ -48,10 +59,12 @@ func joined[M ~map[string][]string](values M) map[string]string {
 	if len(values) == 0 {
 		return nil
 	}
+
 	m := make(map[string]string, len(values))
 	for name, v := range values {
 		m[name] = strings.Join(v, ",")
 	}
+
 	return m
 }
 
@@ -61,6 +74,7 @@ func lowerCase(h http.Header) http.Header {
 	for name, v := range h {
 		m[strings.ToLower(name)] = v
 	}
+
 	return m
 }
 
@@ -69,6 +83,7 @@ func orNil(values url.Values) map[string][]string {
 	if len(values) == 0 {
 		return nil
 	}
+
 	return values
 }
 
@@ -82,6 +97,7 @@ func cookies(h http.Header) []string {
 			}
 		}
 	}
+
 	return all
 }
 
@@ -89,17 +105,21 @@ func cookies(h http.Header) []string {
 // rather than in base64. Without a type, UTF-8 passes as text (inferred).
 func isText(contentType string, body []byte) bool {
 	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+
 	mediaType = strings.TrimSpace(mediaType)
 	switch {
 	case mediaType == "":
 		return utf8.Valid(body)
-	case strings.HasPrefix(mediaType, "text/"), strings.HasSuffix(mediaType, "+json"), strings.HasSuffix(mediaType, "+xml"):
+	case strings.HasPrefix(mediaType, "text/"), strings.HasSuffix(mediaType, "+json"),
+		strings.HasSuffix(mediaType, "+xml"):
 		return true
 	}
+
 	switch mediaType {
 	case "application/json", "application/javascript", "application/xml":
 		return true
 	}
+
 	return false
 }
 
@@ -108,12 +128,15 @@ func isBinary(binaryTypes []string, header string) bool {
 	for _, wanted := range strings.Split(header, ",") {
 		mediaType, _, _ := strings.Cut(wanted, ";")
 		mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+
 		major, _, _ := strings.Cut(mediaType, "/")
 		for _, binary := range binaryTypes {
-			if binary == "*/*" || (mediaType != "" && (binary == mediaType || binary == major+"/*")) {
+			if binary == "*/*" ||
+				(mediaType != "" && (binary == mediaType || binary == major+"/*")) {
 				return true
 			}
 		}
 	}
+
 	return false
 }

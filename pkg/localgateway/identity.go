@@ -16,12 +16,15 @@ func (g *Gateway) identity(c *call, a template.Authorizer) (values []string, ok 
 		if value == "" {
 			return nil, false
 		}
+
 		values = append(values, value)
 	}
+
 	expression, err := validation(a)
 	if err != nil || (expression != nil && !expression.MatchString(values[0])) {
 		return nil, false
 	}
+
 	return values, true
 }
 
@@ -35,21 +38,25 @@ func (g *Gateway) identityValue(c *call, source template.IdentitySource) string 
 		if strings.EqualFold(source.Name, "Host") {
 			values = []string{c.request.Host}
 		}
+
 		if g.api.Kind == template.HTTP {
 			return strings.Join(values, ",")
 		}
+
 		return last(values)
 	case template.InQueryString:
 		values := c.request.URL.Query()[source.Name]
 		if g.api.Kind == template.HTTP {
 			return strings.Join(values, ",")
 		}
+
 		return last(values)
 	case template.InStageVariable:
 		return g.api.StageVariables[source.Name]
 	case template.InContext:
 		return g.contextVariable(c, source.Name)
 	}
+
 	return ""
 }
 
@@ -60,5 +67,6 @@ func validation(a template.Authorizer) (*regexp.Regexp, error) {
 	if a.Validation == "" {
 		return nil, nil
 	}
+
 	return regexp.Compile(`^(?:` + a.Validation + `)$`)
 }

@@ -16,20 +16,28 @@ import (
 // integrate calls the function behind the route and turns its answer into the client's.
 func (g *Gateway) integrate(c *call) (answer, *refusal) {
 	started := g.now()
-	payload, err := g.invoke(c, c.route.Function, integrationLimit(g.api.Kind), g.integrationEvent(c))
+	payload, err := g.invoke(c, c.route.Function, integrationLimit(g.api.Kind),
+		g.integrationEvent(c))
+
 	c.integrationLatency = max(g.now().Sub(started), time.Nanosecond)
 	if err != nil {
-		g.logger.WarnContext(c.request.Context(), "function failed", "function", c.route.Function, "error", err, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "function failed", "function", c.route.Function,
+			"error", err, "request_id", c.requestID)
+
 		if errors.Is(err, errTimedOut) {
 			return answer{}, &integrationTimedOut
 		}
+
 		return answer{}, &integrationBroken
 	}
+
 	a, err := g.parseResponse(c, payload)
 	if err != nil {
-		g.logger.WarnContext(c.request.Context(), "function's answer is malformed", "function", c.route.Function, "error", err, "request_id", c.requestID)
+		g.logger.WarnContext(c.request.Context(), "function's answer is malformed", "function",
+			c.route.Function, "error", err, "request_id", c.requestID)
 		return answer{}, &integrationBroken
 	}
+
 	return a, nil
 }
 
@@ -46,33 +54,46 @@ type response struct {
 func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	v2 := c.route.PayloadVersion == "2.0"
 	var r response
+
 	err := decodeObject(payload, &r)
 	if v2 && (err != nil || isNull(r.StatusCode)) {
 		return inferred(payload)
 	}
+
 	if err != nil {
 		return answer{}, err
 	}
+
 	a := answer{header: http.Header{}}
 	if a.status, err = parseStatus(r.StatusCode); err != nil {
 		return answer{}, err
 	}
+
 	if err := r.copyHeaders(a.header, g.api.Kind, v2); err != nil {
 		return answer{}, err
 	}
+
 	if a.header.Get("Content-Type") == "" {
-		a.header.Set("Content-Type", map[bool]string{true: "application/json", false: "text/plain; charset=utf-8"}[g.api.Kind == template.REST])
+		a.header.Set("Content-Type", map[bool]string{
+			true:  "application/json",
+			false: "text/plain; charset=utf-8",
+		}[g.api.Kind == template.REST])
 	}
+
 	if r.Body == nil {
 		return a, nil
 	}
+
 	a.body = []byte(*r.Body)
 	// A REST API hands base64 text through undecoded unless it knows the wanted type to be binary.
-	if r.IsBase64Encoded && (g.api.Kind == template.HTTP || isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Accept"))) {
+	if r.IsBase64Encoded &&
+		(g.api.Kind == template.HTTP ||
+			isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Accept"))) {
 		if a.body, err = base64.StdEncoding.DecodeString(*r.Body); err != nil {
 			return answer{}, fmt.Errorf("body: %w", err)
 		}
 	}
+
 	return a, nil
 }
 
@@ -82,11 +103,14 @@ func inferred(payload []byte) (answer, error) {
 	if !json.Valid(payload) {
 		return answer{}, errors.New("not JSON")
 	}
+
 	body := payload
+
 	var text string
 	if json.Unmarshal(payload, &text) == nil {
 		body = []byte(text)
 	}
+
 	return answer{http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body}, nil
 }
 
@@ -95,6 +119,7 @@ func parseStatus(raw json.RawMessage) (int, error) {
 	if err != nil || status < 200 || status > 599 {
 		return 0, fmt.Errorf("statusCode %s is no final HTTP status", raw)
 	}
+
 	return status, nil
 }
 
@@ -105,19 +130,23 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 		default:
 			return fmt.Errorf("header %s is no string", name)
 		}
+
 		if name = rename(name, kind); name != "" {
 			to.Add(name, scalar(value))
 		}
+
 		return nil
 	}
 	for name, value := range r.Headers {
 		if _, both := r.MultiValueHeaders[name]; both {
 			continue // the lists win, as AWS documents
 		}
+
 		if err := add(name, value); err != nil {
 			return err
 		}
 	}
+
 	for name, values := range r.MultiValueHeaders {
 		for _, value := range values {
 			if err := add(name, value); err != nil {
@@ -125,11 +154,13 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 			}
 		}
 	}
+
 	if v2 {
 		for _, cookie := range r.Cookies {
 			to.Add("Set-Cookie", cookie)
 		}
 	}
+
 	return nil
 }
 
@@ -140,13 +171,16 @@ func rename(name string, kind template.APIKind) string {
 	switch canonical := http.CanonicalHeaderKey(name); canonical {
 	case "Transfer-Encoding", "Keep-Alive", "Te", "Trailer", "Upgrade":
 		return ""
-	case "Authorization", "Connection", "Content-Length", "Content-Md5", "Date", "Host", "Server", "User-Agent", "Www-Authenticate":
+	case "Authorization", "Connection", "Content-Length", "Content-Md5", "Date", "Host", "Server",
+		"User-Agent", "Www-Authenticate":
 		if kind == template.REST {
 			return "X-Amzn-Remapped-" + canonical
 		}
+
 		if canonical == "Connection" || canonical == "Content-Length" {
 			return ""
 		}
+
 		return canonical
 	default:
 		return canonical

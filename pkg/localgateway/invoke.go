@@ -31,44 +31,58 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 	if !ok || handler == nil {
 		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
 	}
+
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
+
 	requestID, _, err := g.newIDs()
 	if err != nil {
 		return nil, fmt.Errorf("request id: %w", err)
 	}
+
 	function := g.functions[id]
+
 	timedOut := errTimedOut
 	if function.Timeout > 0 && function.Timeout <= limit {
 		limit, timedOut = function.Timeout, errFunctionTimedOut
 	}
+
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
 	defer cancel()
-	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: requestID, InvokedFunctionArn: function.ARN})
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
+		AwsRequestID:       requestID,
+		InvokedFunctionArn: function.ARN,
+	})
 
 	type result struct {
 		payload []byte
 		err     error
 	}
+
 	done := make(chan result, 1)
 	go func() {
 		var r result
 		defer func() {
-			if p := recover(); p != nil { // only the log can have the stack: the error's text is the panic's, as on Lambda
-				g.logger.ErrorContext(ctx, "function panicked", "function", id, "panic", p, "stack", string(debug.Stack()))
+			// only the log can have the stack: the error's text is the panic's, as on Lambda
+			if p := recover(); p != nil {
+				g.logger.ErrorContext(ctx, "function panicked", "function", id, "panic", p, "stack",
+					string(debug.Stack()))
 				r = result{err: fmt.Errorf("%v", p)}
 			}
+
 			done <- r
 		}()
 		r.payload, r.err = handler.Invoke(ctx, payload)
 	}()
+
 	select {
 	case r := <-done:
 		if r.err != nil && ctx.Err() != nil {
 			return nil, timedOut
 		}
+
 		return r.payload, asReported(r.err)
 	case <-ctx.Done():
 		return nil, timedOut
@@ -81,6 +95,7 @@ func asReported(err error) error {
 	if errors.As(err, &reported) {
 		return errors.New(reported.Message)
 	}
+
 	return err
 }
 
@@ -89,5 +104,6 @@ func integrationLimit(kind template.APIKind) time.Duration {
 	if kind == template.REST {
 		return 29 * time.Second
 	}
+
 	return 30 * time.Second
 }

@@ -68,19 +68,27 @@ func (g *Gateway) record(c *call, a answer) AccessRecord {
 		case map[string]any, []any, nil:
 			continue
 		}
+
 		if r.Authorizer == nil {
 			r.Authorizer = map[string]string{}
 		}
+
 		r.Authorizer[key] = scalar(value)
 	}
+
 	if c.refusal != nil {
-		r.ErrorResponseType, r.ErrorMessage = c.refusal.responseType, c.refusal.message
+		r.ErrorResponseType = c.refusal.responseType
+
+		r.ErrorMessage = c.refusal.message
 		if g.api.Kind == template.HTTP {
 			r.ErrorMessage = c.refusal.httpMessage
 		}
 	}
+
 	if g.api.AccessLog != nil {
-		r.Line, r.LogGroup = g.logLine(c, r), g.api.AccessLog.LogGroup
+		r.Line = g.logLine(c, r)
+		r.LogGroup = g.api.AccessLog.LogGroup
 	}
+
 	return r
 }

@@ -24,72 +24,113 @@ type refusal struct {
 
 var (
 	unauthorized = refusal{
-		responseType: "UNAUTHORIZED", restStatus: http.StatusUnauthorized, errorType: "UnauthorizedException", message: "Unauthorized",
-		httpStatus: http.StatusUnauthorized, httpMessage: "Unauthorized",
+		responseType: "UNAUTHORIZED",
+		restStatus:   http.StatusUnauthorized,
+		errorType:    "UnauthorizedException",
+		message:      "Unauthorized",
+		httpStatus:   http.StatusUnauthorized,
+		httpMessage:  "Unauthorized",
 	}
 	implicitDeny = refusal{
-		responseType: "ACCESS_DENIED", restStatus: http.StatusForbidden, errorType: "AccessDeniedException",
-		message:    "User is not authorized to access this resource",
-		body:       `{"Message":"User is not authorized to access this resource"}`,
-		httpStatus: http.StatusForbidden, httpMessage: "Forbidden",
+		responseType: "ACCESS_DENIED",
+		restStatus:   http.StatusForbidden,
+		errorType:    "AccessDeniedException",
+		message:      "User is not authorized to access this resource",
+		body:         `{"Message":"User is not authorized to access this resource"}`,
+		httpStatus:   http.StatusForbidden,
+		httpMessage:  "Forbidden",
 	}
 	explicitDeny = refusal{
-		responseType: "ACCESS_DENIED", restStatus: http.StatusForbidden, errorType: "AccessDeniedException",
-		message:    "User is not authorized to access this resource with an explicit deny in an identity-based policy",
-		body:       `{"Message":"User is not authorized to access this resource with an explicit deny in an identity-based policy"}`,
-		httpStatus: http.StatusForbidden, httpMessage: "Forbidden",
+		responseType: "ACCESS_DENIED",
+		restStatus:   http.StatusForbidden,
+		errorType:    "AccessDeniedException",
+		message: "User is not authorized to access this resource with an explicit deny in " +
+			"an identity-based policy",
+		body:        `{"Message":"User is not authorized to access this resource with an explicit deny in an identity-based policy"}`,
+		httpStatus:  http.StatusForbidden,
+		httpMessage: "Forbidden",
 	}
 	authorizerBroken = refusal{
-		responseType: "AUTHORIZER_CONFIGURATION_ERROR", restStatus: http.StatusInternalServerError,
-		errorType:  "AuthorizerConfigurationException",
-		httpStatus: http.StatusInternalServerError, httpMessage: "Internal Server Error",
+		responseType: "AUTHORIZER_CONFIGURATION_ERROR",
+		restStatus:   http.StatusInternalServerError,
+		errorType:    "AuthorizerConfigurationException",
+		httpStatus:   http.StatusInternalServerError,
+		httpMessage:  "Internal Server Error",
 	}
 	authorizerTimedOut = refusal{
-		responseType: "AUTHORIZER_FAILURE", restStatus: http.StatusInternalServerError,
-		errorType:  "AuthorizerConfigurationException",
-		httpStatus: http.StatusInternalServerError, httpMessage: "Internal Server Error",
+		responseType: "AUTHORIZER_FAILURE",
+		restStatus:   http.StatusInternalServerError,
+		errorType:    "AuthorizerConfigurationException",
+		httpStatus:   http.StatusInternalServerError,
+		httpMessage:  "Internal Server Error",
 	}
 	noRoute = refusal{
-		responseType: "MISSING_AUTHENTICATION_TOKEN", restStatus: http.StatusForbidden,
-		errorType: "MissingAuthenticationTokenException", message: "Missing Authentication Token",
-		httpStatus: http.StatusNotFound, httpMessage: "Not Found",
+		responseType: "MISSING_AUTHENTICATION_TOKEN",
+		restStatus:   http.StatusForbidden,
+		errorType:    "MissingAuthenticationTokenException",
+		message:      "Missing Authentication Token",
+		httpStatus:   http.StatusNotFound,
+		httpMessage:  "Not Found",
 	}
 	// AWS repeats the header's value in this message; a key does not belong in a body.
 	noSignature = refusal{
-		responseType: "INVALID_SIGNATURE", restStatus: http.StatusForbidden, errorType: "IncompleteSignatureException",
-		message: "Invalid key=value pair (missing equal-sign) in Authorization header",
+		responseType: "INVALID_SIGNATURE",
+		restStatus:   http.StatusForbidden,
+		errorType:    "IncompleteSignatureException",
+		message:      "Invalid key=value pair (missing equal-sign) in Authorization header",
 	}
 	invalidAPIKey = refusal{
-		responseType: "INVALID_API_KEY", restStatus: http.StatusForbidden, errorType: "ForbiddenException", message: "Forbidden",
+		responseType: "INVALID_API_KEY",
+		restStatus:   http.StatusForbidden,
+		errorType:    "ForbiddenException",
+		message:      "Forbidden",
 	}
 	badRequest = refusal{
-		responseType: "DEFAULT_4XX", restStatus: http.StatusBadRequest, errorType: "BadRequestException", message: "Bad Request",
-		httpStatus: http.StatusBadRequest, httpMessage: "Bad Request",
+		responseType: "DEFAULT_4XX",
+		restStatus:   http.StatusBadRequest,
+		errorType:    "BadRequestException",
+		message:      "Bad Request",
+		httpStatus:   http.StatusBadRequest,
+		httpMessage:  "Bad Request",
 	}
 	bodyTooLarge = refusal{
-		restStatus: http.StatusRequestEntityTooLarge, errorType: "RequestTooLargeException",
-		message:    "HTTP content length exceeded 10485760 bytes.",
-		httpStatus: http.StatusRequestEntityTooLarge, httpMessage: "Request Entity Too Large",
+		restStatus:  http.StatusRequestEntityTooLarge,
+		errorType:   "RequestTooLargeException",
+		message:     "HTTP content length exceeded 10485760 bytes.",
+		httpStatus:  http.StatusRequestEntityTooLarge,
+		httpMessage: "Request Entity Too Large",
 	}
 	headersTooLarge = refusal{
-		restStatus: http.StatusRequestHeaderFieldsTooLarge, errorType: "RequestTooLargeException",
-		message:    "HTTP header is larger than 10240 bytes.",
-		httpStatus: http.StatusRequestHeaderFieldsTooLarge, httpMessage: "Request Header Fields Too Large",
+		restStatus:  http.StatusRequestHeaderFieldsTooLarge,
+		errorType:   "RequestTooLargeException",
+		message:     "HTTP header is larger than 10240 bytes.",
+		httpStatus:  http.StatusRequestHeaderFieldsTooLarge,
+		httpMessage: "Request Header Fields Too Large",
 	}
 	pathTooLong = refusal{
-		responseType: "DEFAULT_4XX", restStatus: http.StatusRequestURITooLong, errorType: "RequestUriTooLongException", message: "Request-URI Too Long",
-		httpStatus: http.StatusRequestURITooLong, httpMessage: "Request-URI Too Long",
+		responseType: "DEFAULT_4XX",
+		restStatus:   http.StatusRequestURITooLong,
+		errorType:    "RequestUriTooLongException",
+		message:      "Request-URI Too Long",
+		httpStatus:   http.StatusRequestURITooLong,
+		httpMessage:  "Request-URI Too Long",
 	}
 	integrationBroken = refusal{
-		responseType: "DEFAULT_5XX", restStatus: http.StatusBadGateway, errorType: "InternalServerErrorException",
-		message:    "Internal server error",
-		body:       `{"message": "Internal server error"}`,
-		httpStatus: http.StatusInternalServerError, httpMessage: "Internal Server Error",
+		responseType: "DEFAULT_5XX",
+		restStatus:   http.StatusBadGateway,
+		errorType:    "InternalServerErrorException",
+		message:      "Internal server error",
+		body:         `{"message": "Internal server error"}`,
+		httpStatus:   http.StatusInternalServerError,
+		httpMessage:  "Internal Server Error",
 	}
 	integrationTimedOut = refusal{
-		responseType: "INTEGRATION_TIMEOUT", restStatus: http.StatusGatewayTimeout, errorType: "InternalServerErrorException",
-		message:    "Endpoint request timed out",
-		httpStatus: http.StatusServiceUnavailable, httpMessage: "Service Unavailable",
+		responseType: "INTEGRATION_TIMEOUT",
+		restStatus:   http.StatusGatewayTimeout,
+		errorType:    "InternalServerErrorException",
+		message:      "Endpoint request timed out",
+		httpStatus:   http.StatusServiceUnavailable,
+		httpMessage:  "Service Unavailable",
 	}
 )
 
@@ -98,32 +139,41 @@ func unknownRoute(c *call, kind template.APIKind) *refusal {
 	if kind == template.REST && c.request.Header.Get("Authorization") != "" {
 		return &noSignature
 	}
+
 	return &noRoute
 }
 
 // refuse renders a refusal as this API answers it.
 func (g *Gateway) refuse(c *call, f refusal) answer {
 	if g.api.Kind == template.HTTP {
-		body, _ := json.Marshal(map[string]string{"message": f.httpMessage}) // a map of strings always marshals
+		body, _ := json.Marshal(map[string]string{
+			"message": f.httpMessage,
+		}) // a map of strings always marshals
 		return answer{f.httpStatus, http.Header{"Content-Type": {"application/json"}}, body}
 	}
+
 	a := answer{status: f.restStatus, header: http.Header{}}
+
 	custom := g.gatewayResponse(f)
 	if custom.Status != 0 {
 		a.status = custom.Status
 	}
+
 	mediaType, body := "application/json", f.defaultBody()
 	if chosen, source, ok := chooseTemplate(custom.Templates, c.request.Header.Get("Accept")); ok {
 		mediaType, body = chosen, g.render(c, source)
 	}
+
 	a.body = []byte(body)
 	a.header.Set("Content-Type", mediaType)
 	a.header.Set("x-amzn-ErrorType", f.errorType)
+
 	for name, expression := range custom.Headers {
 		if value := g.headerValue(c, expression); value != "" {
 			a.header.Set(name, value)
 		}
 	}
+
 	return a
 }
 
@@ -131,6 +181,7 @@ func (f refusal) defaultBody() string {
 	if f.body != "" {
 		return f.body
 	}
+
 	return `{"message":` + f.messageString() + `}`
 }
 
@@ -139,6 +190,7 @@ func (f refusal) messageString() string {
 	if f.message == "" {
 		return "null"
 	}
+
 	return strconv.Quote(f.message) // the messages above are plain ASCII
 }
 
@@ -148,11 +200,14 @@ func (g *Gateway) gatewayResponse(f refusal) template.GatewayResponse {
 	if f.responseType == "" {
 		return template.GatewayResponse{}
 	}
+
 	if custom, ok := g.api.GatewayResponses[f.responseType]; ok {
 		return custom
 	}
+
 	if f.restStatus >= http.StatusInternalServerError {
 		return g.api.GatewayResponses["DEFAULT_5XX"]
 	}
+
 	return g.api.GatewayResponses["DEFAULT_4XX"]
 }

@@ -32,25 +32,31 @@ func (g *Gateway) headerValue(c *call, expression string) string {
 	if literal, ok := strings.CutPrefix(expression, "'"); ok {
 		return strings.TrimSuffix(literal, "'")
 	}
+
 	return g.variable(c, expression)
 }
 
 // chooseTemplate picks the body by the Accept header, else application/json,
 // else the first by name.
-func chooseTemplate(templates map[string]string, accept string) (mediaType, source string, ok bool) {
+func chooseTemplate(
+	templates map[string]string, accept string,
+) (mediaType, source string, ok bool) {
 	if len(templates) == 0 {
 		return "", "", false
 	}
+
 	for _, wanted := range strings.Split(accept, ",") {
 		name, _, err := mime.ParseMediaType(wanted)
 		if source, ok := templates[name]; ok && err == nil {
 			return name, source, true
 		}
 	}
+
 	name := "application/json"
 	if _, ok := templates[name]; !ok {
 		name = slices.Min(slices.Collect(maps.Keys(templates)))
 	}
+
 	return name, templates[name], true
 }
 
@@ -64,6 +70,7 @@ func (g *Gateway) variable(c *call, name string) string {
 		return g.api.StageVariables[rest]
 	case "method":
 		rest = strings.TrimPrefix(rest, "request.")
+
 		place, key, _ := strings.Cut(rest, ".")
 		switch place {
 		case "header":
@@ -74,6 +81,7 @@ func (g *Gateway) variable(c *call, name string) string {
 			return c.params[key]
 		}
 	}
+
 	return ""
 }
 
@@ -82,11 +90,14 @@ func (g *Gateway) contextVariable(c *call, name string) string {
 		if key == "principalId" {
 			return c.authorization.principalID
 		}
+
 		return scalar(c.authorization.context[key])
 	}
+
 	if key, ok := strings.CutPrefix(name, "error."); ok {
 		return c.errorVariable(key)
 	}
+
 	switch name {
 	case "accountId":
 		return account
@@ -119,6 +130,7 @@ func (g *Gateway) contextVariable(c *call, name string) string {
 	case "stage":
 		return g.api.Stage
 	}
+
 	return ""
 }
 
@@ -126,6 +138,7 @@ func (c *call) errorVariable(name string) string {
 	if c.refusal == nil {
 		return ""
 	}
+
 	switch name {
 	case "message":
 		return c.refusal.message
@@ -134,6 +147,7 @@ func (c *call) errorVariable(name string) string {
 	case "responseType":
 		return c.refusal.responseType
 	}
+
 	return ""
 }
 
@@ -157,6 +171,7 @@ func last(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
+
 	return values[len(values)-1]
 }
 

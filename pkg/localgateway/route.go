@@ -39,14 +39,19 @@ func newRouter(api template.API) router {
 	for _, route := range api.Routes {
 		rt.routes = append(rt.routes, compiledRoute{route: route, segments: compile(route.Path)})
 	}
+
 	slices.SortStableFunc(rt.routes, func(a, b compiledRoute) int {
 		if rt.kind == template.HTTP && a.isGreedy() != b.isGreedy() {
 			if a.isGreedy() {
 				return 1
 			}
+
 			return -1
 		}
-		return slices.CompareFunc(a.segments, b.segments, func(x, y segment) int { return int(x.kind) - int(y.kind) })
+
+		return slices.CompareFunc(a.segments, b.segments, func(x, y segment) int {
+			return int(x.kind) - int(y.kind)
+		})
 	})
 	return rt
 }
@@ -59,9 +64,11 @@ func compile(path string) []segment {
 	if path == "$default" {
 		return nil
 	}
+
 	var segments []segment
 	for _, part := range split(path) {
 		name, isParameter := strings.CutPrefix(part, "{")
+
 		name = strings.TrimSuffix(name, "}")
 		switch {
 		case !isParameter:
@@ -72,6 +79,7 @@ func compile(path string) []segment {
 			segments = append(segments, segment{parameter, name})
 		}
 	}
+
 	return segments
 }
 
@@ -80,6 +88,7 @@ func split(path string) []string {
 	if path == "/" {
 		return nil
 	}
+
 	return strings.Split(strings.TrimPrefix(path, "/"), "/")
 }
 
@@ -91,20 +100,25 @@ func (rt router) find(c *call) bool {
 	if rt.kind == template.REST && path != "/" {
 		path = strings.TrimSuffix(path, "/")
 	}
+
 	parts := split(path)
 	var fallback *compiledRoute // the ANY route of the path chosen
+
 	var chosen string
 	for i := range rt.routes {
 		r := &rt.routes[i]
 		if r.route.Path == "$default" || !matches(r.segments, parts) {
 			continue
 		}
+
 		if fallback != nil && r.route.Path != fallback.route.Path {
 			break
 		}
+
 		if rt.kind == template.REST && chosen != "" && r.route.Path != chosen {
 			break
 		}
+
 		chosen = r.route.Path
 		switch r.route.Method {
 		case c.request.Method:
@@ -114,12 +128,15 @@ func (rt router) find(c *call) bool {
 			fallback = r
 		}
 	}
+
 	if fallback == nil {
 		fallback = rt.catchAll()
 	}
+
 	if fallback == nil {
 		return false
 	}
+
 	c.take(fallback, parts)
 	return true
 }
@@ -130,6 +147,7 @@ func (rt router) catchAll() *compiledRoute {
 			return &rt.routes[i]
 		}
 	}
+
 	return nil
 }
 
@@ -142,6 +160,7 @@ func matches(segments []segment, parts []string) bool {
 			return false
 		}
 	}
+
 	return len(parts) == len(segments)
 }
 
@@ -151,9 +170,11 @@ func (c *call) take(r *compiledRoute, parts []string) {
 		if s.kind == static {
 			continue
 		}
+
 		if c.params == nil {
 			c.params = map[string]string{}
 		}
+
 		c.params[s.text] = parts[i]
 		if s.kind == greedy {
 			c.params[s.text] = strings.Join(parts[i:], "/")

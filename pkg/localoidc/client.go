@@ -10,8 +10,9 @@ import (
 // client is the one client, as the protocol's library wants to know it.
 type client struct{ redirects, logoutRedirects []string }
 
-// newClient returns the client with the addresses to which it may be sent back. They are compared byte for byte, but that those of this machine
-// may have any port, as programs take whichever is free (RFC 8252, section 7.3).
+// newClient returns the client with the addresses to which it may be sent back. They are compared
+// byte for byte, but that those of this machine may have any port, as programs take whichever is
+// free (RFC 8252, section 7.3).
 func newClient(base string) client {
 	const program = "http://127.0.0.1/callback"
 	return client{
@@ -20,12 +21,14 @@ func newClient(base string) client {
 	}
 }
 
-func (client) GetID() string                        { return ClientID }
-func (c client) RedirectURIs() []string             { return c.redirects }
-func (c client) PostLogoutRedirectURIs() []string   { return c.logoutRedirects }
-func (client) ApplicationType() op.ApplicationType  { return op.ApplicationTypeNative }
-func (client) AuthMethod() oidc.AuthMethod          { return oidc.AuthMethodNone }
-func (client) ResponseTypes() []oidc.ResponseType   { return []oidc.ResponseType{oidc.ResponseTypeCode} }
+func (client) GetID() string                       { return ClientID }
+func (c client) RedirectURIs() []string            { return c.redirects }
+func (c client) PostLogoutRedirectURIs() []string  { return c.logoutRedirects }
+func (client) ApplicationType() op.ApplicationType { return op.ApplicationTypeNative }
+func (client) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodNone }
+func (client) ResponseTypes() []oidc.ResponseType {
+	return []oidc.ResponseType{oidc.ResponseTypeCode}
+}
 func (client) GrantTypes() []oidc.GrantType         { return []oidc.GrantType{oidc.GrantTypeCode} }
 func (client) LoginURL(id string) string            { return path + signInPath + "?id=" + id }
 func (client) AccessTokenType() op.AccessTokenType  { return op.AccessTokenTypeJWT }
@@ -34,7 +37,8 @@ func (client) IsScopeAllowed(string) bool           { return false }
 func (client) IDTokenUserinfoClaimsAssertion() bool { return true }
 func (client) ClockSkew() time.Duration             { return 0 }
 
-// DevMode implements op.Client: the addresses above may be plain HTTP, even where the base URL is not a loopback address.
+// DevMode implements op.Client: the addresses above may be plain HTTP, even where the base URL is
+// not a loopback address.
 func (client) DevMode() bool { return true }
 
 // RestrictAdditionalIdTokenScopes implements op.Client.

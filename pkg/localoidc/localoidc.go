@@ -1,11 +1,14 @@
-// Package localoidc is the sign-in of `bitting local`: an OpenID Connect provider for the people of the demo.
+// Package localoidc is the sign-in of `bitting local`: an OpenID Connect provider for the people of
+// the demo.
 //
-// It promises what a client needs of a real provider: discovery, the authorization code flow with PKCE (S256, always), ID tokens by RS256 as
-// Cognito's are, userinfo and end_session; codes that work once, within a minute, for the client and redirect they were made for; redirects to
-// nowhere but the console and programs on this machine; and tokens that outlive a restart. It has no implicit flow, refresh tokens or sessions.
+// It promises what a client needs of a real provider: discovery, the authorization code flow with
+// PKCE (S256, always), ID tokens by RS256 as Cognito's are, userinfo and end_session; codes that
+// work once, within a minute, for the client and redirect they were made for; redirects to nowhere
+// but the console and programs on this machine; and tokens that outlive a restart. It has no
+// implicit flow, refresh tokens or sessions.
 //
-// It proves nothing about who somebody is: whoever reaches it picks a person from a list, without a password. It must never be what a deployment
-// trusts.
+// It proves nothing about who somebody is: whoever reaches it picks a person from a list, without a
+// password. It must never be what a deployment trusts.
 package localoidc
 
 import (
@@ -25,7 +28,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// ClientID names the one client, which is public: the console, and programs such as a command line on this machine. It is the audience of ID tokens.
+// ClientID names the one client, which is public: the console, and programs such as a command line
+// on this machine. It is the audience of ID tokens.
 const ClientID = "bitting-console"
 
 // path is where the provider is, below the base URL.
@@ -50,8 +54,9 @@ func (p Person) subject() string {
 
 // Config says for whom the provider is and where.
 type Config struct {
-	BaseURL string   // scheme and host of `bitting local`, such as http://127.0.0.1:4000
-	DataDir string   // the folder of the signing key, oidc-signing.pem, which is made where there is none
+	BaseURL string // scheme and host of `bitting local`, such as http://127.0.0.1:4000
+	// the folder of the signing key, oidc-signing.pem, which is made where there is none
+	DataDir string
 	People  []Person // in the order in which they are shown
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -70,37 +75,54 @@ type Provider struct {
 	logger  *slog.Logger
 }
 
-// New returns the provider, and makes its signing key where there is none. It refuses a key that others can read.
+// New returns the provider, and makes its signing key where there is none. It refuses a key that
+// others can read.
 func New(c Config) (*Provider, error) {
 	base, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("base URL: %w", err)
 	}
-	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || *base != (url.URL{Scheme: base.Scheme, Host: base.Host}) {
+
+	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || *base != (url.URL{
+		Scheme: base.Scheme,
+		Host:   base.Host,
+	}) {
 		return nil, fmt.Errorf("base URL %q is not a scheme and a host alone", c.BaseURL)
 	}
+
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+
 	p := &Provider{
-		base: base, client: newClient(c.BaseURL), now: c.Now, logger: c.Logger,
-		pending: store[signIn]{life: signInLife, now: c.Now}, granted: store[grant]{life: codeLife, now: c.Now},
+		base:    base,
+		client:  newClient(c.BaseURL),
+		now:     c.Now,
+		logger:  c.Logger,
+		pending: store[signIn]{life: signInLife, now: c.Now},
+		granted: store[grant]{life: codeLife, now: c.Now},
 	}
 	for _, person := range c.People {
 		if _, ok := organization.Email(person.Email); !ok {
-			return nil, fmt.Errorf("people: %q is no e-mail address that names a member", person.Email)
+			return nil, fmt.Errorf("people: %q is no e-mail address that names a member",
+				person.Email)
 		}
+
 		if _, err := p.person(person.Email); err == nil {
 			return nil, fmt.Errorf("people: %q is there twice", person.Email)
 		}
+
 		p.people = append(p.people, person)
 	}
+
 	if p.key, err = signingKey(c.DataDir); err != nil {
 		return nil, err
 	}
+
 	p.keyID, err = keyID(p.key)
 	return p, err
 }
@@ -108,34 +130,44 @@ func New(c Config) (*Provider, error) {
 // Issuer returns the issuer: the base URL with /oidc.
 func (p *Provider) Issuer() string { return p.base.String() + path }
 
-// Token returns an ID token, as a sign-in would, for the person with the e-mail address; ErrUnknownPerson if there is none.
+// Token returns an ID token, as a sign-in would, for the person with the e-mail address;
+// ErrUnknownPerson if there is none.
 func (p *Provider) Token(email string) (string, error) {
 	person, err := p.person(email)
 	if err != nil {
 		return "", err
 	}
+
 	return p.idToken(person, p.now(), "")
 }
 
 // Handler returns what answers requests under /oidc/. It expects their whole path.
 //
-// The protocol's library logs refusals to slog's default logger, and so does this call the routes: a program that wants them elsewhere sets that.
+// The protocol's library logs refusals to slog's default logger, and so does this call the routes:
+// a program that wants them elsewhere sets that.
 func (p *Provider) Handler() http.Handler {
 	protocol := http.StripPrefix(path, op.RegisterServer(server{Provider: p}, op.Endpoints{
-		Authorization: endpoint(authorizePath), Token: endpoint(tokenPath), Userinfo: endpoint(userinfoPath),
-		EndSession: endpoint(endSessionPath), JwksURI: endpoint(keysPath),
+		Authorization: endpoint(authorizePath),
+		Token:         endpoint(tokenPath),
+		Userinfo:      endpoint(userinfoPath),
+		EndSession:    endpoint(endSessionPath),
+		JwksURI:       endpoint(keysPath),
 	}, op.WithServerCORSOptions(nil))) // the console is of the same origin; programs need no leave
 	mux := http.NewServeMux()
 	// Only what is promised: the library would take a code and its verifier in an address, too.
 	for _, pattern := range []string{
-		"GET " + path + discoveryPath, "GET " + path + keysPath, "GET " + path + authorizePath, "POST " + path + authorizePath, "POST " + path + tokenPath,
-		"GET " + path + userinfoPath, "POST " + path + userinfoPath, "GET " + path + endSessionPath, "POST " + path + endSessionPath,
+		"GET " + path + discoveryPath, "GET " + path + keysPath, "GET " + path + authorizePath,
+		"POST " + path + authorizePath, "POST " + path + tokenPath,
+		"GET " + path + userinfoPath, "POST " + path + userinfoPath,
+		"GET " + path + endSessionPath, "POST " + path + endSessionPath,
 	} {
 		mux.Handle(pattern, protocol)
 	}
+
 	mux.HandleFunc("GET "+path+signInPath, p.showPeople)
 	// Another site must not sign somebody in here.
-	mux.Handle("POST "+path+signInPath, http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.signIn)))
+	mux.Handle("POST "+path+signInPath,
+		http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.signIn)))
 	mux.HandleFunc("GET "+path+stylePath, style)
 	return p.guard(mux)
 }
@@ -143,19 +175,26 @@ func (p *Provider) Handler() http.Handler {
 // maxBody is the length of the longest request body, in bytes.
 const maxBody = 64 << 10
 
-// guard answers only by the name that the issuer has, so that no site can make its own name mean this machine (DNS rebinding) and read a code or a
-// page here; and says what holds for every answer.
+// guard answers only by the name that the issuer has, so that no site can make its own name mean
+// this machine (DNS rebinding) and read a code or a page here; and says what holds for every
+// answer.
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "same-origin") // the sign-in's address has its id; without any, browsers would send `Origin: null` with the form
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
+		// the sign-in's address has its id; without any, browsers would send `Origin: null` with
+		// the form
+		h.Set("Referrer-Policy", "same-origin")
+
 		if !strings.EqualFold(r.Host, p.base.Host) {
-			http.Error(w, "This sign-in answers only at "+p.base.String()+".", http.StatusMisdirectedRequest)
+			http.Error(w, "This sign-in answers only at "+p.base.String()+".",
+				http.StatusMisdirectedRequest)
 			return
 		}
+
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
@@ -169,6 +208,7 @@ func (p *Provider) person(email string) (Person, error) {
 			return person, nil
 		}
 	}
+
 	return Person{}, fmt.Errorf("%w: %q", ErrUnknownPerson, email)
 }
 
@@ -179,5 +219,6 @@ func (p *Provider) bySubject(subject string) (Person, bool) {
 			return person, true
 		}
 	}
+
 	return Person{}, false
 }

@@ -24,8 +24,8 @@ const (
 
 func endpoint(path string) *op.Endpoint { return op.NewEndpoint(path) }
 
-// server answers the protocol's requests after the library has parsed them, and checked the redirect of an authorization request. What it does not
-// implement, the library refuses.
+// server answers the protocol's requests after the library has parsed them, and checked the
+// redirect of an authorization request. What it does not implement, the library refuses.
 type server struct {
 	op.UnimplementedServer
 	*Provider
@@ -35,9 +35,15 @@ type server struct {
 func (s server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
 	at := func(path string) string { return s.Issuer() + path }
 	return op.NewResponse(&oidc.DiscoveryConfiguration{
-		Issuer: s.Issuer(), AuthorizationEndpoint: at(authorizePath), TokenEndpoint: at(tokenPath), UserinfoEndpoint: at(userinfoPath),
-		EndSessionEndpoint: at(endSessionPath), JwksURI: at(keysPath),
-		ScopesSupported:                   []string{oidc.ScopeOpenID, oidc.ScopeEmail, oidc.ScopeProfile},
+		Issuer:                s.Issuer(),
+		AuthorizationEndpoint: at(authorizePath),
+		TokenEndpoint:         at(tokenPath),
+		UserinfoEndpoint:      at(userinfoPath),
+		EndSessionEndpoint:    at(endSessionPath),
+		JwksURI:               at(keysPath),
+		ScopesSupported: []string{
+			oidc.ScopeOpenID, oidc.ScopeEmail, oidc.ScopeProfile,
+		},
 		ResponseTypesSupported:            []string{string(oidc.ResponseTypeCode)},
 		ResponseModesSupported:            []string{string(oidc.ResponseModeQuery)},
 		GrantTypesSupported:               []oidc.GrantType{oidc.GrantTypeCode},
@@ -45,22 +51,35 @@ func (s server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response,
 		IDTokenSigningAlgValuesSupported:  []string{string(algorithm)},
 		TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodNone},
 		CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
-		ClaimsSupported:                   []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified", "name"},
+		ClaimsSupported: []string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified",
+			"name",
+		},
 	}), nil
 }
 
 // Keys implements op.Server.
 func (s server) Keys(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	return op.NewResponse(&jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
-		{KeyID: s.keyID, Key: s.key.Public(), Algorithm: string(algorithm), Use: "sig"},
-	}}), nil
+	return op.NewResponse(&jose.JSONWebKeySet{
+		Keys: []jose.JSONWebKey{
+			{
+				KeyID:     s.keyID,
+				Key:       s.key.Public(),
+				Algorithm: string(algorithm),
+				Use:       "sig",
+			},
+		},
+	}), nil
 }
 
 // VerifyAuthRequest implements op.Server.
-func (s server) VerifyAuthRequest(_ context.Context, r *op.Request[oidc.AuthRequest]) (*op.ClientRequest[oidc.AuthRequest], error) {
+func (s server) VerifyAuthRequest(
+	_ context.Context, r *op.Request[oidc.AuthRequest],
+) (*op.ClientRequest[oidc.AuthRequest], error) {
 	if r.Data.ClientID != ClientID {
 		return nil, oidc.ErrInvalidClient().WithDescription("there is no such client")
 	}
+
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: s.client}, nil
 }
 
@@ -68,7 +87,9 @@ func (s server) VerifyAuthRequest(_ context.Context, r *op.Request[oidc.AuthRequ
 const challengeLength = 43
 
 // Authorize implements op.Server: it remembers what is asked for and shows the people.
-func (s server) Authorize(_ context.Context, r *op.ClientRequest[oidc.AuthRequest]) (*op.Redirect, error) {
+func (s server) Authorize(
+	_ context.Context, r *op.ClientRequest[oidc.AuthRequest],
+) (*op.Redirect, error) {
 	asked := r.Data
 	switch {
 	case asked.RequestParam != "":
@@ -77,57 +98,94 @@ func (s server) Authorize(_ context.Context, r *op.ClientRequest[oidc.AuthReques
 		return nil, oidc.ErrInvalidScope().WithDescription("the scope openid is missing")
 	case asked.ResponseMode != "" && asked.ResponseMode != oidc.ResponseModeQuery:
 		return nil, oidc.ErrInvalidRequest().WithDescription("the only response_mode is query")
-	case asked.CodeChallengeMethod != oidc.CodeChallengeMethodS256 || len(asked.CodeChallenge) != challengeLength:
-		return nil, oidc.ErrInvalidRequest().WithDescription("PKCE is required, with code_challenge_method S256")
+	case asked.CodeChallengeMethod != oidc.CodeChallengeMethodS256 ||
+		len(asked.CodeChallenge) != challengeLength:
+		return nil, oidc.ErrInvalidRequest().WithDescription("PKCE is required, with " +
+			"code_challenge_method S256")
 	case slices.Contains(asked.Prompt, oidc.PromptNone):
 		return nil, oidc.ErrLoginRequired() // nobody stays signed in here
 	}
-	id, err := s.pending.put(signIn{redirect: asked.RedirectURI, state: asked.State, nonce: asked.Nonce, challenge: asked.CodeChallenge, scopes: asked.Scopes})
+
+	id, err := s.pending.put(signIn{
+		redirect:  asked.RedirectURI,
+		state:     asked.State,
+		nonce:     asked.Nonce,
+		challenge: asked.CodeChallenge,
+		scopes:    asked.Scopes,
+	})
 	if err != nil {
 		return nil, oidc.ErrServerError().WithDescription("%s", err.Error())
 	}
+
 	return op.NewRedirect(r.Client.LoginURL(id)), nil
 }
 
-// VerifyClient implements op.Server. The client is public: whoever sends a secret takes this for another provider.
-func (s server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+// VerifyClient implements op.Server. The client is public: whoever sends a secret takes this for
+// another provider.
+func (s server) VerifyClient(
+	_ context.Context, r *op.Request[op.ClientCredentials],
+) (op.Client, error) {
 	if r.Data.ClientID != ClientID || r.Data.ClientSecret != "" || r.Data.ClientAssertion != "" {
-		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("the only client is public, and has another id"), http.StatusUnauthorized)
+		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription(
+			"the only client is public, and has another id",
+		), http.StatusUnauthorized)
 	}
+
 	return s.client, nil
 }
 
-// CodeExchange implements op.Server. A code is gone once somebody has tried it, so that nobody tries verifiers.
-func (s server) CodeExchange(_ context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+// CodeExchange implements op.Server. A code is gone once somebody has tried it, so that nobody
+// tries verifiers.
+func (s server) CodeExchange(
+	_ context.Context, r *op.ClientRequest[oidc.AccessTokenRequest],
+) (*op.Response, error) {
 	g, ok := s.granted.take(r.Data.Code)
 	if !ok {
 		return nil, oidc.ErrInvalidGrant().WithDescription("the code is unknown, used or too old")
 	}
+
 	if r.Data.RedirectURI != g.redirect {
-		return nil, oidc.ErrInvalidGrant().WithDescription("the code was made for another redirect_uri")
+		return nil, oidc.ErrInvalidGrant().WithDescription("the code was made for another " +
+			"redirect_uri")
 	}
-	if err := op.AuthorizeCodeChallenge(r.Data.CodeVerifier, &oidc.CodeChallenge{Challenge: g.challenge, Method: oidc.CodeChallengeMethodS256}); err != nil {
+
+	if err := op.AuthorizeCodeChallenge(r.Data.CodeVerifier, &oidc.CodeChallenge{
+		Challenge: g.challenge,
+		Method:    oidc.CodeChallengeMethodS256,
+	}); err != nil {
 		return nil, err
 	}
+
 	identity, err := s.idToken(g.person, g.at, g.nonce)
 	if err != nil {
 		return nil, err
 	}
+
 	access, err := s.accessToken(g.person)
 	if err != nil {
 		return nil, err
 	}
+
 	return op.NewResponse(&oidc.AccessTokenResponse{
-		AccessToken: access, IDToken: identity, TokenType: oidc.BearerToken, ExpiresIn: uint64(tokenLife.Seconds()), Scope: g.scopes,
+		AccessToken: access,
+		IDToken:     identity,
+		TokenType:   oidc.BearerToken,
+		ExpiresIn:   uint64(tokenLife.Seconds()),
+		Scope:       g.scopes,
 	}), nil
 }
 
 // UserInfo implements op.Server.
-func (s server) UserInfo(_ context.Context, r *op.Request[oidc.UserInfoRequest]) (*op.Response, error) {
+func (s server) UserInfo(
+	_ context.Context, r *op.Request[oidc.UserInfoRequest],
+) (*op.Response, error) {
 	person, ok := s.bearer(r.Data.AccessToken)
 	if !ok {
-		return nil, op.NewStatusError(oidc.ErrAccessDenied().WithDescription("the access token is invalid"), http.StatusUnauthorized)
+		return nil, op.NewStatusError(oidc.ErrAccessDenied().WithDescription(
+			"the access token is invalid",
+		), http.StatusUnauthorized)
 	}
+
 	return op.NewResponse(&oidc.UserInfo{
 		Subject:         person.subject(),
 		UserInfoProfile: oidc.UserInfoProfile{Name: person.Name},
@@ -140,28 +198,40 @@ type loggedOut struct {
 	State string `schema:"state,omitempty"`
 }
 
-// EndSession implements op.Server. There is no session to end: it only leads back, to where the client may be led.
+// EndSession implements op.Server. There is no session to end: it only leads back, to where the
+// client may be led.
 // https://openid.net/specs/openid-connect-rpinitiated-1_0.html
-func (s server) EndSession(_ context.Context, r *op.Request[oidc.EndSessionRequest]) (*op.Redirect, error) {
+func (s server) EndSession(
+	_ context.Context, r *op.Request[oidc.EndSessionRequest],
+) (*op.Redirect, error) {
 	asked := r.Data
 	if asked.IdTokenHint != "" && !s.madeIDToken(asked.IdTokenHint) {
-		return nil, oidc.ErrInvalidRequest().WithDescription("the id_token_hint is no token of this provider")
+		return nil, oidc.ErrInvalidRequest().WithDescription("the id_token_hint is no token of " +
+			"this provider")
 	}
+
 	if asked.ClientID != "" && asked.ClientID != ClientID {
 		return nil, oidc.ErrInvalidRequest().WithDescription("there is no such client")
 	}
+
 	if asked.PostLogoutRedirectURI == "" {
 		return op.NewRedirect(s.base.String() + "/console/"), nil
 	}
+
 	if asked.IdTokenHint == "" && asked.ClientID == "" {
-		return nil, oidc.ErrInvalidRequest().WithDescription("a post_logout_redirect_uri needs a client_id or an id_token_hint")
+		return nil, oidc.ErrInvalidRequest().WithDescription("a post_logout_redirect_uri needs a " +
+			"client_id or an id_token_hint")
 	}
-	if err := op.ValidateEndSessionPostLogoutRedirectURI(asked.PostLogoutRedirectURI, s.client); err != nil {
+
+	if err := op.ValidateEndSessionPostLogoutRedirectURI(asked.PostLogoutRedirectURI,
+		s.client); err != nil {
 		return nil, err
 	}
+
 	to, err := address(asked.PostLogoutRedirectURI, &loggedOut{State: asked.State})
 	if err != nil {
 		return nil, err
 	}
+
 	return op.NewRedirect(to), nil
 }

@@ -30,42 +30,57 @@ type page struct {
 // showPeople answers with the page on which somebody picks a person.
 func (p *Provider) showPeople(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
+
 	asked, ok := p.pending.get(id)
 	if !ok {
 		p.over(w, r)
 		return
 	}
+
 	p.render(w, r, http.StatusOK, page{ID: id, People: p.people}, asked.redirect)
 }
 
 // over answers for a sign-in that is not, or no longer, under way.
 func (p *Provider) over(w http.ResponseWriter, r *http.Request) {
-	p.render(w, r, http.StatusBadRequest, page{Problem: "This sign-in is over or too old. Start again from where you came."}, "")
+	p.render(w, r, http.StatusBadRequest, page{
+		Problem: "This sign-in is over or too old. Start again from where you came.",
+	}, "")
 }
 
 // signIn takes the person who was picked and leads back to the client with a code.
 func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	id := r.PostFormValue("id")
+
 	asked, ok := p.pending.get(id)
 	if !ok {
 		p.over(w, r)
 		return
 	}
+
 	person, err := p.person(r.PostFormValue("person"))
 	if err != nil {
-		p.render(w, r, http.StatusBadRequest, page{ID: id, People: p.people, Problem: "There is no such person here. Pick one of the list."}, asked.redirect)
+		p.render(w, r, http.StatusBadRequest, page{
+			ID:      id,
+			People:  p.people,
+			Problem: "There is no such person here. Pick one of the list.",
+		}, asked.redirect)
 		return
 	}
+
 	if asked, ok = p.pending.take(id); !ok { // somebody was faster
 		p.over(w, r)
 		return
 	}
+
 	to, err := p.grant(asked, person)
 	if err != nil {
 		p.logger.ErrorContext(r.Context(), "sign-in failed", "error", err)
-		p.render(w, r, http.StatusServiceUnavailable, page{Problem: "Too many sign-ins are under way. Try again in a minute."}, "")
+		p.render(w, r, http.StatusServiceUnavailable, page{
+			Problem: "Too many sign-ins are under way. Try again in a minute.",
+		}, "")
 		return
 	}
+
 	p.logger.InfoContext(r.Context(), "signed in", "person", person.Email)
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is an address of the client's, checked before the sign-in was put
 }
@@ -76,32 +91,46 @@ func (p *Provider) grant(asked signIn, person Person) (string, error) {
 	if err != nil {
 		return "", err
 	}
+
 	return address(asked.redirect, &op.CodeResponseType{Code: code, State: asked.state})
 }
 
-// address returns the client's address with the answer in its query; answer's fields have their names there in `schema` tags.
+// address returns the client's address with the answer in its query; answer's fields have their
+// names there in `schema` tags.
 func address(redirect string, answer any) (string, error) {
-	return op.AuthResponseURL(redirect, oidc.ResponseTypeCode, oidc.ResponseModeQuery, answer, oidc.NewEncoder())
+	return op.AuthResponseURL(redirect, oidc.ResponseTypeCode, oidc.ResponseModeQuery, answer,
+		oidc.NewEncoder())
 }
 
-// render answers with the page. redirect is where its form may lead in the end: browsers hold form-action against redirects, too.
-func (p *Provider) render(w http.ResponseWriter, r *http.Request, status int, shown page, redirect string) {
-	shown.Style, shown.Action, shown.Console = path+stylePath, path+signInPath, p.base.String()+"/console/"
+// render answers with the page. redirect is where its form may lead in the end: browsers hold
+// form-action against redirects, too.
+func (p *Provider) render(
+	w http.ResponseWriter, r *http.Request, status int, shown page, redirect string,
+) {
+	shown.Style = path + stylePath
+	shown.Action = path + signInPath
+	shown.Console = p.base.String() + "/console/"
 	var text bytes.Buffer
+
 	t, err := template.New("page").Parse(pageText)
 	if err == nil {
 		err = t.Execute(&text, shown)
 	}
+
 	if err != nil {
 		p.logger.ErrorContext(r.Context(), "sign-in page failed", "error", err)
 		http.Error(w, "The sign-in page could not be made.", http.StatusInternalServerError)
 		return
 	}
+
 	targets := "'self'"
 	if u, err := url.Parse(redirect); err == nil && u.Host != "" {
 		targets += " " + u.Scheme + "://" + u.Host
 	}
-	w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; style-src 'self'; img-src data:; form-action %s; base-uri 'none'; frame-ancestors 'none'", targets))
+
+	w.Header().Set("Content-Security-Policy",
+		fmt.Sprintf("default-src 'none'; style-src 'self'; img-src data:; form-action %s; "+
+			"base-uri 'none'; frame-ancestors 'none'", targets))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = text.WriteTo(w) // the browser is gone

@@ -23,43 +23,69 @@ func TestPageShowsThePeople(t *testing.T) {
 	m := newMachine(t)
 	address, _ := m.page(t, m.authorizeURL())
 	a := get(t, address)
+
 	var shown []string
-	for _, found := range regexp.MustCompile(`<button name="person" value="([^"]+)">`).FindAllStringSubmatch(a.body, -1) {
+	for _, found := range regexp.MustCompile(
+		`<button name="person" value="([^"]+)">`,
+	).FindAllStringSubmatch(
+		a.body, -1,
+	) {
 		shown = append(shown, found[1])
 	}
-	if diff := cmp.Diff([]string{"alice@acme.test", "bob@acme.test", "mallory@acme.test"}, shown); diff != "" {
+
+	if diff := cmp.Diff([]string{
+		"alice@acme.test", "bob@acme.test", "mallory@acme.test",
+	}, shown); diff != "" {
 		t.Error(diff)
 	}
-	for _, want := range []string{"Alice", "admin of acme", "For this machine only", "no passwords", "&lt;script&gt;"} {
+
+	for _, want := range []string{
+		"Alice", "admin of acme", "For this machine only", "no passwords", "&lt;script&gt;",
+	} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+
 	for _, not := range []string{"<script", "<img", "<style", " style=", " on", "http:", "https:"} {
 		if regexp.MustCompile(`<[^>]*` + not).MatchString(a.body) {
 			t.Errorf("the page has %q in a tag:\n%s", not, a.body)
 		}
 	}
-	want := "default-src 'none'; style-src 'self'; img-src data:; form-action 'self' " + m.URL + "; base-uri 'none'; frame-ancestors 'none'"
+
+	want := "default-src 'none'; style-src 'self'; img-src data:; form-action 'self' " + m.URL +
+		"; base-uri 'none'; frame-ancestors 'none'"
 	if diff := cmp.Diff(want, a.header.Get("Content-Security-Policy")); diff != "" {
 		t.Error(diff)
 	}
+
 	style := get(t, m.URL+"/oidc/sign-in.css")
-	if style.status != http.StatusOK || !strings.HasPrefix(style.header.Get("Content-Type"), "text/css") || strings.Contains(style.body, "url(") {
+	if style.status != http.StatusOK ||
+		!strings.HasPrefix(style.header.Get("Content-Type"), "text/css") ||
+		strings.Contains(style.body, "url(") {
 		t.Errorf("style: %d %v", style.status, style.header)
 	}
 }
 
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	t.Parallel()
+
 	m := newMachine(t)
-	for _, path := range []string{"/.well-known/openid-configuration", "/keys", "/authorize", "/userinfo", "/sign-in", "/sign-in.css", "/nothing"} {
-		a := do(t, http.MethodGet, m.URL+"/oidc"+path, nil, map[string]string{"Origin": "https://evil.test"})
-		if a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" ||
-			!strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") || a.header.Get("Referrer-Policy") != "same-origin" ||
+	for _, path := range []string{
+		"/.well-known/openid-configuration", "/keys", "/authorize", "/userinfo", "/sign-in",
+		"/sign-in.css", "/nothing",
+	} {
+		a := do(t, http.MethodGet, m.URL+"/oidc"+path, nil, map[string]string{
+			"Origin": "https://evil.test",
+		})
+		if a.header.Get("Cache-Control") != "no-store" ||
+			a.header.Get("X-Content-Type-Options") != "nosniff" ||
+			!strings.Contains(a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'") ||
+			a.header.Get("Referrer-Policy") != "same-origin" ||
 			a.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, a.header)
 		}
+
 		// A site whose name was made to mean this machine learns nothing.
 		a = do(t, http.MethodGet, m.URL+"/oidc"+path, nil, map[string]string{"Host": "evil.test"})
 		if a.status != http.StatusMisdirectedRequest {
@@ -72,20 +98,30 @@ func TestLongBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	_, id := m.page(t, m.authorizeURL())
-	form := url.Values{"id": {id}, "person": {"alice@acme.test"}, "more": {strings.Repeat("x", 64<<10)}}
-	if a := do(t, http.MethodPost, m.URL+"/oidc/sign-in", form, map[string]string{"Origin": m.URL}); a.status != http.StatusBadRequest {
+
+	form := url.Values{
+		"id":     {id},
+		"person": {"alice@acme.test"},
+		"more":   {strings.Repeat("x", 64<<10)},
+	}
+	if a := do(t, http.MethodPost, m.URL+"/oidc/sign-in", form, map[string]string{
+		"Origin": m.URL,
+	}); a.status != http.StatusBadRequest {
 		t.Errorf("%d to %q", a.status, a.header.Get("Location"))
 	}
 }
 
 func TestPickingIsRefused(t *testing.T) {
 	t.Parallel()
+
 	tests := []struct {
 		name string
 		pick func(*testing.T, *machine, string) answer
 		want int
 	}{
-		{"as it should be", func(t *testing.T, m *machine, id string) answer { return m.pick(t, id, "alice@acme.test") }, http.StatusSeeOther},
+		{"as it should be", func(t *testing.T, m *machine, id string) answer {
+			return m.pick(t, id, "alice@acme.test")
+		}, http.StatusSeeOther},
 		{"a second before it is too old", func(t *testing.T, m *machine, id string) answer {
 			m.pass(10*time.Minute - time.Second)
 			return m.pick(t, id, "alice@acme.test")
@@ -94,8 +130,12 @@ func TestPickingIsRefused(t *testing.T) {
 			m.pass(10 * time.Minute)
 			return m.pick(t, id, "alice@acme.test")
 		}, http.StatusBadRequest},
-		{"somebody unknown", func(t *testing.T, m *machine, id string) answer { return m.pick(t, id, "eve@evil.test") }, http.StatusBadRequest},
-		{"nobody", func(t *testing.T, m *machine, id string) answer { return m.pick(t, id, "") }, http.StatusBadRequest},
+		{"somebody unknown", func(t *testing.T, m *machine, id string) answer {
+			return m.pick(t, id, "eve@evil.test")
+		}, http.StatusBadRequest},
+		{"nobody", func(t *testing.T, m *machine, id string) answer {
+			return m.pick(t, id, "")
+		}, http.StatusBadRequest},
 		{"somebody unknown, then somebody", func(t *testing.T, m *machine, id string) answer {
 			m.pick(t, id, "eve@evil.test")
 			return m.pick(t, id, "alice@acme.test")
@@ -104,12 +144,22 @@ func TestPickingIsRefused(t *testing.T) {
 			m.pick(t, id, "alice@acme.test")
 			return m.pick(t, id, "bob@acme.test")
 		}, http.StatusBadRequest},
-		{"a made up sign-in", func(t *testing.T, m *machine, _ string) answer { return m.pick(t, "id", "alice@acme.test") }, http.StatusBadRequest},
+		{"a made up sign-in", func(t *testing.T, m *machine, _ string) answer {
+			return m.pick(t, "id", "alice@acme.test")
+		}, http.StatusBadRequest},
 		{"from another site", func(t *testing.T, m *machine, id string) answer {
-			return do(t, http.MethodPost, m.URL+"/oidc/sign-in", url.Values{"id": {id}, "person": {"alice@acme.test"}}, map[string]string{"Origin": "https://evil.test"})
+			return do(t, http.MethodPost, m.URL+"/oidc/sign-in", url.Values{
+				"id":     {id},
+				"person": {"alice@acme.test"},
+			}, map[string]string{
+				"Origin": "https://evil.test",
+			})
 		}, http.StatusForbidden},
 		{"by an address", func(t *testing.T, m *machine, id string) answer {
-			return do(t, http.MethodPost, m.URL+"/oidc/sign-in?person=alice@acme.test&id="+id, url.Values{}, map[string]string{"Origin": m.URL})
+			return do(t, http.MethodPost, m.URL+"/oidc/sign-in?person=alice@acme.test&id="+id,
+				url.Values{}, map[string]string{
+					"Origin": m.URL,
+				})
 		}, http.StatusBadRequest},
 	}
 	for _, tt := range tests {
@@ -117,8 +167,10 @@ func TestPickingIsRefused(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
 			_, id := m.page(t, m.authorizeURL())
+
 			a := tt.pick(t, m, id)
-			if a.status != tt.want || (a.header.Get("Location") != "") != (tt.want == http.StatusSeeOther) {
+			if a.status != tt.want ||
+				(a.header.Get("Location") != "") != (tt.want == http.StatusSeeOther) {
 				t.Errorf("%d to %q, want %d", a.status, a.header.Get("Location"), tt.want)
 			}
 		})
@@ -130,8 +182,12 @@ func TestPageIsOver(t *testing.T) {
 	m := newMachine(t)
 	address, _ := m.page(t, m.authorizeURL())
 	m.pass(10 * time.Minute)
-	for _, address := range []string{address, m.URL + "/oidc/sign-in", m.URL + "/oidc/sign-in?id=x"} {
-		if a := get(t, address); a.status != http.StatusBadRequest || !strings.Contains(a.body, "over or too old") || strings.Contains(a.body, "<form") {
+
+	for _, address := range []string{
+		address, m.URL + "/oidc/sign-in", m.URL + "/oidc/sign-in?id=x",
+	} {
+		if a := get(t, address); a.status != http.StatusBadRequest ||
+			!strings.Contains(a.body, "over or too old") || strings.Contains(a.body, "<form") {
 			t.Errorf("%s: %d %s", address, a.status, a.body)
 		}
 	}
@@ -139,15 +195,20 @@ func TestPageIsOver(t *testing.T) {
 
 func TestSignInsUnderWayAreBounded(t *testing.T) {
 	t.Parallel()
+
 	m := newMachine(t)
 	for range 1000 {
-		if a := get(t, m.authorizeURL()); !strings.HasPrefix(a.header.Get("Location"), "/oidc/sign-in?id=") {
+		if a := get(t,
+			m.authorizeURL()); !strings.HasPrefix(a.header.Get("Location"), "/oidc/sign-in?id=") {
 			t.Fatalf("%d to %s", a.status, a.header.Get("Location"))
 		}
 	}
-	if a := get(t, m.authorizeURL()); !strings.Contains(a.header.Get("Location"), "error=server_error") {
+
+	if a := get(t,
+		m.authorizeURL()); !strings.Contains(a.header.Get("Location"), "error=server_error") {
 		t.Errorf("one too many: %d to %s", a.status, a.header.Get("Location"))
 	}
+
 	m.pass(10 * time.Minute)
 	m.page(t, m.authorizeURL())
 }
@@ -158,25 +219,40 @@ func TestDiscoverySaysWhatThereIs(t *testing.T) {
 	issuer := m.URL + "/oidc"
 	got := fields(t, get(t, issuer+"/.well-known/openid-configuration").body)
 	want := map[string]any{
-		"issuer": issuer, "authorization_endpoint": issuer + "/authorize", "token_endpoint": issuer + "/token", "userinfo_endpoint": issuer + "/userinfo",
-		"end_session_endpoint": issuer + "/end_session", "jwks_uri": issuer + "/keys",
-		"scopes_supported": []any{"openid", "email", "profile"}, "response_types_supported": []any{"code"}, "response_modes_supported": []any{"query"},
-		"grant_types_supported": []any{"authorization_code"}, "subject_types_supported": []any{"public"},
-		"id_token_signing_alg_values_supported": []any{"RS256"}, "token_endpoint_auth_methods_supported": []any{"none"},
-		"code_challenge_methods_supported": []any{"S256"},
-		"claims_supported":                 []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified", "name"},
+		"issuer":                                issuer,
+		"authorization_endpoint":                issuer + "/authorize",
+		"token_endpoint":                        issuer + "/token",
+		"userinfo_endpoint":                     issuer + "/userinfo",
+		"end_session_endpoint":                  issuer + "/end_session",
+		"jwks_uri":                              issuer + "/keys",
+		"scopes_supported":                      []any{"openid", "email", "profile"},
+		"response_types_supported":              []any{"code"},
+		"response_modes_supported":              []any{"query"},
+		"grant_types_supported":                 []any{"authorization_code"},
+		"subject_types_supported":               []any{"public"},
+		"id_token_signing_alg_values_supported": []any{"RS256"},
+		"token_endpoint_auth_methods_supported": []any{"none"},
+		"code_challenge_methods_supported":      []any{"S256"},
+		"claims_supported": []any{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified",
+			"name",
+		},
 	}
+
 	for name, value := range got {
 		if value == false {
 			delete(got, name) // what is not supported needs no word, but may have one
 		}
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+
 	if m.Issuer() != issuer {
 		t.Errorf("issuer %s", m.Issuer())
 	}
+
 	keys := fields(t, get(t, issuer+"/keys").body)["keys"].([]any)
 	for name := range keys[0].(map[string]any) {
 		if len(keys) != 1 || !strings.Contains(" kty kid use alg n e ", " "+name+" ") {
@@ -187,10 +263,12 @@ func TestDiscoverySaysWhatThereIs(t *testing.T) {
 
 func TestWithoutPeople(t *testing.T) {
 	t.Parallel()
+
 	p, err := localoidc.New(localoidc.Config{BaseURL: "http://127.0.0.1:4000", DataDir: dataDir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if _, err := p.Token(""); err == nil {
 		t.Error("a token for nobody")
 	}

@@ -21,13 +21,16 @@ const (
 // signingKey reads the key from the folder, or makes it (mode 0600) where there is none.
 func signingKey(dir string) (*rsa.PrivateKey, error) {
 	file := filepath.Join(dir, keyFile)
+
 	key, err := readKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = createKey(file)
 	}
+
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
+
 	return key, nil
 }
 
@@ -36,56 +39,72 @@ func readKey(file string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", file, info.Mode().Perm())
+		return nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", file,
+			info.Mode().Perm())
 	}
+
 	text, err := os.ReadFile(file) //nolint:gosec // the path comes from the local gateway's own data folder
 	if err != nil {
 		return nil, err
 	}
+
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != pemType {
 		return nil, fmt.Errorf("%s is no private key in PEM", file)
 	}
+
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+
 	key, ok := parsed.(*rsa.PrivateKey)
 	if !ok {
 		return nil, fmt.Errorf("%s is no RSA key", file)
 	}
+
 	return key, nil
 }
 
-// createKey writes the key under another name and links it in place, so that a crash leaves no half key and the first of two processes wins.
+// createKey writes the key under another name and links it in place, so that a crash leaves no half
+// key and the first of two processes wins.
 func createKey(file string) (*rsa.PrivateKey, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err
 	}
+
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
 		return nil, err
 	}
+
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, err
 	}
+
 	temporary, err := os.CreateTemp(filepath.Dir(file), "oidc-signing-*.tmp") // mode 0600
 	if err != nil {
 		return nil, err
 	}
+
 	defer func() { _ = os.Remove(temporary.Name()) }()
+
 	if err := pem.Encode(temporary, &pem.Block{Type: pemType, Bytes: der}); err != nil {
 		return nil, errors.Join(err, temporary.Close())
 	}
+
 	if err := errors.Join(temporary.Sync(), temporary.Close()); err != nil {
 		return nil, err
 	}
+
 	if err := os.Link(temporary.Name(), file); errors.Is(err, fs.ErrExist) {
 		return readKey(file)
 	} else if err != nil {
 		return nil, err
 	}
+
 	return key, nil
 }

@@ -16,30 +16,44 @@ func TestTokensOutliveARestart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	var handler http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	c := localoidc.Config{BaseURL: server.URL, DataDir: dir, People: people()}
+
 	first, err := localoidc.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	token, err := first.Token("alice@acme.test")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	second, err := localoidc.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	handler = second.Handler()
-	v := identity.New(identity.Config{Issuer: second.Issuer(), Audience: localoidc.ClientID, Now: time.Now})
-	if person, err := v.Verify(t.Context(), token); err != nil || person.Email != "alice@acme.test" {
+
+	v := identity.New(identity.Config{
+		Issuer:   second.Issuer(),
+		Audience: localoidc.ClientID,
+		Now:      time.Now,
+	})
+	if person, err := v.Verify(t.Context(), token); err != nil ||
+		person.Email != "alice@acme.test" {
 		t.Errorf("got %+v, %v", person, err)
 	}
+
 	info, err := os.Stat(filepath.Join(dir, "oidc-signing.pem"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("signing key: %v, %v", info, err)
 	}
+
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
 		t.Errorf("the data folder has %v, %v", files, err)
 	}
@@ -53,11 +67,13 @@ func TestNewRefuses(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
+
 			if err := os.Chmod(file, mode); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
+
 	tests := []struct {
 		name   string
 		change func(*testing.T, *localoidc.Config)
@@ -65,23 +81,37 @@ func TestNewRefuses(t *testing.T) {
 		{"no base URL", func(_ *testing.T, c *localoidc.Config) { c.BaseURL = "" }},
 		{"a base URL with a path", func(_ *testing.T, c *localoidc.Config) { c.BaseURL += "/" }},
 		{"a base URL with a query", func(_ *testing.T, c *localoidc.Config) { c.BaseURL += "?x" }},
-		{"a base URL of another scheme", func(_ *testing.T, c *localoidc.Config) { c.BaseURL = "file://x" }},
+		{"a base URL of another scheme", func(_ *testing.T, c *localoidc.Config) {
+			c.BaseURL = "file://x"
+		}},
 		{"somebody twice", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{Email: "ALICE@acme.test"})
 		}},
 		{"somebody whose address folds to another's", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{Email: "al\u0130ce@acme.test"})
 		}},
-		{"somebody without an e-mail address", func(_ *testing.T, c *localoidc.Config) { c.People = append(c.People, localoidc.Person{Name: "X"}) }},
+		{"somebody without an e-mail address", func(_ *testing.T, c *localoidc.Config) {
+			c.People = append(c.People, localoidc.Person{
+				Name: "X",
+			})
+		}},
 		{"a key that others can read", write(string(signingKey()), 0o640)},
 		{"half a key", write(string(signingKey()[:200]), 0o600)},
-		{"something that is no key", write("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600)},
+		{
+			"something that is no key",
+			write("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := localoidc.Config{BaseURL: "http://127.0.0.1:4000", DataDir: dataDir(t), People: people()}
+			c := localoidc.Config{
+				BaseURL: "http://127.0.0.1:4000",
+				DataDir: dataDir(t),
+				People:  people(),
+			}
 			tt.change(t, &c)
+
 			if _, err := localoidc.New(c); err == nil {
 				t.Error("accepted")
 			}

@@ -27,7 +27,8 @@ type grant struct {
 	at     time.Time // when the person was picked
 }
 
-// store keeps values for a while, each under a name that cannot be guessed. It is in memory: after a restart, people sign in again.
+// store keeps values for a while, each under a name that cannot be guessed. It is in memory: after
+// a restart, people sign in again.
 type store[T any] struct {
 	life time.Duration
 	now  func() time.Time
@@ -45,18 +46,22 @@ type kept[T any] struct {
 func (s *store[T]) put(value T) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	now := s.now()
 	for name, k := range s.kept {
 		if !now.Before(k.until) {
 			delete(s.kept, name)
 		}
 	}
+
 	if len(s.kept) >= maxWaiting {
 		return "", errors.New("too many sign-ins are under way; try again in some minutes")
 	}
+
 	if s.kept == nil {
 		s.kept = map[string]kept[T]{}
 	}
+
 	name := rand.Text()
 	s.kept[name] = kept[T]{value, now.Add(s.life)}
 	return name, nil

@@ -19,7 +19,8 @@ const (
 	idType     = "JWT"
 )
 
-// idClaims are those of an ID token (OpenID Connect Core 1.0, section 2) with who it is, whatever scopes were asked for.
+// idClaims are those of an ID token (OpenID Connect Core 1.0, section 2) with who it is, whatever
+// scopes were asked for.
 type idClaims struct {
 	jwt.Claims
 	AuthTime      *jwt.NumericDate `json:"auth_time"`
@@ -32,8 +33,12 @@ type idClaims struct {
 // idToken returns an ID token for the person, who was picked at a time.
 func (p *Provider) idToken(person Person, at time.Time, nonce string) (string, error) {
 	return p.sign(idType, idClaims{
-		Claims: p.claims(person, ClientID), AuthTime: jwt.NewNumericDate(at), Nonce: nonce,
-		Email: person.Email, EmailVerified: true, Name: person.Name,
+		Claims:        p.claims(person, ClientID),
+		AuthTime:      jwt.NewNumericDate(at),
+		Nonce:         nonce,
+		Email:         person.Email,
+		EmailVerified: true,
+		Name:          person.Name,
 	})
 }
 
@@ -46,30 +51,43 @@ func (p *Provider) accessToken(person Person) (string, error) {
 func (p *Provider) claims(person Person, audience string) jwt.Claims {
 	now := p.now()
 	return jwt.Claims{
-		Issuer: p.Issuer(), Subject: person.subject(), Audience: jwt.Audience{audience},
-		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(tokenLife)),
+		Issuer:   p.Issuer(),
+		Subject:  person.subject(),
+		Audience: jwt.Audience{audience},
+		IssuedAt: jwt.NewNumericDate(now),
+		Expiry:   jwt.NewNumericDate(now.Add(tokenLife)),
 	}
 }
 
 // sign signs claims as a token of the type.
 func (p *Provider) sign(kind jose.ContentType, claims any) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: p.key}, (&jose.SignerOptions{}).WithType(kind).WithHeader("kid", p.keyID))
+	signer, err := jose.NewSigner(jose.SigningKey{
+		Algorithm: algorithm,
+		Key:       p.key,
+	}, (&jose.SignerOptions{}).WithType(kind).WithHeader("kid", p.keyID))
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
+
 	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
+
 	return token, nil
 }
 
 // bearer returns whose access token it is.
 func (p *Provider) bearer(token string) (Person, bool) {
 	claims, ok := p.verify(token)
-	if !ok || claims.ValidateWithLeeway(jwt.Expected{Issuer: p.Issuer(), AnyAudience: jwt.Audience{p.Issuer() + userinfoPath}, Time: p.now()}, 0) != nil {
+	if !ok || claims.ValidateWithLeeway(jwt.Expected{
+		Issuer:      p.Issuer(),
+		AnyAudience: jwt.Audience{p.Issuer() + userinfoPath},
+		Time:        p.now(),
+	}, 0) != nil {
 		return Person{}, false
 	}
+
 	return p.bySubject(claims.Subject)
 }
 
@@ -85,6 +103,7 @@ func (p *Provider) verify(token string) (jwt.Claims, bool) {
 	if err != nil {
 		return jwt.Claims{}, false
 	}
+
 	var claims jwt.Claims
 	err = parsed.Claims(p.key.Public(), &claims)
 	return claims, err == nil
@@ -96,5 +115,6 @@ func keyID(key *rsa.PrivateKey) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("name the signing key: %w", err)
 	}
+
 	return base64.RawURLEncoding.EncodeToString(sum), nil
 }

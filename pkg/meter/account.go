@@ -25,12 +25,14 @@ type account struct {
 	broken    span          // while the store is left alone
 }
 
-// span is a time from a moment on. It is over at its end, and also before its beginning, where the clock went back: what was remembered is forgotten then.
+// span is a time from a moment on. It is over at its end, and also before its beginning, where the
+// clock went back: what was remembered is forgotten then.
 type span struct{ from, until int64 }
 
 func (s span) holds(now int64) bool { return s.from <= now && now < s.until }
 
-// lease is calls that were taken together, to be spent before it ends. What is left at its end is given back with the next charge, if there is one.
+// lease is calls that were taken together, to be spent before it ends. What is left at its end is
+// given back with the next charge, if there is one.
 type lease struct {
 	span
 	calls int64
@@ -51,27 +53,36 @@ func newAccount() *account {
 	return a
 }
 
-// follow makes the policy the one that counts. What is remembered of another one is forgotten, but for the state, which is by the names of limits.
+// follow makes the policy the one that counts. What is remembered of another one is forgotten, but
+// for the state, which is by the names of limits.
 func (a *account) follow(p Policy) {
 	if a.plan != nil && same(a.policy, p) {
 		return
 	}
+
 	before := a.plan
-	a.policy, a.plan = p, newPlan(p)
+	a.policy = p
+
+	a.plan = newPlan(p)
 	if before == nil || before.text != a.plan.text {
-		a.lease, a.refusal, a.zeros = lease{}, refusal{}, 0
+		a.lease = lease{}
+		a.refusal = refusal{}
+		a.zeros = 0
 	}
 }
 
-// local answers without the store, if it can: with a call that was leased, or with a refusal that is certain.
+// local answers without the store, if it can: with a call that was leased, or with a refusal that
+// is certain.
 func (a *account) local(now int64) *check.Allowance {
 	if a.lease.calls > 0 && a.lease.holds(now) {
 		a.lease.calls--
 		return a.allowed(now)
 	}
+
 	if a.refusal.holds(now) {
 		return a.refused(now)
 	}
+
 	return nil
 }
 
@@ -83,7 +94,9 @@ func (a *account) allowed(now int64) *check.Allowance {
 // refused is the answer to a call that the refusal is for.
 func (a *account) refused(now int64) *check.Allowance {
 	out := a.plan.allowance(a.state.current(a.plan, now), now, 0)
-	out.Outcome, out.Limit, out.RetryAfter = a.refusal.outcome, a.refusal.limit, time.Duration(a.refusal.retryAt-now)
+	out.Outcome = a.refusal.outcome
+	out.Limit = a.refusal.limit
+	out.RetryAfter = time.Duration(a.refusal.retryAt - now)
 	return out
 }
 
@@ -98,10 +111,15 @@ func (r *arrivals) add(now int64) {
 	switch second - r.second {
 	case 0:
 	case 1:
-		r.second, r.before, r.count = second, r.count, 0
+		r.second = second
+		r.before = r.count
+		r.count = 0
 	default:
-		r.second, r.before, r.count = second, 0, 0
+		r.second = second
+		r.before = 0
+		r.count = 0
 	}
+
 	r.count++
 }
 

@@ -12,8 +12,9 @@ import (
 // errLost is an answer that does not come.
 var errLost = errors.New("no answer")
 
-// memory is a meter.Book that does what the table does, by TestMemoryIsLikeTheTable: for the simulation, where a table would be too slow and has no
-// virtual time. before and after, which may be nil, are what happens on the way there and back.
+// memory is a meter.Book that does what the table does, by TestMemoryIsLikeTheTable: for the
+// simulation, where a table would be too slow and has no virtual time. before and after, which may
+// be nil, are what happens on the way there and back.
 type memory struct {
 	before, after func() error
 
@@ -33,57 +34,76 @@ func (m *memory) ReadLimits(_ context.Context, s meter.Subject) (*meter.State, e
 	return state, err
 }
 
-func (m *memory) ChargeLimits(_ context.Context, s meter.Subject, c meter.Charge) (*meter.State, bool, error) {
+func (m *memory) ChargeLimits(
+	_ context.Context, s meter.Subject, c meter.Charge,
+) (*meter.State, bool, error) {
 	return m.do(s, func(old *meter.State) (*meter.State, bool) {
 		m.writes++
 		return charge(old, c)
 	})
 }
 
-func (m *memory) ReplaceLimits(_ context.Context, s meter.Subject, was, next *meter.State) (*meter.State, bool, error) {
+func (m *memory) ReplaceLimits(
+	_ context.Context, s meter.Subject, was, next *meter.State,
+) (*meter.State, bool, error) {
 	return m.do(s, func(old *meter.State) (*meter.State, bool) {
 		m.writes++
+
 		if (old == nil) != (was == nil) {
 			return nil, false
 		}
-		if old != nil && (old.Policy != was.Policy || old.Since != was.Since || old.Period != was.Period || old.Used != was.Used || !maps.Equal(old.TAT, was.TAT)) {
+
+		if old != nil &&
+			(old.Policy != was.Policy || old.Since != was.Since || old.Period != was.Period ||
+				old.Used != was.Used || !maps.Equal(old.TAT, was.TAT)) {
 			return nil, false
 		}
+
 		return clone(next), true
 	})
 }
 
 // do carries out a write, or none, between the way there and the way back.
-func (m *memory) do(s meter.Subject, write func(old *meter.State) (*meter.State, bool)) (*meter.State, bool, error) {
+func (m *memory) do(
+	s meter.Subject, write func(old *meter.State) (*meter.State, bool),
+) (*meter.State, bool, error) {
 	if m.before != nil {
 		if err := m.before(); err != nil {
 			return nil, false, err
 		}
 	}
+
 	m.mu.Lock()
+
 	next, made := write(m.states[s])
 	if made {
 		m.states[s] = next
 	}
+
 	state := clone(m.states[s])
 	m.mu.Unlock()
+
 	if m.after != nil {
 		if err := m.after(); err != nil {
 			return nil, false, err
 		}
 	}
+
 	return state, made, nil
 }
 
 // charge is a charge's meaning, as its fields say it.
 func charge(old *meter.State, c meter.Charge) (*meter.State, bool) {
-	if old == nil || old.Policy != c.Policy || c.Return.Of != meter.Nothing && old.Returns != c.Return.Times {
+	if old == nil || old.Policy != c.Policy ||
+		c.Return.Of != meter.Nothing && old.Returns != c.Return.Times {
 		return nil, false
 	}
+
 	next := clone(old)
 	if c.Return.Of == meter.Only {
 		next.Returns++
 	}
+
 	for _, l := range c.Limits {
 		tat, ok := old.TAT[l.Name]
 		switch {
@@ -95,16 +115,20 @@ func charge(old *meter.State, c meter.Charge) (*meter.State, bool) {
 			next.TAT[l.Name] += l.By
 		}
 	}
+
 	if q := c.Quota; q != nil {
 		switch {
-		case old.Period == "", q.Begins && old.Period >= q.Period, !q.Begins && (old.Period != q.Period || old.Used > q.Most):
+		case old.Period == "", q.Begins && old.Period >= q.Period,
+			!q.Begins && (old.Period != q.Period || old.Used > q.Most):
 			return nil, false
 		case q.Begins:
-			next.Period, next.Used = q.Period, q.Calls
+			next.Period = q.Period
+			next.Used = q.Calls
 		default:
 			next.Used += q.Calls
 		}
 	}
+
 	next.PurgeAt = c.PurgeAt
 	return next, true
 }
@@ -113,7 +137,9 @@ func clone(s *meter.State) *meter.State {
 	if s == nil {
 		return nil
 	}
+
 	out := *s
-	out.TAT, out.Spent = maps.Clone(s.TAT), maps.Clone(s.Spent)
+	out.TAT = maps.Clone(s.TAT)
+	out.Spent = maps.Clone(s.Spent)
 	return &out
 }

@@ -17,40 +17,88 @@ import (
 func TestLimitsAreChanged(t *testing.T) {
 	t.Parallel()
 	day := func(limit int64) *apikey.Quota { return &apikey.Quota{Limit: limit, Period: "day"} }
-	minute, hour := per("minute", 10, time.Minute), per("hour", 100, time.Hour)
+	minute := per("minute", 10, time.Minute)
+	hour := per("hour", 100, time.Hour)
 	before := meter.Policy{Limits: []apikey.RateLimit{minute, hour}, Quota: day(50), Version: 1}
 	burst := minute
+
 	burst.Burst = 40
 	for name, test := range map[string]struct {
 		after meter.Policy
 		want  []int64 // left after 10 calls of before and one more try
 	}{
-		"nothing":            {before, []int64{0, 90, 40}},
-		"one is removed":     {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: day(50)}, []int64{89, 39}},
-		"the quota goes":     {meter.Policy{Limits: []apikey.RateLimit{hour}}, []int64{89}},
-		"one is added":       {meter.Policy{Limits: []apikey.RateLimit{hour, per("second", 7, time.Second)}, Quota: day(50)}, []int64{90, 0, 40}}, // it may stand in for the one that went
-		"the order":          {meter.Policy{Limits: []apikey.RateLimit{hour, minute}, Quota: day(50)}, []int64{90, 0, 40}},
-		"one comes along":    {meter.Policy{Limits: []apikey.RateLimit{minute, hour, per("second", 7, time.Second)}, Quota: day(50)}, []int64{0, 90, 7, 40}},
-		"one has a new name": {meter.Policy{Limits: []apikey.RateLimit{hour, per("other", 10, time.Minute)}, Quota: day(50)}, []int64{90, 0, 40}},
-		"names are swapped":  {meter.Policy{Limits: []apikey.RateLimit{per("hour", 10, time.Minute), per("minute", 100, time.Hour)}, Quota: day(50)}, []int64{0, 90, 40}},
-		"name and value":     {meter.Policy{Limits: []apikey.RateLimit{hour, per("other", 12, time.Minute)}, Quota: day(50)}, []int64{89, 1, 39}},
-		"a quota for all":    {meter.Policy{Quota: day(12)}, []int64{1}},
-		"a month for all":    {meter.Policy{Quota: &apikey.Quota{Limit: 12, Period: "month"}}, []int64{1}},
-		"a limit for all":    {meter.Policy{Limits: []apikey.RateLimit{per("week", 12, 7*24*time.Hour)}}, []int64{1}},
-		"raised":             {meter.Policy{Limits: []apikey.RateLimit{per("minute", 15, time.Minute), hour}, Quota: day(50)}, []int64{4, 89, 39}},
-		"more burst":         {meter.Policy{Limits: []apikey.RateLimit{burst, hour}, Quota: day(50)}, []int64{29, 89, 39}},
-		"lowered below use":  {meter.Policy{Limits: []apikey.RateLimit{per("minute", 4, time.Minute), hour}, Quota: day(50)}, []int64{0, 90, 40}},
-		"another window":     {meter.Policy{Limits: []apikey.RateLimit{per("minute", 10, time.Hour), hour}, Quota: day(50)}, []int64{0, 90, 40}},
-		"quota lowered":      {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: day(3)}, []int64{90, 0}},
-		"quota of a month":   {meter.Policy{Limits: []apikey.RateLimit{hour}, Quota: &apikey.Quota{Limit: 50, Period: "month"}}, []int64{89, 39}},
+		"nothing": {before, []int64{0, 90, 40}},
+		"one is removed": {meter.Policy{
+			Limits: []apikey.RateLimit{hour},
+			Quota:  day(50),
+		}, []int64{89, 39}},
+		"the quota goes": {meter.Policy{Limits: []apikey.RateLimit{hour}}, []int64{89}},
+		"one is added": {meter.Policy{
+			Limits: []apikey.RateLimit{hour, per("second", 7, time.Second)},
+			Quota:  day(50),
+		}, []int64{90, 0, 40}}, // it may stand in for the one that went
+		"the order": {meter.Policy{
+			Limits: []apikey.RateLimit{hour, minute},
+			Quota:  day(50),
+		}, []int64{90, 0, 40}},
+		"one comes along": {meter.Policy{
+			Limits: []apikey.RateLimit{minute, hour, per("second", 7, time.Second)},
+			Quota:  day(50),
+		}, []int64{0, 90, 7, 40}},
+		"one has a new name": {meter.Policy{
+			Limits: []apikey.RateLimit{hour, per("other", 10, time.Minute)},
+			Quota:  day(50),
+		}, []int64{90, 0, 40}},
+		"names are swapped": {meter.Policy{
+			Limits: []apikey.RateLimit{per("hour", 10, time.Minute), per("minute", 100, time.Hour)},
+			Quota:  day(50),
+		}, []int64{0, 90, 40}},
+		"name and value": {meter.Policy{
+			Limits: []apikey.RateLimit{hour, per("other", 12, time.Minute)},
+			Quota:  day(50),
+		}, []int64{89, 1, 39}},
+		"a quota for all": {meter.Policy{Quota: day(12)}, []int64{1}},
+		"a month for all": {meter.Policy{
+			Quota: &apikey.Quota{Limit: 12, Period: "month"},
+		}, []int64{1}},
+		"a limit for all": {meter.Policy{
+			Limits: []apikey.RateLimit{per("week", 12, 7*24*time.Hour)},
+		}, []int64{1}},
+		"raised": {meter.Policy{
+			Limits: []apikey.RateLimit{per("minute", 15, time.Minute), hour},
+			Quota:  day(50),
+		}, []int64{4, 89, 39}},
+		"more burst": {meter.Policy{
+			Limits: []apikey.RateLimit{burst, hour},
+			Quota:  day(50),
+		}, []int64{29, 89, 39}},
+		"lowered below use": {meter.Policy{
+			Limits: []apikey.RateLimit{per("minute", 4, time.Minute), hour},
+			Quota:  day(50),
+		}, []int64{0, 90, 40}},
+		"another window": {meter.Policy{
+			Limits: []apikey.RateLimit{per("minute", 10, time.Hour), hour},
+			Quota:  day(50),
+		}, []int64{0, 90, 40}},
+		"quota lowered": {meter.Policy{
+			Limits: []apikey.RateLimit{hour},
+			Quota:  day(3),
+		}, []int64{90, 0}},
+		"quota of a month": {meter.Policy{
+			Limits: []apikey.RateLimit{hour},
+			Quota:  &apikey.Quota{Limit: 50, Period: "month"},
+		}, []int64{89, 39}},
 	} {
 		kit := storetest.New(t)
-		for _, l := range []*meter.Limiter{limiter(kit)} { // an instance that knew the limits before
+		// an instance that knew the limits before
+		for _, l := range []*meter.Limiter{limiter(kit)} {
 			if got := admitted(t, l, before, 10); got != 10 {
 				t.Fatalf("%s: %d", name, got)
 			}
+
 			test.after.Version = 2
 			take(t, l, test.after)
+
 			if diff := cmp.Diff(test.want, left(t, kit, test.after)); diff != "" {
 				t.Errorf("%s: left (-want +got):\n%s", name, diff)
 			}
@@ -58,21 +106,27 @@ func TestLimitsAreChanged(t *testing.T) {
 	}
 }
 
-// A limit of a month that was used up and becomes one of a minute is one of a minute: what it had taken comes back at the new rate.
+// A limit of a month that was used up and becomes one of a minute is one of a minute: what it had
+// taken comes back at the new rate.
 func TestAChangedLimitComesBackAtItsOwnRate(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	l := limiter(kit)
-	slow, fast := policy(per("l", 60, 30*24*time.Hour)), policy(per("l", 60, time.Minute))
+	slow := policy(per("l", 60, 30*24*time.Hour))
+	fast := policy(per("l", 60, time.Minute))
 	fast.Version = 2
+
 	if got := admitted(t, l, slow, 100); got != 60 {
 		t.Fatal(got)
 	}
+
 	if got := admitted(t, l, fast, 100); got != 0 {
 		t.Errorf("%d admitted by the change", got)
 	}
+
 	for range 5 {
 		kit.Clock.Advance(2 * time.Second)
+
 		if got := admitted(t, l, fast, 100); got != 2 {
 			t.Errorf("%d admitted after two seconds", got)
 		}
@@ -83,16 +137,20 @@ func TestAChangedLimitComesBackAtItsOwnRate(t *testing.T) {
 func TestLimitsOfAMomentAgo(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	old, young := policy(per("l", 100, time.Minute)), policy(per("l", 5, time.Minute))
+	old := policy(per("l", 100, time.Minute))
+	young := policy(per("l", 5, time.Minute))
 	young.Version = 2
 	late, prompt := limiter(kit), limiter(kit)
 	admitted(t, late, old, 1)
 	admitted(t, prompt, young, 1)
+
 	if got := admitted(t, late, old, 50) + admitted(t, prompt, young, 50); got != 3 {
 		t.Errorf("%d more admitted than the two before, want 3", got)
 	}
+
 	// Nobody knows a key of so long ago: it was made anew, under the same id.
 	kit.Clock.Advance(10 * time.Second)
+
 	if got := admitted(t, late, old, 50); got < 40 {
 		t.Errorf("%d admitted by the limits that the key has now", got)
 	}
@@ -100,6 +158,7 @@ func TestLimitsOfAMomentAgo(t *testing.T) {
 
 func TestExtremeLimits(t *testing.T) {
 	t.Parallel()
+
 	const days30 = 30 * 24 * time.Hour
 	for name, test := range map[string]struct {
 		limit apikey.RateLimit
@@ -108,12 +167,32 @@ func TestExtremeLimits(t *testing.T) {
 		"a thousand million in 30 days": {per("l", 1e9, days30), 30},
 		"a thousand million a second":   {per("l", 1e9, time.Second), 30},
 		"one in 30 days":                {per("l", 1, days30), 1},
-		"much more burst than limit":    {apikey.RateLimit{Name: "l", Limit: 1, Window: days30, Burst: 1e9}, 30},
-		"much less burst than limit":    {apikey.RateLimit{Name: "l", Limit: 1e9, Window: days30, Burst: 1}, 1},
-		"no limit at all":               {apikey.RateLimit{Name: "l"}, 0},
-		"no window":                     {apikey.RateLimit{Name: "l", Limit: 5}, 0},
-		"negative":                      {apikey.RateLimit{Name: "l", Limit: -5, Window: -1, Burst: -1}, 0},
-		"the largest numbers":           {apikey.RateLimit{Name: "l", Limit: 1<<63 - 1, Window: 1<<63 - 1, Burst: 1<<63 - 1}, 30},
+		"much more burst than limit": {apikey.RateLimit{
+			Name:   "l",
+			Limit:  1,
+			Window: days30,
+			Burst:  1e9,
+		}, 30},
+		"much less burst than limit": {apikey.RateLimit{
+			Name:   "l",
+			Limit:  1e9,
+			Window: days30,
+			Burst:  1,
+		}, 1},
+		"no limit at all": {apikey.RateLimit{Name: "l"}, 0},
+		"no window":       {apikey.RateLimit{Name: "l", Limit: 5}, 0},
+		"negative": {apikey.RateLimit{
+			Name:   "l",
+			Limit:  -5,
+			Window: -1,
+			Burst:  -1,
+		}, 0},
+		"the largest numbers": {apikey.RateLimit{
+			Name:   "l",
+			Limit:  1<<63 - 1,
+			Window: 1<<63 - 1,
+			Burst:  1<<63 - 1,
+		}, 30},
 	} {
 		kit := storetest.New(t)
 		if got := admitted(t, limiter(kit), policy(test.limit), 30); got != test.want {
@@ -122,8 +201,9 @@ func TestExtremeLimits(t *testing.T) {
 	}
 }
 
-// Whatever is done to a limit, what was used of it is not there again: taken away and set again, under another name, beside another, as a quota and back, in
-// one step or in many, a sequence of limits admits no more than the loosest of them would have.
+// Whatever is done to a limit, what was used of it is not there again: taken away and set again,
+// under another name, beside another, as a quota and back, in one step or in many, a sequence of
+// limits admits no more than the loosest of them would have.
 func TestNoSequenceOfChangesRefills(t *testing.T) {
 	t.Parallel()
 	kinds := []string{"a", "b", "c"}
@@ -131,7 +211,9 @@ func TestNoSequenceOfChangesRefills(t *testing.T) {
 		clock := time.Date(2026, 11, 24, 21, 0, 0, 0, time.UTC)
 		start, book := clock, newMemory()
 		instances := []*meter.Limiter{
-			meter.NewLimiter(book, func() time.Time { return clock }, half), meter.NewLimiter(book, func() time.Time { return clock }, half),
+			meter.NewLimiter(book, func() time.Time {
+				return clock
+			}, half), meter.NewLimiter(book, func() time.Time { return clock }, half),
 		}
 		var total int64
 		var p meter.Policy
@@ -142,10 +224,15 @@ func TestNoSequenceOfChangesRefills(t *testing.T) {
 				if rapid.Bool().Draw(r, "renamed") {
 					limit.Name = "not " + name
 				}
+
 				p.Limits = append(p.Limits, limit)
 			}
+
 			if len(p.Limits) == 0 || rapid.Bool().Draw(r, "quota") {
-				p.Quota = &apikey.Quota{Limit: rapid.Int64Range(5, 8).Draw(r, "calls"), Period: rapid.SampledFrom([]string{"day", "month"}).Draw(r, "period")}
+				p.Quota = &apikey.Quota{
+					Limit:  rapid.Int64Range(5, 8).Draw(r, "calls"),
+					Period: rapid.SampledFrom([]string{"day", "month"}).Draw(r, "period"),
+				}
 			}
 		}
 		change(r)
@@ -153,17 +240,20 @@ func TestNoSequenceOfChangesRefills(t *testing.T) {
 			"change": change,
 			"call": func(r *rapid.T) {
 				for range rapid.IntRange(1, 10).Draw(r, "calls") {
-					if take(t, rapid.SampledFrom(instances).Draw(r, "instance"), p).Outcome == check.Allowed {
+					if take(t, rapid.SampledFrom(instances).Draw(r, "instance"),
+						p).Outcome == check.Allowed {
 						total++
 					}
 				}
 			},
 			"wait": func(r *rapid.T) {
-				clock = clock.Add(time.Duration(rapid.Int64Range(int64(time.Second), int64(40*time.Minute)).Draw(r, "wait")))
+				clock = clock.Add(time.Duration(rapid.Int64Range(int64(time.Second),
+					int64(40*time.Minute)).Draw(r, "wait")))
 			},
 			"": func(r *rapid.T) {
 				if most := 8 + int64(8*clock.Sub(start)/time.Hour); total > most {
-					r.Fatalf("%d calls after %v, and no limit admits more than %d", total, clock.Sub(start), most)
+					r.Fatalf("%d calls after %v, and no limit admits more than %d", total,
+						clock.Sub(start), most)
 				}
 			},
 		})
@@ -175,22 +265,47 @@ func TestLimitsThatAreSetAgain(t *testing.T) {
 	t.Parallel()
 	hour := per("hour", 6, time.Hour)
 	month := func(limit int64) *apikey.Quota { return &apikey.Quota{Limit: limit, Period: "month"} }
+
 	other := meter.Policy{Limits: []apikey.RateLimit{per("second", 1000, time.Second)}}
 	for name, steps := range map[string][]meter.Policy{
-		"set again":              {policy(hour), policy(hour)}, // between them the key had none, so nobody was asked
-		"after another":          {policy(hour), other, policy(hour)},
-		"after many":             {policy(hour), other, {Quota: month(1000)}, other, {Quota: &apikey.Quota{Limit: 900, Period: "day"}}, policy(hour)},
-		"beside another":         {policy(hour), policy(hour, per("same", 6, time.Hour)), policy(per("same", 6, time.Hour))},
-		"beside a looser one":    {policy(hour), policy(hour, per("other", 6, time.Hour)), policy(per("hour", 60, time.Second), per("other", 6, time.Hour))},
-		"a quota, set again":     {{Quota: month(6)}, other, {Quota: month(6)}},
-		"a quota, by the day":    {{Quota: month(6)}, {Quota: &apikey.Quota{Limit: 6, Period: "day"}}, {Quota: month(6)}},
-		"a quota, of a value":    {{Quota: month(6)}, {Quota: month(1000)}, {Quota: month(6)}},
-		"a quota beside another": {policy(hour), {Limits: []apikey.RateLimit{hour}, Quota: month(6)}, {Quota: month(6)}},
+		// between them the key had none, so nobody was asked
+		"set again":     {policy(hour), policy(hour)},
+		"after another": {policy(hour), other, policy(hour)},
+		"after many": {policy(hour), other, {
+			Quota: month(1000),
+		}, other, {
+			Quota: &apikey.Quota{Limit: 900, Period: "day"},
+		}, policy(hour)},
+		"beside another": {
+			policy(hour), policy(hour, per("same", 6, time.Hour)),
+			policy(per("same", 6, time.Hour)),
+		},
+		"beside a looser one": {
+			policy(hour), policy(hour, per("other", 6, time.Hour)),
+			policy(per("hour", 60, time.Second), per("other", 6, time.Hour)),
+		},
+		"a quota, set again": {{Quota: month(6)}, other, {Quota: month(6)}},
+		"a quota, by the day": {{
+			Quota: month(6),
+		}, {
+			Quota: &apikey.Quota{Limit: 6, Period: "day"},
+		}, {
+			Quota: month(6),
+		}},
+		"a quota, of a value": {{Quota: month(6)}, {Quota: month(1000)}, {Quota: month(6)}},
+		"a quota beside another": {policy(hour), {
+			Limits: []apikey.RateLimit{hour},
+			Quota:  month(6),
+		}, {
+			Quota: month(6),
+		}},
 	} {
 		kit := storetest.New(t)
+
 		l := limiter(kit)
 		for i, p := range steps {
 			p.Version = int64(i + 1)
+
 			want := 0
 			switch i {
 			case 0:
@@ -201,6 +316,7 @@ func TestLimitsThatAreSetAgain(t *testing.T) {
 				kit.Clock.Advance(time.Second)
 				continue
 			}
+
 			if got := admitted(t, l, p, 10); got != want {
 				t.Errorf("%s, step %d: %d admitted, want %d", name, i, got, want)
 			}
@@ -208,14 +324,18 @@ func TestLimitsThatAreSetAgain(t *testing.T) {
 	}
 }
 
-// What an instance saw of a quota is of its period: where another instance counted in the next one already, as many calls as were in the one before, those
-// stay.
+// What an instance saw of a quota is of its period: where another instance counted in the next one
+// already, as many calls as were in the one before, those stay.
 func TestChangeAtTheEdgeOfAPeriod(t *testing.T) {
 	t.Parallel()
+
 	for name, change := range map[string]meter.Policy{
 		"a value":        {Quota: &apikey.Quota{Limit: 3, Period: "day"}},
 		"another period": {Quota: &apikey.Quota{Limit: 3, Period: "month"}},
-		"a limit beside": {Quota: &apikey.Quota{Limit: 3, Period: "day"}, Limits: []apikey.RateLimit{per("l", 100, time.Hour)}},
+		"a limit beside": {
+			Quota:  &apikey.Quota{Limit: 3, Period: "day"},
+			Limits: []apikey.RateLimit{per("l", 100, time.Hour)},
+		},
 	} {
 		kit := storetest.New(t)
 		kit.Clock.Set(time.Date(2026, 11, 28, 23, 59, 59, 0, time.UTC))
@@ -223,9 +343,11 @@ func TestChangeAtTheEdgeOfAPeriod(t *testing.T) {
 		before := meter.Policy{Quota: &apikey.Quota{Limit: 2, Period: "day"}, Version: 1}
 		admitted(t, one, before, 1)
 		kit.Clock.Advance(time.Second)
+
 		if got := admitted(t, two, before, 1); got != 1 {
 			t.Fatalf("%s: %d admitted in the new period", name, got)
 		}
+
 		change.Version = 2
 		if got := admitted(t, one, change, 10); got != 2 {
 			t.Errorf("%s: %d more admitted, want 2", name, got)

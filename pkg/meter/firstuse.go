@@ -11,16 +11,20 @@ import (
 
 // FirstUseRows keeps first uses.
 type FirstUseRows interface {
-	// PutFirstUse keeps when the new secret of the key's rotation was first used, unless that is kept already: the first one counts, whoever else comes.
+	// PutFirstUse keeps when the new secret of the key's rotation was first used, unless that is
+	// kept already: the first one counts, whoever else comes.
 	PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error
 }
 
-// keptFirstUses is how many rotations an instance remembers to have told of. After that it begins anew, which costs a write that changes nothing.
+// keptFirstUses is how many rotations an instance remembers to have told of. After that it begins
+// anew, which costs a write that changes nothing.
 const keptFirstUses = 10_000
 
-// FirstUses records the first use of the new secret of a rotation, at once and beside the answer. It is safe for concurrent use.
+// FirstUses records the first use of the new secret of a rotation, at once and beside the answer.
+// It is safe for concurrent use.
 //
-// Where a record gets lost, with an instance or by an outage, the next use is recorded: the overlap that it starts begins later then, and never earlier.
+// Where a record gets lost, with an instance or by an outage, the next use is recorded: the overlap
+// that it starts begins later then, and never earlier.
 type FirstUses struct {
 	rows   FirstUseRows
 	logger *slog.Logger
@@ -38,20 +42,25 @@ func NewFirstUses(rows FirstUseRows, logger *slog.Logger) *FirstUses {
 	return f
 }
 
-// Used takes note of an admitted call with the newest secret of a key. It returns at once; a use that need not be recorded costs nothing.
+// Used takes note of an admitted call with the newest secret of a key. It returns at once; a use
+// that need not be recorded costs nothing.
 func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	if !k.AwaitsFirstUse(at) {
 		return
 	}
+
 	rotation := k.ID + " " + k.Rotation.StartedAt.String()
+
 	if !f.claim(rotation) {
 		return
 	}
+
 	go func() {
 		err := f.rows.PutFirstUse(context.WithoutCancel(ctx), k, at)
 		if err != nil {
 			f.logger.ErrorContext(ctx, "a first use is not recorded", "key_id", k.ID, "error", err)
 		}
+
 		f.done(rotation, err == nil)
 	}()
 }
@@ -60,12 +69,15 @@ func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 func (f *FirstUses) claim(rotation string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	if f.told[rotation] {
 		return false
 	}
+
 	if len(f.told) >= keptFirstUses {
 		clear(f.told)
 	}
+
 	f.told[rotation] = true
 	f.writing++
 	return true
@@ -75,9 +87,11 @@ func (f *FirstUses) claim(rotation string) bool {
 func (f *FirstUses) done(rotation string, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	if !told {
 		delete(f.told, rotation)
 	}
+
 	f.writing--
 	f.written.Broadcast()
 }
@@ -86,6 +100,7 @@ func (f *FirstUses) done(rotation string, told bool) {
 func (f *FirstUses) Flush() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	for f.writing > 0 {
 		f.written.Wait()
 	}

@@ -34,37 +34,45 @@ func policy(limits ...apikey.RateLimit) meter.Policy {
 // take takes one call.
 func take(t testing.TB, l *meter.Limiter, p meter.Policy) *check.Allowance {
 	t.Helper()
+
 	a, err := l.Take(t.Context(), subject, p)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return a
 }
 
 // admitted takes so many calls and returns how many were admitted.
 func admitted(t testing.TB, l *meter.Limiter, p meter.Policy, calls int) (n int) {
 	t.Helper()
+
 	for range calls {
 		if take(t, l, p).Outcome == check.Allowed {
 			n++
 		}
 	}
+
 	return n
 }
 
 // left is what a limit has left, as somebody who takes nothing sees it.
 func left(t testing.TB, kit *storetest.Kit, p meter.Policy) []int64 {
 	t.Helper()
+
 	a, err := limiter(kit).Look(t.Context(), subject, p, kit.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	var out []int64
 	for _, l := range a.Limits {
 		out = append(out, l.Remaining)
 	}
+
 	if a.Quota != nil {
 		out = append(out, a.Quota.Remaining)
 	}
+
 	return out
 }

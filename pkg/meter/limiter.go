@@ -12,14 +12,18 @@ import (
 )
 
 const (
-	leaseTime     = time.Second     // how long leased calls may be spent
-	longestLease  = 4 * time.Second // while the store is throttled
-	certainFor    = time.Minute     // the longest that a refusal is remembered: limits may have been given back, or their item removed
-	stalePolicy   = 10 * time.Second
-	attempts      = 8
-	keptSubjects  = 10_000
-	shortestPause = 250 * time.Millisecond // after less was granted than wanted: up to twice as long
-	longestPause  = time.Second            // so that a caller who waits for the shortest Retry-After is not refused by this
+	leaseTime    = time.Second     // how long leased calls may be spent
+	longestLease = 4 * time.Second // while the store is throttled
+	// the longest that a refusal is remembered: limits may have been given back, or their item
+	// removed
+	certainFor   = time.Minute
+	stalePolicy  = 10 * time.Second
+	attempts     = 8
+	keptSubjects = 10_000
+	// after less was granted than wanted: up to twice as long
+	shortestPause = 250 * time.Millisecond
+	// so that a caller who waits for the shortest Retry-After is not refused by this
+	longestPause = time.Second
 )
 
 // errContended says that other instances kept changing the limits' state.
@@ -37,7 +41,12 @@ type Limiter struct {
 
 // NewLimiter returns the limiter of an instance. jitter gives random numbers in [0, 1).
 func NewLimiter(book Book, now func() time.Time, jitter func() float64) *Limiter {
-	return &Limiter{book: book, now: now, jitter: jitter, accounts: map[Subject]*account{}}
+	return &Limiter{
+		book:     book,
+		now:      now,
+		jitter:   jitter,
+		accounts: map[Subject]*account{},
+	}
 }
 
 // KeyLimits are the limits of keys. It implements check.Limits.
@@ -49,11 +58,14 @@ func (l KeyLimits) Take(ctx context.Context, k *apikey.Key) (*check.Allowance, e
 }
 
 // Look implements check.Limits.
-func (l KeyLimits) Look(ctx context.Context, k *apikey.Key, at time.Time) (*check.Allowance, error) {
+func (l KeyLimits) Look(
+	ctx context.Context, k *apikey.Key, at time.Time,
+) (*check.Allowance, error) {
 	return l.Limiter.Look(ctx, KeySubject(k), PolicyOf(k), at)
 }
 
-// Take takes one call of every limit of the policy, or of none where one of them refuses. An error means that nobody knows: the call is not admitted.
+// Take takes one call of every limit of the policy, or of none where one of them refuses. An error
+// means that nobody knows: the call is not admitted.
 func (l *Limiter) Take(ctx context.Context, s Subject, p Policy) (*check.Allowance, error) {
 	a := l.account(s)
 	select {
@@ -62,32 +74,42 @@ func (l *Limiter) Take(ctx context.Context, s Subject, p Policy) (*check.Allowan
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+
 	now := l.now().UnixNano()
 	a.follow(p)
 	a.arrivals.add(now)
+
 	if answer := a.local(now); answer != nil {
 		return answer, nil
 	}
+
 	if a.broken.holds(now) {
 		return nil, fmt.Errorf("%w: the store is left alone for a moment", ErrThrottled)
 	}
+
 	answer, err := l.ask(ctx, s, a)
 	if err != nil {
 		l.failed(a, err)
 	}
+
 	return answer, err
 }
 
-// Look says what Take would answer at a time, and takes nothing. It reads the state and remembers nothing of it.
-func (l *Limiter) Look(ctx context.Context, s Subject, p Policy, at time.Time) (*check.Allowance, error) {
+// Look says what Take would answer at a time, and takes nothing. It reads the state and remembers
+// nothing of it.
+func (l *Limiter) Look(
+	ctx context.Context, s Subject, p Policy, at time.Time,
+) (*check.Allowance, error) {
 	state, err := l.book.ReadLimits(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+
 	plan, now := newPlan(p), at.UnixNano()
 	if state == nil || state.Policy != plan.text {
 		state = state.under(plan, now)
 	}
+
 	state = state.current(plan, now)
 	out := plan.allowance(state, now, 0)
 	var wait int64
@@ -96,18 +118,22 @@ func (l *Limiter) Look(ctx context.Context, s Subject, p Policy, at time.Time) (
 	return out, nil
 }
 
-// account is what is known here of a subject. When there are too many, all are forgotten: they know only what the store can tell again.
+// account is what is known here of a subject. When there are too many, all are forgotten: they know
+// only what the store can tell again.
 func (l *Limiter) account(s Subject) *account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+
 	a := l.accounts[s]
 	if a == nil {
 		if len(l.accounts) >= keptSubjects {
 			clear(l.accounts)
 		}
+
 		a = newAccount()
 		l.accounts[s] = a
 	}
+
 	return a
 }
 
@@ -119,34 +145,43 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 		if err != nil {
 			return nil, err
 		}
-		a.state, a.known = state, true
+
+		a.state = state
+		a.known = true
 	}
+
 	for attempt := range attempts {
 		now := l.now().UnixNano()
 		if err := a.believe(now); err != nil {
 			return nil, err
 		}
+
 		t := a.taking(now, attempt)
 		if t.calls == 0 && t.replace == nil {
 			return l.refuse(a, t, attempt > 0), nil
 		}
+
 		state, made, err := t.write(ctx, l.book, s, a.state)
 		if err != nil {
 			return nil, err
 		}
+
 		a.state = state
 		if made && t.calls > 0 {
 			return l.grant(a, t), nil
 		}
 	}
+
 	return l.outrun(a)
 }
 
-// outrun is the answer where other instances were quicker each time: they take what there is, so the limit that has the least refuses.
+// outrun is the answer where other instances were quicker each time: they take what there is, so
+// the limit that has the least refuses.
 func (l *Limiter) outrun(a *account) (*check.Allowance, error) {
 	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
 		return nil, errContended
 	}
+
 	now := l.now().UnixNano()
 	a.zeros++
 	name, wait := a.scarcest(now)
@@ -155,19 +190,29 @@ func (l *Limiter) outrun(a *account) (*check.Allowance, error) {
 	return a.refused(now), nil
 }
 
-// believe takes the stored policy for the one that counts where the caller knows the key of a moment ago, and another instance met its change already. A
-// stored one that stands for longer is what the caller's replaces, whatever their versions: nobody reads a key that long before it is checked.
+// believe takes the stored policy for the one that counts where the caller knows the key of a
+// moment ago, and another instance met its change already. A stored one that stands for longer is
+// what the caller's replaces, whatever their versions: nobody reads a key that long before it is
+// checked.
 func (a *account) believe(now int64) error {
 	s := a.state
-	if s == nil || s.Policy == a.plan.text || s.Version <= a.policy.Version || !(span{s.Since, s.Since + int64(stalePolicy)}).holds(now) {
+	if s == nil || s.Policy == a.plan.text || s.Version <= a.policy.Version ||
+		!(span{s.Since, s.Since + int64(stalePolicy)}).holds(now) {
 		return nil
 	}
+
 	stored, err := readPlan(s.Policy, s.Version)
 	if err != nil {
 		return err
 	}
-	a.plan, a.policy = stored, Policy{Version: -1} // of no key: the next call looks at its own again
-	a.lease, a.refusal, a.zeros = lease{}, refusal{}, 0
+
+	a.plan = stored
+	a.policy = Policy{
+		Version: -1,
+	} // of no key: the next call looks at its own again
+	a.lease = lease{}
+	a.refusal = refusal{}
+	a.zeros = 0
 	return nil
 }
 
@@ -179,7 +224,9 @@ func (l *Limiter) grant(a *account, t taking) *check.Allowance {
 			until = end.UnixNano() // what was counted in a period is spent in it
 		}
 	}
+
 	a.lease = lease{span{t.now, until}, t.calls - 1, a.state}
+
 	a.leaseTime = max(leaseTime, a.leaseTime/2)
 	if t.short {
 		a.zeros = max(0, a.zeros-1)
@@ -189,50 +236,67 @@ func (l *Limiter) grant(a *account, t taking) *check.Allowance {
 	} else {
 		a.zeros = 0
 	}
+
 	return a.allowed(t.now)
 }
 
-// scarcest is the rate limit with the least left, and how long it takes until it has room for one more.
+// scarcest is the rate limit with the least left, and how long it takes until it has room for one
+// more.
 func (a *account) scarcest(now int64) (name string, wait int64) {
 	least := int64(-1)
 	for _, b := range a.plan.buckets {
 		if left := b.left(a.state.TAT[b.Name], now); least < 0 || left < least {
-			least, name, wait = left, b.Name, b.wait(a.state.TAT[b.Name], now)
+			least = left
+			name = b.Name
+			wait = b.wait(a.state.TAT[b.Name], now)
 		}
 	}
+
 	return name, wait
 }
 
-// refuse remembers why there is no room, for as long as that is certain. Where it took a write to find out, the instance pauses for longer: each write in
-// vain is paid for, and other instances take what comes back meanwhile.
+// refuse remembers why there is no room, for as long as that is certain. Where it took a write to
+// find out, the instance pauses for longer: each write in vain is paid for, and other instances
+// take what comes back meanwhile.
 func (l *Limiter) refuse(a *account, t taking, paid bool) *check.Allowance {
 	outcome, limit, wait := a.plan.refusal(t.state, t.now)
 	if paid && outcome == check.RateLimited {
 		a.zeros++
 		wait = max(wait, l.pause(a, limit))
 	}
-	a.refusal = refusal{span{t.now, t.now + min(wait, int64(certainFor))}, outcome, limit, t.now + wait}
+
+	a.refusal = refusal{
+		span{t.now, t.now + min(wait, int64(certainFor))},
+		outcome,
+		limit,
+		t.now + wait,
+	}
 	if wait >= int64(certainFor) {
 		a.known = false // look again then
 	}
+
 	return a.refused(t.now)
 }
 
-// pause is how long to leave the store alone: a jittered quarter to half second, longer when it was in vain again and again, and never so long that the
-// limit would be whole again meanwhile, if nobody else took of it.
+// pause is how long to leave the store alone: a jittered quarter to half second, longer when it was
+// in vain again and again, and never so long that the limit would be whole again meanwhile, if
+// nobody else took of it.
 func (l *Limiter) pause(a *account, limit string) int64 {
 	pause := int64(float64(shortestPause) * (1 + l.jitter()))
 	if b, ok := a.plan.bucket(limit); ok {
 		pause = min(pause, int64(float64(b.capacity)*(1+l.jitter())/2))
 	}
+
 	longest := int64(float64(longestPause) * (1 + l.jitter()) / 2)
 	return min(pause<<min(max(0, a.zeros-1), 10), max(pause, longest))
 }
 
-// failed forgets what is not certain any more: whether the store did as it was asked is not known. A store that is asked for too much is left alone for a
-// moment, and asked for longer leases then.
+// failed forgets what is not certain any more: whether the store did as it was asked is not known.
+// A store that is asked for too much is left alone for a moment, and asked for longer leases then.
 func (l *Limiter) failed(a *account, err error) {
-	a.known, a.lease.calls = false, 0
+	a.known = false
+
+	a.lease.calls = 0
 	if errors.Is(err, ErrThrottled) {
 		now := l.now().UnixNano()
 		a.broken = span{now, now + int64(float64(shortestPause)*(1+l.jitter()))}

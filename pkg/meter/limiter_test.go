@@ -20,21 +20,28 @@ func writes(kit *storetest.Kit) int { return kit.Traffic.Count("UpdateItem", "Pu
 
 func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 	t.Parallel()
+
 	for name, p := range map[string]meter.Policy{
-		"a limit": policy(per("l", 10, time.Minute)), "a quota": {Quota: &apikey.Quota{Limit: 10, Period: "day"}, Version: 1},
+		"a limit":               policy(per("l", 10, time.Minute)),
+		"a quota":               {Quota: &apikey.Quota{Limit: 10, Period: "day"}, Version: 1},
 		"a limit of a fast one": policy(per("fast", 1000, time.Second), per("l", 10, time.Minute)),
 	} {
 		kit := storetest.New(t)
+
 		var instances []*meter.Limiter
 		for range 4 {
-			instances = append(instances, meter.NewLimiter(kit.Restart().Store, kit.Clock.Now, half))
+			instances = append(instances,
+				meter.NewLimiter(kit.Restart().Store, kit.Clock.Now, half))
 		}
+
 		for _, l := range instances { // all know the state of before, and none what the others take
 			if _, err := l.Look(t.Context(), subject, p, kit.Clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
+
 		var n atomic.Int64
+
 		var all sync.WaitGroup
 		for i := range 1000 {
 			all.Go(func() {
@@ -46,18 +53,22 @@ func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 				}
 			})
 		}
+
 		all.Wait()
+
 		if n.Load() != 10 {
 			t.Errorf("%s: %d admitted of 1,000 at once, want 10", name, n.Load())
 		}
 	}
 }
 
-// What came back by itself while an instance held a lease is not there twice: what it gives back then is lost, however many instances do.
+// What came back by itself while an instance held a lease is not there twice: what it gives back
+// then is lost, however many instances do.
 func TestGivingBackAfterTheBurstCameBack(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	p := policy(per("l", 100, time.Second))
+
 	var instances []*meter.Limiter
 	for range 20 {
 		l := limiter(kit)
@@ -65,12 +76,14 @@ func TestGivingBackAfterTheBurstCameBack(t *testing.T) {
 		instances = append(instances, l)
 		kit.Clock.Advance(1500 * time.Millisecond)
 	}
+
 	total := 0
 	for range 20 {
 		for _, l := range instances {
 			total += admitted(t, l, p, 1)
 		}
 	}
+
 	if total > 100 || total < 50 { // some may be held for calls to come
 		t.Errorf("%d admitted at one moment, of a burst of 100", total)
 	}
@@ -80,11 +93,15 @@ func TestGivingBackAfterTheBurstCameBack(t *testing.T) {
 func TestGivingBack(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	l, p, total := limiter(kit), policy(per("l", 1000, 30*24*time.Hour)), 0
+	l := limiter(kit)
+	p := policy(per("l", 1000, 30*24*time.Hour))
+
+	total := 0
 	for range 40 {
 		total += admitted(t, l, p, 30) // by leases, of which some is left
 		kit.Clock.Advance(2 * time.Second)
 	}
+
 	if total != 1000 {
 		t.Errorf("%d admitted of 1,000", total)
 	}
@@ -94,23 +111,38 @@ func TestGivingBack(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	l, p := limiter(kit), policy(per("l", 3, time.Minute))
 	if got := admitted(t, l, p, 3); got != 3 {
 		t.Fatal(got)
 	}
+
 	a := take(t, l, p)
+
 	want := &check.Allowance{
-		Outcome: check.RateLimited, At: kit.Clock.Now(), Limit: "l", RetryAfter: 20 * time.Second,
-		Limits: []check.Left{{Name: "l", Limit: 3, Window: time.Minute, ResetAt: kit.Clock.Now().Add(time.Minute)}},
+		Outcome:    check.RateLimited,
+		At:         kit.Clock.Now(),
+		Limit:      "l",
+		RetryAfter: 20 * time.Second,
+		Limits: []check.Left{{
+			Name:    "l",
+			Limit:   3,
+			Window:  time.Minute,
+			ResetAt: kit.Clock.Now().Add(time.Minute),
+		}},
 	}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
 	kit.Clock.Advance(a.RetryAfter - time.Millisecond)
+
 	if got := admitted(t, l, p, 1); got != 0 {
 		t.Error("admitted too early")
 	}
+
 	kit.Clock.Advance(time.Millisecond)
+
 	if got := admitted(t, l, p, 2); got != 1 {
 		t.Errorf("%d admitted at the time that was told", got)
 	}
@@ -120,11 +152,15 @@ func TestRetryAfter(t *testing.T) {
 func TestWritesOfSlowLimits(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	l, p := limiter(kit), policy(per("l", 10, time.Second), per("slow", 100, time.Hour))
+	l := limiter(kit)
+	p := policy(per("l", 10, time.Second), per("slow", 100, time.Hour))
 	admitted(t, l, p, 1)
 	kit.Traffic.Reset()
-	if got := admitted(t, l, p, 200); got != 9 || writes(kit) != 9 || kit.Traffic.Count("GetItem") != 0 {
-		t.Errorf("%d admitted by %d writes and %d reads", got, writes(kit), kit.Traffic.Count("GetItem"))
+
+	if got := admitted(t, l, p, 200); got != 9 || writes(kit) != 9 ||
+		kit.Traffic.Count("GetItem") != 0 {
+		t.Errorf("%d admitted by %d writes and %d reads", got, writes(kit),
+			kit.Traffic.Count("GetItem"))
 	}
 }
 
@@ -132,15 +168,18 @@ func TestNothingIsTakenFromOneLimitWhereAnotherRefuses(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	p := policy(per("minute", 2, time.Minute), per("hour", 100, time.Hour))
+
 	p.Quota = &apikey.Quota{Limit: 50, Period: "month"}
 	if got := admitted(t, limiter(kit), p, 2); got != 2 {
 		t.Fatal(got)
 	}
+
 	for range 3 { // instances that know nothing yet
 		if a := take(t, limiter(kit), p); a.Outcome != check.RateLimited || a.Limit != "minute" {
 			t.Errorf("%+v", a)
 		}
 	}
+
 	if diff := cmp.Diff([]int64{0, 98, 48}, left(t, kit, p)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
@@ -151,59 +190,82 @@ func TestQuotaAtTheEndOfTheMonth(t *testing.T) {
 	kit := storetest.New(t)
 	end := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	kit.Clock.Set(end.Add(-time.Second))
-	l, p := limiter(kit), meter.Policy{Quota: &apikey.Quota{Limit: 5, Period: "month"}, Version: 1}
+	l := limiter(kit)
+
+	p := meter.Policy{Quota: &apikey.Quota{Limit: 5, Period: "month"}, Version: 1}
 	if got := admitted(t, l, p, 8); got != 5 {
 		t.Fatalf("%d admitted", got)
 	}
+
 	a := take(t, l, p)
-	if a.Outcome != check.QuotaExceeded || a.RetryAfter != time.Second || !a.Quota.ResetAt.Equal(end) || a.Quota.Window != 30*24*time.Hour {
+	if a.Outcome != check.QuotaExceeded || a.RetryAfter != time.Second ||
+		!a.Quota.ResetAt.Equal(end) || a.Quota.Window != 30*24*time.Hour {
 		t.Errorf("%+v %+v", a, a.Quota)
 	}
+
 	kit.Clock.Set(end.Add(-time.Millisecond))
+
 	if got := admitted(t, limiter(kit), p, 2); got != 0 {
 		t.Errorf("%d admitted in the month's last moment", got)
 	}
+
 	kit.Clock.Set(end)
+
 	if got := admitted(t, l, p, 8); got != 5 {
 		t.Errorf("%d admitted in the new month", got)
 	}
-	// An instance whose clock is late counts in the month that has begun: the old one is full, and the new one is too.
+
+	// An instance whose clock is late counts in the month that has begun: the old one is full, and
+	// the new one is too.
 	kit.Clock.Set(end.Add(-50 * time.Millisecond))
+
 	if got := admitted(t, limiter(kit), p, 3); got != 0 {
 		t.Errorf("%d admitted by a clock that is late", got)
 	}
 }
 
-// What is leased of a quota in one month is not spent in the next, where it would come on top of that month's own.
+// What is leased of a quota in one month is not spent in the next, where it would come on top of
+// that month's own.
 func TestALeaseEndsWithThePeriodOfTheQuota(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	end := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	kit.Clock.Set(end.Add(-100 * time.Millisecond))
-	l, p := limiter(kit), meter.Policy{Quota: &apikey.Quota{Limit: 1000, Period: "day"}, Version: 1}
+	l := limiter(kit)
+	p := meter.Policy{Quota: &apikey.Quota{Limit: 1000, Period: "day"}, Version: 1}
 	admitted(t, l, p, 50)
 	kit.Clock.Set(end)
+
 	if got := admitted(t, l, p, 2000); got != 1000 {
 		t.Errorf("%d admitted in the new day", got)
 	}
 }
 
-// However many instances lease of a quota and lose what they hold, it is never exceeded; and what is given back in time is not lost.
+// However many instances lease of a quota and lose what they hold, it is never exceeded; and what
+// is given back in time is not lost.
 func TestQuotaUnderLeases(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	p := meter.Policy{Limits: []apikey.RateLimit{per("l", 1_000_000, time.Minute)}, Quota: &apikey.Quota{Limit: 3000, Period: "day"}, Version: 1}
+	p := meter.Policy{
+		Limits:  []apikey.RateLimit{per("l", 1_000_000, time.Minute)},
+		Quota:   &apikey.Quota{Limit: 3000, Period: "day"},
+		Version: 1,
+	}
 	instances := []*meter.Limiter{limiter(kit), limiter(kit), limiter(kit)}
+
 	total := 0
 	for range 60 {
 		for _, l := range instances {
 			total += admitted(t, l, p, 37)
 		}
+
 		kit.Clock.Advance(700 * time.Millisecond)
 	}
+
 	if total != 3000 {
 		t.Errorf("%d admitted of a quota of 3,000", total)
 	}
+
 	if spent := writes(kit); spent > 1000 {
 		t.Errorf("%d writes for 6,660 calls", spent)
 	}
@@ -212,38 +274,53 @@ func TestQuotaUnderLeases(t *testing.T) {
 func TestLimitsAreTheKeysInItsEnvironment(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	l, p := limiter(kit), policy(per("l", 1, time.Minute))
 	for _, env := range apikey.Environments() {
 		for _, id := range []string{"a", "b"} {
-			if a, err := l.Take(t.Context(), meter.Subject{Environment: env, KeyID: id}, p); err != nil || a.Outcome != check.Allowed {
+			if a, err := l.Take(t.Context(), meter.Subject{
+				Environment: env,
+				KeyID:       id,
+			}, p); err != nil || a.Outcome != check.Allowed {
 				t.Errorf("%s %s: %v %v", env, id, a, err)
 			}
 		}
 	}
 }
 
-// Without an answer of the store nothing is admitted, and what it did in spite of that is not forgotten.
+// Without an answer of the store nothing is admitted, and what it did in spite of that is not
+// forgotten.
 func TestStoreFails(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]storetest.Fault{"refused": storetest.Refused, "broken": storetest.Broken, "throttled": storetest.Throttled, "lost answers": storetest.DropAnswer} {
+
+	for name, fault := range map[string]storetest.Fault{
+		"refused":      storetest.Refused,
+		"broken":       storetest.Broken,
+		"throttled":    storetest.Throttled,
+		"lost answers": storetest.DropAnswer,
+	} {
 		kit := storetest.New(t)
 		l, p := limiter(kit), policy(per("l", 10, time.Minute))
 		admitted(t, l, p, 2)
 		kit.Traffic.Inject(storetest.Always(fault))
+
 		for range 2 {
 			if a, err := l.Take(t.Context(), subject, p); err == nil {
 				t.Errorf("%s: %+v", name, a)
 			}
 		}
+
 		kit.Traffic.Inject(nil)
 		kit.Clock.Advance(time.Second)
+
 		if got := admitted(t, l, p, 20); got > 8 || fault != storetest.DropAnswer && got != 8 {
 			t.Errorf("%s: %d admitted afterwards", name, got)
 		}
 	}
 }
 
-// An answer that gets lost on the way makes the SDK ask twice: too much is taken then, never too little.
+// An answer that gets lost on the way makes the SDK ask twice: too much is taken then, never too
+// little.
 func TestOneLostAnswer(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -251,6 +328,7 @@ func TestOneLostAnswer(t *testing.T) {
 	admitted(t, l, p, 1)
 	kit.Traffic.Reset()
 	kit.Traffic.Inject(storetest.Nth(storetest.DropAnswer, "UpdateItem", 1))
+
 	if got := admitted(t, l, p, 20); got != 8 {
 		t.Errorf("%d admitted, want 8: one was taken twice", got)
 	}
@@ -264,21 +342,27 @@ func TestThrottled(t *testing.T) {
 	admitted(t, l, p, 1)
 	kit.Traffic.Inject(storetest.Always(storetest.Throttled))
 	kit.Clock.Advance(time.Second)
+
 	if _, err := l.Take(t.Context(), subject, p); err == nil {
 		t.Error("admitted")
 	}
+
 	kit.Traffic.Inject(nil)
 	kit.Traffic.Reset()
+
 	if _, err := l.Take(t.Context(), subject, p); err == nil || kit.Traffic.Count() != 0 {
 		t.Errorf("asked again at once: %v", err)
 	}
+
 	kit.Clock.Advance(time.Second)
+
 	if got := admitted(t, l, p, 30); got != 30 {
 		t.Errorf("%d admitted afterwards", got)
 	}
 }
 
-// A clock that went back to before a lease was taken ends it; its calls were paid for, and can be had by another one.
+// A clock that went back to before a lease was taken ends it; its calls were paid for, and can be
+// had by another one.
 func TestClockGoesBackUnderALease(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -286,8 +370,10 @@ func TestClockGoesBackUnderALease(t *testing.T) {
 	before := admitted(t, l, p, 40)
 	kit.Clock.Advance(-time.Hour)
 	kit.Traffic.Reset()
+
 	if got := before + admitted(t, l, p, 100); got > 50 || got == before || writes(kit) != 1 {
-		t.Errorf("%d admitted of a burst of 50, with %d writes after the clock went back", got, writes(kit))
+		t.Errorf("%d admitted of a burst of 50, with %d writes after the clock went back", got,
+			writes(kit))
 	}
 }
 
@@ -297,10 +383,13 @@ func TestClockGoesBack(t *testing.T) {
 	l, p := limiter(kit), policy(per("l", 50, time.Second))
 	before := admitted(t, l, p, 200)
 	kit.Clock.Advance(-time.Hour)
+
 	if got := admitted(t, l, p, 200); before != 50 || got != 0 {
 		t.Errorf("%d admitted, then %d by a clock that went back", before, got)
 	}
+
 	kit.Clock.Advance(time.Hour + time.Second)
+
 	if got := admitted(t, l, p, 200); got != 50 {
 		t.Errorf("%d admitted when the clock was right again", got)
 	}
@@ -309,21 +398,31 @@ func TestClockGoesBack(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	l, p := limiter(kit), policy(per("l", 1, time.Minute))
 	for _, test := range []struct {
 		address string
 		want    check.Outcome
 	}{
-		{"192.0.2.1", check.Allowed}, {"::ffff:192.0.2.1", check.RateLimited}, {"192.0.2.2", check.Allowed},
-		{"2001:db8::1", check.Allowed}, {"2001:db8::2", check.RateLimited}, {"2001:db8:0:0:ffff::%eth0", check.RateLimited}, {"2001:db8:0:1::1", check.Allowed},
+		{"192.0.2.1", check.Allowed},
+		{"::ffff:192.0.2.1", check.RateLimited},
+		{"192.0.2.2", check.Allowed},
+		{"2001:db8::1", check.Allowed},
+		{"2001:db8::2", check.RateLimited},
+		{
+			"2001:db8:0:0:ffff::%eth0", check.RateLimited,
+		},
+		{"2001:db8:0:1::1", check.Allowed},
 	} {
 		a, err := l.Take(t.Context(), meter.AddressSubject(netip.MustParseAddr(test.address)), p)
 		if err != nil || a.Outcome != test.want {
 			t.Errorf("%s: %+v %v, want %s", test.address, a, err, test.want)
 		}
 	}
+
 	for _, want := range []check.Outcome{check.Allowed, check.RateLimited} {
-		if a, err := l.Take(t.Context(), meter.AddressSubject(netip.Addr{}), p); err != nil || a.Outcome != want {
+		if a, err := l.Take(t.Context(), meter.AddressSubject(netip.Addr{}), p); err != nil ||
+			a.Outcome != want {
 			t.Errorf("an address that is not known: %+v %v, want %s", a, err, want)
 		}
 	}

@@ -20,18 +20,22 @@ type Subject struct {
 // KeySubject is a key.
 func KeySubject(k *apikey.Key) Subject { return Subject{Environment: k.Environment, KeyID: k.ID} }
 
-// AddressSubject is who calls from an address, for calls that no key is sent with. It is an IPv6 network of 64 bits, since whoever has one address of such
-// a network has all of them. Calls from an address that is not known share one subject.
+// AddressSubject is who calls from an address, for calls that no key is sent with. It is an IPv6
+// network of 64 bits, since whoever has one address of such a network has all of them. Calls from
+// an address that is not known share one subject.
 func AddressSubject(address netip.Addr) Subject {
 	address = address.Unmap().WithZone("")
+
 	n := 64
 	if !address.Is6() {
 		n = address.BitLen()
 	}
+
 	prefix, err := address.Prefix(n)
 	if err != nil {
 		return Subject{}
 	}
+
 	return Subject{Address: prefix}
 }
 
@@ -71,16 +75,21 @@ type writtenLimit struct {
 
 func newPlan(p Policy) *plan {
 	out := &plan{version: p.Version}
+
 	var w written
 	for _, l := range p.Limits {
 		b := newBucket(l)
 		out.buckets = append(out.buckets, b)
 		w.Limits = append(w.Limits, writtenLimit{b.Name, b.Limit, int64(b.Window), b.Burst})
 	}
+
 	if p.Quota != nil {
 		q := *p.Quota
-		out.quota, w.Quota, w.Period = &q, q.Limit, q.Period
+		out.quota = &q
+		w.Quota = q.Limit
+		w.Period = q.Period
 	}
+
 	text, _ := json.Marshal(w) // numbers and strings always marshal
 	out.text = string(text)
 	return out
@@ -92,13 +101,21 @@ func readPlan(text string, version int64) (*plan, error) {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return nil, fmt.Errorf("meter: policy of version %d: %w", version, err)
 	}
+
 	p := Policy{Version: version}
 	for _, l := range w.Limits {
-		p.Limits = append(p.Limits, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: time.Duration(l.Window), Burst: l.Burst})
+		p.Limits = append(p.Limits, apikey.RateLimit{
+			Name:   l.Name,
+			Limit:  l.Limit,
+			Window: time.Duration(l.Window),
+			Burst:  l.Burst,
+		})
 	}
+
 	if w.Period != "" {
 		p.Quota = &apikey.Quota{Limit: w.Quota, Period: w.Period}
 	}
+
 	return newPlan(p), nil
 }
 
@@ -108,13 +125,16 @@ func (p *plan) bucket(name string) (bucket, bool) {
 	if i < 0 {
 		return bucket{}, false
 	}
+
 	return p.buckets[i], true
 }
 
 // same tells whether two policies ask the same.
 func same(a, b Policy) bool {
-	if a.Version != b.Version || !slices.Equal(a.Limits, b.Limits) || (a.Quota == nil) != (b.Quota == nil) {
+	if a.Version != b.Version || !slices.Equal(a.Limits, b.Limits) ||
+		(a.Quota == nil) != (b.Quota == nil) {
 		return false
 	}
+
 	return a.Quota == nil || *a.Quota == *b.Quota
 }

@@ -20,7 +20,8 @@ type Writer interface {
 	PutLastUse(ctx context.Context, use LastUse) error
 	// PutRequest keeps a call, once.
 	PutRequest(ctx context.Context, request Request) error
-	// PutSecretUse keeps a row unless one of its writer with the same or a higher sequence is there.
+	// PutSecretUse keeps a row unless one of its writer with the same or a higher sequence is
+	// there.
 	PutSecretUse(ctx context.Context, row SecretUse) error
 }
 
@@ -47,10 +48,11 @@ const (
 	MaxPending = 64
 	// MaxAge is how long a call waits at most before it is written.
 	MaxAge = 10 * time.Second
-	// idle is after how long without a write the next call of a key is written at once: a frozen instance then holds nothing that happened later than this
-	// after what is known.
+	// idle is after how long without a write the next call of a key is written at once: a frozen
+	// instance then holds nothing that happened later than this after what is known.
 	idle = 30 * time.Second
-	// maxStrangerAge is MaxAge for calls with a wrong secret: outsiders cause them, and must not cause as many writes.
+	// maxStrangerAge is MaxAge for calls with a wrong secret: outsiders cause them, and must not
+	// cause as many writes.
 	maxStrangerAge = time.Minute
 	// retryAfter is how long a recorder waits after a write that failed.
 	retryAfter = 5 * time.Second
@@ -62,9 +64,11 @@ const (
 	maxRows = 20_000
 )
 
-// Recorder counts the calls of one instance. Record never waits for a write; Flush writes. A row is written at MaxPending calls, at MaxAge, and at once for the
-// first call of a key in a while. A clean stop flushes everything. A kill loses what is pending: at most MaxPending calls that wait, and those that came while
-// the writes of a flush were under way; where writes fail, all calls since the last that did not.
+// Recorder counts the calls of one instance. Record never waits for a write; Flush writes. A row is
+// written at MaxPending calls, at MaxAge, and at once for the first call of a key in a while. A
+// clean stop flushes everything. A kill loses what is pending: at most MaxPending calls that wait,
+// and those that came while the writes of a flush were under way; where writes fail, all calls
+// since the last that did not.
 type Recorder struct {
 	writer   Writer
 	now      func() time.Time
@@ -101,9 +105,11 @@ type rowID struct {
 
 // row counts for a scope in an hour.
 type row struct {
-	id        rowID
-	key       *keyState // nil for a row of an organization
-	writer    string    // differs from that of any other row, so that a row that was put out of memory is not written over
+	id  rowID
+	key *keyState // nil for a row of an organization
+	// differs from that of any other row, so that a row that was put out of memory is not written
+	// over
+	writer    string
 	sequence  int64
 	counts    Counts
 	calls     int64 // counted, but for those of strangers
@@ -113,11 +119,13 @@ type row struct {
 	journaled bool
 }
 
-// unsaved is how many calls a kill would lose of the row. A call counts in two rows; it is the key's that tells.
+// unsaved is how many calls a kill would lose of the row. A call counts in two rows; it is the
+// key's that tells.
 func (r *row) unsaved() int64 {
 	if r.key == nil {
 		return 0
 	}
+
 	return r.calls - r.saved
 }
 
@@ -138,10 +146,17 @@ type keyState struct {
 	omitted                     int64
 }
 
-// NewRecorder returns a recorder whose rows carry the name of the instance, which no other may have.
+// NewRecorder returns a recorder whose rows carry the name of the instance, which no other may
+// have.
 func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.Logger) *Recorder {
 	return &Recorder{
-		writer: w, now: now, logger: logger, names: names{instance: instance}, wake: make(chan struct{}, 1), keys: map[Scope]*keyState{}, rows: map[rowID]*row{},
+		writer: w,
+		now:    now,
+		logger: logger,
+		names:  names{instance: instance},
+		wake:   make(chan struct{}, 1),
+		keys:   map[Scope]*keyState{},
+		rows:   map[rowID]*row{},
 	}
 }
 
@@ -151,6 +166,7 @@ func (r *Recorder) Record(c Call) {
 	r.count(&c)
 	what := r.wants(c.At)
 	r.mu.Unlock()
+
 	if what != nothing {
 		select {
 		case r.wake <- struct{}{}:
@@ -165,50 +181,65 @@ func (r *Recorder) count(c *Call) {
 		r.hour = hour
 		r.forget()
 	}
+
 	k := r.key(c)
 	if k == nil || !r.aim(k, c, hour) {
 		r.lost++
 		return
 	}
+
 	customer := c.countedCustomer()
+
 	stranger := c.Outcome == WrongSecret
 	for _, row := range [...]*row{k.row, k.org} {
 		row.counts.add(c.Outcome, c.Permission, customer)
+
 		if !stranger {
 			row.calls++
 		}
+
 		r.soil(row)
 	}
+
 	switch {
 	case stranger && r.stranger.IsZero():
 		r.stranger = c.At
 	case !stranger:
 		r.pending++
+
 		r.waiting++
 		if r.oldest.IsZero() {
 			r.oldest = c.At
 		}
+
 		if c.At.Sub(k.written) >= idle {
 			r.urgent = true
 		}
 	}
+
 	r.remember(k, c)
 }
 
 // remember keeps what is not a number: the last use, who sends which secret, and the call itself.
 func (r *Recorder) remember(k *keyState, c *Call) {
 	if good(c.Outcome) && !c.At.Before(k.usedAt) {
-		k.usedAt, k.usedFrom, k.usedBy = c.At, c.SourceIP, cut(c.UserAgent, maxAgent)
+		k.usedAt = c.At
+		k.usedFrom = c.SourceIP
+
+		k.usedBy = cut(c.UserAgent, maxAgent)
 		if !k.useDirty {
 			k.useDirty, r.dirtyUse = true, append(r.dirtyUse, k)
 		}
 	}
+
 	r.countSecret(k, c)
+
 	if k.keep(c) {
 		if len(r.requests) >= maxRequests {
 			k.omitted++
 			return
 		}
+
 		r.requests = append(r.requests, requestOf(c, k, r.names.next))
 		k.omitted = 0
 	}
@@ -220,9 +251,11 @@ func (r *Recorder) key(c *Call) *keyState {
 	if k := r.keys[s]; k != nil {
 		return k
 	}
+
 	if r.makeRoom(len(r.keys), maxKeys); len(r.keys) >= maxKeys {
 		return nil
 	}
+
 	k := &keyState{scope: s}
 	r.keys[s] = k
 	return k
@@ -235,9 +268,11 @@ func (r *Recorder) aim(k *keyState, c *Call, hour time.Time) bool {
 			k.row.key = k
 		}
 	}
+
 	if k.org == nil || !k.org.id.hour.Equal(hour) || r.rows[k.org.id] != k.org {
 		k.org = r.row(rowID{OrganizationScope(c.Environment, c.OrganizationID), hour})
 	}
+
 	return k.row != nil && k.org != nil
 }
 
@@ -245,15 +280,18 @@ func (r *Recorder) row(id rowID) *row {
 	if known := r.rows[id]; known != nil {
 		return known
 	}
+
 	if r.makeRoom(len(r.rows), maxRows); len(r.rows) >= maxRows {
 		return nil
 	}
+
 	made := &row{id: id, writer: r.names.next()}
 	r.rows[id] = made
 	return made
 }
 
-// makeRoom forgets what it can where there is no room: once between two flushes, since it looks at everything.
+// makeRoom forgets what it can where there is no room: once between two flushes, since it looks at
+// everything.
 func (r *Recorder) makeRoom(n, most int) {
 	if n >= most && !r.crowded {
 		r.crowded = true
@@ -267,13 +305,15 @@ func (r *Recorder) soil(row *row) {
 	}
 }
 
-// forget makes room: rows that are written, and keys of which nothing waits. Where an hour has ended that is almost all of them.
+// forget makes room: rows that are written, and keys of which nothing waits. Where an hour has
+// ended that is almost all of them.
 func (r *Recorder) forget() {
 	for id, row := range r.rows {
 		if !row.dirty && !row.inFlight {
 			delete(r.rows, id)
 		}
 	}
+
 	for s, k := range r.keys {
 		if !k.useDirty && (k.secret == nil || !k.secret.dirty) && r.rows[rowID{s, r.hour}] == nil {
 			delete(r.keys, s)

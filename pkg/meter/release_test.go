@@ -13,27 +13,33 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// leased makes an instance that holds calls of a policy which it did not spend: those are what the table says is gone, and was not admitted.
+// leased makes an instance that holds calls of a policy which it did not spend: those are what the
+// table says is gone, and was not admitted.
 func leased(t *testing.T, kit *storetest.Kit, p meter.Policy) *meter.Limiter {
 	t.Helper()
+
 	l := limiter(kit)
 	for range 100 {
 		if take(t, l, p).Outcome != check.Allowed {
 			t.Fatal("refused")
 		}
 	}
+
 	return l
 }
 
 // fast is a limit that is leased, and a quota beside it.
 func fast() meter.Policy {
 	return meter.Policy{
-		Limits: []apikey.RateLimit{per("minute", 60_000, time.Minute)}, Quota: &apikey.Quota{Limit: 100_000, Period: "day"}, Version: 1,
+		Limits:  []apikey.RateLimit{per("minute", 60_000, time.Minute)},
+		Quota:   &apikey.Quota{Limit: 100_000, Period: "day"},
+		Version: 1,
 	}
 }
 
 func release(t *testing.T, l *meter.Limiter) {
 	t.Helper()
+
 	if err := l.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -44,39 +50,50 @@ func TestReleaseGivesBackWhatIsLeased(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	l := leased(t, kit, fast())
+
 	before := left(t, kit, fast())
 	if before[0] >= 59_900 || before[1] >= 99_900 {
 		t.Fatalf("nothing is leased: %d are left", before)
 	}
+
 	release(t, l)
+
 	if diff := cmp.Diff([]int64{59_900, 99_900}, left(t, kit, fast())); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
+
 	release(t, l)
+
 	if diff := cmp.Diff([]int64{59_900, 99_900}, left(t, kit, fast())); diff != "" {
 		t.Errorf("after another one: left (-want +got):\n%s", diff)
 	}
 }
 
-// What came back by itself meanwhile is not there twice; a quota's calls do not come back by themselves.
+// What came back by itself meanwhile is not there twice; a quota's calls do not come back by
+// themselves.
 func TestReleaseAfterAWhile(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	l := leased(t, kit, fast())
 	kit.Clock.Advance(time.Hour)
 	release(t, l)
+
 	if diff := cmp.Diff([]int64{60_000, 99_900}, left(t, kit, fast())); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
 
-// twice is a book whose every charge is sent twice, as an SDK does that did not hear the first answer.
+// twice is a book whose every charge is sent twice, as an SDK does that did not hear the first
+// answer.
 type twice struct{ meter.Book }
 
-func (b twice) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Charge) (*meter.State, bool, error) {
+func (b twice) ChargeLimits(
+	ctx context.Context, s meter.Subject, c meter.Charge,
+) (*meter.State, bool, error) {
 	if _, _, err := b.Book.ChargeLimits(ctx, s, c); err != nil {
 		return nil, false, err
 	}
+
 	return b.Book.ChargeLimits(ctx, s, c)
 }
 
@@ -89,13 +106,15 @@ func TestReleaseThatIsSentTwiceGivesBackOnce(t *testing.T) {
 	admitted(t, limiter(kit), fast(), 50) // others' calls, that it could take for its own
 	book.Book = twice{kit.Store}
 	release(t, l)
+
 	if got := left(t, kit, fast()); got[0] > 59_850 || got[1] > 99_850 {
 		t.Errorf("%d are left of 60,000 and 100,000 after 150 calls", got)
 	}
 }
 
-// Of two instances that hold calls of the same time, one gives back; what the other holds is lost with it, since what it knows of the numbers is not so any
-// more. It goes on with what it has, but gives nothing back later.
+// Of two instances that hold calls of the same time, one gives back; what the other holds is lost
+// with it, since what it knows of the numbers is not so any more. It goes on with what it has, but
+// gives nothing back later.
 func TestReleaseBesideAnotherLease(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -103,16 +122,18 @@ func TestReleaseBesideAnotherLease(t *testing.T) {
 	release(t, one)
 	after := left(t, kit, fast())
 	release(t, two)
+
 	if diff := cmp.Diff(after, left(t, kit, fast())); diff != "" {
 		t.Errorf("the other one gave back too (-before +after):\n%s", diff)
 	}
+
 	if after[0] > 59_800 || after[1] > 99_800 {
 		t.Errorf("%d are left after 200 calls", after)
 	}
 }
 
-// What an instance holds counts for its next charge only while nobody has given calls back since: the limit may have been whole in between, and so others' calls
-// would pay for it.
+// What an instance holds counts for its next charge only while nobody has given calls back since:
+// the limit may have been whole in between, and so others' calls would pay for it.
 func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -120,8 +141,15 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 	charge := func(what meter.LimitCharge, of meter.Return) {
 		t.Helper()
 		state := stored(t, kit)
-		what.Name, what.High = "minute", 1<<62
-		if _, made, err := kit.Store.ChargeLimits(t.Context(), subject, meter.Charge{Policy: state.Policy, PurgeAt: state.PurgeAt, Limits: []meter.LimitCharge{what}, Return: of}); !made || err != nil {
+		what.Name = "minute"
+
+		what.High = 1 << 62
+		if _, made, err := kit.Store.ChargeLimits(t.Context(), subject, meter.Charge{
+			Policy:  state.Policy,
+			PurgeAt: state.PurgeAt,
+			Limits:  []meter.LimitCharge{what},
+			Return:  of,
+		}); !made || err != nil {
 			t.Fatal(made, err)
 		}
 	}
@@ -132,10 +160,15 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 
 	kit.Clock.Advance(1600 * time.Millisecond)
 	now := kit.Clock.Now().UnixNano()
-	charge(meter.LimitCharge{Whole: true, Low: now, By: now + int64(10*time.Second)}, meter.Return{})
+	charge(meter.LimitCharge{
+		Whole: true,
+		Low:   now,
+		By:    now + int64(10*time.Second),
+	}, meter.Return{})
 	kit.Clock.Advance(500 * time.Millisecond)
 	before := stored(t, kit).TAT["minute"]
 	take(t, l, p)
+
 	if after := stored(t, kit).TAT["minute"]; after < before+int64(time.Millisecond) {
 		t.Errorf("a call was admitted and cost %v", time.Duration(after-before))
 	}
@@ -144,10 +177,12 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 // stored is the state of the subject's limits.
 func stored(t *testing.T, kit *storetest.Kit) *meter.State {
 	t.Helper()
+
 	state, err := kit.Store.ReadLimits(t.Context(), subject)
 	if err != nil || state == nil {
 		t.Fatal(state, err)
 	}
+
 	return state
 }
 
@@ -161,6 +196,7 @@ func TestReleaseAfterAChange(t *testing.T) {
 	take(t, limiter(kit), changed)
 	before := left(t, kit, changed)
 	release(t, l)
+
 	if diff := cmp.Diff(before, left(t, kit, changed)); diff != "" {
 		t.Errorf("left (-before +after):\n%s", diff)
 	}
@@ -172,11 +208,14 @@ func TestReleaseWithoutTheTable(t *testing.T) {
 	kit := storetest.New(t)
 	l := leased(t, kit, fast())
 	kit.Traffic.Inject(storetest.Always(storetest.Broken))
+
 	if err := l.Release(t.Context()); err == nil {
 		t.Error("no error")
 	}
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+
 	if err := leased(t, storetest.New(t), fast()).Release(ctx); err == nil {
 		t.Error("no error though its time was over")
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// UsageRow is what one instance counted for a scope in an hour, from its first call to now. It replaces every row of the same writer with a lower
-// sequence, and no other, so that it may be written twice, late and in any order.
+// UsageRow is what one instance counted for a scope in an hour, from its first call to now. It
+// replaces every row of the same writer with a lower sequence, and no other, so that it may be
+// written twice, late and in any order.
 type UsageRow struct {
 	Scope    Scope
 	Hour     time.Time
@@ -36,9 +37,11 @@ type hourID struct {
 
 // Times of an hour's rows, from the hour's end.
 const (
-	// CompactAfter is when the rows of an hour are first put together: what instances still hold has come by then, but for frozen ones.
+	// CompactAfter is when the rows of an hour are first put together: what instances still hold
+	// has come by then, but for frozen ones.
 	CompactAfter = 10 * time.Minute
-	// LatestWrite is until when a row of the hour may be written. What an instance holds longer, because it cannot write, is lost.
+	// LatestWrite is until when a row of the hour may be written. What an instance holds longer,
+	// because it cannot write, is lost.
 	LatestWrite = 12 * time.Hour
 	// FoldAfter is when an hour becomes a sum that nothing is added to.
 	FoldAfter = 24 * time.Hour
@@ -50,8 +53,9 @@ type Part struct {
 	Counts   Counts
 }
 
-// Hour is all that is kept of a scope's hour: the parts of each writer, of which the newest counts, or once it is folded their sum. Taking rows into it in
-// any order and any number of times makes the same hour.
+// Hour is all that is kept of a scope's hour: the parts of each writer, of which the newest counts,
+// or once it is folded their sum. Taking rows into it in any order and any number of times makes
+// the same hour.
 type Hour struct {
 	Version int64 // of the kept hour; 0 where none was kept yet
 	Folded  bool
@@ -59,33 +63,41 @@ type Hour struct {
 	Parts   map[string]Part // by writer
 }
 
-// Take takes a row in. A row that comes after the hour was folded has been counted, or came too late.
+// Take takes a row in. A row that comes after the hour was folded has been counted, or came too
+// late.
 func (h *Hour) Take(writer string, p Part) {
 	if h.Folded {
 		return
 	}
+
 	if h.Parts == nil {
 		h.Parts = map[string]Part{}
 	}
+
 	if known, ok := h.Parts[writer]; !ok || known.Sequence < p.Sequence {
 		h.Parts[writer] = p
 	}
 }
 
-// sumSlack is how many times as much as a sum that is kept one in the making tells apart, so that it is bounded now and then and not with each row.
+// sumSlack is how many times as much as a sum that is kept one in the making tells apart, so that
+// it is bounded now and then and not with each row.
 const sumSlack = 4
 
-// Count adds a row to the hour's sum, in place of its writer's part, and no longer tells it apart. Each writer's row is counted once at most; the hour is then
-// good for its Counts, and to be folded.
+// Count adds a row to the hour's sum, in place of its writer's part, and no longer tells it apart.
+// Each writer's row is counted once at most; the hour is then good for its Counts, and to be
+// folded.
 func (h *Hour) Count(writer string, p Part) {
 	if h.Folded {
 		return
 	}
+
 	if known, ok := h.Parts[writer]; ok && known.Sequence >= p.Sequence {
 		return
 	}
+
 	delete(h.Parts, writer)
 	h.Sum.Add(p.Counts)
+
 	if len(h.Sum.Customers) > sumSlack*maxSumCustomers || len(h.Sum.Cells) > sumSlack*maxSumCells {
 		h.Sum.Bound()
 	}
@@ -97,11 +109,14 @@ func (h *Hour) Counts() Counts {
 	for _, p := range h.Parts {
 		sum.Add(p.Counts)
 	}
+
 	sum.Bound()
 	return sum
 }
 
 // Fold makes the hour a sum. No row of it may be written anymore.
 func (h *Hour) Fold() {
-	h.Sum, h.Parts, h.Folded = h.Counts(), nil, true
+	h.Sum = h.Counts()
+	h.Parts = nil
+	h.Folded = true
 }

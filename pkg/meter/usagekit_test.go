@@ -16,8 +16,8 @@ import (
 
 var errNetwork = errors.New("the network failed")
 
-// shelf keeps what recorders write as pkg/store does, behind a network that loses, delays, repeats and reorders. It is here for a million calls; the real store
-// has tests of its own.
+// shelf keeps what recorders write as pkg/store does, behind a network that loses, delays, repeats
+// and reorders. It is here for a million calls; the real store has tests of its own.
 type shelf struct {
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -37,8 +37,13 @@ type shelf struct {
 
 func newShelf(seed uint64) *shelf {
 	return &shelf{
-		random: rand.New(rand.NewPCG(seed, 1)), rows: map[meter.Scope]map[time.Time]map[string]meter.UsageRow{}, hours: map[meter.Scope]map[time.Time]meter.Hour{},
-		journals: map[time.Time][]meter.Scope{}, stages: map[time.Time]meter.Stage{}, uses: map[string]meter.LastUse{}, secrets: map[string]meter.SecretUse{},
+		random:   rand.New(rand.NewPCG(seed, 1)),
+		rows:     map[meter.Scope]map[time.Time]map[string]meter.UsageRow{},
+		hours:    map[meter.Scope]map[time.Time]meter.Hour{},
+		journals: map[time.Time][]meter.Scope{},
+		stages:   map[time.Time]meter.Stage{},
+		uses:     map[string]meter.LastUse{},
+		secrets:  map[string]meter.SecretUse{},
 	}
 }
 
@@ -48,10 +53,12 @@ func (s *shelf) carry(deliver func()) error {
 	if s.fails {
 		return errNetwork
 	}
+
 	if !s.lossy {
 		deliver()
 		return nil
 	}
+
 	switch s.random.IntN(10) {
 	case 0: // lost
 		return errNetwork
@@ -67,9 +74,11 @@ func (s *shelf) carry(deliver func()) error {
 	default:
 		deliver()
 	}
+
 	if len(s.echoes) > 0 && s.random.IntN(6) == 0 { // some take hours
 		s.echo()
 	}
+
 	return nil
 }
 
@@ -90,9 +99,11 @@ func (s *shelf) PutUsage(_ context.Context, row meter.UsageRow) error {
 			byHour = map[time.Time]map[string]meter.UsageRow{}
 			s.rows[row.Scope] = byHour
 		}
+
 		if byHour[row.Hour] == nil {
 			byHour[row.Hour] = map[string]meter.UsageRow{}
 		}
+
 		if known, ok := byHour[row.Hour][row.Writer]; !ok || known.Sequence < row.Sequence {
 			byHour[row.Hour][row.Writer] = row
 		}
@@ -131,23 +142,31 @@ func (s *shelf) PutSecretUse(_ context.Context, use meter.SecretUse) error {
 	})
 }
 
-func (s *shelf) Journal(_ context.Context, _ apikey.Environment, hour time.Time) ([]meter.Scope, error) {
+func (s *shelf) Journal(
+	_ context.Context, _ apikey.Environment, hour time.Time,
+) ([]meter.Scope, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.journals[hour], nil
 }
 
-func (s *shelf) Stages(_ context.Context, _ apikey.Environment, hours []time.Time) ([]meter.Stage, error) {
+func (s *shelf) Stages(
+	_ context.Context, _ apikey.Environment, hours []time.Time,
+) ([]meter.Stage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	var out []meter.Stage
 	for _, hour := range hours {
 		out = append(out, s.stages[hour])
 	}
+
 	return out, nil
 }
 
-func (s *shelf) SetStage(_ context.Context, _ apikey.Environment, hour time.Time, stage meter.Stage) error {
+func (s *shelf) SetStage(
+	_ context.Context, _ apikey.Environment, hour time.Time, stage meter.Stage,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stages[hour] = max(s.stages[hour], stage)
@@ -155,28 +174,36 @@ func (s *shelf) SetStage(_ context.Context, _ apikey.Environment, hour time.Time
 }
 
 // CompactUsage does what the store does, and stops in between at times.
-func (s *shelf) CompactUsage(_ context.Context, scope meter.Scope, hour time.Time, fold bool) error {
+func (s *shelf) CompactUsage(
+	_ context.Context, scope meter.Scope, hour time.Time, fold bool,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	h, taken := s.hour(scope, hour), map[string]int64{}
 	for writer, row := range s.rows[scope][hour] {
 		taken[writer] = row.Sequence
 	}
+
 	if fold {
 		h.Fold()
 	}
+
 	if s.hours[scope] == nil {
 		s.hours[scope] = map[time.Time]meter.Hour{}
 	}
+
 	s.hours[scope][hour] = h
 	for writer, sequence := range taken {
 		if s.random.Float64() < s.crash {
 			return errNetwork
 		}
+
 		if s.rows[scope][hour][writer].Sequence == sequence {
 			delete(s.rows[scope][hour], writer)
 		}
 	}
+
 	return nil
 }
 
@@ -185,29 +212,36 @@ func (s *shelf) hour(scope meter.Scope, hour time.Time) meter.Hour {
 	kept := s.hours[scope][hour]
 	h := meter.Hour{Folded: kept.Folded}
 	h.Sum.Add(kept.Sum)
+
 	for writer, p := range kept.Parts {
 		h.Take(writer, p)
 	}
+
 	for writer, row := range s.rows[scope][hour] {
 		h.Take(writer, meter.Part{Sequence: row.Sequence, Counts: row.Counts})
 	}
+
 	return h
 }
 
 // counts are those of a scope in all hours.
 func (s *shelf) counts(scope meter.Scope) meter.Counts {
 	var sum meter.Counts
+
 	hours := map[time.Time]bool{}
 	for hour := range s.rows[scope] {
 		hours[hour] = true
 	}
+
 	for hour := range s.hours[scope] {
 		hours[hour] = true
 	}
+
 	for hour := range hours {
 		h := s.hour(scope, hour)
 		sum.Add(h.Counts())
 	}
+
 	return sum
 }
 
@@ -241,14 +275,26 @@ func newRecorder(w meter.Writer, c *clock) *meter.Recorder {
 	instances.Lock()
 	defer instances.Unlock()
 	instances.n++
-	return meter.NewRecorder(w, fmt.Sprintf("i%d", instances.n), c.Now, slog.New(slog.DiscardHandler))
+	return meter.NewRecorder(w, fmt.Sprintf("i%d", instances.n), c.Now,
+		slog.New(slog.DiscardHandler))
 }
 
 // aCall is a call of a key of the organization acme, allowed by a permission.
 func aCall(at time.Time, key string) meter.Call {
 	return meter.Call{
-		At: at, Environment: apikey.Production, OrganizationID: "acme", KeyID: key, KeyVersion: 1, Outcome: meter.Allowed, Permission: "messages:read", Secret: apikey.Current,
-		RequestID: "r", API: "demo", Method: "GET", Route: "/messages", Path: "/messages",
+		At:             at,
+		Environment:    apikey.Production,
+		OrganizationID: "acme",
+		KeyID:          key,
+		KeyVersion:     1,
+		Outcome:        meter.Allowed,
+		Permission:     "messages:read",
+		Secret:         apikey.Current,
+		RequestID:      "r",
+		API:            "demo",
+		Method:         "GET",
+		Route:          "/messages",
+		Path:           "/messages",
 	}
 }
 
@@ -265,6 +311,7 @@ func (s *shelf) allowed(scope meter.Scope) int64 {
 
 func flush(t testing.TB, r *meter.Recorder) {
 	t.Helper()
+
 	if err := r.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -33,10 +33,16 @@ const (
 )
 
 func newRun(seed uint64) *run {
-	w := &run{shelf: newShelf(seed), clock: newClock(), random: rand.New(rand.NewPCG(seed, 2)), truth: map[meter.Scope]*meter.Counts{}}
+	w := &run{
+		shelf:  newShelf(seed),
+		clock:  newClock(),
+		random: rand.New(rand.NewPCG(seed, 2)),
+		truth:  map[meter.Scope]*meter.Counts{},
+	}
 	for range fleetSize {
 		w.fleet = append(w.fleet, newRecorder(w.shelf, w.clock))
 	}
+
 	return w
 }
 
@@ -44,9 +50,16 @@ func newRun(seed uint64) *run {
 func (w *run) call() *meter.Recorder {
 	w.clock.advance(time.Duration(w.random.ExpFloat64() * float64(time.Millisecond)))
 	n := int(w.random.ExpFloat64() * 20)
+
 	c := meter.Call{
-		At: w.clock.Now(), Environment: apikey.Production, OrganizationID: fmt.Sprint("org", n%7), KeyID: fmt.Sprint("key", n), Outcome: meter.Allowed,
-		Permission: fmt.Sprint("p:", w.random.IntN(4)), RequestID: fmt.Sprint(w.random.Uint64()), SampleRate: 0.1,
+		At:             w.clock.Now(),
+		Environment:    apikey.Production,
+		OrganizationID: fmt.Sprint("org", n%7),
+		KeyID:          fmt.Sprint("key", n),
+		Outcome:        meter.Allowed,
+		Permission:     fmt.Sprint("p:", w.random.IntN(4)),
+		RequestID:      fmt.Sprint(w.random.Uint64()),
+		SampleRate:     0.1,
 	}
 	switch w.random.IntN(12) {
 	case 0, 1:
@@ -54,18 +67,25 @@ func (w *run) call() *meter.Recorder {
 	case 2:
 		c.Customer = fmt.Sprint("c", w.random.IntN(5))
 	}
+
 	if c.Outcome == meter.WrongSecret {
 		w.stranger++
 	}
-	for _, s := range []meter.Scope{meter.KeyScope(c.Environment, c.KeyID), meter.OrganizationScope(c.Environment, c.OrganizationID)} {
+
+	for _, s := range []meter.Scope{
+		meter.KeyScope(c.Environment, c.KeyID),
+		meter.OrganizationScope(c.Environment, c.OrganizationID),
+	} {
 		if w.truth[s] == nil {
 			w.truth[s] = &meter.Counts{Cells: map[meter.Cell]int64{}, Customers: map[string]int64{}}
 		}
+
 		w.truth[s].Cells[meter.Cell{Outcome: c.Outcome, Permission: c.Permission}]++
 		if c.Customer != "" {
 			w.truth[s].Customers[c.Customer]++
 		}
 	}
+
 	r := w.fleet[w.random.IntN(fleetSize)]
 	r.Record(c)
 	return r
@@ -74,11 +94,13 @@ func (w *run) call() *meter.Recorder {
 // stop ends an instance in good order.
 func (w *run) stop(t *testing.T, r *meter.Recorder) {
 	t.Helper()
+
 	for range 100 {
 		if r.Flush(t.Context()) == nil {
 			return
 		}
 	}
+
 	t.Fatal("an instance could not write, a hundred times over")
 }
 
@@ -88,101 +110,129 @@ func (w *run) compact(t *testing.T) {
 	_, _ = meter.Compact(t.Context(), w.shelf, apikey.Production, w.clock.Now()) // cut off, or not
 }
 
-// A million calls at fifty instances that come and go in good order, while writes are lost, late, doubled and out of order and hours are put together and folded
-// beside them: no call is missing and none is counted twice.
+// A million calls at fifty instances that come and go in good order, while writes are lost, late,
+// doubled and out of order and hours are put together and folded beside them: no call is missing
+// and none is counted twice.
 func TestMillionCallsAreCountedExactly(t *testing.T) {
 	t.Parallel()
+
 	for _, seed := range []uint64{1, 2} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			w := newRun(seed)
-			w.shelf.lossy, w.shelf.crash = true, 0.05
+			w.shelf.lossy = true
+
+			w.shelf.crash = 0.05
 			for i := range simulations / 2 {
 				r := w.call()
+
 				_ = r.FlushDue(t.Context()) // it fails at times, and the recorder tries again
 				if w.random.IntN(20_000) == 0 {
 					n := w.random.IntN(fleetSize)
 					w.stop(t, w.fleet[n])
 					w.fleet[n] = newRecorder(w.shelf, w.clock)
 				}
+
 				if i%20_000 == 0 {
-					w.clock.advance(17 * time.Minute) // a quiet time, in which instances hold what they have
+					// a quiet time, in which instances hold what they have
+					w.clock.advance(17 * time.Minute)
 					w.compact(t)
 				}
 			}
+
 			for _, r := range w.fleet {
 				w.stop(t, r)
 			}
+
 			for len(w.shelf.echoes) > 0 {
 				w.shelf.echo()
 			}
+
 			for range 30 {
 				w.clock.advance(2 * time.Hour)
 				w.compact(t)
 			}
+
 			compare(t, w, 0)
-			t.Logf("seed %d: %d calls, %d writes, %.3f a call", seed, simulations/2, w.shelf.writes, float64(w.shelf.writes)/float64(simulations/2))
+			t.Logf("seed %d: %d calls, %d writes, %.3f a call", seed, simulations/2, w.shelf.writes,
+				float64(w.shelf.writes)/float64(simulations/2))
 		})
 	}
 }
 
-// compare looks for what was counted too often anywhere, and returns how many calls of keys are missing, those of strangers apart.
+// compare looks for what was counted too often anywhere, and returns how many calls of keys are
+// missing, those of strangers apart.
 func compare(t *testing.T, w *run, most int64) (missing int64) {
 	t.Helper()
+
 	for scope, truth := range w.truth {
 		got := w.shelf.counts(scope)
 		if most == 0 {
 			if diff := cmp.Diff(*truth, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%v (-happened +counted):\n%s", scope, diff)
 			}
+
 			continue
 		}
+
 		for cell, n := range got.Cells {
 			if n > truth.Cells[cell] {
 				t.Errorf("%v has %d calls %v, and there were %d", scope, n, cell, truth.Cells[cell])
 			}
 		}
+
 		for cell, n := range truth.Cells {
 			if !scope.Organization && cell.Outcome != meter.WrongSecret {
 				missing += n - got.Cells[cell]
 			}
 		}
 	}
+
 	if missing > most {
 		t.Errorf("%d calls are missing, and at most %d were pending", missing, most)
 	}
+
 	return missing
 }
 
-// Instances are killed at any moment, between a call and its flush too: nothing is ever counted twice, and no more is missing than what was pending, which is at
-// most MaxPending calls for each kill.
+// Instances are killed at any moment, between a call and its flush too: nothing is ever counted
+// twice, and no more is missing than what was pending, which is at most MaxPending calls for each
+// kill.
 func TestKillsLoseWhatWasPendingAtMost(t *testing.T) {
 	t.Parallel()
+
 	for _, seed := range []uint64{1, 2, 3} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
+
 			w := newRun(seed)
 			for i := range kills {
 				if i%20_000 == 0 {
 					w.clock.advance(17 * time.Minute)
 				}
+
 				r := w.call()
 				if w.random.IntN(1000) == 0 {
 					w.kill(r)
 					continue
 				}
+
 				if err := r.FlushDue(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
+
 			for _, r := range w.fleet {
 				w.kill(r)
 			}
+
 			missing := compare(t, w, w.held)
 			if w.most > meter.MaxPending {
 				t.Errorf("an instance held %d calls, and may hold %d", w.most, meter.MaxPending)
 			}
-			t.Logf("seed %d: %d kills, %d calls missing of %d (%.1f a kill), at most %d held by one", seed, w.killed, missing, kills, float64(missing)/float64(w.killed), w.most)
+
+			t.Logf("seed %d: %d kills, %d calls missing of %d (%.1f a kill), at most %d held by one",
+				seed, w.killed, missing, kills, float64(missing)/float64(w.killed), w.most)
 		})
 	}
 }
@@ -192,6 +242,7 @@ func (w *run) kill(r *meter.Recorder) {
 	held := r.Pending()
 	w.held += held
 	w.most = max(w.most, held)
+
 	w.killed++
 	for n := range w.fleet {
 		if w.fleet[n] == r {

@@ -1,7 +1,9 @@
-// Package operator makes the first operator key of a deployment, which no key could make: whoever may write the table by IAM may.
+// Package operator makes the first operator key of a deployment, which no key could make: whoever
+// may write the table by IAM may.
 //
-// It promises that a deployment is bootstrapped once, however often and by however many it is tried at once, and that the key is worth nothing
-// after a day unless its secret is replaced. It does not print the secret; that is its caller's part, once.
+// It promises that a deployment is bootstrapped once, however often and by however many it is tried
+// at once, and that the key is worth nothing after a day unless its secret is replaced. It does not
+// print the secret; that is its caller's part, once.
 package operator
 
 import (
@@ -18,7 +20,8 @@ import (
 )
 
 // ErrBootstrapped says that the deployment has had its first operator key.
-var ErrBootstrapped = errors.New("operator: this deployment has had its first operator key; another one is made with it, by POST /v1/organizations/_operators/keys")
+var ErrBootstrapped = errors.New("operator: this deployment has had its first operator key; " +
+	"another one is made with it, by POST /v1/organizations/_operators/keys")
 
 // Life is how long the first operator key works, unless it is rotated or regenerated.
 const Life = 24 * time.Hour
@@ -26,60 +29,94 @@ const Life = 24 * time.Hour
 // Permissions are those of an operator key: every permission of the admin API.
 func Permissions() []string {
 	return []string{
-		"keys:read", "keys:write", "keys:rotate", "keys:revoke", "usage:read", "history:read", "members:write", "organization:write", "permissions:write",
+		"keys:read", "keys:write", "keys:rotate", "keys:revoke", "usage:read", "history:read",
+		"members:write", "organization:write", "permissions:write",
 	}
 }
 
-// First makes the first operator key, which ends after Life unless it gets a new secret, and the peppers of all environments. Errors: ErrBootstrapped,
-// store.ErrUnavailable.
+// First makes the first operator key, which ends after Life unless it gets a new secret, and the
+// peppers of all environments. Errors: ErrBootstrapped, store.ErrUnavailable.
 func First(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
 	secret, err := create(ctx, d, "First operator", Life, d.Store.Bootstrapped(d.Now()))
 	if errors.Is(err, store.ErrBootstrapped) {
 		return apikey.Secret{}, ErrBootstrapped
 	}
+
 	return secret, err
 }
 
-// Local makes an operator key of a deployment on one's own machine: as often as its data are lost, and for good.
+// Local makes an operator key of a deployment on one's own machine: as often as its data are lost,
+// and for good.
 func Local(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
 	return create(ctx, d, "Local operator", 0)
 }
 
-// create makes an operator key, of a limited life where one is given, in one transaction with other writes.
-func create(ctx context.Context, d *boot.Deployment, name string, life time.Duration, with ...store.Write) (apikey.Secret, error) {
+// create makes an operator key, of a limited life where one is given, in one transaction with other
+// writes.
+func create(
+	ctx context.Context, d *boot.Deployment, name string, life time.Duration, with ...store.Write,
+) (apikey.Secret, error) {
 	for _, env := range apikey.Environments() {
 		if _, err := d.Keyring.Ensure(ctx, env); err != nil {
-			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w", store.ErrUnavailable, env, err)
+			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w", store.ErrUnavailable, env,
+				err)
 		}
 	}
+
 	id, err := apikey.NewID(rand.Reader)
 	if err != nil {
 		return apikey.Secret{}, err
 	}
+
 	secret, err := d.Brand.Mint(rand.Reader, apikey.Production, id)
 	if err != nil {
 		return apikey.Secret{}, err
 	}
+
 	parts, err := d.Brand.Parse(secret.Reveal())
 	if err != nil {
 		return apikey.Secret{}, err
 	}
+
 	pepper, err := d.Keyring.Current(ctx, apikey.Production)
 	if err != nil {
 		return apikey.Secret{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 	}
-	now, by := d.Now(), apikey.Actor{Type: apikey.ActorSystem, ID: "bootstrap"}
+
+	now := d.Now()
+	by := apikey.Actor{Type: apikey.ActorSystem, ID: "bootstrap"}
+
 	k := &apikey.Key{
-		ID: id, OrganizationID: apikey.OperatorOrganization, Name: name, Environment: apikey.Production, Ownership: apikey.Organization,
-		Owner: by, CreatedBy: by, Enabled: true, Permissions: Permissions(), Grantable: apikey.GrantCatalogue,
-		Secret: apikey.Verifier{Hash: pepper.Hash(parts), Pepper: pepper.Version()}, Hint: secret.Hint(), Version: 1, CreatedAt: now, UpdatedAt: now,
+		ID:             id,
+		OrganizationID: apikey.OperatorOrganization,
+		Name:           name,
+		Environment:    apikey.Production,
+		Ownership:      apikey.Organization,
+		Owner:          by,
+		CreatedBy:      by,
+		Enabled:        true,
+		Permissions:    Permissions(),
+		Grantable:      apikey.GrantCatalogue,
+		Secret:         apikey.Verifier{Hash: pepper.Hash(parts), Pepper: pepper.Version()},
+		Hint:           secret.Hint(),
+		Version:        1,
+		CreatedAt:      now,
+		UpdatedAt:      now,
 	}
 	if life > 0 {
-		k.Provisional, k.ExpiresAt = true, now.Add(life)
+		k.Provisional = true
+		k.ExpiresAt = now.Add(life)
 	}
+
 	entry := history.Entry{
-		ID: id, At: now, Action: "key.created", OrganizationID: k.OrganizationID, Actor: by, Object: history.Object{Type: "key", ID: id, Name: k.Name},
-		Changes: []history.FieldChange{{Field: "permissions", After: Permissions()}},
+		ID:             id,
+		At:             now,
+		Action:         "key.created",
+		OrganizationID: k.OrganizationID,
+		Actor:          by,
+		Object:         history.Object{Type: "key", ID: id, Name: k.Name},
+		Changes:        []history.FieldChange{{Field: "permissions", After: Permissions()}},
 	}
-	return secret, d.Store.Commit(ctx, append(with, d.Store.PutKey(ctx, k, 0), d.Store.Append(entry))...)
+	return secret, d.Store.Commit(ctx,
+		append(with, d.Store.PutKey(ctx, k, 0), d.Store.Append(entry))...)
 }

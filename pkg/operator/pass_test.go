@@ -20,10 +20,12 @@ import (
 // pass lets a process go on with the pass over the table.
 func pass(t *testing.T, kit *storetest.Kit, p *storetest.Process) int {
 	t.Helper()
+
 	n, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return n
 }
 
@@ -33,10 +35,12 @@ func TestRowsAreSealedAnew(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	everyUse(t, kit)
+
 	idle := kit.Restart()
 	if n := pass(t, kit, idle); n != 0 || idle.Traffic.Count("Scan") != 0 {
 		t.Errorf("one version each: %d rows, %d reads", n, idle.Traffic.Count("Scan"))
 	}
+
 	for _, env := range apikey.Environments() {
 		rotate(t, kit, env)
 	}
@@ -45,14 +49,17 @@ func TestRowsAreSealedAnew(t *testing.T) {
 	if n := pass(t, kit, p); n == 0 {
 		t.Error("nothing was sealed anew")
 	}
+
 	left := map[string]int64{"secrets of keys": 2, "ids of imported keys": 1}
 	if diff := cmp.Diff(left, use(t, kit, apikey.Production, 1, 0).Counts); diff != "" {
 		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
+
 	told, err := p.Tables.PepperPass(t.Context())
 	if err != nil || told.EndedAt.IsZero() || told.Unread != 0 {
 		t.Fatalf("%+v, %v", told, err)
 	}
+
 	if diff := cmp.Diff(left, told.Counts["production/1"]); diff != "" {
 		t.Errorf("what upkeep counted (-want +got):\n%s", diff)
 	}
@@ -62,17 +69,23 @@ func TestRowsAreSealedAnew(t *testing.T) {
 	if _, err := fresh.Organization(t.Context(), "acme"); err != nil {
 		t.Error(err)
 	}
+
 	if _, _, err := fresh.Catalogue(t.Context(), apikey.Staging); err != nil {
 		t.Error(err)
 	}
+
 	if members, err := fresh.Members(t.Context(), "acme"); err != nil || len(members) != 1 {
 		t.Errorf("%d members, %v", len(members), err)
 	}
+
 	p.Traffic.Reset()
+
 	if n := pass(t, kit, p); n != 0 || p.Traffic.Count("Scan") != 0 {
 		t.Errorf("at once: %d rows, %d reads", n, p.Traffic.Count("Scan"))
 	}
+
 	kit.Clock.Advance(24 * time.Hour)
+
 	if n := pass(t, kit, p); n != 0 || p.Traffic.Count("Scan") == 0 {
 		t.Errorf("a day later: %d rows, %d reads", n, p.Traffic.Count("Scan"))
 	}
@@ -83,10 +96,12 @@ func TestVersionOfSealsIsRetiredAfterAPass(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	kit.MustCatalogue(t)
+
 	o := &organization.Organization{ID: "acme", Version: 1, CreatedAt: kit.Clock.Now()}
 	if err := kit.Store.Commit(t.Context(), kit.Store.PutOrganization(o, 0)); err != nil {
 		t.Fatal(err)
 	}
+
 	rotate(t, kit, apikey.Production)
 	pass(t, kit, kit.Restart())
 
@@ -94,13 +109,14 @@ func TestVersionOfSealsIsRetiredAfterAPass(t *testing.T) {
 	if err := peppers(kit).Retire(t.Context(), scope, quiet); err != nil {
 		t.Error(err)
 	}
+
 	if _, err := kit.Restart().Store.Organization(t.Context(), "acme"); err != nil {
 		t.Error(err)
 	}
 }
 
-// A change between the reading of a row and its new seal is not lost; and what somebody put into the
-// table is not made genuine.
+// A change between the reading of a row and its new seal is not lost; and what somebody put into
+// the table is not made genuine.
 func TestOnlyWhatWasReadIsSealedAnew(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -118,34 +134,41 @@ func TestOnlyWhatWasReadIsSealedAnew(t *testing.T) {
 		if r.Operation == "UpdateItem" {
 			meanwhile()
 		}
+
 		return storetest.None
 	})
 	pass(t, kit, p)
 
 	fresh := kit.Restart().Store
-	if k, err := fresh.Key(t.Context(), changed.Environment, changed.ID); err != nil || k.Description != "changed" {
+	if k, err := fresh.Key(t.Context(), changed.Environment, changed.ID); err != nil ||
+		k.Description != "changed" {
 		t.Errorf("%+v, %v", k, err)
 	}
+
 	if _, err := fresh.Key(t.Context(), forged.Environment, forged.ID); err == nil {
 		t.Error("the forged row is genuine")
 	}
+
 	if !strings.Contains(kit.Log.String(), "a damaged row is not sealed anew") {
 		t.Errorf("the log says nothing:\n%s", kit.Log.String())
 	}
+
 	if n := use(t, kit, apikey.Production, 1, 0).Counts["seals of keys"]; n != 1 {
 		t.Errorf("%d rows need the old version", n)
 	}
 }
 
-// A pass that is cut off is gone on with by another process, and counts every row once, also where two
-// go on with it at once.
+// A pass that is cut off is gone on with by another process, and counts every row once, also where
+// two go on with it at once.
 func TestPassGoesOn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	o := &organization.Organization{ID: "acme", Version: 1, CreatedAt: kit.Clock.Now()}
 	if err := kit.Store.Commit(t.Context(), kit.Store.PutOrganization(o, 0)); err != nil {
 		t.Fatal(err)
 	}
+
 	for batch := range 15 {
 		var customers []store.Write
 		for n := range 50 {
@@ -155,10 +178,12 @@ func TestPassGoesOn(t *testing.T) {
 				Version:        1,
 			}, 0))
 		}
+
 		if err := kit.Store.Commit(t.Context(), customers...); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	rotate(t, kit, apikey.Production)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -167,8 +192,10 @@ func TestPassGoesOn(t *testing.T) {
 		if r.Operation == "Scan" && r.N == 2 {
 			cancel()
 		}
+
 		return storetest.None
 	})
+
 	before, _ := cut.Store.PassPeppers(ctx, cut.SDK, kit.Clock.Now)
 	if before == 0 || before >= 751 {
 		t.Errorf("%d rows before it was cut off", before)
@@ -181,16 +208,20 @@ func TestPassGoesOn(t *testing.T) {
 		if r.Operation == "Scan" {
 			ends()
 		}
+
 		return storetest.None
 	})
 	pass(t, kit, slow)
+
 	if slow.Traffic.Count("Scan") != 1 {
 		t.Errorf("the one that came second read %d pages", slow.Traffic.Count("Scan"))
 	}
+
 	told, err := kit.Tables.PepperPass(t.Context())
 	if err != nil || told.EndedAt.IsZero() || told.Counts["production/1"] != nil {
 		t.Fatalf("%+v, %v", told, err)
 	}
+
 	if n := told.Counts["production/2"]["seals of customers"]; n != 750 {
 		t.Errorf("%d of 750 customers were counted", n)
 	}

@@ -24,8 +24,8 @@ var (
 	ErrUnread    = errors.New("there are rows that cannot be read")
 )
 
-// Settling is how long after a rotation a function may still write with the version before: it looks
-// for a newer one every minute, and no function runs longer than the rest of this.
+// Settling is how long after a rotation a function may still write with the version before: it
+// looks for a newer one every minute, and no function runs longer than the rest of this.
 const Settling = 15 * time.Minute
 
 // Peppers looks after the peppers of a deployment.
@@ -61,30 +61,37 @@ func (p *Peppers) Rotate(ctx context.Context, env apikey.Environment) (int, erro
 	if _, err := p.Keyring.Current(ctx, env); errors.Is(err, pepper.ErrNotFound) {
 		return 0, fmt.Errorf("%s: %w", env, ErrNoPepper)
 	}
+
 	made, err := p.Keyring.Add(ctx, env)
 	if err != nil {
 		return 0, err
 	}
+
 	return made.Version(), nil
 }
 
 // Status reads the whole table core and says what needs which version, with up to limit keys for
 // each that have not moved. progress is told of the rows read. Errors: store.ErrUnavailable.
-func (p *Peppers) Status(ctx context.Context, limit int, progress func(rows int64)) (*Status, error) {
+func (p *Peppers) Status(
+	ctx context.Context, limit int, progress func(rows int64),
+) (*Status, error) {
 	uses, err := p.Tables.PepperUses(ctx, p.Scanner, limit, progress)
 	if err != nil {
 		return nil, err
 	}
+
 	pass, err := p.Tables.PepperPass(ctx)
 	if err != nil {
 		return nil, err
 	}
+
 	status := &Status{Unread: uses.Unread, Places: uses.Places, Pass: pass}
 	for _, env := range apikey.Environments() {
 		stored, err := p.stored(ctx, env)
 		if err != nil {
 			return nil, err
 		}
+
 		newest := newestOf(stored)
 		for _, w := range stored {
 			v := Version{
@@ -96,9 +103,11 @@ func (p *Peppers) Status(ctx context.Context, limit int, progress func(rows int6
 			if use := uses.Of[v.Scope]; use != nil {
 				v.Use = *use
 			}
+
 			status.Versions = append(status.Versions, v)
 		}
 	}
+
 	return status, nil
 }
 
@@ -111,9 +120,11 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 	if err != nil {
 		return err
 	}
+
 	known := slices.ContainsFunc(stored, func(w pepper.Wrapped) bool {
 		return w.Version == scope.Version && w.RetiredAt.IsZero()
 	})
+
 	newest := newestOf(stored)
 	switch {
 	case !known:
@@ -121,25 +132,31 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 	case scope.Version == newest:
 		return ErrNewest
 	}
+
 	settled := slices.ContainsFunc(stored, func(w pepper.Wrapped) bool {
 		return w.Version > scope.Version && !p.Now().Before(w.CreatedAt.Add(Settling))
 	})
 	if !settled {
-		return fmt.Errorf("%w: try again %d minutes after it was made", ErrSettling, Settling/time.Minute)
+		return fmt.Errorf("%w: try again %d minutes after it was made", ErrSettling,
+			Settling/time.Minute)
 	}
 
 	uses, err := p.Tables.PepperUses(ctx, p.Scanner, 0, progress)
 	if err != nil {
 		return err
 	}
+
 	if use := uses.Of[scope]; use == nil {
 		return ErrNoVersion
 	} else if len(use.Counts) > 0 {
 		return fmt.Errorf("%w by %s", ErrInUse, countsOf(use.Counts))
 	}
+
 	if uses.Unread > 0 {
-		return fmt.Errorf("%w, and may need it: %d, such as in %s", ErrUnread, uses.Unread, strings.Join(uses.Places, ", "))
+		return fmt.Errorf("%w, and may need it: %d, such as in %s", ErrUnread, uses.Unread,
+			strings.Join(uses.Places, ", "))
 	}
+
 	return p.Tables.RetirePepper(ctx, scope.Environment, scope.Version, newest, p.Now())
 }
 
@@ -148,6 +165,7 @@ func countsOf(counts map[string]int64) string {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		out = append(out, fmt.Sprintf("%d %s", counts[what], what))
 	}
+
 	return strings.Join(out, ", ")
 }
 
@@ -164,5 +182,6 @@ func newestOf(stored []pepper.Wrapped) (newest int) {
 			newest = max(newest, w.Version)
 		}
 	}
+
 	return newest
 }

@@ -23,8 +23,8 @@ type Catalogue interface {
 	IsAdmin(name string) bool
 }
 
-// Hands reports whether the caller may hand out a permission in the organization. An operator's key is asked what every
-// other admin key is asked: being one widens where it may, not what.
+// Hands reports whether the caller may hand out a permission in the organization. An operator's key
+// is asked what every other admin key is asked: being one widens where it may, not what.
 func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) bool {
 	if c.Owner != nil && !c.Owner.Hands(catalogue, o, permission) {
 		return false
@@ -41,7 +41,9 @@ func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) 
 	case c.Member.Role == RoleAdmin:
 		return true
 	default:
-		return !admin && (o.Settings.MemberPermissions == nil || slices.Contains(o.Settings.MemberPermissions, permission))
+		return !admin &&
+			(o.Settings.MemberPermissions == nil ||
+				slices.Contains(o.Settings.MemberPermissions, permission))
 	}
 }
 
@@ -55,8 +57,9 @@ func (c *Caller) grantsCatalogue() bool {
 	return c.Key != nil && c.Key.Grantable == apikey.GrantCatalogue
 }
 
-// Beyond lists what the key k would hold beyond what the caller may hand out, compared with what it held before; before is nil for a new key, and
-// for a new secret, which hands everything out again. No excess means that the caller may.
+// Beyond lists what the key k would hold beyond what the caller may hand out, compared with what it
+// held before; before is nil for a new key, and for a new secret, which hands everything out again.
+// No excess means that the caller may.
 func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.Key) []Excess {
 	made := before == nil // else only what grows is asked about
 	switch {
@@ -68,38 +71,65 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 
 	var out []Excess
 	for _, p := range k.Permissions {
-		had := slices.Contains(before.Permissions, p) || before.AllPermissions && !catalogue.IsAdmin(p) // naming one of all of them is no growth
+		// naming one of all of them is no growth
+		had := slices.Contains(before.Permissions, p) ||
+			before.AllPermissions && !catalogue.IsAdmin(p)
 		if !had && !c.Hands(catalogue, o, p) {
 			out = append(out, Excess{"permissions", "you may not hand out " + p})
 		}
 	}
+
 	if k.AllPermissions && !before.AllPermissions && !c.admin() {
-		out = append(out, Excess{"allPermissions", "only an admin, signed in, hands out all permissions"})
+		out = append(out, Excess{
+			"allPermissions", "only an admin, signed in, hands out all permissions",
+		})
 	}
-	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue && !c.admin() && !c.grantsCatalogue() {
-		out = append(out, Excess{"grantable", "only an admin, signed in, or a key that has it itself, sets this to catalogue"})
+
+	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue &&
+		!c.admin() && !c.grantsCatalogue() {
+		out = append(out, Excess{
+			"grantable",
+			"only an admin, signed in, or a key that has it itself, sets this to catalogue",
+		})
 	}
+
 	if c.Key == nil {
 		return out
 	}
 
 	if !within(c.Key.Customers, k.Customers) && (made || !within(before.Customers, k.Customers)) {
-		out = append(out, Excess{"customers", "your own key is scoped to some customers: name at least one of those, and no other"})
+		out = append(out, Excess{
+			"customers",
+			"your own key is scoped to some customers: name at least one of those, and no other",
+		})
 	}
+
 	if limitsExceed(c.Key, k) && (made || limitsExceed(before, k)) {
-		out = append(out, Excess{"rateLimits", "your own key has limits: set limits and a quota that are not above them"})
+		out = append(out, Excess{
+			"rateLimits", "your own key has limits: set limits and a quota that are not above them",
+		})
 	}
+
 	if wander(c.Key, k) && (made || wander(before, k)) {
-		out = append(out, Excess{"allowedAddresses", "your own key works from some networks only: name at least one that lies within those, and no other"})
+		out = append(out, Excess{
+			"allowedAddresses",
+			"your own key works from some networks only: name at least one that lies within " +
+				"those, and no other",
+		})
 	}
+
 	if outlives(c.Key, k) && (made || outlives(before, k)) {
-		out = append(out, Excess{"expiresAt", "the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt)})
+		out = append(out, Excess{
+			"expiresAt",
+			"the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt),
+		})
 	}
+
 	return out
 }
 
-// itself lists what a key may not change about itself, in either direction: whoever holds it must neither shed what
-// bounds it nor take the key away from those who gave it out.
+// itself lists what a key may not change about itself, in either direction: whoever holds it must
+// neither shed what bounds it nor take the key away from those who gave it out.
 func itself(before, after *apikey.Key) []Excess {
 	var out []Excess
 	for _, f := range []struct {
@@ -117,14 +147,17 @@ func itself(before, after *apikey.Key) []Excess {
 		{"expiresAt", before.ExpiresAt.Equal(after.ExpiresAt)},
 	} {
 		if !f.same {
-			out = append(out, Excess{f.field, "a key does not change this of itself: another key or a person may"})
+			out = append(out, Excess{
+				f.field, "a key does not change this of itself: another key or a person may",
+			})
 		}
 	}
+
 	return out
 }
 
-// rolePermissions are the permissions that a key must hold itself to give a person a role: what the person may do with
-// it, and what it lets them read. nil is for a role that does not exist.
+// rolePermissions are the permissions that a key must hold itself to give a person a role: what the
+// person may do with it, and what it lets them read. nil is for a role that does not exist.
 func rolePermissions(role Role, admin []string) []string {
 	reads := []string{"keys:read", "usage:read", "history:read"}
 	switch role {
@@ -133,19 +166,23 @@ func rolePermissions(role Role, admin []string) []string {
 	case RoleMember:
 		return append(reads, "keys:write", "keys:rotate", "keys:revoke")
 	case RoleAdmin:
-		return slices.DeleteFunc(slices.Clone(admin), func(p string) bool { return p == PermissionsWrite })
+		return slices.DeleteFunc(slices.Clone(admin), func(p string) bool {
+			return p == PermissionsWrite
+		})
 	default:
 		return nil
 	}
 }
 
-// BeyondRole lists what a member would hold beyond what the caller may hand out; admin are the permissions of the admin
-// API. A signed-in admin hands out every role. A key hands out what it could do itself: see rolePermissions. A role
-// that may create keys takes a key that may hand out the catalogue, and a grant takes what an admin takes.
+// BeyondRole lists what a member would hold beyond what the caller may hand out; admin are the
+// permissions of the admin API. A signed-in admin hands out every role. A key hands out what it
+// could do itself: see rolePermissions. A role that may create keys takes a key that may hand out
+// the catalogue, and a grant takes what an admin takes.
 func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
 	if c.Key == nil {
 		return nil // the table of who may lets admins alone come here
 	}
+
 	holds := func(role Role) bool {
 		needed := rolePermissions(role, admin)
 		return len(needed) > 0 && !slices.ContainsFunc(needed, func(p string) bool {
@@ -158,9 +195,13 @@ func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess 
 	if !holds(role) || role != RoleViewer && !catalogue {
 		out = append(out, Excess{"role", "your own key holds less than a member with this role"})
 	}
+
 	if len(grants) > 0 && (!holds(RoleAdmin) || !catalogue) {
-		out = append(out, Excess{"grants", "your own key holds less than a member with these grants"})
+		out = append(out, Excess{
+			"grants", "your own key holds less than a member with these grants",
+		})
 	}
+
 	return out
 }
 
@@ -169,7 +210,10 @@ func within(scope, customers []string) bool {
 	if len(scope) == 0 {
 		return true
 	}
-	return len(customers) > 0 && !slices.ContainsFunc(customers, func(id string) bool { return !slices.Contains(scope, id) })
+
+	return len(customers) > 0 && !slices.ContainsFunc(customers, func(id string) bool {
+		return !slices.Contains(scope, id)
+	})
 }
 
 // limitsExceed tells whether some limit of own is not matched by one of k that is as strict.
@@ -177,31 +221,39 @@ func limitsExceed(own, k *apikey.Key) bool {
 	for _, mine := range own.RateLimits {
 		if !slices.ContainsFunc(k.RateLimits, func(l apikey.RateLimit) bool {
 			// limit/window ≤ limit/window, multiplied out so that nothing is rounded
-			return l.Limit*mine.Window.Milliseconds() <= mine.Limit*l.Window.Milliseconds() && burst(l) <= burst(mine)
+			return l.Limit*mine.Window.Milliseconds() <= mine.Limit*l.Window.Milliseconds() &&
+				burst(l) <= burst(mine)
 		}) {
 			return true
 		}
 	}
-	return own.Quota != nil && (k.Quota == nil || k.Quota.Limit > own.Quota.Limit || (own.Quota.Period == "month" && k.Quota.Period == "day"))
+
+	return own.Quota != nil &&
+		(k.Quota == nil || k.Quota.Limit > own.Quota.Limit ||
+			(own.Quota.Period == "month" && k.Quota.Period == "day"))
 }
 
 func burst(l apikey.RateLimit) int64 {
 	if l.Burst > 0 {
 		return l.Burst
 	}
+
 	return l.Limit
 }
 
-// wander reports whether k works from networks that own does not work from. An empty list is every network.
+// wander reports whether k works from networks that own does not work from. An empty list is every
+// network.
 func wander(own, k *apikey.Key) bool {
 	if len(own.AllowedAddresses) == 0 {
 		return false
 	}
-	return len(k.AllowedAddresses) == 0 || slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool {
-		return !slices.ContainsFunc(own.AllowedAddresses, func(outer netip.Prefix) bool {
-			return outer.Bits() <= p.Bits() && outer.Contains(p.Addr())
+
+	return len(k.AllowedAddresses) == 0 ||
+		slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool {
+			return !slices.ContainsFunc(own.AllowedAddresses, func(outer netip.Prefix) bool {
+				return outer.Bits() <= p.Bits() && outer.Contains(p.Addr())
+			})
 		})
-	})
 }
 
 // outlives tells whether k lives longer than own.

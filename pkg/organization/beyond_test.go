@@ -15,7 +15,10 @@ import (
 )
 
 // acmeOrganization has the first settings.
-var acmeOrganization = &organization.Organization{ID: "acme", Settings: organization.DefaultSettings()}
+var acmeOrganization = &organization.Organization{
+	ID:       "acme",
+	Settings: organization.DefaultSettings(),
+}
 
 var now = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
@@ -26,8 +29,10 @@ func fields(excess []organization.Excess) []string {
 		if e.Message == "" {
 			e.Field += " without a message"
 		}
+
 		out = append(out, e.Field)
 	}
+
 	return out
 }
 
@@ -39,12 +44,15 @@ func TestBeyond(t *testing.T) {
 		for _, f := range change {
 			f(k)
 		}
+
 		return k
 	}
 	holds := func(permissions ...string) func(*apikey.Key) {
 		return func(k *apikey.Key) { k.Permissions = permissions }
 	}
-	scoped := func(customers ...string) func(*apikey.Key) { return func(k *apikey.Key) { k.Customers = customers } }
+	scoped := func(customers ...string) func(*apikey.Key) {
+		return func(k *apikey.Key) { k.Customers = customers }
+	}
 	ends := func(after time.Duration) func(*apikey.Key) {
 		return func(k *apikey.Key) { k.ExpiresAt = now.Add(after) }
 	}
@@ -60,6 +68,7 @@ func TestBeyond(t *testing.T) {
 	rate := func(limit int64, window time.Duration, burst int64) apikey.RateLimit {
 		return apikey.RateLimit{Limit: limit, Window: window, Burst: burst}
 	}
+
 	from := func(networks ...string) func(*apikey.Key) {
 		return func(k *apikey.Key) {
 			for _, n := range networks {
@@ -71,65 +80,335 @@ func TestBeyond(t *testing.T) {
 		caller, before, key *apikey.Key
 		want                []string
 	}{
-		"from anywhere by one that is not":     {plain(from("192.0.2.0/24")), nil, plain(), []string{"allowedAddresses"}},
-		"a part of its own network":            {plain(from("192.0.2.0/24")), nil, plain(from("192.0.2.128/25")), []string{}},
-		"a larger network":                     {plain(from("192.0.2.0/24")), nil, plain(from("192.0.0.0/16")), []string{"allowedAddresses"}},
-		"another network besides":              {plain(from("192.0.2.0/24")), nil, plain(from("192.0.2.1/32", "2001:db8::/32")), []string{"allowedAddresses"}},
-		"the networks taken away":              {plain(from("192.0.2.0/24")), plain(from("192.0.2.0/24")), plain(), []string{"allowedAddresses"}},
-		"another network as it was":            {plain(from("192.0.2.0/24")), plain(from("198.51.100.0/24")), plain(from("198.51.100.0/24")), []string{}},
-		"nothing":                              {plain(), nil, plain(), []string{}},
-		"its own permission":                   {plain(holds("messages:read")), nil, plain(holds("messages:read")), []string{}},
-		"another permission":                   {plain(holds("messages:read")), nil, plain(holds("messages:write", "messages:read", "licenses:manage")), []string{"permissions", "permissions"}},
-		"a permission that the key had":        {plain(), plain(holds("messages:write")), plain(holds("messages:write")), []string{}},
-		"one more than the key had":            {plain(), plain(holds("messages:write")), plain(holds("messages:write", "messages:read")), []string{"permissions"}},
-		"new secret of a stronger key":         {plain(holds("messages:read")), nil, plain(holds("messages:write")), []string{"permissions"}},
-		"a data permission by the catalogue":   {plain(catalogue), nil, plain(holds("messages:write")), []string{}},
-		"an admin permission by it":            {plain(catalogue), nil, plain(holds("keys:read")), []string{"permissions"}},
-		"an admin permission that it holds":    {plain(holds("keys:read")), nil, plain(holds("keys:read")), []string{}},
-		"permissions:write though it holds":    {plain(holds("permissions:write"), catalogue), nil, plain(holds("permissions:write")), []string{"permissions"}},
-		"permissions:write by the operator":    {plain(operator, holds("permissions:write")), nil, plain(holds("permissions:write")), []string{"permissions"}},
-		"a data permission by the operator":    {plain(operator, holds("keys:write")), nil, plain(holds("keys:write", "messages:read")), []string{"permissions"}},
-		"everything else by the operator":      {plain(operator, holds("keys:write"), ends(time.Hour), limited(rate(1, time.Minute, 0))), nil, plain(all, catalogue), []string{"allPermissions", "grantable", "rateLimits", "expiresAt"}},
-		"a new secret by the operator":         {plain(operator, holds("keys:rotate")), nil, plain(holds("permissions:write")), []string{"permissions"}},
-		"a permission that it holds by all":    {plain(all), nil, plain(holds("messages:read")), []string{"permissions"}},
-		"all permissions":                      {plain(all, catalogue), nil, plain(all), []string{"allPermissions"}},
-		"all permissions that the key had":     {plain(), plain(all), plain(all), []string{}},
-		"one of all that the key had":          {plain(), plain(all), plain(holds("messages:read")), []string{}},
-		"an admin permission instead of all":   {plain(), plain(all), plain(holds("keys:read")), []string{"permissions"}},
-		"new secret of one of all":             {plain(), nil, plain(all, holds("messages:read")), []string{"permissions", "allPermissions"}},
-		"catalogue by one that has it":         {plain(catalogue), nil, plain(catalogue), []string{}},
-		"catalogue":                            {plain(), nil, plain(catalogue), []string{"grantable"}},
-		"catalogue that the key had":           {plain(), plain(catalogue), plain(catalogue), []string{}},
-		"unscoped by a scoped one":             {plain(scoped("1")), nil, plain(), []string{"customers"}},
-		"its own customers":                    {plain(scoped("1", "2")), nil, plain(scoped("2")), []string{}},
-		"another customer":                     {plain(scoped("1")), nil, plain(scoped("1", "2")), []string{"customers"}},
-		"the scope taken away":                 {plain(scoped("1")), plain(scoped("1")), plain(), []string{"customers"}},
-		"other customers as they were":         {plain(scoped("1")), plain(scoped("2", "3")), plain(scoped("2")), []string{}},
-		"unscoped as it was":                   {plain(scoped("1")), plain(), plain(), []string{}},
-		"both scopes joined":                   {plain(scoped("1")), plain(scoped("2")), plain(scoped("1", "2")), []string{"customers"}},
-		"without expiry":                       {plain(ends(time.Hour)), nil, plain(), []string{"expiresAt"}},
-		"the same expiry":                      {plain(ends(time.Hour)), nil, plain(ends(time.Hour)), []string{}},
-		"a later expiry":                       {plain(ends(time.Hour)), nil, plain(ends(time.Hour + 1)), []string{"expiresAt"}},
-		"a later expiry as it was":             {plain(ends(time.Hour)), plain(ends(3 * time.Hour)), plain(ends(2 * time.Hour)), []string{}},
-		"an even later expiry":                 {plain(ends(time.Hour)), plain(ends(3 * time.Hour)), plain(ends(4 * time.Hour)), []string{"expiresAt"}},
-		"without limits":                       {plain(limited(rate(10, time.Minute, 0))), nil, plain(), []string{"rateLimits"}},
-		"the same limit":                       {plain(limited(rate(10, time.Minute, 0))), nil, plain(limited(rate(10, time.Minute, 0))), []string{}},
-		"the same rate, a larger burst":        {plain(limited(rate(10, time.Minute, 0))), nil, plain(limited(rate(600, time.Hour, 0))), []string{"rateLimits"}},
-		"the same rate, the same burst":        {plain(limited(rate(10, time.Minute, 0))), nil, plain(limited(rate(600, time.Hour, 10))), []string{}},
-		"a rate a little above":                {plain(limited(rate(10, time.Minute, 0))), nil, plain(limited(rate(601, time.Hour, 10))), []string{"rateLimits"}},
-		"a smaller burst than its own":         {plain(limited(rate(10, time.Minute, 5))), nil, plain(limited(rate(10, time.Minute, 0))), []string{"rateLimits"}},
-		"one of two limits":                    {plain(limited(rate(10, time.Minute, 0), rate(100, time.Hour, 0))), nil, plain(limited(rate(10, time.Minute, 0))), []string{"rateLimits"}},
-		"the largest limits":                   {plain(limited(rate(1e9, 30*24*time.Hour, 0))), nil, plain(limited(rate(1e9, time.Second, 0))), []string{"rateLimits"}},
-		"without a quota":                      {plain(quota(10, "day")), nil, plain(), []string{"rateLimits"}},
-		"the same quota by month":              {plain(quota(10, "day")), nil, plain(quota(10, "month")), []string{}},
-		"the same quota by day":                {plain(quota(10, "month")), nil, plain(quota(10, "day")), []string{"rateLimits"}},
-		"a larger quota":                       {plain(quota(10, "day")), nil, plain(quota(11, "day")), []string{"rateLimits"}},
-		"a limit taken away":                   {plain(limited(rate(10, time.Minute, 0))), plain(limited(rate(20, time.Minute, 0))), plain(), []string{"rateLimits"}},
-		"a larger limit as it was":             {plain(limited(rate(10, time.Minute, 0))), plain(limited(rate(20, time.Minute, 0))), plain(limited(rate(20, time.Minute, 0))), []string{}},
-		"everything at once, in a fixed order": {plain(scoped("1"), ends(time.Hour), quota(1, "day")), nil, plain(holds("messages:read"), all, catalogue), []string{"permissions", "allPermissions", "grantable", "customers", "rateLimits", "expiresAt"}},
+		"from anywhere by one that is not": {
+			plain(from("192.0.2.0/24")),
+			nil,
+			plain(),
+			[]string{"allowedAddresses"},
+		},
+		"a part of its own network": {
+			plain(from("192.0.2.0/24")),
+			nil,
+			plain(from("192.0.2.128/25")),
+			[]string{},
+		},
+		"a larger network": {
+			plain(from("192.0.2.0/24")),
+			nil,
+			plain(from("192.0.0.0/16")),
+			[]string{"allowedAddresses"},
+		},
+		"another network besides": {
+			plain(from("192.0.2.0/24")),
+			nil,
+			plain(from("192.0.2.1/32", "2001:db8::/32")),
+			[]string{"allowedAddresses"},
+		},
+		"the networks taken away": {
+			plain(from("192.0.2.0/24")),
+			plain(from("192.0.2.0/24")),
+			plain(),
+			[]string{"allowedAddresses"},
+		},
+		"another network as it was": {
+			plain(from("192.0.2.0/24")),
+			plain(from("198.51.100.0/24")),
+			plain(from("198.51.100.0/24")),
+			[]string{},
+		},
+		"nothing": {plain(), nil, plain(), []string{}},
+		"its own permission": {
+			plain(holds("messages:read")),
+			nil,
+			plain(holds("messages:read")),
+			[]string{},
+		},
+		"another permission": {
+			plain(holds("messages:read")),
+			nil,
+			plain(holds("messages:write", "messages:read", "licenses:manage")),
+			[]string{"permissions", "permissions"},
+		},
+		"a permission that the key had": {
+			plain(),
+			plain(holds("messages:write")),
+			plain(holds("messages:write")),
+			[]string{},
+		},
+		"one more than the key had": {
+			plain(),
+			plain(holds("messages:write")),
+			plain(holds("messages:write", "messages:read")),
+			[]string{"permissions"},
+		},
+		"new secret of a stronger key": {
+			plain(holds("messages:read")),
+			nil,
+			plain(holds("messages:write")),
+			[]string{"permissions"},
+		},
+		"a data permission by the catalogue": {
+			plain(catalogue),
+			nil,
+			plain(holds("messages:write")),
+			[]string{},
+		},
+		"an admin permission by it": {
+			plain(catalogue),
+			nil,
+			plain(holds("keys:read")),
+			[]string{"permissions"},
+		},
+		"an admin permission that it holds": {
+			plain(holds("keys:read")),
+			nil,
+			plain(holds("keys:read")),
+			[]string{},
+		},
+		"permissions:write though it holds": {
+			plain(holds("permissions:write"), catalogue),
+			nil,
+			plain(holds("permissions:write")),
+			[]string{"permissions"},
+		},
+		"permissions:write by the operator": {
+			plain(operator, holds("permissions:write")),
+			nil,
+			plain(holds("permissions:write")),
+			[]string{"permissions"},
+		},
+		"a data permission by the operator": {
+			plain(operator, holds("keys:write")),
+			nil,
+			plain(holds("keys:write", "messages:read")),
+			[]string{"permissions"},
+		},
+		"everything else by the operator": {
+			plain(operator, holds("keys:write"), ends(time.Hour), limited(rate(1, time.Minute, 0))),
+			nil,
+			plain(all, catalogue),
+			[]string{"allPermissions", "grantable", "rateLimits", "expiresAt"},
+		},
+		"a new secret by the operator": {
+			plain(operator, holds("keys:rotate")),
+			nil,
+			plain(holds("permissions:write")),
+			[]string{"permissions"},
+		},
+		"a permission that it holds by all": {
+			plain(all),
+			nil,
+			plain(holds("messages:read")),
+			[]string{"permissions"},
+		},
+		"all permissions": {
+			plain(all, catalogue),
+			nil,
+			plain(all),
+			[]string{"allPermissions"},
+		},
+		"all permissions that the key had": {plain(), plain(all), plain(all), []string{}},
+		"one of all that the key had": {
+			plain(),
+			plain(all),
+			plain(holds("messages:read")),
+			[]string{},
+		},
+		"an admin permission instead of all": {
+			plain(),
+			plain(all),
+			plain(holds("keys:read")),
+			[]string{"permissions"},
+		},
+		"new secret of one of all": {
+			plain(),
+			nil,
+			plain(all, holds("messages:read")),
+			[]string{"permissions", "allPermissions"},
+		},
+		"catalogue by one that has it": {
+			plain(catalogue),
+			nil,
+			plain(catalogue),
+			[]string{},
+		},
+		"catalogue": {
+			plain(),
+			nil,
+			plain(catalogue),
+			[]string{"grantable"},
+		},
+		"catalogue that the key had": {
+			plain(),
+			plain(catalogue),
+			plain(catalogue),
+			[]string{},
+		},
+		"unscoped by a scoped one": {
+			plain(scoped("1")),
+			nil,
+			plain(),
+			[]string{"customers"},
+		},
+		"its own customers": {
+			plain(scoped("1", "2")),
+			nil,
+			plain(scoped("2")),
+			[]string{},
+		},
+		"another customer": {
+			plain(scoped("1")),
+			nil,
+			plain(scoped("1", "2")),
+			[]string{"customers"},
+		},
+		"the scope taken away": {
+			plain(scoped("1")),
+			plain(scoped("1")),
+			plain(),
+			[]string{"customers"},
+		},
+		"other customers as they were": {
+			plain(scoped("1")),
+			plain(scoped("2", "3")),
+			plain(scoped("2")),
+			[]string{},
+		},
+		"unscoped as it was": {plain(scoped("1")), plain(), plain(), []string{}},
+		"both scopes joined": {
+			plain(scoped("1")),
+			plain(scoped("2")),
+			plain(scoped("1", "2")),
+			[]string{"customers"},
+		},
+		"without expiry": {
+			plain(ends(time.Hour)),
+			nil,
+			plain(),
+			[]string{"expiresAt"},
+		},
+		"the same expiry": {
+			plain(ends(time.Hour)),
+			nil,
+			plain(ends(time.Hour)),
+			[]string{},
+		},
+		"a later expiry": {
+			plain(ends(time.Hour)),
+			nil,
+			plain(ends(time.Hour + 1)),
+			[]string{"expiresAt"},
+		},
+		"a later expiry as it was": {
+			plain(ends(time.Hour)),
+			plain(ends(3 * time.Hour)),
+			plain(ends(2 * time.Hour)),
+			[]string{},
+		},
+		"an even later expiry": {
+			plain(ends(time.Hour)),
+			plain(ends(3 * time.Hour)),
+			plain(ends(4 * time.Hour)),
+			[]string{"expiresAt"},
+		},
+		"without limits": {
+			plain(limited(rate(10, time.Minute, 0))),
+			nil,
+			plain(),
+			[]string{"rateLimits"},
+		},
+		"the same limit": {
+			plain(limited(rate(10, time.Minute, 0))),
+			nil,
+			plain(limited(rate(10, time.Minute, 0))),
+			[]string{},
+		},
+		"the same rate, a larger burst": {
+			plain(limited(rate(10, time.Minute, 0))),
+			nil,
+			plain(limited(rate(600, time.Hour, 0))),
+			[]string{"rateLimits"},
+		},
+		"the same rate, the same burst": {
+			plain(limited(rate(10, time.Minute, 0))),
+			nil,
+			plain(limited(rate(600, time.Hour, 10))),
+			[]string{},
+		},
+		"a rate a little above": {
+			plain(limited(rate(10, time.Minute, 0))),
+			nil,
+			plain(limited(rate(601, time.Hour, 10))),
+			[]string{"rateLimits"},
+		},
+		"a smaller burst than its own": {
+			plain(limited(rate(10, time.Minute, 5))),
+			nil,
+			plain(limited(rate(10, time.Minute, 0))),
+			[]string{"rateLimits"},
+		},
+		"one of two limits": {
+			plain(limited(rate(10, time.Minute, 0), rate(100, time.Hour, 0))),
+			nil,
+			plain(limited(rate(10, time.Minute, 0))),
+			[]string{"rateLimits"},
+		},
+		"the largest limits": {
+			plain(limited(rate(1e9, 30*24*time.Hour, 0))),
+			nil,
+			plain(limited(rate(1e9, time.Second, 0))),
+			[]string{"rateLimits"},
+		},
+		"without a quota": {
+			plain(quota(10, "day")),
+			nil,
+			plain(),
+			[]string{"rateLimits"},
+		},
+		"the same quota by month": {
+			plain(quota(10, "day")),
+			nil,
+			plain(quota(10, "month")),
+			[]string{},
+		},
+		"the same quota by day": {
+			plain(quota(10, "month")),
+			nil,
+			plain(quota(10, "day")),
+			[]string{"rateLimits"},
+		},
+		"a larger quota": {
+			plain(quota(10, "day")),
+			nil,
+			plain(quota(11, "day")),
+			[]string{"rateLimits"},
+		},
+		"a limit taken away": {
+			plain(limited(rate(10, time.Minute, 0))),
+			plain(limited(rate(20, time.Minute, 0))),
+			plain(),
+			[]string{"rateLimits"},
+		},
+		"a larger limit as it was": {
+			plain(limited(rate(10, time.Minute, 0))),
+			plain(limited(rate(20, time.Minute, 0))),
+			plain(limited(rate(20, time.Minute, 0))),
+			[]string{},
+		},
+		"everything at once, in a fixed order": {
+			plain(scoped("1"), ends(time.Hour), quota(1, "day")),
+			nil,
+			plain(holds("messages:read"), all, catalogue),
+			[]string{
+				"permissions", "allPermissions", "grantable", "customers", "rateLimits",
+				"expiresAt",
+			},
+		},
 	} {
 		test.caller.ID = "caller"
-		if diff := cmp.Diff(test.want, fields((&organization.Caller{Key: test.caller}).Beyond(c, acmeOrganization, test.before, test.key))); diff != "" {
+		if diff := cmp.Diff(test.want, fields((&organization.Caller{
+			Key: test.caller,
+		}).Beyond(c, acmeOrganization, test.before, test.key))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -138,6 +417,7 @@ func TestBeyond(t *testing.T) {
 // A key changes of itself nothing that bounds it, in neither direction, and all the rest.
 func TestBeyondItself(t *testing.T) {
 	t.Parallel()
+
 	own := &apikey.Key{
 		ID:               "self",
 		OrganizationID:   acme,
@@ -162,8 +442,11 @@ func TestBeyondItself(t *testing.T) {
 		"notBefore":        func(k *apikey.Key) { k.NotBefore = time.Time{} },
 		"expiresAt":        func(k *apikey.Key) { k.ExpiresAt = now.Add(time.Minute) },
 		"": func(k *apikey.Key) {
-			k.Name, k.Description, k.Enabled = "another", "another", false
-			k.Tags, k.Metadata = []string{"a"}, map[string]string{"a": "b"}
+			k.Name = "another"
+			k.Description = "another"
+			k.Enabled = false
+			k.Tags = []string{"a"}
+			k.Metadata = map[string]string{"a": "b"}
 		},
 	} {
 		after := own.Clone()
@@ -173,7 +456,10 @@ func TestBeyondItself(t *testing.T) {
 		if field != "" {
 			want = []string{field}
 		}
-		got := fields((&organization.Caller{Key: own}).Beyond(builtIns(t), acmeOrganization, own, after))
+
+		got := fields((&organization.Caller{
+			Key: own,
+		}).Beyond(builtIns(t), acmeOrganization, own, after))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", field, diff)
 		}
@@ -191,13 +477,19 @@ func powerOf(k *apikey.Key) power {
 	if k.Grantable == apikey.GrantCatalogue {
 		p.permissions = append(p.permissions, "messages:read", "messages:write", "licenses:manage")
 	}
-	p.permissions = slices.DeleteFunc(p.permissions, func(name string) bool { return name == "permissions:write" })
+
+	p.permissions = slices.DeleteFunc(p.permissions, func(name string) bool {
+		return name == "permissions:write"
+	})
 	return p
 }
 
 // covers tells whether k has no more than the power in what is not its permissions.
 func (p power) covers(k *apikey.Key) bool {
-	customers := len(p.key.Customers) == 0 || len(k.Customers) > 0 && !slices.ContainsFunc(k.Customers, func(c string) bool { return !slices.Contains(p.key.Customers, c) })
+	customers := len(p.key.Customers) == 0 ||
+		len(k.Customers) > 0 && !slices.ContainsFunc(k.Customers, func(c string) bool {
+			return !slices.Contains(p.key.Customers, c)
+		})
 	life := p.key.ExpiresAt.IsZero() || !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(p.key.ExpiresAt)
 	return customers && life && slower(k, p.key)
 }
@@ -208,21 +500,27 @@ func slower(k, own *apikey.Key) bool {
 		if l.Burst == 0 {
 			return l.Limit
 		}
+
 		return l.Burst
 	}
 	for _, mine := range own.RateLimits {
 		bound := false
 		for _, l := range k.RateLimits {
-			bound = bound || big.NewRat(l.Limit, int64(l.Window)).Cmp(big.NewRat(mine.Limit, int64(mine.Window))) <= 0 && most(l) <= most(mine)
+			bound = bound ||
+				big.NewRat(l.Limit, int64(l.Window)).Cmp(big.NewRat(mine.Limit,
+					int64(mine.Window))) <= 0 && most(l) <= most(mine)
 		}
+
 		if !bound {
 			return false
 		}
 	}
+
 	return true
 }
 
-// Whatever keys make, change and renew one another in whatever order, none ever holds what none of its makers might have handed out.
+// Whatever keys make, change and renew one another in whatever order, none ever holds what none of
+// its makers might have handed out.
 func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 	t.Parallel()
 	catalogue := builtIns(t)
@@ -230,8 +528,10 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 		keys := []*apikey.Key{{
 			ID:             "operator",
 			OrganizationID: apikey.OperatorOrganization,
-			Permissions:    []string{"messages:read", "keys:read", "keys:write", "permissions:write"},
-			Grantable:      apikey.GrantCatalogue,
+			Permissions: []string{
+				"messages:read", "keys:read", "keys:write", "permissions:write",
+			},
+			Grantable: apikey.GrantCatalogue,
 		}}
 		makers := [][]power{nil}
 		t.Repeat(map[string]func(*rapid.T){
@@ -239,35 +539,52 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 				caller := rapid.SampledFrom(keys).Draw(t, "caller")
 				k := drawKey(t)
 				k.ID = "key " + string(rune('a'+len(keys)))
-				allowed := len((&organization.Caller{Key: caller}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
+
+				allowed := len((&organization.Caller{
+					Key: caller,
+				}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
 				if want := mayMake(caller, k); allowed != want {
 					t.Fatalf("%+v makes %+v: %v, want %v", caller, k, allowed, want)
 				}
+
 				if allowed && len(keys) < 12 {
-					keys, makers = append(keys, k), append(makers, []power{powerOf(caller)})
+					keys = append(keys, k)
+					makers = append(makers, []power{powerOf(caller)})
 				}
 			},
 			"change": func(t *rapid.T) {
-				caller, i := rapid.SampledFrom(keys).Draw(t, "caller"), rapid.IntRange(0, len(keys)-1).Draw(t, "key")
+				caller := rapid.SampledFrom(keys).Draw(t, "caller")
+
+				i := rapid.IntRange(0, len(keys)-1).Draw(t, "key")
 				if i == 0 {
 					t.Skip("an operator's key belongs to no organization")
 				}
+
 				if caller == keys[i] {
 					t.Skip("what a key may change of itself is another test's")
 				}
+
 				after := drawKey(t)
+
 				after.ID = keys[i].ID
 				if rapid.Bool().Draw(t, "a little") {
 					after = little(t, keys[i], after)
 				}
-				if len((&organization.Caller{Key: caller}).Beyond(catalogue, acmeOrganization, keys[i], after)) == 0 {
+
+				if len((&organization.Caller{
+					Key: caller,
+				}).Beyond(catalogue, acmeOrganization, keys[i], after)) == 0 {
 					makers[i] = append(makers[i], powerOf(caller))
 					*keys[i] = *after
 				}
 			},
 			"renew": func(t *rapid.T) { // who gets the new secret has all that the key has
-				caller, k := rapid.SampledFrom(keys).Draw(t, "caller"), rapid.SampledFrom(keys[0:]).Draw(t, "key")
-				allowed := len((&organization.Caller{Key: caller}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
+				caller := rapid.SampledFrom(keys).Draw(t, "caller")
+				k := rapid.SampledFrom(keys[0:]).Draw(t, "key")
+
+				allowed := len((&organization.Caller{
+					Key: caller,
+				}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
 				if want := mayMake(caller, k); allowed != want {
 					t.Fatalf("%+v renews %+v: %v, want %v", caller, k, allowed, want)
 				}
@@ -289,35 +606,46 @@ func mayMake(caller, k *apikey.Key) bool {
 			return false
 		}
 	}
+
 	hands := k.Grantable != apikey.GrantCatalogue || caller.Grantable == apikey.GrantCatalogue
 	return !k.AllPermissions && hands && p.covers(k)
 }
 
-// bounded checks what is always true of a key: someone who made or changed it might have handed out each permission, and someone all the rest.
+// bounded checks what is always true of a key: someone who made or changed it might have handed out
+// each permission, and someone all the rest.
 func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 	for _, name := range k.Permissions {
-		if !slices.ContainsFunc(makers, func(p power) bool { return slices.Contains(p.permissions, name) }) {
+		if !slices.ContainsFunc(makers, func(p power) bool {
+			return slices.Contains(p.permissions, name)
+		}) {
 			t.Fatalf("%s holds %s, which none of its makers had", k.ID, name)
 		}
 	}
-	grants := slices.ContainsFunc(makers, func(p power) bool { return p.key.Grantable == apikey.GrantCatalogue })
+
+	grants := slices.ContainsFunc(makers, func(p power) bool {
+		return p.key.Grantable == apikey.GrantCatalogue
+	})
 	if k.AllPermissions || k.Grantable == apikey.GrantCatalogue && !grants {
 		t.Fatalf("%s has what none of its makers gives: %+v", k.ID, k)
 	}
+
 	for what, covered := range map[string]func(power) bool{
 		"customers": func(p power) bool {
 			q := k.Clone()
-			q.ExpiresAt, q.RateLimits = p.key.ExpiresAt, p.key.RateLimits
+			q.ExpiresAt = p.key.ExpiresAt
+			q.RateLimits = p.key.RateLimits
 			return p.covers(q)
 		},
 		"expiry": func(p power) bool {
 			q := k.Clone()
-			q.Customers, q.RateLimits = p.key.Customers, p.key.RateLimits
+			q.Customers = p.key.Customers
+			q.RateLimits = p.key.RateLimits
 			return p.covers(q)
 		},
 		"limits": func(p power) bool {
 			q := k.Clone()
-			q.Customers, q.ExpiresAt = p.key.Customers, p.key.ExpiresAt
+			q.Customers = p.key.Customers
+			q.ExpiresAt = p.key.ExpiresAt
 			return p.covers(q)
 		},
 	} {
@@ -327,23 +655,37 @@ func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 	}
 }
 
-// drawKey draws a key of an organization, of few values, so that keys often have something in common.
+// drawKey draws a key of an organization, of few values, so that keys often have something in
+// common.
 func drawKey(t *rapid.T) *apikey.Key {
 	subset := func(name string, of ...string) []string {
-		return slices.DeleteFunc(slices.Clone(of), func(s string) bool { return rapid.IntRange(0, 2).Draw(t, name+" "+s) > 0 })
+		return slices.DeleteFunc(slices.Clone(of), func(s string) bool {
+			return rapid.IntRange(0, 2).Draw(t, name+" "+s) > 0
+		})
 	}
+
 	k := &apikey.Key{
-		OrganizationID: "acme", Permissions: subset("permissions", "messages:read", "messages:write", "keys:read", "keys:write", "permissions:write"), Customers: subset("customers", "1", "2", "3"),
-		AllPermissions: rapid.IntRange(0, 9).Draw(t, "all") == 0, Grantable: rapid.SampledFrom([]apikey.Grantable{"", apikey.GrantOwn, apikey.GrantCatalogue}).Draw(t, "grantable"),
+		OrganizationID: "acme",
+		Permissions: subset("permissions", "messages:read", "messages:write", "keys:read",
+			"keys:write", "permissions:write"),
+		Customers:      subset("customers", "1", "2", "3"),
+		AllPermissions: rapid.IntRange(0, 9).Draw(t, "all") == 0,
+		Grantable: rapid.SampledFrom([]apikey.Grantable{
+			"", apikey.GrantOwn, apikey.GrantCatalogue,
+		}).Draw(t, "grantable"),
 	}
 	if rapid.Bool().Draw(t, "ends") {
 		k.ExpiresAt = now.Add(time.Duration(rapid.IntRange(1, 4).Draw(t, "hours")) * time.Hour)
 	}
+
 	for range rapid.IntRange(0, 2).Draw(t, "limits") {
 		k.RateLimits = append(k.RateLimits, apikey.RateLimit{
-			Limit: rapid.Int64Range(1, 4).Draw(t, "limit"), Window: time.Duration(rapid.IntRange(1, 3).Draw(t, "window")) * time.Second, Burst: rapid.Int64Range(0, 3).Draw(t, "burst"),
+			Limit:  rapid.Int64Range(1, 4).Draw(t, "limit"),
+			Window: time.Duration(rapid.IntRange(1, 3).Draw(t, "window")) * time.Second,
+			Burst:  rapid.Int64Range(0, 3).Draw(t, "burst"),
 		})
 	}
+
 	return k
 }
 
@@ -364,5 +706,6 @@ func little(t *rapid.T, k, other *apikey.Key) *apikey.Key {
 	case 5:
 		after.RateLimits = other.RateLimits
 	}
+
 	return after
 }

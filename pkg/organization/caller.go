@@ -9,7 +9,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ErrHidden says that the caller may not know whether the thing exists; it is answered as if it did not.
+// ErrHidden says that the caller may not know whether the thing exists; it is answered as if it did
+// not.
 var ErrHidden = errors.New("organization: not visible to the caller")
 
 // ForbiddenError says that the caller may see the thing but may not do this to it.
@@ -23,17 +24,21 @@ func (e *ForbiddenError) Error() string {
 	if e.Required != "" {
 		return fmt.Sprintf("organization: this needs the permission %s", e.Required)
 	}
+
 	return "organization: " + e.Reason
 }
 
-// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a person. Where nobody does, it is the part of the service
-// that acts by itself; that one goes through no rule.
+// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a
+// person. Where nobody does, it is the part of the service that acts by itself; that one goes
+// through no rule.
 type Caller struct {
 	System string      // such as "leaks"; "" for callers
 	Key    *apikey.Key // nil for a person
-	Owner  *Caller     // of a personal key: the person whose it is, as a caller; the key may no more than they may
-	Person *Person     // nil for a key
-	Member *Member     // what the person is in the organization of the call; nil where they are nothing there
+	// of a personal key: the person whose it is, as a caller; the key may no more than they may
+	Owner  *Caller
+	Person *Person // nil for a key
+	// what the person is in the organization of the call; nil where they are nothing there
+	Member *Member
 
 	SourceIP  string
 	UserAgent string
@@ -62,6 +67,7 @@ func (c *Caller) ID() string {
 	if c.Person != nil {
 		return "user:" + c.Person.ID
 	}
+
 	return "key:" + c.Key.ID
 }
 
@@ -70,6 +76,7 @@ func (c *Caller) Owns(k *apikey.Key) bool {
 	if c.Person != nil {
 		return k.Owner.Type == apikey.ActorUser && k.Owner.ID == c.Person.ID
 	}
+
 	return k.ID == c.Key.ID || k.Owner.Type != apikey.ActorUser && k.Owner.ID == c.Key.ID
 }
 
@@ -78,30 +85,33 @@ func (c *Caller) Sees(org string) bool {
 	if c.Person != nil {
 		return c.Member != nil && c.Member.OrganizationID == org
 	}
+
 	return c.Operator() || c.Key.OrganizationID == org
 }
 
-// SeesKey reports whether the caller may know of a key of an organization that they see. A key of the admin API sees
-// all of them, as an admin does, unless it is a personal one.
+// SeesKey reports whether the caller may know of a key of an organization that they see. A key of
+// the admin API sees all of them, as an admin does, unless it is a personal one.
 func (c *Caller) SeesKey(k *apikey.Key) bool {
 	person := c.Behind()
 	if person == nil || k.Ownership == apikey.Organization || person.Owns(k) {
 		return true
 	}
+
 	return person.Member.Has(ManageOthersKeys)
 }
 
-// Behind returns the person whose role bounds the caller: themselves, or the owner of a personal key; nil for a key
-// that is nobody's.
+// Behind returns the person whose role bounds the caller: themselves, or the owner of a personal
+// key; nil for a key that is nobody's.
 func (c *Caller) Behind() *Caller {
 	if c.Person != nil {
 		return c
 	}
+
 	return c.Owner
 }
 
-// May decides an operation. o is the organization and k the key that it is about; nil where there is none. Errors: ErrHidden, apikey.ErrNotFound,
-// *ForbiddenError.
+// May decides an operation. o is the organization and k the key that it is about; nil where there
+// is none. Errors: ErrHidden, apikey.ErrNotFound, *ForbiddenError.
 func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	rule, ok := Rules()[op]
 	switch {
@@ -116,7 +126,9 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	case c.Person != nil:
 		return c.personMay(rule.People, o, k)
 	case c.Owner != nil && c.Owner.personMay(rule.People, o, k) != nil:
-		return &ForbiddenError{Reason: "a personal key may no more than its owner, and " + rule.People.owner()}
+		return &ForbiddenError{
+			Reason: "a personal key may no more than its owner, and " + rule.People.owner(),
+		}
 	case rule.Operators && !c.Operator():
 		return &ForbiddenError{Reason: "only an operator or a signed-in person may do this"}
 	case rule.Key == NoPermission:
@@ -124,10 +136,14 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	case rule.Key == AnyPermission:
 		return nil
 	}
+
 	needed := strings.Fields(rule.Key)
-	if !slices.ContainsFunc(needed, func(p string) bool { return slices.Contains(c.Key.Permissions, p) }) {
+	if !slices.ContainsFunc(needed, func(p string) bool {
+		return slices.Contains(c.Key.Permissions, p)
+	}) {
 		return &ForbiddenError{Required: needed[0]}
 	}
+
 	return nil
 }
 
@@ -162,10 +178,12 @@ func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
 		}
 	case Nobody:
 	}
+
 	return &ForbiddenError{Reason: who.needs()}
 }
 
-// MayCreate reports whether the caller may create keys of this ownership, as far as the role of a person bounds it.
+// MayCreate reports whether the caller may create keys of this ownership, as far as the role of a
+// person bounds it.
 func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	person := c.Behind()
 	if person == nil {

@@ -22,8 +22,10 @@ type Customer struct {
 	Name           string            `json:"name"`
 	Metadata       map[string]string `json:"metadata"`
 	CreatedAt      time.Time         `json:"createdAt"`
-	Leaving        bool              `json:"leaving"`    // it is being deleted: no key is scoped to it any more
-	LeavingJob     string            `json:"leavingJob"` // the job that deletes it; "" before there is one
-	Version        int64             `json:"version"`
-	Pace           apikey.Pace       `json:"pace"` // how fast the row is changed
+	// it is being deleted: no key is scoped to it any more
+	Leaving bool `json:"leaving"`
+	// the job that deletes it; "" before there is one
+	LeavingJob string      `json:"leavingJob"`
+	Version    int64       `json:"version"`
+	Pace       apikey.Pace `json:"pace"` // how fast the row is changed
 }

@@ -2,8 +2,9 @@ package organization
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// MayAfterDeletion decides an operation in a deleted organization. To its people and its keys it is as if it had never been; operators still read what
-// happened, and who deleted it may ask again how far that is. Errors: ErrHidden, *ForbiddenError.
+// MayAfterDeletion decides an operation in a deleted organization. To its people and its keys it is
+// as if it had never been; operators still read what happened, and who deleted it may ask again how
+// far that is. Errors: ErrHidden, *ForbiddenError.
 func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
 	watches := op == GetJob || op == DeleteOrganization
 	switch {
@@ -12,6 +13,7 @@ func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
 	case c.Operator() && (watches || op == ListJobs || op == ListHistory || op == KeyHistory):
 		return c.May(op, o, nil)
 	}
+
 	return ErrHidden
 }
 

@@ -10,11 +10,13 @@ import (
 
 func TestEmail(t *testing.T) {
 	t.Parallel()
+
 	for text, want := range map[string]string{
-		"alice@acme.test":                       "alice@acme.test",
-		"ALICE@Acme.Test":                       "alice@acme.test",
-		"a.b+c_d@acme.test":                     "a.b+c_d@acme.test",
-		"andré@acme.test":                       "andré@acme.test", // what folding leaves as it is names somebody
+		"alice@acme.test":   "alice@acme.test",
+		"ALICE@Acme.Test":   "alice@acme.test",
+		"a.b+c_d@acme.test": "a.b+c_d@acme.test",
+		// what folding leaves as it is names somebody
+		"andré@acme.test":                       "andré@acme.test",
 		"Straße@bücher.test":                    "straße@bücher.test",
 		"用户@例え.test":                            "用户@例え.test",
 		"AL\u0130CE@acme.test":                  "", // İ, which folds to i
@@ -47,13 +49,18 @@ func TestEmail(t *testing.T) {
 // address in ASCII as it did before. No letter with a case stands behind those that are tried.
 func TestEmailIsFoldedInASCIIAlone(t *testing.T) {
 	t.Parallel()
+
 	for r := rune(unicode.MaxASCII + 1); r < 0x20000; r++ {
-		for _, text := range []string{"al" + string(r) + "ce@acme.test", "alice@ac" + string(r) + ".test"} {
+		for _, text := range []string{
+			"al" + string(r) + "ce@acme.test", "alice@ac" + string(r) + ".test",
+		} {
 			if got, ok := organization.Email(text); ok && got != text {
 				t.Errorf("%q (%U) became %q", text, r, got)
 			}
 		}
+
 		folded := strings.ToLower(string(r)) + strings.ToLower(strings.ToUpper(string(r)))
+
 		_, ok := organization.Email("al" + string(r) + "ce@acme.test")
 		if ok && strings.ContainsFunc(folded, func(r rune) bool { return r <= unicode.MaxASCII }) {
 			t.Errorf("%U, which folds into ASCII, is taken", r)

@@ -38,8 +38,9 @@ const (
 	ManageOthersKeys       Grant = "manage_others_keys"
 )
 
-// Member is a person in an organization, from the invitation on. The e-mail names the person until they sign in with it; from then on the identity
-// provider's id counts too, so that an address that passes to somebody else does not pass on the membership.
+// Member is a person in an organization, from the invitation on. The e-mail names the person until
+// they sign in with it; from then on the identity provider's id counts too, so that an address that
+// passes to somebody else does not pass on the membership.
 type Member struct {
 	OrganizationID string    `json:"organizationId"`
 	ID             string    `json:"id"` // "" until the first sign-in
@@ -48,9 +49,10 @@ type Member struct {
 	Grants         []Grant   `json:"grants"`
 	InvitedAt      time.Time `json:"invitedAt"`
 	JoinedAt       time.Time `json:"joinedAt"`
-	LeavingAt      time.Time `json:"leavingAt"`  // set while the removal disables their keys: they are no member any more
-	LeavingJob     string    `json:"leavingJob"` // the job that does so
-	Version        int64     `json:"version"`
+	// set while the removal disables their keys: they are no member any more
+	LeavingAt  time.Time `json:"leavingAt"`
+	LeavingJob string    `json:"leavingJob"` // the job that does so
+	Version    int64     `json:"version"`
 
 	Pace apikey.Pace `json:"pace"` // how fast the row is changed
 }
@@ -68,7 +70,8 @@ func (m *Member) Includes(other *Member) bool {
 		!slices.ContainsFunc(other.Grants, func(g Grant) bool { return !m.Has(g) })
 }
 
-// maxEmail is the length of the longest address (RFC 5321, section 4.5.3.1.3, less the brackets), in bytes.
+// maxEmail is the length of the longest address (RFC 5321, section 4.5.3.1.3, less the brackets),
+// in bytes.
 const maxEmail = 254
 
 // Email returns an address as members are named by it, or false where a text is no address that
@@ -84,9 +87,11 @@ func Email(text string) (string, bool) {
 	if err != nil || address.Address != text || len(text) > maxEmail {
 		return "", false
 	}
+
 	if strings.ContainsFunc(text, folds) {
 		return "", false
 	}
+
 	return strings.Map(lower, text), true
 }
 
@@ -101,10 +106,12 @@ func lower(r rune) rune {
 	if 'A' <= r && r <= 'Z' {
 		return r + 'a' - 'A'
 	}
+
 	return r
 }
 
-// Person is somebody who is signed in. The identity provider says who they are, and nothing of what they may do.
+// Person is somebody who is signed in. The identity provider says who they are, and nothing of what
+// they may do.
 type Person struct {
 	ID    string
 	Email string // verified

@@ -1,7 +1,9 @@
-// Package organization is the tenant: what an organization is and what is set in it, and who may do what.
+// Package organization is the tenant: what an organization is and what is set in it, and who may do
+// what.
 //
-// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what a caller may hand out (Caller.Beyond and
-// Caller.BeyondRole), which every operation of the admin API goes through. It does not know HTTP or storage.
+// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what
+// a caller may hand out (Caller.Beyond and Caller.BeyondRole), which every operation of the admin
+// API goes through. It does not know HTTP or storage.
 package organization
 
 import (
@@ -21,21 +23,33 @@ var (
 	ErrStale    = fmt.Errorf("organization: %w", apikey.ErrStale)
 )
 
-// Settings bear on what members may do, how long keys may live, and which calls of keys are taken. The zero value of each is the default.
+// Settings bear on what members may do, how long keys may live, and which calls of keys are taken.
+// The zero value of each is the default.
 type Settings struct {
-	OrganizationKeysBy string                               `json:"organizationKeysBy"` // "admins" (default) or "members"
-	PersonalKeysBy     string                               `json:"personalKeysBy"`     // "members" (default), "admins" or "nobody"
-	MemberPermissions  []string                             `json:"memberPermissions"`  // nil: the whole catalogue
-	DefaultPermissions []string                             `json:"defaultPermissions"` // nil: the catalogue's defaults
-	LongestLife        map[apikey.Environment]time.Duration `json:"longestLife"`        // no entry: no longest life
+	// "admins" (default) or "members"
+	OrganizationKeysBy string `json:"organizationKeysBy"`
+	// "members" (default), "admins" or "nobody"
+	PersonalKeysBy string `json:"personalKeysBy"`
+	// nil: the whole catalogue
+	MemberPermissions []string `json:"memberPermissions"`
+	// nil: the catalogue's defaults
+	DefaultPermissions []string `json:"defaultPermissions"`
+	// no entry: no longest life
+	LongestLife        map[apikey.Environment]time.Duration `json:"longestLife"`
 	LegacyKeysAccepted bool                                 `json:"legacyKeysAccepted"`
-	AllowedAddresses   []string                             `json:"allowedAddresses"` // networks in their canonical form; empty: every address
-	SampleRequests     float64                              `json:"sampleRequests"`
+	// networks in their canonical form; empty: every address
+	AllowedAddresses []string `json:"allowedAddresses"`
+	SampleRequests   float64  `json:"sampleRequests"`
 }
 
 // DefaultSettings are those of a new organization.
 func DefaultSettings() Settings {
-	return Settings{OrganizationKeysBy: "admins", PersonalKeysBy: "members", LegacyKeysAccepted: true, SampleRequests: 0.1}
+	return Settings{
+		OrganizationKeysBy: "admins",
+		PersonalKeysBy:     "members",
+		LegacyKeysAccepted: true,
+		SampleRequests:     0.1,
+	}
 }
 
 // Organization is a tenant: it owns keys, members, customers and settings.
@@ -44,9 +58,10 @@ type Organization struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
 	Settings  Settings  `json:"settings"`
-	Admins    int       `json:"admins"`    // how many members are admins; never 0
-	Version   int64     `json:"version"`   // 1 when created; the ETag
-	DeletedAt time.Time `json:"deletedAt"` // zero where it is not deleted; its name and settings stay
+	Admins    int       `json:"admins"`  // how many members are admins; never 0
+	Version   int64     `json:"version"` // 1 when created; the ETag
+	// zero where it is not deleted; its name and settings stay
+	DeletedAt time.Time `json:"deletedAt"`
 
 	DeletedBy   apikey.Actor `json:"deletedBy"`
 	DeletionJob string       `json:"deletionJob"` // the job that deletes what it has
@@ -67,9 +82,11 @@ func Slug(name string) string {
 	if len(s) > 39 {
 		s = s[:39]
 	}
+
 	s = strings.TrimRight(s, "-")
 	if !ValidID(s) {
 		return ""
 	}
+
 	return s
 }

@@ -1,6 +1,7 @@
 package organization
 
-// Operation is something that a caller of the admin API does; it is the operationId in the OpenAPI document.
+// Operation is something that a caller of the admin API does; it is the operationId in the OpenAPI
+// document.
 type Operation string
 
 // The operations.
@@ -57,9 +58,11 @@ const (
 	Members                 // whoever is in the organization
 	Creators                // who may create keys of some ownership, by role, grants and settings
 	Importers               // who may create keys of the organization
-	Changers                // who may change some keys, their own at least: every member but viewers
-	Managers                // who may change the key: admins, its owner, and by grants and settings others
-	Admins                  // the organization's admins
+	// who may change some keys, their own at least: every member but viewers
+	Changers
+	// who may change the key: admins, its owner, and by grants and settings others
+	Managers
+	Admins // the organization's admins
 )
 
 // needs says in words what it takes.
@@ -68,7 +71,8 @@ func (p People) needs() string {
 	case Creators:
 		return "your role and the organization's settings do not let you create keys"
 	case Importers:
-		return "your role and the organization's settings do not let you create keys of the organization"
+		return "your role and the organization's settings do not let you create keys of the " +
+			"organization"
 	case Changers:
 		return "your role does not let you change keys"
 	case Managers:
@@ -85,6 +89,7 @@ func (p People) owner() string {
 	if p == Admins {
 		return "its owner is no admin of the organization"
 	}
+
 	return "the role of its owner and the organization's settings do not let them do this"
 }
 
@@ -94,10 +99,13 @@ const AnyPermission = ""
 // NoPermission stands for a permission that no key has.
 const NoPermission = "-"
 
-// Rule says who may do an operation. Whoever may not see the organization or the key is ErrHidden before any rule.
+// Rule says who may do an operation. Whoever may not see the organization or the key is ErrHidden
+// before any rule.
 type Rule struct {
-	Key       string // the permission that a key needs, an operator's too: being one widens where it may, not what. Of several, parted by spaces, one is enough
-	Operators bool   // of keys, only operators' may
+	// the permission that a key needs, an operator's too: being one widens where it may, not what.
+	// Of several, parted by spaces, one is enough
+	Key       string
+	Operators bool // of keys, only operators' may
 	People    People
 }
 
@@ -132,17 +140,18 @@ func Rules() map[Operation]Rule {
 		FinishRotation:     {"keys:rotate", false, Managers},
 		RevokeKey:          {"keys:revoke", false, Managers},
 		RestoreKey:         {"keys:revoke", false, Managers},
-		BulkKeys:           {"keys:revoke keys:write", false, Changers}, // and for each action and key what one of it needs: see Caller.MayEach
-		ListJobs:           {"keys:read", false, Members},
-		GetJob:             {"keys:read", false, Members},
-		ExplainKey:         {"keys:read", false, Members},
-		KeyAdvice:          {"usage:read", false, Members},
-		ListAdvice:         {"usage:read", false, Members},
-		KeyHistory:         {"history:read", false, Members},
-		ListHistory:        {"history:read", false, Admins},
-		KeyUsage:           {"usage:read", false, Members},
-		GetUsage:           {"usage:read", false, Members},
-		KeyRequests:        {"usage:read", false, Members},
-		GetRequest:         {"usage:read", false, Members},
+		// and for each action and key what one of it needs: see Caller.MayEach
+		BulkKeys:    {"keys:revoke keys:write", false, Changers},
+		ListJobs:    {"keys:read", false, Members},
+		GetJob:      {"keys:read", false, Members},
+		ExplainKey:  {"keys:read", false, Members},
+		KeyAdvice:   {"usage:read", false, Members},
+		ListAdvice:  {"usage:read", false, Members},
+		KeyHistory:  {"history:read", false, Members},
+		ListHistory: {"history:read", false, Admins},
+		KeyUsage:    {"usage:read", false, Members},
+		GetUsage:    {"usage:read", false, Members},
+		KeyRequests: {"usage:read", false, Members},
+		GetRequest:  {"usage:read", false, Members},
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
-// Standing is what of an organization bears on the calls of its keys. Checks go by it, and by nothing else of the organization.
+// Standing is what of an organization bears on the calls of its keys. Checks go by it, and by
+// nothing else of the organization.
 type Standing struct {
-	OrganizationID     string
-	Version            int64     // the organization's
-	DeletedAt          time.Time // none of its keys is good from then on; zero where it is not deleted
+	OrganizationID string
+	Version        int64 // the organization's
+	// none of its keys is good from then on; zero where it is not deleted
+	DeletedAt          time.Time
 	LegacyKeysAccepted bool
 	AllowedAddresses   []netip.Prefix // empty: every address
 	SampleRequests     float64        // the part of the allowed calls that are recorded as requests
@@ -19,14 +21,20 @@ type Standing struct {
 // Standing is the organization's. The error says which address cannot be read.
 func (o *Organization) Standing() (*Standing, error) {
 	s := &Standing{
-		OrganizationID: o.ID, Version: o.Version, DeletedAt: o.DeletedAt, LegacyKeysAccepted: o.Settings.LegacyKeysAccepted, SampleRequests: o.Settings.SampleRequests,
+		OrganizationID:     o.ID,
+		Version:            o.Version,
+		DeletedAt:          o.DeletedAt,
+		LegacyKeysAccepted: o.Settings.LegacyKeysAccepted,
+		SampleRequests:     o.Settings.SampleRequests,
 	}
 	for _, text := range o.Settings.AllowedAddresses {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
 			return nil, fmt.Errorf("organization %s: %w", o.ID, err)
 		}
+
 		s.AllowedAddresses = append(s.AllowedAddresses, network)
 	}
+
 	return s, nil
 }

@@ -12,12 +12,14 @@ import (
 
 const acme = "acme"
 
-// columns are the people of the tables below: an admin, a member, a member with each grant, a viewer, the owner of the personal key, and the admin of
-// another organization.
-var columns = []string{"admin", "member", "org-grant", "others-grant", "viewer", "owner", "stranger"}
+// columns are the people of the tables below: an admin, a member, a member with each grant, a
+// viewer, the owner of the personal key, and the admin of another organization.
+var columns = []string{
+	"admin", "member", "org-grant", "others-grant", "viewer", "owner", "stranger",
+}
 
-// peopleTable is who may do what that concerns no key, or a key of the organization, with an organization's first settings: + may, - may not, 0 may not
-// know of it.
+// peopleTable is who may do what that concerns no key, or a key of the organization, with an
+// organization's first settings: + may, - may not, 0 may not know of it.
 const peopleTable = `
                      admin member org-grant others-grant viewer owner stranger
 getMe                  +      +       +           +        +      +       +
@@ -81,21 +83,42 @@ keyUsage               +      0       0           +        0      +       0
 keyRequests            +      0       0           +        0      +       0
 `
 
-// keysTable is what an admin key of the organization with one permission may do, beside what every admin key may.
+// keysTable is what an admin key of the organization with one permission may do, beside what every
+// admin key may.
 var keysTable = map[string][]organization.Operation{
-	"keys:read":          {organization.ListKeys, organization.GetKey, organization.GetRotation, organization.ExplainKey, organization.ListJobs, organization.GetJob},
-	"keys:write":         {organization.CreateKey, organization.ImportKeys, organization.UpdateKey, organization.DeleteKey, organization.BulkKeys},
-	"keys:rotate":        {organization.RegenerateKey, organization.RotateKey, organization.FinishRotation},
-	"keys:revoke":        {organization.RevokeKey, organization.RestoreKey, organization.BulkKeys},
-	"usage:read":         {organization.KeyUsage, organization.GetUsage, organization.KeyRequests, organization.GetRequest, organization.KeyAdvice, organization.ListAdvice},
-	"history:read":       {organization.KeyHistory, organization.ListHistory},
-	"members:write":      {organization.ListMembers, organization.GetMember, organization.PutMember, organization.DeleteMember},
-	"organization:write": {organization.UpdateOrganization, organization.DeleteOrganization, organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer},
-	"permissions:write":  {},
+	"keys:read": {
+		organization.ListKeys, organization.GetKey, organization.GetRotation,
+		organization.ExplainKey, organization.ListJobs, organization.GetJob,
+	},
+	"keys:write": {
+		organization.CreateKey, organization.ImportKeys, organization.UpdateKey,
+		organization.DeleteKey, organization.BulkKeys,
+	},
+	"keys:rotate": {
+		organization.RegenerateKey, organization.RotateKey, organization.FinishRotation,
+	},
+	"keys:revoke": {organization.RevokeKey, organization.RestoreKey, organization.BulkKeys},
+	"usage:read": {
+		organization.KeyUsage, organization.GetUsage, organization.KeyRequests,
+		organization.GetRequest, organization.KeyAdvice, organization.ListAdvice,
+	},
+	"history:read": {organization.KeyHistory, organization.ListHistory},
+	"members:write": {
+		organization.ListMembers, organization.GetMember, organization.PutMember,
+		organization.DeleteMember,
+	},
+	"organization:write": {
+		organization.UpdateOrganization, organization.DeleteOrganization,
+		organization.CreateCustomer, organization.UpdateCustomer, organization.DeleteCustomer,
+	},
+	"permissions:write": {},
 }
 
 // everyKey is what every admin key may do.
-var everyKey = []organization.Operation{organization.GetOrganization, organization.ListCustomers, organization.GetCustomer, organization.GetPermissions}
+var everyKey = []organization.Operation{
+	organization.GetOrganization, organization.ListCustomers, organization.GetCustomer,
+	organization.GetPermissions,
+}
 
 // operatorsToo is what an operator key with one permission may do besides.
 var operatorsToo = map[string][]organization.Operation{
@@ -106,10 +129,14 @@ var operatorsToo = map[string][]organization.Operation{
 // about tells which of the three a decision concerns: nothing, the organization, or a key.
 func about(op organization.Operation) (org, key bool) {
 	switch op {
-	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions, organization.PutPermissions:
+	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions,
+		organization.PutPermissions:
 		return false, false
-	case organization.GetKey, organization.UpdateKey, organization.DeleteKey, organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
-		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey, organization.ExplainKey, organization.KeyHistory, organization.KeyUsage, organization.KeyRequests, organization.KeyAdvice:
+	case organization.GetKey, organization.UpdateKey, organization.DeleteKey,
+		organization.RegenerateKey, organization.RotateKey, organization.GetRotation,
+		organization.FinishRotation, organization.RevokeKey, organization.RestoreKey,
+		organization.ExplainKey, organization.KeyHistory, organization.KeyUsage,
+		organization.KeyRequests, organization.KeyAdvice:
 		return true, true
 	default:
 		return true, false
@@ -119,14 +146,18 @@ func about(op organization.Operation) (org, key bool) {
 func decide(t *testing.T, c *organization.Caller, op organization.Operation, k *apikey.Key) string {
 	t.Helper()
 	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+
 	inOrg, onKey := about(op)
 	if !inOrg {
 		o = nil
 	}
+
 	if !onKey {
 		k = nil
 	}
+
 	err := c.May(op, o, k)
+
 	var forbidden *organization.ForbiddenError
 	switch {
 	case err == nil:
@@ -143,6 +174,7 @@ func decide(t *testing.T, c *organization.Caller, op organization.Operation, k *
 
 func person(name string) *organization.Caller {
 	c := &organization.Caller{Person: &organization.Person{ID: name, Email: name + "@acme.test"}}
+
 	m := &organization.Member{OrganizationID: acme, ID: name, Role: organization.RoleMember}
 	switch name {
 	case "admin":
@@ -154,20 +186,33 @@ func person(name string) *organization.Caller {
 	case "others-grant":
 		m.Grants = []organization.Grant{organization.ManageOthersKeys}
 	case "stranger":
-		m.OrganizationID, m.Role = "globex", organization.RoleAdmin
+		m.OrganizationID = "globex"
+		m.Role = organization.RoleAdmin
 	}
+
 	c.Member = m
 	return c
 }
 
 var (
-	organizationKey = &apikey.Key{ID: "k1", OrganizationID: acme, Ownership: apikey.Organization, Owner: apikey.Actor{Type: apikey.ActorUser, ID: "owner"}}
-	personalKey     = &apikey.Key{ID: "k2", OrganizationID: acme, Ownership: apikey.Personal, Owner: apikey.Actor{Type: apikey.ActorUser, ID: "owner"}}
+	organizationKey = &apikey.Key{
+		ID:             "k1",
+		OrganizationID: acme,
+		Ownership:      apikey.Organization,
+		Owner:          apikey.Actor{Type: apikey.ActorUser, ID: "owner"},
+	}
+	personalKey = &apikey.Key{
+		ID:             "k2",
+		OrganizationID: acme,
+		Ownership:      apikey.Personal,
+		Owner:          apikey.Actor{Type: apikey.ActorUser, ID: "owner"},
+	}
 )
 
 // TestPeople runs every cell of the tables, and fails for an operation that has no row.
 func TestPeople(t *testing.T) {
 	t.Parallel()
+
 	cells := 0
 	for _, table := range []struct {
 		text string
@@ -177,64 +222,92 @@ func TestPeople(t *testing.T) {
 		for _, line := range strings.Split(strings.TrimSpace(table.text), "\n")[1:] {
 			fields := strings.Fields(line)
 			op := organization.Operation(fields[0])
+
 			seen[op] = true
 			for i, want := range fields[1:] {
 				cells++
+
 				if got := decide(t, person(columns[i]), op, table.key); got != want {
-					t.Errorf("%s by %s on a key that is %s: got %s, want %s", op, columns[i], table.key.Ownership, got, want)
+					t.Errorf("%s by %s on a key that is %s: got %s, want %s", op, columns[i],
+						table.key.Ownership, got, want)
 				}
 			}
 		}
+
 		for op := range organization.Rules() {
 			if _, onKey := about(op); !seen[op] && (onKey || table.key == organizationKey) {
 				t.Errorf("%s has no row for a key that is %s", op, table.key.Ownership)
 			}
 		}
 	}
+
 	t.Logf("%d cells", cells)
 }
 
-// TestKeys runs every operation by an admin key and by an operator key with each single permission, and by another organization's key.
+// TestKeys runs every operation by an admin key and by an operator key with each single permission,
+// and by another organization's key.
 func TestKeys(t *testing.T) {
 	t.Parallel()
+
 	cells := 0
 	for permission, own := range keysTable {
 		for op := range organization.Rules() {
 			inOrg, _ := about(op)
+
 			may := slices.Contains(own, op) || slices.Contains(everyKey, op)
 			for _, c := range []struct {
 				org  string
 				want string
 			}{
 				{acme, map[bool]string{true: "+", false: "-"}[may]},
-				{"globex", map[bool]string{true: "0", false: map[bool]string{true: "+", false: "-"}[may]}[inOrg]},
-				{apikey.OperatorOrganization, map[bool]string{true: "+", false: "-"}[may || slices.Contains(operatorsToo[permission], op)]},
+				{"globex", map[bool]string{
+					true:  "0",
+					false: map[bool]string{true: "+", false: "-"}[may],
+				}[inOrg]},
+				{apikey.OperatorOrganization, map[bool]string{
+					true:  "+",
+					false: "-",
+				}[may || slices.Contains(operatorsToo[permission], op)]},
 			} {
 				cells++
-				caller := &organization.Caller{Key: &apikey.Key{ID: "caller", OrganizationID: c.org, Permissions: []string{permission}}}
+
+				caller := &organization.Caller{
+					Key: &apikey.Key{
+						ID:             "caller",
+						OrganizationID: c.org,
+						Permissions:    []string{permission},
+					},
+				}
 				if got := decide(t, caller, op, personalKey); got != c.want {
-					t.Errorf("%s by a key of %s with %s: got %s, want %s", op, c.org, permission, got, c.want)
+					t.Errorf("%s by a key of %s with %s: got %s, want %s", op, c.org, permission,
+						got, c.want)
 				}
 			}
 		}
 	}
+
 	t.Logf("%d cells", cells)
 }
 
-// TestSettingsWiden proves that members manage the organization's keys where the settings say so, and make personal ones where they may.
+// TestSettingsWiden proves that members manage the organization's keys where the settings say so,
+// and make personal ones where they may.
 func TestSettingsWiden(t *testing.T) {
 	t.Parallel()
 	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+
 	o.Settings.OrganizationKeysBy = "members"
 	if err := person("member").May(organization.UpdateKey, o, organizationKey); err != nil {
 		t.Errorf("member, organizationKeysBy members: %v", err)
 	}
+
 	if err := person("viewer").May(organization.UpdateKey, o, organizationKey); err == nil {
 		t.Error("a viewer may change keys")
 	}
+
 	for by, want := range map[string]map[string]bool{
-		"members": {"admin": true, "member": true, "viewer": false}, "admins": {"admin": true, "member": false, "viewer": false},
-		"nobody": {"admin": false, "member": false, "viewer": false},
+		"members": {"admin": true, "member": true, "viewer": false},
+		"admins":  {"admin": true, "member": false, "viewer": false},
+		"nobody":  {"admin": false, "member": false, "viewer": false},
 	} {
 		o.Settings.PersonalKeysBy = by
 		for who, may := range want {
@@ -260,9 +333,13 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 	key := func(g apikey.Grantable, permissions ...string) *apikey.Key {
 		return &apikey.Key{OrganizationID: acme, Permissions: permissions, Grantable: g}
 	}
-	operator := func(k *apikey.Key) *apikey.Key { k.OrganizationID = apikey.OperatorOrganization; return k }
+	operator := func(k *apikey.Key) *apikey.Key {
+		k.OrganizationID = apikey.OperatorOrganization
+		return k
+	}
 	scoped := key(apikey.GrantCatalogue, every...)
 	scoped.Customers = []string{"42"}
+
 	grant := []organization.Grant{organization.ManageOthersKeys}
 	for name, test := range map[string]struct {
 		key    *apikey.Key
@@ -270,22 +347,52 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 		grants []organization.Grant
 		may    bool
 	}{
-		"viewer by members:write alone":         {key("", "members:write"), organization.RoleViewer, nil, false},
-		"viewer without the history":            {key("", reads[:3]...), organization.RoleViewer, nil, false},
-		"viewer by what one reads":              {key("", reads...), organization.RoleViewer, nil, true},
-		"member by what one reads":              {key(apikey.GrantCatalogue, reads...), organization.RoleMember, nil, false},
-		"member by own":                         {key("", changes...), organization.RoleMember, nil, false},
-		"member by catalogue":                   {key(apikey.GrantCatalogue, changes...), organization.RoleMember, nil, true},
-		"admin by catalogue":                    {key(apikey.GrantCatalogue, changes...), organization.RoleAdmin, nil, false},
-		"grant by catalogue":                    {key(apikey.GrantCatalogue, changes...), organization.RoleMember, grant, false},
-		"grant for a viewer":                    {key("", reads...), organization.RoleViewer, grant, false},
-		"admin by all":                          {key(apikey.GrantCatalogue, every...), organization.RoleAdmin, nil, true},
-		"grant by all":                          {key(apikey.GrantCatalogue, every...), organization.RoleMember, grant, true},
-		"admin by all, some customer":           {scoped, organization.RoleAdmin, nil, false},
-		"admin by the operator's members:write": {operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleAdmin, nil, false},
-		"viewer by the operator's":              {operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleViewer, nil, false},
-		"admin by the operator's all":           {operator(key(apikey.GrantCatalogue, builtIn...)), organization.RoleAdmin, nil, true},
-		"an unknown role":                       {key(apikey.GrantCatalogue, changes...), "owner", nil, false},
+		"viewer by members:write alone": {
+			key("", "members:write"), organization.RoleViewer, nil, false,
+		},
+		"viewer without the history": {
+			key("", reads[:3]...), organization.RoleViewer, nil, false,
+		},
+		"viewer by what one reads": {
+			key("", reads...), organization.RoleViewer, nil, true,
+		},
+		"member by what one reads": {
+			key(apikey.GrantCatalogue, reads...), organization.RoleMember, nil, false,
+		},
+		"member by own": {
+			key("", changes...), organization.RoleMember, nil, false,
+		},
+		"member by catalogue": {
+			key(apikey.GrantCatalogue, changes...), organization.RoleMember, nil, true,
+		},
+		"admin by catalogue": {
+			key(apikey.GrantCatalogue, changes...), organization.RoleAdmin, nil, false,
+		},
+		"grant by catalogue": {
+			key(apikey.GrantCatalogue, changes...), organization.RoleMember, grant, false,
+		},
+		"grant for a viewer": {
+			key("", reads...), organization.RoleViewer, grant, false,
+		},
+		"admin by all": {
+			key(apikey.GrantCatalogue, every...), organization.RoleAdmin, nil, true,
+		},
+		"grant by all": {
+			key(apikey.GrantCatalogue, every...), organization.RoleMember, grant, true,
+		},
+		"admin by all, some customer": {scoped, organization.RoleAdmin, nil, false},
+		"admin by the operator's members:write": {
+			operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleAdmin, nil,
+			false,
+		},
+		"viewer by the operator's": {
+			operator(key(apikey.GrantCatalogue, "members:write")), organization.RoleViewer, nil,
+			false,
+		},
+		"admin by the operator's all": {
+			operator(key(apikey.GrantCatalogue, builtIn...)), organization.RoleAdmin, nil, true,
+		},
+		"an unknown role": {key(apikey.GrantCatalogue, changes...), "owner", nil, false},
 	} {
 		excess := (&organization.Caller{Key: test.key}).BeyondRole(builtIn, test.role, test.grants)
 		if may := len(excess) == 0; may != test.may {
@@ -300,8 +407,11 @@ func TestHands(t *testing.T) {
 	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
 	narrow := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
 	narrow.Settings.MemberPermissions = []string{"messages:read"}
+
 	key := func(org string, g apikey.Grantable, permissions ...string) *organization.Caller {
-		return &organization.Caller{Key: &apikey.Key{OrganizationID: org, Permissions: permissions, Grantable: g}}
+		return &organization.Caller{
+			Key: &apikey.Key{OrganizationID: org, Permissions: permissions, Grantable: g},
+		}
 	}
 	for _, test := range []struct {
 		who        string
@@ -320,14 +430,28 @@ func TestHands(t *testing.T) {
 		{"viewer", person("viewer"), o, "messages:read", false},
 		{"key, own", key(acme, "", "keys:write", "messages:read"), o, "messages:read", true},
 		{"key, own", key(acme, "", "keys:write", "messages:read"), o, "messages:write", false},
-		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "messages:write", true},
+		{
+			"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "messages:write",
+			true,
+		},
 		{"key, catalogue", key(acme, apikey.GrantCatalogue, "keys:write"), o, "keys:revoke", false},
-		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "messages:write", false},
-		{"operator, catalogue", key(apikey.OperatorOrganization, apikey.GrantCatalogue, "keys:write"), o, "messages:write", true},
+		{
+			"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "messages:write",
+			false,
+		},
+		{
+			"operator, catalogue",
+			key(apikey.OperatorOrganization, apikey.GrantCatalogue, "keys:write"), o,
+			"messages:write", true,
+		},
 		{"operator", key(apikey.OperatorOrganization, "", "keys:write"), o, "keys:revoke", false},
-		{"operator", key(apikey.OperatorOrganization, "", "permissions:write"), o, "permissions:write", false},
+		{
+			"operator", key(apikey.OperatorOrganization, "", "permissions:write"), o,
+			"permissions:write", false,
+		},
 	} {
-		if got := test.caller.Hands(adminPermissions{}, test.in, test.permission); got != test.want {
+		if got := test.caller.Hands(adminPermissions{}, test.in,
+			test.permission); got != test.want {
 			t.Errorf("%s hands out %s: %v, want %v", test.who, test.permission, got, test.want)
 		}
 	}

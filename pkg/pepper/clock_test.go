@@ -25,6 +25,7 @@ func (c *clock) Now() time.Time {
 		meeting.Done()
 		meeting.Wait()
 	}
+
 	return time.Unix(0, c.nanoseconds.Load()).UTC()
 }
 

@@ -11,22 +11,26 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// How long a process relies on what it last read of the stored peppers. A version that it doesn't know is read at once where a sealed row names it,
-// whatever these say.
+// How long a process relies on what it last read of the stored peppers. A version that it doesn't
+// know is read at once where a sealed row names it, whatever these say.
 const (
 	currentFor = time.Minute // then Current looks for a newer version
 	// keptFor is how long a version that is at hand is used without asking whether it was retired.
-	keptFor    = 10 * time.Minute
-	missingFor = time.Second // then a version that was not there is looked for again: a damaged row must not cost a read per call
+	keptFor = 10 * time.Minute
+	// then a version that was not there is looked for again: a damaged row must not cost a read per
+	// call
+	missingFor = time.Second
 	// missingMost bounds what is remembered of versions that were not there.
 	missingMost = 100
 )
 
-// MostVersions is how many versions of an environment's pepper there may be that are not retired. All of them stand in one item.
+// MostVersions is how many versions of an environment's pepper there may be that are not retired.
+// All of them stand in one item.
 const MostVersions = 100
 
-// Keyring holds the peppers of all environments that its process may unwrap, each from the first time it is asked for. It is safe for
-// concurrent use; who asks for a pepper that is being loaded waits for it, and nobody whose pepper is at hand waits for anybody.
+// Keyring holds the peppers of all environments that its process may unwrap, each from the first
+// time it is asked for. It is safe for concurrent use; who asks for a pepper that is being loaded
+// waits for it, and nobody whose pepper is at hand waits for anybody.
 type Keyring struct {
 	rows     Rows
 	provider Provider
@@ -37,24 +41,35 @@ type Keyring struct {
 }
 
 type ring struct {
-	loading sync.Mutex // held while the stored peppers are read and unwrapped, so that one caller does it for all
+	// held while the stored peppers are read and unwrapped, so that one caller does it for all
+	loading sync.Mutex
 
 	mu       sync.RWMutex // held for moments only
 	versions map[int]*Pepper
 	current  *Pepper
 	loadedAt time.Time
-	triedAt  time.Time // when it was last looked whether a version was retired, with or without success
-	missing  map[int]time.Time
+	// when it was last looked whether a version was retired, with or without success
+	triedAt time.Time
+	missing map[int]time.Time
 }
 
 // NewKeyring returns a keyring over stored peppers.
 func NewKeyring(rows Rows, provider Provider, now func() time.Time) *Keyring {
-	return &Keyring{rows: rows, provider: provider, now: now, rings: map[apikey.Environment]*ring{}}
+	return &Keyring{
+		rows:     rows,
+		provider: provider,
+		now:      now,
+		rings:    map[apikey.Environment]*ring{},
+	}
 }
 
-// Version returns a version that a row of the table names. Errors: ErrNotFound, and whatever the rows or the provider fail with.
-func (k *Keyring) Version(ctx context.Context, env apikey.Environment, version int) (*Pepper, error) {
+// Version returns a version that a row of the table names. Errors: ErrNotFound, and whatever the
+// rows or the provider fail with.
+func (k *Keyring) Version(
+	ctx context.Context, env apikey.Environment, version int,
+) (*Pepper, error) {
 	r := k.ring(env)
+
 	p, missing, old := r.version(version, k.now())
 	switch {
 	case p != nil && old:
@@ -67,16 +82,21 @@ func (k *Keyring) Version(ctx context.Context, env apikey.Environment, version i
 
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	if p, missing, _ = r.version(version, k.now()); p == nil && !missing { // else another caller has asked meanwhile
+	// else another caller has asked meanwhile
+	if p, missing, _ = r.version(version, k.now()); p == nil && !missing {
 		err := k.load(ctx, env, r)
 		if p, _, _ = r.version(version, k.now()); p == nil && err != nil {
-			return nil, err // where another version cannot be unwrapped, this one is as good as it is
+			// where another version cannot be unwrapped, this one is as good as it is
+			return nil, err
 		}
+
 		p = r.orMissing(version, k.now())
 	}
+
 	if p == nil {
 		return nil, notFound(env, version)
 	}
+
 	return p, nil
 }
 
@@ -84,52 +104,68 @@ func notFound(env apikey.Environment, version int) error {
 	return fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
 }
 
-// version returns a version that is at hand, and whether it is time to ask if it was retired; or that it was missing a moment ago.
+// version returns a version that is at hand, and whether it is time to ask if it was retired; or
+// that it was missing a moment ago.
 func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	since, missed := r.missing[version]
-	return r.versions[version], missed && within(missingFor, since, now), !within(keptFor, r.triedAt, now)
+	return r.versions[version], missed &&
+		within(missingFor, since, now), !within(keptFor, r.triedAt, now)
 }
 
 // orMissing returns a version after a load, and remembers one that was not there.
 func (r *ring) orMissing(version int, now time.Time) *Pepper {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	p := r.versions[version]
 	if p == nil {
 		if len(r.missing) >= missingMost {
 			clear(r.missing)
 		}
+
 		r.missing[version] = now
 	}
+
 	return p
 }
 
-// unlessRetired looks whether a version was retired since it was read. One caller does, and the others go on; where it cannot be known, the version
-// is as good as it was.
-func (k *Keyring) unlessRetired(ctx context.Context, env apikey.Environment, r *ring, p *Pepper) (*Pepper, error) {
+// unlessRetired looks whether a version was retired since it was read. One caller does, and the
+// others go on; where it cannot be known, the version is as good as it was.
+func (k *Keyring) unlessRetired(
+	ctx context.Context, env apikey.Environment, r *ring, p *Pepper,
+) (*Pepper, error) {
 	if !r.loading.TryLock() {
 		return p, nil
 	}
+
 	defer r.loading.Unlock()
+
 	if err := k.load(ctx, env, r); err != nil {
 		return p, nil // an outage retires nothing
 	}
+
 	if now, _, _ := r.version(p.version, k.now()); now == nil {
 		return nil, notFound(env, p.version)
 	}
+
 	return p, nil
 }
 
-// claimed returns a version that a text from outside names, which may be any number. Only a version that is newer than all at hand is looked for, and not
-// when they were read a moment ago: whoever makes up numbers causes no more than one read a second.
-func (k *Keyring) claimed(ctx context.Context, env apikey.Environment, version int) (*Pepper, error) {
+// claimed returns a version that a text from outside names, which may be any number. Only a version
+// that is newer than all at hand is looked for, and not when they were read a moment ago: whoever
+// makes up numbers causes no more than one read a second.
+func (k *Keyring) claimed(
+	ctx context.Context, env apikey.Environment, version int,
+) (*Pepper, error) {
 	newest, err := k.Current(ctx, env)
 	if err != nil {
 		return nil, err
 	}
+
 	r := k.ring(env)
+
 	p, _, _ := r.version(version, k.now())
 	if p != nil || version <= newest.version {
 		return p, orNotFound(p, env, version)
@@ -137,11 +173,13 @@ func (k *Keyring) claimed(ctx context.Context, env apikey.Environment, version i
 
 	r.loading.Lock()
 	defer r.loading.Unlock()
+
 	if !r.readWithin(missingFor, k.now()) { // else another caller has read them meanwhile
 		if err := k.load(ctx, env, r); err != nil {
 			return nil, err
 		}
 	}
+
 	p, _, _ = r.version(version, k.now())
 	return p, orNotFound(p, env, version)
 }
@@ -150,6 +188,7 @@ func orNotFound(p *Pepper, env apikey.Environment, version int) error {
 	if p == nil {
 		return notFound(env, version)
 	}
+
 	return nil
 }
 
@@ -160,22 +199,27 @@ func (r *ring) readWithin(d time.Duration, now time.Time) bool {
 	return within(d, r.loadedAt, now)
 }
 
-// within reports whether something was less than a time ago. What is yet to come was it not: the clock went back, and nobody knows.
+// within reports whether something was less than a time ago. What is yet to come was it not: the
+// clock went back, and nobody knows.
 func within(d time.Duration, at, now time.Time) bool {
 	return !now.Before(at) && now.Sub(at) < d
 }
 
-// Current returns the newest version, which hashes and seals from now on. An environment without any is ErrNotFound: Ensure makes the first.
+// Current returns the newest version, which hashes and seals from now on. An environment without
+// any is ErrNotFound: Ensure makes the first.
 func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	r := k.ring(env)
 	if p := r.newest(k.now()); p != nil {
 		return p, nil
 	}
+
 	r.loading.Lock()
 	defer r.loading.Unlock()
+
 	if p := r.newest(k.now()); p != nil {
 		return p, nil // another caller has loaded it meanwhile
 	}
+
 	return k.reload(ctx, env, r)
 }
 
@@ -183,22 +227,28 @@ func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper,
 func (r *ring) newest(now time.Time) *Pepper {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+
 	if !within(currentFor, r.loadedAt, now) {
 		return nil
 	}
+
 	return r.current
 }
 
-// reload reads the stored peppers and returns the newest. The caller holds the ring's lock for loading.
+// reload reads the stored peppers and returns the newest. The caller holds the ring's lock for
+// loading.
 func (k *Keyring) reload(ctx context.Context, env apikey.Environment, r *ring) (*Pepper, error) {
 	if err := k.load(ctx, env, r); err != nil {
 		return nil, err
 	}
+
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+
 	if r.current == nil {
 		return nil, fmt.Errorf("%s: %w", env, ErrNotFound)
 	}
+
 	return r.current, nil
 }
 
@@ -208,21 +258,26 @@ func (k *Keyring) Ensure(ctx context.Context, env apikey.Environment) (*Pepper, 
 	if !errors.Is(err, ErrNotFound) {
 		return p, err
 	}
+
 	if err := k.add(ctx, env, 1); err != nil && !errors.Is(err, ErrExists) {
 		return nil, err
 	}
+
 	return k.Current(ctx, env)
 }
 
-// Add makes one more version, used for everything that is hashed or sealed from then on. Older versions go on to verify.
+// Add makes one more version, used for everything that is hashed or sealed from then on. Older
+// versions go on to verify.
 func (k *Keyring) Add(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	newest, err := k.Ensure(ctx, env)
 	if err != nil {
 		return nil, err
 	}
+
 	if err := k.add(ctx, env, newest.Version()+1); err != nil {
 		return nil, err
 	}
+
 	r := k.ring(env)
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -234,38 +289,50 @@ func (k *Keyring) add(ctx context.Context, env apikey.Environment, version int) 
 	if err != nil {
 		return fmt.Errorf("make pepper of %s: %w", env, err)
 	}
-	if err := k.rows.AddPepper(ctx, env, Wrapped{Version: version, Ciphertext: wrapped, CreatedAt: k.now()}); err != nil {
+
+	if err := k.rows.AddPepper(ctx, env, Wrapped{
+		Version:    version,
+		Ciphertext: wrapped,
+		CreatedAt:  k.now(),
+	}); err != nil {
 		return fmt.Errorf("store pepper of %s: %w", env, err)
 	}
+
 	return nil
 }
 
 func (k *Keyring) ring(env apikey.Environment) *ring {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+
 	r := k.rings[env]
 	if r == nil {
 		r = &ring{versions: map[int]*Pepper{}, missing: map[int]time.Time{}}
 		k.rings[env] = r
 	}
+
 	return r
 }
 
-// load reads the stored peppers, unwraps those that are new to this process, and forgets those that were retired. The caller holds the ring's lock for
-// loading; nobody whose pepper is at hand waits for what this waits for.
+// load reads the stored peppers, unwraps those that are new to this process, and forgets those that
+// were retired. The caller holds the ring's lock for loading; nobody whose pepper is at hand waits
+// for what this waits for.
 func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) error {
 	known := r.tried(k.now())
+
 	stored, err := k.rows.Peppers(ctx, env)
 	if err != nil {
 		return fmt.Errorf("read peppers of %s: %w", env, err)
 	}
 
 	versions := make(map[int]*Pepper, len(stored))
+
 	var failed []error
 	for _, w := range stored {
 		if !w.RetiredAt.IsZero() {
 			continue
 		}
+
 		p := known[w.Version]
 		if p == nil {
 			if p, err = k.unwrap(ctx, Scope{env, w.Version}, w.Ciphertext); err != nil {
@@ -273,13 +340,16 @@ func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) err
 				continue
 			}
 		}
+
 		versions[w.Version] = p
 	}
+
 	if len(failed) > 0 {
 		maps.Copy(versions, known)
 		r.unwrapped(versions)
 		return errors.Join(failed...)
 	}
+
 	r.loaded(versions, k.now())
 	return nil
 }
@@ -287,12 +357,15 @@ func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) err
 func (k *Keyring) unwrap(ctx context.Context, scope Scope, ciphertext []byte) (*Pepper, error) {
 	plain, err := k.provider.Unwrap(ctx, scope, ciphertext)
 	if err != nil {
-		return nil, fmt.Errorf("unwrap pepper of %s, version %d: %w", scope.Environment, scope.Version, err)
+		return nil, fmt.Errorf("unwrap pepper of %s, version %d: %w", scope.Environment,
+			scope.Version, err)
 	}
+
 	return newPepper(scope.Version, plain)
 }
 
-// tried notes that the stored peppers are being read, and returns those at hand, which only load changes.
+// tried notes that the stored peppers are being read, and returns those at hand, which only load
+// changes.
 func (r *ring) tried(now time.Time) map[int]*Pepper {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -310,9 +383,13 @@ func (r *ring) unwrapped(versions map[int]*Pepper) {
 func (r *ring) loaded(versions map[int]*Pepper, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.versions, r.current, r.loadedAt = versions, nil, now
+	r.versions = versions
+	r.current = nil
+
+	r.loadedAt = now
 	for version, p := range versions {
 		delete(r.missing, version)
+
 		if r.current == nil || version > r.current.version {
 			r.current = p
 		}

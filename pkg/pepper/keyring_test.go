@@ -24,10 +24,12 @@ type deployment struct {
 
 func deploy(t testing.TB) *deployment {
 	t.Helper()
+
 	local, err := pepper.NewLocal(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return &deployment{newRows(), watch(local), newClock()}
 }
 
@@ -39,29 +41,44 @@ func (d *deployment) process() *pepper.Keyring {
 func must[T any](t testing.TB) func(T, error) T {
 	return func(value T, err error) T {
 		t.Helper()
+
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return value
 	}
 }
 
-var parts = apikey.Parts{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs", Random: "0123456789abcdefghijABCDEFGHIJKL"}
+var parts = apikey.Parts{
+	Environment: apikey.Production,
+	KeyID:       "7Qm2Xb0aVd91KtZs",
+	Random:      "0123456789abcdefghijABCDEFGHIJKL",
+}
 
 func TestEveryProcessHasTheSamePeppers(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
+
 	want := must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production)).Hash(parts)
 	for name, get := range map[string]func(*pepper.Keyring) (*pepper.Pepper, error){
-		"current": func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Current(t.Context(), apikey.Production) },
-		"version": func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Version(t.Context(), apikey.Production, 1) },
-		"ensure":  func(k *pepper.Keyring) (*pepper.Pepper, error) { return k.Ensure(t.Context(), apikey.Production) },
+		"current": func(k *pepper.Keyring) (*pepper.Pepper, error) {
+			return k.Current(t.Context(), apikey.Production)
+		},
+		"version": func(k *pepper.Keyring) (*pepper.Pepper, error) {
+			return k.Version(t.Context(), apikey.Production, 1)
+		},
+		"ensure": func(k *pepper.Keyring) (*pepper.Pepper, error) {
+			return k.Ensure(t.Context(), apikey.Production)
+		},
 	} {
 		if got := must[*pepper.Pepper](t)(get(d.process())).Hash(parts); !bytes.Equal(got, want) {
 			t.Errorf("%s: another pepper", name)
 		}
 	}
-	if got := must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Staging)).Hash(parts); bytes.Equal(got, want) {
+
+	if got := must[*pepper.Pepper](t)(d.process().Ensure(t.Context(),
+		apikey.Staging)).Hash(parts); bytes.Equal(got, want) {
 		t.Error("staging has production's pepper")
 	}
 }
@@ -69,6 +86,7 @@ func TestEveryProcessHasTheSamePeppers(t *testing.T) {
 func TestEveryDeploymentHasItsOwnPepper(t *testing.T) {
 	t.Parallel()
 	one := must[*pepper.Pepper](t)(deploy(t).process().Ensure(t.Context(), apikey.Production))
+
 	other := must[*pepper.Pepper](t)(deploy(t).process().Ensure(t.Context(), apikey.Production))
 	if bytes.Equal(one.Hash(parts), other.Hash(parts)) {
 		t.Error("two deployments have the same pepper")
@@ -77,11 +95,15 @@ func TestEveryDeploymentHasItsOwnPepper(t *testing.T) {
 
 func TestNoPepperIsNotFound(t *testing.T) {
 	t.Parallel()
+
 	k := deploy(t).process()
-	if p, err := k.Current(t.Context(), apikey.Production); p != nil || !errors.Is(err, pepper.ErrNotFound) {
+	if p, err := k.Current(t.Context(), apikey.Production); p != nil ||
+		!errors.Is(err, pepper.ErrNotFound) {
 		t.Errorf("Current: %v, %v", p, err)
 	}
-	if p, err := k.Version(t.Context(), apikey.Production, 1); p != nil || !errors.Is(err, pepper.ErrNotFound) {
+
+	if p, err := k.Version(t.Context(), apikey.Production, 1); p != nil ||
+		!errors.Is(err, pepper.ErrNotFound) {
 		t.Errorf("Version: %v, %v", p, err)
 	}
 }
@@ -91,9 +113,19 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 	d := deploy(t)
 	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
-	scopes := []pepper.Scope{{Environment: apikey.Production, Version: 1}, {Environment: apikey.Production, Version: 2}}
+
+	scopes := []pepper.Scope{{
+		Environment: apikey.Production,
+		Version:     1,
+	}, {
+		Environment: apikey.Production,
+		Version:     2,
+	}}
 	for name, ask := range map[string]func(k *pepper.Keyring, i int) error{
-		"current": func(k *pepper.Keyring, _ int) error { _, err := k.Current(t.Context(), apikey.Production); return err },
+		"current": func(k *pepper.Keyring, _ int) error {
+			_, err := k.Current(t.Context(), apikey.Production)
+			return err
+		},
 		"version": func(k *pepper.Keyring, i int) error {
 			_, err := k.Version(t.Context(), apikey.Production, 1+i%2)
 			return err
@@ -102,19 +134,25 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 		before := []int{d.provider.count(scopes[0]), d.provider.count(scopes[1])}
 		reads, k := d.rows.count(), d.process()
 		together(t, d, 60, func(i int) error { return ask(k, i) })
+
 		if got := d.rows.count() - reads; got != 1 {
 			t.Errorf("%s: the rows were read %d times", name, got)
 		}
+
 		d.clock.advance(time.Hour) // then they are read again, and not unwrapped
+
 		for i := range 2 {
 			if err := ask(k, i); err != nil {
 				t.Error(err)
 			}
 		}
+
 		must[*pepper.Pepper](t)(k.Current(t.Context(), apikey.Production))
+
 		if got := d.rows.count() - reads; got != 2 {
 			t.Errorf("%s: the rows were read %d times after an hour", name, got)
 		}
+
 		for i, scope := range scopes {
 			if got := d.provider.count(scope) - before[i]; got != 1 {
 				t.Errorf("%s: version %d was unwrapped %d times", name, scope.Version, got)
@@ -123,11 +161,13 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 	}
 }
 
-// together does something n times at once. The keyring looks at the clock when it has not found what it was asked for; there they meet, so that all of
-// them know it is missing before the first can read it.
+// together does something n times at once. The keyring looks at the clock when it has not found
+// what it was asked for; there they meet, so that all of them know it is missing before the first
+// can read it.
 func together(t *testing.T, d *deployment, n int, do func(i int) error) {
 	t.Helper()
 	d.clock.meet(n)
+
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
@@ -136,6 +176,7 @@ func together(t *testing.T, d *deployment, n int, do func(i int) error) {
 			}
 		})
 	}
+
 	all.Wait()
 }
 
@@ -145,16 +186,24 @@ func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
 	reader, writer := d.process(), d.process()
 	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(writer.Add(t.Context(), apikey.Production))
-	if got := must[*pepper.Pepper](t)(writer.Current(t.Context(), apikey.Production)).Version(); got != 2 {
+
+	if got := must[*pepper.Pepper](t)(writer.Current(t.Context(),
+		apikey.Production)).Version(); got != 2 {
 		t.Errorf("who made version 2 goes on with %d", got)
 	}
+
 	reads := d.rows.count()
 	d.clock.advance(time.Minute - 1)
-	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 1 || d.rows.count() != reads {
+
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(),
+		apikey.Production)).Version(); got != 1 || d.rows.count() != reads {
 		t.Errorf("version %d after %d reads", got, d.rows.count()-reads)
 	}
+
 	d.clock.advance(1)
-	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 2 || d.rows.count() != reads+1 {
+
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(),
+		apikey.Production)).Version(); got != 2 || d.rows.count() != reads+1 {
 		t.Errorf("version %d after %d reads", got, d.rows.count()-reads)
 	}
 }
@@ -167,22 +216,27 @@ func TestCurrentIsReadAgainWhenTheClockGoesBack(t *testing.T) {
 	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
 	d.clock.advance(-time.Second)
-	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(), apikey.Production)).Version(); got != 2 {
+
+	if got := must[*pepper.Pepper](t)(reader.Current(t.Context(),
+		apikey.Production)).Version(); got != 2 {
 		t.Errorf("version %d", got)
 	}
 }
 
-// A version that a process does not know is read at once, though it has read the others a moment ago.
+// A version that a process does not know is read at once, though it has read the others a moment
+// ago.
 func TestNewVersionIsReadAtOnce(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	reader := d.process()
 	must[*pepper.Pepper](t)(reader.Ensure(t.Context(), apikey.Production))
 	made := must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
+
 	got := must[*pepper.Pepper](t)(reader.Version(t.Context(), apikey.Production, 2))
 	if !bytes.Equal(got.Hash(parts), made.Hash(parts)) {
 		t.Error("the reader has another version 2")
 	}
+
 	old := must[*pepper.Pepper](t)(reader.Version(t.Context(), apikey.Production, 1))
 	if bytes.Equal(got.Hash(parts), old.Hash(parts)) {
 		t.Error("version 2 is version 1")
@@ -194,12 +248,15 @@ func TestMissingVersionIsNotReadForASecond(t *testing.T) {
 	d := deploy(t)
 	k := d.process()
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+
 	ask := func() int {
 		reads := d.rows.count()
 		together(t, d, 20, func(int) error {
-			if _, err := k.Version(t.Context(), apikey.Production, 7); !errors.Is(err, pepper.ErrNotFound) {
+			if _, err := k.Version(t.Context(), apikey.Production,
+				7); !errors.Is(err, pepper.ErrNotFound) {
 				return fmt.Errorf("a missing version: %w", err)
 			}
+
 			return nil
 		})
 		return d.rows.count() - reads
@@ -207,32 +264,42 @@ func TestMissingVersionIsNotReadForASecond(t *testing.T) {
 	if got := ask(); got != 1 {
 		t.Errorf("%d reads for twenty questions", got)
 	}
+
 	d.clock.advance(time.Second - 1)
+
 	if got := ask(); got != 0 {
 		t.Errorf("%d reads within a second", got)
 	}
+
 	d.clock.advance(1)
+
 	if got := ask(); got != 1 {
 		t.Errorf("%d reads after a second", got)
 	}
 }
 
-// Damaged rows may name any version: what is remembered of them has a bound, and never displaces what is there.
+// Damaged rows may name any version: what is remembered of them has a bound, and never displaces
+// what is there.
 func TestMissingVersionsAreBounded(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	k := d.process()
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+
 	for version := 2; version < 500; version++ {
-		if _, err := k.Version(t.Context(), apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
+		if _, err := k.Version(t.Context(), apikey.Production,
+			version); !errors.Is(err, pepper.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
+
 	for _, version := range []int{0, -1} {
-		if _, err := k.Version(t.Context(), apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
+		if _, err := k.Version(t.Context(), apikey.Production,
+			version); !errors.Is(err, pepper.ErrNotFound) {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}
+
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
 }
 
@@ -242,12 +309,15 @@ func TestAddFindsWhatWasMissing(t *testing.T) {
 	d := deploy(t)
 	k := d.process()
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
+
 	if _, err := k.Version(t.Context(), apikey.Production, 2); !errors.Is(err, pepper.ErrNotFound) {
 		t.Fatal(err)
 	}
+
 	if got := must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production)).Version(); got != 2 {
 		t.Errorf("version %d", got)
 	}
+
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
 }
 
@@ -255,6 +325,7 @@ func TestEnsureMakesOnePepper(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	hashes := make([][]byte, 20)
+
 	var all sync.WaitGroup
 	for i := range hashes {
 		all.Go(func() {
@@ -263,10 +334,13 @@ func TestEnsureMakesOnePepper(t *testing.T) {
 				t.Error(err)
 				return
 			}
+
 			hashes[i] = p.Hash(parts)
 		})
 	}
+
 	all.Wait()
+
 	for i, hash := range hashes {
 		if !bytes.Equal(hash, hashes[0]) {
 			t.Errorf("process %d has another pepper than process 0", i)
@@ -279,6 +353,7 @@ func TestAddOfTwoProcesses(t *testing.T) {
 	d := deploy(t)
 	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
 	var made atomic.Int64
+
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
@@ -290,7 +365,9 @@ func TestAddOfTwoProcesses(t *testing.T) {
 			}
 		})
 	}
+
 	all.Wait()
+
 	newest := must[*pepper.Pepper](t)(d.process().Current(t.Context(), apikey.Production)).Version()
 	if int64(newest) != 1+made.Load() {
 		t.Errorf("%d versions were made, and the newest is %d", made.Load(), newest)
@@ -310,6 +387,7 @@ func TestFailuresAreNoVerdict(t *testing.T) {
 	}
 	down := func(k *pepper.Keyring) {
 		t.Helper()
+
 		for i, err := range ask(k) {
 			if !errors.Is(err, errDown) || errors.Is(err, pepper.ErrNotFound) {
 				t.Errorf("call %d: %v", i, err)
@@ -324,9 +402,11 @@ func TestFailuresAreNoVerdict(t *testing.T) {
 	d.provider.fail(scope, errDown)
 	down(k)
 	d.provider.fail(scope, nil)
+
 	if errs := ask(k); errors.Join(errs...) != nil {
 		t.Errorf("after the failure: %v", errs)
 	}
+
 	// What is unwrapped stays at hand while everything is down.
 	d.rows.fail(errDown)
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
@@ -334,20 +414,28 @@ func TestFailuresAreNoVerdict(t *testing.T) {
 
 func TestPepperOfAnotherSizeIsRefused(t *testing.T) {
 	t.Parallel()
+
 	for _, size := range []int{0, 16, 31, 33, 64} {
 		r := newRows()
-		if err := r.AddPepper(t.Context(), apikey.Production, pepper.Wrapped{Version: 1, Ciphertext: make([]byte, size)}); err != nil {
+		if err := r.AddPepper(t.Context(), apikey.Production, pepper.Wrapped{
+			Version:    1,
+			Ciphertext: make([]byte, size),
+		}); err != nil {
 			t.Fatal(err)
 		}
-		if p, err := pepper.NewKeyring(r, fixed{}, newClock().Now).Current(t.Context(), apikey.Production); err == nil {
+
+		if p, err := pepper.NewKeyring(r, fixed{}, newClock().Now).Current(t.Context(),
+			apikey.Production); err == nil {
 			t.Errorf("%d bytes make %v", size, p)
 		}
 	}
 }
 
-// While the stored peppers are read, whoever has what it needs goes on: neither a version that nobody knows nor a look for a newer one holds up a check.
+// While the stored peppers are read, whoever has what it needs goes on: neither a version that
+// nobody knows nor a look for a newer one holds up a check.
 func TestReadingHoldsUpNobody(t *testing.T) {
 	t.Parallel()
+
 	for name, ask := range map[string]func(k *pepper.Keyring, d *deployment) error{
 		"a version that is not there": func(k *pepper.Keyring, _ *deployment) error {
 			_, err := k.Version(t.Context(), apikey.Production, 7)
@@ -372,21 +460,26 @@ func TestReadingHoldsUpNobody(t *testing.T) {
 		must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
 		d.clock.advance(time.Hour)
 		begun, release := d.rows.hold()
+
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			_ = ask(k, d) // what it is told is another test's
 		}()
 		begun()
-		if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1)).Version(); got != 1 {
+
+		if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production,
+			1)).Version(); got != 1 {
 			t.Errorf("%s: version %d", name, got)
 		}
+
 		release()
-		_ = <-done // what it found is another test's
+		<-done // what it found is another test's
 	}
 }
 
-// Whoever makes up texts causes no more than one read a second, whatever they name, and keeps nobody from a version that comes meanwhile.
+// Whoever makes up texts causes no more than one read a second, whatever they name, and keeps
+// nobody from a version that comes meanwhile.
 func TestForgedVersionsCostNothing(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -394,41 +487,52 @@ func TestForgedVersionsCostNothing(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
 	d.clock.advance(time.Second)
 	reads := d.rows.count()
+
 	for version := range uint32(300) {
 		for _, named := range []uint32{version, version << 20, ^version} {
 			text := append(binary.BigEndian.AppendUint32(nil, named), make([]byte, 40)...)
-			if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); !errors.Is(err, pepper.ErrForged) || got != nil {
+			if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text,
+				nil); !errors.Is(err, pepper.ErrForged) || got != nil {
 				t.Fatalf("version %d: %q, %v", named, got, err)
 			}
 		}
 	}
+
 	if got := d.rows.count() - reads; got > 1 {
 		t.Errorf("%d reads", got)
 	}
 
-	// A row that names a version which came meanwhile is read all the same, and so is the next text.
+	// A row that names a version which came meanwhile is read all the same, and so is the next
+	// text.
 	made := must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
+
 	text := must[[]byte](t)(made.Encrypt(rand.Reader, "cursor", []byte("here"), nil))
-	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil || string(got) != "here" {
+	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil ||
+		string(got) != "here" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
-// A text of a version that another process has made is read by a process that knows of older ones only.
+// A text of a version that another process has made is read by a process that knows of older ones
+// only.
 func TestTextsOfANewerVersion(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	k := d.process()
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
-	text := must[[]byte](t)(must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production)).Encrypt(rand.Reader, "cursor", []byte("here"), nil))
+	text := must[[]byte](t)(must[*pepper.Pepper](t)(d.process().Add(t.Context(),
+		apikey.Production)).Encrypt(rand.Reader, "cursor", []byte("here"), nil))
 	d.clock.advance(time.Second)
-	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil || string(got) != "here" {
+
+	if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text, nil); err != nil ||
+		string(got) != "here" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
-// A version that was retired verifies nothing anymore: at once where it was never at hand, and after ten minutes everywhere.
+// A version that was retired verifies nothing anymore: at once where it was never at hand, and
+// after ten minutes everywhere.
 func TestRetiredVersionIsForgotten(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -436,9 +540,12 @@ func TestRetiredVersionIsForgotten(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production))
 	d.rows.retire(apikey.Production, 1, d.clock.Now())
-	if p, err := d.process().Version(t.Context(), apikey.Production, 1); !errors.Is(err, pepper.ErrNotFound) {
+
+	if p, err := d.process().Version(t.Context(), apikey.Production,
+		1); !errors.Is(err, pepper.ErrNotFound) {
 		t.Errorf("a new process: %v, %v", p, err)
 	}
+
 	d.clock.advance(10*time.Minute - 1)
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
 	d.clock.advance(1)
@@ -447,10 +554,13 @@ func TestRetiredVersionIsForgotten(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
 	d.rows.fail(nil)
 	d.clock.advance(10 * time.Minute)
+
 	if p, err := k.Version(t.Context(), apikey.Production, 1); !errors.Is(err, pepper.ErrNotFound) {
 		t.Errorf("after ten minutes: %v, %v", p, err)
 	}
-	if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2)).Version(); got != 2 {
+
+	if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production,
+		2)).Version(); got != 2 {
 		t.Errorf("version %d", got)
 	}
 }
@@ -461,17 +571,28 @@ func TestOtherVersionsVerify(t *testing.T) {
 	d := deploy(t)
 	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
-	first, second := pepper.Scope{Environment: apikey.Production, Version: 1}, pepper.Scope{Environment: apikey.Production, Version: 2}
+	first := pepper.Scope{
+		Environment: apikey.Production,
+		Version:     1,
+	}
+	second := pepper.Scope{
+		Environment: apikey.Production,
+		Version:     2,
+	}
 	d.provider.fail(second, errDown)
 	unwrapped, k := d.provider.count(first), d.process()
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+
 	if p, err := k.Version(t.Context(), apikey.Production, 2); !errors.Is(err, errDown) {
 		t.Errorf("%v, %v", p, err)
 	}
+
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
+
 	if got := d.provider.count(first) - unwrapped; got != 1 {
 		t.Errorf("version 1 was unwrapped %d times", got)
 	}
+
 	d.provider.fail(second, nil)
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
 }

@@ -9,8 +9,12 @@ import (
 
 // KMSClient is the part of *kms.Client that is used.
 type KMSClient interface {
-	GenerateDataKey(ctx context.Context, in *kms.GenerateDataKeyInput, opts ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error)
-	Decrypt(ctx context.Context, in *kms.DecryptInput, opts ...func(*kms.Options)) (*kms.DecryptOutput, error)
+	GenerateDataKey(
+		ctx context.Context, in *kms.GenerateDataKeyInput, opts ...func(*kms.Options),
+	) (*kms.GenerateDataKeyOutput, error)
+	Decrypt(
+		ctx context.Context, in *kms.DecryptInput, opts ...func(*kms.Options),
+	) (*kms.DecryptOutput, error)
 }
 
 // KMS wraps peppers by a symmetric KMS key.
@@ -25,21 +29,28 @@ func NewKMS(client KMSClient, keyID string) *KMS { return &KMS{client: client, k
 // Generate implements Provider by kms:GenerateDataKey.
 func (k *KMS) Generate(ctx context.Context, scope Scope) (plain, wrapped []byte, err error) {
 	out, err := k.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId: &k.keyID, KeySpec: types.DataKeySpecAes256, EncryptionContext: scope.EncryptionContext(),
+		KeyId:             &k.keyID,
+		KeySpec:           types.DataKeySpecAes256,
+		EncryptionContext: scope.EncryptionContext(),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+
 	return out.Plaintext, out.CiphertextBlob, nil
 }
 
-// Unwrap implements Provider by kms:Decrypt. The key is named, so that a data key wrapped by another KMS key is refused.
+// Unwrap implements Provider by kms:Decrypt. The key is named, so that a data key wrapped by
+// another KMS key is refused.
 func (k *KMS) Unwrap(ctx context.Context, scope Scope, wrapped []byte) ([]byte, error) {
 	out, err := k.client.Decrypt(ctx, &kms.DecryptInput{
-		KeyId: &k.keyID, CiphertextBlob: wrapped, EncryptionContext: scope.EncryptionContext(),
+		KeyId:             &k.keyID,
+		CiphertextBlob:    wrapped,
+		EncryptionContext: scope.EncryptionContext(),
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return out.Plaintext, nil
 }

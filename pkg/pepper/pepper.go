@@ -1,8 +1,11 @@
-// Package pepper keeps the secret that turns stolen rows into noise: per environment a 32-byte data key, in versions, wrapped by KMS.
+// Package pepper keeps the secret that turns stolen rows into noise: per environment a 32-byte data
+// key, in versions, wrapped by KMS.
 //
-// It promises that a pepper is unwrapped once per process, that no call of KMS stands on the path of a check, that every version ever used
-// verifies until it is retired, and that whoever cannot unwrap a pepper gets an error and never a verdict. The same keys make the keyed hash of
-// a secret and the seal over a row, told apart by their prefix. It does not decide what is hashed or sealed beyond that prefix.
+// It promises that a pepper is unwrapped once per process, that no call of KMS stands on the path
+// of a check, that every version ever used verifies until it is retired, and that whoever cannot
+// unwrap a pepper gets an error and never a verdict. The same keys make the keyed hash of a secret
+// and the seal over a row, told apart by their prefix. It does not decide what is hashed or sealed
+// beyond that prefix.
 package pepper
 
 import (
@@ -31,7 +34,9 @@ var (
 // Pepper is one version of an environment's pepper. It redacts itself.
 type Pepper struct {
 	version int
-	key     *[Size]byte // a pointer, since package fmt prints unexported fields of other structs without asking their methods
+	// a pointer, since package fmt prints unexported fields of other structs without asking their
+	// methods
+	key *[Size]byte
 }
 
 // Version returns the version, 1 for the first.
@@ -49,8 +54,8 @@ func (p *Pepper) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String
 // LogValue implements slog.LogValuer without the key.
 func (p *Pepper) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-// Hash is what is kept of a secret: HMAC-SHA-256(pepper, "bitting/1|" + env + "|" + keyId + "|" + random), env in its short spelling and random
-// the 32 random characters of the secret (RFC 2104).
+// Hash is what is kept of a secret: HMAC-SHA-256(pepper, "bitting/1|" + env + "|" + keyId + "|" +
+// random), env in its short spelling and random the 32 random characters of the secret (RFC 2104).
 func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	mac := hmac.New(sha256.New, p.key[:])
 	buffer := make([]byte, 0, 128)
@@ -64,22 +69,30 @@ func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	return mac.Sum(buffer[:0])
 }
 
-// HashForeign is what is kept of another system's secret: HMAC-SHA-256(pepper, "bitting/import/1|" + env + "|" + keyId + "|" + algorithm + "|" + digest). The
-// digest itself is kept nowhere: it may be of a secret that can be guessed.
-func (p *Pepper) HashForeign(env apikey.Environment, keyID string, a apikey.Algorithm, digest []byte) []byte {
+// HashForeign is what is kept of another system's secret: HMAC-SHA-256(pepper, "bitting/import/1|"
+// + env + "|" + keyId + "|" + algorithm + "|" + digest). The digest itself is kept nowhere: it may
+// be of a secret that can be guessed.
+func (p *Pepper) HashForeign(
+	env apikey.Environment, keyID string, a apikey.Algorithm, digest []byte,
+) []byte {
 	return p.foreign("bitting/import/1|", env, keyID+"|"+string(a), digest)
 }
 
-// ForeignID is the id of the key that another system's secret opens: HMAC-SHA-256(pepper, "bitting/import-id/1|" + env + "|" + algorithm + "|" + digest) as 16
-// base62 characters. An id is shown, so it must say nothing of the secret to whom has no pepper.
+// ForeignID is the id of the key that another system's secret opens: HMAC-SHA-256(pepper,
+// "bitting/import-id/1|" + env + "|" + algorithm + "|" + digest) as 16 base62 characters. An id is
+// shown, so it must say nothing of the secret to whom has no pepper.
 func (p *Pepper) ForeignID(env apikey.Environment, a apikey.Algorithm, digest []byte) string {
 	return apikey.DerivedID(p.foreign("bitting/import-id/1|", env, string(a), digest))
 }
 
-// RivalID is the id of the key that a later organization makes of another system's secret, where the id above is another organization's:
-// HMAC-SHA-256(pepper, "bitting/import-rival/1|" + env + "|" + algorithm + "|" + organization + "|" + digest). Nobody can tell the two kinds of ids apart.
-func (p *Pepper) RivalID(env apikey.Environment, a apikey.Algorithm, organization string, digest []byte) string {
-	return apikey.DerivedID(p.foreign("bitting/import-rival/1|", env, string(a)+"|"+organization, digest))
+// RivalID is the id of the key that a later organization makes of another system's secret, where
+// the id above is another organization's: HMAC-SHA-256(pepper, "bitting/import-rival/1|" + env +
+// "|" + algorithm + "|" + organization + "|" + digest). Nobody can tell the two kinds of ids apart.
+func (p *Pepper) RivalID(
+	env apikey.Environment, a apikey.Algorithm, organization string, digest []byte,
+) string {
+	return apikey.DerivedID(p.foreign("bitting/import-rival/1|", env, string(a)+"|"+organization,
+		digest))
 }
 
 func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
@@ -97,8 +110,9 @@ func (p *Pepper) Seal(canonical []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Scope says which pepper a wrapped key is. It is the KMS encryption context, so a wrapped key moved to another environment or version does
-// not unwrap (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html).
+// Scope says which pepper a wrapped key is. It is the KMS encryption context, so a wrapped key
+// moved to another environment or version does not unwrap
+// (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html).
 type Scope struct {
 	Environment apikey.Environment
 	Version     int
@@ -106,14 +120,19 @@ type Scope struct {
 
 // EncryptionContext returns {service, environment, version}.
 func (s Scope) EncryptionContext() map[string]string {
-	return map[string]string{"service": "bitting", "environment": string(s.Environment), "version": strconv.Itoa(s.Version)}
+	return map[string]string{
+		"service":     "bitting",
+		"environment": string(s.Environment),
+		"version":     strconv.Itoa(s.Version),
+	}
 }
 
 // Provider makes and unwraps data keys: KMS, or a key on disk where there is no AWS.
 type Provider interface {
 	// Generate returns a new data key, in clear and wrapped for this scope.
 	Generate(ctx context.Context, scope Scope) (plain, wrapped []byte, err error)
-	// Unwrap returns the data key in clear. It fails when the wrapped key was made for another scope or was changed.
+	// Unwrap returns the data key in clear. It fails when the wrapped key was made for another
+	// scope or was changed.
 	Unwrap(ctx context.Context, scope Scope, wrapped []byte) ([]byte, error)
 }
 
@@ -135,8 +154,10 @@ type Rows interface {
 
 func newPepper(version int, plain []byte) (*Pepper, error) {
 	if len(plain) != Size {
-		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d", version, len(plain), Size)
+		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d", version, len(plain),
+			Size)
 	}
+
 	key := [Size]byte(plain)
 	return &Pepper{version: version, key: &key}, nil
 }

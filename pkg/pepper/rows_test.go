@@ -11,13 +11,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// rows keeps wrapped peppers in memory, counts readings and can fail. What pkg/store does is tested there.
+// rows keeps wrapped peppers in memory, counts readings and can fail. What pkg/store does is tested
+// there.
 type rows struct {
 	mu     sync.Mutex
 	stored map[apikey.Environment][]pepper.Wrapped
 	reads  int
 	err    error
-	held   chan struct{} // where it is not nil, each reading says so on it, and then waits until it is closed
+	// where it is not nil, each reading says so on it, and then waits until it is closed
+	held chan struct{}
 }
 
 func newRows() *rows { return &rows{stored: map[apikey.Environment][]pepper.Wrapped{}} }
@@ -27,17 +29,20 @@ func (r *rows) Peppers(_ context.Context, env apikey.Environment) ([]pepper.Wrap
 	r.mu.Lock()
 	held := r.held
 	r.mu.Unlock()
+
 	if held != nil {
 		held <- struct{}{}
 		<-held
 	}
+
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
 	return slices.Clone(r.stored[env]), r.err
 }
 
-// hold makes readings wait, and returns what ends that; begun is called by then, and waits until a reading has begun.
+// hold makes readings wait, and returns what ends that; begun is called by then, and waits until a
+// reading has begun.
 func (r *rows) hold() (begun, release func()) {
 	held := make(chan struct{})
 	r.mu.Lock()
@@ -55,9 +60,11 @@ func (r *rows) hold() (begun, release func()) {
 func (r *rows) retire(env apikey.Environment, version int, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	for i, w := range r.stored[env] {
 		if w.Version == version {
-			r.stored[env][i].Ciphertext, r.stored[env][i].RetiredAt = nil, at
+			r.stored[env][i].Ciphertext = nil
+			r.stored[env][i].RetiredAt = at
 		}
 	}
 }
@@ -66,9 +73,13 @@ func (r *rows) retire(env apikey.Environment, version int, at time.Time) {
 func (r *rows) AddPepper(_ context.Context, env apikey.Environment, w pepper.Wrapped) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if slices.ContainsFunc(r.stored[env], func(s pepper.Wrapped) bool { return s.Version == w.Version }) {
+
+	if slices.ContainsFunc(r.stored[env], func(s pepper.Wrapped) bool {
+		return s.Version == w.Version
+	}) {
 		return pepper.ErrExists
 	}
+
 	r.stored[env] = append(r.stored[env], w)
 	return r.err
 }
@@ -95,7 +106,11 @@ type provider struct {
 }
 
 func watch(p pepper.Provider) *provider {
-	return &provider{Provider: p, unwraps: map[pepper.Scope]int{}, failures: map[pepper.Scope]error{}}
+	return &provider{
+		Provider: p,
+		unwraps:  map[pepper.Scope]int{},
+		failures: map[pepper.Scope]error{},
+	}
 }
 
 // Unwrap implements pepper.Provider.
@@ -104,9 +119,11 @@ func (p *provider) Unwrap(ctx context.Context, scope pepper.Scope, wrapped []byt
 	p.unwraps[scope]++
 	err := p.failures[scope]
 	p.mu.Unlock()
+
 	if err != nil {
 		return nil, err
 	}
+
 	return p.Provider.Unwrap(ctx, scope, wrapped)
 }
 

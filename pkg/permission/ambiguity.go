@@ -54,9 +54,11 @@ func (c *Catalogue) Ambiguity(api, path string) Ambiguity {
 			return a
 		}
 	}
+
 	if slash && root.slashMatters(rest) {
 		return AmbiguousSlash
 	}
+
 	return Unambiguous
 }
 
@@ -77,6 +79,7 @@ func spelling(segment string) Ambiguity {
 		if !ok {
 			return AmbiguousEncoding
 		}
+
 		segment, _, _ = strings.Cut(decoded, ";")
 		segment = strings.TrimSpace(segment)
 	}
@@ -85,6 +88,7 @@ func spelling(segment string) Ambiguity {
 	case "", ".", "..":
 		return AmbiguousSegment
 	}
+
 	return Unambiguous
 }
 
@@ -102,27 +106,33 @@ func decode(segment string) (decoded string, ok bool) {
 			if len(segment) < i+3 {
 				return "", false
 			}
+
 			code, err := hex.DecodeString(segment[i+1 : i+3])
 			if err != nil || standsForItself(code[0]) {
 				return "", false
 			}
+
 			c = code[0]
 			i += 2
 		}
+
 		b.WriteByte(c)
 	}
 
 	decoded = b.String()
-	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, unicode.IsControl) || strings.ContainsAny(decoded, `/\?#%`) {
+	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, unicode.IsControl) ||
+		strings.ContainsAny(decoded, `/\?#%`) {
 		return "", false
 	}
+
 	return decoded, true
 }
 
 // standsForItself reports whether a character is one of those that RFC 3986 calls
 // unreserved: escaped or not, they are the same.
 func standsForItself(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		strings.IndexByte("-._~", c) >= 0
 }
 
 // contested says what is ambiguous about the rest of a path because of what the API
@@ -142,11 +152,13 @@ func (n *node) contested(rest string) Ambiguity {
 	if !more {
 		return Unambiguous
 	}
+
 	for _, next := range n.ways(segment) {
 		if a := next.contested(rest); a != Unambiguous {
 			return a
 		}
 	}
+
 	return Unambiguous
 }
 
@@ -163,15 +175,18 @@ func (n *node) slashMatters(rest string) bool {
 // somewhere on the ways that it can go, and whether one begins where the path ends.
 func (n *node) greedyOnTheWay(rest string) (within, after bool) {
 	segment, rest, more := strings.Cut(rest, "/")
+
 	within = n.greedy != nil
 	for _, next := range n.ways(segment) {
 		if !more {
 			after = after || next.greedy != nil
 			continue
 		}
+
 		w, a := next.greedyOnTheWay(rest)
 		within, after = within || w, after || a
 	}
+
 	return within, after
 }
 
@@ -181,8 +196,10 @@ func (n *node) ways(segment string) []*node {
 	if literal := n.literals[segment]; literal != nil {
 		to = append(to, literal)
 	}
+
 	if n.parameter != nil {
 		to = append(to, n.parameter)
 	}
+
 	return to
 }

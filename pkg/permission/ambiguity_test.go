@@ -12,6 +12,7 @@ import (
 // stands a literal, and a second one under it; under /files stands none.
 func TestAmbiguity(t *testing.T) {
 	t.Parallel()
+
 	c := newCatalogue(t,
 		perm("root:read", "GET /"),
 		perm("metrics:read", "GET /metrics", "GET /metrics/{proxy+}", "GET /metrics/{host}/all"),
@@ -37,53 +38,55 @@ func TestAmbiguity(t *testing.T) {
 		"/files/a;x=1/b":                    permission.Unambiguous,
 		"/users/alice%40example.com":        permission.Unambiguous,
 		"/users/auth0%7C123/posts/a%20b/":   permission.Unambiguous,
-		"/metrics/cpu/0/a%20b":              permission.Unambiguous, // no route has a literal so deep
-		"/metrics/admin/0/%C3%A9":           permission.Unambiguous,
+		// no route has a literal so deep
+		"/metrics/cpu/0/a%20b":    permission.Unambiguous,
+		"/metrics/admin/0/%C3%A9": permission.Unambiguous,
 
-		"/metrics/%61dmin":      permission.AmbiguousEncoding,
-		"/metrics/admi%6e":      permission.AmbiguousEncoding,
-		"/metrics/admi%6E":      permission.AmbiguousEncoding,
-		"/metrics/%2561dmin":    permission.AmbiguousEncoding,
-		"/metrics/%25%36%31":    permission.AmbiguousEncoding,
-		"/metrics/admin%00":     permission.AmbiguousEncoding,
-		"/metrics/admin%20":     permission.AmbiguousEncoding,
-		"/metrics/a%20dmin":     permission.AmbiguousEncoding,
-		"/metrics/%C3%A9":       permission.AmbiguousEncoding,
-		"/metrics/cpu/al%6C":    permission.AmbiguousEncoding,
-		"/metrics/cpu/%20":      permission.AmbiguousSegment,
-		"/metrics/cpu/all%20":   permission.AmbiguousEncoding,
-		"/%6Detrics/cpu":        permission.AmbiguousEncoding,
-		"/metrics%20/cpu":       permission.AmbiguousEncoding,
-		"/metrics/admin;x=1":    permission.AmbiguousParameter,
-		"/metrics;x=1/cpu":      permission.AmbiguousParameter,
-		"/metrics/admin%3Bx=1":  permission.AmbiguousEncoding,
-		"/metrics/":             permission.AmbiguousSlash,
-		"/files/":               permission.AmbiguousSlash,
-		"/metrics/cpu/all/":     permission.AmbiguousSlash,    // to some, of /metrics/{proxy+}
-		"/users/%34%32":         permission.AmbiguousEncoding, // though no literal is near
-		"/users/a%2Db":          permission.AmbiguousEncoding,
-		"/users/a%5Fb":          permission.AmbiguousEncoding,
-		"/users/a%7eb":          permission.AmbiguousEncoding,
-		"/users/a%2eb":          permission.AmbiguousEncoding,
-		"/users/%2E%2e":         permission.AmbiguousEncoding,
-		"/users/a%2Fb":          permission.AmbiguousEncoding,
-		"/users/a%2fb":          permission.AmbiguousEncoding,
-		"/users/a%5Cb":          permission.AmbiguousEncoding,
-		"/users/a%5cb":          permission.AmbiguousEncoding,
-		"/users/7%3Fx/posts/1":  permission.AmbiguousEncoding,
-		"/users/7%23/posts/1":   permission.AmbiguousEncoding,
-		"/users/a%0d%0ab":       permission.AmbiguousEncoding,
-		"/users/a%09":           permission.AmbiguousEncoding,
-		"/users/a%1F":           permission.AmbiguousEncoding,
-		"/users/a%7F":           permission.AmbiguousEncoding,
-		"/users/a%C2%85":        permission.AmbiguousEncoding, // a control character of Latin-1
-		"/users/100%25":         permission.AmbiguousEncoding,
-		"/users/%":              permission.AmbiguousEncoding,
-		"/users/%2":             permission.AmbiguousEncoding,
-		"/users/%zz":            permission.AmbiguousEncoding,
-		"/users/%u0061":         permission.AmbiguousEncoding,
-		"/users/%%61":           permission.AmbiguousEncoding,
-		"/users/%C0%AE%C0%AE":   permission.AmbiguousEncoding, // dots, to a decoder that is too kind
+		"/metrics/%61dmin":     permission.AmbiguousEncoding,
+		"/metrics/admi%6e":     permission.AmbiguousEncoding,
+		"/metrics/admi%6E":     permission.AmbiguousEncoding,
+		"/metrics/%2561dmin":   permission.AmbiguousEncoding,
+		"/metrics/%25%36%31":   permission.AmbiguousEncoding,
+		"/metrics/admin%00":    permission.AmbiguousEncoding,
+		"/metrics/admin%20":    permission.AmbiguousEncoding,
+		"/metrics/a%20dmin":    permission.AmbiguousEncoding,
+		"/metrics/%C3%A9":      permission.AmbiguousEncoding,
+		"/metrics/cpu/al%6C":   permission.AmbiguousEncoding,
+		"/metrics/cpu/%20":     permission.AmbiguousSegment,
+		"/metrics/cpu/all%20":  permission.AmbiguousEncoding,
+		"/%6Detrics/cpu":       permission.AmbiguousEncoding,
+		"/metrics%20/cpu":      permission.AmbiguousEncoding,
+		"/metrics/admin;x=1":   permission.AmbiguousParameter,
+		"/metrics;x=1/cpu":     permission.AmbiguousParameter,
+		"/metrics/admin%3Bx=1": permission.AmbiguousEncoding,
+		"/metrics/":            permission.AmbiguousSlash,
+		"/files/":              permission.AmbiguousSlash,
+		"/metrics/cpu/all/":    permission.AmbiguousSlash,    // to some, of /metrics/{proxy+}
+		"/users/%34%32":        permission.AmbiguousEncoding, // though no literal is near
+		"/users/a%2Db":         permission.AmbiguousEncoding,
+		"/users/a%5Fb":         permission.AmbiguousEncoding,
+		"/users/a%7eb":         permission.AmbiguousEncoding,
+		"/users/a%2eb":         permission.AmbiguousEncoding,
+		"/users/%2E%2e":        permission.AmbiguousEncoding,
+		"/users/a%2Fb":         permission.AmbiguousEncoding,
+		"/users/a%2fb":         permission.AmbiguousEncoding,
+		"/users/a%5Cb":         permission.AmbiguousEncoding,
+		"/users/a%5cb":         permission.AmbiguousEncoding,
+		"/users/7%3Fx/posts/1": permission.AmbiguousEncoding,
+		"/users/7%23/posts/1":  permission.AmbiguousEncoding,
+		"/users/a%0d%0ab":      permission.AmbiguousEncoding,
+		"/users/a%09":          permission.AmbiguousEncoding,
+		"/users/a%1F":          permission.AmbiguousEncoding,
+		"/users/a%7F":          permission.AmbiguousEncoding,
+		"/users/a%C2%85":       permission.AmbiguousEncoding, // a control character of Latin-1
+		"/users/100%25":        permission.AmbiguousEncoding,
+		"/users/%":             permission.AmbiguousEncoding,
+		"/users/%2":            permission.AmbiguousEncoding,
+		"/users/%zz":           permission.AmbiguousEncoding,
+		"/users/%u0061":        permission.AmbiguousEncoding,
+		"/users/%%61":          permission.AmbiguousEncoding,
+		// dots, to a decoder that is too kind
+		"/users/%C0%AE%C0%AE":   permission.AmbiguousEncoding,
 		"/users/%E0%80%AF":      permission.AmbiguousEncoding, // a slash, likewise
 		"/users/%E9":            permission.AmbiguousEncoding,
 		"//":                    permission.AmbiguousSegment,
@@ -109,10 +112,12 @@ func TestAmbiguity(t *testing.T) {
 		if got := c.Ambiguity("demo", path); got != want {
 			t.Errorf("%q: %d, want %d", path, got, want)
 		}
+
 		_, found := c.Match("demo", "GET", path)
 		if found && want != permission.Unambiguous {
 			t.Errorf("%q has a route", path)
 		}
+
 		if !found && want == permission.Unambiguous && path != "/nowhere/at/all" {
 			t.Errorf("%q has no route", path)
 		}
@@ -123,15 +128,19 @@ func TestAmbiguity(t *testing.T) {
 // route in the place of a parameter.
 func TestEveryEscape(t *testing.T) {
 	t.Parallel()
-	c := newCatalogue(t, perm("users:read", "GET /users/{id}"), perm("tags:read", "GET /tags/{tag}", "GET /tags/all"))
+	c := newCatalogue(t, perm("users:read", "GET /users/{id}"),
+		perm("tags:read", "GET /tags/{tag}", "GET /tags/all"))
+
 	const harmless = ` !"$&'()*+,:;<=>@[]^` + "`{|}"
 	for b := range 256 {
 		for _, form := range []string{"a%%%02xb", "a%%%02Xb"} {
 			segment := fmt.Sprintf(form, b)
+
 			_, got := c.Match("demo", "GET", "/users/"+segment)
 			if want := strings.IndexByte(harmless, byte(b)) >= 0; got != want {
 				t.Errorf("%s in the place of a parameter: %t", segment, got)
 			}
+
 			if _, found := c.Match("demo", "GET", "/tags/"+segment); found {
 				t.Errorf("%s has a route in the place of a literal", segment)
 			}

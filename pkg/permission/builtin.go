@@ -5,11 +5,18 @@ package permission
 // for them, operation by operation.
 func builtIns() []Permission {
 	builtIn := func(name, title, description string) Permission {
-		return Permission{Name: name, Title: title, Description: description, BuiltIn: true, Routes: []Route{}}
+		return Permission{
+			Name:        name,
+			Title:       title,
+			Description: description,
+			BuiltIn:     true,
+			Routes:      []Route{},
+		}
 	}
 	return []Permission{
 		builtIn("keys:read", "Read keys",
-			"List and show keys, explain why a call was allowed or refused, and follow background jobs. Never shows a secret."),
+			"List and show keys, explain why a call was allowed or refused, and follow "+
+				"background jobs. Never shows a secret."),
 		builtIn("keys:write", "Manage keys",
 			"Create, change, delete and import keys, and enable or extend many of them at once."),
 		builtIn("keys:rotate", "Rotate keys",
@@ -17,7 +24,8 @@ func builtIns() []Permission {
 		builtIn("keys:revoke", "Revoke keys",
 			"Revoke and restore keys, and revoke or disable many of them at once."),
 		builtIn("usage:read", "Read usage",
-			"See how often keys are used and for what, their recent calls, and advice on keys that could be narrower."),
+			"See how often keys are used and for what, their recent calls, and advice on keys "+
+				"that could be narrower."),
 		builtIn("history:read", "Read history",
 			"See who did what to a key or to the organization, when and from where."),
 		builtIn("members:write", "Manage members",
@@ -25,6 +33,7 @@ func builtIns() []Permission {
 		builtIn("organization:write", "Manage the organization",
 			"Change the organization's settings and its customers."),
 		builtIn("permissions:write", "Manage the permission catalogue",
-			"Change which permissions there are and which routes they open. For operators of the service only."),
+			"Change which permissions there are and which routes they open. For operators of the "+
+				"service only."),
 	}
 }

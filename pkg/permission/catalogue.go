@@ -33,6 +33,7 @@ func NewCatalogue(ps []Permission) (*Catalogue, error) {
 	if err := validate(ps); err != nil {
 		return nil, err
 	}
+
 	c := &Catalogue{
 		byName: make(map[string]int),
 		apis:   make(map[string]bool),
@@ -43,6 +44,7 @@ func NewCatalogue(ps []Permission) (*Catalogue, error) {
 			c.permissions = append(c.permissions, p)
 		}
 	}
+
 	c.permissions = clonePermissions(append(c.permissions, builtIns()...))
 	for i, p := range c.permissions {
 		c.byName[p.Name] = i
@@ -50,6 +52,7 @@ func NewCatalogue(ps []Permission) (*Catalogue, error) {
 			c.apis[r.API] = true
 		}
 	}
+
 	return c, nil
 }
 
@@ -58,9 +61,11 @@ func (c *Catalogue) table(api string) *table {
 	if !c.apis[api] {
 		api = anyAPI
 	}
+
 	c.mu.RLock()
 	t := c.tables[api]
 	c.mu.RUnlock()
+
 	if t != nil {
 		return t
 	}
@@ -68,12 +73,15 @@ func (c *Catalogue) table(api string) *table {
 	t = compile(api, c.permissions)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+
 	if known := c.tables[api]; known != nil {
 		return known // it was compiled by two at once
 	}
+
 	if len(c.tables) >= maxTables {
 		clear(c.tables)
 	}
+
 	c.tables[api] = t
 	return t
 }
@@ -90,6 +98,7 @@ func (c *Catalogue) Lookup(name string) (Permission, bool) {
 	if !ok {
 		return Permission{}, false
 	}
+
 	p := c.permissions[i]
 	p.Routes = slices.Clone(p.Routes)
 	return p, true
@@ -131,6 +140,7 @@ func (c *Catalogue) names(keep func(Permission) bool) []string {
 			names = append(names, p.Name)
 		}
 	}
+
 	return names
 }
 
@@ -142,5 +152,6 @@ func clonePermissions(ps []Permission) []Permission {
 		p.Routes = append([]Route{}, p.Routes...)
 		cloned[i] = p
 	}
+
 	return cloned
 }

@@ -27,13 +27,16 @@ func ValidCustomer(id string) bool {
 	if id == "" || len(id) > maxCustomerID || id == "." || id == ".." {
 		return false
 	}
+
 	for i := range len(id) {
 		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-',
+			c == '_':
 		default:
 			return false
 		}
 	}
+
 	return true
 }
 
@@ -45,12 +48,14 @@ func (g Grant) Holds(permissions []string) (name string, ok bool) {
 			return p, true
 		}
 	}
+
 	return "", false
 }
 
 // Serves reports whether the grant extends to a customer.
 func (g Grant) Serves(customer string) bool {
-	return len(g.Customers) == 0 || (slices.Contains(g.Customers, customer) && ValidCustomer(customer))
+	return len(g.Customers) == 0 ||
+		(slices.Contains(g.Customers, customer) && ValidCustomer(customer))
 }
 
 // Decision is the answer to "may this grant make this call?", with its reasons.
@@ -87,11 +92,18 @@ func Decide(c *Catalogue, api string, g Grant, method, path string) Decision {
 	if !ok {
 		return Decision{CustomerAllowed: true, Ambiguity: c.Ambiguity(api, path)}
 	}
-	d := Decision{Known: true, Match: match, CustomerAllowed: true, Required: match.Permissions[0]}
+
+	d := Decision{
+		Known:           true,
+		Match:           match,
+		CustomerAllowed: true,
+		Required:        match.Permissions[0],
+	}
 	if customer, named := match.Param(CustomerParam); named {
 		d.Customer = customer
 		d.CustomerAllowed = g.Serves(customer)
 	}
+
 	d.Permission, d.PermissionHeld = g.Holds(match.Permissions)
 	return d
 }

@@ -25,6 +25,7 @@ func (m Match) Param(name string) (string, bool) {
 			return p.Value, true
 		}
 	}
+
 	return "", false
 }
 
@@ -37,8 +38,8 @@ func (m Match) Param(name string) (string, bool) {
 // for other methods only is therefore no route, even where a wider path has the
 // method, as in an API Gateway REST API.
 //
-// One trailing slash is ignored where that leads to the same route. A path that another reader might take for a
-// different one has no route: see [Ambiguity].
+// One trailing slash is ignored where that leads to the same route. A path that another reader
+// might take for a different one has no route: see [Ambiguity].
 func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 	index := methodIndex(method)
 	if index < 0 || !strings.HasPrefix(path, "/") || c.Ambiguity(api, path) != Unambiguous {
@@ -46,10 +47,12 @@ func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 	}
 
 	rest := strings.TrimSuffix(path[1:], "/")
+
 	found := c.table(api).root.find(rest, rest != "")
 	if found == nil || found.routes[index] == nil {
 		return Match{}, false
 	}
+
 	return found.routes[index].match(rest), true
 }
 
@@ -68,10 +71,17 @@ type Entry struct {
 // catalogue's order. What it returns is not to be modified.
 func (c *Catalogue) Routes(api string) []Entry {
 	compiled := c.table(api).routes
+
 	entries := make([]Entry, 0, len(compiled))
 	for _, r := range compiled {
-		entries = append(entries, Entry{Route: r.route, Segments: r.segments, Methods: r.methods, Permissions: r.permissions})
+		entries = append(entries, Entry{
+			Route:       r.route,
+			Segments:    r.segments,
+			Methods:     r.methods,
+			Permissions: r.permissions,
+		})
 	}
+
 	return entries
 }
 
@@ -110,17 +120,20 @@ func (n *node) find(rest string, more bool) *leaf {
 	if !more {
 		return n.leaf
 	}
+
 	segment, rest, more := strings.Cut(rest, "/")
 	if child := n.literals[segment]; child != nil {
 		if found := child.find(rest, more); found != nil {
 			return found
 		}
 	}
+
 	if n.parameter != nil {
 		if found := n.parameter.find(rest, more); found != nil {
 			return found
 		}
 	}
+
 	return n.greedy
 }
 
@@ -130,18 +143,22 @@ func (r *compiledRoute) match(rest string) Match {
 	if r.params == 0 {
 		return m
 	}
+
 	m.Params = make([]Param, 0, r.params)
 	for _, segment := range r.segments {
 		if segment.Kind == Greedy {
 			m.Params = append(m.Params, Param{Name: segment.Text, Value: rest})
 			break
 		}
+
 		var value string
+
 		value, rest, _ = strings.Cut(rest, "/")
 		if segment.Kind == Parameter {
 			m.Params = append(m.Params, Param{Name: segment.Text, Value: value})
 		}
 	}
+
 	return m
 }
 
@@ -155,6 +172,7 @@ func compile(api string, permissions []Permission) *table {
 			}
 		}
 	}
+
 	for _, r := range t.routes {
 		if r.route.Method == anyMethod {
 			at := t.root.leafOf(r.segments)
@@ -165,6 +183,7 @@ func compile(api string, permissions []Permission) *table {
 			}
 		}
 	}
+
 	for _, r := range t.routes {
 		at := t.root.leafOf(r.segments)
 		for i, method := range methods {
@@ -173,6 +192,7 @@ func compile(api string, permissions []Permission) *table {
 			}
 		}
 	}
+
 	return t
 }
 
@@ -183,15 +203,19 @@ func (t *table) add(r Route, permission string) {
 	if err != nil {
 		return // a valid catalogue has no such path
 	}
+
 	at := t.root.leafOf(segments)
+
 	slot := &at.any
 	if i := methodIndex(r.Method); i >= 0 {
 		slot = &at.routes[i]
 	}
+
 	if *slot == nil {
 		*slot = &compiledRoute{route: r, segments: segments, params: parameters(segments)}
 		t.routes = append(t.routes, *slot)
 	}
+
 	if !slices.Contains((*slot).permissions, permission) {
 		(*slot).permissions = append((*slot).permissions, permission)
 	}
@@ -205,25 +229,31 @@ func (n *node) leafOf(segments []Segment) *leaf {
 			if n.greedy == nil {
 				n.greedy = &leaf{greedy: true}
 			}
+
 			return n.greedy
 		case Parameter:
 			if n.parameter == nil {
 				n.parameter = &node{}
 			}
+
 			n = n.parameter
 		case Literal:
 			if n.literals == nil {
 				n.literals = make(map[string]*node)
 			}
+
 			if n.literals[segment.Text] == nil {
 				n.literals[segment.Text] = &node{}
 			}
+
 			n = n.literals[segment.Text]
 		}
 	}
+
 	if n.leaf == nil {
 		n.leaf = &leaf{}
 	}
+
 	return n.leaf
 }
 
@@ -234,5 +264,6 @@ func parameters(segments []Segment) int {
 			n++
 		}
 	}
+
 	return n
 }

@@ -61,5 +61,6 @@ func methodIndex(method string) int {
 			return i
 		}
 	}
+
 	return -1
 }

@@ -54,25 +54,32 @@ func ParsePath(template string) ([]Segment, error) {
 	case strings.HasSuffix(template, "/"):
 		return nil, errors.New("must not end with a slash")
 	}
+
 	parts := strings.Split(template[1:], "/")
 	segments := make([]Segment, 0, len(parts))
+
 	seen := make(map[string]bool)
 	for i, part := range parts {
 		segment, err := parseSegment(part)
 		if err != nil {
 			return nil, err
 		}
+
 		if segment.Kind == Greedy && i != len(parts)-1 {
 			return nil, fmt.Errorf("%s must be the last segment", part)
 		}
+
 		if segment.Kind != Literal {
 			if seen[segment.Text] {
 				return nil, fmt.Errorf("names the parameter %s twice", segment.Text)
 			}
+
 			seen[segment.Text] = true
 		}
+
 		segments = append(segments, segment)
 	}
+
 	return segments, nil
 }
 
@@ -84,10 +91,13 @@ func parseSegment(part string) (Segment, error) {
 	case part == "." || part == "..":
 		return Segment{}, fmt.Errorf("must not have the segment %s", part)
 	case kind == Literal && !literalText.MatchString(part):
-		return Segment{}, fmt.Errorf("segment %q: a literal has only letters, digits and ._~$@!+=,:-, a parameter is {name} or {name+}", part)
+		return Segment{}, fmt.Errorf("segment %q: a literal has only letters, digits and "+
+			"._~$@!+=,:-, a parameter is {name} or {name+}", part)
 	case kind != Literal && !parameterName.MatchString(name):
-		return Segment{}, fmt.Errorf("segment %q: a parameter's name has 1 to 64 letters, digits, dots, hyphens and underscores", part)
+		return Segment{}, fmt.Errorf("segment %q: a parameter's name has 1 to 64 letters, "+
+			"digits, dots, hyphens and underscores", part)
 	}
+
 	return Segment{Kind: kind, Text: name}, nil
 }
 
@@ -96,10 +106,12 @@ func splitSegment(part string) (SegmentKind, string) {
 	if !strings.HasPrefix(part, "{") || !strings.HasSuffix(part, "}") {
 		return Literal, part
 	}
+
 	name := part[1 : len(part)-1]
 	if greedy, ok := strings.CutSuffix(name, "+"); ok {
 		return Greedy, greedy
 	}
+
 	return Parameter, name
 }
 
@@ -122,5 +134,6 @@ func shape(template string) string {
 		case Literal:
 		}
 	}
+
 	return strings.Join(parts, "/")
 }

@@ -30,11 +30,13 @@ type FieldError struct {
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	b.WriteString("the permission catalogue is not valid")
+
 	separator := ": "
 	for _, f := range e.Fields {
 		b.WriteString(separator + f.Location + " " + f.Message)
 		separator = "; "
 	}
+
 	return b.String()
 }
 
@@ -43,11 +45,12 @@ const (
 	maxTitle       = 100  // characters
 	maxDescription = 1000 // characters
 	maxRoutes      = 2000
-	// maxResources is what API Gateway allows an API by default, here the paths that routes name; see
+	// maxResources is what API Gateway allows an API by default, here the paths that routes name;
+	// see
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
 	maxResources = 300
-	// maxBytes is how large a catalogue may be as [Encode] makes it: it is kept in one item of a table, which takes 400 KiB with all that
-	// stands beside it.
+	// maxBytes is how large a catalogue may be as [Encode] makes it: it is kept in one item of a
+	// table, which takes 400 KiB with all that stands beside it.
 	maxBytes = 350 << 10
 	maxName  = 65 // bytes: two parts of 32 and what is between them
 )
@@ -80,29 +83,40 @@ type seenRoute struct {
 }
 
 func validate(ps []Permission) error {
-	v := validator{names: make(map[string]int), routes: make(map[string][]seenRoute), builtIn: make(map[string]Permission)}
+	v := validator{
+		names:   make(map[string]int),
+		routes:  make(map[string][]seenRoute),
+		builtIn: make(map[string]Permission),
+	}
 	for _, p := range builtIns() {
 		v.builtIn[p.Name] = p
 	}
+
 	own, routes := 0, 0
 	for i, p := range ps {
 		v.permission(i, p)
+
 		routes += len(p.Routes)
 		if !p.BuiltIn {
 			own++
 		}
 	}
+
 	if own > maxPermissions {
 		v.add("permissions", "must be at most %d, not %d", maxPermissions, own)
 	}
+
 	if routes > maxRoutes {
 		v.add("permissions", "must have at most %d routes in all, not %d", maxRoutes, routes)
 	}
+
 	v.resources(ps)
 	v.size(ps)
+
 	if len(v.fields) > 0 {
 		return &InvalidError{Fields: v.fields}
 	}
+
 	return nil
 }
 
@@ -114,9 +128,11 @@ func (v *validator) resources(ps []Permission) {
 			if paths[r.API] == nil {
 				paths[r.API] = map[string]bool{}
 			}
+
 			paths[r.API][shape(r.Path)] = true
 		}
 	}
+
 	everywhere := paths[anyAPI]
 	for _, api := range slices.Sorted(maps.Keys(paths)) {
 		n := len(everywhere)
@@ -125,9 +141,12 @@ func (v *validator) resources(ps []Permission) {
 				n++
 			}
 		}
+
 		if n > maxResources {
-			v.add("permissions", "must name at most %d paths of an API, not %d of %s", maxResources, n, api)
+			v.add("permissions", "must name at most %d paths of an API, not %d of %s", maxResources,
+				n, api)
 		}
+
 		if len(everywhere) > maxResources {
 			return // that is so of every API
 		}
@@ -155,12 +174,16 @@ func Encode(ps []Permission) ([]byte, error) {
 }
 
 func (v *validator) add(location, format string, args ...any) {
-	v.fields = append(v.fields, FieldError{Location: location, Message: fmt.Sprintf(format, args...)})
+	v.fields = append(v.fields, FieldError{
+		Location: location,
+		Message:  fmt.Sprintf(format, args...),
+	})
 }
 
 func (v *validator) permission(i int, p Permission) {
 	at := fmt.Sprintf("permissions[%d]", i)
 	v.name(at+".name", i, p)
+
 	switch titled := utf8.RuneCountInString(p.Title); {
 	case strings.TrimSpace(p.Title) == "":
 		v.add(at+".title", "is required")
@@ -169,9 +192,11 @@ func (v *validator) permission(i int, p Permission) {
 	case titled > maxTitle:
 		v.add(at+".title", "must be at most %d characters long, not %d", maxTitle, titled)
 	}
+
 	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
 		v.add(at+".description", "must be at most %d characters long, not %d", maxDescription, n)
 	}
+
 	for j, r := range p.Routes {
 		v.route(fmt.Sprintf("%s.routes[%d]", at, j), i, r)
 	}
@@ -181,34 +206,43 @@ func (v *validator) name(at string, i int, p Permission) {
 	if !ValidName(p.Name) {
 		v.add(at, "must be resource:action, such as messages:write, or resource_action")
 	}
+
 	if first, ok := v.names[p.Name]; ok {
 		v.add(at, "is also the name of permissions[%d]", first)
 	} else {
 		v.names[p.Name] = i
 	}
+
 	builtIn, reserved := v.builtIn[p.Name]
 	if len(p.Routes) == 0 {
 		p.Routes = []Route{}
 	}
+
 	switch {
 	case reserved && !reflect.DeepEqual(p, builtIn):
 		v.add(at, "is built in and cannot be redefined")
 	case p.BuiltIn && !reserved:
-		v.add(strings.TrimSuffix(at, ".name")+".builtIn", "is for the permissions of the admin API only")
+		v.add(strings.TrimSuffix(at, ".name")+".builtIn",
+			"is for the permissions of the admin API only")
 	}
 }
 
 func (v *validator) route(at string, permission int, r Route) {
 	if r.API != anyAPI && !apiForm.MatchString(r.API) {
-		v.add(at+".api", "must be * or a name of at most 32 lower-case letters, digits and hyphens that starts with a letter")
+		v.add(at+".api",
+			"must be * or a name of at most 32 lower-case letters, digits and hyphens that "+
+				"starts with a letter")
 	}
+
 	if r.Method != anyMethod && methodIndex(r.Method) < 0 {
 		v.add(at+".method", "must be one of %s or ANY", strings.Join(methods[:], ", "))
 	}
+
 	if _, err := ParsePath(r.Path); err != nil {
 		v.add(at+".path", "%v", err)
 		return
 	}
+
 	v.collision(at, permission, r)
 }
 
@@ -221,17 +255,22 @@ func (v *validator) collision(at string, permission int, r Route) {
 		if other.API != r.API && other.API != anyAPI && r.API != anyAPI {
 			continue
 		}
+
 		if other.Path != r.Path {
-			v.add(at+".path", "names its parameters otherwise than the same route in %s", other.location)
+			v.add(at+".path", "names its parameters otherwise than the same route in %s",
+				other.location)
 			break
 		}
+
 		if other.permission == permission && other.API == r.API {
 			v.add(at, "is the same as %s", other.location)
 			break
 		}
 	}
+
 	v.routes[key] = append(v.routes[key], seenRoute{Route: r, permission: permission, location: at})
 }
 
-// unseen reports whether a character shows nothing of its own, and may make what stands around it look like something else.
+// unseen reports whether a character shows nothing of its own, and may make what stands around it
+// look like something else.
 func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

@@ -36,20 +36,35 @@ func ParseARN(s string) (ARN, error) {
 	if len(s) > MaxARN {
 		return ARN{}, fmt.Errorf("%w: longer than %d bytes", ErrARN, MaxARN)
 	}
+
 	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "execute-api" {
-		return ARN{}, fmt.Errorf("%w: it must start as arn:{partition}:execute-api:{region}:{account}:{api}", ErrARN)
+		return ARN{}, fmt.Errorf("%w: it must start as "+
+			"arn:{partition}:execute-api:{region}:{account}:{api}", ErrARN)
 	}
+
 	call := strings.SplitN(parts[5], "/", 4)
 	if len(call) != 4 {
 		return ARN{}, fmt.Errorf("%w: it must end with {api}/{stage}/{method}/{path}", ErrARN)
 	}
-	a := ARN{Partition: parts[1], Region: parts[3], Account: parts[4], API: call[0], Stage: call[1], Method: call[2], Path: "/" + call[3]}
-	for _, field := range []string{a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method} {
+
+	a := ARN{
+		Partition: parts[1],
+		Region:    parts[3],
+		Account:   parts[4],
+		API:       call[0],
+		Stage:     call[1],
+		Method:    call[2],
+		Path:      "/" + call[3],
+	}
+	for _, field := range []string{
+		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method,
+	} {
 		if field == "" || !arnFields.MatchString(field) {
 			return ARN{}, fmt.Errorf("%w: %q is no name", ErrARN, field)
 		}
 	}
+
 	return a, nil
 }
 
@@ -60,5 +75,6 @@ func (a ARN) String() string {
 
 // stage is what the ARNs of all requests to the same stage start with.
 func (a ARN) stage() string {
-	return "arn:" + a.Partition + ":execute-api:" + a.Region + ":" + a.Account + ":" + a.API + "/" + a.Stage
+	return "arn:" + a.Partition + ":execute-api:" + a.Region + ":" + a.Account + ":" + a.API + "/" +
+		a.Stage
 }

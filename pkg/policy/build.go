@@ -40,14 +40,24 @@ func Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Po
 }
 
 // build tries the scopes in turn; compose is request.compose or a cache of it.
-func build(c *permission.Catalogue, api string, g permission.Grant, call ARN, compose func(request) (Document, bool)) Policy {
-	r := request{catalogue: c, api: api, grant: g, stage: call.stage()}
+func build(
+	c *permission.Catalogue, api string, g permission.Grant, call ARN,
+	compose func(request) (Document, bool),
+) Policy {
+	r := request{
+		catalogue: c,
+		api:       api,
+		grant:     g,
+		stage:     call.stage(),
+	}
+
 	decision := permission.Decide(c, api, g, call.Method, call.Path)
 	if plain(call.Path) || !decision.Allowed() {
 		if d, ok := compose(r); ok {
 			return Policy{Document: d, Scope: WholeKey}
 		}
 	}
+
 	if !decision.Allowed() {
 		return Policy{Document: denyEverything(), Scope: Nothing}
 	}
@@ -57,6 +67,7 @@ func build(c *permission.Catalogue, api string, g permission.Grant, call ARN, co
 		if len(g.Customers) > 0 && decision.Customer != "" {
 			r.grant.Customers = []string{decision.Customer}
 		}
+
 		if d, ok := compose(r); ok {
 			return Policy{Document: d, Scope: OneRoute}
 		}
@@ -65,6 +76,7 @@ func build(c *permission.Catalogue, api string, g permission.Grant, call ARN, co
 	if arn := call.String(); literal(arn) {
 		return Policy{Document: Only(arn), Scope: OneCall}
 	}
+
 	return Policy{Document: denyEverything(), Scope: Nothing}
 }
 
@@ -93,34 +105,43 @@ func (r request) compose() (Document, bool) {
 	entries := r.catalogue.Routes(r.api)
 	denied := rough(r.stage)
 	var allowed []string
+
 	budget := maxWork
 	for _, method := range permission.Methods() {
 		opening, ok := r.opening(entries, method)
 		if !ok {
 			return Document{}, false
 		}
+
 		if len(opening.patterns) == 0 {
 			continue
 		}
+
 		s := newSearch(entries, opening, r.customers)
+
 		closing, ok := s.settle(func(path string) bool { return r.allows(method, path) }, &budget)
 		if !ok {
 			return Document{}, false
 		}
+
 		prefix := r.stage + "/" + method
 		for _, p := range opening.patterns {
 			allowed = append(allowed, p.resource(prefix))
 		}
+
 		for _, p := range closing {
 			denied = append(denied, p.resource(prefix))
 		}
+
 		if slices.ContainsFunc(opening.patterns, pattern.matchesRoot) && !r.allows(method, "/") {
 			denied = append(denied, prefix+"/")
 		}
 	}
+
 	if len(allowed) == 0 {
 		return denyEverything(), r.only == permission.Route{}
 	}
+
 	d := document(allow(allowed), deny(denied))
 	return d, d.fits()
 }
@@ -139,18 +160,22 @@ func (r request) opening(entries []permission.Entry, method string) (o opening, 
 	size := 0
 	for _, e := range entries {
 		_, held := r.grant.Holds(e.Permissions)
-		if !held || !r.includes(e.Route) || !slices.Contains(e.Methods, method) || !pattern(e.Segments).plain() {
+		if !held || !r.includes(e.Route) || !slices.Contains(e.Methods, method) ||
+			!pattern(e.Segments).plain() {
 			continue
 		}
+
 		o.routes = append(o.routes, e)
 		for _, customer := range r.customers(e) {
 			p := patternOf(e.Segments, customer)
 			if size += len(p.resource(r.stage + "/" + method)); size > maxDocument {
 				return opening{}, false
 			}
+
 			o.patterns = append(o.patterns, p)
 		}
 	}
+
 	return o, true
 }
 
@@ -163,7 +188,10 @@ func (r request) customers(e permission.Entry) []string {
 	if len(r.grant.Customers) == 0 || !slices.ContainsFunc(e.Segments, names) {
 		return []string{""}
 	}
-	valid := slices.DeleteFunc(slices.Clone(r.grant.Customers), func(id string) bool { return !permission.ValidCustomer(id) })
+
+	valid := slices.DeleteFunc(slices.Clone(r.grant.Customers), func(id string) bool {
+		return !permission.ValidCustomer(id)
+	})
 	slices.Sort(valid)
 	return slices.Compact(valid)
 }

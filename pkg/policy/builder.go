@@ -46,11 +46,18 @@ func (b *Builder) Build(c *permission.Catalogue, api string, g permission.Grant,
 	if b == nil {
 		return Build(c, api, g, call)
 	}
+
 	return build(c, api, g, call, b.compose)
 }
 
 func (b *Builder) compose(r request) (Document, bool) {
-	k := b.lookup(documentKey{catalogue: r.catalogue, api: r.api, stage: r.stage, grant: grantKey(r.grant), only: r.only})
+	k := b.lookup(documentKey{
+		catalogue: r.catalogue,
+		api:       r.api,
+		stage:     r.stage,
+		grant:     grantKey(r.grant),
+		only:      r.only,
+	})
 	k.once.Do(func() { k.document, k.ok = r.compose() })
 	return k.document, k.ok
 }
@@ -58,16 +65,20 @@ func (b *Builder) compose(r request) (Document, bool) {
 func (b *Builder) lookup(key documentKey) *kept {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+
 	if k := b.newer[key]; k != nil {
 		return k
 	}
+
 	k := b.older[key]
 	if k == nil {
 		k = &kept{}
 	}
+
 	if len(b.newer) >= b.generation {
 		b.older, b.newer = b.newer, make(map[documentKey]*kept)
 	}
+
 	b.newer[key] = k
 	return k
 }
@@ -83,5 +94,6 @@ func grantKey(g permission.Grant) string {
 			key = append(append(key, ':'), name...)
 		}
 	}
+
 	return string(key)
 }

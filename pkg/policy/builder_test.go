@@ -21,22 +21,33 @@ func TestBuilderKeeps(t *testing.T) {
 	catalogue, builder := demo(t), policy.NewBuilder(16)
 	all := permission.Grant{All: true}
 	first := builder.Build(catalogue, "demo", grant("messages:read"), callOf("GET /messages"))
+
 	route := builder.Build(catalogue, "demo", all, callOf("GET /customers/1"))
-	if !same(first, builder.Build(catalogue, "demo", grant("messages:read"), callOf("GET /messages/1"))) {
+	if !same(first,
+		builder.Build(catalogue, "demo", grant("messages:read"), callOf("GET /messages/1"))) {
 		t.Error("the same key's document was made twice")
 	}
+
 	if !same(route, builder.Build(catalogue, "demo", all, callOf("GET /customers/2"))) {
 		t.Error("the same route's document was made twice")
 	}
+
 	elsewhere := callOf("GET /messages")
+
 	elsewhere.Stage = "other"
 	for name, other := range map[string]policy.Policy{
-		"another grant":     builder.Build(catalogue, "demo", grant("messages:write"), callOf("GET /messages")),
-		"another customer":  builder.Build(catalogue, "demo", permission.Grant{Permissions: []string{"messages:read"}, Customers: []string{"1"}}, callOf("GET /messages")),
-		"another stage":     builder.Build(catalogue, "demo", grant("messages:read"), elsewhere),
-		"another API":       builder.Build(catalogue, "other", grant("messages:read"), callOf("GET /messages")),
-		"another catalogue": builder.Build(demo(t), "demo", grant("messages:read"), callOf("GET /messages")),
-		"another route":     builder.Build(catalogue, "demo", all, callOf("GET /messages")),
+		"another grant": builder.Build(catalogue, "demo", grant("messages:write"),
+			callOf("GET /messages")),
+		"another customer": builder.Build(catalogue, "demo", permission.Grant{
+			Permissions: []string{"messages:read"},
+			Customers:   []string{"1"},
+		}, callOf("GET /messages")),
+		"another stage": builder.Build(catalogue, "demo", grant("messages:read"), elsewhere),
+		"another API": builder.Build(catalogue, "other", grant("messages:read"),
+			callOf("GET /messages")),
+		"another catalogue": builder.Build(demo(t), "demo", grant("messages:read"),
+			callOf("GET /messages")),
+		"another route": builder.Build(catalogue, "demo", all, callOf("GET /messages")),
 	} {
 		if same(first, other) || same(route, other) {
 			t.Errorf("%s has the same document", name)
@@ -47,7 +58,8 @@ func TestBuilderKeeps(t *testing.T) {
 // TestBuilderTellsGrantsApart: names that could run into each other in a careless key.
 func TestBuilderTellsGrantsApart(t *testing.T) {
 	t.Parallel()
-	catalogue := newCatalogue(t, perm("a_a", "GET /a"), perm("b_b", "GET /b"), perm("c_c", "GET /c/{customerId}"))
+	catalogue := newCatalogue(t, perm("a_a", "GET /a"), perm("b_b", "GET /b"),
+		perm("c_c", "GET /c/{customerId}"))
 	grants := []permission.Grant{
 		{},
 		{All: true},
@@ -62,11 +74,13 @@ func TestBuilderTellsGrantsApart(t *testing.T) {
 		{Permissions: []string{"c_c"}, Customers: []string{"ab"}},
 		{Permissions: []string{"c_c", "a", "b"}},
 	}
+
 	builder := policy.NewBuilder(64)
 	for range 2 {
 		for i, g := range grants {
 			want := policy.Build(catalogue, "demo", g, callOf("GET /a"))
-			if diff := cmp.Diff(want, builder.Build(catalogue, "demo", g, callOf("GET /a"))); diff != "" {
+			if diff := cmp.Diff(want,
+				builder.Build(catalogue, "demo", g, callOf("GET /a"))); diff != "" {
 				t.Errorf("grant %d (-Build +Builder):\n%s", i, diff)
 			}
 		}
@@ -81,13 +95,16 @@ func TestBuilderForgets(t *testing.T) {
 	build := func(permissions ...string) policy.Policy {
 		return builder.Build(catalogue, "demo", grant(permissions...), callOf("GET /messages"))
 	}
+
 	used, unused := build("messages:read"), build("metrics:read")
 	for i := range 20 {
 		build("messages:read", fmt.Sprintf("unknown:p%d", i))
+
 		if !same(used, build("messages:read")) {
 			t.Fatal("a document in use was forgotten")
 		}
 	}
+
 	if same(unused, build("metrics:read")) {
 		t.Error("nothing was forgotten")
 	}
@@ -96,32 +113,40 @@ func TestBuilderForgets(t *testing.T) {
 func TestBuilderConcurrently(t *testing.T) {
 	t.Parallel()
 	catalogue, builder := demo(t), policy.NewBuilder(8)
+
 	var group sync.WaitGroup
 	for worker := range 8 {
 		group.Go(func() {
 			for i := range 50 {
 				p := catalogue.DataPlane()[(i+worker)%8]
+
 				want := policy.Build(catalogue, "demo", grant(p), callOf("GET /messages"))
-				if diff := cmp.Diff(want, builder.Build(catalogue, "demo", grant(p), callOf("GET /messages"))); diff != "" {
+				if diff := cmp.Diff(want,
+					builder.Build(catalogue, "demo", grant(p),
+						callOf("GET /messages"))); diff != "" {
 					t.Errorf("%s (-Build +Builder):\n%s", p, diff)
 				}
 			}
 		})
 	}
+
 	group.Wait()
 }
 
 func BenchmarkBuild(b *testing.B) {
 	catalogue := demo(b)
+
 	grants := map[string]permission.Grant{
 		"one permission": grant("messages:write"),
-		"six":            grant("messages:write", "messages:read", "licenses:manage", "customers:read", "telemetry:write", "metrics:read"),
-		"one route":      {All: true},
+		"six": grant("messages:write", "messages:read", "licenses:manage",
+			"customers:read", "telemetry:write", "metrics:read"),
+		"one route": {All: true},
 	}
 	for name, g := range grants {
 		call := callOf("GET /customers/42")
 		b.Run("cold/"+name, func(b *testing.B) {
 			b.ReportAllocs()
+
 			for b.Loop() {
 				policy.Build(catalogue, "demo", g, call)
 			}
@@ -129,6 +154,7 @@ func BenchmarkBuild(b *testing.B) {
 		b.Run("cached/"+name, func(b *testing.B) {
 			builder := policy.NewBuilder(8)
 			b.ReportAllocs()
+
 			for b.Loop() {
 				builder.Build(catalogue, "demo", g, call)
 			}

@@ -13,10 +13,12 @@ import (
 
 func newCatalogue(t testing.TB, ps ...permission.Permission) *permission.Catalogue {
 	t.Helper()
+
 	c, err := permission.NewCatalogue(ps)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return c
 }
 
@@ -27,6 +29,7 @@ func perm(name string, routes ...string) permission.Permission {
 		method, path, _ := strings.Cut(r, " ")
 		p.Routes = append(p.Routes, permission.Route{API: "*", Method: method, Path: path})
 	}
+
 	return p
 }
 
@@ -47,56 +50,99 @@ func demo(t testing.TB) *permission.Catalogue {
 var demoCalls = []string{
 	"POST /messages", "GET /messages", "GET /messages/7", "POST /deployments",
 	"GET /licenses", "POST /licenses", "DELETE /licenses/L1",
-	"GET /customers", "GET /customers/42", "GET /customers/43", "GET /customers/42/secrets", "GET /customers/43/secrets",
-	"POST /telemetry", "POST /telemetry/batch", "GET /metrics", "GET /metrics/cpu", "GET /metrics/cpu/0/", "GET /metrics/caf%C3%A9/a%20b",
-	"GET /", "GET /health", "PUT /messages", "GET /messages/7/parts", "GET /licenses/L1", "GET /customers/42/other", "GET /customers/secrets/",
-	"GET /messages//7", "GET /messages/..", "GET /messages/../licenses", "GET /messages/%2e%2E", "GET /messages/a%2Fb", `GET /messages/a\b`,
-	"GET /metrics/../messages", "GET /metrics/./cpu", "GET /metrics/%5clicenses", "GET /metrics//", "GET /metrics/", "GET /metrics/%63pu", "GET /messages/7%00",
+	"GET /customers", "GET /customers/42", "GET /customers/43", "GET /customers/42/secrets",
+	"GET /customers/43/secrets",
+	"POST /telemetry", "POST /telemetry/batch", "GET /metrics", "GET /metrics/cpu",
+	"GET /metrics/cpu/0/", "GET /metrics/caf%C3%A9/a%20b",
+	"GET /", "GET /health", "PUT /messages", "GET /messages/7/parts", "GET /licenses/L1",
+	"GET /customers/42/other", "GET /customers/secrets/",
+	"GET /messages//7", "GET /messages/..", "GET /messages/../licenses", "GET /messages/%2e%2E",
+	"GET /messages/a%2Fb", `GET /messages/a\b`,
+	"GET /metrics/../messages", "GET /metrics/./cpu", "GET /metrics/%5clicenses", "GET /metrics//",
+	"GET /metrics/", "GET /metrics/%63pu", "GET /messages/7%00",
 }
 
 func TestDemoKeys(t *testing.T) {
 	t.Parallel()
-	customers := []string{"GET /customers", "GET /customers/42", "GET /customers/43", "GET /customers/secrets/"}
+	customers := []string{
+		"GET /customers", "GET /customers/42", "GET /customers/43", "GET /customers/secrets/",
+	}
 	secrets := []string{"GET /customers/42/secrets", "GET /customers/43/secrets"}
 	tests := map[string]struct {
 		grant permission.Grant
 		scope policy.Scope
 		want  []string
 	}{
-		"nothing":           {permission.Grant{}, policy.WholeKey, nil},
-		"messages:write":    {grant("messages:write"), policy.WholeKey, []string{"POST /messages"}},
-		"messages:read":     {grant("messages:read"), policy.WholeKey, []string{"GET /messages", "GET /messages/7"}},
-		"deployments:write": {grant("deployments:write"), policy.WholeKey, []string{"POST /deployments"}},
-		"licenses:manage":   {grant("licenses:manage"), policy.WholeKey, []string{"GET /licenses", "POST /licenses", "DELETE /licenses/L1"}},
+		"nothing":        {permission.Grant{}, policy.WholeKey, nil},
+		"messages:write": {grant("messages:write"), policy.WholeKey, []string{"POST /messages"}},
+		"messages:read": {
+			grant("messages:read"),
+			policy.WholeKey,
+			[]string{"GET /messages", "GET /messages/7"},
+		},
+		"deployments:write": {
+			grant("deployments:write"),
+			policy.WholeKey,
+			[]string{"POST /deployments"},
+		},
+		"licenses:manage": {
+			grant("licenses:manage"),
+			policy.WholeKey,
+			[]string{"GET /licenses", "POST /licenses", "DELETE /licenses/L1"},
+		},
 		"customers:read":    {grant("customers:read"), policy.WholeKey, customers},
 		"customers:secrets": {grant("customers:secrets"), policy.WholeKey, secrets},
-		"telemetry:write":   {grant("telemetry:write"), policy.WholeKey, []string{"POST /telemetry", "POST /telemetry/batch"}},
-		"metrics:read":      {grant("metrics:read"), policy.WholeKey, []string{"GET /metrics", "GET /metrics/cpu", "GET /metrics/cpu/0/", "GET /metrics/caf%C3%A9/a%20b"}},
+		"telemetry:write": {
+			grant("telemetry:write"),
+			policy.WholeKey,
+			[]string{"POST /telemetry", "POST /telemetry/batch"},
+		},
+		"metrics:read": {
+			grant("metrics:read"),
+			policy.WholeKey,
+			[]string{
+				"GET /metrics", "GET /metrics/cpu", "GET /metrics/cpu/0/",
+				"GET /metrics/caf%C3%A9/a%20b",
+			},
+		},
 		"all but secrets": {
-			grant("messages:write", "messages:read", "deployments:write", "licenses:manage", "customers:read", "telemetry:write", "metrics:read"),
+			grant("messages:write", "messages:read", "deployments:write", "licenses:manage",
+				"customers:read", "telemetry:write", "metrics:read"),
 			policy.WholeKey,
 			slices.Concat(demoCalls[:7], customers, demoCalls[12:18]),
 		},
 		// /customers/?* opens /customers/42/other, and what closes that closes
 		// /customers/42/secrets: no document says both routes.
-		"both of customers": {grant("customers:read", "customers:secrets"), policy.OneRoute, slices.Concat(customers, secrets)},
-		"everything":        {permission.Grant{All: true}, policy.OneRoute, slices.Concat(demoCalls[:18], []string{"GET /customers/secrets/"})},
+		"both of customers": {
+			grant("customers:read", "customers:secrets"), policy.OneRoute,
+			slices.Concat(customers, secrets),
+		},
+		"everything": {permission.Grant{
+			All: true,
+		}, policy.OneRoute, slices.Concat(demoCalls[:18], []string{"GET /customers/secrets/"})},
 		// Bound to one customer, the same two routes can be said.
 		"everything for 42": {
-			permission.Grant{All: true, Customers: []string{"42"}}, policy.WholeKey,
+			permission.Grant{All: true, Customers: []string{"42"}},
+			policy.WholeKey,
 			slices.Concat(demoCalls[:9], demoCalls[10:11], demoCalls[12:18]),
 		},
-		"no such customer": {permission.Grant{Permissions: []string{"customers:read"}, Customers: []string{"*"}}, policy.WholeKey, []string{"GET /customers"}},
-		"admin":            {grant("keys:read", "permissions:write"), policy.WholeKey, nil},
+		"no such customer": {permission.Grant{
+			Permissions: []string{"customers:read"},
+			Customers:   []string{"*"},
+		}, policy.WholeKey, []string{"GET /customers"}},
+		"admin": {grant("keys:read", "permissions:write"), policy.WholeKey, nil},
 	}
+
 	catalogue := demo(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			var got []string
 			for _, text := range demoCalls {
 				call := callOf(text)
 				built := policy.Build(catalogue, "demo", tt.grant, call)
+
 				document := marshal(t, built.Document)
 				if opens(t, document, call) {
 					got = append(got, text)
@@ -104,14 +150,19 @@ func TestDemoKeys(t *testing.T) {
 						t.Errorf("%s: scope %d, want %d", text, built.Scope, want)
 					}
 				}
+
 				for _, other := range demoCalls {
 					open := slices.Contains(tt.want, other)
-					if opened := opens(t, document, callOf(other)); opened && !open || built.Scope == policy.WholeKey && opened != (open && plain(callOf(other).Path)) {
+					if opened := opens(t, document, callOf(other)); opened && !open ||
+						built.Scope == policy.WholeKey &&
+							opened != (open && plain(callOf(other).Path)) {
 						t.Errorf("the document of %s says %t of %s", text, opened, other)
 					}
 				}
 			}
+
 			slices.Sort(got)
+
 			want := slices.Sorted(slices.Values(tt.want))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("open calls (-want +got):\n%s", diff)
@@ -125,6 +176,7 @@ func scopeOf(path string, scope policy.Scope) policy.Scope {
 	if plain(path) {
 		return scope
 	}
+
 	return policy.OneCall
 }
 

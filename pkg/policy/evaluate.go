@@ -32,6 +32,7 @@ func (d Decision) String() string {
 	case ImplicitDeny:
 		return "implicitDeny"
 	}
+
 	return fmt.Sprintf("Decision(%d)", int(d))
 }
 
@@ -74,16 +75,20 @@ func evaluate(document []byte, action, arn string, at time.Time) (Decision, erro
 	if err != nil {
 		return ImplicitDeny, err
 	}
+
 	decision := ImplicitDeny
 	for _, s := range statements {
 		if !s.holds(at) || !s.matches(action, arn) {
 			continue
 		}
+
 		if s.deny {
 			return ExplicitDeny, nil
 		}
+
 		decision = Allow
 	}
+
 	return decision, nil
 }
 
@@ -116,6 +121,7 @@ func parseDocument(document []byte) ([]parsed, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	for name, value := range fields {
 		switch name {
 		case "Statement":
@@ -126,28 +132,34 @@ func parseDocument(document []byte) ([]parsed, error) {
 		default:
 			err = malformed("unknown element %q", name)
 		}
+
 		if err != nil {
 			return nil, err
 		}
 	}
+
 	raw, ok := fields["Statement"]
 	if !ok {
 		return nil, malformed("no Statement")
 	}
+
 	items := []json.RawMessage{raw}
 	if raw[0] == '[' {
 		if err := json.Unmarshal(raw, &items); err != nil {
 			return nil, malformed("Statement: %v", err)
 		}
 	}
+
 	statements := make([]parsed, 0, len(items))
 	for _, item := range items {
 		s, err := parseStatement(item)
 		if err != nil {
 			return nil, err
 		}
+
 		statements = append(statements, s)
 	}
+
 	return statements, nil
 }
 
@@ -156,9 +168,11 @@ func version(value json.RawMessage) error {
 	if err := text("Version", value, &v); err != nil {
 		return err
 	}
+
 	if v != "2012-10-17" && v != "2008-10-17" {
 		return malformed("Version %q", v)
 	}
+
 	return nil
 }
 
@@ -167,7 +181,9 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 	if err != nil {
 		return parsed{}, err
 	}
+
 	var s parsed
+
 	var effect string
 	for name, value := range fields {
 		switch name {
@@ -186,20 +202,25 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 		default:
 			err = malformed("unknown element %q in a statement", name)
 		}
+
 		if err != nil {
 			return parsed{}, err
 		}
 	}
+
 	if effect != "Allow" && effect != "Deny" {
 		return parsed{}, malformed("Effect must be Allow or Deny, not %q", effect)
 	}
+
 	if len(s.actions) == 0 || len(s.resources) == 0 {
 		return parsed{}, malformed("a statement needs an Action and a Resource")
 	}
+
 	s.deny = effect == "Deny"
 	for i, a := range s.actions {
 		s.actions[i] = strings.ToLower(a)
 	}
+
 	return s, nil
 }
 
@@ -210,24 +231,29 @@ func condition(data json.RawMessage) ([]time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var ends []time.Time
 	for operator, block := range operators {
 		keys, err := object(block)
 		if err != nil {
 			return nil, err
 		}
+
 		for key, value := range keys {
 			if operator != dateLessThan || !strings.EqualFold(key, currentTime) || ends != nil {
 				return nil, fmt.Errorf("%w: the condition %s of %s", ErrUnsupported, operator, key)
 			}
+
 			if ends, err = times(key, value); err != nil {
 				return nil, err
 			}
 		}
 	}
+
 	if len(ends) == 0 {
 		return nil, fmt.Errorf("%w: a Condition without a time", ErrUnsupported)
 	}
+
 	return ends, nil
 }
 
@@ -237,12 +263,14 @@ func times(name string, value json.RawMessage) ([]time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]time.Time, len(texts))
 	for i, text := range texts {
 		if out[i], err = time.Parse(time.RFC3339, text); err != nil {
 			return nil, malformed("%s: %v", name, err)
 		}
 	}
+
 	return out, nil
 }
 
@@ -253,28 +281,35 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
 		return nil, malformed("expected an object")
 	}
+
 	fields := make(map[string]json.RawMessage)
 	for decoder.More() {
 		token, err := decoder.Token()
 		if err != nil {
 			return nil, malformed("%v", err)
 		}
+
 		name, ok := token.(string)
 		if _, twice := fields[name]; twice || !ok {
 			return nil, malformed("%v occurs twice", token)
 		}
+
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
 			return nil, malformed("%s: %v", name, err)
 		}
+
 		fields[name] = value
 	}
+
 	if _, err := decoder.Token(); err != nil {
 		return nil, malformed("%v", err)
 	}
+
 	if decoder.InputOffset() != int64(len(bytes.TrimRight(data, " \t\r\n"))) {
 		return nil, malformed("something follows the object")
 	}
+
 	return fields, nil
 }
 
@@ -283,9 +318,11 @@ func text(name string, value json.RawMessage, into *string) error {
 	if value[0] != '"' {
 		return malformed("%s must be a string", name)
 	}
+
 	if err := json.Unmarshal(value, into); err != nil {
 		return malformed("%s: %v", name, err)
 	}
+
 	return nil
 }
 
@@ -297,14 +334,17 @@ func list(name string, value json.RawMessage) ([]string, error) {
 			return nil, malformed("%s: %v", name, err)
 		}
 	}
+
 	texts := make([]string, len(items))
 	for i, item := range items {
 		if err := text(name, item, &texts[i]); err != nil {
 			return nil, err
 		}
+
 		if strings.Contains(texts[i], "${") {
 			return nil, fmt.Errorf("%w: a policy variable in %s", ErrUnsupported, name)
 		}
 	}
+
 	return texts, nil
 }

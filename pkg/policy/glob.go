@@ -8,6 +8,7 @@ import "unicode/utf8"
 // whatever an earlier one could still do, the last one can do too.
 func glob(pattern, s string) bool {
 	star, retry := -1, 0 // where the last * is, and where in s it next ends
+
 	p, i := 0, 0
 	for i < len(s) {
 		switch {
@@ -25,12 +26,15 @@ func glob(pattern, s string) bool {
 		case star < 0:
 			return false
 		}
+
 		_, size := utf8.DecodeRuneInString(s[retry:])
 		retry += size
 		p, i = star+1, retry
 	}
+
 	for p < len(pattern) && pattern[p] == '*' {
 		p++
 	}
+
 	return p == len(pattern)
 }

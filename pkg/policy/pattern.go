@@ -28,6 +28,7 @@ func patternOf(segments []permission.Segment, customer string) pattern {
 			p[i] = permission.Segment{Kind: permission.Greedy}
 		}
 	}
+
 	return p
 }
 
@@ -41,6 +42,7 @@ func (p pattern) splits() []pattern {
 			split = append(split, slices.Insert(slices.Clone(p), i, s))
 		}
 	}
+
 	return split
 }
 
@@ -54,22 +56,28 @@ func (p pattern) meetsAny(others []pattern) bool {
 // have come as far as j.
 func (p pattern) meets(q pattern) bool {
 	at := make([]bool, len(q)+1)
+
 	at[0] = true
 	for _, a := range p {
 		next := make([]bool, len(q)+1)
 		for j, b := range q {
-			if !at[j] || (a.Kind == permission.Literal && b.Kind == permission.Literal && a.Text != b.Text) {
+			if !at[j] ||
+				(a.Kind == permission.Literal && b.Kind == permission.Literal && a.Text != b.Text) {
 				continue
 			}
+
 			next[j+1] = true
 			at[j+1] = at[j+1] || a.Kind == permission.Greedy // which takes more
 			next[j] = next[j] || b.Kind == permission.Greedy
 		}
+
 		if !slices.Contains(next, true) {
 			return false
 		}
+
 		at = next
 	}
+
 	return at[len(q)]
 }
 
@@ -85,14 +93,17 @@ func (p pattern) resource(prefix string) string {
 
 	var b strings.Builder
 	b.WriteString(prefix)
+
 	for _, s := range p {
 		b.WriteByte('/')
+
 		if s.Kind == permission.Literal {
 			b.WriteString(s.Text)
 		} else {
 			b.WriteByte('*')
 		}
 	}
+
 	return b.String()
 }
 
@@ -126,9 +137,12 @@ func plain(path string) bool {
 // the API's id before its first *, since a wildcard in the place of that may match
 // nothing at all.
 func rough(stage string) []string {
-	globs := []string{`*%*`, `*;*`, `*:*`, `*\*`, `*#*`, `*//*`, `*/./*`, `*/../*`, `*/.`, `*/..`, `*/*/`}
+	globs := []string{
+		`*%*`, `*;*`, `*:*`, `*\*`, `*#*`, `*//*`, `*/./*`, `*/../*`, `*/.`, `*/..`, `*/*/`,
+	}
 	for i, g := range globs {
 		globs[i] = stage + "/" + g
 	}
+
 	return globs
 }

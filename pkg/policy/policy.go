@@ -91,6 +91,7 @@ func (d Document) fits() bool {
 			}
 		}
 	}
+
 	data, err := json.Marshal(d)
 	return err == nil && len(data) <= maxDocument
 }
@@ -103,6 +104,7 @@ func Only(arn string) Document {
 	if !literal(arn) {
 		return denyEverything()
 	}
+
 	return document(allow([]string{arn}))
 }
 
@@ -117,10 +119,12 @@ func Refuse(d Document, arn string) Document {
 	if !literal(arn) {
 		return denyEverything()
 	}
+
 	refusal := document(append(slices.Clone(d.Statement), deny([]string{arn}))...)
 	if !refusal.fits() {
 		return denyEverything()
 	}
+
 	return refusal
 }
 
@@ -138,12 +142,14 @@ func Until(d Document, end time.Time) Document {
 	condition := map[string]map[string]string{
 		dateLessThan: {currentTime: end.UTC().Format("2006-01-02T15:04:05Z")},
 	}
+
 	statements := slices.Clone(d.Statement)
 	for i := range statements {
 		if statements[i].Effect == "Allow" {
 			statements[i].Condition = condition
 		}
 	}
+
 	return document(statements...)
 }
 
@@ -157,5 +163,6 @@ func literal(arn string) bool {
 			return false
 		}
 	}
+
 	return arn != "" && len(arn) <= maxResource && !strings.Contains(arn, "${")
 }

@@ -23,6 +23,7 @@ const rounds = 21
 // document ever opens more. That holds for every way to read IAM's wildcards.
 func TestPolicyIsDecision(t *testing.T) {
 	t.Parallel()
+
 	var count tally
 	for round := range rounds {
 		t.Run(fmt.Sprintf("round %d", round), func(t *testing.T) {
@@ -30,11 +31,15 @@ func TestPolicyIsDecision(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) { compare(rt, &count) })
 		})
 	}
+
 	t.Cleanup(func() {
-		t.Logf("%d scenes; %d comparisons (%d allowed, %d of refused calls' own documents); documents of whole keys %d, routes %d, calls %d, nothing %d",
-			count.scenes.Load(), count.comparisons.Load(), count.allowed.Load(), count.refused.Load(),
+		t.Logf("%d scenes; %d comparisons (%d allowed, %d of refused calls' own documents); "+
+			"documents of whole keys %d, routes %d, calls %d, nothing %d",
+			count.scenes.Load(), count.comparisons.Load(), count.allowed.Load(),
+			count.refused.Load(),
 			count.scopes[policy.WholeKey].Load(), count.scopes[policy.OneRoute].Load(),
 			count.scopes[policy.OneCall].Load(), count.scopes[policy.Nothing].Load())
+
 		if !t.Failed() && (count.scenes.Load() < 2000 || count.allowed.Load() < 2000) {
 			t.Errorf("too few cases to mean anything")
 		}
@@ -50,50 +55,66 @@ func compare(t *rapid.T, count *tally) {
 	s := genScene().Draw(t, "scene")
 	count.scenes.Add(1)
 	builder := policy.NewBuilder(4)
+
 	var calls []policy.ARN
 	for range 16 {
-		calls = append(calls, stage(rapid.SampledFrom(called).Draw(t, "method"), genPath(s).Draw(t, "path")))
+		calls = append(calls,
+			stage(rapid.SampledFrom(called).Draw(t, "method"), genPath(s).Draw(t, "path")))
 	}
+
 	decide := func(c policy.ARN) bool {
 		return permission.Decide(s.catalogue, s.api, s.grant, c.Method, c.Path).Allowed()
 	}
+
 	compared := make(map[string]bool)
 	for _, call := range calls {
 		built := builder.Build(s.catalogue, s.api, s.grant, call)
 		count.scopes[built.Scope].Add(1)
 		data := marshal(t, built.Document)
+
 		others := calls
 		if compared[string(data)] {
 			others = nil
 		}
+
 		compared[string(data)] = true
 		for _, other := range others {
 			got, want := opens(t, data, other), decide(other)
 			count.comparisons.Add(1)
+
 			switch {
 			case got && !want:
-				t.Fatalf("%s %s: the document of %s %s (scope %d) opens it:\n%s", other.Method, other.Path, call.Method, call.Path, built.Scope, data)
+				t.Fatalf("%s %s: the document of %s %s (scope %d) opens it:\n%s", other.Method,
+					other.Path, call.Method, call.Path, built.Scope, data)
 			case want && !got && built.Scope == policy.WholeKey && plain(other.Path):
-				t.Fatalf("%s %s: the whole key's document refuses it:\n%s", other.Method, other.Path, data)
+				t.Fatalf("%s %s: the whole key's document refuses it:\n%s", other.Method,
+					other.Path, data)
 			}
+
 			for name, reading := range readings {
 				if read := reading.opens(built.Document, other.String()); read != got {
-					t.Fatalf("%s %s: %t, but %t as IAM's guide can be read, %s:\n%s", other.Method, other.Path, got, read, name, data)
+					t.Fatalf("%s %s: %t, but %t as IAM's guide can be read, %s:\n%s", other.Method,
+						other.Path, got, read, name, data)
 				}
 			}
+
 			if got {
 				count.allowed.Add(1)
 			}
 		}
+
 		switch got, want := opens(t, data, call), decide(call); {
 		case want && built.Scope == policy.Nothing && !policy.Sayable(call.String()):
 			// The authorizer says so in an outcome of its own.
 		case got != want:
-			t.Fatalf("%s %s: its own document (scope %d) says %t:\n%s", call.Method, call.Path, built.Scope, got, data)
+			t.Fatalf("%s %s: its own document (scope %d) says %t:\n%s", call.Method, call.Path,
+				built.Scope, got, data)
 		}
+
 		if opens(t, marshal(t, policy.Refuse(built.Document, call.String())), call) {
 			t.Fatalf("%s %s: refused, but open", call.Method, call.Path)
 		}
+
 		count.refused.Add(1)
 	}
 }
@@ -106,9 +127,11 @@ func marshal(t fataler, d policy.Document) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if len(data) > 8<<10-1536 {
 		t.Fatal("the document is too long:", len(data))
 	}
+
 	for _, s := range d.Statement {
 		for _, r := range s.Resource {
 			if len(r) > 512 {
@@ -116,6 +139,7 @@ func marshal(t fataler, d policy.Document) []byte {
 			}
 		}
 	}
+
 	return data
 }
 
@@ -124,5 +148,6 @@ func opens(t fataler, document []byte, call policy.ARN) bool {
 	if err != nil {
 		t.Fatal(err, string(document))
 	}
+
 	return decision == policy.Allow
 }

@@ -36,12 +36,15 @@ func (r reading) opens(d policy.Document, arn string) bool {
 			if !r.matches(pattern, arn) {
 				continue
 			}
+
 			if s.Effect == "Deny" {
 				return false
 			}
+
 			open = true
 		}
 	}
+
 	return open
 }
 
@@ -51,6 +54,7 @@ func (r reading) matches(pattern, arn string) bool {
 			return false
 		}
 	}
+
 	return r.rest(pattern, arn)
 }
 
@@ -64,12 +68,15 @@ func (r reading) rest(pattern, arn string) bool {
 			if r.rest(pattern[1:], arn[i:]) {
 				return true
 			}
+
 			if i == len(arn) || (arn[i] == ':' && r.parts && (r.stays || !last)) {
 				return false
 			}
 		}
 	case pattern[0] == '?':
-		return (r.optional && r.rest(pattern[1:], arn)) || (arn != "" && r.rest(pattern[1:], arn[1:]))
+		return (r.optional && r.rest(pattern[1:], arn)) ||
+			(arn != "" && r.rest(pattern[1:], arn[1:]))
 	}
+
 	return arn != "" && arn[0] == pattern[0] && r.rest(pattern[1:], arn[1:])
 }

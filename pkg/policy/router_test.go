@@ -23,6 +23,7 @@ import (
 // they route.
 func TestPathMeansOneThing(t *testing.T) {
 	t.Parallel()
+
 	var allowed, respelled, muxed, served atomic.Int64
 	for round := range rounds {
 		t.Run(fmt.Sprintf("round %d", round), func(t *testing.T) {
@@ -30,18 +31,26 @@ func TestPathMeansOneThing(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				s := genScene().Draw(t, "scene")
 				s.grant = permission.Grant{All: true, Customers: s.grant.Customers}
+
 				mux := newMux(s)
 				for range 16 {
-					call := stage(rapid.SampledFrom(called).Draw(t, "method"), genPath(s).Draw(t, "path"))
-					decision := permission.Decide(s.catalogue, s.api, s.grant, call.Method, call.Path)
+					call := stage(rapid.SampledFrom(called).Draw(t, "method"),
+						genPath(s).Draw(t, "path"))
+					decision := permission.Decide(s.catalogue, s.api, s.grant, call.Method,
+						call.Path)
+
 					document := policy.Build(s.catalogue, s.api, s.grant, call).Document
 					if opens(t, marshal(t, document), call) && !decision.Allowed() {
-						t.Fatalf("%s %s is refused by the check and allowed by its policy", call.Method, call.Path)
+						t.Fatalf("%s %s is refused by the check and allowed by its policy",
+							call.Method, call.Path)
 					}
+
 					if !decision.Allowed() {
 						continue
 					}
+
 					allowed.Add(1)
+
 					if strings.ContainsAny(call.Path, "%;") {
 						respelled.Add(1)
 					}
@@ -49,26 +58,34 @@ func TestPathMeansOneThing(t *testing.T) {
 					want := decision.Match.Route.Path
 					if got := serve(mux, call); got != "" {
 						muxed.Add(1)
+
 						if !permission.SameShape(got, want) {
-							t.Fatalf("%s %s: checked as %s, and http.ServeMux serves %s", call.Method, call.Path, want, got)
+							t.Fatalf("%s %s: checked as %s, and http.ServeMux serves %s",
+								call.Method, call.Path, want, got)
 						}
 					}
+
 					for name, read := range readers {
 						got := route(s.catalogue.Routes(s.api), read(call.Path))
 						if got != "" {
 							served.Add(1)
 						}
+
 						if got != "" && !permission.SameShape(got, want) {
-							t.Fatalf("%s %s: checked as %s, and a router that %s serves %s", call.Method, call.Path, want, name, got)
+							t.Fatalf("%s %s: checked as %s, and a router that %s serves %s",
+								call.Method, call.Path, want, name, got)
 						}
 					}
 				}
 			})
 		})
 	}
+
 	t.Cleanup(func() {
-		t.Logf("%d allowed calls, %d of them with escapes or semicolons; http.ServeMux served %d, other routers %d",
+		t.Logf("%d allowed calls, %d of them with escapes or semicolons; http.ServeMux served "+
+			"%d, other routers %d",
 			allowed.Load(), respelled.Load(), muxed.Load(), served.Load())
+
 		if !t.Failed() && (respelled.Load() < 80 || muxed.Load() < 1000) {
 			t.Errorf("too few cases to mean anything")
 		}
@@ -86,21 +103,38 @@ func TestAttacksOnPaths(t *testing.T) {
 		perm("customers:secrets", "GET /customers/{customerId}/secrets"),
 		perm("files:read", "GET /files/{proxy+}"),
 	)
-	g := permission.Grant{Permissions: []string{"metrics:read", "customers:read", "customers:secrets", "files:read"}, Customers: []string{"42"}}
+
+	g := permission.Grant{
+		Permissions: []string{"metrics:read", "customers:read", "customers:secrets", "files:read"},
+		Customers:   []string{"42"},
+	}
 	for _, path := range []string{
-		"/metrics/admin", "/metrics/admin/", "/metrics/%61dmin", "/metrics/admi%6e", "/metrics/admi%6E", "/metrics/%2561dmin", "/metrics/%61%64%6d%69%6e",
-		"/metrics/admin%00", "/metrics/%20admin", "/metrics/admin%20", "/metrics/ad%20min", "/metrics/admin;x=1", "/metrics/admin%3bx=1", "/metrics/admin%3Fx", "/metrics/admin%23",
-		"/metrics/x/../admin", "/metrics/x/%2e%2e/admin", "/metrics/x/%2E%2e/admin", "/metrics/x/..;/admin", "/metrics/x%2f..%2fadmin", `/metrics/x\..\admin`, "/metrics/x%5c..%5Cadmin",
-		"/metrics//admin", "/metrics/./admin", "/metrics/", "/metrics/..%c0%afmetrics/admin", "/files/%2e%2e/metrics/admin", "/files/..%20/metrics/admin", "/files/%252e%252e/metrics/admin",
-		"/customers/7/secrets", "/customers/7/secrets/", "/customers/7/%73ecrets", "/customers/%37/secrets", "/customers/7/%2573ecrets", "/customers/7/secrets;x", "/customers/7;x/secrets;y",
-		"/customers/7/secrets%20", "/customers/7/secrets%00", "/customers/7//secrets", "/customers/42/../7/secrets", "/customers/42%2f..%2f7/secrets", "/customers/%34%32/secrets",
+		"/metrics/admin", "/metrics/admin/", "/metrics/%61dmin", "/metrics/admi%6e",
+		"/metrics/admi%6E", "/metrics/%2561dmin", "/metrics/%61%64%6d%69%6e",
+		"/metrics/admin%00", "/metrics/%20admin", "/metrics/admin%20", "/metrics/ad%20min",
+		"/metrics/admin;x=1", "/metrics/admin%3bx=1", "/metrics/admin%3Fx", "/metrics/admin%23",
+		"/metrics/x/../admin", "/metrics/x/%2e%2e/admin", "/metrics/x/%2E%2e/admin",
+		"/metrics/x/..;/admin", "/metrics/x%2f..%2fadmin", `/metrics/x\..\admin`,
+		"/metrics/x%5c..%5Cadmin",
+		"/metrics//admin", "/metrics/./admin", "/metrics/", "/metrics/..%c0%afmetrics/admin",
+		"/files/%2e%2e/metrics/admin", "/files/..%20/metrics/admin",
+		"/files/%252e%252e/metrics/admin",
+		"/customers/7/secrets", "/customers/7/secrets/", "/customers/7/%73ecrets",
+		"/customers/%37/secrets", "/customers/7/%2573ecrets", "/customers/7/secrets;x",
+		"/customers/7;x/secrets;y",
+		"/customers/7/secrets%20", "/customers/7/secrets%00", "/customers/7//secrets",
+		"/customers/42/../7/secrets", "/customers/42%2f..%2f7/secrets", "/customers/%34%32/secrets",
 	} {
 		call := stage("GET", path)
+
 		decision := permission.Decide(catalogue, "demo", g, "GET", path)
 		if decision.Allowed() {
 			t.Errorf("%s is allowed as %s", path, decision.Match.Route.Path)
 		}
-		for _, other := range []string{path, "/metrics/cpu", "/files/a", "/files/a%20b", "/customers/42/secrets"} {
+
+		for _, other := range []string{
+			path, "/metrics/cpu", "/files/a", "/files/a%20b", "/customers/42/secrets",
+		} {
 			data := marshal(t, policy.Build(catalogue, "demo", g, stage("GET", other)).Document)
 			if opens(t, data, call) {
 				t.Errorf("the policy of %s opens %s: %s", other, path, data)
@@ -109,10 +143,13 @@ func TestAttacksOnPaths(t *testing.T) {
 	}
 
 	for _, path := range []string{
-		"/metrics/cpu", "/metrics/cpu/0/", "/metrics/cpu/a%20b", "/files/a%20b", "/files/caf%C3%A9/%e2%82%ac", "/files/alice%40example.com", "/files/2026-11-28T09%3A30", "/files/a:b",
+		"/metrics/cpu", "/metrics/cpu/0/", "/metrics/cpu/a%20b", "/files/a%20b",
+		"/files/caf%C3%A9/%e2%82%ac", "/files/alice%40example.com", "/files/2026-11-28T09%3A30",
+		"/files/a:b",
 		"/files/a=b;c=d/e", "/files/a%2Cb%2Bc", "/customers/42/secrets", "/customers/7/notes",
 	} {
-		if !opens(t, marshal(t, policy.Build(catalogue, "demo", g, stage("GET", path)).Document), stage("GET", path)) {
+		if !opens(t, marshal(t, policy.Build(catalogue, "demo", g, stage("GET", path)).Document),
+			stage("GET", path)) {
 			t.Errorf("the honest call %s is refused", path)
 		}
 	}
@@ -133,26 +170,35 @@ func newMux(s scene) (mux *http.ServeMux) {
 		if pattern == "/" {
 			pattern = "/{$}"
 		}
+
 		if e.Route.Method != "ANY" {
 			pattern = e.Route.Method + " " + pattern
 		}
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(e.Route.Path)) })
+
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(e.Route.Path))
+		})
 	}
+
 	return mux
 }
 
 // serve returns the path template whose handler answers the call as a server reads it;
 // "" for none.
 func serve(mux *http.ServeMux, call policy.ARN) string {
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(call.Method + " " + call.Path + " HTTP/1.1\r\nHost: api.example\r\n\r\n")))
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(call.Method + " " + call.Path +
+		" HTTP/1.1\r\nHost: api.example\r\n\r\n")))
 	if err != nil || mux == nil {
 		return ""
 	}
+
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
+
 	if w.Code != http.StatusOK {
 		return ""
 	}
+
 	return w.Body.String()
 }
 
@@ -164,9 +210,13 @@ var readers = map[string]func(path string) string{
 	"decodes and takes out dots": func(path string) string {
 		return pathpkg.Clean(unescape(path))
 	},
-	"cuts off parameters":             segmentwise(cut),
-	"decodes and cuts off parameters": func(path string) string { return segmentwise(cut)(unescape(path)) },
-	"decodes and trims":               func(path string) string { return segmentwise(strings.TrimSpace)(unescape(path)) },
+	"cuts off parameters": segmentwise(cut),
+	"decodes and cuts off parameters": func(path string) string {
+		return segmentwise(cut)(unescape(path))
+	},
+	"decodes and trims": func(path string) string {
+		return segmentwise(strings.TrimSpace)(unescape(path))
+	},
 	"cuts off parameters and takes out dots": func(path string) string {
 		return pathpkg.Clean(segmentwise(cut)(path))
 	},
@@ -179,7 +229,9 @@ var readers = map[string]func(path string) string{
 		path, _, _ = strings.Cut(unescape(path), "\x00")
 		return path
 	},
-	"takes backslashes for slashes": func(path string) string { return strings.ReplaceAll(unescape(path), `\`, "/") },
+	"takes backslashes for slashes": func(path string) string {
+		return strings.ReplaceAll(unescape(path), `\`, "/")
+	},
 }
 
 func cut(segment string) string {
@@ -191,6 +243,7 @@ func unescape(path string) string {
 	if decoded, err := url.PathUnescape(path); err == nil {
 		return decoded
 	}
+
 	return path
 }
 
@@ -200,6 +253,7 @@ func segmentwise(change func(string) string) func(path string) string {
 		for i, segment := range segments {
 			segments[i] = change(segment)
 		}
+
 		return strings.Join(segments, "/")
 	}
 }
@@ -211,12 +265,14 @@ func route(entries []permission.Entry, path string) string {
 	if segments[0] == "" && len(segments) == 1 {
 		segments = nil
 	}
+
 	best, found := "", ""
 	for _, e := range entries {
 		if rank, ok := ranked(e.Segments, segments); ok && (best == "" || rank < best) {
 			best, found = rank, e.Route.Path
 		}
 	}
+
 	return found
 }
 
@@ -236,6 +292,7 @@ func ranked(template []permission.Segment, segments []string) (rank string, ok b
 			return "", false
 		}
 	}
+
 	return rank, len(segments) == len(template)
 }
 
@@ -244,6 +301,7 @@ func ranked(template []permission.Segment, segments []string) (rank string, ok b
 func TestSamplesOfReaders(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("a:a", "GET /a/b"), perm("a:x", "GET /a/{x}", "GET /{p+}"))
+
 	samples := map[string]string{
 		"changes nothing":                        "/a/b",
 		"decodes":                                "/a/%62",
@@ -261,10 +319,12 @@ func TestSamplesOfReaders(t *testing.T) {
 		if got := route(catalogue.Routes("demo"), readers[name](path)); got != "/a/b" {
 			t.Errorf("a router that %s takes %s to %q", name, path, got)
 		}
+
 		if d := permission.Decide(catalogue, "demo", grant("a:x"), "GET", path); d.Allowed() {
 			t.Errorf("%s is allowed as %s", path, d.Match.Route.Path)
 		}
 	}
+
 	if len(readers) != len(samples) {
 		t.Errorf("%d readers, %d samples", len(readers), len(samples))
 	}

@@ -52,28 +52,35 @@ type word struct {
 // customer and with each of those to whom the grant is bound; and what the allowing
 // patterns match too much because their wildcards cross slashes. A route or denial
 // that has no path in common with what is allowed has no say.
-func newSearch(entries []permission.Entry, open opening, customers func(permission.Entry) []string) *search {
+func newSearch(
+	entries []permission.Entry, open opening, customers func(permission.Entry) []string,
+) *search {
 	s := &search{}
 	for _, e := range open.routes {
 		s.patterns = append(s.patterns, e.Segments)
 	}
+
 	s.open = len(s.patterns)
 	for _, e := range entries {
 		if pattern(e.Segments).meetsAny(open.patterns) {
 			s.patterns = append(s.patterns, e.Segments)
 		}
 	}
+
 	s.opening = len(s.patterns)
 	s.patterns = append(s.patterns, open.patterns...)
+
 	s.closing = len(s.patterns)
 	for _, p := range open.patterns {
 		s.patterns = append(s.patterns, p.splits()...)
 	}
+
 	for _, e := range entries {
 		widest := patternOf(e.Segments, "")
 		if !widest.plain() || !widest.meetsAny(open.patterns) {
 			continue
 		}
+
 		s.patterns = append(s.patterns, widest)
 		for _, customer := range customers(e) {
 			if p := patternOf(e.Segments, customer); customer != "" && p.meetsAny(open.patterns) {
@@ -81,15 +88,18 @@ func newSearch(entries []permission.Entry, open opening, customers func(permissi
 			}
 		}
 	}
+
 	used := make(map[string]bool)
 	for _, p := range s.patterns {
 		for _, segment := range p {
 			used[segment.Text] = true
 		}
 	}
+
 	for s.other = "~"; used[s.other]; {
 		s.other += "~"
 	}
+
 	return s
 }
 
@@ -98,12 +108,15 @@ func newSearch(entries []permission.Entry, open opening, customers func(permissi
 // more than the budget, which it uses up.
 func (s *search) settle(wanted func(path string) bool, budget *int) (denials []pattern, ok bool) {
 	harmful := make([]bool, len(s.patterns)) // denials that would refuse what is wanted
-	var excesses [][]int                     // for each unwanted word that is allowed, what could deny it
+	// for each unwanted word that is allowed, what could deny it
+	var excesses [][]int
 	seen := make(map[string]bool)
+
 	queue := []word{s.start()}
 	for len(queue) > 0 {
 		w := queue[0]
 		queue = queue[1:]
+
 		allowed, closing := s.verdict(w)
 		switch want := wanted(cmp.Or(w.path, "/")); {
 		case want && !allowed:
@@ -117,16 +130,19 @@ func (s *search) settle(wanted func(path string) bool, budget *int) (denials []p
 		case allowed:
 			excesses = append(excesses, closing)
 		}
+
 		for _, next := range s.successors(w) {
 			if *budget -= len(next.state); *budget < 0 {
 				return nil, false
 			}
+
 			if key := next.key(); s.matters(next) && !seen[key] {
 				seen[key] = true
 				queue = append(queue, next)
 			}
 		}
 	}
+
 	return s.choose(excesses, harmful)
 }
 
@@ -139,24 +155,29 @@ func (s *search) choose(excesses [][]int, harmful []bool) (denials []pattern, ok
 		if len(excesses[i]) == 0 {
 			return nil, false
 		}
+
 		for _, p := range excesses[i] {
 			removes[p]++
 		}
 	}
+
 	chosen := make([]bool, len(s.patterns))
 	for _, closing := range excesses {
 		if slices.ContainsFunc(closing, func(p int) bool { return chosen[p] }) {
 			continue
 		}
+
 		best := closing[0]
 		for _, p := range closing {
 			if removes[p] > removes[best] {
 				best = p
 			}
 		}
+
 		chosen[best] = true
 		denials = append(denials, s.patterns[best])
 	}
+
 	return denials, true
 }
 
@@ -165,6 +186,7 @@ func (s *search) start() word {
 	for i := range s.patterns {
 		w.state[i] = position{pattern: i}
 	}
+
 	return w
 }
 
@@ -180,6 +202,7 @@ func (s *search) verdict(w word) (allowed bool, closing []int) {
 			allowed = true
 		}
 	}
+
 	return allowed, closing
 }
 
@@ -188,12 +211,14 @@ func (s *search) verdict(w word) (allowed bool, closing []int) {
 func (s *search) successors(w word) []word {
 	var always []position // reached by every segment
 	expected := make(map[string][]position)
+
 	var order []string
 	for _, p := range w.state {
 		rest := s.patterns[p.pattern][p.at:]
 		if len(rest) == 0 {
 			continue
 		}
+
 		next := position{pattern: p.pattern, at: p.at + 1}
 		switch text := rest[0].Text; rest[0].Kind {
 		case permission.Greedy:
@@ -204,17 +229,22 @@ func (s *search) successors(w word) []word {
 			if expected[text] == nil {
 				order = append(order, text)
 			}
+
 			expected[text] = append(expected[text], next)
 		}
 	}
+
 	always = slices.Compact(always) // a wildcard after a wildcard is reached twice
+
 	words := []word{{path: w.path + "/" + s.other, state: always}}
 	for _, text := range order {
 		if !plain(text) {
 			continue
 		}
+
 		words = append(words, word{path: w.path + "/" + text, state: merge(always, expected[text])})
 	}
+
 	return words
 }
 
@@ -231,6 +261,7 @@ func merge(a, b []position) []position {
 			b = b[1:]
 		}
 	}
+
 	return append(append(union, a...), b...)
 }
 
@@ -249,5 +280,6 @@ func (w word) key() string {
 		key = binary.AppendUvarint(key, uint64(p.pattern))
 		key = binary.AppendUvarint(key, uint64(p.at))
 	}
+
 	return string(key)
 }

@@ -1,8 +1,10 @@
 // Package proxy puts an http.Handler behind API Gateway's Lambda proxy integration.
 //
-// It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike, and that what API Gateway says of a call, its authorizer's
-// context among it, is taken from the event only, never from a header that a client can send. The handler sees the path that API Gateway routed, whatever the caller
-// has before it: a stage, or the base path of a custom domain. It does not decide anything.
+// It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike,
+// and that what API Gateway says of a call, its authorizer's context among it, is taken from the
+// event only, never from a header that a client can send. The handler sees the path that API
+// Gateway routed, whatever the caller has before it: a stage, or the base path of a custom domain.
+// It does not decide anything.
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -20,7 +22,8 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 )
 
-// Function is a handler as a Lambda function. It implements lambda.Handler and is safe for concurrent use.
+// Function is a handler as a Lambda function. It implements lambda.Handler and is safe for
+// concurrent use.
 type Function struct {
 	rest *httpadapter.HandlerAdapter
 	http *httpadapter.HandlerAdapterV2
@@ -31,7 +34,8 @@ func New(handler http.Handler) *Function {
 	return &Function{rest: httpadapter.New(handler), http: httpadapter.NewV2(handler)}
 }
 
-// Invoke implements lambda.Handler: a proxy event in, the response out that its kind of API expects.
+// Invoke implements lambda.Handler: a proxy event in, the response out that its kind of API
+// expects.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	var kind struct {
 		Version string `json:"version"`
@@ -39,6 +43,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if err := json.Unmarshal(payload, &kind); err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
+
 	if kind.Version == "2.0" {
 		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) routed {
 			r := routeHTTP(e)
@@ -46,6 +51,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			return r
 		}, f.http.ProxyWithContext)
 	}
+
 	return answer(ctx, payload, func(e *events.APIGatewayProxyRequest) routed {
 		r := routeREST(e)
 		e.Path = parseable(r.path)
@@ -53,38 +59,48 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}, f.rest.ProxyWithContext)
 }
 
-// answer decodes an event, gives it the path that API Gateway routed, hands it on, and encodes the response.
-func answer[Event, Response any](ctx context.Context, payload []byte, mend func(*Event) routed, next func(context.Context, Event) (Response, error)) ([]byte, error) {
+// answer decodes an event, gives it the path that API Gateway routed, hands it on, and encodes the
+// response.
+func answer[Event, Response any](
+	ctx context.Context, payload []byte, mend func(*Event) routed,
+	next func(context.Context, Event) (Response, error),
+) ([]byte, error) {
 	var event Event
 	if err := json.Unmarshal(payload, &event); err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
+
 	ctx = context.WithValue(ctx, routedKey{}, mend(&event))
+
 	response, err := next(ctx, event)
 	if err != nil {
 		return nil, fmt.Errorf("answer event: %w", err)
 	}
+
 	return json.Marshal(response)
 }
 
-// parseable returns a path that the adapter can make a URL of. One that is no path of a URL, such as /%zz, is no route either.
+// parseable returns a path that the adapter can make a URL of. One that is no path of a URL, such
+// as /%zz, is no route either.
 func parseable(path string) string {
 	if _, err := url.ParseRequestURI("/" + path); err != nil {
 		return "/"
 	}
+
 	return path
 }
 
-// Call is what API Gateway says of a call besides the HTTP request. The zero Call is one that came by no API Gateway.
+// Call is what API Gateway says of a call besides the HTTP request. The zero Call is one that came
+// by no API Gateway.
 type Call struct {
 	Route      string // method and path template, such as "GET /customers/{customerId}"
 	RequestID  string
 	SourceIP   string
 	Authorizer map[string]any // the authorizer's context; empty when no authorizer ran
 
-	// Path is what API Gateway routed, as it was sent. Base is what stands before it in what the caller called: the stage, or the
-	// base path of a custom domain; "" for nothing. BaseHidden says that API Gateway does not tell. They are known of calls
-	// that a Function serves.
+	// Path is what API Gateway routed, as it was sent. Base is what stands before it in what the
+	// caller called: the stage, or the base path of a custom domain; "" for nothing. BaseHidden
+	// says that API Gateway does not tell. They are known of calls that a Function serves.
 	Path       string
 	Base       string
 	BaseHidden bool
@@ -103,10 +119,12 @@ func CallOf(ctx context.Context) Call {
 			Base:       r.base,
 		}
 	}
+
 	c, ok := core.GetAPIGatewayV2ContextFromContext(ctx)
 	if !ok {
 		return Call{}
 	}
+
 	call := Call{
 		Route:      c.RouteKey,
 		RequestID:  c.RequestID,
@@ -118,13 +136,16 @@ func CallOf(ctx context.Context) Call {
 	if c.Authorizer != nil { // another kind of authorizer has no context of ours
 		call.Authorizer = c.Authorizer.Lambda
 	}
+
 	return call
 }
 
-// Said returns a value of the authorizer's context as text, "" when it is absent: REST APIs turn all values into strings, HTTP APIs keep their types.
+// Said returns a value of the authorizer's context as text, "" when it is absent: REST APIs turn
+// all values into strings, HTTP APIs keep their types.
 func (c Call) Said(name string) string {
 	if v, ok := c.Authorizer[name]; ok && v != nil {
 		return fmt.Sprint(v)
 	}
+
 	return ""
 }

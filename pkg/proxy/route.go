@@ -22,37 +22,44 @@ func routedOf(ctx context.Context) routed {
 	return r
 }
 
-// routeREST finds what the resource of an event of payload 1.0 stands for. Its path has the base path of a custom domain before
-// that, and at an HTTP API the stage; the path of its context has the stage also at a REST API.
+// routeREST finds what the resource of an event of payload 1.0 stands for. Its path has the base
+// path of a custom domain before that, and at an HTTP API the stage; the path of its context has
+// the stage also at a REST API.
 func routeREST(e *events.APIGatewayProxyRequest) routed {
 	r := route(e.Resource, e.PathParameters, e.Path)
 	if called := e.RequestContext.Path; called != "" {
 		r.base = route(e.Resource, e.PathParameters, called).base
 	}
+
 	return r
 }
 
-// routeHTTP finds what the route of an event of payload 2.0 stands for. Its path has the stage before that, unless that is
-// $default, also where the caller came by a custom domain, whose own base path it has nowhere: then what the caller called is not
-// known.
+// routeHTTP finds what the route of an event of payload 2.0 stands for. Its path has the stage
+// before that, unless that is $default, also where the caller came by a custom domain, whose own
+// base path it has nowhere: then what the caller called is not known.
 // https://github.com/CodeGenieApp/serverless-express/issues/465
 func routeHTTP(e *events.APIGatewayV2HTTPRequest) routed {
 	_, resource, _ := strings.Cut(e.RouteKey, " ")
 	stage := "/" + e.RequestContext.Stage
+
 	r := route(resource, e.PathParameters, e.RawPath)
 	if rest, ok := strings.CutPrefix(e.RawPath, stage+"/"); resource == "" && ok && stage != "/" {
-		r.path, r.base = "/"+rest, stage
+		r.path = "/" + rest
+		r.base = stage
 	}
 
 	domain := e.RequestContext.DomainName
-	if custom := domain != "" && !strings.Contains(domain, ".execute-api."); custom && (r.base == "" || r.base == stage) {
-		r.base, r.hidden = "", true
+	if custom := domain != "" && !strings.Contains(domain, ".execute-api."); custom &&
+		(r.base == "" || r.base == stage) {
+		r.base = ""
+		r.hidden = true
 	}
+
 	return r
 }
 
-// route takes a path apart. A path in which the resource is not to be found stays whole: it is none of the API's, or there is no
-// resource.
+// route takes a path apart. A path in which the resource is not to be found stays whole: it is none
+// of the API's, or there is no resource.
 func route(resource string, parameters map[string]string, path string) routed {
 	switch resource {
 	case "", "$default":
@@ -68,9 +75,11 @@ func route(resource string, parameters map[string]string, path string) routed {
 			if start > 0 {
 				r.base = "/" + strings.Join(given[:start], "/")
 			}
+
 			return r
 		}
 	}
+
 	return routed{path: path}
 }
 
@@ -82,15 +91,17 @@ func hasEmpty(segments []string) bool {
 			return true
 		}
 	}
+
 	return false
 }
 
-// matches reports whether segments are what a resource stands for. One slash at their end is the resource's own: API Gateway takes
-// /x/ for /x.
+// matches reports whether segments are what a resource stands for. One slash at their end is the
+// resource's own: API Gateway takes /x/ for /x.
 func matches(resource, given []string, parameters map[string]string) bool {
 	if len(given) == len(resource)+1 && given[len(given)-1] == "" {
 		given = given[:len(given)-1]
 	}
+
 	for i, want := range resource {
 		name, greedy := strings.CutSuffix(strings.TrimPrefix(want, "{"), "+}")
 		switch {
@@ -106,12 +117,15 @@ func matches(resource, given []string, parameters map[string]string) bool {
 			return false
 		}
 	}
+
 	return len(given) == len(resource)
 }
 
-// same reports whether the rest of a path is what a greedy parameter has of it, which may be decoded.
+// same reports whether the rest of a path is what a greedy parameter has of it, which may be
+// decoded.
 func same(rest, parameter string) bool {
-	rest, parameter = strings.Trim(rest, "/"), strings.Trim(parameter, "/")
+	rest = strings.Trim(rest, "/")
+	parameter = strings.Trim(parameter, "/")
 	decoded, err := url.PathUnescape(rest)
 	return rest != "" && (rest == parameter || err == nil && decoded == parameter)
 }

@@ -40,19 +40,27 @@ type Keys struct {
 // NewKeys returns the keys that are listed at an address. Nobody is asked before the first message.
 func NewKeys(url string, now func() time.Time) *Keys {
 	// A redirect would be somebody else's list.
-	client := &http.Client{Timeout: askTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{
+		Timeout: askTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
 	return &Keys{url: url, client: client, now: now}
 }
 
-// Verify tells whether GitHub signed a message, by the values of its two headers. Errors: ErrSignature, ErrUnavailable.
+// Verify tells whether GitHub signed a message, by the values of its two headers. Errors:
+// ErrSignature, ErrUnavailable.
 func (k *Keys) Verify(ctx context.Context, identifier, signature string, body []byte) error {
 	if identifier == "" || signature == "" || len(identifier) > maxIdentifier {
 		return ErrSignature
 	}
+
 	key, err := k.key(ctx, identifier)
 	if err != nil {
 		return err
 	}
+
 	return verify(key, signature, body)
 }
 
@@ -61,60 +69,79 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.now()
+
 	key, known := k.keys[identifier]
 	if known && within(keysFresh, k.readAt, now) {
 		return key, nil
 	}
+
 	if within(askedAtMost, k.readAt, now) {
 		return nil, ErrSignature // the list was just read, and has no such key
 	}
+
 	if within(failedPause, k.failedAt, now) {
 		return nil, fmt.Errorf("%w: they could not be had a moment ago", ErrUnavailable)
 	}
+
 	if err := k.ask(ctx); err != nil {
 		k.failedAt = now
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	k.readAt, k.failedAt = now, time.Time{}
+
+	k.readAt = now
+
+	k.failedAt = time.Time{}
 	if key, known = k.keys[identifier]; !known {
 		return nil, ErrSignature
 	}
+
 	return key, nil
 }
 
-// within reports whether something was less than a time ago. What is yet to come was it not: the clock went back, and nobody knows.
+// within reports whether something was less than a time ago. What is yet to come was it not: the
+// clock went back, and nobody knows.
 func within(d time.Duration, at, now time.Time) bool {
 	return !now.Before(at) && now.Sub(at) < d
 }
 
 // ask reads the list, unless it is the one that is here already.
 func (k *Keys) ask(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime) // a caller who is gone must not spoil it for the others
+	// a caller who is gone must not spoil it for the others
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
+
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, http.NoBody)
 	if err != nil {
 		return err
 	}
+
 	request.Header.Set("Accept", "application/json")
+
 	if k.etag != "" {
 		request.Header.Set("If-None-Match", k.etag)
 	}
+
 	response, err := k.client.Do(request)
 	if err != nil {
 		return err
 	}
+
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
+
 	switch {
 	case response.StatusCode == http.StatusNotModified && k.keys != nil:
 		return nil
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("status %d", response.StatusCode)
 	}
+
 	keys, err := readKeys(io.LimitReader(response.Body, maxList))
 	if err != nil {
 		return err
 	}
-	k.keys, k.etag = keys, response.Header.Get("ETag")
+
+	k.keys = keys
+	k.etag = response.Header.Get("ETag")
 	return nil
 }
 
@@ -129,19 +156,23 @@ func readKeys(from io.Reader) (map[string]*ecdsa.PublicKey, error) {
 	if err := json.NewDecoder(from).Decode(&list); err != nil {
 		return nil, err
 	}
+
 	keys := map[string]*ecdsa.PublicKey{}
 	for _, listed := range list.PublicKeys {
 		block, _ := pem.Decode([]byte(listed.Key))
 		if block == nil || listed.Identifier == "" {
 			continue
 		}
+
 		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if key, ok := parsed.(*ecdsa.PublicKey); err == nil && ok && key.Curve == elliptic.P256() {
 			keys[listed.Identifier] = key
 		}
 	}
+
 	if len(keys) == 0 {
 		return nil, errors.New("the list has no key that signs messages")
 	}
+
 	return keys, nil
 }

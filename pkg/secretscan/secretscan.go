@@ -1,7 +1,10 @@
-// Package secretscan reads what GitHub's secret scanning sends to the issuers of secrets that it finds in public.
+// Package secretscan reads what GitHub's secret scanning sends to the issuers of secrets that it
+// finds in public.
 //
-// It promises that a message is taken for GitHub's only where one of the keys that GitHub publishes signed its very bytes, that the keys are asked for
-// seldom, whatever is sent, and that where nobody can tell, that is an error of its own and no answer. It does not know what a found text means.
+// It promises that a message is taken for GitHub's only where one of the keys that GitHub publishes
+// signed its very bytes, that the keys are asked for seldom, whatever is sent, and that where
+// nobody can tell, that is an error of its own and no answer. It does not know what a found text
+// means.
 //
 // https://docs.github.com/en/code-security/secret-scanning/secret-scanning-partnership-program/secret-scanning-partner-program
 package secretscan
@@ -25,31 +28,37 @@ var (
 	ErrTooMany = errors.New("secretscan: too many matches")
 )
 
-// MaxMatches is how many matches of one message are looked at. A message of more is refused whole, so that it can be sent again in parts.
+// MaxMatches is how many matches of one message are looked at. A message of more is refused whole,
+// so that it can be sent again in parts.
 const MaxMatches = 1000
 
-// maxIdentifier and maxSignature are more than any key's identifier and any signature of the curve need.
+// maxIdentifier and maxSignature are more than any key's identifier and any signature of the curve
+// need.
 const (
 	maxIdentifier = 128
 	maxSignature  = 128
 )
 
-// Match is a text that was found, and where. The text may be a secret: a Match is neither printed nor kept.
+// Match is a text that was found, and where. The text may be a secret: a Match is neither printed
+// nor kept.
 type Match struct {
 	Token string `json:"token"`
 	Type  string `json:"type"`
 	URL   string `json:"url"` // may be empty
 }
 
-// Matches reads a message. An entry that is not a match is left out: it must not stand in the others' way. Errors: ErrMalformed, ErrTooMany.
+// Matches reads a message. An entry that is not a match is left out: it must not stand in the
+// others' way. Errors: ErrMalformed, ErrTooMany.
 func Matches(body []byte) ([]Match, error) {
 	var entries []json.RawMessage
 	if err := json.Unmarshal(body, &entries); err != nil {
 		return nil, ErrMalformed // json's error may quote what was sent
 	}
+
 	if len(entries) > MaxMatches {
 		return nil, ErrTooMany
 	}
+
 	var out []Match
 	for _, entry := range entries {
 		var m Match
@@ -57,6 +66,7 @@ func Matches(body []byte) ([]Match, error) {
 			out = append(out, m)
 		}
 	}
+
 	return out, nil
 }
 
@@ -65,12 +75,15 @@ func verify(key *ecdsa.PublicKey, signature string, body []byte) error {
 	if len(signature) > maxSignature {
 		return ErrSignature
 	}
+
 	raw, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil {
 		return ErrSignature
 	}
+
 	if digest := sha256.Sum256(body); !ecdsa.VerifyASN1(key, digest[:], raw) {
 		return ErrSignature
 	}
+
 	return nil
 }

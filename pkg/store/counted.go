@@ -12,7 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// countedRetention is how long it stays known which calls were counted: beyond the time in which one can be counted at all.
+// countedRetention is how long it stays known which calls were counted: beyond the time in which
+// one can be counted at all.
 const countedRetention = 2 * (time.Hour + meter.LatestWrite)
 
 // pageItem is a page of the ledger of counted calls.
@@ -24,78 +25,124 @@ type pageItem struct {
 }
 
 // Pages implements meter.Ledger.
-func (t *Tables) Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) (pages []meter.Page, err error) {
+func (t *Tables) Pages(
+	ctx context.Context, env apikey.Environment, keyID string, slot time.Time,
+) (pages []meter.Page, err error) {
 	defer func() { err = lasting(err) }()
-	items, err := t.queryHot(ctx, keyPartition(env, keyID), countedSort(slot, 0), countedSlot(slot)+afterHash, true)
+
+	items, err := t.queryHot(ctx, keyPartition(env, keyID), countedSort(slot, 0),
+		countedSlot(slot)+afterHash, true)
 	if err != nil {
 		return nil, err
 	}
+
 	pages = make([]meter.Page, 0, len(items))
 	for _, item := range items {
 		var row pageItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return nil, damaged("counted calls of "+keyID, err)
 		}
-		pages = append(pages, meter.Page{Environment: env, KeyID: keyID, Slot: slot, Number: row.Number, Version: row.Version, IDs: row.IDs})
+
+		pages = append(pages, meter.Page{
+			Environment: env,
+			KeyID:       keyID,
+			Slot:        slot,
+			Number:      row.Number,
+			Version:     row.Version,
+			IDs:         row.IDs,
+		})
 	}
+
 	return pages, nil
 }
 
 // Count implements meter.Ledger.
-func (t *Tables) Count(ctx context.Context, pages []meter.Page, rows []meter.UsageRow, secrets []meter.SecretUse) error {
+func (t *Tables) Count(
+	ctx context.Context, pages []meter.Page, rows []meter.UsageRow, secrets []meter.SecretUse,
+) error {
 	writes := make([]Write, 0, len(pages)+len(rows)+len(secrets))
 	for _, p := range pages {
 		writes = append(writes, putPage(p))
 	}
+
 	for _, row := range rows {
 		item, err := usageAttributes(row)
-		writes = append(writes, putNewer(item, err, scopePartition(row.Scope), usageSort(row.Hour, row.Writer), row.Sequence))
+		writes = append(writes,
+			putNewer(item, err, scopePartition(row.Scope), usageSort(row.Hour, row.Writer),
+				row.Sequence))
 	}
+
 	for _, use := range secrets {
 		item, err := secretUseAttributes(use)
-		writes = append(writes, putNewer(item, err, keyPartition(use.Environment, use.KeyID), secretsSort(use.Rotation, use.Writer), use.Sequence))
+		writes = append(writes,
+			putNewer(item, err, keyPartition(use.Environment, use.KeyID),
+				secretsSort(use.Rotation, use.Writer), use.Sequence))
 	}
+
 	items := make([]types.TransactWriteItem, 0, len(writes))
 	for _, w := range writes {
 		if w.err != nil {
 			return w.err
 		}
+
 		items = append(items, w.request(&t.hot))
 	}
+
 	if err := fits(writes); err != nil {
 		return lasting(err)
 	}
-	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+
+	_, err := t.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+		TransactItems: items,
+	})
 	if err == nil {
 		return nil
 	}
+
 	if inConflict(err) || failed(err, writes) != nil {
 		return meter.ErrOvertaken
 	}
+
 	return lasting(unavailable("count", err))
 }
 
 // putPage writes a page in place of the version before its own.
 func putPage(p meter.Page) Write {
-	item, err := attributevalue.MarshalMap(pageItem{Number: p.Number, Version: p.Version, IDs: p.IDs, PurgeAt: p.Slot.Add(countedRetention).Unix()})
-	return versioned(keyed(item, keyPartition(p.Environment, p.KeyID), countedSort(p.Slot, p.Number)), err, p.Version-1, meter.ErrOvertaken, meter.ErrOvertaken)
+	item, err := attributevalue.MarshalMap(pageItem{
+		Number:  p.Number,
+		Version: p.Version,
+		IDs:     p.IDs,
+		PurgeAt: p.Slot.Add(countedRetention).Unix(),
+	})
+	return versioned(keyed(item, keyPartition(p.Environment, p.KeyID),
+		countedSort(p.Slot, p.Number)), err, p.Version-1, meter.ErrOvertaken, meter.ErrOvertaken)
 }
 
 // putNewer writes a row that carries the sequence of its only writer.
-func putNewer(item map[string]types.AttributeValue, err error, partition, sort string, sequence int64) Write {
+func putNewer(
+	item map[string]types.AttributeValue, err error, partition, sort string, sequence int64,
+) Write {
 	return Write{
-		item: keyed(item, partition, sort), err: err, condition: isNewer, failure: meter.ErrOvertaken,
-		names: map[string]string{"#seq": sequenceAttribute}, values: map[string]types.AttributeValue{":seq": number(sequence)},
+		item:      keyed(item, partition, sort),
+		err:       err,
+		condition: isNewer,
+		failure:   meter.ErrOvertaken,
+		names:     map[string]string{"#seq": sequenceAttribute},
+		values:    map[string]types.AttributeValue{":seq": number(sequence)},
 	}
 }
 
 // keyed adds an item's primary key.
-func keyed(item map[string]types.AttributeValue, partition, sort string) map[string]types.AttributeValue {
+func keyed(
+	item map[string]types.AttributeValue, partition, sort string,
+) map[string]types.AttributeValue {
 	if item == nil {
 		return nil // it could not be made
 	}
+
 	for name, value := range primaryKey(partition, sort) {
 		item[name] = value
 	}
+
 	return item
 }

@@ -10,14 +10,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// CreateTable makes a table of the properties that a template gives it (AWS::DynamoDB::Table), for where CloudFormation doesn't: a table that is there
-// already is left as it is. What only AWS has is left out: encryption, backups, deletion protection and the stream.
+// CreateTable makes a table of the properties that a template gives it (AWS::DynamoDB::Table), for
+// where CloudFormation doesn't: a table that is there already is left as it is. What only AWS has
+// is left out: encryption, backups, deletion protection and the stream.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-dynamodb-table.html
-func CreateTable(ctx context.Context, client *dynamodb.Client, name string, properties map[string]any) error {
+func CreateTable(
+	ctx context.Context, client *dynamodb.Client, name string, properties map[string]any,
+) error {
 	text, err := json.Marshal(properties)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
+
 	// CloudFormation's names for these properties are the API's.
 	var p struct {
 		AttributeDefinitions    []types.AttributeDefinition
@@ -28,23 +32,35 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string, prop
 	if err := json.Unmarshal(text, &p); err != nil {
 		return fmt.Errorf("table %s: %w", name, err)
 	}
+
 	_, err = client.CreateTable(ctx, &dynamodb.CreateTableInput{
-		TableName: &name, AttributeDefinitions: p.AttributeDefinitions, KeySchema: p.KeySchema, GlobalSecondaryIndexes: p.GlobalSecondaryIndexes,
-		BillingMode: types.BillingModePayPerRequest,
+		TableName:              &name,
+		AttributeDefinitions:   p.AttributeDefinitions,
+		KeySchema:              p.KeySchema,
+		GlobalSecondaryIndexes: p.GlobalSecondaryIndexes,
+		BillingMode:            types.BillingModePayPerRequest,
 	})
+
 	var exists *types.ResourceInUseException
 	if errors.As(err, &exists) {
 		return nil
 	}
+
 	if err != nil {
 		return unavailable("create table "+name, err)
 	}
+
 	if p.TimeToLiveSpecification == nil {
 		return nil
 	}
-	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{TableName: &name, TimeToLiveSpecification: p.TimeToLiveSpecification})
+
+	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName:               &name,
+		TimeToLiveSpecification: p.TimeToLiveSpecification,
+	})
 	if err != nil {
 		return unavailable("set the TTL of table "+name, err)
 	}
+
 	return nil
 }

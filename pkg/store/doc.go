@@ -1,10 +1,12 @@
-// Package store keeps everything in two DynamoDB tables, and is the only package that knows DynamoDB.
+// Package store keeps everything in two DynamoDB tables, and is the only package that knows
+// DynamoDB.
 //
-// It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal doesn't fit is refused and never obeyed; that every
-// write carries a condition; that a change, its history entry and its idempotency receipt are written in one transaction, all or none; that no
-// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's command,
-// PassPeppers for upkeep). What it cannot answer is
-// ErrUnavailable. It does not decide who may do what.
+// It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal
+// doesn't fit is refused and never obeyed; that every write carries a condition; that a change, its
+// history entry and its idempotency receipt are written in one transaction, all or none; that no
+// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's
+// command, PassPeppers for upkeep). What it cannot answer is ErrUnavailable. It does not decide who
+// may do what.
 //
 // The items of the table core, each with the calls that use it:
 //
@@ -57,6 +59,8 @@
 //	<environment>#journal#<hour>  <writer>       scopes with counts     Journal: Query, strong          PutJournal: new only
 //	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one
 //
-// The indexes serve lists only, and project what lists filter by and never a hash. byOrganization has in listPk the list, which is of keys, history#<org>,
-// person#<email>, organizations or jobs, and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the sweep's.
+// The indexes serve lists only, and project what lists filter by and never a hash. byOrganization
+// has in listPk the list, which is of keys, history#<org>, person#<email>, organizations or jobs,
+// and in listSk what it is ordered by. The others are of keys alone: index.go. byExpiry is the
+// sweep's.
 package store

@@ -22,6 +22,7 @@ func moment() *rapid.Generator[time.Time] {
 		if rapid.Bool().Draw(t, "none") {
 			return time.Time{}
 		}
+
 		return time.UnixMilli(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "milliseconds")).UTC()
 	})
 }
@@ -29,32 +30,45 @@ func moment() *rapid.Generator[time.Time] {
 func actor() *rapid.Generator[apikey.Actor] {
 	return rapid.Custom(func(t *rapid.T) apikey.Actor {
 		return apikey.Actor{
-			Type: rapid.SampledFrom([]apikey.ActorType{apikey.ActorUser, apikey.ActorKey, apikey.ActorOperator, apikey.ActorSystem}).Draw(t, "type"),
-			ID:   rapid.StringN(1, 20, -1).Draw(t, "id"), Email: rapid.String().Draw(t, "email"), KeyName: rapid.String().Draw(t, "key name"),
+			Type: rapid.SampledFrom([]apikey.ActorType{
+				apikey.ActorUser, apikey.ActorKey, apikey.ActorOperator, apikey.ActorSystem,
+			}).Draw(t, "type"),
+			ID:      rapid.StringN(1, 20, -1).Draw(t, "id"),
+			Email:   rapid.String().Draw(t, "email"),
+			KeyName: rapid.String().Draw(t, "key name"),
 		}
 	})
 }
 
 func verifier() *rapid.Generator[apikey.Verifier] {
 	return rapid.Custom(func(t *rapid.T) apikey.Verifier {
-		return apikey.Verifier{Hash: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "hash"), Pepper: rapid.IntRange(1, 1000).Draw(t, "pepper"),
-			Scheme: rapid.SampledFrom([]apikey.Algorithm{"", apikey.SHA256, apikey.SHA512}).Draw(t, "scheme")}
+		return apikey.Verifier{
+			Hash:   rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "hash"),
+			Pepper: rapid.IntRange(1, 1000).Draw(t, "pepper"),
+			Scheme: rapid.SampledFrom([]apikey.Algorithm{"", apikey.SHA256, apikey.SHA512}).Draw(t,
+				"scheme"),
+		}
 	})
 }
 
 func prefix() *rapid.Generator[netip.Prefix] {
 	return rapid.Custom(func(t *rapid.T) netip.Prefix {
 		if rapid.Bool().Draw(t, "v4") {
-			return netip.PrefixFrom(netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "v4"))), rapid.IntRange(0, 32).Draw(t, "bits"))
+			return netip.PrefixFrom(netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4,
+				4).Draw(t, "v4"))), rapid.IntRange(0, 32).Draw(t, "bits"))
 		}
-		return netip.PrefixFrom(netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "v6"))), rapid.IntRange(0, 128).Draw(t, "bits"))
+
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16,
+			16).Draw(t, "v6"))), rapid.IntRange(0, 128).Draw(t, "bits"))
 	})
 }
 
 func rateLimit() *rapid.Generator[apikey.RateLimit] {
 	return rapid.Custom(func(t *rapid.T) apikey.RateLimit {
 		return apikey.RateLimit{
-			Name: rapid.String().Draw(t, "name"), Limit: rapid.Int64Min(1).Draw(t, "limit"), Burst: rapid.Int64Min(0).Draw(t, "burst"),
+			Name:   rapid.String().Draw(t, "name"),
+			Limit:  rapid.Int64Min(1).Draw(t, "limit"),
+			Burst:  rapid.Int64Min(0).Draw(t, "burst"),
 			Window: time.Duration(rapid.Int64Range(1, 1e10).Draw(t, "window")) * time.Millisecond,
 		}
 	})
@@ -65,39 +79,85 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 	texts := func() *rapid.Generator[[]string] { return rapid.SliceOfN(rapid.String(), 0, 4) }
 	return rapid.Custom(func(t *rapid.T) *apikey.Key {
 		k := &apikey.Key{
-			ID: rapid.StringMatching(`[0-9A-Za-z]{16}`).Draw(t, "id"), OrganizationID: rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "organization"),
-			Name: rapid.String().Draw(t, "name"), Description: rapid.String().Draw(t, "description"),
-			Environment: rapid.SampledFrom(apikey.Environments()).Draw(t, "environment"),
-			Ownership:   rapid.SampledFrom([]apikey.Ownership{apikey.Personal, apikey.Organization}).Draw(t, "ownership"),
-			Owner:       actor().Draw(t, "owner"), CreatedBy: actor().Draw(t, "created by"),
-			Enabled: rapid.Bool().Draw(t, "enabled"), AllPermissions: rapid.Bool().Draw(t, "all"), Legacy: rapid.Bool().Draw(t, "legacy"),
-			Permissions: texts().Draw(t, "permissions"), Customers: texts().Draw(t, "customers"), Tags: texts().Draw(t, "tags"),
-			Grantable:        rapid.SampledFrom([]apikey.Grantable{"", apikey.GrantOwn, apikey.GrantCatalogue}).Draw(t, "grantable"),
+			ID:             rapid.StringMatching(`[0-9A-Za-z]{16}`).Draw(t, "id"),
+			OrganizationID: rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "organization"),
+			Name:           rapid.String().Draw(t, "name"),
+			Description:    rapid.String().Draw(t, "description"),
+			Environment:    rapid.SampledFrom(apikey.Environments()).Draw(t, "environment"),
+			Ownership: rapid.SampledFrom([]apikey.Ownership{
+				apikey.Personal, apikey.Organization,
+			}).Draw(
+				t, "ownership",
+			),
+			Owner:          actor().Draw(t, "owner"),
+			CreatedBy:      actor().Draw(t, "created by"),
+			Enabled:        rapid.Bool().Draw(t, "enabled"),
+			AllPermissions: rapid.Bool().Draw(t, "all"),
+			Legacy:         rapid.Bool().Draw(t, "legacy"),
+			Permissions:    texts().Draw(t, "permissions"),
+			Customers:      texts().Draw(t, "customers"),
+			Tags:           texts().Draw(t, "tags"),
+			Grantable: rapid.SampledFrom([]apikey.Grantable{
+				"", apikey.GrantOwn, apikey.GrantCatalogue,
+			}).Draw(t, "grantable"),
 			RateLimits:       rapid.SliceOfN(rateLimit(), 0, 3).Draw(t, "rate limits"),
 			AllowedAddresses: rapid.SliceOfN(prefix(), 0, 3).Draw(t, "addresses"),
-			NotBefore:        moment().Draw(t, "not before"), ExpiresAt: moment().Draw(t, "expires at"), DeletedAt: moment().Draw(t, "deleted at"),
-			Secret: verifier().Draw(t, "secret"), RenewedAt: moment().Draw(t, "renewed at"), Hint: rapid.String().Draw(t, "hint"), Retired: rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
-			Metadata: rapid.MapOfN(rapid.StringN(1, 9, -1), rapid.String(), 0, 3).Draw(t, "metadata"),
-			Version:  1, CreatedAt: moment().Draw(t, "created at"), UpdatedAt: moment().Draw(t, "updated at"),
+			NotBefore:        moment().Draw(t, "not before"),
+			ExpiresAt:        moment().Draw(t, "expires at"),
+			DeletedAt:        moment().Draw(t, "deleted at"),
+			Secret:           verifier().Draw(t, "secret"),
+			RenewedAt:        moment().Draw(t, "renewed at"),
+			Hint:             rapid.String().Draw(t, "hint"),
+			Retired:          rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
+			Metadata: rapid.MapOfN(rapid.StringN(1, 9, -1), rapid.String(), 0, 3).Draw(t,
+				"metadata"),
+			Version:   1,
+			CreatedAt: moment().Draw(t, "created at"),
+			UpdatedAt: moment().Draw(t, "updated at"),
 		}
 		if rapid.Bool().Draw(t, "with quota") {
-			k.Quota = &apikey.Quota{Limit: rapid.Int64().Draw(t, "quota"), Period: rapid.SampledFrom([]string{"day", "month"}).Draw(t, "period")}
+			k.Quota = &apikey.Quota{
+				Limit:  rapid.Int64().Draw(t, "quota"),
+				Period: rapid.SampledFrom([]string{"day", "month"}).Draw(t, "period"),
+			}
 		}
+
 		if rapid.Bool().Draw(t, "rotating") {
 			k.Rotation = &apikey.Rotation{
-				StartedAt: moment().Draw(t, "started at"), StartsAt: rapid.SampledFrom([]apikey.Starts{apikey.StartsNow, apikey.StartsFirstUse}).Draw(t, "starts at"),
-				Overlap: time.Duration(rapid.Int32().Draw(t, "overlap")) * time.Millisecond, FirstUsedAt: moment().Draw(t, "first used at"), Old: verifier().Draw(t, "old"), OldHint: rapid.String().Draw(t, "old hint"), OldEndsAt: moment().Draw(t, "ends at"),
+				StartedAt: moment().Draw(t, "started at"),
+				StartsAt: rapid.SampledFrom(
+					[]apikey.Starts{apikey.StartsNow, apikey.StartsFirstUse},
+				).Draw(
+					t, "starts at",
+				),
+				Overlap:     time.Duration(rapid.Int32().Draw(t, "overlap")) * time.Millisecond,
+				FirstUsedAt: moment().Draw(t, "first used at"),
+				Old:         verifier().Draw(t, "old"),
+				OldHint:     rapid.String().Draw(t, "old hint"),
+				OldEndsAt:   moment().Draw(t, "ends at"),
 			}
 		}
+
 		if at := moment().Draw(t, "revoked at"); !at.IsZero() {
-			k.Revocation = &apikey.Revocation{At: at, By: actor().Draw(t, "by"), Reason: rapid.String().Draw(t, "reason"), Compromised: rapid.Bool().Draw(t, "compromised")}
+			k.Revocation = &apikey.Revocation{
+				At:          at,
+				By:          actor().Draw(t, "by"),
+				Reason:      rapid.String().Draw(t, "reason"),
+				Compromised: rapid.Bool().Draw(t, "compromised"),
+			}
 		}
+
 		if rapid.Bool().Draw(t, "exposed") {
 			k.Exposure = &apikey.Exposure{
-				At: moment().Draw(t, "exposed at"), Source: rapid.String().Draw(t, "source"), URL: rapid.String().Draw(t, "url"),
-				Action: rapid.SampledFrom([]apikey.ExposureAction{apikey.ExposureRevoked, apikey.ExposureFlagged}).Draw(t, "action"),
+				At:     moment().Draw(t, "exposed at"),
+				Source: rapid.String().Draw(t, "source"),
+				URL:    rapid.String().Draw(t, "url"),
+				Action: rapid.SampledFrom([]apikey.ExposureAction{
+					apikey.ExposureRevoked, apikey.ExposureFlagged,
+				}).Draw(t, "action"),
 			}
 		}
+
 		return k
 	})
 }

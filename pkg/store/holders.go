@@ -12,14 +12,19 @@ import (
 // organizationsList is the partition of the index that names all organizations.
 const organizationsList = "organizations"
 
-// CountHolders counts the keys, of all organizations, that hold each of these permissions; deleted keys count for nothing. It walks the index, which
-// lags by moments: it is for an operator's rare question, not for a request's path.
+// CountHolders counts the keys, of all organizations, that hold each of these permissions; deleted
+// keys count for nothing. It walks the index, which lags by moments: it is for an operator's rare
+// question, not for a request's path.
 func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[string]int, error) {
 	orgs := []string{operators}
-	if err := s.walk(ctx, organizationsList, func(e entry) { orgs = append(orgs, e.position) }); err != nil {
+	if err := s.walk(ctx, organizationsList, func(e entry) {
+		orgs = append(orgs, e.position)
+	}); err != nil {
 		return nil, err
 	}
+
 	holders := map[string]int{}
+
 	count := func(e entry) {
 		for _, p := range permissions {
 			if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
@@ -34,6 +39,7 @@ func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[str
 			}
 		}
 	}
+
 	return holders, nil
 }
 
@@ -42,15 +48,18 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 	from := stream{index: indexName, partition: listPartitionAttribute, list: list}
 	for after, more := "", true; more; {
 		var entries []entry
+
 		var err error
 		if entries, more, err = s.query(ctx, from, after, mostEntries, false); err != nil {
 			return err
 		}
+
 		for _, e := range entries {
 			visit(e)
 			after = e.position
 		}
 	}
+
 	return nil
 }
 
@@ -59,6 +68,7 @@ func listed(item map[string]types.AttributeValue, list, order string) {
 	if item == nil {
 		return // it could not be made, and its error is told
 	}
+
 	item[listPartitionAttribute] = textValue(list)
 	item[listSortAttribute] = textValue(order)
 }

@@ -19,28 +19,43 @@ type importsItem struct {
 	SHA512  string `dynamodbav:"sha512Since,omitempty"`
 }
 
-// Imports reads whether keys of other systems were brought into an environment, strongly consistent, and checks the row's seal; nil where none ever was.
-// Errors: ErrDamaged, ErrUnavailable.
+// Imports reads whether keys of other systems were brought into an environment, strongly
+// consistent, and checks the row's seal; nil where none ever was. Errors: ErrDamaged,
+// ErrUnavailable.
 func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error) {
 	what := "the imports of " + string(env)
+
 	item, err := s.get(ctx, importsPartition(env), importsSort)
 	if err != nil || item == nil {
 		return nil, err
 	}
+
 	var row importsItem
-	if err := unseal(ctx, s.ring, env, item, place{importsPartition(env), importsSort}, &row, what); err != nil {
+	if err := unseal(ctx, s.ring, env, item, place{importsPartition(env), importsSort}, &row,
+		what); err != nil {
 		return nil, err
 	}
-	out := &apikey.Imports{Version: row.Version, Pepper: row.Pepper, Since: map[apikey.Algorithm]time.Time{}}
+
+	out := &apikey.Imports{
+		Version: row.Version,
+		Pepper:  row.Pepper,
+		Since:   map[apikey.Algorithm]time.Time{},
+	}
+
 	times := timeReader{}
-	for algorithm, since := range map[apikey.Algorithm]string{apikey.SHA256: row.SHA256, apikey.SHA512: row.SHA512} {
+	for algorithm, since := range map[apikey.Algorithm]string{
+		apikey.SHA256: row.SHA256,
+		apikey.SHA512: row.SHA512,
+	} {
 		if since != "" {
 			out.Since[algorithm] = times.read(since)
 		}
 	}
+
 	if times.err != nil {
 		return nil, damaged(what, times.err)
 	}
+
 	return out, nil
 }
 
@@ -50,64 +65,91 @@ var errImports = errors.New("store: the imports were changed meanwhile")
 // importsAttempts is more than a row can be changed: by the first import of each algorithm.
 const importsAttempts = 5
 
-// EnsureImports sees to it that secrets of other systems are looked up in an environment by these algorithms, and returns what it is now. It comes before the
-// keys themselves: what is looked up and not there does no harm. Errors: ErrConflict, ErrDamaged, ErrUnavailable.
-func (s *Store) EnsureImports(ctx context.Context, env apikey.Environment, algorithms []apikey.Algorithm, now time.Time) (*apikey.Imports, error) {
+// EnsureImports sees to it that secrets of other systems are looked up in an environment by these
+// algorithms, and returns what it is now. It comes before the keys themselves: what is looked up
+// and not there does no harm. Errors: ErrConflict, ErrDamaged, ErrUnavailable.
+func (s *Store) EnsureImports(
+	ctx context.Context, env apikey.Environment, algorithms []apikey.Algorithm, now time.Time,
+) (*apikey.Imports, error) {
 	for range importsAttempts {
 		before, err := s.Imports(ctx, env)
 		if err != nil {
 			return nil, err
 		}
+
 		p, err := s.ring.Ensure(ctx, env)
 		if err != nil {
 			return nil, unavailable("pepper", err)
 		}
-		after := &apikey.Imports{Version: 1, Pepper: p.Version(), Since: map[apikey.Algorithm]time.Time{}}
-		if before != nil {
-			after.Version, after.Pepper = before.Version+1, before.Pepper
+
+		after := &apikey.Imports{
+			Version: 1,
+			Pepper:  p.Version(),
+			Since:   map[apikey.Algorithm]time.Time{},
 		}
+		if before != nil {
+			after.Version = before.Version + 1
+			after.Pepper = before.Pepper
+		}
+
 		for _, algorithm := range before.By() {
 			after.Since[algorithm] = before.Since[algorithm]
 		}
+
 		for _, algorithm := range algorithms {
 			if after.Since[algorithm].IsZero() {
 				after.Since[algorithm] = now
 			}
 		}
+
 		if len(after.Since) == len(before.By()) {
 			return before, nil
 		}
+
 		item, err := sealed(p, &importsItem{
-			PK: importsPartition(env), SK: importsSort, Version: after.Version, Pepper: after.Pepper,
-			SHA256: formatTime(after.Since[apikey.SHA256]), SHA512: formatTime(after.Since[apikey.SHA512]),
+			PK:      importsPartition(env),
+			SK:      importsSort,
+			Version: after.Version,
+			Pepper:  after.Pepper,
+			SHA256:  formatTime(after.Since[apikey.SHA256]),
+			SHA512:  formatTime(after.Since[apikey.SHA512]),
 		})
+
 		err = s.Commit(ctx, versioned(item, err, after.Version-1, errImports, errImports))
 		if err == nil {
 			return after, nil
 		}
+
 		if !errors.Is(err, errImports) {
 			return nil, err
 		}
 	}
+
 	return nil, ErrConflict
 }
 
-// TakenKeys returns those keys of the environment that have one of the ids, whatever became of them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
-func (s *Store) TakenKeys(ctx context.Context, env apikey.Environment, ids []string) (map[string]*apikey.Key, error) {
+// TakenKeys returns those keys of the environment that have one of the ids, whatever became of
+// them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) TakenKeys(
+	ctx context.Context, env apikey.Environment, ids []string,
+) (map[string]*apikey.Key, error) {
 	refs := make([]keyRef, 0, len(ids))
 	for _, id := range ids {
 		refs = append(refs, keyRef{env, id})
 	}
+
 	items, err := s.batchGet(ctx, refs)
 	if err != nil {
 		return nil, err
 	}
+
 	taken := make(map[string]*apikey.Key, len(items))
 	for ref, item := range items {
 		if taken[ref.id], err = decodeKey(ctx, s.ring, item, env, ref.id); err != nil {
 			return nil, err
 		}
 	}
+
 	return taken, nil
 }
 
@@ -130,10 +172,12 @@ func (s *Store) Claims(ctx context.Context, env apikey.Environment, id string) (
 func (s *Store) claims(ctx context.Context, env apikey.Environment, id string) (claimsItem, error) {
 	var row claimsItem
 	at := place{keyPartition(env, id), claimsSort}
+
 	item, err := s.get(ctx, at.partition, at.sort)
 	if err != nil || item == nil {
 		return row, err
 	}
+
 	return row, unseal(ctx, s.ring, env, item, at, &row, "the claims of "+id)
 }
 
@@ -143,26 +187,36 @@ const MaxClaims = 20
 // Claim puts a key at the end of the line behind an imported key. Deleted keys leave a line that is
 // full; where it is full of others, the key stands outside. The write fails with apikey.ErrExists
 // where the line was changed meanwhile. Errors: ErrDamaged, ErrUnavailable.
-func (s *Store) Claim(ctx context.Context, env apikey.Environment, first, id string) ([]Write, error) {
+func (s *Store) Claim(
+	ctx context.Context, env apikey.Environment, first, id string,
+) ([]Write, error) {
 	row, err := s.claims(ctx, env, first)
 	if err != nil {
 		return nil, err
 	}
+
 	if len(row.IDs) >= MaxClaims {
 		keys, err := s.TakenKeys(ctx, env, row.IDs)
 		if err != nil {
 			return nil, err
 		}
-		row.IDs = slices.DeleteFunc(row.IDs, func(id string) bool { return keys[id] == nil || !keys[id].DeletedAt.IsZero() })
+
+		row.IDs = slices.DeleteFunc(row.IDs, func(id string) bool {
+			return keys[id] == nil || !keys[id].DeletedAt.IsZero()
+		})
 	}
+
 	if len(row.IDs) >= MaxClaims || slices.Contains(row.IDs, id) {
 		return nil, nil
 	}
+
 	p, err := s.ring.Ensure(ctx, env)
 	if err != nil {
 		return nil, unavailable("pepper", err)
 	}
-	row.PK, row.SK, row.Version, row.IDs = keyPartition(env, first), claimsSort, row.Version+1, append(row.IDs, id)
+
+	row.PK, row.SK, row.Version, row.IDs = keyPartition(env,
+		first), claimsSort, row.Version+1, append(row.IDs, id)
 	item, err := sealed(p, &row)
 	return []Write{versioned(item, err, row.Version-1, apikey.ErrExists, apikey.ErrExists)}, nil
 }

@@ -7,20 +7,25 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// A key stands in eight indexes for lists: in one partition for each choice of environment and owner, always apart by ownership, so that whoever sees no
-// personal keys but their own passes over nobody else's; and in each partition twice, once by time and once by rank, then time. What is scoped to a customer
-// stands in all of them again, in partitions of that customer (customerkeys.go).
+// A key stands in eight indexes for lists: in one partition for each choice of environment and
+// owner, always apart by ownership, so that whoever sees no personal keys but their own passes over
+// nobody else's; and in each partition twice, once by time and once by rank, then time. What is
+// scoped to a customer stands in all of them again, in partitions of that customer
+// (customerkeys.go).
 //
-// A list of active keys reads the live rank and one of inactive keys the rest, however many of the other there are. A key changes its rank while a list is
-// walked, and for a moment stands under neither: lists of every status are read by time alone, where a key never moves.
+// A list of active keys reads the live rank and one of inactive keys the rest, however many of the
+// other there are. A key changes its rank while a list is walked, and for a moment stands under
+// neither: lists of every status are read by time alone, where a key never moves.
 
-// The ranks. A key is live when it was active at its last write; one that expires since then stays live until the sweep (sweep.go).
+// The ranks. A key is live when it was active at its last write; one that expires since then stays
+// live until the sweep (sweep.go).
 const (
 	live = "live#"
 	rest = "rest#"
 )
 
-// lists are the attributes by which indexes find an item of a key. None of them is believed: a list asks the row.
+// lists are the attributes by which indexes find an item of a key. None of them is believed: a list
+// asks the row.
 type lists struct {
 	ListPK                 string `dynamodbav:"listPk"`
 	ListEnvironmentPK      string `dynamodbav:"listEnvironmentPk,omitempty"`
@@ -32,23 +37,34 @@ type lists struct {
 	ListExpiringSK         string `dynamodbav:"listExpiringSk,omitempty"`
 }
 
-// listsOf says where lists find a key from at on: among all keys, or, where customer is not "", among those scoped to a customer.
+// listsOf says where lists find a key from at on: among all keys, or, where customer is not "",
+// among those scoped to a customer.
 func listsOf(k *apikey.Key, customer string, at time.Time) lists {
-	list := func(within ...string) string { return keysList(k.OrganizationID, customer, k.Ownership, within...) }
+	list := func(within ...string) string {
+		return keysList(k.OrganizationID, customer, k.Ownership, within...)
+	}
+
 	l := lists{
-		ListPK: list(), ListEnvironmentPK: list(string(k.Environment)), ListOwnerPK: list(k.Owner.ID), ListOwnerEnvironmentPK: list(string(k.Environment), k.Owner.ID),
-		ListSK: listSort(k.CreatedAt, k.ID), ListRankSK: rest + listSort(k.CreatedAt, k.ID),
+		ListPK:                 list(),
+		ListEnvironmentPK:      list(string(k.Environment)),
+		ListOwnerPK:            list(k.Owner.ID),
+		ListOwnerEnvironmentPK: list(string(k.Environment), k.Owner.ID),
+		ListSK:                 listSort(k.CreatedAt, k.ID),
+		ListRankSK:             rest + listSort(k.CreatedAt, k.ID),
 	}
 	if k.Status(at) == apikey.Active {
 		l.ListRankSK = live + l.ListSK
 		if customer == "" && !k.ExpiresAt.IsZero() {
-			l.ListExpiringPK, l.ListExpiringSK = expiringPartition(k.Environment), listSort(k.ExpiresAt, k.ID)
+			l.ListExpiringPK = expiringPartition(k.Environment)
+			l.ListExpiringSK = listSort(k.ExpiresAt, k.ID)
 		}
 	}
+
 	return l
 }
 
-// stream is a part of an index that a list reads: a partition, or those of its entries that have a rank.
+// stream is a part of an index that a list reads: a partition, or those of its entries that have a
+// rank.
 type stream struct {
 	index     string
 	partition string // the name of its attribute
@@ -56,9 +72,15 @@ type stream struct {
 	rank      string // "" for all
 }
 
-// streams are the parts of the indexes whose entries, merged by time, are the list of a filter, but for what no index knows.
+// streams are the parts of the indexes whose entries, merged by time, are the list of a filter, but
+// for what no index knows.
 func (f Filter) streams(org string) []stream {
-	base := stream{index: indexName, partition: listPartitionAttribute, rank: map[apikey.Status]string{apikey.Active: live, apikey.Inactive: rest}[f.Status]}
+	base := stream{
+		index:     indexName,
+		partition: listPartitionAttribute,
+		rank:      map[apikey.Status]string{apikey.Active: live, apikey.Inactive: rest}[f.Status],
+	}
+
 	var out []stream
 	for _, ownership := range []apikey.Ownership{apikey.Organization, apikey.Personal} {
 		owner := f.Owner
@@ -66,27 +88,39 @@ func (f Filter) streams(org string) []stream {
 			if owner != "" && owner != f.Viewer {
 				continue
 			}
+
 			owner = f.Viewer
 		}
+
 		if f.Ownership != "" && f.Ownership != ownership {
 			continue
 		}
+
 		s := base
 		switch env := string(f.Environment); {
 		case env != "" && owner != "":
-			s.index, s.partition, s.list = "byOwnerAndEnvironment", "listOwnerEnvironmentPk", keysList(org, f.Customer, ownership, env, owner)
+			s.index = "byOwnerAndEnvironment"
+			s.partition = "listOwnerEnvironmentPk"
+			s.list = keysList(org, f.Customer, ownership, env, owner)
 		case owner != "":
-			s.index, s.partition, s.list = "byOwner", "listOwnerPk", keysList(org, f.Customer, ownership, owner)
+			s.index = "byOwner"
+			s.partition = "listOwnerPk"
+			s.list = keysList(org, f.Customer, ownership, owner)
 		case env != "":
-			s.index, s.partition, s.list = "byEnvironment", "listEnvironmentPk", keysList(org, f.Customer, ownership, env)
+			s.index = "byEnvironment"
+			s.partition = "listEnvironmentPk"
+			s.list = keysList(org, f.Customer, ownership, env)
 		default:
 			s.list = keysList(org, f.Customer, ownership)
 		}
+
 		if s.rank != "" {
 			s.index += "AndRank"
 		}
+
 		out = append(out, s)
 	}
+
 	return out
 }
 
@@ -95,10 +129,12 @@ func (s stream) sort() string {
 	if s.rank == "" {
 		return listSortAttribute
 	}
+
 	return rankSortAttribute
 }
 
-// bound is what the sort attribute of the first entry after a position stands beyond. Ranks, times and ids stand between a space and a tilde.
+// bound is what the sort attribute of the first entry after a position stands beyond. Ranks, times
+// and ids stand between a space and a tilde.
 func (s stream) bound(after string, forwards bool) string {
 	switch {
 	case after != "":
@@ -110,7 +146,8 @@ func (s stream) bound(after string, forwards bool) string {
 	}
 }
 
-// position is an entry's place in the list; within is false for one of another rank, which follows the last of this one.
+// position is an entry's place in the list; within is false for one of another rank, which follows
+// the last of this one.
 func (s stream) position(sort string) (position string, within bool) {
 	return strings.CutPrefix(sort, s.rank)
 }

@@ -14,11 +14,13 @@ import (
 
 // Job reads a job, strongly consistent. Errors: job.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
-	return object[job.Job](ctx, s, place{jobsPartition(org), id}, "job "+id+" of "+org, job.ErrNotFound)
+	return object[job.Job](ctx, s, place{jobsPartition(org), id}, "job "+id+" of "+org,
+		job.ErrNotFound)
 }
 
-// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. With it a new job takes its place, and one that is over leaves
-// it. Failures: job.ErrLost, job.ErrExists, job.ErrPlaceTaken.
+// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. With it
+// a new job takes its place, and one that is over leaves it. Failures: job.ErrLost, job.ErrExists,
+// job.ErrPlaceTaken.
 func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	item, err := marshalJSONTags(j, jobsPartition(j.OrganizationID), j.ID)
 	switch {
@@ -28,6 +30,7 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	default:
 		item[purgeAttribute] = number(j.FinishedAt.Add(job.Retention).Unix())
 	}
+
 	w := versioned(item, err, replaces, job.ErrLost, job.ErrExists).underSeal()
 	switch {
 	case j.Place == "":
@@ -36,6 +39,7 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	case !j.Open():
 		w.also = []Write{leavePlace(j)}
 	}
+
 	return w
 }
 
@@ -48,14 +52,19 @@ func takePlace(j *job.Job) Write {
 
 // leavePlace removes what takePlace wrote, whatever became of it: a job's end waits for nothing.
 func leavePlace(j *job.Job) Write {
-	return Write{item: primaryKey(placesPartition(j.OrganizationID), j.Place), kind: remove, condition: isNew + " OR attribute_exists(pk)"}
+	return Write{
+		item:      primaryKey(placesPartition(j.OrganizationID), j.Place),
+		kind:      remove,
+		condition: isNew + " OR attribute_exists(pk)",
+	}
 }
 
-// FreePlace names a place that no open job of the organization takes, of so many that are called by the same name. Which
-// one is left to chance, so that callers at the same time do not all want the same. Errors: job.ErrTooMany,
-// ErrUnavailable.
+// FreePlace names a place that no open job of the organization takes, of so many that are called by
+// the same name. Which one is left to chance, so that callers at the same time do not all want the
+// same. Errors: job.ErrTooMany, ErrUnavailable.
 func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (string, error) {
 	strong, condition := true, "pk = :places AND begins_with(sk, :name)"
+
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{ // so few that they come at once
 		TableName:              &s.core,
 		ConsistentRead:         &strong,
@@ -73,30 +82,46 @@ func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (stri
 	for _, item := range out.Items {
 		taken[placeOf(item).sort] = true
 	}
+
 	for _, n := range rand.Perm(most) { //nolint:gosec // chance, not a secret
 		if place := name + "#" + strconv.Itoa(n); !taken[place] {
 			return place, nil
 		}
 	}
+
 	return "", job.ErrTooMany
 }
 
-// Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the position after it: "" where it ends. Damaged rows are
-// told of and left out.
-func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []job.Job, next string, err error) {
-	strong, backwards, most, condition := true, false, int32(limit)+1, "pk = :jobs"
+// Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the
+// position after it: "" where it ends. Damaged rows are told of and left out.
+func (s *Store) Jobs(
+	ctx context.Context, org, after string, limit int,
+) (page []job.Job, next string, err error) {
+	strong := true
+	backwards := false
+	most := int32(limit) + 1
+	condition := "pk = :jobs"
+
 	in := &dynamodb.QueryInput{
-		TableName: &s.core, ConsistentRead: &strong, ScanIndexForward: &backwards, Limit: &most, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":jobs": textValue(jobsPartition(org))},
+		TableName:              &s.core,
+		ConsistentRead:         &strong,
+		ScanIndexForward:       &backwards,
+		Limit:                  &most,
+		KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":jobs": textValue(jobsPartition(org)),
+		},
 	}
 	if after != "" {
 		condition += " AND sk < :after"
 		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
+
 	out, err := s.client.Query(ctx, in)
 	if err != nil {
 		return nil, "", unavailable("jobs", err)
 	}
+
 	items, next := firstOf(out, limit)
 	page, _, err = decodeAll[job.Job](ctx, s, items, jobsPartition(org), "a job of "+org)
 	return page, next, err
@@ -105,8 +130,9 @@ func (s *Store) Jobs(ctx context.Context, org, after string, limit int) (page []
 // JobRef names a job.
 type JobRef struct{ OrganizationID, ID string }
 
-// OpenJobs names the jobs of all organizations that are not over, oldest first. It is read from the index, which lags by moments: what it names is to be read
-// before it is believed, and what it does not name yet it names the next time. Errors: ErrUnavailable.
+// OpenJobs names the jobs of all organizations that are not over, oldest first. It is read from the
+// index, which lags by moments: what it names is to be read before it is believed, and what it does
+// not name yet it names the next time. Errors: ErrUnavailable.
 func (s *Store) OpenJobs(ctx context.Context) ([]JobRef, error) {
 	var out []JobRef
 	err := s.walk(ctx, openJobsList, func(e entry) {

@@ -12,7 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// journalRetention is how long journals stay: well beyond the last time that an hour is put together.
+// journalRetention is how long journals stay: well beyond the last time that an hour is put
+// together.
 const journalRetention = 5 * 24 * time.Hour
 
 type journalItem struct {
@@ -27,21 +28,31 @@ func (t *Tables) PutJournal(ctx context.Context, j meter.Journal) error {
 	for _, s := range j.Scopes {
 		names = append(names, map[bool]string{false: "k", true: "o"}[s.Organization]+s.ID)
 	}
+
 	scopes, err := attributevalue.Marshal(names)
 	if err != nil {
 		return err
 	}
-	attributes := map[string]types.AttributeValue{"scopes": scopes, purgeAttribute: purgeValue(j.Hour.Add(journalRetention))}
-	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour), j.Writer, attributes, isNew, nil))
+
+	attributes := map[string]types.AttributeValue{
+		"scopes":       scopes,
+		purgeAttribute: purgeValue(j.Hour.Add(journalRetention)),
+	}
+	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour), j.Writer, attributes, isNew,
+		nil))
 }
 
 // Journal implements meter.Hours.
-func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.Time) (scopes []meter.Scope, err error) {
+func (t *Tables) Journal(
+	ctx context.Context, env apikey.Environment, hour time.Time,
+) (scopes []meter.Scope, err error) {
 	items, err := t.queryHot(ctx, journalPartition(env, hour), stageSort, "~", true)
 	if err != nil {
 		return nil, err
 	}
+
 	seen := map[string]bool{}
+
 	var stuck error // one damaged row must not take the scopes of all others with it
 	for _, item := range items {
 		var row journalItem
@@ -49,40 +60,59 @@ func (t *Tables) Journal(ctx context.Context, env apikey.Environment, hour time.
 			stuck = lasting(damaged("journal "+placeOf(item).sort, err))
 			continue
 		}
+
 		for _, name := range row.Scopes {
 			if seen[name] || name == "" {
 				continue
 			}
+
 			seen[name] = true
-			scopes = append(scopes, meter.Scope{Environment: env, Organization: strings.HasPrefix(name, "o"), ID: name[1:]})
+			scopes = append(scopes, meter.Scope{
+				Environment:  env,
+				Organization: strings.HasPrefix(name, "o"),
+				ID:           name[1:],
+			})
 		}
 	}
+
 	return scopes, stuck
 }
 
 // Stages implements meter.Hours.
-func (t *Tables) Stages(ctx context.Context, env apikey.Environment, hours []time.Time) ([]meter.Stage, error) {
+func (t *Tables) Stages(
+	ctx context.Context, env apikey.Environment, hours []time.Time,
+) ([]meter.Stage, error) {
 	keys := make([]map[string]types.AttributeValue, 0, len(hours))
 	for _, hour := range hours {
 		keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
 	}
+
 	found, err := t.batchOf(ctx, t.hot, keys)
 	if err != nil {
 		return nil, err
 	}
+
 	out := make([]meter.Stage, len(hours))
 	for i, key := range keys {
 		var row journalItem
 		if err := attributevalue.UnmarshalMap(found[itemName(key)], &row); err != nil {
 			return nil, damaged("journal", err)
 		}
+
 		out[i] = meter.Stage(row.Stage)
 	}
+
 	return out, nil
 }
 
 // SetStage implements meter.Hours.
-func (t *Tables) SetStage(ctx context.Context, env apikey.Environment, hour time.Time, stage meter.Stage) error {
-	attributes := map[string]types.AttributeValue{"stage": number(int64(stage)), purgeAttribute: purgeValue(hour.Add(journalRetention))}
-	return settled(t.set(ctx, journalPartition(env, hour), stageSort, attributes, isNew+" OR #stage < :stage", nil))
+func (t *Tables) SetStage(
+	ctx context.Context, env apikey.Environment, hour time.Time, stage meter.Stage,
+) error {
+	attributes := map[string]types.AttributeValue{
+		"stage":        number(int64(stage)),
+		purgeAttribute: purgeValue(hour.Add(journalRetention)),
+	}
+	return settled(t.set(ctx, journalPartition(env, hour), stageSort, attributes,
+		isNew+" OR #stage < :stage", nil))
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// Retention is how long a key's row stays after the end of the key's life, for its history and usage to have a name.
+// Retention is how long a key's row stays after the end of the key's life, for its history and
+// usage to have a name.
 const Retention = 400 * 24 * time.Hour
 
 type actorItem struct {
@@ -63,7 +64,8 @@ type quotaItem struct {
 	Period string `dynamodbav:"period"`
 }
 
-// keyItem is the row of a key. What lists filter by stands at the top level, where the indexes can project it.
+// keyItem is the row of a key. What lists filter by stands at the top level, where the indexes can
+// project it.
 type keyItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
@@ -110,125 +112,235 @@ type keyItem struct {
 	Pace      int64             `dynamodbav:"pace"`
 }
 
-// encodeKey makes the row of a key as lists are to find it from at on, and seals it with the current pepper of its environment.
-func encodeKey(ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time.Time) (map[string]types.AttributeValue, error) {
+// encodeKey makes the row of a key as lists are to find it from at on, and seals it with the
+// current pepper of its environment.
+func encodeKey(
+	ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time.Time,
+) (map[string]types.AttributeValue, error) {
 	current, err := ring.Current(ctx, k.Environment)
 	if err != nil {
 		return nil, unavailable("pepper", err)
 	}
+
 	return sealed(current, toKeyItem(k, at))
 }
 
-// decodeKey checks the seal of a row and its place in the table, and only then reads it. Every fault is ErrDamaged; a pepper that cannot be
-// had is ErrUnavailable.
-func decodeKey(ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue, env apikey.Environment, id string) (*apikey.Key, error) {
+// decodeKey checks the seal of a row and its place in the table, and only then reads it. Every
+// fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable.
+func decodeKey(
+	ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue,
+	env apikey.Environment, id string,
+) (*apikey.Key, error) {
 	var row keyItem
-	if err := unseal(ctx, ring, env, item, place{keyPartition(env, id), keySort}, &row, "key "+id); err != nil {
+	if err := unseal(ctx, ring, env, item, place{keyPartition(env, id), keySort}, &row,
+		"key "+id); err != nil {
 		return nil, err
 	}
+
 	return fromKeyItem(&row)
 }
 
 func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 	row := &keyItem{
-		PK: keyPartition(k.Environment, k.ID), SK: keySort, lists: listsOf(k, "", at),
-		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Description: k.Description, Environment: string(k.Environment),
-		Ownership: string(k.Ownership), Owner: actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
-		CreatedBy: actorItem{string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName},
-		Enabled:   k.Enabled, Permissions: k.Permissions, AllPermissions: k.AllPermissions, Legacy: k.Legacy, Grantable: string(k.Grantable), Provisional: k.Provisional,
-		Customers: k.Customers, NotBefore: formatTime(k.NotBefore), ExpiresAt: formatTime(k.ExpiresAt),
-		Secret: verifierItem(k.Secret), RenewedAt: formatTime(k.RenewedAt), Hint: k.Hint, DeletedAt: formatTime(k.DeletedAt), Metadata: k.Metadata, Tags: k.Tags,
-		Version: k.Version, CreatedAt: formatTime(k.CreatedAt), UpdatedAt: formatTime(k.UpdatedAt), PurgeAt: purgeAt(k),
-		Pace: int64(k.Pace),
+		PK:             keyPartition(k.Environment, k.ID),
+		SK:             keySort,
+		lists:          listsOf(k, "", at),
+		ID:             k.ID,
+		OrganizationID: k.OrganizationID,
+		Name:           k.Name,
+		Description:    k.Description,
+		Environment:    string(k.Environment),
+		Ownership:      string(k.Ownership),
+		Owner:          actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
+		CreatedBy: actorItem{
+			string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName,
+		},
+		Enabled:        k.Enabled,
+		Permissions:    k.Permissions,
+		AllPermissions: k.AllPermissions,
+		Legacy:         k.Legacy,
+		Grantable:      string(k.Grantable),
+		Provisional:    k.Provisional,
+		Customers:      k.Customers,
+		NotBefore:      formatTime(k.NotBefore),
+		ExpiresAt:      formatTime(k.ExpiresAt),
+		Secret:         verifierItem(k.Secret),
+		RenewedAt:      formatTime(k.RenewedAt),
+		Hint:           k.Hint,
+		DeletedAt:      formatTime(k.DeletedAt),
+		Metadata:       k.Metadata,
+		Tags:           k.Tags,
+		Version:        k.Version,
+		CreatedAt:      formatTime(k.CreatedAt),
+		UpdatedAt:      formatTime(k.UpdatedAt),
+		PurgeAt:        purgeAt(k),
+		Pace:           int64(k.Pace),
 	}
 	for _, l := range k.RateLimits {
-		row.RateLimits = append(row.RateLimits, rateLimitItem{l.Name, l.Limit, l.Window.Milliseconds(), l.Burst})
+		row.RateLimits = append(row.RateLimits, rateLimitItem{
+			l.Name, l.Limit, l.Window.Milliseconds(), l.Burst,
+		})
 	}
+
 	if q := k.Quota; q != nil {
 		row.Quota = &quotaItem{q.Limit, q.Period}
 	}
+
 	for _, a := range k.AllowedAddresses {
 		row.AllowedAddresses = append(row.AllowedAddresses, a.String())
 	}
+
 	for _, v := range k.Retired {
 		row.Retired = append(row.Retired, verifierItem(v))
 	}
+
 	if r := k.Rotation; r != nil {
 		row.Rotation = &rotationItem{
-			formatTime(r.StartedAt), string(r.StartsAt), r.Overlap.Milliseconds(), formatTime(r.FirstUsedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt),
+			formatTime(r.StartedAt), string(r.StartsAt), r.Overlap.Milliseconds(),
+			formatTime(r.FirstUsedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt),
 		}
 	}
+
 	if r := k.Revocation; r != nil {
 		row.RevokedAt = formatTime(r.At)
-		row.Revocation = &revocationItem{actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName}, r.Reason, r.Compromised}
+		row.Revocation = &revocationItem{
+			actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName},
+			r.Reason,
+			r.Compromised,
+		}
 	}
+
 	if e := k.Exposure; e != nil {
 		row.Exposure = &exposureItem{formatTime(e.At), e.Source, e.URL, string(e.Action)}
 	}
+
 	return row
 }
 
-// fromKeyItem reads a row, or an entry of an index, which has the few attributes that lists filter by.
+// fromKeyItem reads a row, or an entry of an index, which has the few attributes that lists filter
+// by.
 func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	times := timeReader{}
+
 	k := &apikey.Key{
-		ID: row.ID, OrganizationID: row.OrganizationID, Name: row.Name, Description: row.Description,
-		Environment: apikey.Environment(row.Environment), Ownership: apikey.Ownership(row.Ownership), Owner: row.Owner.actor(), CreatedBy: row.CreatedBy.actor(),
-		Enabled: row.Enabled, Permissions: row.Permissions, AllPermissions: row.AllPermissions, Legacy: row.Legacy, Grantable: apikey.Grantable(row.Grantable), Provisional: row.Provisional,
-		Customers: row.Customers, NotBefore: times.read(row.NotBefore), ExpiresAt: times.read(row.ExpiresAt),
-		Secret: apikey.Verifier(row.Secret), RenewedAt: times.read(row.RenewedAt), Hint: row.Hint, DeletedAt: times.read(row.DeletedAt), Metadata: row.Metadata, Tags: row.Tags,
-		Version: row.Version, CreatedAt: times.read(row.CreatedAt), UpdatedAt: times.read(row.UpdatedAt), Pace: apikey.Pace(row.Pace),
+		ID:             row.ID,
+		OrganizationID: row.OrganizationID,
+		Name:           row.Name,
+		Description:    row.Description,
+		Environment:    apikey.Environment(row.Environment),
+		Ownership:      apikey.Ownership(row.Ownership),
+		Owner:          row.Owner.actor(),
+		CreatedBy:      row.CreatedBy.actor(),
+		Enabled:        row.Enabled,
+		Permissions:    row.Permissions,
+		AllPermissions: row.AllPermissions,
+		Legacy:         row.Legacy,
+		Grantable:      apikey.Grantable(row.Grantable),
+		Provisional:    row.Provisional,
+		Customers:      row.Customers,
+		NotBefore:      times.read(row.NotBefore),
+		ExpiresAt:      times.read(row.ExpiresAt),
+		Secret:         apikey.Verifier(row.Secret),
+		RenewedAt:      times.read(row.RenewedAt),
+		Hint:           row.Hint,
+		DeletedAt:      times.read(row.DeletedAt),
+		Metadata:       row.Metadata,
+		Tags:           row.Tags,
+		Version:        row.Version,
+		CreatedAt:      times.read(row.CreatedAt),
+		UpdatedAt:      times.read(row.UpdatedAt),
+		Pace:           apikey.Pace(row.Pace),
 	}
 	for _, l := range row.RateLimits {
-		k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: l.Name, Limit: l.Limit, Window: time.Duration(l.Window) * time.Millisecond, Burst: l.Burst})
+		k.RateLimits = append(k.RateLimits, apikey.RateLimit{
+			Name:   l.Name,
+			Limit:  l.Limit,
+			Window: time.Duration(l.Window) * time.Millisecond,
+			Burst:  l.Burst,
+		})
 	}
+
 	if q := row.Quota; q != nil {
 		k.Quota = &apikey.Quota{Limit: q.Limit, Period: q.Period}
 	}
+
 	for _, a := range row.AllowedAddresses {
 		prefix, err := netip.ParsePrefix(a)
 		if err != nil {
 			return nil, damaged("key "+row.ID, err)
 		}
+
 		k.AllowedAddresses = append(k.AllowedAddresses, prefix)
 	}
+
 	for _, v := range row.Retired {
 		k.Retired = append(k.Retired, apikey.Verifier(v))
 	}
-	if r := row.Rotation; r != nil {
-		k.Rotation = &apikey.Rotation{
-			StartedAt: times.read(r.StartedAt), StartsAt: apikey.Starts(r.StartsAt), Overlap: time.Duration(r.Overlap) * time.Millisecond,
-			FirstUsedAt: times.read(r.FirstUsedAt), Old: apikey.Verifier(r.Old), OldHint: r.OldHint, OldEndsAt: times.read(r.OldEndsAt),
-		}
-	}
+
+	k.Rotation = row.Rotation.rotation(&times)
+
 	if row.RevokedAt != "" {
 		k.Revocation = &apikey.Revocation{At: times.read(row.RevokedAt)}
 		if r := row.Revocation; r != nil {
-			k.Revocation.By, k.Revocation.Reason, k.Revocation.Compromised = r.By.actor(), r.Reason, r.Compromised
+			k.Revocation.By = r.By.actor()
+			k.Revocation.Reason = r.Reason
+			k.Revocation.Compromised = r.Compromised
 		}
 	}
+
 	if e := row.Exposure; e != nil {
-		k.Exposure = &apikey.Exposure{At: times.read(e.At), Source: e.Source, URL: e.URL, Action: apikey.ExposureAction(e.Action)}
+		k.Exposure = &apikey.Exposure{
+			At:     times.read(e.At),
+			Source: e.Source,
+			URL:    e.URL,
+			Action: apikey.ExposureAction(e.Action),
+		}
 	}
+
 	if times.err != nil {
 		return nil, damaged("key "+row.ID, times.err)
 	}
+
 	return k, nil
 }
 
-func (a actorItem) actor() apikey.Actor {
-	return apikey.Actor{Type: apikey.ActorType(a.Type), ID: a.ID, Email: a.Email, KeyName: a.KeyName}
+func (r *rotationItem) rotation(times *timeReader) *apikey.Rotation {
+	if r == nil {
+		return nil
+	}
+
+	return &apikey.Rotation{
+		StartedAt:   times.read(r.StartedAt),
+		StartsAt:    apikey.Starts(r.StartsAt),
+		Overlap:     time.Duration(r.Overlap) * time.Millisecond,
+		FirstUsedAt: times.read(r.FirstUsedAt),
+		Old:         apikey.Verifier(r.Old),
+		OldHint:     r.OldHint,
+		OldEndsAt:   times.read(r.OldEndsAt),
+	}
 }
 
-// purgeAt is when TTL may remove the row: long after the end of the key's life, and never where it has none.
+func (a actorItem) actor() apikey.Actor {
+	return apikey.Actor{
+		Type:    apikey.ActorType(a.Type),
+		ID:      a.ID,
+		Email:   a.Email,
+		KeyName: a.KeyName,
+	}
+}
+
+// purgeAt is when TTL may remove the row: long after the end of the key's life, and never where it
+// has none.
 func purgeAt(k *apikey.Key) int64 {
 	end := k.DeletedAt
 	if end.IsZero() {
 		end = k.ExpiresAt
 	}
+
 	if end.IsZero() {
 		return 0
 	}
+
 	return end.Add(Retention).Unix()
 }
 
@@ -240,5 +352,6 @@ func (r *timeReader) read(s string) time.Time {
 	if err != nil && r.err == nil {
 		r.err = err
 	}
+
 	return t
 }

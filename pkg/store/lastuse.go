@@ -19,44 +19,64 @@ type lastUseItem struct {
 
 // PutLastUse implements meter.Writer.
 func (t *Tables) PutLastUse(ctx context.Context, use meter.LastUse) error {
-	attributes, err := attributevalue.MarshalMap(lastUseItem{formatTime(use.At), use.SourceIP, use.UserAgent})
+	attributes, err := attributevalue.MarshalMap(lastUseItem{
+		formatTime(use.At), use.SourceIP, use.UserAgent,
+	})
 	if err != nil {
 		return err
 	}
+
 	attributes[purgeAttribute] = purgeValue(use.At.Add(UsageRetention))
-	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), usedSort, attributes, isNew+" OR #at < :at", nil))
+	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), usedSort, attributes,
+		isNew+" OR #at < :at", nil))
 }
 
-// LastUses returns when each of the keys was last used, by id; those that never were are left out. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) LastUses(ctx context.Context, keys ...*apikey.Key) (map[string]meter.LastUse, error) {
+// LastUses returns when each of the keys was last used, by id; those that never were are left out.
+// Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) LastUses(
+	ctx context.Context, keys ...*apikey.Key,
+) (map[string]meter.LastUse, error) {
 	names := make([]map[string]types.AttributeValue, 0, len(keys))
 	for _, k := range keys {
 		names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
 	}
+
 	found, err := t.batchOf(ctx, t.hot, names)
 	if err != nil {
 		return nil, err
 	}
+
 	out := make(map[string]meter.LastUse, len(found))
 	for i, k := range keys {
 		item := found[itemName(names[i])]
 		if item == nil {
 			continue
 		}
+
 		var row lastUseItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return nil, damaged("last use of "+k.ID, err)
 		}
+
 		at, err := parseTime(row.At)
 		if err != nil {
 			return nil, damaged("last use of "+k.ID, err)
 		}
-		out[k.ID] = meter.LastUse{Environment: k.Environment, KeyID: k.ID, At: at, SourceIP: row.SourceIP, UserAgent: row.UserAgent}
+
+		out[k.ID] = meter.LastUse{
+			Environment: k.Environment,
+			KeyID:       k.ID,
+			At:          at,
+			SourceIP:    row.SourceIP,
+			UserAgent:   row.UserAgent,
+		}
 	}
+
 	return out, nil
 }
 
-// retiredRetention is how long it stays known who uses a secret that ended; a rotation runs at most apikey.MaxOverlap.
+// retiredRetention is how long it stays known who uses a secret that ended; a rotation runs at most
+// apikey.MaxOverlap.
 const retiredRetention = 60 * 24 * time.Hour
 
 type sourceItem struct {
@@ -77,14 +97,24 @@ type secretUseItem struct {
 
 // secretUseAttributes are those of a writer's row, but for its key.
 func secretUseAttributes(use meter.SecretUse) (map[string]types.AttributeValue, error) {
-	row := secretUseItem{Sequence: use.Sequence, At: formatTime(use.At), OldCalls: use.OldCalls, RetiredCalls: use.RetiredCalls, NewFirstAt: formatTime(use.NewFirstAt)}
-	for s, u := range use.Sources {
-		row.Sources = append(row.Sources, sourceItem{s.SourceIP, s.UserAgent, u.Calls, formatTime(u.LastAt)})
+	row := secretUseItem{
+		Sequence:     use.Sequence,
+		At:           formatTime(use.At),
+		OldCalls:     use.OldCalls,
+		RetiredCalls: use.RetiredCalls,
+		NewFirstAt:   formatTime(use.NewFirstAt),
 	}
+	for s, u := range use.Sources {
+		row.Sources = append(row.Sources, sourceItem{
+			s.SourceIP, s.UserAgent, u.Calls, formatTime(u.LastAt),
+		})
+	}
+
 	attributes, err := attributevalue.MarshalMap(row)
 	if err != nil {
 		return nil, err
 	}
+
 	attributes[purgeAttribute] = purgeValue(use.At.Add(retiredRetention))
 	return attributes, nil
 }
@@ -95,34 +125,56 @@ func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
 	if err != nil {
 		return err
 	}
-	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), secretsSort(use.Rotation, use.Writer), attributes, isNewer, nil))
+
+	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID),
+		secretsSort(use.Rotation, use.Writer), attributes, isNewer, nil))
 }
 
-// SecretUse returns who sends which secret of a key since the rotation that started then; of retired secrets where the key has none, by the zero time. It is
-// the sum over all instances; where nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) SecretUse(ctx context.Context, env apikey.Environment, id string, rotation time.Time) (meter.SecretUse, error) {
+// SecretUse returns who sends which secret of a key since the rotation that started then; of
+// retired secrets where the key has none, by the zero time. It is the sum over all instances; where
+// nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) SecretUse(
+	ctx context.Context, env apikey.Environment, id string, rotation time.Time,
+) (meter.SecretUse, error) {
 	sum := meter.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
 	first := secretsSort(rotation, "")
+
 	items, err := t.queryHot(ctx, keyPartition(env, id), first, first+"~", true)
 	if err != nil {
 		return sum, err
 	}
+
 	for _, item := range items {
 		var row secretUseItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return sum, damaged("use of secrets of "+id, err)
 		}
+
 		times := timeReader{}
+
 		use := meter.SecretUse{
-			OldCalls: row.OldCalls, RetiredCalls: row.RetiredCalls, At: times.read(row.At), NewFirstAt: times.read(row.NewFirstAt), Sources: map[meter.Source]meter.SourceUse{},
+			OldCalls:     row.OldCalls,
+			RetiredCalls: row.RetiredCalls,
+			At:           times.read(row.At),
+			NewFirstAt:   times.read(row.NewFirstAt),
+			Sources:      map[meter.Source]meter.SourceUse{},
 		}
 		for _, s := range row.Sources {
-			use.Sources[meter.Source{SourceIP: s.SourceIP, UserAgent: s.UserAgent}] = meter.SourceUse{Calls: s.Calls, LastAt: times.read(s.LastAt)}
+			use.Sources[meter.Source{
+				SourceIP:  s.SourceIP,
+				UserAgent: s.UserAgent,
+			}] = meter.SourceUse{
+				Calls:  s.Calls,
+				LastAt: times.read(s.LastAt),
+			}
 		}
+
 		if times.err != nil {
 			return sum, damaged("use of secrets of "+id, times.err)
 		}
+
 		sum.Take(use)
 	}
+
 	return sum, nil
 }

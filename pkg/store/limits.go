@@ -14,12 +14,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are attributes of their own, so that additions to
-// different limits are one update expression.
+// tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are
+// attributes of their own, so that additions to different limits are one update expression.
 const tatPrefix = "tat#"
 
-// limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it explains, so that one condition tells whether they
-// can be added to.
+// limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it
+// explains, so that one condition tells whether they can be added to.
 type limitsItem struct {
 	Policy    string           `dynamodbav:"policy"`
 	Version   int64            `dynamodbav:"version"`
@@ -49,10 +49,12 @@ func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.Attribu
 	if err != nil {
 		return nil, fmt.Errorf("store: encode limits: %w", err)
 	}
+
 	item = keyed(item, limitsPartition(s), limitsSort)
 	for name, tat := range state.TAT {
 		item[tatPrefix+name] = number(tat)
 	}
+
 	return item, nil
 }
 
@@ -61,10 +63,12 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 	if len(item) == 0 {
 		return nil, nil
 	}
+
 	var row limitsItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return nil, damaged("limits", err)
 	}
+
 	state := &meter.State{
 		Policy:  row.Policy,
 		Version: row.Version,
@@ -82,12 +86,15 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 		if !ok {
 			continue
 		}
+
 		var tat int64
 		if err := attributevalue.Unmarshal(value, &tat); err != nil {
 			return nil, damaged("limits: "+attribute, err)
 		}
+
 		state.TAT[name] = tat
 	}
+
 	return state, nil
 }
 
@@ -97,6 +104,7 @@ func (t *Tables) ReadLimits(ctx context.Context, s meter.Subject) (*meter.State,
 	if err != nil {
 		return nil, err
 	}
+
 	return decodeLimits(item)
 }
 
@@ -126,9 +134,12 @@ func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = 
 func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
 
 // ChargeLimits implements meter.Book. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
-func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Charge) (*meter.State, bool, error) {
+func (t *Tables) ChargeLimits(
+	ctx context.Context, s meter.Subject, c meter.Charge,
+) (*meter.State, bool, error) {
 	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
 	e.when(e.name("policy") + " = " + e.text(c.Policy))
+
 	for _, l := range c.Limits {
 		name := e.name(tatPrefix + l.Name)
 		if l.Whole {
@@ -136,9 +147,11 @@ func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Char
 			e.set(name, e.number(l.By))
 			continue
 		}
+
 		e.when(name + " BETWEEN " + e.number(l.Low) + " AND " + e.number(l.High))
 		e.add(name, e.number(l.By))
 	}
+
 	if q := c.Quota; q != nil {
 		period, used := e.name("period"), e.name("used")
 		if q.Begins {
@@ -151,85 +164,117 @@ func (t *Tables) ChargeLimits(ctx context.Context, s meter.Subject, c meter.Char
 			e.add(used, e.number(q.Calls))
 		}
 	}
+
 	if c.Return.Of != meter.Nothing {
 		returns := e.name("returns")
+
 		none := "" // a state that counts none has no such attribute
 		if c.Return.Times == 0 {
 			none = "attribute_not_exists(" + returns + ") OR "
 		}
+
 		e.when("(" + none + returns + " = " + e.number(c.Return.Times) + ")")
+
 		if c.Return.Of == meter.Only {
 			e.add(returns, e.number(1))
 		}
 	}
+
 	e.set(e.name("purgeAt"), e.number(c.PurgeAt))
+
 	update := "SET " + strings.Join(e.sets, ", ")
 	if len(e.adds) > 0 {
 		update += " ADD " + strings.Join(e.adds, ", ")
 	}
+
 	condition := strings.Join(e.conditions, " AND ")
+
 	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &t.hot, Key: primaryKey(limitsPartition(s), limitsSort), UpdateExpression: &update, ConditionExpression: &condition,
-		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values,
-		ReturnValues: types.ReturnValueAllNew, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		TableName:                           &t.hot,
+		Key:                                 primaryKey(limitsPartition(s), limitsSort),
+		UpdateExpression:                    &update,
+		ConditionExpression:                 &condition,
+		ExpressionAttributeNames:            e.names,
+		ExpressionAttributeValues:           e.values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if err != nil {
 		return refusedCharge(err)
 	}
+
 	state, err := decodeLimits(out.Attributes)
 	return state, err == nil, err
 }
 
-// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts; the same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
-func (t *Tables) ReplaceLimits(ctx context.Context, s meter.Subject, was, next *meter.State) (*meter.State, bool, error) {
+// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts; the
+// same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+func (t *Tables) ReplaceLimits(
+	ctx context.Context, s meter.Subject, was, next *meter.State,
+) (*meter.State, bool, error) {
 	item, err := encodeLimits(s, next)
 	if err != nil {
 		return nil, false, err
 	}
+
 	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
 	if was == nil {
 		e.when("attribute_not_exists(" + e.name(partitionAttribute) + ")")
 	} else {
 		e.when(e.name("policy") + " = " + e.text(was.Policy))
 		e.when(e.name("since") + " = " + e.number(was.Since))
+
 		if was.Period == "" {
 			e.when("attribute_not_exists(" + e.name("period") + ")")
 		} else {
 			e.when(e.name("period") + " = " + e.text(was.Period))
 		}
+
 		e.when(e.name("used") + " = " + e.number(was.Used))
+
 		for name, tat := range was.TAT {
 			e.when(e.name(tatPrefix+name) + " = " + e.number(tat))
 		}
 	}
+
 	condition := strings.Join(e.conditions, " AND ")
+
 	in := &dynamodb.PutItemInput{
-		TableName: &t.hot, Item: item, ConditionExpression: &condition, ExpressionAttributeNames: e.names,
+		TableName:                           &t.hot,
+		Item:                                item,
+		ConditionExpression:                 &condition,
+		ExpressionAttributeNames:            e.names,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	if len(e.values) > 0 { // DynamoDB refuses an empty map
 		in.ExpressionAttributeValues = e.values
 	}
+
 	if _, err := t.client.PutItem(ctx, in); err != nil {
 		return refusedCharge(err)
 	}
+
 	return next, true, nil
 }
 
-// refusedCharge reads why a write was not made: because its condition does not hold, or because DynamoDB could not.
+// refusedCharge reads why a write was not made: because its condition does not hold, or because
+// DynamoDB could not.
 func refusedCharge(err error) (*meter.State, bool, error) {
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
 		state, err := decodeLimits(failed.Item)
 		return state, false, err
 	}
+
 	if throttled(err) {
 		return nil, false, fmt.Errorf("%w: %w", meter.ErrThrottled, unavailable("limits", err))
 	}
+
 	return nil, false, unavailable("limits", err)
 }
 
-// throttled tells whether DynamoDB was asked for more than it gives. The SDK has tried again by then.
+// throttled tells whether DynamoDB was asked for more than it gives. The SDK has tried again by
+// then.
 func throttled(err error) bool {
 	var throughput *types.ProvisionedThroughputExceededException
 	var requests *types.RequestLimitExceeded

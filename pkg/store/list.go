@@ -24,12 +24,13 @@ type Filter struct {
 	Text        string // part of the name in any case, the id, or the hint or its last characters
 	OldestFirst bool   // how the list is ordered
 	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
-	Sieve       Sieve  `json:"-"` // what it asks for belongs into a field of its own: a list's query is known by the others
-	Living      bool   // leaves deleted keys out
+	// what it asks for belongs into a field of its own: a list's query is known by the others
+	Sieve  Sieve `json:"-"`
+	Living bool  // leaves deleted keys out
 }
 
-// Sieve narrows keys, at most 100 at a time, by what stands in another table, such as their last use. It costs one read, and returns those that stay, in
-// their order.
+// Sieve narrows keys, at most 100 at a time, by what stands in another table, such as their last
+// use. It costs one read, and returns those that stay, in their order.
 type Sieve func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
 
 // Finds reports whether a list by this filter has a key of its organization.
@@ -37,9 +38,11 @@ func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, 
 	if !f.matches(k, now) {
 		return false, nil
 	}
+
 	if f.Sieve == nil {
 		return true, nil
 	}
+
 	left, err := f.Sieve(ctx, []*apikey.Key{k})
 	return len(left) > 0, err
 }
@@ -55,13 +58,17 @@ func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 		(f.Customer == "" || slices.Contains(k.Customers, f.Customer)) &&
 		(f.Permission == "" || slices.Contains(k.Permissions, f.Permission)) &&
 		(f.Tag == "" || slices.Contains(k.Tags, f.Tag)) &&
-		(f.Text == "" || k.ID == f.Text || strings.Contains(strings.ToLower(k.Name), strings.ToLower(f.Text)) || hinted(k.Hint, f.Text))
+		(f.Text == "" || k.ID == f.Text ||
+			strings.Contains(strings.ToLower(k.Name), strings.ToLower(f.Text)) ||
+			hinted(k.Hint, f.Text))
 }
 
-// hinted reports whether a text is what somebody sees of a secret with the hint: all of it, what stands before the ellipsis, or
-// the last characters. What stands before names the key, so that the hint of an earlier secret of the key is found too.
+// hinted reports whether a text is what somebody sees of a secret with the hint: all of it, what
+// stands before the ellipsis, or the last characters. What stands before names the key, so that the
+// hint of an earlier secret of the key is found too.
 func hinted(hint, text string) bool {
 	front, last, _ := strings.Cut(hint, "…")
+
 	before, after, whole := strings.Cut(strings.ReplaceAll(text, "...", "…"), "…")
 	switch {
 	case front == "":
@@ -75,27 +82,43 @@ func hinted(hint, text string) bool {
 	}
 }
 
-// mayMatch is the predicate over what an entry of an index says; what its partition says already is not asked again. The row of a damaged entry is reported
-// where it is read.
+// mayMatch is the predicate over what an entry of an index says; what its partition says already is
+// not asked again. The row of a damaged entry is reported where it is read.
 func (f Filter) mayMatch(e entry, now time.Time) bool {
 	k, err := fromKeyItem(&e.keyItem)
 	if e.damaged || err != nil {
 		return true
 	}
+
 	k.ID = e.ref().id
-	f.Viewer, f.Environment, f.Ownership, f.Owner, f.Customer = "", "", "", "", ""
+	f.Viewer = ""
+	f.Environment = ""
+	f.Ownership = ""
+	f.Owner = ""
+	f.Customer = ""
 	return f.matches(k, now)
 }
 
 // selective tells whether the list passes over keys that its partitions hold.
 func (f Filter) selective() bool {
-	return f.Status == apikey.Expired || f.Permission != "" || f.Tag != "" || f.Text != "" || f.Sieve != nil
+	return f.Status == apikey.Expired || f.Permission != "" || f.Tag != "" || f.Text != "" ||
+		f.Sieve != nil
 }
 
-// Keys returns a page of an organization's keys, newest first, and the position after it: "" where the list ends. after is a position that an
-// earlier page ended with. A page costs at most maxReads reads. It is full unless a filter passes over many keys that only it can tell: permission, tag, text,
-// the status expired, a sieve. Errors: ErrUnavailable, those of the sieve.
-func (s *Store) Keys(ctx context.Context, org string, f Filter, after string, limit int, now time.Time) (page []*apikey.Key, next string, err error) {
-	l := &listing{Store: s, org: org, filter: f, now: now, streams: f.streams(org), left: maxReads}
+// Keys returns a page of an organization's keys, newest first, and the position after it: "" where
+// the list ends. after is a position that an earlier page ended with. A page costs at most maxReads
+// reads. It is full unless a filter passes over many keys that only it can tell: permission, tag,
+// text, the status expired, a sieve. Errors: ErrUnavailable, those of the sieve.
+func (s *Store) Keys(
+	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,
+) (page []*apikey.Key, next string, err error) {
+	l := &listing{
+		Store:   s,
+		org:     org,
+		filter:  f,
+		now:     now,
+		streams: f.streams(org),
+		left:    maxReads,
+	}
 	return l.page(ctx, after, min(limit, MaxPage))
 }

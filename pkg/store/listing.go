@@ -14,8 +14,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// maxReads is what a page may cost: with the three reads of the admin API's gate and the one of its authorizer, ten in all. A page without a filter that no
-// index knows costs one query for each stream, of which there are at most two, and a read for each hundred keys.
+// maxReads is what a page may cost: with the three reads of the admin API's gate and the one of its
+// authorizer, ten in all. A page without a filter that no index knows costs one query for each
+// stream, of which there are at most two, and a read for each hundred keys.
 const maxReads = 6
 
 // mostEntries is asked of an index at most: about what fits into the megabyte that one query reads.
@@ -31,109 +32,148 @@ type listing struct {
 	left    int // reads that it may still cost
 }
 
-// affords tells whether the indexes can be read once more, and the rows of this many entries after that.
+// affords tells whether the indexes can be read once more, and the rows of this many entries after
+// that.
 func (l *listing) affords(entries int) bool {
 	rows := (entries + batchGetMost - 1) / batchGetMost
 	if l.filter.Sieve != nil {
 		rows *= 2
 	}
+
 	return l.left >= len(l.streams)+rows
 }
 
-// page reads the keys after a position, until limit of them match, the list ends or the next reads would cost too much.
-func (l *listing) page(ctx context.Context, after string, limit int) (page []*apikey.Key, next string, err error) {
+// page reads the keys after a position, until limit of them match, the list ends or the next reads
+// would cost too much.
+func (l *listing) page(
+	ctx context.Context, after string, limit int,
+) (page []*apikey.Key, next string, err error) {
 	for len(page) < limit && l.affords(limit-len(page)) {
 		var found []entry
 		if found, after, err = l.find(ctx, after, limit-len(page)); err != nil {
 			return nil, "", err
 		}
+
 		keys, err := l.rows(ctx, found)
 		if err != nil {
 			return nil, "", err
 		}
+
 		if page = append(page, keys...); after == "" {
 			break
 		}
 	}
+
 	return page, after, nil
 }
 
-// find returns the next wanted entries that may match, and the position after the last one that it looked at: "" where there are no more.
-func (l *listing) find(ctx context.Context, after string, wanted int) (found []entry, end string, err error) {
-	size := wanted + wanted/4 + 2 // some more, to know whether the list goes on, and for keys that expired since the last sweep
+// find returns the next wanted entries that may match, and the position after the last one that it
+// looked at: "" where there are no more.
+func (l *listing) find(
+	ctx context.Context, after string, wanted int,
+) (found []entry, end string, err error) {
+	// some more, to know whether the list goes on, and for keys that expired since the last sweep
+	size := wanted + wanted/4 + 2
 	if l.filter.selective() {
 		size = min(4*size, mostEntries)
 	}
+
 	for len(found) < wanted && l.affords(wanted) {
 		entries, more, err := l.round(ctx, after, size)
 		if err != nil {
 			return nil, "", err
 		}
+
 		for _, e := range entries {
 			if l.filter.mayMatch(e, l.now) {
 				if len(found) == wanted {
 					return found, after, nil
 				}
+
 				found = append(found, e)
 			}
+
 			after = e.position
 		}
+
 		if !more {
 			return found, "", nil
 		}
+
 		size = mostEntries
 	}
+
 	return found, after, nil
 }
 
-// round reads up to size entries of each stream after a position, and returns those up to which every stream was read, in the order of the list.
-func (l *listing) round(ctx context.Context, after string, size int) (entries []entry, more bool, err error) {
+// round reads up to size entries of each stream after a position, and returns those up to which
+// every stream was read, in the order of the list.
+func (l *listing) round(
+	ctx context.Context, after string, size int,
+) (entries []entry, more bool, err error) {
 	compare := func(a, b string) int { return strings.Compare(b, a) }
 	if l.filter.OldestFirst {
 		compare = strings.Compare
 	}
+
 	var bound string // the first of the last entries of the streams that go on
 	for _, s := range l.streams {
 		l.left--
+
 		part, goesOn, err := l.query(ctx, s, after, size, l.filter.OldestFirst)
 		if err != nil {
 			return nil, false, err
 		}
+
 		if entries = append(entries, part...); goesOn {
 			if last := part[len(part)-1].position; !more || compare(last, bound) < 0 {
 				bound = last
 			}
+
 			more = true
 		}
 	}
+
 	slices.SortStableFunc(entries, func(a, b entry) int { return compare(a.position, b.position) })
+
 	if more {
-		entries = slices.DeleteFunc(entries, func(e entry) bool { return compare(e.position, bound) > 0 })
+		entries = slices.DeleteFunc(entries, func(e entry) bool {
+			return compare(e.position, bound) > 0
+		})
 	}
+
 	return entries, more, nil
 }
 
-// rows reads the keys of entries, of which an index may lag behind, and returns those that match. A damaged row is left out.
+// rows reads the keys of entries, of which an index may lag behind, and returns those that match. A
+// damaged row is left out.
 func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key, err error) {
 	for chunk := range slices.Chunk(entries, batchGetMost) {
 		refs := make([]keyRef, 0, len(chunk))
 		for _, e := range chunk {
 			refs = append(refs, e.ref())
 		}
+
 		l.left--
+
 		keys, err := l.keysOf(ctx, refs)
 		if err != nil {
 			return nil, err
 		}
-		keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool { return k.OrganizationID != l.org || !l.filter.matches(k, l.now) })
+
+		keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool {
+			return k.OrganizationID != l.org || !l.filter.matches(k, l.now)
+		})
 		if l.filter.Sieve != nil && len(keys) > 0 {
 			l.left--
 			if keys, err = l.filter.Sieve(ctx, keys); err != nil {
 				return nil, err
 			}
 		}
+
 		page = append(page, keys...)
 	}
+
 	return page, nil
 }
 
@@ -143,21 +183,25 @@ func (s *Store) keysOf(ctx context.Context, refs []keyRef) (keys []*apikey.Key, 
 	if err != nil {
 		return nil, err
 	}
+
 	for _, ref := range refs {
 		item := rows[ref]
 		if item == nil {
 			continue // removed since the index was written
 		}
+
 		k, err := decodeKey(ctx, s.ring, item, ref.environment, ref.id)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id, "error", err)
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id,
+				"error", err)
 		case err != nil:
 			return nil, err
 		default:
 			keys = append(keys, k)
 		}
 	}
+
 	return keys, nil
 }
 
@@ -168,42 +212,64 @@ type entry struct {
 	damaged  bool // nothing but its place is known
 }
 
-// ref names the row that the entry is of by the place where it stands, whatever the row says of itself.
+// ref names the row that the entry is of by the place where it stands, whatever the row says of
+// itself.
 func (e *entry) ref() keyRef {
 	place := e.PK
 	if e.SK != keySort {
 		place = e.SK // of an item that scopes a key to a customer
 	}
+
 	env, id, _ := strings.Cut(place, "#")
 	return keyRef{apikey.Environment(env), id}
 }
 
-// query reads up to size entries of a stream after a position, newest first unless forwards, and tells whether the stream goes on after them.
-func (s *Store) query(ctx context.Context, from stream, after string, size int, forwards bool) (entries []entry, goesOn bool, err error) {
+// query reads up to size entries of a stream after a position, newest first unless forwards, and
+// tells whether the stream goes on after them.
+func (s *Store) query(
+	ctx context.Context, from stream, after string, size int, forwards bool,
+) (entries []entry, goesOn bool, err error) {
 	limit, sort := int32(size), from.sort()
-	condition := "#list = :list AND #sort " + map[bool]string{false: "<", true: ">"}[forwards] + " :bound"
+	condition := "#list = :list AND #sort " + map[bool]string{
+		false: "<",
+		true:  ">",
+	}[forwards] + " :bound"
+
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.core, IndexName: &from.index, ScanIndexForward: &forwards, Limit: &limit, KeyConditionExpression: &condition,
+		TableName:                &s.core,
+		IndexName:                &from.index,
+		ScanIndexForward:         &forwards,
+		Limit:                    &limit,
+		KeyConditionExpression:   &condition,
 		ExpressionAttributeNames: map[string]string{"#list": from.partition, "#sort": sort},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":list": textValue(from.list), ":bound": textValue(from.bound(after, forwards)),
+			":list":  textValue(from.list),
+			":bound": textValue(from.bound(after, forwards)),
 		},
 	})
 	if err != nil {
 		return nil, false, unavailable("list", err)
 	}
+
 	for _, item := range out.Items {
 		var e entry
 		if attributevalue.UnmarshalMap(item, &e.keyItem) != nil {
-			// One damaged row must not take the list of all others with it. The keys of table and index are texts, or DynamoDB would refuse them.
-			e = entry{keyItem: keyItem{PK: text(item[partitionAttribute]), SK: text(item[sortAttribute])}, damaged: true}
+			// One damaged row must not take the list of all others with it. The keys of table and
+			// index are texts, or DynamoDB would refuse them.
+			e = entry{
+				keyItem: keyItem{PK: text(item[partitionAttribute]), SK: text(item[sortAttribute])},
+				damaged: true,
+			}
 		}
+
 		var within bool
 		if e.position, within = from.position(text(item[sort])); !within {
 			return entries, false, nil
 		}
+
 		entries = append(entries, e)
 	}
+
 	return entries, len(out.LastEvaluatedKey) > 0 && len(entries) > 0, nil
 }
 
@@ -212,5 +278,6 @@ func text(value types.AttributeValue) string {
 	if s == nil {
 		return ""
 	}
+
 	return s.Value
 }

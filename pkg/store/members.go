@@ -11,16 +11,21 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember, ErrDamaged, ErrUnavailable.
+// Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember,
+// ErrDamaged, ErrUnavailable.
 func (s *Store) Member(ctx context.Context, org, email string) (*organization.Member, error) {
-	return object[organization.Member](ctx, s, place{organizationPartition(org), memberSort(email)}, aMember(org), organization.ErrNoMember)
+	return object[organization.Member](ctx, s, place{
+		organizationPartition(org), memberSort(email),
+	}, aMember(org), organization.ErrNoMember)
 }
 
-// PutMember writes a member. replaces is the version that the change started from, 0 for a new one. Failure: organization.ErrMemberStale.
+// PutMember writes a member. replaces is the version that the change started from, 0 for a new one.
+// Failure: organization.ErrMemberStale.
 func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
 	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
 	listed(item, personList(m.Email), m.OrganizationID)
-	return versioned(item, err, replaces, organization.ErrMemberStale, organization.ErrMemberStale).underSeal()
+	return versioned(item, err, replaces, organization.ErrMemberStale,
+		organization.ErrMemberStale).underSeal()
 }
 
 // aMember names a row in errors, which are logged: not by the address.
@@ -31,14 +36,17 @@ func (s *Store) RemoveMember(m *organization.Member) Write {
 	return atVersion(remove, memberKey(m), m.Version, organization.ErrMemberStale)
 }
 
-// StillMember writes nothing, but lets a transaction fail when the member was changed or removed since it was read. Failure: organization.ErrMemberStale.
+// StillMember writes nothing, but lets a transaction fail when the member was changed or removed
+// since it was read. Failure: organization.ErrMemberStale.
 func (s *Store) StillMember(m *organization.Member) Write {
 	return atVersion(look, memberKey(m), m.Version, organization.ErrMemberStale)
 }
 
-// StillKey writes nothing, but lets a transaction fail when the key was changed since it was read. Failure: apikey.ErrStale.
+// StillKey writes nothing, but lets a transaction fail when the key was changed since it was read.
+// Failure: apikey.ErrStale.
 func (s *Store) StillKey(k *apikey.Key) Write {
-	return atVersion(look, primaryKey(keyPartition(k.Environment, k.ID), keySort), k.Version, apikey.ErrStale)
+	return atVersion(look, primaryKey(keyPartition(k.Environment, k.ID), keySort), k.Version,
+		apikey.ErrStale)
 }
 
 func memberKey(m *organization.Member) map[string]types.AttributeValue {
@@ -52,67 +60,87 @@ func atVersion(k kind, key map[string]types.AttributeValue, version int64, stale
 	return w
 }
 
-// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are told of and left out. Errors: ErrUnavailable.
+// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are told of
+// and left out. Errors: ErrUnavailable.
 func (s *Store) Members(ctx context.Context, org string) ([]organization.Member, error) {
 	members, _, err := s.members(ctx, org)
 	return members, err
 }
 
-// MemberByID reads the member with an identity provider's id, strongly consistent. Where it is none of those that can be read, and one cannot, that may be it.
-// Errors: organization.ErrNoMember, ErrDamaged, ErrUnavailable.
+// MemberByID reads the member with an identity provider's id, strongly consistent. Where it is none
+// of those that can be read, and one cannot, that may be it. Errors: organization.ErrNoMember,
+// ErrDamaged, ErrUnavailable.
 func (s *Store) MemberByID(ctx context.Context, org, id string) (*organization.Member, error) {
 	members, left, err := s.members(ctx, org)
 	if err != nil {
 		return nil, err
 	}
+
 	for i := range members {
 		if members[i].Joined() && members[i].ID == id {
 			return &members[i], nil
 		}
 	}
+
 	if left != nil {
 		return nil, left
 	}
+
 	return nil, organization.ErrNoMember
 }
 
 // members reads all members; left is the damage of one that was left out.
-func (s *Store) members(ctx context.Context, org string) (out []organization.Member, left, err error) {
+func (s *Store) members(
+	ctx context.Context, org string,
+) (out []organization.Member, left, err error) {
 	for after := ""; ; {
 		page, next, damage, err := s.membersPage(ctx, org, after, mostMembers)
 		if err != nil {
 			return nil, nil, err
 		}
+
 		if out = append(out, page...); damage != nil {
 			left = damage
 		}
+
 		if next == "" {
 			return out, left, nil
 		}
+
 		after = next
 	}
 }
 
-// mostMembers is asked of the table at most: about what fits into the megabyte that one query reads.
+// mostMembers is asked of the table at most: about what fits into the megabyte that one query
+// reads.
 const mostMembers = 2000
 
-// MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the position after it: "" where
-// it ends. Damaged rows are told of and left out. Errors: ErrUnavailable.
-func (s *Store) MembersPage(ctx context.Context, org, after string, limit int) (page []organization.Member, next string, err error) {
+// MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the
+// position after it: "" where it ends. Damaged rows are told of and left out. Errors:
+// ErrUnavailable.
+func (s *Store) MembersPage(
+	ctx context.Context, org, after string, limit int,
+) (page []organization.Member, next string, err error) {
 	page, next, _, err = s.membersPage(ctx, org, after, limit)
 	return page, next, err
 }
 
-func (s *Store) membersPage(ctx context.Context, org, after string, limit int) (page []organization.Member, next string, left, err error) {
-	condition, strong, most := "pk = :org AND begins_with(sk, :members)", true, int32(limit)+1
+func (s *Store) membersPage(
+	ctx context.Context, org, after string, limit int,
+) (page []organization.Member, next string, left, err error) {
+	condition := "pk = :org AND begins_with(sk, :members)"
+	strong := true
+	most := int32(limit) + 1
 	partition := organizationPartition(org)
+
 	in := &dynamodb.QueryInput{
 		TableName:              &s.core,
 		ConsistentRead:         &strong,
 		Limit:                  &most, // one more, to know whether the list goes on
 		KeyConditionExpression: &condition,
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":org": textValue(partition), ":members": textValue(memberSort("")),
+			":org":     textValue(partition),
+			":members": textValue(memberSort("")),
 		},
 	}
 	if after != "" {
@@ -129,8 +157,8 @@ func (s *Store) membersPage(ctx context.Context, org, after string, limit int) (
 	return page, strings.TrimPrefix(next, memberSort("")), left, err
 }
 
-// OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from the index, which lags by moments: what it names is to
-// be read again before it is believed.
+// OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from
+// the index, which lags by moments: what it names is to be read again before it is believed.
 func (s *Store) OrganizationsOf(ctx context.Context, email string) ([]string, error) {
 	var out []string
 	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.position) })

@@ -11,7 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/meter"
 )
 
-// The key attributes of the tables and of the index that lists everything but the keys of a place (index.go).
+// The key attributes of the tables and of the index that lists everything but the keys of a place
+// (index.go).
 const (
 	partitionAttribute     = "pk"
 	sortAttribute          = "sk"
@@ -22,7 +23,8 @@ const (
 	sealAttribute          = "seal"
 	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
 	placeJobAttribute      = "job"
-	paceAttribute          = "pace" // how fast the row is changed; no seal covers it, since Hold writes it alone
+	// how fast the row is changed; no seal covers it, since Hold writes it alone
+	paceAttribute = "pace"
 )
 
 // operators is the organization of operator keys, which has no row.
@@ -62,13 +64,15 @@ func limitsPartition(s meter.Subject) string {
 	if s.KeyID == "" {
 		return "address#" + s.Address.String()
 	}
+
 	return keyPartition(s.Environment, s.KeyID) + "#limits"
 }
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
 func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }
 
-// standingPartition starts with the environment, as a key's does, so that its authorizer may read it.
+// standingPartition starts with the environment, as a key's does, so that its authorizer may read
+// it.
 func standingPartition(env apikey.Environment, org string) string {
 	return string(env) + "#organization#" + org
 }
@@ -86,13 +90,15 @@ func customerSort(id string) string           { return "customer#" + id }
 func oncePartition(receipt string) string     { return "once#" + receipt }
 func historyList(org string) string           { return "history#" + org }
 
-// customerKeysPartition holds an item for each key that is scoped to a customer; its sort keys are the partition keys of the keys.
+// customerKeysPartition holds an item for each key that is scoped to a customer; its sort keys are
+// the partition keys of the keys.
 func customerKeysPartition(org, customer string) string {
 	return "customerKeys#" + org + "#" + customer
 }
 
-// keysList is a list of the keys of an organization with one ownership; of those scoped to a customer, unless that is "". within is their environment, their
-// owner, or both in this order; an owner's id may hold any character, so it stands last.
+// keysList is a list of the keys of an organization with one ownership; of those scoped to a
+// customer, unless that is "". within is their environment, their owner, or both in this order; an
+// owner's id may hold any character, so it stands last.
 func keysList(org, customer string, ownership apikey.Ownership, within ...string) string {
 	return strings.Join(append([]string{"keys", org, customer, string(ownership)}, within...), "#")
 }
@@ -100,7 +106,8 @@ func keysList(org, customer string, ownership apikey.Ownership, within ...string
 // expiringPartition lists the keys of an environment that are to expire.
 func expiringPartition(env apikey.Environment) string { return "expiring#" + string(env) }
 
-// jobsPartition holds an organization's jobs, whose ids sort by time. openJobsList lists those of all organizations that are not over.
+// jobsPartition holds an organization's jobs, whose ids sort by time. openJobsList lists those of
+// all organizations that are not over.
 func jobsPartition(org string) string { return "jobs#" + org }
 
 const openJobsList = "jobs"
@@ -108,7 +115,8 @@ const openJobsList = "jobs"
 // placesPartition holds an item for each place that an open job of an organization takes.
 func placesPartition(org string) string { return "jobPlaces#" + org }
 
-// ownKeysPartition holds an item for each personal key of a person in an organization; its sort keys are the partition keys of the keys.
+// ownKeysPartition holds an item for each personal key of a person in an organization; its sort
+// keys are the partition keys of the keys.
 func ownKeysPartition(org, owner string) string { return "ownKeys#" + org + "#" + owner }
 
 // personList is the list of what a person is a member of.
@@ -118,19 +126,23 @@ func historyPartition(org, objectType, objectID string) string {
 	return "history#" + org + "#" + objectType + "#" + objectID
 }
 
-// historyPartsPartition holds the changes of a history entry that are too long for one item; no object has the type part.
+// historyPartsPartition holds the changes of a history entry that are too long for one item; no
+// object has the type part.
 func historyPartsPartition(org, entry string) string { return historyPartition(org, "part", entry) }
 
 func partSort(i int) string { return fmt.Sprintf("%04d", i) }
 
-// firstUseSort names a rotation by its start. It stands in the table hot, under the key's partition.
+// firstUseSort names a rotation by its start. It stands in the table hot, under the key's
+// partition.
 func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(rotation) }
 
-// scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no organization's place is that of a key.
+// scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no
+// organization's place is that of a key.
 func scopePartition(s meter.Scope) string {
 	if s.Organization {
 		return string(s.Environment) + "#organization#" + s.ID
 	}
+
 	return keyPartition(s.Environment, s.ID)
 }
 
@@ -151,7 +163,8 @@ func requestItemSort(at time.Time, id string) string {
 	return requestPrefix + formatTime(at) + "#" + id
 }
 
-// secretsSort is where a writer's row stands of the rotation that started then; the zero time is for keys without one.
+// secretsSort is where a writer's row stands of the rotation that started then; the zero time is
+// for keys without one.
 func secretsSort(rotation time.Time, writer string) string {
 	return secretsPrefix + formatTime(rotation) + "#" + writer
 }
@@ -178,14 +191,17 @@ func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
+
 	return apikey.FormatTime(t) // of a fixed width, so that times compare as strings do
 }
 
-// parseTime is the inverse of formatTime; a text that is no time is an error, since rows are only written by formatTime.
+// parseTime is the inverse of formatTime; a text that is no time is an error, since rows are only
+// written by formatTime.
 func parseTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
+
 	return time.Parse(apikey.TimeLayout, s)
 }
 

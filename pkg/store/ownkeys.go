@@ -12,54 +12,80 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// OwnKey makes a new personal key one of its owner's, for OwnKeys. A key keeps its ownership and its owner, so it is written once. Failure: apikey.ErrExists.
+// OwnKey makes a new personal key one of its owner's, for OwnKeys. A key keeps its ownership and
+// its owner, so it is written once. Failure: apikey.ErrExists.
 func (s *Store) OwnKey(k *apikey.Key) Write {
-	return Write{item: primaryKey(ownKeysPartition(k.OrganizationID, k.Owner.ID), keyPartition(k.Environment, k.ID)), condition: isNew, failure: apikey.ErrExists}
+	return Write{
+		item: primaryKey(ownKeysPartition(k.OrganizationID, k.Owner.ID),
+			keyPartition(k.Environment, k.ID)),
+		condition: isNew,
+		failure:   apikey.ErrExists,
+	}
 }
 
-// OwnKeys returns a page of the personal keys that a person ever had in an organization, in no telling order, and the position after each. It is strongly
-// consistent, where Keys lags: for what must miss none. Deleted keys are among them; damaged rows are told of and left out. Errors: ErrUnavailable.
-func (s *Store) OwnKeys(ctx context.Context, org, owner, after string, limit int) (page []Placed, next string, err error) {
-	strong, most, condition := true, int32(min(limit, MaxPage)), "pk = :own"
+// OwnKeys returns a page of the personal keys that a person ever had in an organization, in no
+// telling order, and the position after each. It is strongly consistent, where Keys lags: for what
+// must miss none. Deleted keys are among them; damaged rows are told of and left out. Errors:
+// ErrUnavailable.
+func (s *Store) OwnKeys(
+	ctx context.Context, org, owner, after string, limit int,
+) (page []Placed, next string, err error) {
+	strong := true
+	most := int32(min(limit, MaxPage))
+	condition := "pk = :own"
+
 	in := &dynamodb.QueryInput{
-		TableName: &s.core, ConsistentRead: &strong, Limit: &most, KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":own": textValue(ownKeysPartition(org, owner))},
+		TableName:              &s.core,
+		ConsistentRead:         &strong,
+		Limit:                  &most,
+		KeyConditionExpression: &condition,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":own": textValue(ownKeysPartition(org, owner)),
+		},
 	}
 	if after != "" {
 		condition += " AND sk > :after"
 		in.ExpressionAttributeValues[":after"] = textValue(after)
 	}
+
 	out, err := s.client.Query(ctx, in)
 	if err != nil {
 		return nil, "", unavailable("own keys", err)
 	}
+
 	var refs []keyRef
 	for _, item := range out.Items {
 		after = text(item[sortAttribute])
 		env, id, _ := strings.Cut(after, "#")
 		refs = append(refs, keyRef{apikey.Environment(env), id})
 	}
+
 	rows, err := s.batchGet(ctx, refs)
 	if err != nil {
 		return nil, "", err
 	}
+
 	for _, ref := range refs {
 		if rows[ref] == nil {
 			continue // TTL removed it
 		}
+
 		k, err := decodeKey(ctx, s.ring, rows[ref], ref.environment, ref.id)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id, "error", err)
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id,
+				"error", err)
 		case err != nil:
 			return nil, "", err
 		case k.OrganizationID == org && k.Ownership == apikey.Personal && k.Owner.ID == owner:
 			page = append(page, Placed{k, keyPartition(ref.environment, ref.id)})
 		}
 	}
+
 	if len(out.LastEvaluatedKey) == 0 {
 		after = ""
 	}
+
 	return page, after, nil
 }
 
@@ -70,19 +96,25 @@ type Placed struct {
 }
 
 // PlacedKeysOfCustomer is KeysOfCustomer with the position after each key.
-func (s *Store) PlacedKeysOfCustomer(ctx context.Context, org, customer, after string, limit int) (page []Placed, next string, err error) {
+func (s *Store) PlacedKeysOfCustomer(
+	ctx context.Context, org, customer, after string, limit int,
+) (page []Placed, next string, err error) {
 	keys, next, err := s.KeysOfCustomer(ctx, org, customer, after, limit)
 	for _, k := range keys {
 		page = append(page, Placed{k, keyPartition(k.Environment, k.ID)})
 	}
+
 	return page, next, err
 }
 
 // PlacedKeys is Keys with the position after each key, to go on from any of them.
-func (s *Store) PlacedKeys(ctx context.Context, org string, f Filter, after string, limit int, now time.Time) (page []Placed, next string, err error) {
+func (s *Store) PlacedKeys(
+	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,
+) (page []Placed, next string, err error) {
 	keys, next, err := s.Keys(ctx, org, f, after, limit, now)
 	for _, k := range keys {
 		page = append(page, Placed{k, listSort(k.CreatedAt, k.ID)})
 	}
+
 	return page, next, err
 }

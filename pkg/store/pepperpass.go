@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// passEvery is how long after the end of a pass the next one begins, unless the versions change.
+	// passEvery is how long after the end of a pass the next one begins, unless the versions
+	// change.
 	passEvery = 24 * time.Hour
 	// passPage is how many rows are read, and sealed anew, before the pass keeps where it is.
 	passPage = 200
@@ -50,17 +51,19 @@ func (t *Tables) PepperPass(ctx context.Context) (*PepperPass, error) {
 	if err != nil || item == nil {
 		return nil, err
 	}
+
 	pass := &PepperPass{}
 	if err := unmarshalJSONTags(item, pass); err != nil {
 		return nil, damaged("pass over the peppers", err)
 	}
+
 	return pass, nil
 }
 
-// PassPeppers goes on with the pass, or begins one where it is time to: only while an environment has
-// more than one version. It returns how many rows it sealed anew. It may stop anywhere and run twice
-// at once: a row is sealed anew only as it was read, and a page of rows is counted once. A row whose
-// seal is broken stays as it is, and is logged. Errors: ErrUnavailable.
+// PassPeppers goes on with the pass, or begins one where it is time to: only while an environment
+// has more than one version. It returns how many rows it sealed anew. It may stop anywhere and run
+// twice at once: a row is sealed anew only as it was read, and a page of rows is counted once. A
+// row whose seal is broken stays as it is, and is logged. Errors: ErrUnavailable.
 func (s *Store) PassPeppers(
 	ctx context.Context, scanner Scanner, now func() time.Time,
 ) (resealed int, err error) {
@@ -68,10 +71,12 @@ func (s *Store) PassPeppers(
 	if err != nil || !uses.several() {
 		return 0, err
 	}
+
 	pass, err := s.PepperPass(ctx)
 	if err != nil {
 		return 0, err
 	}
+
 	if pass, err = uses.passAt(pass, now()); err != nil || pass == nil {
 		return 0, err
 	}
@@ -81,23 +86,30 @@ func (s *Store) PassPeppers(
 		if err != nil {
 			return resealed, err
 		}
+
 		for _, item := range page.Items {
 			n, err := s.reseal(ctx, item, newest)
 			if err != nil {
 				return resealed, err
 			}
+
 			resealed += n
 			pass.Resealed += int64(n)
 			uses.add(item, newest, 0)
 		}
 
-		pass.AfterPartition, pass.AfterSort = "", ""
+		pass.AfterPartition = ""
+
+		pass.AfterSort = ""
 		if at := placeOf(page.LastEvaluatedKey); at != (place{}) {
-			pass.AfterPartition, pass.AfterSort = at.partition, at.sort
+			pass.AfterPartition = at.partition
+			pass.AfterSort = at.sort
 		} else {
 			pass.EndedAt = now()
 		}
+
 		uses.noteIn(pass)
+
 		switch err := s.keepPass(ctx, pass); {
 		case errors.Is(err, ErrConflict): // another instance goes on with it
 			return resealed, nil
@@ -105,6 +117,7 @@ func (s *Store) PassPeppers(
 			return resealed, err
 		}
 	}
+
 	return resealed, nil
 }
 
@@ -113,14 +126,17 @@ func (s *Store) passPage(
 	ctx context.Context, scanner Scanner, pass *PepperPass,
 ) (*dynamodb.ScanOutput, error) {
 	strong, most := true, int32(passPage)
+
 	in := &dynamodb.ScanInput{TableName: &s.core, ConsistentRead: &strong, Limit: &most}
 	if pass.AfterPartition != "" {
 		in.ExclusiveStartKey = primaryKey(pass.AfterPartition, pass.AfterSort)
 	}
+
 	page, err := scanner.Scan(ctx, in)
 	if err != nil {
 		return nil, unavailable("scan", err)
 	}
+
 	return page, nil
 }
 
@@ -140,11 +156,12 @@ func (u *PepperUses) several() bool {
 			live[scope.Environment]++
 		}
 	}
+
 	return slices.ContainsFunc(slices.Collect(maps.Values(live)), func(n int) bool { return n > 1 })
 }
 
-// passAt returns the pass to go on with, its counts in u; a new one where the versions have changed or
-// it is time; nil where there is nothing to do yet.
+// passAt returns the pass to go on with, its counts in u; a new one where the versions have changed
+// or it is time; nil where there is nothing to do yet.
 func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error) {
 	var versions []string
 	for scope, use := range u.Of {
@@ -152,6 +169,7 @@ func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error
 			versions = append(versions, passName(scope))
 		}
 	}
+
 	slices.Sort(versions)
 	peppers := strings.Join(versions, " ")
 
@@ -163,16 +181,22 @@ func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error
 	case !pass.EndedAt.IsZero():
 		return nil, nil
 	}
-	u.Rows, u.Unread = pass.Rows, pass.Unread
+
+	u.Rows = pass.Rows
+
+	u.Unread = pass.Unread
 	for scope, use := range u.Of {
 		maps.Copy(use.Counts, pass.Counts[passName(scope)])
 	}
+
 	return pass, nil
 }
 
 // noteIn writes what was counted into a pass.
 func (u *PepperUses) noteIn(pass *PepperPass) {
-	pass.Rows, pass.Unread = u.Rows, u.Unread
+	pass.Rows = u.Rows
+	pass.Unread = u.Unread
+
 	pass.Counts = map[string]map[string]int64{}
 	for scope, use := range u.Of {
 		if len(use.Counts) > 0 {
@@ -186,9 +210,9 @@ func passName(scope pepper.Scope) string {
 	return fmt.Sprintf("%s/%d", scope.Environment, scope.Version)
 }
 
-// reseal seals a row anew where its seal is of an older version, in the table and in item, and returns
-// how many seals that were. A row that was changed since it was read is left alone, since that change
-// sealed it; item is then what the row is by now.
+// reseal seals a row anew where its seal is of an older version, in the table and in item, and
+// returns how many seals that were. A row that was changed since it was read is left alone, since
+// that change sealed it; item is then what the row is by now.
 func (s *Store) reseal(
 	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
 ) (int, error) {
@@ -196,7 +220,9 @@ func (s *Store) reseal(
 	if at == (place{cataloguePartition(), catalogueSort}) {
 		return s.resealCatalogue(ctx, item, newest)
 	}
+
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+
 	env := environmentOf(at)
 	if !ok || version.Value == number(int64(newest[env])).(*types.AttributeValueMemberN).Value {
 		return 0, nil
@@ -204,20 +230,25 @@ func (s *Store) reseal(
 
 	err := genuine(ctx, s.ring, env, item, at, "a row")
 	if errors.Is(err, ErrDamaged) {
-		s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", at.partition, "error", err)
+		s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", at.partition, "error",
+			err)
 		return 0, nil
 	}
+
 	if err != nil {
 		return 0, err
 	}
+
 	p, err := s.ring.Version(ctx, env, newest[env])
 	if err != nil {
 		return 0, unavailable("pepper", err)
 	}
+
 	anew := maps.Clone(item)
 	if err := putSeal(p, anew); err != nil {
 		return 0, fmt.Errorf("store: seal: %w", err)
 	}
+
 	done, err := s.putAnew(ctx, at,
 		"SET #seal = :seal, #version = :version", "#seal = :old",
 		map[string]string{"#seal": sealAttribute, "#version": sealPepperAttribute},
@@ -229,9 +260,11 @@ func (s *Store) reseal(
 	if err == nil && !done {
 		err = s.refresh(ctx, item)
 	}
+
 	if err != nil || !done {
 		return 0, err
 	}
+
 	maps.Copy(item, anew)
 	return 1, nil
 }
@@ -244,27 +277,35 @@ func (s *Store) resealCatalogue(
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return 0, nil //nolint:nilerr // it counts among the rows that cannot be read
 	}
+
 	n := 0
 	for _, env := range apikey.Environments() {
 		seal, has := row.Seals[string(env)]
 		if !has || seal.Pepper == newest[env] {
 			continue
 		}
+
 		old, err := s.ring.Version(ctx, env, seal.Pepper)
-		if errors.Is(err, pepper.ErrNotFound) || err == nil && !hmac.Equal(old.Seal(row.sealed()), seal.Seal) {
-			s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", cataloguePartition(), "environment", env)
+		if errors.Is(err, pepper.ErrNotFound) ||
+			err == nil && !hmac.Equal(old.Seal(row.sealed()), seal.Seal) {
+			s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row",
+				cataloguePartition(), "environment", env)
 			continue
 		}
+
 		if err != nil {
 			return 0, unavailable("pepper", err)
 		}
+
 		p, err := s.ring.Version(ctx, env, newest[env])
 		if err != nil {
 			return 0, unavailable("pepper", err)
 		}
+
 		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
 		n++
 	}
+
 	if n == 0 {
 		return 0, nil
 	}
@@ -273,15 +314,18 @@ func (s *Store) resealCatalogue(
 	if err != nil {
 		return 0, fmt.Errorf("store: encode seals: %w", err)
 	}
+
 	done, err := s.putAnew(ctx, placeOf(item), "SET #seals = :seals", "#version = :version",
 		map[string]string{"#seals": "seals", "#version": "version"},
 		map[string]types.AttributeValue{":seals": seals, ":version": item["version"]})
 	if err == nil && !done {
 		err = s.refresh(ctx, item)
 	}
+
 	if err != nil || !done {
 		return 0, err
 	}
+
 	item["seals"] = seals
 	return n, nil
 }
@@ -289,10 +333,12 @@ func (s *Store) resealCatalogue(
 // refresh makes an item what it is by now, so that it is counted so; empty where the row is gone.
 func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValue) error {
 	at := placeOf(item)
+
 	now, err := s.get(ctx, at.partition, at.sort)
 	if err != nil {
 		return err
 	}
+
 	clear(item)
 	maps.Copy(item, now)
 	return nil
@@ -311,6 +357,7 @@ func (s *Store) putAnew(
 		ExpressionAttributeNames:  names,
 		ExpressionAttributeValues: values,
 	})
+
 	var failed *types.ConditionalCheckFailedException
 	switch {
 	case errors.As(err, &failed):
@@ -318,5 +365,6 @@ func (s *Store) putAnew(
 	case err != nil:
 		return false, unavailable("seal anew", err)
 	}
+
 	return true, nil
 }

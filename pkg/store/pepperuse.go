@@ -17,8 +17,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's command,
-// with the operator's own rights, and for upkeep: no function that answers a call may scan.
+// Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's
+// command, with the operator's own rights, and for upkeep: no function that answers a call may
+// scan.
 type Scanner interface {
 	Scan(
 		ctx context.Context,
@@ -27,7 +28,8 @@ type Scanner interface {
 	) (*dynamodb.ScanOutput, error)
 }
 
-// What uses a pepper by its hashes, and what an imported key is named by. Seals have names of their own.
+// What uses a pepper by its hashes, and what an imported key is named by. Seals have names of their
+// own.
 const (
 	UseSecret      = "secrets of keys"
 	UseOldSecret   = "old secrets of rotations"
@@ -38,18 +40,20 @@ const (
 
 // PepperUses is what of the table core needs which version of which pepper.
 type PepperUses struct {
-	Of     map[pepper.Scope]*PepperUse // one for each stored version
-	Unread int64                       // rows that name a version that is not stored, or none that can be read
-	Places []string                    // the partitions of some of these
-	Rows   int64                       // all rows that were looked at
+	Of map[pepper.Scope]*PepperUse // one for each stored version
+	// rows that name a version that is not stored, or none that can be read
+	Unread int64
+	Places []string // the partitions of some of these
+	Rows   int64    // all rows that were looked at
 }
 
 // PepperUse is what needs one version.
 type PepperUse struct {
 	Retired bool             // it verifies nothing any more
 	Counts  map[string]int64 // by what it is
-	Keys    []PepperKey      // those that have not moved to the newest version, no more than asked for
-	Unnamed int64            // further ones
+	// those that have not moved to the newest version, no more than asked for
+	Keys    []PepperKey
+	Unnamed int64 // further ones
 }
 
 // PepperKey is a key that needs a version that is not the newest.
@@ -60,7 +64,8 @@ type PepperKey struct {
 	Uses           []string
 }
 
-// usingItem is what a row may say of peppers. Whatever is sealed says so in sealPepper, but the catalogue.
+// usingItem is what a row may say of peppers. Whatever is sealed says so in sealPepper, but the
+// catalogue.
 type usingItem struct {
 	Seal     *int          `dynamodbav:"sealPepper"`
 	Imports  *int          `dynamodbav:"pepper"`
@@ -74,13 +79,15 @@ type usingItem struct {
 
 // usingAttributes are those of usingItem, and what a key is named by.
 var usingAttributes = []string{
-	partitionAttribute, sortAttribute, sealPepperAttribute, "pepper", "secret", "rotation", "retired", "seals",
+	partitionAttribute, sortAttribute, sealPepperAttribute, "pepper", "secret", "rotation",
+	"retired", "seals",
 	"organizationId", "deletedAt",
 }
 
-// PepperUses reads the whole table core, strongly consistent and page by page, and counts what needs
-// each version of each pepper. It names up to limit keys for each version that is not the newest.
-// progress is told of the rows that were read, after each page. Errors: ErrDamaged, ErrUnavailable.
+// PepperUses reads the whole table core, strongly consistent and page by page, and counts what
+// needs each version of each pepper. It names up to limit keys for each version that is not the
+// newest. progress is told of the rows that were read, after each page. Errors: ErrDamaged,
+// ErrUnavailable.
 func (t *Tables) PepperUses(
 	ctx context.Context,
 	scanner Scanner,
@@ -96,35 +103,43 @@ func (t *Tables) PepperUses(
 		for _, item := range page {
 			uses.add(item, newest, limit)
 		}
+
 		progress(uses.Rows)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	return uses, nil
 }
 
 // noPepperUses returns the uses of the versions that are stored, none of them counted yet, and the
 // newest version of each environment.
-func (t *Tables) noPepperUses(ctx context.Context) (*PepperUses, map[apikey.Environment]int, error) {
+func (t *Tables) noPepperUses(
+	ctx context.Context,
+) (*PepperUses, map[apikey.Environment]int, error) {
 	uses := &PepperUses{Of: map[pepper.Scope]*PepperUse{}}
+
 	newest := map[apikey.Environment]int{}
 	for _, env := range apikey.Environments() {
 		stored, err := t.Peppers(ctx, env)
 		if err != nil {
 			return nil, nil, err
 		}
+
 		for _, w := range stored {
 			scope := pepper.Scope{Environment: env, Version: w.Version}
 			uses.Of[scope] = &PepperUse{Retired: !w.RetiredAt.IsZero(), Counts: map[string]int64{}}
 			newest[env] = max(newest[env], w.Version)
 		}
 	}
+
 	return uses, newest, nil
 }
 
-// scan reads these attributes of every row of the table core, strongly consistent, and hands on page by page.
+// scan reads these attributes of every row of the table core, strongly consistent, and hands on
+// page by page.
 func (t *Tables) scan(
 	ctx context.Context,
 	scanner Scanner,
@@ -135,10 +150,12 @@ func (t *Tables) scan(
 	for i, name := range attributes {
 		names["#"+strconv.Itoa(i)] = name
 	}
+
 	projection := make([]string, 0, len(names))
 	for i := range attributes {
 		projection = append(projection, "#"+strconv.Itoa(i))
 	}
+
 	text := strings.Join(projection, ", ")
 
 	in := &dynamodb.ScanInput{
@@ -152,12 +169,15 @@ func (t *Tables) scan(
 		if err != nil {
 			return unavailable("scan", err)
 		}
+
 		if err := each(page.Items); err != nil {
 			return err
 		}
+
 		if len(page.LastEvaluatedKey) == 0 {
 			return nil
 		}
+
 		in.ExclusiveStartKey = page.LastEvaluatedKey
 	}
 }
@@ -166,15 +186,19 @@ func (t *Tables) scan(
 const maxPlaces = 10
 
 // add counts what a row needs.
-func (u *PepperUses) add(item map[string]types.AttributeValue, newest map[apikey.Environment]int, limit int) {
+func (u *PepperUses) add(
+	item map[string]types.AttributeValue, newest map[apikey.Environment]int, limit int,
+) {
 	u.Rows++
 	at := placeOf(item)
+
 	needs, err := pepperNeeds(item, at)
 	for scope := range needs {
 		if u.Of[scope] == nil {
 			err = pepper.ErrNotFound
 		}
 	}
+
 	if err != nil {
 		if u.Unread++; len(u.Places) < maxPlaces {
 			u.Places = append(u.Places, at.partition)
@@ -186,16 +210,20 @@ func (u *PepperUses) add(item map[string]types.AttributeValue, newest map[apikey
 		if use == nil {
 			continue
 		}
+
 		for _, name := range what {
 			use.Counts[name]++
 		}
+
 		if at.sort != keySort || scope.Version == newest[scope.Environment] {
 			continue
 		}
+
 		if len(use.Keys) >= limit {
 			use.Unnamed++
 			continue
 		}
+
 		_, id, _ := strings.Cut(at.partition, "#")
 		slices.Sort(what)
 		use.Keys = append(use.Keys, PepperKey{
@@ -207,18 +235,24 @@ func (u *PepperUses) add(item map[string]types.AttributeValue, newest map[apikey
 	}
 }
 
-// pepperNeeds returns what of a row needs which versions. A row that belongs to no environment is the administration's.
-func pepperNeeds(item map[string]types.AttributeValue, at place) (map[pepper.Scope][]string, error) {
+// pepperNeeds returns what of a row needs which versions. A row that belongs to no environment is
+// the administration's.
+func pepperNeeds(
+	item map[string]types.AttributeValue, at place,
+) (map[pepper.Scope][]string, error) {
 	if at.sort == ringSort {
 		return nil, nil
 	}
+
 	env := environmentOf(at)
+
 	var row usingItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return nil, fmt.Errorf("store: what a row needs of peppers: %w", err)
 	}
 
 	needs := map[pepper.Scope][]string{}
+
 	add := func(env apikey.Environment, version int, what string) {
 		scope := pepper.Scope{Environment: env, Version: version}
 		needs[scope] = append(needs[scope], what)
@@ -226,21 +260,27 @@ func pepperNeeds(item map[string]types.AttributeValue, at place) (map[pepper.Sco
 	if row.Seal != nil {
 		add(env, *row.Seal, sealUse(at))
 	}
+
 	if row.Imports != nil {
 		add(env, *row.Imports, UseImports)
 	}
+
 	if row.Secret != nil {
 		add(env, row.Secret.Pepper, UseSecret)
 	}
+
 	if row.Rotation != nil {
 		add(env, row.Rotation.Old.Pepper, UseOldSecret)
 	}
+
 	for _, v := range row.Retired {
 		add(env, v.Pepper, UseEndedSecret)
 	}
+
 	for name, seal := range row.Seals {
 		add(apikey.Environment(name), seal.Pepper, "seals of the permission catalogue")
 	}
+
 	return needs, nil
 }
 
@@ -250,6 +290,7 @@ func environmentOf(at place) apikey.Environment {
 	if env := apikey.Environment(first); slices.Contains(apikey.Environments(), env) {
 		return env
 	}
+
 	return administration
 }
 
@@ -275,6 +316,7 @@ func sealUse(at place) string {
 	case strings.HasPrefix(at.sort, customerSort("")):
 		return "seals of customers"
 	}
+
 	return "seals of other rows"
 }
 
@@ -293,6 +335,7 @@ func (t *Tables) RetirePepper(
 	if newer <= version {
 		return ErrPeppersStale
 	}
+
 	update := "SET #v.retiredAt = :at REMOVE #v.ciphertext"
 	condition := "attribute_exists(#v.ciphertext) AND attribute_exists(#newer.ciphertext)"
 	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -304,8 +347,11 @@ func (t *Tables) RetirePepper(
 			"#v":     pepperPrefix + strconv.Itoa(version),
 			"#newer": pepperPrefix + strconv.Itoa(newer),
 		},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":at": textValue(formatTime(at))},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":at": textValue(formatTime(at)),
+		},
 	})
+
 	var failed *types.ConditionalCheckFailedException
 	switch {
 	case errors.As(err, &failed):
@@ -313,5 +359,6 @@ func (t *Tables) RetirePepper(
 	case err != nil:
 		return unavailable("retire pepper", err)
 	}
+
 	return nil
 }

@@ -10,44 +10,85 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// What an index knows is found at once, whatever stands before it: a key behind many others costs one query for each stream, and the read of its row.
+// What an index knows is found at once, whatever stands before it: a key behind many others costs
+// one query for each stream, and the read of its row.
 func TestListsPassOverNothingThatAnIndexKnows(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	kit.MustKey(t, func(k *apikey.Key) {
-		k.Owner.ID, k.Environment, k.Customers = "mira", apikey.Staging, []string{"rare"}
+		k.Owner.ID = "mira"
+		k.Environment = apikey.Staging
+		k.Customers = []string{"rare"}
 	})
 	var crowd []store.Write
-	for i := range 180 { // newer; of somebody else, in production, without a customer, personal; and disabled but for the first half
+	// newer; of somebody else, in production, without a customer, personal; and disabled but for
+	// the first half
+	for i := range 180 {
 		k := kit.Key(t)
-		k.CreatedAt, k.Ownership, k.Owner.ID, k.Enabled = k.CreatedAt.Add(time.Duration(i+1)*time.Second), apikey.Personal, "eve", i < 90
+		k.CreatedAt = k.CreatedAt.Add(time.Duration(i+1) * time.Second)
+		k.Ownership = apikey.Personal
+		k.Owner.ID = "eve"
+		k.Enabled = i < 90
 		crowd = append(crowd, kit.Store.PutKey(t.Context(), k, 0))
 	}
+
 	for _, part := range [][]store.Write{crowd[:90], crowd[90:]} {
 		if err := kit.Store.Commit(t.Context(), part...); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	for _, status := range []apikey.Status{"", apikey.Active} {
 		for i, f := range []store.Filter{
-			{Environment: apikey.Staging}, {Ownership: apikey.Organization}, {Owner: "mira"}, {Customer: "rare"}, {Viewer: "bob"},
-			{Viewer: "mira", Environment: apikey.Staging}, {Owner: "mira", Environment: apikey.Staging, Customer: "rare"},
+			{
+				Environment: apikey.Staging,
+			},
+			{
+				Ownership: apikey.Organization,
+			},
+			{
+				Owner: "mira",
+			},
+			{
+				Customer: "rare",
+			},
+			{
+				Viewer: "bob",
+			},
+			{
+				Viewer:      "mira",
+				Environment: apikey.Staging,
+			},
+			{
+				Owner:       "mira",
+				Environment: apikey.Staging,
+				Customer:    "rare",
+			},
 		} {
 			kit.Traffic.Reset()
 			f.Status = status
+
 			page, next, err := kit.Store.Keys(t.Context(), "acme", f, "", 1, kit.Clock.Now())
 			if err != nil || len(page) != 1 || next != "" || page[0].Environment != apikey.Staging {
 				t.Errorf("%d, status %q: %d keys, next %q, %v", i, status, len(page), next, err)
 			}
+
 			if got := kit.Traffic.Count(); got > 3 {
-				t.Errorf("%d, status %q: %s", i, status, fmt.Sprint(storetest.Operations(kit.Traffic.Requests())))
+				t.Errorf("%d, status %q: %s", i, status,
+					fmt.Sprint(storetest.Operations(kit.Traffic.Requests())))
 			}
 		}
 	}
+
 	// A live key behind those that are disabled, and the other way round.
 	for _, status := range []apikey.Status{apikey.Active, apikey.Inactive} {
 		kit.Traffic.Reset()
-		page, _, err := kit.Store.Keys(t.Context(), "acme", store.Filter{Status: status, Owner: "eve", OldestFirst: status == apikey.Inactive}, "", 1, kit.Clock.Now())
+
+		page, _, err := kit.Store.Keys(t.Context(), "acme", store.Filter{
+			Status:      status,
+			Owner:       "eve",
+			OldestFirst: status == apikey.Inactive,
+		}, "", 1, kit.Clock.Now())
 		if err != nil || len(page) != 1 || kit.Traffic.Count() > 3 {
 			t.Errorf("%s: %d keys for %d reads, %v", status, len(page), kit.Traffic.Count(), err)
 		}

@@ -37,19 +37,38 @@ type requestItem struct {
 // PutRequest implements meter.Writer.
 func (t *Tables) PutRequest(ctx context.Context, r meter.Request) error {
 	attributes, err := attributevalue.MarshalMap(requestItem{
-		ID: r.ID, At: formatTime(r.At), Environment: string(r.Environment), OrganizationID: r.OrganizationID, KeyID: r.KeyID, KeyVersion: r.KeyVersion, API: r.API, Method: r.Method,
-		Route: r.Route, Path: r.Path, Outcome: r.Outcome, Permission: r.Permission, SourceIP: r.SourceIP, UserAgent: r.UserAgent, LatencyMs: r.LatencyMs, OldSecret: r.OldSecret,
-		Omitted: r.Omitted,
+		ID:             r.ID,
+		At:             formatTime(r.At),
+		Environment:    string(r.Environment),
+		OrganizationID: r.OrganizationID,
+		KeyID:          r.KeyID,
+		KeyVersion:     r.KeyVersion,
+		API:            r.API,
+		Method:         r.Method,
+		Route:          r.Route,
+		Path:           r.Path,
+		Outcome:        r.Outcome,
+		Permission:     r.Permission,
+		SourceIP:       r.SourceIP,
+		UserAgent:      r.UserAgent,
+		LatencyMs:      r.LatencyMs,
+		OldSecret:      r.OldSecret,
+		Omitted:        r.Omitted,
 	})
 	if err != nil {
 		return err
 	}
+
 	attributes[purgeAttribute] = purgeValue(r.At.Add(meter.RequestLife))
-	// Two calls may have one id, since a client may choose it: the first stays under the id, and both are in the list.
-	if err := settled(t.set(ctx, requestPartition(r.Environment, r.ID), requestSort, attributes, isNew, nil)); err != nil {
+	// Two calls may have one id, since a client may choose it: the first stays under the id, and
+	// both are in the list.
+	if err := settled(t.set(ctx, requestPartition(r.Environment, r.ID), requestSort, attributes,
+		isNew, nil)); err != nil {
 		return err
 	}
-	return settled(t.set(ctx, keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID), attributes, isNew, nil))
+
+	return settled(t.set(ctx, keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID),
+		attributes, isNew, nil))
 }
 
 func (i *requestItem) request() (meter.Request, error) {
@@ -57,69 +76,116 @@ func (i *requestItem) request() (meter.Request, error) {
 	if err != nil {
 		return meter.Request{}, damaged("request", err)
 	}
+
 	return meter.Request{
-		ID: i.ID, At: at, Environment: apikey.Environment(i.Environment), OrganizationID: i.OrganizationID, KeyID: i.KeyID, KeyVersion: i.KeyVersion, API: i.API, Method: i.Method, Route: i.Route,
-		Path: i.Path, Outcome: i.Outcome, Permission: i.Permission, SourceIP: i.SourceIP, UserAgent: i.UserAgent, LatencyMs: i.LatencyMs, OldSecret: i.OldSecret, Omitted: i.Omitted,
+		ID:             i.ID,
+		At:             at,
+		Environment:    apikey.Environment(i.Environment),
+		OrganizationID: i.OrganizationID,
+		KeyID:          i.KeyID,
+		KeyVersion:     i.KeyVersion,
+		API:            i.API,
+		Method:         i.Method,
+		Route:          i.Route,
+		Path:           i.Path,
+		Outcome:        i.Outcome,
+		Permission:     i.Permission,
+		SourceIP:       i.SourceIP,
+		UserAgent:      i.UserAgent,
+		LatencyMs:      i.LatencyMs,
+		OldSecret:      i.OldSecret,
+		Omitted:        i.Omitted,
 	}, nil
 }
 
-// Requests returns a page of the last calls of a key that are kept, newest first, and the position after it: "" where it ends. Errors: ErrDamaged,
-// ErrUnavailable.
-func (t *Tables) Requests(ctx context.Context, env apikey.Environment, id, after string, limit int, now time.Time) (page []meter.Request, next string, err error) {
-	first, last := requestItemSort(now.Add(-meter.RequestLife), ""), requestPrefix+"~"
+// Requests returns a page of the last calls of a key that are kept, newest first, and the position
+// after it: "" where it ends. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) Requests(
+	ctx context.Context, env apikey.Environment, id, after string, limit int, now time.Time,
+) (page []meter.Request, next string, err error) {
+	first := requestItemSort(now.Add(-meter.RequestLife), "")
+
+	last := requestPrefix + "~"
 	if after != "" {
 		last = after
 	}
-	backwards, strong, most := false, true, int32(limit)+2 // the one that the page before ended with, and one to know whether the list goes on
+
+	backwards := false
+	strong := true
+	// the one that the page before ended with, and one to know whether the list goes on
+	most := int32(limit) + 2
 	condition := "pk = :pk AND sk BETWEEN :from AND :to"
+
 	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &t.hot, KeyConditionExpression: &condition, ScanIndexForward: &backwards, ConsistentRead: &strong, Limit: &most,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": textValue(keyPartition(env, id)), ":from": textValue(first), ":to": textValue(last)},
+		TableName:              &t.hot,
+		KeyConditionExpression: &condition,
+		ScanIndexForward:       &backwards,
+		ConsistentRead:         &strong,
+		Limit:                  &most,
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":pk":   textValue(keyPartition(env, id)),
+			":from": textValue(first),
+			":to":   textValue(last),
+		},
 	})
 	if err != nil {
 		return nil, "", unavailable("requests", err)
 	}
+
 	for _, item := range out.Items {
 		var row requestItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return nil, "", damaged("request", err)
 		}
+
 		if row.SK == after {
 			continue
 		}
+
 		if len(page) == limit {
 			return page, next, nil
 		}
+
 		r, err := row.request()
 		if err != nil {
 			return nil, "", err
 		}
+
 		page, next = append(page, r), row.SK
 	}
+
 	if len(out.LastEvaluatedKey) > 0 {
 		return page, next, nil
 	}
+
 	return page, "", nil
 }
 
-// Request returns a call that is kept, by its id, of whatever environment; false where there is none. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) Request(ctx context.Context, id string, now time.Time) (r meter.Request, found bool, err error) {
+// Request returns a call that is kept, by its id, of whatever environment; false where there is
+// none. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) Request(
+	ctx context.Context, id string, now time.Time,
+) (r meter.Request, found bool, err error) {
 	var keys []map[string]types.AttributeValue
 	for _, env := range apikey.Environments() {
 		keys = append(keys, primaryKey(requestPartition(env, id), requestSort))
 	}
+
 	items, err := t.batchOf(ctx, t.hot, keys)
 	if err != nil {
 		return r, false, err
 	}
+
 	for _, item := range items {
 		var row requestItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return r, false, damaged("request", err)
 		}
+
 		if r, err = row.request(); err != nil || now.Sub(r.At) < meter.RequestLife {
 			return r, err == nil, err
 		}
 	}
+
 	return r, false, nil
 }

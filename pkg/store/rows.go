@@ -17,9 +17,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Organization reads an organization, strongly consistent. Errors: organization.ErrNotFound, ErrDamaged, ErrUnavailable.
+// Organization reads an organization, strongly consistent. Errors: organization.ErrNotFound,
+// ErrDamaged, ErrUnavailable.
 func (s *Store) Organization(ctx context.Context, id string) (*organization.Organization, error) {
-	return object[organization.Organization](ctx, s, place{organizationPartition(id), organizationSort}, "organization "+id, organization.ErrNotFound)
+	return object[organization.Organization](ctx, s, place{
+		organizationPartition(id), organizationSort,
+	}, "organization "+id, organization.ErrNotFound)
 }
 
 // ErrCatalogueStale says that the catalogue was changed meanwhile.
@@ -44,18 +47,24 @@ func (c *catalogueItem) sealed() []byte {
 	return append(fmt.Appendf(nil, "catalogue|%d|", c.Version), c.Permissions...)
 }
 
-// Catalogue reads the permission catalogue and its version, strongly consistent, and checks its seal of one environment: whoever edits the table by hand
-// opens no route. A deployment without one has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
-func (s *Store) Catalogue(ctx context.Context, env apikey.Environment) ([]permission.Permission, int64, error) {
+// Catalogue reads the permission catalogue and its version, strongly consistent, and checks its
+// seal of one environment: whoever edits the table by hand opens no route. A deployment without one
+// has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) Catalogue(
+	ctx context.Context, env apikey.Environment,
+) ([]permission.Permission, int64, error) {
 	item, err := s.get(ctx, cataloguePartition(), catalogueSort)
 	if err != nil || item == nil {
 		return nil, 0, err
 	}
+
 	var row catalogueItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 		return nil, 0, damaged("catalogue", err)
 	}
+
 	seal := row.Seals[string(env)]
+
 	p, err := s.ring.Version(ctx, env, seal.Pepper)
 	switch {
 	case errors.Is(err, pepper.ErrNotFound):
@@ -65,32 +74,49 @@ func (s *Store) Catalogue(ctx context.Context, env apikey.Environment) ([]permis
 	case !hmac.Equal(p.Seal(row.sealed()), seal.Seal):
 		return nil, 0, damaged("the seal of the catalogue is broken", nil)
 	}
+
 	var permissions []permission.Permission
 	if err := json.Unmarshal(row.Permissions, &permissions); err != nil {
 		return nil, 0, damaged("catalogue", err)
 	}
+
 	return permissions, row.Version, nil
 }
 
 // CatalogueReader is Catalogue for one environment, as check.Catalogue reads it.
-func (s *Store) CatalogueReader(env apikey.Environment) func(context.Context) ([]permission.Permission, int64, error) {
-	return func(ctx context.Context) ([]permission.Permission, int64, error) { return s.Catalogue(ctx, env) }
+func (s *Store) CatalogueReader(
+	env apikey.Environment,
+) func(context.Context) ([]permission.Permission, int64, error) {
+	return func(ctx context.Context) ([]permission.Permission, int64, error) {
+		return s.Catalogue(ctx, env)
+	}
 }
 
 // PutCatalogue writes the catalogue as the version after replaces. Failure: ErrCatalogueStale.
-func (s *Store) PutCatalogue(ctx context.Context, permissions []permission.Permission, replaces int64) Write {
+func (s *Store) PutCatalogue(
+	ctx context.Context, permissions []permission.Permission, replaces int64,
+) Write {
 	text, err := permission.Encode(permissions)
 	if err != nil {
 		return Write{err: fmt.Errorf("store: encode catalogue: %w", err)}
 	}
-	row := &catalogueItem{PK: cataloguePartition(), SK: catalogueSort, Version: replaces + 1, Permissions: text, Seals: map[string]sealItem{}}
+
+	row := &catalogueItem{
+		PK:          cataloguePartition(),
+		SK:          catalogueSort,
+		Version:     replaces + 1,
+		Permissions: text,
+		Seals:       map[string]sealItem{},
+	}
 	for _, env := range apikey.Environments() {
 		p, err := s.ring.Ensure(ctx, env)
 		if err != nil {
 			return Write{err: unavailable("pepper", err)}
 		}
+
 		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
 	}
+
 	item, err := attributevalue.MarshalMap(row)
 	return versioned(item, err, replaces, ErrCatalogueStale, ErrCatalogueStale)
 }
@@ -98,7 +124,8 @@ func (s *Store) PutCatalogue(ctx context.Context, permissions []permission.Permi
 // ReceiptLife is how long an Idempotency-Key is remembered.
 const ReceiptLife = 24 * time.Hour
 
-// Receipt remembers the answer to a call that carried an Idempotency-Key. It holds no secret: the answer is kept without it.
+// Receipt remembers the answer to a call that carried an Idempotency-Key. It holds no secret: the
+// answer is kept without it.
 type Receipt struct {
 	ID        string `dynamodbav:"-"`    // a hash of caller, method, path and Idempotency-Key
 	Body      []byte `dynamodbav:"body"` // a hash of the request's body
@@ -109,19 +136,24 @@ type Receipt struct {
 	ExpiresAt int64  `dynamodbav:"purgeAt"` // Unix seconds
 }
 
-// Receipt reads a receipt that has not ended at now; nil where there is none. Errors: ErrDamaged, ErrUnavailable.
+// Receipt reads a receipt that has not ended at now; nil where there is none. Errors: ErrDamaged,
+// ErrUnavailable.
 func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt, error) {
 	item, err := s.get(ctx, oncePartition(id), onceSort)
 	if err != nil || item == nil {
 		return nil, err
 	}
+
 	r := Receipt{ID: id}
-	if err := unseal(ctx, s.ring, administration, item, place{oncePartition(id), onceSort}, &r, "a receipt"); err != nil {
+	if err := unseal(ctx, s.ring, administration, item, place{oncePartition(id), onceSort}, &r,
+		"a receipt"); err != nil {
 		return nil, err
 	}
+
 	if now.Unix() >= r.ExpiresAt {
 		return nil, nil
 	}
+
 	return &r, nil
 }
 
@@ -133,8 +165,13 @@ func (s *Store) Keep(r Receipt, now time.Time) Write {
 			item[name] = value
 		}
 	}
+
 	return Write{
-		item: item, err: err, sealed: true, condition: isNew + " OR purgeAt <= :now", failure: ErrReceipt,
-		values: map[string]types.AttributeValue{":now": number(now.Unix())},
+		item:      item,
+		err:       err,
+		sealed:    true,
+		condition: isNew + " OR purgeAt <= :now",
+		failure:   ErrReceipt,
+		values:    map[string]types.AttributeValue{":now": number(now.Unix())},
 	}
 }

@@ -22,75 +22,119 @@ import (
 func TestOrganizationRoundTrip(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	want := &organization.Organization{
-		ID: "acme", Name: "Acme & Söhne", CreatedAt: kit.Clock.Now(), Version: 1,
+		ID:        "acme",
+		Name:      "Acme & Söhne",
+		CreatedAt: kit.Clock.Now(),
+		Version:   1,
 		Settings: organization.Settings{
-			OrganizationKeysBy: "members", PersonalKeysBy: "nobody", MemberPermissions: []string{"messages:read"}, DefaultPermissions: []string{"messages:write"},
-			LongestLife: map[apikey.Environment]time.Duration{apikey.Production: 365 * 24 * time.Hour}, LegacyKeysAccepted: true, AllowedAddresses: []string{"192.0.2.0/24"}, SampleRequests: 0.1,
+			OrganizationKeysBy: "members",
+			PersonalKeysBy:     "nobody",
+			MemberPermissions:  []string{"messages:read"},
+			DefaultPermissions: []string{"messages:write"},
+			LongestLife: map[apikey.Environment]time.Duration{
+				apikey.Production: 365 * 24 * time.Hour,
+			},
+			LegacyKeysAccepted: true,
+			AllowedAddresses:   []string{"192.0.2.0/24"},
+			SampleRequests:     0.1,
 		},
 	}
-	if _, err := kit.Store.Organization(t.Context(), "acme"); !errors.Is(err, organization.ErrNotFound) {
+	if _, err := kit.Store.Organization(t.Context(),
+		"acme"); !errors.Is(err, organization.ErrNotFound) {
 		t.Errorf("before: %v", err)
 	}
+
 	put := func(replaces int64) error {
 		return kit.Store.Commit(t.Context(), kit.Store.PutOrganization(want, replaces))
 	}
 	if err := put(0); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := put(0); !errors.Is(err, organization.ErrExists) {
 		t.Errorf("twice: %v", err)
 	}
-	want.Version, want.Name = 2, "Acme"
+
+	want.Version = 2
+	want.Name = "Acme"
+
 	if err := put(7); !errors.Is(err, organization.ErrStale) {
 		t.Errorf("stale: %v", err)
 	}
+
 	if err := put(1); err != nil {
 		t.Error(err)
 	}
+
 	got, err := kit.Restart().Store.Organization(t.Context(), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-stored +read):\n%s", diff)
 	}
+
 	// What is absent stays absent: an empty list would be another setting.
-	plain := &organization.Organization{ID: "globex", Settings: organization.DefaultSettings(), Version: 1}
+	plain := &organization.Organization{
+		ID:       "globex",
+		Settings: organization.DefaultSettings(),
+		Version:  1,
+	}
 	if err := kit.Store.Commit(t.Context(), kit.Store.PutOrganization(plain, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := kit.Store.Organization(t.Context(), "globex"); err != nil || got.Settings.MemberPermissions != nil || got.Settings.DefaultPermissions != nil {
+
+	if got, err := kit.Store.Organization(t.Context(), "globex"); err != nil ||
+		got.Settings.MemberPermissions != nil || got.Settings.DefaultPermissions != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestCatalogueRoundTrip(t *testing.T) {
 	t.Parallel()
+
 	kit := storetest.New(t)
-	if got, version, err := kit.Store.Catalogue(t.Context(), apikey.Production); got != nil || version != 0 || err != nil {
+	if got, version, err := kit.Store.Catalogue(t.Context(), apikey.Production); got != nil ||
+		version != 0 || err != nil {
 		t.Errorf("before: %v, %d, %v", got, version, err)
 	}
+
 	want := []permission.Permission{{
-		Name: "messages:write", Title: "Write <messages>", Description: "d", Default: true, Publishable: true, Routes: []permission.Route{{API: "*", Method: "POST", Path: "/messages"}},
+		Name:        "messages:write",
+		Title:       "Write <messages>",
+		Description: "d",
+		Default:     true,
+		Publishable: true,
+		Routes:      []permission.Route{{API: "*", Method: "POST", Path: "/messages"}},
 	}}
 	for version := range int64(3) {
 		kit.MustCatalogue(t, want...)
+
 		got, now, err := kit.Restart().Store.Catalogue(t.Context(), apikey.Production)
 		if err != nil || now != version+1 {
 			t.Fatal(now, err)
 		}
+
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-stored +read):\n%s", diff)
 		}
 	}
+
 	for _, replaces := range []int64{0, 2, 4} {
-		if err := kit.Store.Commit(t.Context(), kit.Store.PutCatalogue(t.Context(), want, replaces)); !errors.Is(err, store.ErrCatalogueStale) {
+		if err := kit.Store.Commit(t.Context(),
+			kit.Store.PutCatalogue(t.Context(), want, replaces)); !errors.Is(err,
+			store.ErrCatalogueStale) {
 			t.Errorf("in place of version %d: %v", replaces, err)
 		}
 	}
+
 	kit.Traffic.Reset()
-	if _, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); err != nil || kit.Traffic.Count() != 1 {
+
+	if _, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); err != nil ||
+		kit.Traffic.Count() != 1 {
 		t.Errorf("%d requests, %v", kit.Traffic.Count(), err)
 	}
 }
@@ -99,35 +143,56 @@ func TestReceipts(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
-	want := store.Receipt{ID: "r", Body: []byte("hash"), Status: 201, Answer: []byte(`{"key":1}`), ETag: `"1"`, Location: "/v1/x", ExpiresAt: now.Add(store.ReceiptLife).Unix()}
+	want := store.Receipt{
+		ID:        "r",
+		Body:      []byte("hash"),
+		Status:    201,
+		Answer:    []byte(`{"key":1}`),
+		ETag:      `"1"`,
+		Location:  "/v1/x",
+		ExpiresAt: now.Add(store.ReceiptLife).Unix(),
+	}
 	read := func(at time.Time) *store.Receipt {
 		t.Helper()
+
 		got, err := kit.Store.Receipt(t.Context(), "r", at)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		return got
 	}
-	keep := func(r store.Receipt, at time.Time) error { return kit.Store.Commit(t.Context(), kit.Store.Keep(r, at)) }
+	keep := func(r store.Receipt, at time.Time) error {
+		return kit.Store.Commit(t.Context(), kit.Store.Keep(r, at))
+	}
+
 	if got := read(now); got != nil {
 		t.Errorf("before: %v", got)
 	}
+
 	if err := keep(want, now); err != nil {
 		t.Fatal(err)
 	}
+
 	ends := now.Add(store.ReceiptLife)
-	for name, at := range map[string]time.Time{"at once": now, "in the last second": ends.Add(-time.Second)} {
+	for name, at := range map[string]time.Time{
+		"at once":            now,
+		"in the last second": ends.Add(-time.Second),
+	} {
 		if diff := cmp.Diff(&want, read(at)); diff != "" {
 			t.Errorf("%s (-stored +read):\n%s", name, diff)
 		}
+
 		if err := keep(want, at); !errors.Is(err, store.ErrReceipt) {
 			t.Errorf("%s, kept again: %v", name, err)
 		}
 	}
+
 	// TTL removes it later than that: an ended one is none, and makes way for another.
 	if got := read(ends); got != nil {
 		t.Errorf("after its end: %v", got)
 	}
+
 	want.Status = 409
 	if err := keep(want, ends); err != nil {
 		t.Error(err)
@@ -137,18 +202,35 @@ func TestReceipts(t *testing.T) {
 func TestHistoryIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	e := history.Entry{
-		ID: "e", At: kit.Clock.Now(), Action: "key.updated", OrganizationID: "acme", Actor: apikey.Actor{Type: apikey.ActorKey, ID: "k", KeyName: "CI"},
-		Object: history.Object{Type: "key", ID: "7Qm2Xb0aVd91KtZs", Name: "Main"}, Changes: []history.FieldChange{{Field: "name", Before: "a", After: []string{"b"}}, {Field: "quota"}}, Reason: "r",
+		ID:             "e",
+		At:             kit.Clock.Now(),
+		Action:         "key.updated",
+		OrganizationID: "acme",
+		Actor:          apikey.Actor{Type: apikey.ActorKey, ID: "k", KeyName: "CI"},
+		Object:         history.Object{Type: "key", ID: "7Qm2Xb0aVd91KtZs", Name: "Main"},
+		Changes: []history.FieldChange{{
+			Field:  "name",
+			Before: "a",
+			After:  []string{"b"},
+		}, {
+			Field: "quota",
+		}},
+		Reason: "r",
 	}
 	if err := kit.Store.Commit(t.Context(), kit.Store.Append(e)); err != nil {
 		t.Fatal(err)
 	}
+
 	before := kit.Items(t)
+
 	e.Reason = "another"
-	if err := kit.Store.Commit(t.Context(), kit.Store.Append(e)); !errors.Is(err, store.ErrConflict) {
+	if err := kit.Store.Commit(t.Context(),
+		kit.Store.Append(e)); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("twice: %v", err)
 	}
+
 	if !reflect.DeepEqual(before, kit.Items(t)) || len(before) != 1 {
 		t.Errorf("%v became %v", before, kit.Items(t))
 	}
@@ -157,27 +239,38 @@ func TestHistoryIsWrittenOnce(t *testing.T) {
 func TestPeppers(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	want := map[int]pepper.Wrapped{}
 	for _, version := range []int{1, 2, 12} {
-		want[version] = pepper.Wrapped{Version: version, Ciphertext: []byte{byte(version)}, CreatedAt: kit.Clock.Now()}
+		want[version] = pepper.Wrapped{
+			Version:    version,
+			Ciphertext: []byte{byte(version)},
+			CreatedAt:  kit.Clock.Now(),
+		}
 		if err := kit.Tables.AddPepper(t.Context(), apikey.Production, want[version]); err != nil {
 			t.Fatal(err)
 		}
-		if err := kit.Tables.AddPepper(t.Context(), apikey.Production, want[version]); !errors.Is(err, pepper.ErrExists) {
+
+		if err := kit.Tables.AddPepper(t.Context(), apikey.Production,
+			want[version]); !errors.Is(err, pepper.ErrExists) {
 			t.Errorf("version %d twice: %v", version, err)
 		}
 	}
+
 	read, err := kit.Tables.Peppers(t.Context(), apikey.Production)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	got := map[int]pepper.Wrapped{}
 	for _, w := range read {
 		got[w.Version] = w
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" || len(read) != len(want) {
 		t.Errorf("(-stored +read):\n%s", diff)
 	}
+
 	if got, err := kit.Tables.Peppers(t.Context(), apikey.Staging); len(got) != 0 || err != nil {
 		t.Errorf("staging: %v, %v", got, err)
 	}
@@ -192,50 +285,90 @@ func TestDamagedRows(t *testing.T) {
 		item := with(with(attributes, "pk", text(pk)), "sk", text(sk))
 		kit.Put(t, item)
 	}
-	ring := &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"ciphertext": &types.AttributeValueMemberB{Value: []byte("x")}, "createdAt": text("2026-11-24T09:30:00.000Z")}}
+
+	ring := &types.AttributeValueMemberM{
+		Value: map[string]types.AttributeValue{
+			"ciphertext": &types.AttributeValueMemberB{Value: []byte("x")},
+			"createdAt":  text("2026-11-24T09:30:00.000Z"),
+		},
+	}
 	for name, attributes := range map[string]map[string]types.AttributeValue{
-		"no version": {"v": ring}, "another name": {"x1": ring}, "a short name": {"1": ring}, "a spelling of 1": {"v01": ring}, "plus": {"v+1": ring},
-		"no map": {"v1": text("x")}, "no time": {"v1": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"createdAt": text("now")}}}, "purgeAt": {"purgeAt": text("1")},
+		"no version":      {"v": ring},
+		"another name":    {"x1": ring},
+		"a short name":    {"1": ring},
+		"a spelling of 1": {"v01": ring},
+		"plus":            {"v+1": ring},
+		"no map":          {"v1": text("x")},
+		"no time": {
+			"v1": &types.AttributeValueMemberM{
+				Value: map[string]types.AttributeValue{"createdAt": text("now")},
+			},
+		},
+		"purgeAt": {"purgeAt": text("1")},
 	} {
 		put("pepper#production", "ring", attributes)
-		if got, err := kit.Tables.Peppers(t.Context(), apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
+
+		if got, err := kit.Tables.Peppers(t.Context(),
+			apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("pepper, %s: %v, %v", name, got, err)
 		}
 	}
+
 	for name, attributes := range map[string]map[string]types.AttributeValue{
-		"no permissions": {"version": &types.AttributeValueMemberN{Value: "1"}}, "no JSON": {"permissions": &types.AttributeValueMemberB{Value: []byte("{")}}, "another type": {"permissions": text("[]")},
-		"no version": {"permissions": &types.AttributeValueMemberB{Value: []byte("[]")}, "version": text("x")},
+		"no permissions": {"version": &types.AttributeValueMemberN{Value: "1"}},
+		"no JSON":        {"permissions": &types.AttributeValueMemberB{Value: []byte("{")}},
+		"another type":   {"permissions": text("[]")},
+		"no version": {
+			"permissions": &types.AttributeValueMemberB{Value: []byte("[]")},
+			"version":     text("x"),
+		},
 	} {
 		put("catalogue", "catalogue", attributes)
-		if got, _, err := kit.Store.Catalogue(t.Context(), apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
+
+		if got, _, err := kit.Store.Catalogue(t.Context(),
+			apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("catalogue, %s: %v, %v", name, got, err)
 		}
 	}
 }
 
-// Nothing that reads or writes guesses when DynamoDB does not answer, has no such table, or the caller has given up.
+// Nothing that reads or writes guesses when DynamoDB does not answer, has no such table, or the
+// caller has given up.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	otherTable := store.New(store.NewTables(kit.SDK, "no-such-table", kit.Hot), kit.Keyring, kit.Log.Logger())
+	otherTable := store.New(store.NewTables(kit.SDK, "no-such-table", kit.Hot), kit.Keyring,
+		kit.Log.Logger())
+
 	nobody := kit.Elsewhere("http://127.0.0.1:1").Store
 	for name, test := range map[string]struct {
 		store *store.Store
 		ctx   context.Context
 	}{
-		"nothing listens": {nobody, t.Context()}, "no such table": {otherTable, t.Context()}, "the caller gave up": {kit.Store, gone},
+		"nothing listens":    {nobody, t.Context()},
+		"no such table":      {otherTable, t.Context()},
+		"the caller gave up": {kit.Store, gone},
 	} {
 		calls := map[string]func(*store.Store, context.Context) error{
-			"Key":     func(s *store.Store, ctx context.Context) error { _, err := s.Key(ctx, k.Environment, k.ID); return err },
-			"FindKey": func(s *store.Store, ctx context.Context) error { _, err := s.FindKey(ctx, k.ID); return err },
+			"Key": func(s *store.Store, ctx context.Context) error {
+				_, err := s.Key(ctx, k.Environment, k.ID)
+				return err
+			},
+			"FindKey": func(s *store.Store, ctx context.Context) error {
+				_, err := s.FindKey(ctx, k.ID)
+				return err
+			},
 			"Catalogue": func(s *store.Store, ctx context.Context) error {
 				_, _, err := s.Catalogue(ctx, apikey.Production)
 				return err
 			},
-			"Organization": func(s *store.Store, ctx context.Context) error { _, err := s.Organization(ctx, "acme"); return err },
+			"Organization": func(s *store.Store, ctx context.Context) error {
+				_, err := s.Organization(ctx, "acme")
+				return err
+			},
 			"Receipt": func(s *store.Store, ctx context.Context) error {
 				_, err := s.Receipt(ctx, "r", kit.Clock.Now())
 				return err
@@ -245,17 +378,26 @@ func TestUnavailable(t *testing.T) {
 				return err
 			},
 			"AddPepper": func(s *store.Store, ctx context.Context) error {
-				return s.AddPepper(ctx, apikey.Production, pepper.Wrapped{Version: 9, Ciphertext: []byte("x")})
+				return s.AddPepper(ctx, apikey.Production, pepper.Wrapped{
+					Version:    9,
+					Ciphertext: []byte("x"),
+				})
 			},
 			"Keys": func(s *store.Store, ctx context.Context) error {
 				_, _, err := s.Keys(ctx, "acme", store.Filter{}, "", 10, kit.Clock.Now())
 				return err
 			},
-			"CountHolders": func(s *store.Store, ctx context.Context) error { _, err := s.CountHolders(ctx, nil); return err },
-			"Commit":       func(s *store.Store, ctx context.Context) error { return s.Commit(ctx, s.PutCatalogue(ctx, nil, 0)) },
+			"CountHolders": func(s *store.Store, ctx context.Context) error {
+				_, err := s.CountHolders(ctx, nil)
+				return err
+			},
+			"Commit": func(s *store.Store, ctx context.Context) error {
+				return s.Commit(ctx, s.PutCatalogue(ctx, nil, 0))
+			},
 		}
 		for call, try := range calls {
-			if err := try(test.store, test.ctx); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged) {
+			if err := try(test.store, test.ctx); !errors.Is(err, store.ErrUnavailable) ||
+				errors.Is(err, store.ErrDamaged) {
 				t.Errorf("%s, %s: %v", name, call, err)
 			}
 		}
@@ -266,16 +408,22 @@ func TestCreateTableTwice(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, nil)
+
 	properties := map[string]any{
-		"AttributeDefinitions": []any{map[string]any{"AttributeName": "pk", "AttributeType": "S"}}, "KeySchema": []any{map[string]any{"AttributeName": "pk", "KeyType": "HASH"}},
+		"AttributeDefinitions": []any{map[string]any{"AttributeName": "pk", "AttributeType": "S"}},
+		"KeySchema":            []any{map[string]any{"AttributeName": "pk", "KeyType": "HASH"}},
 	}
 	if err := store.CreateTable(t.Context(), kit.Client, kit.Core, properties); err != nil {
 		t.Error(err)
 	}
+
 	if _, err := kit.Store.Key(t.Context(), k.Environment, k.ID); err != nil {
 		t.Errorf("the table was not left as it is: %v", err)
 	}
-	if err := store.CreateTable(t.Context(), kit.Client, "another-table", map[string]any{"KeySchema": "x"}); err == nil {
+
+	if err := store.CreateTable(t.Context(), kit.Client, "another-table", map[string]any{
+		"KeySchema": "x",
+	}); err == nil {
 		t.Error("a schema that is none is taken")
 	}
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// administration is the environment whose pepper seals the rows that belong to no environment: organizations, members, customers, jobs and receipts.
+// administration is the environment whose pepper seals the rows that belong to no environment:
+// organizations, members, customers, jobs and receipts.
 const administration = apikey.Production
 
 // place is where an item stands.
@@ -35,19 +36,23 @@ func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) 
 	if err != nil {
 		return nil, fmt.Errorf("store: encode %T: %w", row, err)
 	}
+
 	if err := putSeal(p, item); err != nil {
 		return nil, fmt.Errorf("store: seal %T: %w", row, err)
 	}
+
 	return item, nil
 }
 
 // putSeal seals an item, in place of the seal that it has.
 func putSeal(p *pepper.Pepper, item map[string]types.AttributeValue) error {
 	item[sealPepperAttribute] = number(int64(p.Version()))
+
 	text, err := canonical(item)
 	if err != nil {
 		return err
 	}
+
 	item[sealAttribute] = &types.AttributeValueMemberB{Value: p.Seal(text)}
 	return nil
 }
@@ -58,40 +63,55 @@ func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 		if !w.sealed {
 			continue
 		}
+
 		p, err := s.ring.Ensure(ctx, administration)
 		if err != nil {
 			return unavailable("pepper", err)
 		}
+
 		if err := putSeal(p, w.item); err != nil {
 			return fmt.Errorf("store: seal: %w", err)
 		}
 	}
+
 	return nil
 }
 
 // unseal checks an item, and only then reads it into a row.
-func unseal(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, at place, row any, what string) error {
+func unseal(
+	ctx context.Context, ring *pepper.Keyring, env apikey.Environment,
+	item map[string]types.AttributeValue, at place, row any, what string,
+) error {
 	if err := genuine(ctx, ring, env, item, at, what); err != nil {
 		return err
 	}
+
 	if err := attributevalue.UnmarshalMap(item, row); err != nil {
 		return damaged(what, err)
 	}
+
 	return nil
 }
 
-// genuine checks that an item is one that the store wrote, for this place: its seal covers where it stands, and it must stand where it was looked for. Every
-// fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable.
-func genuine(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, item map[string]types.AttributeValue, at place, what string) error {
+// genuine checks that an item is one that the store wrote, for this place: its seal covers where it
+// stands, and it must stand where it was looked for. Every fault is ErrDamaged; a pepper that
+// cannot be had is ErrUnavailable.
+func genuine(
+	ctx context.Context, ring *pepper.Keyring, env apikey.Environment,
+	item map[string]types.AttributeValue, at place, what string,
+) error {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+
 	seal, has := item[sealAttribute].(*types.AttributeValueMemberB)
 	if !ok || !has {
 		return damaged(what+" has no seal", nil)
 	}
+
 	n, err := strconv.Atoi(version.Value)
 	if err != nil {
 		return damaged(what, err)
 	}
+
 	p, err := ring.Version(ctx, env, n)
 	switch {
 	case errors.Is(err, pepper.ErrNotFound):
@@ -99,50 +119,67 @@ func genuine(ctx context.Context, ring *pepper.Keyring, env apikey.Environment, 
 	case err != nil:
 		return unavailable("pepper", err)
 	}
+
 	text, err := canonical(item)
 	if err != nil {
 		return damaged(what, err)
 	}
+
 	if !hmac.Equal(p.Seal(text), seal.Value) {
 		return damaged("the seal of "+what+" is broken", nil)
 	}
+
 	if placeOf(item) != at {
 		return damaged(what+" stands in the wrong place", nil)
 	}
+
 	return nil
 }
 
-// object reads an item that marshalJSONTags made and a commit sealed, strongly consistent; missing is the error where there is none.
-func object[T any](ctx context.Context, s *Store, at place, what string, missing error) (*T, error) {
+// object reads an item that marshalJSONTags made and a commit sealed, strongly consistent; missing
+// is the error where there is none.
+func object[T any](
+	ctx context.Context, s *Store, at place, what string, missing error,
+) (*T, error) {
 	item, err := s.get(ctx, at.partition, at.sort)
 	if err != nil {
 		return nil, err
 	}
+
 	if item == nil {
 		return nil, missing
 	}
+
 	return decode[T](ctx, s, item, at, what)
 }
 
 // decode checks the seal of an item that marshalJSONTags made, and only then reads it.
-func decode[T any](ctx context.Context, s *Store, item map[string]types.AttributeValue, at place, what string) (*T, error) {
+func decode[T any](
+	ctx context.Context, s *Store, item map[string]types.AttributeValue, at place, what string,
+) (*T, error) {
 	if err := genuine(ctx, s.ring, administration, item, at, what); err != nil {
 		return nil, err
 	}
+
 	out := new(T)
 	if err := unmarshalJSONTags(item, out); err != nil {
 		return nil, damaged(what, err)
 	}
+
 	return out, nil
 }
 
-// decodeAll reads the items of a list, all of one partition. A damaged one is told of and left out: it must not take the list of all others with it.
-func decodeAll[T any](ctx context.Context, s *Store, items []map[string]types.AttributeValue, partition, what string) (out []T, left error, err error) {
+// decodeAll reads the items of a list, all of one partition. A damaged one is told of and left out:
+// it must not take the list of all others with it.
+func decodeAll[T any](
+	ctx context.Context, s *Store, items []map[string]types.AttributeValue, partition, what string,
+) (out []T, left error, err error) {
 	for _, item := range items {
 		row, err := decode[T](ctx, s, item, place{partition, placeOf(item).sort}, what)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "row", what, "error", err)
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "row", what, "error",
+				err)
 			left = err
 		case err != nil:
 			return nil, nil, err
@@ -150,12 +187,14 @@ func decodeAll[T any](ctx context.Context, s *Store, items []map[string]types.At
 			out = append(out, *row)
 		}
 	}
+
 	return out, left, nil
 }
 
-// canonical is one byte string per item: every attribute but the seal and the pace, in the order of their names, each name and value with its
-// length before it, so that no two items share one. It covers whatever else stands in the row; an attribute that somebody adds breaks the seal as
-// well as one that is changed or taken away.
+// canonical is one byte string per item: every attribute but the seal and the pace, in the order of
+// their names, each name and value with its length before it, so that no two items share one. It
+// covers whatever else stands in the row; an attribute that somebody adds breaks the seal as well
+// as one that is changed or taken away.
 func canonical(item map[string]types.AttributeValue) ([]byte, error) {
 	out := make([]byte, 0, 1536) // a usual key row, so that a check allocates once
 	return appendMap(out, item, sealAttribute, paceAttribute)
@@ -168,8 +207,10 @@ func appendMap(out []byte, m map[string]types.AttributeValue, without ...string)
 			names = append(names, name)
 		}
 	}
+
 	slices.Sort(names)
 	out = appendLength(append(out, 'M'), len(names))
+
 	var err error
 	for _, name := range names {
 		out = appendText(out, 'K', name)
@@ -177,6 +218,7 @@ func appendMap(out []byte, m map[string]types.AttributeValue, without ...string)
 			return nil, fmt.Errorf("attribute %s: %w", name, err)
 		}
 	}
+
 	return out, nil
 }
 
@@ -192,6 +234,7 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 		if v.Value {
 			return append(out, 'T'), nil
 		}
+
 		return append(out, 'F'), nil
 	case *types.AttributeValueMemberNULL:
 		return append(out, '0'), nil
@@ -199,27 +242,32 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 		return appendMap(out, v.Value)
 	case *types.AttributeValueMemberL:
 		out = appendLength(append(out, 'L'), len(v.Value))
+
 		var err error
 		for _, element := range v.Value {
 			if out, err = appendValue(out, element); err != nil {
 				return nil, err
 			}
 		}
+
 		return out, nil
 	default: // sets come back in any order, and are never written
 		return nil, fmt.Errorf("a %T has no canonical form", value)
 	}
 }
 
-// appendNumber takes a whole number as it is spelled, since DynamoDB returns it so, and any other by its value: 0.10 and 1E-1 are one.
+// appendNumber takes a whole number as it is spelled, since DynamoDB returns it so, and any other
+// by its value: 0.10 and 1E-1 are one.
 func appendNumber(out []byte, number string) ([]byte, error) {
 	if !strings.ContainsAny(number, ".eE") {
 		return appendText(out, 'N', number), nil
 	}
+
 	value, err := strconv.ParseFloat(number, 64)
 	if err != nil {
 		return nil, err
 	}
+
 	return appendText(out, 'N', strconv.FormatFloat(value, 'e', -1, 64)), nil
 }
 

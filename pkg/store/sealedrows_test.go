@@ -18,21 +18,25 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// sealedRow is a row that is believed by its seal: how it is written for a name in an organization, where it stands then, and how it is read from there.
+// sealedRow is a row that is believed by its seal: how it is written for a name in an organization,
+// where it stands then, and how it is read from there.
 type sealedRow struct {
 	put  func(kit *storetest.Kit, org, name string) []store.Write
 	at   func(org, name string) (partition, sort string)
 	read func(ctx context.Context, s *store.Store, org, name string) (found any, err error)
 }
 
-// sealedRows are all kinds but keys, whose tests are in seal_test.go, and the catalogue, which has a seal for each environment.
+// sealedRows are all kinds but keys, whose tests are in seal_test.go, and the catalogue, which has
+// a seal for each environment.
 func sealedRows() map[string]sealedRow {
 	return map[string]sealedRow{
 		"organization": {
 			put: func(kit *storetest.Kit, org, _ string) []store.Write {
 				return []store.Write{kit.Store.PutOrganization(fullOrganization(kit, org), 0)}
 			},
-			at: func(org, _ string) (string, string) { return "organization#" + org, "organization" },
+			at: func(org, _ string) (string, string) {
+				return "organization#" + org, "organization"
+			},
 			read: func(ctx context.Context, s *store.Store, org, _ string) (any, error) {
 				o, err := s.Organization(ctx, org)
 				return o, err
@@ -42,7 +46,9 @@ func sealedRows() map[string]sealedRow {
 			put: func(kit *storetest.Kit, org, _ string) []store.Write {
 				return kit.Store.PutStanding(context.Background(), fullOrganization(kit, org))
 			},
-			at: func(org, _ string) (string, string) { return "staging#organization#" + org, "standing" },
+			at: func(org, _ string) (string, string) {
+				return "staging#organization#" + org, "standing"
+			},
 			read: func(ctx context.Context, s *store.Store, org, _ string) (any, error) {
 				o, err := s.Standing(ctx, apikey.Staging, org)
 				return o, err
@@ -50,13 +56,17 @@ func sealedRows() map[string]sealedRow {
 		},
 		"claims": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
-				writes, err := kit.Store.Claim(context.Background(), apikey.Production, org+name, "second")
+				writes, err := kit.Store.Claim(context.Background(), apikey.Production, org+name,
+					"second")
 				if err != nil {
 					panic(err)
 				}
+
 				return writes
 			},
-			at: func(org, name string) (string, string) { return "production#" + org + name, "claims" },
+			at: func(org, name string) (string, string) {
+				return "production#" + org + name, "claims"
+			},
 			read: func(ctx context.Context, s *store.Store, org, name string) (any, error) {
 				ids, err := s.Claims(ctx, apikey.Production, org+name)
 				return ids, err
@@ -65,7 +75,9 @@ func sealedRows() map[string]sealedRow {
 		"member": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
 				m := member(kit, org, name+"@acme.test")
-				m.Role, m.LeavingAt, m.LeavingJob = organization.RoleAdmin, kit.Clock.Now(), "j"
+				m.Role = organization.RoleAdmin
+				m.LeavingAt = kit.Clock.Now()
+				m.LeavingJob = "j"
 				return []store.Write{kit.Store.PutMember(m, 0)}
 			},
 			at: func(org, name string) (string, string) {
@@ -80,7 +92,9 @@ func sealedRows() map[string]sealedRow {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
 				return []store.Write{kit.Store.PutCustomer(fullCustomer(kit, org, name), 0)}
 			},
-			at: func(org, name string) (string, string) { return "organization#" + org, "customer#" + name },
+			at: func(org, name string) (string, string) {
+				return "organization#" + org, "customer#" + name
+			},
 			read: func(ctx context.Context, s *store.Store, org, name string) (any, error) {
 				c, err := s.Customer(ctx, org, name)
 				return c, err
@@ -89,7 +103,9 @@ func sealedRows() map[string]sealedRow {
 		"job": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
 				j := aJob(kit, org, name)
-				j.Place, j.Result.Unchanged, j.FinishedAt = "change#"+name, 1, kit.Clock.Now() // no value is an empty one
+				j.Place = "change#" + name
+				j.Result.Unchanged = 1
+				j.FinishedAt = kit.Clock.Now() // no value is an empty one
 				return []store.Write{kit.Store.PutJob(j, 0)}
 			},
 			at: func(org, name string) (string, string) { return "jobs#" + org, name },
@@ -163,26 +179,33 @@ func fullCustomer(kit *storetest.Kit, org, id string) *organization.Customer {
 // refused fails unless a read found damage, and nothing else.
 func refused(t *testing.T, what string, found any, err error) {
 	t.Helper()
+
 	if !errors.Is(err, store.ErrDamaged) || !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("%s: %+v, %v", what, found, err)
 	}
 }
 
-// What is read of people, settings, customers, jobs and answers that were given is what the store wrote, in every attribute.
+// What is read of people, settings, customers, jobs and answers that were given is what the store
+// wrote, in every attribute.
 func TestEveryChangeOfASealedRowIsFound(t *testing.T) {
 	t.Parallel()
+
 	for kind, row := range sealedRows() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+
 			kit := storetest.New(t)
 			for _, env := range apikey.Environments() {
-				if _, err := kit.Keyring.Add(t.Context(), env); err != nil { // so that a row that names version 2 is one whose pepper is there
+				// so that a row that names version 2 is one whose pepper is there
+				if _, err := kit.Keyring.Add(t.Context(), env); err != nil {
 					t.Fatal(err)
 				}
 			}
+
 			commit(t, kit, row.put(kit, "acme", "one")...)
 			partition, sort := row.at("acme", "one")
 			whole := kit.Item(t, partition, sort)
+
 			found := func(what string, item map[string]types.AttributeValue) {
 				t.Helper()
 				kit.Put(t, item)
@@ -191,19 +214,29 @@ func TestEveryChangeOfASealedRowIsFound(t *testing.T) {
 			}
 			for name, value := range whole {
 				if name == "pk" || name == "sk" || name == "pace" {
-					continue // another place: below; and how fast the row may be changed is no part of what it says
+					// another place: below; and how fast the row may be changed is no part of what
+					// it says
+					continue
 				}
+
 				for what, other := range others(value) {
-					if text, ok := other.(*types.AttributeValueMemberS); strings.HasPrefix(name, "list") && other != nil && (!ok || text.Value == "") {
+					if text, ok := other.(*types.AttributeValueMemberS); strings.HasPrefix(name,
+						"list") && other != nil && (!ok || text.Value == "") {
 						continue // DynamoDB itself refuses it, as a key of the index
 					}
+
 					found(name+" "+what, with(whole, name, other))
 				}
 			}
+
 			for _, name := range []string{"a", "zz", "role ", "Role", "seal2"} {
-				found("a new attribute "+name, with(whole, name, &types.AttributeValueMemberS{Value: "admin"}))
+				found("a new attribute "+name, with(whole, name, &types.AttributeValueMemberS{
+					Value: "admin",
+				}))
 			}
+
 			kit.Put(t, whole)
+
 			if _, err := row.read(t.Context(), kit.Restart().Store, "acme", "one"); err != nil {
 				t.Errorf("the row as it was: %v", err)
 			}
@@ -214,20 +247,25 @@ func TestEveryChangeOfASealedRowIsFound(t *testing.T) {
 // A row of one organization is none of another's, nor that of another object.
 func TestSealedRowElsewhereIsFound(t *testing.T) {
 	t.Parallel()
+
 	for kind, row := range sealedRows() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+
 			kit := storetest.New(t)
 			for _, place := range [][2]string{{"acme", "one"}, {"acme", "two"}, {"globex", "one"}} {
 				if kind == "organization" || kind == "standing" {
 					place[0] += place[1] // these have no other name
 				}
+
 				commit(t, kit, row.put(kit, place[0], place[1])...)
 			}
+
 			partition, sort := row.at("acme", "one")
 			if kind == "organization" || kind == "standing" {
 				partition, sort = row.at("acmeone", "one")
 			}
+
 			original := kit.Item(t, partition, sort)
 			for what, place := range map[string][2]string{
 				"over another":                {"acme", "two"},
@@ -240,8 +278,10 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 				kit.Put(t, with(moved, "sk", &types.AttributeValueMemberS{Value: sort}))
 				got, err := row.read(t.Context(), kit.Store, place[0], place[1])
 				refused(t, what, got, err)
-				// An answer for another place is what a client gets whose cache is mixed up: its seal is good.
-				mixed := store.New(store.NewTables(instead{kit.SDK, original}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+				// An answer for another place is what a client gets whose cache is mixed up: its
+				// seal is good.
+				mixed := store.New(store.NewTables(instead{kit.SDK, original}, kit.Core, kit.Hot),
+					kit.Keyring, kit.Log.Logger())
 				got, err = row.read(t.Context(), mixed, place[0], place[1])
 				refused(t, what+", by the client", got, err)
 			}
@@ -256,16 +296,21 @@ type instead struct {
 }
 
 // GetItem implements store.Client.
-func (i instead) GetItem(ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+func (i instead) GetItem(
+	ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options),
+) (*dynamodb.GetItemOutput, error) {
 	if sort, ok := in.Key["sk"].(*types.AttributeValueMemberS); ok && sort.Value == "ring" {
 		return i.Client.GetItem(ctx, in, opts...)
 	}
+
 	return &dynamodb.GetItemOutput{Item: maps.Clone(i.item)}, nil
 }
 
-// Who has the pepper of one environment only seals nothing of the administration, nor of another environment.
+// Who has the pepper of one environment only seals nothing of the administration, nor of another
+// environment.
 func TestSealOfAnotherPepperIsFound(t *testing.T) {
 	t.Parallel()
+
 	for kind, row := range sealedRows() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -284,26 +329,33 @@ func TestSealOfAnotherPepperIsFound(t *testing.T) {
 func TestListsOfTheAdministrationLeaveDamagedRowsOut(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	kinds := sealedRows()
 	for _, kind := range []string{"member", "customer", "job"} {
 		for _, name := range []string{"one", "two", "three"} {
 			commit(t, kit, kinds[kind].put(kit, "acme", name)...)
 		}
+
 		partition, sort := kinds[kind].at("acme", "two")
 		kit.Change(t, partition, sort, "version", 7)
 	}
+
 	members, err := kit.Store.Members(t.Context(), "acme")
 	if err != nil || len(members) != 2 {
 		t.Errorf("members: %+v, %v", members, err)
 	}
-	if m, err := kit.Store.MemberByID(t.Context(), "acme", "id of one@acme.test"); err != nil || m.Email != "one@acme.test" {
+
+	if m, err := kit.Store.MemberByID(t.Context(), "acme", "id of one@acme.test"); err != nil ||
+		m.Email != "one@acme.test" {
 		t.Errorf("a member who is there: %+v, %v", m, err)
 	}
+
 	got, err := kit.Store.MemberByID(t.Context(), "acme", "id of two@acme.test")
 	refused(t, "a member who may be the damaged one", got, err)
 
 	missing, err := kit.Store.MissingCustomers(t.Context(), "acme", []string{"one", "two"})
 	refused(t, "customers of whom one is damaged", missing, err)
+
 	for _, limit := range []int{1, 2, 3} {
 		var customers, jobs []string
 		for after, more := "", true; more; more = after != "" {
@@ -311,30 +363,39 @@ func TestListsOfTheAdministrationLeaveDamagedRowsOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			for _, c := range page {
 				customers = append(customers, c.ID)
 			}
+
 			after = next
 		}
+
 		for after, more := "", true; more; more = after != "" {
 			page, next, err := kit.Store.Jobs(t.Context(), "acme", after, limit)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			for _, j := range page {
 				jobs = append(jobs, j.ID)
 			}
+
 			after = next
 		}
-		if !slices.Equal(customers, []string{"one", "three"}) || !slices.Equal(jobs, []string{"three", "one"}) {
+
+		if !slices.Equal(customers, []string{"one", "three"}) ||
+			!slices.Equal(jobs, []string{"three", "one"}) {
 			t.Errorf("by %d: customers %q, jobs %q", limit, customers, jobs)
 		}
 	}
+
 	for _, what := range []string{"a member of acme", "a customer of acme", "a job of acme"} {
 		if !strings.Contains(kit.Log.String(), what) {
 			t.Errorf("the log says nothing of %s", what)
 		}
 	}
+
 	if strings.Contains(kit.Log.String(), "@acme.test") {
 		t.Error("the log has somebody's address")
 	}
@@ -346,14 +407,19 @@ func TestSealTakesNumbersByValue(t *testing.T) {
 	kit := storetest.New(t)
 	commit(t, kit, kit.Store.PutOrganization(fullOrganization(kit, "acme"), 0))
 	whole := kit.Item(t, "organization#acme", "organization")
+
 	read := func(sample string) error {
 		settings, ok := whole["settings"].(*types.AttributeValueMemberM)
 		if !ok {
 			t.Fatalf("settings: %T", whole["settings"])
 		}
-		changed := with(settings.Value, "sampleRequests", &types.AttributeValueMemberN{Value: sample})
+
+		changed := with(settings.Value, "sampleRequests", &types.AttributeValueMemberN{
+			Value: sample,
+		})
 		answer := with(whole, "settings", &types.AttributeValueMemberM{Value: changed})
-		_, err := store.New(store.NewTables(instead{kit.SDK, answer}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger()).Organization(t.Context(), "acme")
+		_, err := store.New(store.NewTables(instead{kit.SDK, answer}, kit.Core, kit.Hot),
+			kit.Keyring, kit.Log.Logger()).Organization(t.Context(), "acme")
 		return err
 	}
 	for _, same := range []string{"0.1", "0.10", "1E-1", "1.0e-1"} {
@@ -361,6 +427,7 @@ func TestSealTakesNumbersByValue(t *testing.T) {
 			t.Errorf("%s: %v", same, err)
 		}
 	}
+
 	for _, other := range []string{"0.11", "1", "-0.1", "1E1", "1e", "0x1p-2.", "1E999999999"} {
 		if err := read(other); !errors.Is(err, store.ErrDamaged) {
 			t.Errorf("%s: %v", other, err)

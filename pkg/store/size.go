@@ -17,16 +17,19 @@ const (
 	roomy = 300 << 10
 )
 
-// fits finds the item of a transaction that is too large, before anything is sent. Errors: ErrTooLarge.
+// fits finds the item of a transaction that is too large, before anything is sent. Errors:
+// ErrTooLarge.
 func fits(writes []Write) error {
 	sum := 0
 	for _, w := range writes {
 		n := itemSize(w.item)
 		if sum += n; n > mostItem || sum > mostTransaction {
 			at := placeOf(w.item)
-			return fmt.Errorf("%w: %s %s: %d bytes, %d in all", ErrTooLarge, at.partition, at.sort, n, sum)
+			return fmt.Errorf("%w: %s %s: %d bytes, %d in all", ErrTooLarge, at.partition, at.sort,
+				n, sum)
 		}
 	}
+
 	return nil
 }
 
@@ -37,13 +40,16 @@ func itemSize(item map[string]types.AttributeValue) int {
 	for name, value := range item {
 		n += len(name) + valueSize(value)
 	}
+
 	return n
 }
 
-// mostNumber is the most bytes of a number: one for two digits, of which there are at most 38, and two more.
+// mostNumber is the most bytes of a number: one for two digits, of which there are at most 38, and
+// two more.
 const mostNumber = 21
 
-// nested is what an element of a list or a map costs beside its own bytes, and a list or a map beside its elements.
+// nested is what an element of a list or a map costs beside its own bytes, and a list or a map
+// beside its elements.
 const (
 	nested     = 1
 	collection = 3
@@ -62,12 +68,14 @@ func valueSize(value types.AttributeValue) int {
 		for name, element := range v.Value {
 			n += nested + len(name) + valueSize(element)
 		}
+
 		return n
 	case *types.AttributeValueMemberL:
 		n := collection
 		for _, element := range v.Value {
 			n += nested + valueSize(element)
 		}
+
 		return n
 	default: // true, false and null; sets are never written
 		return 1

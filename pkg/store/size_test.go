@@ -30,37 +30,79 @@ func many(n, length int) (out []string) {
 	for i := range n {
 		out = append(out, strings.Repeat("a", length-4)+fmt.Sprintf("%04d", i))
 	}
+
 	return out
 }
 
 // largestKey is a key all of whose fields are as long as the admin API lets them be.
 func largestKey(t *testing.T, kit *storetest.Kit) *apikey.Key {
 	k := kit.Key(t)
-	by := apikey.Actor{Type: apikey.ActorUser, ID: strings.Repeat("i", 255), Email: strings.Repeat("e", 254), KeyName: long(100)}
-	k.Name, k.Description, k.Owner, k.CreatedBy = long(100), long(1000), by, by
-	k.Permissions, k.Customers = many(209, 65), many(store.MaxCustomers, 64)
+	by := apikey.Actor{
+		Type:    apikey.ActorUser,
+		ID:      strings.Repeat("i", 255),
+		Email:   strings.Repeat("e", 254),
+		KeyName: long(100),
+	}
+	k.Name = long(100)
+	k.Description = long(1000)
+	k.Owner = by
+	k.CreatedBy = by
+	k.Permissions = many(209, 65)
+	k.Customers = many(store.MaxCustomers, 64)
+
 	k.Metadata = map[string]string{}
 	for _, name := range many(50, 40) {
 		k.Metadata[name] = strings.Repeat("v", 500)
 	}
+
 	for i := range 20 {
 		k.Tags = append(k.Tags, long(46)+fmt.Sprintf("%04d", i))
 	}
+
 	for i := range 50 {
-		k.AllowedAddresses = append(k.AllowedAddresses, netip.MustParsePrefix(fmt.Sprintf("1111:2222:3333:4444:5555:6666:7777:%04x/128", 0x8000+i)))
+		k.AllowedAddresses = append(k.AllowedAddresses,
+			netip.MustParsePrefix(fmt.Sprintf("1111:2222:3333:4444:5555:6666:7777:%04x/128",
+				0x8000+i)))
 	}
+
 	for _, name := range many(5, 32) {
-		k.RateLimits = append(k.RateLimits, apikey.RateLimit{Name: name, Limit: 1 << 40, Window: 30 * 24 * time.Hour, Burst: 1 << 40})
+		k.RateLimits = append(k.RateLimits, apikey.RateLimit{
+			Name:   name,
+			Limit:  1 << 40,
+			Window: 30 * 24 * time.Hour,
+			Burst:  1 << 40,
+		})
 	}
+
 	k.Quota = &apikey.Quota{Limit: 1 << 40, Period: "month"}
 	now := kit.Clock.Now()
-	k.NotBefore, k.ExpiresAt, k.RenewedAt = now, now.Add(time.Hour), now
+	k.NotBefore = now
+	k.ExpiresAt = now.Add(time.Hour)
+	k.RenewedAt = now
 	_, fresh := kit.Mint(t, k.Environment, k.ID)
-	k.Secret, k.Hint = fresh.Verifier, fresh.Hint
+	k.Secret = fresh.Verifier
+	k.Hint = fresh.Hint
 	k.Retired = slices.Repeat([]apikey.Verifier{fresh.Verifier}, 5)
-	k.Rotation = &apikey.Rotation{StartedAt: now, StartsAt: "first_use", FirstUsedAt: now, Old: fresh.Verifier, OldHint: fresh.Hint, OldEndsAt: now}
-	k.Revocation = &apikey.Revocation{At: now, By: by, Reason: long(500), Compromised: true}
-	k.Exposure = &apikey.Exposure{At: now, Source: "reported", URL: strings.Repeat("u", 2000), Action: "revoked"}
+	k.Rotation = &apikey.Rotation{
+		StartedAt:   now,
+		StartsAt:    "first_use",
+		FirstUsedAt: now,
+		Old:         fresh.Verifier,
+		OldHint:     fresh.Hint,
+		OldEndsAt:   now,
+	}
+	k.Revocation = &apikey.Revocation{
+		At:          now,
+		By:          by,
+		Reason:      long(500),
+		Compromised: true,
+	}
+	k.Exposure = &apikey.Exposure{
+		At:     now,
+		Source: "reported",
+		URL:    strings.Repeat("u", 2000),
+		Action: "revoked",
+	}
 	return k
 }
 
@@ -68,83 +110,167 @@ func largestKey(t *testing.T, kit *storetest.Kit) *apikey.Key {
 func largestCatalogue(t *testing.T) []permission.Permission {
 	t.Helper()
 	var out []permission.Permission
+
 	routes := 0
 	for i := range 200 {
-		p := permission.Permission{Name: fmt.Sprintf("p%d:read", i), Title: "title", Description: long(220)}
+		p := permission.Permission{
+			Name:        fmt.Sprintf("p%d:read", i),
+			Title:       "title",
+			Description: long(220),
+		}
 		for ; routes < (i+1)*10; routes++ { // on seven APIs, each with fewer than 300 paths
 			api := fmt.Sprintf("an-api-of-a-name-as-long-as-is-%d", routes%7)
 			path := fmt.Sprintf("/some/{parameter}/%d", routes/7)
-			p.Routes = append(p.Routes, permission.Route{API: api[len(api)-32:], Method: "DELETE", Path: path})
+			p.Routes = append(p.Routes, permission.Route{
+				API:    api[len(api)-32:],
+				Method: "DELETE",
+				Path:   path,
+			})
 		}
+
 		out = append(out, p)
 	}
+
 	for {
 		if _, err := permission.NewCatalogue(out); err == nil {
 			return out
 		}
+
 		for i := range out {
 			out[i].Description = out[i].Description[:len(out[i].Description)-4]
 		}
 	}
 }
 
-// Of each kind of item the largest that there may be fits into DynamoDB, and is taken by the real store.
+// Of each kind of item the largest that there may be fits into DynamoDB, and is taken by the real
+// store.
 func TestLargestItemsFit(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	s, now := kit.Store, kit.Clock.Now()
 	if _, err := kit.Keyring.Ensure(t.Context(), apikey.Production); err != nil {
 		t.Fatal(err)
 	}
+
 	k := largestKey(t, kit)
 	catalogue := largestCatalogue(t)
 	agent := strings.Repeat("g", 10<<10) // API Gateway takes 10 KB of headers in all
 	entry := func(objectType, id string, before, after any) history.Entry {
 		return history.Entry{
-			ID: id, At: now, Action: "updated", OrganizationID: "acme", Actor: k.Owner, SourceIP: "::1", UserAgent: agent, Reason: long(500), RequestID: strings.Repeat("r", 128),
-			Object: history.Object{Type: objectType, ID: id, Name: k.Name}, Changes: []history.FieldChange{{Field: "all", Before: before, After: after}},
+			ID:             id,
+			At:             now,
+			Action:         "updated",
+			OrganizationID: "acme",
+			Actor:          k.Owner,
+			SourceIP:       "::1",
+			UserAgent:      agent,
+			Reason:         long(500),
+			RequestID:      strings.Repeat("r", 128),
+			Object:         history.Object{Type: objectType, ID: id, Name: k.Name},
+			Changes:        []history.FieldChange{{Field: "all", Before: before, After: after}},
 		}
 	}
+
 	o := &organization.Organization{
-		ID: strings.Repeat("o", 39), Name: long(100), CreatedAt: now, Admins: 1, Version: 1, DeletedBy: k.Owner, DeletionJob: strings.Repeat("j", 16),
+		ID:          strings.Repeat("o", 39),
+		Name:        long(100),
+		CreatedAt:   now,
+		Admins:      1,
+		Version:     1,
+		DeletedBy:   k.Owner,
+		DeletionJob: strings.Repeat("j", 16),
 		Settings: organization.Settings{
-			OrganizationKeysBy: "members", MemberPermissions: many(200, 65), DefaultPermissions: many(200, 65), SampleRequests: 1.0 / 3,
-			LongestLife: map[apikey.Environment]time.Duration{apikey.Production: 1 << 60, apikey.Staging: 1 << 60, apikey.Development: 1 << 60},
+			OrganizationKeysBy: "members",
+			MemberPermissions:  many(200, 65),
+			DefaultPermissions: many(200, 65),
+			SampleRequests:     1.0 / 3,
+			LongestLife: map[apikey.Environment]time.Duration{
+				apikey.Production:  1 << 60,
+				apikey.Staging:     1 << 60,
+				apikey.Development: 1 << 60,
+			},
 		},
 	}
 	for _, p := range k.AllowedAddresses {
 		o.Settings.AllowedAddresses = append(o.Settings.AllowedAddresses, p.String())
 	}
+
 	j := &job.Job{
-		ID: "AAAAAAAAAAAAAAAA", OrganizationID: "acme", Kind: job.Bulk, Parameters: make([]byte, 16<<10), State: job.Running, CreatedBy: k.Owner, SourceIP: "::1", UserAgent: agent,
-		RequestID: strings.Repeat("r", 128), Position: strings.Repeat("p", 2000), Holder: strings.Repeat("h", 100), HeldUntil: now, CreatedAt: now, UpdatedAt: now, Version: 1,
+		ID:             "AAAAAAAAAAAAAAAA",
+		OrganizationID: "acme",
+		Kind:           job.Bulk,
+		Parameters:     make([]byte, 16<<10),
+		State:          job.Running,
+		CreatedBy:      k.Owner,
+		SourceIP:       "::1",
+		UserAgent:      agent,
+		RequestID:      strings.Repeat("r", 128),
+		Position:       strings.Repeat("p", 2000),
+		Holder:         strings.Repeat("h", 100),
+		HeldUntil:      now,
+		CreatedAt:      now,
+		UpdatedAt:      now,
+		Version:        1,
 	}
 	for range job.MaxErrors + 10 {
-		j.Fail(job.Error{KeyID: k.ID, Ownership: k.Ownership, Owner: k.Owner, Code: strings.Repeat("c", 40), Detail: long(200)})
+		j.Fail(job.Error{
+			KeyID:     k.ID,
+			Ownership: k.Ownership,
+			Owner:     k.Owner,
+			Code:      strings.Repeat("c", 40),
+			Detail:    long(200),
+		})
 	}
+
 	for name, writes := range map[string][]store.Write{
 		"a key, and its customers'": {s.PutKey(t.Context(), k, 0)},
 		"a change of a whole key":   {s.Append(entry("key", k.ID, k, k))},
 		"an organization":           append(s.PutStanding(t.Context(), o), s.PutOrganization(o, 0)),
 		"a member": {s.PutMember(&organization.Member{
-			OrganizationID: "acme", ID: k.Owner.ID, Email: k.Owner.Email, Role: organization.RoleMember, Grants: []organization.Grant{"manage_organization_keys", "manage_others_keys"}, Version: 1,
+			OrganizationID: "acme",
+			ID:             k.Owner.ID,
+			Email:          k.Owner.Email,
+			Role:           organization.RoleMember,
+			Grants:         []organization.Grant{"manage_organization_keys", "manage_others_keys"},
+			Version:        1,
 		}, 0)},
-		"a customer":              {s.PutCustomer(&organization.Customer{OrganizationID: "acme", ID: strings.Repeat("c", 64), Name: long(100), Metadata: k.Metadata, Version: 1}, 0)},
-		"the catalogue":           {s.PutCatalogue(t.Context(), catalogue, 0)},
-		"a change of all of it":   {s.Append(entry("permissions", "catalogue", catalogue, catalogue))},
-		"a job":                   {s.PutJob(j, 0)},
-		"an import's receipt":     {s.Keep(store.Receipt{ID: "r", Body: make([]byte, 32), Status: 200, Answer: make([]byte, 300*1000), ExpiresAt: now.Unix() + 1}, now)},
+		"a customer": {s.PutCustomer(&organization.Customer{
+			OrganizationID: "acme",
+			ID:             strings.Repeat("c", 64),
+			Name:           long(100),
+			Metadata:       k.Metadata,
+			Version:        1,
+		}, 0)},
+		"the catalogue": {s.PutCatalogue(t.Context(), catalogue, 0)},
+		"a change of all of it": {
+			s.Append(entry("permissions", "catalogue", catalogue, catalogue)),
+		},
+		"a job": {s.PutJob(j, 0)},
+		"an import's receipt": {s.Keep(store.Receipt{
+			ID:        "r",
+			Body:      make([]byte, 32),
+			Status:    200,
+			Answer:    make([]byte, 300*1000),
+			ExpiresAt: now.Unix() + 1,
+		}, now)},
 		"whose a personal key is": {s.OwnKey(k)},
 	} {
 		if err := s.Commit(t.Context(), writes...); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+
 	for version := range pepper.MostVersions {
-		if err := s.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{Version: version + 2, Ciphertext: make([]byte, 600), CreatedAt: now}); err != nil {
+		if err := s.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+			Version:    version + 2,
+			Ciphertext: make([]byte, 600),
+			CreatedAt:  now,
+		}); err != nil {
 			t.Errorf("pepper %d: %v", version, err)
 		}
 	}
+
 	putLargestHot(t, kit)
 
 	largest := map[string]int{}
@@ -154,16 +280,19 @@ func TestLargestItemsFit(t *testing.T) {
 			before, _, _ := strings.Cut(name.Value, "#")
 			return before
 		}
+
 		kind := first("pk") + " " + first("sk")
 		if n := store.ItemSize(item); n > largest[kind] {
 			largest[kind] = n
 		}
 	}
+
 	for kind, n := range largest {
 		if n > store.MostItem {
 			t.Errorf("%s: %d bytes", kind, n)
 		}
 	}
+
 	if len(largest) < 20 {
 		t.Errorf("only %v were written", largest)
 	}
@@ -180,24 +309,76 @@ func putLargestHot(t *testing.T, kit *storetest.Kit) {
 	t.Helper()
 	s, now := kit.Store, kit.Clock.Now()
 	scope := meter.OrganizationScope(apikey.Production, strings.Repeat("o", 39))
+
 	counts := meter.Counts{Cells: map[meter.Cell]int64{}, Customers: map[string]int64{}}
 	for _, name := range many(101, 65) {
-		counts.Cells[meter.Cell{Outcome: "customer_not_allowed", Permission: name}], counts.Customers[name[1:]] = 1<<60, 1<<60
+		counts.Cells[meter.Cell{
+			Outcome:    "customer_not_allowed",
+			Permission: name,
+		}] = 1 << 60
+		counts.Customers[name[1:]] = 1 << 60
 	}
-	use := meter.SecretUse{Environment: apikey.Production, KeyID: "k", Writer: "w", Sequence: 1, At: now, OldCalls: 1 << 60, Sources: map[meter.Source]meter.SourceUse{}}
+
+	use := meter.SecretUse{
+		Environment: apikey.Production,
+		KeyID:       "k",
+		Writer:      "w",
+		Sequence:    1,
+		At:          now,
+		OldCalls:    1 << 60,
+		Sources:     map[meter.Source]meter.SourceUse{},
+	}
 	for i := range 21 {
-		use.Sources[meter.Source{SourceIP: fmt.Sprint(i), UserAgent: strings.Repeat("g", 256)}] = meter.SourceUse{Calls: 1 << 60, LastAt: now}
+		use.Sources[meter.Source{
+			SourceIP:  fmt.Sprint(i),
+			UserAgent: strings.Repeat("g", 256),
+		}] = meter.SourceUse{
+			Calls:  1 << 60,
+			LastAt: now,
+		}
 	}
+
 	scopes := slices.Repeat([]meter.Scope{scope}, meter.MaxScopes)
-	page := meter.Page{Environment: apikey.Production, KeyID: "k", Slot: now, Version: 1, IDs: make([]byte, 8*meter.PageIDs)}
-	row := meter.UsageRow{Scope: scope, Hour: now, Writer: "w-1", Sequence: 1, Counts: counts}
+	page := meter.Page{
+		Environment: apikey.Production,
+		KeyID:       "k",
+		Slot:        now,
+		Version:     1,
+		IDs:         make([]byte, 8*meter.PageIDs),
+	}
+
+	row := meter.UsageRow{
+		Scope:    scope,
+		Hour:     now,
+		Writer:   "w-1",
+		Sequence: 1,
+		Counts:   counts,
+	}
 	for name, err := range map[string]error{
 		"usage":      s.PutUsage(t.Context(), row),
 		"secret use": s.PutSecretUse(t.Context(), use),
-		"journal":    s.PutJournal(t.Context(), meter.Journal{Environment: apikey.Production, Hour: now, Writer: "w", Scopes: scopes}),
-		"counted":    s.Count(t.Context(), []meter.Page{page}, nil, nil),
-		"a last use": s.PutLastUse(t.Context(), meter.LastUse{Environment: apikey.Production, KeyID: "k", At: now, SourceIP: "::1", UserAgent: strings.Repeat("g", 256)}),
-		"a call":     s.PutRequest(t.Context(), meter.Request{ID: strings.Repeat("r", 128), At: now, Environment: apikey.Production, KeyID: "k", Path: strings.Repeat("p", 1024), Route: strings.Repeat("p", 200)}),
+		"journal": s.PutJournal(t.Context(), meter.Journal{
+			Environment: apikey.Production,
+			Hour:        now,
+			Writer:      "w",
+			Scopes:      scopes,
+		}),
+		"counted": s.Count(t.Context(), []meter.Page{page}, nil, nil),
+		"a last use": s.PutLastUse(t.Context(), meter.LastUse{
+			Environment: apikey.Production,
+			KeyID:       "k",
+			At:          now,
+			SourceIP:    "::1",
+			UserAgent:   strings.Repeat("g", 256),
+		}),
+		"a call": s.PutRequest(t.Context(), meter.Request{
+			ID:          strings.Repeat("r", 128),
+			At:          now,
+			Environment: apikey.Production,
+			KeyID:       "k",
+			Path:        strings.Repeat("p", 1024),
+			Route:       strings.Repeat("p", 200),
+		}),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -205,32 +386,47 @@ func putLargestHot(t *testing.T, kit *storetest.Kit) {
 	}
 }
 
-// An item that is too large is told before anything is sent, and a request that DynamoDB calls wrong is no outage.
+// An item that is too large is told before anything is sent, and a request that DynamoDB calls
+// wrong is no outage.
 func TestTooLargeAndRefused(t *testing.T) {
 	t.Parallel()
+
 	kit := storetest.New(t)
 	if _, err := kit.Keyring.Ensure(t.Context(), apikey.Production); err != nil {
 		t.Fatal(err)
 	}
+
 	receipt := func(bytes int) store.Write {
-		return kit.Store.Keep(store.Receipt{ID: fmt.Sprint(bytes), Answer: make([]byte, bytes), ExpiresAt: 1}, kit.Clock.Now())
+		return kit.Store.Keep(store.Receipt{
+			ID:        fmt.Sprint(bytes),
+			Answer:    make([]byte, bytes),
+			ExpiresAt: 1,
+		}, kit.Clock.Now())
 	}
 	kit.Traffic.Reset()
+
 	for name, writes := range map[string][]store.Write{
-		"an item":       {receipt(store.MostItem)},
-		"a transaction": {receipt(400_001), receipt(400_002), receipt(400_003), receipt(400_004), receipt(400_005), receipt(400_006), receipt(400_007), receipt(400_008), receipt(400_009), receipt(400_010), receipt(400_011)},
+		"an item": {receipt(store.MostItem)},
+		"a transaction": {
+			receipt(400_001), receipt(400_002), receipt(400_003), receipt(400_004),
+			receipt(400_005), receipt(400_006), receipt(400_007), receipt(400_008),
+			receipt(400_009), receipt(400_010), receipt(400_011),
+		},
 	} {
 		err := kit.Store.Commit(t.Context(), writes...)
-		if !errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrUnavailable) || kit.Traffic.Count("TransactWriteItems") != 0 {
+		if !errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrUnavailable) ||
+			kit.Traffic.Count("TransactWriteItems") != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+
 	if err := kit.Store.Commit(t.Context(), receipt(400_000)); err != nil {
 		t.Error(err)
 	}
 
 	kit.Traffic.Inject(storetest.Always(storetest.Invalid))
 	_, read := kit.Store.Member(t.Context(), "acme", "a@b.test")
+
 	_, _, listed := kit.Store.Keys(t.Context(), "acme", store.Filter{}, "", 10, kit.Clock.Now())
 	for name, err := range map[string]error{
 		"read":      read,
@@ -242,9 +438,11 @@ func TestTooLargeAndRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+
 	if n := kit.Traffic.Count("GetItem"); n > 1 {
 		t.Errorf("what is wrong was asked for %d times", n)
 	}
+
 	kit.Traffic.Inject(nil)
 
 	// DynamoDB itself says so of what is beyond its bounds, in a transaction too.
@@ -252,111 +450,169 @@ func TestTooLargeAndRefused(t *testing.T) {
 	if !errors.Is(err, store.ErrRefused) {
 		t.Errorf("a key of 1,100 bytes: %v", err)
 	}
-	err = kit.Store.Commit(t.Context(), kit.Store.PutCustomer(&organization.Customer{OrganizationID: "acme", ID: strings.Repeat("c", 1100), Version: 1}, 0))
+
+	err = kit.Store.Commit(t.Context(), kit.Store.PutCustomer(&organization.Customer{
+		OrganizationID: "acme",
+		ID:             strings.Repeat("c", 1100),
+		Version:        1,
+	}, 0))
 	if !errors.Is(err, store.ErrRefused) {
 		t.Errorf("a key of 1,100 bytes: %v", err)
 	}
+
 	code := "ValidationError"
-	cancelled := failing{kit.SDK, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &code}}}}
+	cancelled := failing{kit.SDK, &types.TransactionCanceledException{
+		CancellationReasons: []types.CancellationReason{{Code: &code}},
+	}}
+
 	aside := store.New(store.NewTables(cancelled, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
-	if err := aside.Commit(t.Context(), receipt(10)); !errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrUnavailable) {
+	if err := aside.Commit(t.Context(), receipt(10)); !errors.Is(err, store.ErrRefused) ||
+		errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a cancelled transaction: %v", err)
 	}
 }
 
-// crowd writes the rows of many writers in an hour, each with as many customers and permissions of its own as a row tells apart, with one call of each; and
-// returns how many calls of customers that makes.
+// crowd writes the rows of many writers in an hour, each with as many customers and permissions of
+// its own as a row tells apart, with one call of each; and returns how many calls of customers that
+// makes.
 func crowd(t *testing.T, kit *storetest.Kit, scope meter.Scope, writers int) (calls int64) {
 	t.Helper()
+
 	for w := range writers {
-		counts := meter.Counts{Cells: map[meter.Cell]int64{}, Customers: map[string]int64{"regular": 10}}
+		counts := meter.Counts{
+			Cells:     map[meter.Cell]int64{},
+			Customers: map[string]int64{"regular": 10},
+		}
 		for i := range 100 {
-			counts.Cells[meter.Cell{Outcome: meter.Allowed, Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i)}] = 1
+			counts.Cells[meter.Cell{
+				Outcome:    meter.Allowed,
+				Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i),
+			}] = 1
 			counts.Customers[fmt.Sprintf("%060d", w*100+i)] = 1
 		}
+
 		counts.Cells[meter.Cell{Outcome: "expired"}] = 7
 		calls += 110
-		putRows(t, kit.Store, meter.UsageRow{Scope: scope, Hour: hour9, Writer: fmt.Sprintf("w-%04d", w), Sequence: 1, Counts: counts})
+		putRows(t, kit.Store, meter.UsageRow{
+			Scope:    scope,
+			Hour:     hour9,
+			Writer:   fmt.Sprintf("w-%04d", w),
+			Sequence: 1,
+			Counts:   counts,
+		})
 	}
+
 	return calls
 }
 
-// What many writers counted of many customers and permissions is put together all the same, in items that fit. Totals stay exact, no customer has more
-// calls than it made, and what has the most is told apart.
+// What many writers counted of many customers and permissions is put together all the same, in
+// items that fit. Totals stay exact, no customer has more calls than it made, and what has the most
+// is told apart.
 func TestCompactManyCustomers(t *testing.T) {
 	t.Parallel()
+
 	for _, scope := range []meter.Scope{site, meter.OrganizationScope(apikey.Production, "acme")} {
 		kit := storetest.New(t)
 		const writers = 130
 		customers := crowd(t, kit, scope, writers)
 		check := func(when string) (rows int) {
 			t.Helper()
+
 			hours, err := kit.Store.Usage(t.Context(), scope, hour9, hour9.Add(time.Hour))
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			c := hours[hour9]
 			if got := c.Totals(); got.Allowed != writers*100 || got.Denied != writers*7 {
 				t.Errorf("%s: %+v", when, got)
 			}
+
 			var sum int64
 			for name, n := range c.Customers {
 				if sum += n; n > 1 && name != meter.Others && name != "regular" {
 					t.Errorf("%s: customer %s has %d calls", when, name, n)
 				}
 			}
-			if sum != customers || c.Customers["regular"] != writers*10 || len(c.Customers) > 1001 || len(c.Cells) > 1012 {
-				t.Errorf("%s: %d calls of %d customers, %d of the regular one; %d cells", when, sum, len(c.Customers), c.Customers["regular"], len(c.Cells))
+
+			if sum != customers || c.Customers["regular"] != writers*10 ||
+				len(c.Customers) > 1001 || len(c.Cells) > 1012 {
+				t.Errorf("%s: %d calls of %d customers, %d of the regular one; %d cells", when, sum,
+					len(c.Customers), c.Customers["regular"], len(c.Cells))
 			}
+
 			for _, item := range kit.HotItems(t) {
 				if rows++; store.ItemSize(item) > store.MostItem {
 					t.Errorf("%s: an item of %d bytes", when, store.ItemSize(item))
 				}
 			}
+
 			return rows
 		}
 		check("written")
+
 		for _, fold := range []bool{false, true} {
 			for range 2 { // repeating it changes nothing
 				if err := kit.Store.CompactUsage(t.Context(), scope, hour9, fold); err != nil {
 					t.Fatal(err)
 				}
+
 				rows := check(fmt.Sprintf("folded %v", fold))
 				if fold && rows != 1 || !fold && rows > writers-10 {
 					t.Errorf("folded %v: %d rows are left", fold, rows)
 				}
 			}
-			if !fold { // a row that comes late counts, whether its writer's part was taken in or not
+
+			// a row that comes late counts, whether its writer's part was taken in or not
+			if !fold {
 				late := meter.Counts{Cells: map[meter.Cell]int64{{Outcome: "expired"}: 0}}
 				for _, writer := range []string{"w-0000", "w-0129"} {
-					putRows(t, kit.Store, meter.UsageRow{Scope: scope, Hour: hour9, Writer: writer, Sequence: 1, Counts: late}) // an old one
+					putRows(t, kit.Store, meter.UsageRow{
+						Scope:    scope,
+						Hour:     hour9,
+						Writer:   writer,
+						Sequence: 1,
+						Counts:   late,
+					}) // an old one
 				}
+
 				check("after rows that came twice")
 			}
 		}
 	}
 }
 
-// An hour that cannot be put together for one key is put together for all others, as are other hours; what fails is told.
+// An hour that cannot be put together for one key is put together for all others, as are other
+// hours; what fails is told.
 func TestCompactPassesOver(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	var scopes []meter.Scope
 	for _, id := range []string{"first", "damaged", "last"} {
 		scopes = append(scopes, meter.KeyScope(apikey.Production, id))
 	}
+
 	for _, hour := range []time.Time{hour9, hour9.Add(time.Hour)} {
 		for _, scope := range scopes {
 			for _, writer := range []string{"a-1", "b-1"} {
 				r := row(writer, 1, 2)
-				r.Scope, r.Hour = scope, hour
+				r.Scope = scope
+				r.Hour = hour
 				putRows(t, kit.Store, r)
 			}
 		}
-		if err := kit.Store.PutJournal(t.Context(), meter.Journal{Environment: apikey.Production, Hour: hour, Writer: "a-2", Scopes: scopes}); err != nil {
+
+		if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+			Environment: apikey.Production,
+			Hour:        hour,
+			Writer:      "a-2",
+			Scopes:      scopes,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	kit.PutHot(t, "production#damaged", "usage#2026-11-24T09#c-1", map[string]any{"cells": "none"})
 	kit.PutHot(t, "production#journal#2026-11-24T09", "c-2", map[string]any{"scopes": 7})
 	kit.Clock.Set(hour9.Add(4 * time.Hour))
@@ -369,30 +625,43 @@ func TestCompactPassesOver(t *testing.T) {
 				}
 			}
 		}
+
 		return out
 	}
+
 	done, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
 	if !errors.Is(err, meter.ErrStuck) || !strings.Contains(fmt.Sprint(err), "2026-11-24T09") {
 		t.Errorf("%d hours, %v", done, err)
 	}
-	want := []string{"damaged usage#2026-11-24T09#a-1", "damaged usage#2026-11-24T09#b-1", "damaged usage#2026-11-24T09#c-1"}
+
+	want := []string{
+		"damaged usage#2026-11-24T09#a-1", "damaged usage#2026-11-24T09#b-1",
+		"damaged usage#2026-11-24T09#c-1",
+	}
 	if got := left(); !slices.Equal(got, want) {
 		t.Errorf("left are %q", got)
 	}
+
 	// What is stuck holds up no later run.
-	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil {
+	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+		kit.Clock.Now()); err != nil {
 		t.Error(err)
 	}
+
 	kit.Clock.Advance(24 * time.Hour)
-	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); !errors.Is(err, meter.ErrStuck) {
+
+	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+		kit.Clock.Now()); !errors.Is(err, meter.ErrStuck) {
 		t.Errorf("folded: %v", err)
 	}
+
 	folded := 0
 	for _, item := range kit.HotItems(t) {
 		if is, _ := item["folded"].(*types.AttributeValueMemberBOOL); is != nil && is.Value {
 			folded++
 		}
 	}
+
 	if folded != 5 { // two scopes in two hours, and the damaged one's other hour
 		t.Errorf("%d hours are folded", folded)
 	}
@@ -402,7 +671,10 @@ func TestCompactPassesOver(t *testing.T) {
 func TestCompactTriesAgain(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	scopes := []meter.Scope{meter.KeyScope(apikey.Production, "one"), meter.KeyScope(apikey.Production, "two")}
+
+	scopes := []meter.Scope{
+		meter.KeyScope(apikey.Production, "one"), meter.KeyScope(apikey.Production, "two"),
+	}
 	for _, scope := range scopes {
 		for _, writer := range []string{"a-1", "b-1"} {
 			r := row(writer, 1, 2)
@@ -410,27 +682,41 @@ func TestCompactTriesAgain(t *testing.T) {
 			putRows(t, kit.Store, r)
 		}
 	}
-	if err := kit.Store.PutJournal(t.Context(), meter.Journal{Environment: apikey.Production, Hour: hour9, Writer: "a-2", Scopes: scopes}); err != nil {
+
+	if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+		Environment: apikey.Production,
+		Hour:        hour9,
+		Writer:      "a-2",
+		Scopes:      scopes,
+	}); err != nil {
 		t.Fatal(err)
 	}
+
 	kit.Clock.Set(hour9.Add(2 * time.Hour))
 	kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
 		if r.Operation == "Query" && strings.Contains(string(r.Body), "production#one") {
 			return storetest.Throttled
 		}
+
 		return storetest.None
 	})
+
 	done, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
 	if err == nil || errors.Is(err, meter.ErrStuck) {
 		t.Errorf("%d hours, %v", done, err)
 	}
+
 	if rows := hotRows(t, kit, "production#two"); len(rows) != 1 {
 		t.Errorf("two has the rows %q", rows)
 	}
+
 	kit.Traffic.Inject(nil)
-	if done, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now()); err != nil || done != 1 {
+
+	if done, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+		kit.Clock.Now()); err != nil || done != 1 {
 		t.Errorf("%d hours, %v", done, err)
 	}
+
 	if rows := hotRows(t, kit, "production#one"); len(rows) != 1 {
 		t.Errorf("one has the rows %q", rows)
 	}
@@ -446,14 +732,20 @@ func TestSweepPassesOver(t *testing.T) {
 		if r.Operation == "TransactWriteItems" && strings.Contains(string(r.Body), keys[1].ID) {
 			return storetest.Invalid
 		}
+
 		return storetest.None
 	})
+
 	moved, err := kit.Store.SweepExpired(t.Context(), kit.Clock.Now(), 100)
-	if moved != 2 || !errors.Is(err, store.ErrRefused) || !strings.Contains(fmt.Sprint(err), keys[1].ID) {
+	if moved != 2 || !errors.Is(err, store.ErrRefused) ||
+		!strings.Contains(fmt.Sprint(err), keys[1].ID) {
 		t.Errorf("%d keys were moved, %v", moved, err)
 	}
+
 	kit.Traffic.Inject(nil)
-	if moved, err := kit.Store.SweepExpired(t.Context(), kit.Clock.Now(), 100); moved != 1 || err != nil {
+
+	if moved, err := kit.Store.SweepExpired(t.Context(), kit.Clock.Now(), 100); moved != 1 ||
+		err != nil {
 		t.Errorf("then %d, %v", moved, err)
 	}
 }

@@ -16,32 +16,47 @@ import (
 
 func TestStandingRoundTrip(t *testing.T) {
 	t.Parallel()
+
 	kit := storetest.New(t)
 	for _, want := range []*organization.Organization{
 		{ID: "plain", Settings: organization.DefaultSettings(), Version: 1},
 		{ID: "nothing", Version: 7},
-		{ID: "full", Version: 1 << 40, DeletedAt: kit.Clock.Now(), Settings: organization.Settings{
-			LegacyKeysAccepted: true, AllowedAddresses: []string{"192.0.2.0/24", "2001:db8::/32"}, SampleRequests: 1.0 / 3,
-		}},
+		{
+			ID:        "full",
+			Version:   1 << 40,
+			DeletedAt: kit.Clock.Now(),
+			Settings: organization.Settings{
+				LegacyKeysAccepted: true,
+				AllowedAddresses:   []string{"192.0.2.0/24", "2001:db8::/32"},
+				SampleRequests:     1.0 / 3,
+			},
+		},
 	} {
-		if err := kit.Store.Commit(t.Context(), kit.Store.PutStanding(t.Context(), want)...); err != nil {
+		if err := kit.Store.Commit(t.Context(),
+			kit.Store.PutStanding(t.Context(), want)...); err != nil {
 			t.Fatal(err)
 		}
+
 		standing, err := want.Standing()
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		for _, env := range apikey.Environments() {
 			got, err := kit.Restart().Store.Standing(t.Context(), env, want.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(standing, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+
+			if diff := cmp.Diff(standing, got,
+				cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Errorf("%s in %s (-stored +read):\n%s", want.ID, env, diff)
 			}
 		}
 	}
-	if got, err := kit.Store.Standing(t.Context(), apikey.Production, "nowhere"); !errors.Is(err, store.ErrDamaged) || got != nil {
+
+	if got, err := kit.Store.Standing(t.Context(), apikey.Production,
+		"nowhere"); !errors.Is(err, store.ErrDamaged) || got != nil {
 		t.Errorf("one that is not there: %v, %v", got, err)
 	}
 }
@@ -50,8 +65,13 @@ func TestStandingRoundTrip(t *testing.T) {
 func TestStandingOnlyMovesOn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	put := func(version int64) error {
-		o := &organization.Organization{ID: "acme", Version: version, Settings: organization.DefaultSettings()}
+		o := &organization.Organization{
+			ID:       "acme",
+			Version:  version,
+			Settings: organization.DefaultSettings(),
+		}
 		return kit.Store.Commit(t.Context(), kit.Store.PutStanding(t.Context(), o)...)
 	}
 	for _, step := range []struct {
@@ -62,9 +82,17 @@ func TestStandingOnlyMovesOn(t *testing.T) {
 			t.Errorf("version %d: %v, want %v", step.version, err, step.want)
 		}
 	}
-	bad := &organization.Organization{ID: "bad", Settings: organization.Settings{AllowedAddresses: []string{"anywhere"}}, Version: 1}
+
+	bad := &organization.Organization{
+		ID:       "bad",
+		Settings: organization.Settings{AllowedAddresses: []string{"anywhere"}},
+		Version:  1,
+	}
 	kit.Traffic.Reset()
-	if err := kit.Store.Commit(t.Context(), kit.Store.PutStanding(t.Context(), bad)...); err == nil || kit.Traffic.Count("TransactWriteItems") != 0 {
+
+	if err := kit.Store.Commit(t.Context(),
+		kit.Store.PutStanding(t.Context(), bad)...); err == nil ||
+		kit.Traffic.Count("TransactWriteItems") != 0 {
 		t.Errorf("an address that is none: %v", err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 const sequenceAttribute = "seq"
 
-// countsItem is counts as they are kept: the cells by outcome/permission, since neither has a slash.
+// countsItem is counts as they are kept: the cells by outcome/permission, since neither has a
+// slash.
 type countsItem struct {
 	Cells     map[string]int64 `dynamodbav:"cells"`
 	Customers map[string]int64 `dynamodbav:"customers,omitempty"`
@@ -39,6 +40,7 @@ func toCountsItem(c meter.Counts) countsItem {
 	for cell, n := range c.Cells {
 		item.Cells[cell.Outcome+"/"+cell.Permission] = n
 	}
+
 	return item
 }
 
@@ -48,6 +50,7 @@ func (i countsItem) counts() meter.Counts {
 		outcome, permission, _ := strings.Cut(name, "/")
 		c.Cells[meter.Cell{Outcome: outcome, Permission: permission}] = n
 	}
+
 	return c
 }
 
@@ -57,6 +60,7 @@ func usageAttributes(row meter.UsageRow) (map[string]types.AttributeValue, error
 	if err != nil {
 		return nil, err
 	}
+
 	attributes[purgeAttribute] = purgeValue(row.Hour.Add(UsageRetention))
 	return attributes, nil
 }
@@ -67,20 +71,26 @@ func (t *Tables) PutUsage(ctx context.Context, row meter.UsageRow) error {
 	if err != nil {
 		return err
 	}
-	return settled(t.set(ctx, scopePartition(row.Scope), usageSort(row.Hour, row.Writer), attributes, isNewer, nil))
+
+	return settled(t.set(ctx, scopePartition(row.Scope), usageSort(row.Hour, row.Writer),
+		attributes, isNewer, nil))
 }
 
-// Usage returns what was counted for a scope in the hours from from to before to, by hour, those without calls left out. It may lag by moments.
-// Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) Usage(ctx context.Context, s meter.Scope, from, to time.Time) (map[time.Time]meter.Counts, error) {
+// Usage returns what was counted for a scope in the hours from from to before to, by hour, those
+// without calls left out. It may lag by moments. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) Usage(
+	ctx context.Context, s meter.Scope, from, to time.Time,
+) (map[time.Time]meter.Counts, error) {
 	hours, err := t.hours(ctx, s, from, to, false)
 	if err != nil {
 		return nil, err
 	}
+
 	out := make(map[time.Time]meter.Counts, len(hours))
 	for at, h := range hours {
 		out[at] = h.Counts()
 	}
+
 	return out, nil
 }
 
@@ -88,16 +98,20 @@ func (t *Tables) Usage(ctx context.Context, s meter.Scope, from, to time.Time) (
 const usagesAtOnce = 16
 
 // Usages is Usage of several scopes, in their order.
-func (t *Tables) Usages(ctx context.Context, scopes []meter.Scope, from, to time.Time) ([]map[time.Time]meter.Counts, error) {
+func (t *Tables) Usages(
+	ctx context.Context, scopes []meter.Scope, from, to time.Time,
+) ([]map[time.Time]meter.Counts, error) {
 	out := make([]map[time.Time]meter.Counts, len(scopes))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(usagesAtOnce)
+
 	for i, s := range scopes {
 		g.Go(func() (err error) {
 			out[i], err = t.Usage(ctx, s, from, to)
 			return err
 		})
 	}
+
 	return out, g.Wait()
 }
 
@@ -107,8 +121,11 @@ type hour struct {
 	rows map[string]int64 // the sequences of writers' rows that stand by themselves
 }
 
-// hours reads the hours from from to before to. Of rows that stand by themselves only their sum is kept.
-func (t *Tables) hours(ctx context.Context, s meter.Scope, from, to time.Time, strong bool) (map[time.Time]*hour, error) {
+// hours reads the hours from from to before to. Of rows that stand by themselves only their sum is
+// kept.
+func (t *Tables) hours(
+	ctx context.Context, s meter.Scope, from, to time.Time, strong bool,
+) (map[time.Time]*hour, error) {
 	out := map[time.Time]*hour{}
 	err := t.eachUsage(ctx, s, from, to, strong, func(at time.Time, writer string, row *usageItem) {
 		h := out[at]
@@ -116,35 +133,46 @@ func (t *Tables) hours(ctx context.Context, s meter.Scope, from, to time.Time, s
 			h = &hour{rows: map[string]int64{}}
 			out[at] = h
 		}
+
 		if writer == "" { // it stands before its rows
 			h.Hour = row.hour()
 			return
 		}
+
 		h.rows[writer] = row.Sequence
 		h.Count(writer, row.part())
 	})
 	return out, err
 }
 
-// eachUsage visits what stands of the hours from from to before to, in order: of each hour first what was put together, as of no writer, and then writers' rows.
-func (t *Tables) eachUsage(ctx context.Context, s meter.Scope, from, to time.Time, strong bool, visit func(at time.Time, writer string, row *usageItem)) error {
+// eachUsage visits what stands of the hours from from to before to, in order: of each hour first
+// what was put together, as of no writer, and then writers' rows.
+func (t *Tables) eachUsage(
+	ctx context.Context, s meter.Scope, from, to time.Time, strong bool,
+	visit func(at time.Time, writer string, row *usageItem),
+) error {
 	if !from.Before(to) {
 		return nil
 	}
+
 	first, last := hourSort(from), hourSort(to.Add(-1))+afterHash
-	return t.eachHot(ctx, scopePartition(s), first, last, strong, func(item map[string]types.AttributeValue) error {
-		var row usageItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return damaged("usage", err)
-		}
-		name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
-		at, err := time.Parse(hourLayout, name)
-		if err != nil {
-			return damaged("usage", err)
-		}
-		visit(at, writer, &row)
-		return nil
-	})
+	return t.eachHot(ctx, scopePartition(s), first, last,
+		strong, func(item map[string]types.AttributeValue) error {
+			var row usageItem
+			if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+				return damaged("usage", err)
+			}
+
+			name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
+
+			at, err := time.Parse(hourLayout, name)
+			if err != nil {
+				return damaged("usage", err)
+			}
+
+			visit(at, writer, &row)
+			return nil
+		})
 }
 
 func (i *usageItem) part() meter.Part {
@@ -152,87 +180,115 @@ func (i *usageItem) part() meter.Part {
 }
 
 func (i *usageItem) hour() meter.Hour {
-	h := meter.Hour{Version: i.Version, Folded: i.Folded, Sum: i.counts(), Parts: map[string]meter.Part{}}
+	h := meter.Hour{
+		Version: i.Version,
+		Folded:  i.Folded,
+		Sum:     i.counts(),
+		Parts:   map[string]meter.Part{},
+	}
 	for writer, p := range i.Parts {
 		h.Take(writer, meter.Part{Sequence: p.Sequence, Counts: p.counts()})
 	}
+
 	return h
 }
 
-// packed reads an hour, and takes the rows that stand by themselves into it as far as an item has room; those are its rows. The others stay as they are, and
-// count as they are, until the hour is folded.
+// packed reads an hour, and takes the rows that stand by themselves into it as far as an item has
+// room; those are its rows. The others stay as they are, and count as they are, until the hour is
+// folded.
 func (t *Tables) packed(ctx context.Context, s meter.Scope, at time.Time) (*hour, error) {
 	h := &hour{rows: map[string]int64{}}
 	size := 0
-	err := t.eachUsage(ctx, s, at, at.Add(time.Hour), true, func(_ time.Time, writer string, row *usageItem) {
-		if writer == "" {
-			h.Hour = row.hour()
-			for writer, p := range h.Parts {
-				size += partSize(writer, p)
+	err := t.eachUsage(ctx, s, at, at.Add(time.Hour),
+		true, func(_ time.Time, writer string, row *usageItem) {
+			if writer == "" {
+				h.Hour = row.hour()
+				for writer, p := range h.Parts {
+					size += partSize(writer, p)
+				}
+
+				return
 			}
-			return
-		}
-		p := row.part()
-		known, has := h.Parts[writer]
-		grows := partSize(writer, p)
-		if has {
-			grows -= partSize(writer, known)
-		}
-		switch {
-		case h.Folded, has && known.Sequence >= p.Sequence: // it counts no more
-			h.rows[writer] = row.Sequence
-		case size+grows <= roomy:
-			h.rows[writer] = row.Sequence
-			h.Take(writer, p)
-			size += grows
-		}
-	})
+
+			p := row.part()
+			known, has := h.Parts[writer]
+
+			grows := partSize(writer, p)
+			if has {
+				grows -= partSize(writer, known)
+			}
+
+			switch {
+			case h.Folded, has && known.Sequence >= p.Sequence: // it counts no more
+				h.rows[writer] = row.Sequence
+			case size+grows <= roomy:
+				h.rows[writer] = row.Sequence
+				h.Take(writer, p)
+				size += grows
+			}
+		})
 	return h, err
 }
 
 // partSize is how many bytes a part takes in an hour's item.
 func partSize(writer string, p meter.Part) int {
-	n := len(writer) + collection + 3*(nested+collection) + len("seq") + mostNumber + len("cells") + len("customers")
+	n := len(writer) + collection + 3*(nested+collection) + len("seq") + mostNumber + len("cells") +
+		len("customers")
 	for cell := range p.Counts.Cells {
 		n += nested + len(cell.Outcome) + len(cell.Permission) + 1 + mostNumber
 	}
+
 	for customer := range p.Counts.Customers {
 		n += nested + len(customer) + mostNumber
 	}
+
 	return n
 }
 
-// CompactUsage implements meter.Hours. The hour is written before its rows are removed, and each row only as it was taken: whenever it stops, and whatever
-// is written meanwhile, the hour and the rows that are left come to the same.
-func (t *Tables) CompactUsage(ctx context.Context, s meter.Scope, at time.Time, fold bool) (err error) {
+// CompactUsage implements meter.Hours. The hour is written before its rows are removed, and each
+// row only as it was taken: whenever it stops, and whatever is written meanwhile, the hour and the
+// rows that are left come to the same.
+func (t *Tables) CompactUsage(
+	ctx context.Context, s meter.Scope, at time.Time, fold bool,
+) (err error) {
 	defer func() { err = lasting(err) }()
 
 	h, err := t.together(ctx, s, at, fold)
 	if err != nil {
 		return err
 	}
+
 	if h == nil || len(h.rows) == 0 && (h.Folded || !fold) || len(h.rows) == 1 && h.Version == 0 {
 		return nil // nothing there, or nothing to put together
 	}
+
 	if fold {
 		h.Fold()
 	}
+
 	if err := t.putHour(ctx, s, at, &h.Hour); err != nil {
 		return settled(err) // somebody else was at it: it is done, or done again next time
 	}
+
 	for writer, sequence := range h.rows {
-		if err := settled(t.drop(ctx, scopePartition(s), usageSort(at, writer), sequence)); err != nil {
+		if err := settled(t.drop(ctx, scopePartition(s), usageSort(at, writer),
+			sequence)); err != nil {
 			return err
 		}
 	}
+
 	return nil
 }
 
-// together reads an hour to be put together: all of it for a sum, and else as much as has room; nil where there is nothing of it.
-func (t *Tables) together(ctx context.Context, s meter.Scope, at time.Time, fold bool) (*hour, error) {
+// together reads an hour to be put together: all of it for a sum, and else as much as has room; nil
+// where there is nothing of it.
+func (t *Tables) together(
+	ctx context.Context, s meter.Scope, at time.Time, fold bool,
+) (*hour, error) {
 	if !fold {
 		return t.packed(ctx, s, at)
 	}
+
 	hours, err := t.hours(ctx, s, at, at.Add(time.Hour), true)
 	return hours[at], err
 }
@@ -244,18 +300,30 @@ func (t *Tables) putHour(ctx context.Context, s meter.Scope, at time.Time, h *me
 		Version int64               `dynamodbav:"version"`
 		Folded  bool                `dynamodbav:"folded"`
 		Parts   map[string]partItem `dynamodbav:"parts"`
-	}{countsItem: toCountsItem(h.Sum), Version: h.Version + 1, Folded: h.Folded, Parts: make(map[string]partItem, len(h.Parts))}
+	}{
+		countsItem: toCountsItem(h.Sum),
+		Version:    h.Version + 1,
+		Folded:     h.Folded,
+		Parts:      make(map[string]partItem, len(h.Parts)),
+	}
 	for writer, p := range h.Parts {
 		row.Parts[writer] = partItem{p.Sequence, toCountsItem(p.Counts)}
 	}
+
 	attributes, err := attributevalue.MarshalMap(row)
 	if err != nil {
 		return err
 	}
+
 	attributes[purgeAttribute] = purgeValue(at.Add(UsageRetention))
+
 	condition, more := isNew, map[string]types.AttributeValue(nil)
 	if h.Version > 0 {
-		condition, more = "#version = :replaces", map[string]types.AttributeValue{":replaces": number(h.Version)}
+		condition = "#version = :replaces"
+		more = map[string]types.AttributeValue{
+			":replaces": number(h.Version),
+		}
 	}
+
 	return t.set(ctx, scopePartition(s), hourSort(at), attributes, condition, more)
 }

@@ -8,23 +8,27 @@ import (
 // maxExponent is beyond what any number of ours may have; with it, no exponent makes work.
 const maxExponent = 400
 
-// integer returns the digits of a JSON number that has no fraction, whatever way it is written. They are "" where it is too large
-// for 64 bits. A number with a fraction is not whole, and neither is one that is so small that nobody can mean it.
+// integer returns the digits of a JSON number that has no fraction, whatever way it is written.
+// They are "" where it is too large for 64 bits. A number with a fraction is not whole, and neither
+// is one that is so small that nobody can mean it.
 func integer(number string) (digits string, whole bool) {
 	mantissa, exponent := number, 0
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
 		var err error
-		if exponent, err = strconv.Atoi(number[at+1:]); err != nil { // digits alone fail by being too many
+		// digits alone fail by being too many
+		if exponent, err = strconv.Atoi(number[at+1:]); err != nil {
 			exponent = maxExponent + 1
 			if number[at+1] == '-' {
 				exponent = -exponent
 			}
 		}
+
 		mantissa = number[:at]
 	}
 
 	mantissa, negative := strings.CutPrefix(mantissa, "-")
 	before, fraction, _ := strings.Cut(mantissa, ".")
+
 	all := strings.TrimLeft(before+fraction, "0")
 	if all == "" {
 		return "0", true
@@ -32,6 +36,7 @@ func integer(number string) (digits string, whole bool) {
 
 	zeros := exponent - len(fraction) // to be put behind all its digits
 	trimmed := strings.TrimRight(all, "0")
+
 	zeros += len(all) - len(trimmed)
 	switch {
 	case zeros < 0:
@@ -44,8 +49,10 @@ func integer(number string) (digits string, whole bool) {
 	if negative {
 		digits = "-" + digits
 	}
+
 	if _, err := strconv.ParseInt(digits, 10, 64); err != nil {
 		return "", true
 	}
+
 	return digits, true
 }

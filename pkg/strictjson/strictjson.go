@@ -1,8 +1,9 @@
 // Package strictjson reads JSON (RFC 8259) as an API has to that lets no text mean two things.
 //
-// It promises that a text without faults means the same to every reader: it is UTF-8, no object has a name twice, no string has
-// half a character, and no number is out of reach. Numbers without a fraction are handed on in digits, since 1e3, 1000.0 and 1000
-// are the same integer, exactly: no digit goes through floating point. It knows nothing of what the fields of a text are.
+// It promises that a text without faults means the same to every reader: it is UTF-8, no object has
+// a name twice, no string has half a character, and no number is out of reach. Numbers without a
+// fraction are handed on in digits, since 1e3, 1000.0 and 1000 are the same integer, exactly: no
+// digit goes through floating point. It knows nothing of what the fields of a text are.
 //
 // The caller bounds the text.
 package strictjson
@@ -32,34 +33,41 @@ type Fault struct {
 	Message string // what is expected there
 }
 
-// SyntaxError says that a text is no JSON, or is nested too deeply, and where. It has no word of the text.
+// SyntaxError says that a text is no JSON, or is nested too deeply, and where. It has no word of
+// the text.
 type SyntaxError struct{ message string }
 
 // Error implements error.
 func (e *SyntaxError) Error() string { return e.message }
 
-// Read returns a text with its integers in digits, and what is wrong with it. A text that is no JSON is a SyntaxError.
+// Read returns a text with its integers in digits, and what is wrong with it. A text that is no
+// JSON is a SyntaxError.
 func Read(text []byte) (clean []byte, faults []Fault, err error) {
 	if at := firstInvalid(text); at >= 0 {
 		return nil, nil, misplaced("expected JSON in UTF-8", text, at)
 	}
+
 	if err := check(text); err != nil {
 		return nil, nil, err
 	}
 
 	r := &reader{text: text, tokens: json.NewDecoder(bytes.NewReader(text))}
 	r.tokens.UseNumber()
+
 	for {
 		token, err := r.tokens.Token()
 		if errors.Is(err, io.EOF) {
 			return append(r.clean, text[r.copied:]...), r.faults, nil
 		}
+
 		if err != nil {
-			return nil, nil, &SyntaxError{"expected JSON"} // check has seen that the text is whole: nothing comes here
+			// check has seen that the text is whole: nothing comes here
+			return nil, nil, &SyntaxError{"expected JSON"}
 		}
 
 		end := int(r.tokens.InputOffset())
 		raw := bytes.TrimLeft(text[r.at:end], " \t\r\n,:")
+
 		r.at = end
 		if err := r.take(token, raw); err != nil {
 			return nil, nil, err
@@ -74,24 +82,30 @@ func firstInvalid(text []byte) int {
 		if r == utf8.RuneError && size == 1 {
 			return at
 		}
+
 		at += size
 	}
+
 	return -1
 }
 
 // check reports what keeps a text from being one JSON value.
 func check(text []byte) error {
 	var raw json.RawMessage
+
 	err := json.Unmarshal(text, &raw)
 	if err == nil {
 		return nil
 	}
 
 	first := json.NewDecoder(bytes.NewReader(text)).Decode(&raw)
+
 	var syntax *json.SyntaxError
-	if errors.Is(first, io.EOF) || errors.Is(first, io.ErrUnexpectedEOF) || !errors.As(err, &syntax) {
+	if errors.Is(first, io.EOF) || errors.Is(first, io.ErrUnexpectedEOF) ||
+		!errors.As(err, &syntax) {
 		return &SyntaxError{"expected JSON: the text ends too early"}
 	}
+
 	return misplaced("expected JSON", text, int(syntax.Offset)-1)
 }
 
@@ -132,6 +146,7 @@ func (r *reader) take(token json.Token, raw []byte) error {
 		r.valueEnds()
 		return nil
 	}
+
 	if name, ok := token.(string); ok && top != nil && top.names != nil && !top.due {
 		r.takeName(top, name, raw)
 		return nil
@@ -140,12 +155,16 @@ func (r *reader) take(token json.Token, raw []byte) error {
 	switch token := token.(type) {
 	case json.Delim:
 		if len(r.open) == maxDepth {
-			return &SyntaxError{fmt.Sprintf("expected at most %d arrays and objects in each other", maxDepth)}
+			return &SyntaxError{
+				fmt.Sprintf("expected at most %d arrays and objects in each other", maxDepth),
+			}
 		}
+
 		next := container{}
 		if token == '{' {
 			next.names = map[string]bool{}
 		}
+
 		r.open = append(r.open, next)
 		return nil
 	case string:
@@ -155,6 +174,7 @@ func (r *reader) take(token json.Token, raw []byte) error {
 	case json.Number:
 		r.takeNumber(raw)
 	}
+
 	r.valueEnds()
 	return nil
 }
@@ -163,12 +183,16 @@ func (r *reader) top() *container {
 	if len(r.open) == 0 {
 		return nil
 	}
+
 	return &r.open[len(r.open)-1]
 }
 
 func (r *reader) takeName(of *container, name string, raw []byte) {
 	twice := of.names[name]
-	of.names[name], of.name, of.due = true, name, true
+	of.names[name] = true
+	of.name = name
+	of.due = true
+
 	switch {
 	case halved(raw):
 		r.fault("expected a name of whole characters: a \\u escape of half a character stands alone")
@@ -210,22 +234,27 @@ func (r *reader) fault(message string) {
 			path = fmt.Appendf(path, "[%d]", c.index)
 		}
 	}
+
 	r.faults = append(r.faults, Fault{Path: string(path), Message: message})
 }
 
-// halved reports whether the raw text of a string has an escape of half a UTF-16 pair without its other half.
+// halved reports whether the raw text of a string has an escape of half a UTF-16 pair without its
+// other half.
 func halved(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
 		}
+
 		i++ // what is escaped; an escaped backslash begins nothing
 
 		first, ok := unit(raw, i)
 		if !ok {
 			continue
 		}
+
 		i += 4
+
 		if !utf16.IsSurrogate(first) {
 			continue
 		}
@@ -234,8 +263,10 @@ func halved(raw []byte) bool {
 		if !ok || raw[i+1] != '\\' || utf16.DecodeRune(first, second) == utf8.RuneError {
 			return true
 		}
+
 		i += 6
 	}
+
 	return false
 }
 
@@ -244,6 +275,7 @@ func unit(raw []byte, at int) (rune, bool) {
 	if at+5 > len(raw) || raw[at] != 'u' {
 		return 0, false
 	}
+
 	n, err := strconv.ParseUint(string(raw[at+1:at+5]), 16, 16)
 	return rune(n), err == nil
 }

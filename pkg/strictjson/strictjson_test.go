@@ -16,6 +16,7 @@ import (
 
 func TestRead(t *testing.T) {
 	t.Parallel()
+
 	for text, want := range map[string]string{
 		`{}`:                            `{}`,
 		` [ 1 , {"a" : 1e3} , "1e3" ] `: ` [ 1 , {"a" : 1000} , "1e3" ] `,
@@ -37,28 +38,35 @@ func TestRead(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
+
 	for text, want := range map[string][]string{
 		`{"a": 1, "a": 1}`:                           {".a"},
 		`{"a": 1, "\u0061": 1, "b": 2, "a": 3}`:      {".a", ".a"},
 		`{"a": {"x": [{"y": 1, "z": {}, "y": {}}]}}`: {".a.x[0].y"},
 		`[{"a": 1}, {"a": 1}, {"a": {}, "a": []}]`:   {"[2].a"},
 		`{"a": "\ud800"}`:                            {".a"},
-		`["\udc00", "\ud800\ud800", "\ud800x", "\\\ud800\\u", "\ud83d\ude00\ude00"]`: {"[0]", "[1]", "[2]", "[3]", "[4]"},
+		`["\udc00", "\ud800\ud800", "\ud800x", "\\\ud800\\u", "\ud83d\ude00\ude00"]`: {
+			"[0]", "[1]", "[2]", "[3]", "[4]",
+		},
 		`{"\ud800": 1}`: {".\ufffd"},
 		`"\uD834"`:      {""},
 		`{"a": 1e30, "b": [-1e19, 9223372036854775808]}`: {".a", ".b[0]", ".b[1]"},
 		`[1e999999999999999999999, 1, -1e401]`:           {"[0]", "[2]"},
 	} {
 		_, faults, err := strictjson.Read([]byte(text))
+
 		var got []string
 		for _, f := range faults {
 			got = append(got, f.Path)
 		}
+
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
 		}
 	}
-	if _, faults, _ := strictjson.Read([]byte("[" + strings.Repeat("1e30,", 1000) + "1]")); len(faults) != 100 {
+
+	if _, faults, _ := strictjson.Read([]byte("[" + strings.Repeat("1e30,",
+		1000) + "1]")); len(faults) != 100 {
 		t.Errorf("%d faults are told", len(faults))
 	}
 }
@@ -66,6 +74,7 @@ func TestFaults(t *testing.T) {
 // What is no JSON is told in our own words, with its place, and without what stands there.
 func TestSyntax(t *testing.T) {
 	t.Parallel()
+
 	for text, want := range map[string]string{
 		"":                   "expected JSON: the text ends too early",
 		`{"name"`:            "expected JSON: the text ends too early",
@@ -78,10 +87,12 @@ func TestSyntax(t *testing.T) {
 		"{\"a\": \"\x00\"}":  "expected JSON: see line 1, column 8",
 		"[\"ab\xff\"]":       "expected JSON in UTF-8: see line 1, column 5",
 		"[\"\xed\xa0\x80\"]": "expected JSON in UTF-8: see line 1, column 3",
-		strings.Repeat("[", 65) + strings.Repeat("]", 65): "expected at most 64 arrays and objects in each other",
-		strings.Repeat("[", 200_000):                      "expected JSON: see line 1, column 10001",
+		strings.Repeat("[",
+			65) + strings.Repeat("]", 65): "expected at most 64 arrays and objects in each other",
+		strings.Repeat("[", 200_000): "expected JSON: see line 1, column 10001",
 	} {
 		_, _, err := strictjson.Read([]byte(text))
+
 		var syntax *strictjson.SyntaxError
 		if !errors.As(err, &syntax) || syntax.Error() != want {
 			t.Errorf("%.20q: %v, want %s", text, err, want)
@@ -93,13 +104,18 @@ func TestSyntax(t *testing.T) {
 func TestIntegersAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?`).Draw(t, "number")
+		text := rapid.StringMatching(`-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?`).Draw(
+			t, "number",
+		)
+
 		got, faults, err := strictjson.Read([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		was, _ := new(big.Rat).SetString(text)
 		is, _ := new(big.Rat).SetString(string(got))
+
 		whole, small := was.IsInt(), was.IsInt() && was.Num().IsInt64()
 		switch {
 		case whole != small && len(faults) != 1:
@@ -112,19 +128,25 @@ func TestIntegersAreExact(t *testing.T) {
 	})
 }
 
-// A text without faults stays the text that it was, but for its numbers; nothing makes the reader fail otherwise than it says.
+// A text without faults stays the text that it was, but for its numbers; nothing makes the reader
+// fail otherwise than it says.
 func FuzzRead(f *testing.F) {
-	for _, seed := range []string{`{"a":[1e3,{"b":"\ud83d\ude00"}],"a":1}`, `"\\\\ud800\ud800"`, `[[[{}]]] `, `-0.0e-0`} {
+	for _, seed := range []string{
+		`{"a":[1e3,{"b":"\ud83d\ude00"}],"a":1}`, `"\\\\ud800\ud800"`, `[[[{}]]] `, `-0.0e-0`,
+	} {
 		f.Add([]byte(seed))
 	}
+
 	f.Fuzz(func(t *testing.T, text []byte) {
 		clean, faults, err := strictjson.Read(text)
 		if err != nil {
 			return
 		}
+
 		if !json.Valid(clean) {
 			t.Fatalf("%q became %q, which is no JSON", text, clean)
 		}
+
 		again, _, err := strictjson.Read(clean)
 		if err != nil || len(faults) == 0 && !bytes.Equal(clean, again) {
 			t.Fatalf("%q became %q, and then %q, %v", text, clean, again, err)

@@ -1,7 +1,8 @@
 // Package upkeep is what a deployment does by itself, on a schedule: a list of tasks.
 //
-// It promises that each task is bounded in time, that one that fails, hangs or panics keeps no other from its work, and that two runs at once do no harm. It
-// does not promise when a task runs: what must be so at once is done by the call that asks for it, never here.
+// It promises that each task is bounded in time, that one that fails, hangs or panics keeps no
+// other from its work, and that two runs at once do no harm. It does not promise when a task runs:
+// what must be so at once is done by the call that asks for it, never here.
 package upkeep
 
 import (
@@ -26,22 +27,37 @@ import (
 // Task is one piece of upkeep.
 type Task struct {
 	Name string // in the log, such as jobs
-	// Run does what is due, returns how many things it did, and stops soon after ctx ends: what is left over is the next run's. It may be cut off anywhere
-	// and may run twice at once, so each of its steps is a conditional write.
+	// Run does what is due, returns how many things it did, and stops soon after ctx ends: what is
+	// left over is the next run's. It may be cut off anywhere and may run twice at once, so each of
+	// its steps is a conditional write.
 	Run func(ctx context.Context) (done int, err error)
 }
 
 // Tasks are what the function upkeep does for a deployment.
 func Tasks(d *boot.Deployment) []Task {
 	return []Task{
-		{Name: "expired keys", Run: func(ctx context.Context) (int, error) { return d.Store.SweepExpired(ctx, d.Now(), mostExpired) }},
-		{Name: "usage", Run: func(ctx context.Context) (int, error) { return compactUsage(ctx, d.Store, d.Now()) }},
+		{
+			Name: "expired keys",
+			Run: func(ctx context.Context) (int, error) {
+				return d.Store.SweepExpired(ctx, d.Now(), mostExpired)
+			},
+		},
+		{
+			Name: "usage",
+			Run: func(ctx context.Context) (int, error) {
+				return compactUsage(ctx, d.Store, d.Now())
+			},
+		},
 		{Name: "jobs", Run: adminapi.NewWorker(d).Run},
-		{Name: "peppers", Run: func(ctx context.Context) (int, error) { return passPeppers(ctx, d) }},
+		{
+			Name: "peppers",
+			Run:  func(ctx context.Context) (int, error) { return passPeppers(ctx, d) },
+		},
 	}
 }
 
-// compactEvery is how often usage is put together. Looking for what there is to do costs reads, and nobody waits for it.
+// compactEvery is how often usage is put together. Looking for what there is to do costs reads, and
+// nobody waits for it.
 const compactEvery = 5 // minutes
 
 // compactUsage puts together what instances counted in hours that have ended.
@@ -49,25 +65,29 @@ func compactUsage(ctx context.Context, h meter.Hours, now time.Time) (done int, 
 	if now.Minute()%compactEvery != 0 {
 		return 0, nil
 	}
+
 	var failures []error
 	for _, env := range apikey.Environments() {
 		n, err := meter.Compact(ctx, h, env, now)
 		done += n
 		failures = append(failures, err)
 	}
+
 	return done, errors.Join(failures...)
 }
 
-// passPeppers seals rows anew after a pepper was rotated, and counts what still needs an older one. It
-// looks as often as usage is put together, and no more.
+// passPeppers seals rows anew after a pepper was rotated, and counts what still needs an older one.
+// It looks as often as usage is put together, and no more.
 func passPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) {
 	if d.Now().Minute()%compactEvery != 0 {
 		return 0, nil
 	}
+
 	return d.Store.PassPeppers(ctx, d.Scanner, d.Now)
 }
 
-// mostExpired is how many expired keys a run moves to where lists pass them by, if its time is enough.
+// mostExpired is how many expired keys a run moves to where lists pass them by, if its time is
+// enough.
 const mostExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
@@ -83,25 +103,29 @@ const (
 	margin = 2 * time.Second
 )
 
-// Run runs the tasks beside each other, and waits for all. It logs each that did something or failed. The error, which only names those that failed, is
-// what makes Lambda count the run as failed.
+// Run runs the tasks beside each other, and waits for all. It logs each that did something or
+// failed. The error, which only names those that failed, is what makes Lambda count the run as
+// failed.
 func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
 		defer cancel()
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	var mu sync.Mutex
 	var failed []string
+
 	var all sync.WaitGroup
 	for _, task := range tasks {
 		all.Go(func() {
 			done, err := task.safely(ctx)
 			switch {
 			case err != nil && !stopped(ctx, err):
-				logger.ErrorContext(ctx, "upkeep failed", "task", task.Name, "done", done, "error", err)
+				logger.ErrorContext(ctx, "upkeep failed", "task", task.Name, "done", done, "error",
+					err)
 				mu.Lock()
 				failed = append(failed, task.Name)
 				mu.Unlock()
@@ -110,17 +134,22 @@ func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 			}
 		})
 	}
+
 	all.Wait()
+
 	if len(failed) == 0 {
 		return nil
 	}
+
 	slices.Sort(failed)
 	return fmt.Errorf("upkeep failed: %s", strings.Join(failed, ", "))
 }
 
-// stopped tells whether a task ended because the time was over. That is no failure: it goes on at the next run.
+// stopped tells whether a task ended because the time was over. That is no failure: it goes on at
+// the next run.
 func stopped(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
+	return ctx.Err() != nil &&
+		(errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
 // safely makes an error of a panic, which would end the process and with it the other tasks.

@@ -26,6 +26,7 @@ func does(done int, err error) func(context.Context) (int, error) {
 // logged gives what was logged, one line a task, in the order of their names.
 func logged(t *testing.T, log *storetest.Log) []string {
 	t.Helper()
+
 	var out []string
 	for line := range strings.Lines(log.String()) {
 		var entry struct {
@@ -35,9 +36,13 @@ func logged(t *testing.T, log *storetest.Log) []string {
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatal(err)
 		}
+
 		first, _, _ := strings.Cut(entry.Error, "\n")
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s %d %s", entry.Task, entry.Level, entry.Msg, entry.Done, first)))
+		out = append(out,
+			strings.TrimSpace(fmt.Sprintf("%s %s %s %d %s", entry.Task, entry.Level, entry.Msg,
+				entry.Done, first)))
 	}
+
 	slices.Sort(out)
 	return out
 }
@@ -45,6 +50,7 @@ func logged(t *testing.T, log *storetest.Log) []string {
 func TestOneTaskThatFailsKeepsNoOtherFromItsWork(t *testing.T) {
 	t.Parallel()
 	log := &storetest.Log{}
+
 	err := upkeep.Run(t.Context(), log.Logger(), []upkeep.Task{
 		{Name: "breaks", Run: does(2, errors.New("no luck"))},
 		{Name: "panics", Run: func(context.Context) (int, error) { panic("oh") }},
@@ -54,17 +60,24 @@ func TestOneTaskThatFailsKeepsNoOtherFromItsWork(t *testing.T) {
 	if err == nil || err.Error() != "upkeep failed: breaks, panics" {
 		t.Errorf("got %v", err)
 	}
-	want := []string{"breaks ERROR upkeep failed 2 no luck", "panics ERROR upkeep failed 0 panic: oh", "works INFO upkeep 3"}
+
+	want := []string{
+		"breaks ERROR upkeep failed 2 no luck", "panics ERROR upkeep failed 0 panic: oh",
+		"works INFO upkeep 3",
+	}
 	if diff := cmp.Diff(want, logged(t, log)); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 }
 
-// A task that takes too long is ended before the function is, and is no failure; the others have long done their work.
+// A task that takes too long is ended before the function is, and is no failure; the others have
+// long done their work.
 func TestTasksAreBounded(t *testing.T) {
 	t.Parallel()
+
 	for name, test := range map[string]struct{ given, want time.Duration }{
-		"by the schedule": {time.Hour, 50 * time.Second}, "by what Lambda leaves": {20 * time.Second, 18 * time.Second},
+		"by the schedule":       {time.Hour, 50 * time.Second},
+		"by what Lambda leaves": {20 * time.Second, 18 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,20 +86,31 @@ func TestTasksAreBounded(t *testing.T) {
 				defer cancel()
 				log, started := &storetest.Log{}, time.Now()
 				var worked time.Duration
+
 				err := upkeep.Run(ctx, log.Logger(), []upkeep.Task{
-					{Name: "hangs", Run: func(ctx context.Context) (int, error) {
-						<-ctx.Done()
-						return 7, fmt.Errorf("cut off: %w", ctx.Err())
-					}},
-					{Name: "works", Run: func(context.Context) (int, error) {
-						worked = time.Since(started)
-						return 1, nil
-					}},
+					{
+						Name: "hangs",
+						Run: func(ctx context.Context) (int, error) {
+							<-ctx.Done()
+							return 7, fmt.Errorf("cut off: %w", ctx.Err())
+						},
+					},
+					{
+						Name: "works",
+						Run: func(context.Context) (int, error) {
+							worked = time.Since(started)
+							return 1, nil
+						},
+					},
 				})
 				if err != nil || time.Since(started) != test.want || worked != 0 {
-					t.Errorf("got %v after %v, the other task after %v", err, time.Since(started), worked)
+					t.Errorf("got %v after %v, the other task after %v", err, time.Since(started),
+						worked)
 				}
-				if diff := cmp.Diff([]string{"hangs INFO upkeep 7", "works INFO upkeep 1"}, logged(t, log)); diff != "" {
+
+				if diff := cmp.Diff([]string{
+					"hangs INFO upkeep 7", "works INFO upkeep 1",
+				}, logged(t, log)); diff != "" {
 					t.Errorf("the log (-want +got):\n%s", diff)
 				}
 			})
@@ -100,13 +124,18 @@ func TestExpiredKeysAreSwept(t *testing.T) {
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, func(k *apikey.Key) { k.ExpiresAt = k.CreatedAt.Add(time.Minute) })
 	tasks := upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now})
-	sweep := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "expired keys" })]
+
+	sweep := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool {
+		return t.Name == "expired keys"
+	})]
 	for minute, want := range []int{0, 1, 0} {
 		if done, err := sweep.Run(t.Context()); done != want || err != nil {
 			t.Errorf("minute %d: %d, %v", minute, done, err)
 		}
+
 		kit.Clock.Advance(time.Minute)
 	}
+
 	if kit.Item(t, "production#"+k.ID, "key")["listExpiringPk"] != nil {
 		t.Error("it is still to expire")
 	}
@@ -117,19 +146,25 @@ func TestRotatedPepperSealsAnew(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	kit.MustKey(t, nil)
+
 	if _, err := kit.Keyring.Add(t.Context(), apikey.Production); err != nil {
 		t.Fatal(err)
 	}
+
 	kit.Clock.Advance(time.Hour)
 
 	p := kit.Restart()
 	tasks := upkeep.Tasks(&boot.Deployment{Store: p.Store, Scanner: p.SDK, Now: kit.Clock.Now})
 	seal := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "peppers" })]
 	kit.Clock.Advance(time.Minute)
-	if done, err := seal.Run(t.Context()); done != 0 || err != nil || p.Traffic.Count("GetItem") != 0 {
+
+	if done, err := seal.Run(t.Context()); done != 0 || err != nil ||
+		p.Traffic.Count("GetItem") != 0 {
 		t.Errorf("between: %d seals, %v", done, err)
 	}
+
 	kit.Clock.Advance(4 * time.Minute)
+
 	if done, err := seal.Run(t.Context()); done != 2 || err != nil { // the key and the standing
 		t.Errorf("%d seals, %v", done, err)
 	}

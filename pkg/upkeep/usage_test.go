@@ -15,6 +15,7 @@ import (
 func TestUsageIsPutTogether(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
+
 	var run func() int
 	for _, task := range upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now}) {
 		if task.Name == "usage" {
@@ -23,36 +24,55 @@ func TestUsageIsPutTogether(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+
 				return done
 			}
 		}
 	}
+
 	hour := kit.Clock.Now().Truncate(time.Hour)
 	for _, env := range apikey.Environments() {
 		scope := meter.KeyScope(env, "site")
 		for _, writer := range []string{"a-1", "b-1"} {
-			row := meter.UsageRow{Scope: scope, Hour: hour, Writer: writer, Sequence: 1, Counts: meter.Counts{Cells: map[meter.Cell]int64{{Outcome: meter.Allowed}: 1}}}
+			row := meter.UsageRow{
+				Scope:    scope,
+				Hour:     hour,
+				Writer:   writer,
+				Sequence: 1,
+				Counts:   meter.Counts{Cells: map[meter.Cell]int64{{Outcome: meter.Allowed}: 1}},
+			}
 			if err := kit.Store.PutUsage(t.Context(), row); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := kit.Store.PutJournal(t.Context(), meter.Journal{Environment: env, Hour: hour, Writer: "a-2", Scopes: []meter.Scope{scope}}); err != nil {
+
+		if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+			Environment: env,
+			Hour:        hour,
+			Writer:      "a-2",
+			Scopes:      []meter.Scope{scope},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
+
 	for _, test := range []struct {
 		after time.Duration
 		rows  int
-	}{{time.Hour + 11*time.Minute, 2}, {4 * time.Minute, 1}} { // at 9:30 and 1:11 it is 10:41, then 10:45
+	}{{time.Hour + 11*time.Minute, 2}, {4 * time.Minute, 1}} {
+		// at 9:30 and 1:11 it is 10:41, then 10:45
 		kit.Clock.Advance(test.after)
 		run()
+
 		for _, env := range apikey.Environments() {
 			rows, err := kit.HotRows(t.Context(), string(env)+"#site")
 			if err != nil || len(rows) != test.rows {
-				t.Errorf("%v: %s has the rows %q, want %d: %v", kit.Clock.Now(), env, rows, test.rows, err)
+				t.Errorf("%v: %s has the rows %q, want %d: %v", kit.Clock.Now(), env, rows,
+					test.rows, err)
 			}
 		}
 	}
+
 	if done := run(); done != 0 {
 		t.Errorf("%d hours are put together again", done)
 	}

@@ -1,4 +1,5 @@
-// Command generate renders the admin API's OpenAPI document as one page that needs nothing else, into the file that it is told.
+// Command generate renders the admin API's OpenAPI document as one page that needs nothing else,
+// into the file that it is told.
 package main
 
 import (
@@ -29,15 +30,23 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: generate FILE")
 	}
+
 	page, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return err
 	}
+
 	doc := adminapi.Document()
+
 	var out strings.Builder
-	if err := page.Execute(&out, map[string]any{"Title": doc.Info.Title, "About": doc.Info.Description, "Operations": operations(doc)}); err != nil {
+	if err := page.Execute(&out, map[string]any{
+		"Title":      doc.Info.Title,
+		"About":      doc.Info.Description,
+		"Operations": operations(doc),
+	}); err != nil {
 		return err
 	}
+
 	return os.WriteFile(args[0], []byte(out.String()), 0o644) //nolint:gosec // a page for everybody
 }
 
@@ -46,12 +55,15 @@ func operations(doc *huma.OpenAPI) []entry {
 	var entries []entry
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		item := doc.Paths[path]
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		for _, op := range []*huma.Operation{
+			item.Get, item.Post, item.Put, item.Patch, item.Delete,
+		} {
 			if op != nil {
 				entries = append(entries, describe(doc, op))
 			}
 		}
 	}
+
 	return entries
 }
 
@@ -70,18 +82,34 @@ type field struct {
 }
 
 func describe(doc *huma.OpenAPI, op *huma.Operation) entry {
-	e := entry{Anchor: op.OperationID, Method: op.Method, Path: op.Path, Summary: op.Summary, About: op.Description}
-	for _, p := range op.Parameters {
-		e.Parameters = append(e.Parameters, field{Name: p.Name, Place: p.In, Type: typeName(p.Schema), About: p.Description, Required: p.Required})
+	e := entry{
+		Anchor:  op.OperationID,
+		Method:  op.Method,
+		Path:    op.Path,
+		Summary: op.Summary,
+		About:   op.Description,
 	}
+	for _, p := range op.Parameters {
+		e.Parameters = append(e.Parameters, field{
+			Name:     p.Name,
+			Place:    p.In,
+			Type:     typeName(p.Schema),
+			About:    p.Description,
+			Required: p.Required,
+		})
+	}
+
 	if op.RequestBody != nil {
 		for _, media := range op.RequestBody.Content {
 			e.Body = fields(doc, media.Schema)
 		}
 	}
+
 	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
-		e.Answers = append(e.Answers, strings.TrimSpace(status+" "+op.Responses[status].Description))
+		e.Answers = append(e.Answers,
+			strings.TrimSpace(status+" "+op.Responses[status].Description))
 	}
+
 	return e
 }
 
@@ -89,14 +117,22 @@ func fields(doc *huma.OpenAPI, s *huma.Schema) []field {
 	if s == nil {
 		return nil
 	}
+
 	if s.Ref != "" {
 		s = doc.Components.Schemas.SchemaFromRef(s.Ref)
 	}
+
 	var out []field
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
-		out = append(out, field{Name: name, Type: typeName(p), About: p.Description, Required: slices.Contains(s.Required, name)})
+		out = append(out, field{
+			Name:     name,
+			Type:     typeName(p),
+			About:    p.Description,
+			Required: slices.Contains(s.Required, name),
+		})
 	}
+
 	return out
 }
 
@@ -113,6 +149,7 @@ func typeName(s *huma.Schema) string {
 		for _, v := range s.Enum {
 			values = append(values, fmt.Sprint(v))
 		}
+
 		return strings.Join(values, " | ")
 	case s.Format != "":
 		return s.Format

@@ -1,7 +1,8 @@
 // Package localtest is how tests use a running `bitting local`: over HTTP, as a stranger would.
 //
-// It promises that every answer is looked at: a problem is decoded strictly, so that all have one shape, and a secret that was shown once must
-// be in no later answer and in no file. It knows nothing of the code behind the answers.
+// It promises that every answer is looked at: a problem is decoded strictly, so that all have one
+// shape, and a secret that was shown once must be in no later answer and in no file. It knows
+// nothing of the code behind the answers.
 package localtest
 
 import (
@@ -34,20 +35,24 @@ type Machine struct {
 // startTime bounds a start: with --functions process it builds every function first.
 const startTime = 4 * time.Minute
 
-// Wait returns the machine with its data in the folder once it is ready. It gives up when ended says how the machine ended.
+// Wait returns the machine with its data in the folder once it is ready. It gives up when ended
+// says how the machine ended.
 func Wait(ctx context.Context, data string, ended <-chan error) (*Machine, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+
 	for {
 		text, err := os.ReadFile(filepath.Join(data, "local.json")) //nolint:gosec // the folder that the test chose
 		if err == nil {
 			return open(data, text)
 		}
+
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+
 		select {
 		case err := <-ended:
 			return nil, fmt.Errorf("bitting local ended while it started: %w", err)
@@ -63,16 +68,21 @@ func open(data string, text []byte) (*Machine, error) {
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, err
 	}
+
 	m.client = &http.Client{
-		Timeout:       time.Minute,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 32},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:   time.Minute,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 32},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 	m.shown.add(m.OperatorKey)
 	m.shown.add(m.AdminKey)
+
 	for _, secret := range m.Keys {
 		m.shown.add(secret)
 	}
+
 	return m, nil
 }
 
@@ -97,7 +107,8 @@ func (m *Machine) Restarted(again *Machine) *Machine {
 // Close ends the connections that are kept for more calls.
 func (m *Machine) Close() { m.client.CloseIdleConnections() }
 
-// Keep makes the test fail where any of the texts stands in an answer or in the log from now on: what was sent and is a secret too.
+// Keep makes the test fail where any of the texts stands in an answer or in the log from now on:
+// what was sent and is a secret too.
 func (m *Machine) Keep(texts ...string) {
 	m.shown.mu.Lock()
 	defer m.shown.mu.Unlock()
@@ -110,9 +121,11 @@ func (m *Machine) LeakInLog() error {
 	if err != nil {
 		return err
 	}
+
 	if secret := m.shown.in(string(text)); secret != "" {
 		return fmt.Errorf("bitting.log has the secret that ends in %s", secret[len(secret)-4:])
 	}
+
 	return nil
 }
 
@@ -126,6 +139,7 @@ func (s *shown) add(secret string) {
 	if secret == "" {
 		return
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tails = append(s.tails, secret[strings.LastIndexByte(secret, '_')+1:])
@@ -135,10 +149,12 @@ func (s *shown) add(secret string) {
 func (s *shown) in(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	for _, tail := range s.tails {
 		if strings.Contains(text, tail) {
 			return tail
 		}
 	}
+
 	return ""
 }

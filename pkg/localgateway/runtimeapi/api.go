@@ -38,10 +38,16 @@ type result struct {
 // newInvocation takes request id and ARN from the caller's Lambda context,
 // where a gateway put them, and the deadline from ctx.
 func newInvocation(ctx context.Context, payload []byte) *invocation {
-	inv := &invocation{id: "00000000-0000-4000-8000-000000000000", payload: payload, result: make(chan result, 1)}
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		inv.id, inv.arn = lc.AwsRequestID, lc.InvokedFunctionArn
+	inv := &invocation{
+		id:      "00000000-0000-4000-8000-000000000000",
+		payload: payload,
+		result:  make(chan result, 1),
 	}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		inv.id = lc.AwsRequestID
+		inv.arn = lc.InvokedFunctionArn
+	}
+
 	inv.deadline, _ = ctx.Deadline()
 	inv.allowed = time.Until(inv.deadline)
 	return inv
@@ -60,7 +66,12 @@ type api struct {
 }
 
 func newAPI(arn string) *api {
-	return &api{arn: arn, next: make(chan *invocation), initErrors: make(chan *Error, 1), extensions: newExtensions()}
+	return &api{
+		arn:        arn,
+		next:       make(chan *invocation),
+		initErrors: make(chan *Error, 1),
+		extensions: newExtensions(),
+	}
 }
 
 // ServeHTTP routes what a bootstrap asks for.
@@ -84,15 +95,18 @@ func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
+
 	select {
 	case inv := <-a.next:
 		a.mu.Lock()
 		a.current = inv
 		a.mu.Unlock()
+
 		arn := inv.arn
 		if arn == "" {
 			arn = a.arn
 		}
+
 		a.extensions.tell(inv, arn)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
@@ -111,14 +125,20 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "response was cut off", http.StatusBadRequest)
 		return
 	}
+
 	if len(payload) > maxPayload {
-		_, _ = io.Copy(io.Discard, r.Body) // a runtime that is still sending would not hear the answer
-		a.answer(w, r, http.StatusRequestEntityTooLarge, result{err: &Error{
-			"Function.ResponseSizeTooLarge",
-			fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxPayload),
-		}})
+		// a runtime that is still sending would not hear the answer
+		_, _ = io.Copy(io.Discard, r.Body)
+		a.answer(w, r, http.StatusRequestEntityTooLarge, result{
+			err: &Error{
+				"Function.ResponseSizeTooLarge",
+				fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d "+
+					"bytes).", maxPayload),
+			},
+		})
 		return
 	}
+
 	a.answer(w, r, http.StatusAccepted, result{payload: payload})
 }
 
@@ -129,12 +149,14 @@ func (a *api) serveError(w http.ResponseWriter, r *http.Request) {
 // answer gives the current invocation its result, once.
 func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, res result) {
 	a.mu.Lock()
+
 	inv := a.current
 	if inv == nil || inv.id != r.PathValue("id") {
 		a.mu.Unlock()
 		http.Error(w, "no such invocation", http.StatusBadRequest)
 		return
 	}
+
 	a.current = nil
 	a.mu.Unlock()
 	w.WriteHeader(status)
@@ -144,6 +166,7 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, res res
 func (a *api) serveInitError(w http.ResponseWriter, r *http.Request) {
 	failure := readError(r.Body)
 	w.WriteHeader(http.StatusAccepted)
+
 	select {
 	case a.initErrors <- failure:
 	default: // the first one counts
@@ -158,5 +181,6 @@ func readError(body io.Reader) *Error {
 	if err := json.NewDecoder(io.LimitReader(body, maxPayload)).Decode(&e); err != nil {
 		return &Error{"Runtime.Unknown", "Unknown application error occurred"}
 	}
+
 	return &Error{Type: e.ErrorType, Message: e.ErrorMessage}
 }

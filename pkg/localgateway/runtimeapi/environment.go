@@ -17,6 +17,7 @@ func environment(config Config, address string) []string {
 	if err != nil {
 		folder = filepath.Dir(config.Bootstrap)
 	}
+
 	variables := map[string]string{
 		"AWS_DEFAULT_REGION":              "us-east-1",
 		"AWS_EXECUTION_ENV":               "AWS_Lambda_provided.al2023",
@@ -37,9 +38,11 @@ func environment(config Config, address string) []string {
 		"_HANDLER":                        "bootstrap",
 	}
 	maps.Copy(variables, config.Environment)
+
 	list := make([]string, 0, len(variables))
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		list = append(list, name+"="+variables[name])
 	}
+
 	return list
 }

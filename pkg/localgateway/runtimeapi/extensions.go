@@ -55,36 +55,48 @@ func (e *extensions) serveRegister(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Events []string `json:"events"`
 	}
+
 	name := r.Header.Get("Lambda-Extension-Name")
-	if err := json.NewDecoder(io.LimitReader(r.Body, maxPayload)).Decode(&asked); err != nil || name == "" {
-		refuse(w, http.StatusBadRequest, "InvalidRequestFormat", "expected a name and a list of events")
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxPayload)).Decode(&asked); err != nil ||
+		name == "" {
+		refuse(w, http.StatusBadRequest, "InvalidRequestFormat",
+			"expected a name and a list of events")
 		return
 	}
+
 	added := &extension{name: name, events: make(chan invokeEvent, 1)}
 	for _, event := range asked.Events {
 		switch event {
 		case "INVOKE":
 			added.invoke = true
 		case "SHUTDOWN":
-			refuse(w, http.StatusForbidden, "Extension.InvalidEventType", "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension")
+			refuse(w, http.StatusForbidden, "Extension.InvalidEventType",
+				"SHUTDOWN: ShutdownEventNotSupportedForInternalExtension")
 			return
 		default:
-			refuse(w, http.StatusForbidden, "Extension.InvalidEventType", event+": ErrorInvalidEventType")
+			refuse(w, http.StatusForbidden, "Extension.InvalidEventType",
+				event+": ErrorInvalidEventType")
 			return
 		}
 	}
+
 	e.mu.Lock()
 	defer e.mu.Unlock()
+
 	for _, known := range e.byID {
 		if known.name == name {
-			refuse(w, http.StatusForbidden, "Extension.AlreadyRegistered", "Extension already registered")
+			refuse(w, http.StatusForbidden, "Extension.AlreadyRegistered",
+				"Extension already registered")
 			return
 		}
 	}
+
 	if len(e.byID) == maxExtensions {
-		refuse(w, http.StatusForbidden, "Extension.TooManyExtensions", "Extension limit (10) reached")
+		refuse(w, http.StatusForbidden, "Extension.TooManyExtensions",
+			"Extension limit (10) reached")
 		return
 	}
+
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", len(e.byID)+1)
 	e.byID[id] = added
 	e.begin(added)
@@ -94,22 +106,29 @@ func (e *extensions) serveRegister(w http.ResponseWriter, r *http.Request) {
 
 func refuse(w http.ResponseWriter, status int, kind, message string) {
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"errorType": kind, "errorMessage": message}) // there is no other answer left
+	_ = json.NewEncoder(w).Encode(map[string]string{
+		"errorType":    kind,
+		"errorMessage": message,
+	}) // there is no other answer left
 }
 
 // serveNext blocks until there is an event for the extension that asks. With
 // that it says that it is done with the one before.
 func (e *extensions) serveNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
+
 	asks := e.byID[r.Header.Get("Lambda-Extension-Identifier")]
 	if asks != nil {
 		e.end(asks)
 	}
+
 	e.mu.Unlock()
+
 	if asks == nil {
 		refuse(w, http.StatusForbidden, "Extension.UnknownExtensionIdentifier", "Unknown extension")
 		return
 	}
+
 	select {
 	case event := <-asks.events:
 		w.Header().Set("Content-Type", "application/json")
@@ -122,13 +141,19 @@ func (e *extensions) serveNext(w http.ResponseWriter, r *http.Request) {
 func (e *extensions) tell(inv *invocation, arn string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+
 	for _, one := range e.byID {
 		if !one.invoke {
 			continue
 		}
+
 		e.begin(one)
 		one.events <- invokeEvent{
-			EventType: "INVOKE", DeadlineMs: inv.deadline.UnixMilli(), RequestID: inv.id, InvokedFunctionARN: arn, Tracing: tracing{"X-Amzn-Trace-Id", traceID},
+			EventType:          "INVOKE",
+			DeadlineMs:         inv.deadline.UnixMilli(),
+			RequestID:          inv.id,
+			InvokedFunctionARN: arn,
+			Tracing:            tracing{"X-Amzn-Trace-Id", traceID},
 		}
 	}
 }
@@ -137,9 +162,11 @@ func (e *extensions) begin(one *extension) {
 	if one.working {
 		return
 	}
+
 	if one.working = true; e.working == 0 {
 		e.idle = make(chan struct{})
 	}
+
 	e.working++
 }
 
@@ -147,6 +174,7 @@ func (e *extensions) end(one *extension) {
 	if !one.working {
 		return
 	}
+
 	one.working = false
 	if e.working--; e.working == 0 {
 		close(e.idle)

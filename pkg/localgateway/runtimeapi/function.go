@@ -75,15 +75,19 @@ func New(config Config) *Function {
 	if config.Timeout == 0 {
 		config.Timeout = 3 * time.Second
 	}
+
 	if config.MemoryMB == 0 {
 		config.MemoryMB = 128
 	}
+
 	if config.Output == nil {
 		config.Output = io.Discard
 	}
+
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+
 	return &Function{
 		config:    config,
 		slots:     make(chan struct{}, max(config.Instances, 1)),
@@ -100,13 +104,16 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case f.slots <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for an instance of %s: %w", f.config.Name, context.Cause(ctx))
+		return nil, fmt.Errorf("waiting for an instance of %s: %w", f.config.Name,
+			context.Cause(ctx))
 	case <-f.done:
 		return nil, ErrClosed
 	}
+
 	ctx, cancel := context.WithTimeout(ctx, f.config.Timeout)
 	defer cancel()
 	inv := newInvocation(ctx, payload)
+
 	free := func() { <-f.slots }
 	for {
 		in, err := f.take()
@@ -114,18 +121,23 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			free()
 			return nil, err
 		}
+
 		r, answered := in.invoke(ctx, inv)
 		if answered {
-			go func() { // the instance is busy until its extensions are done; the answer does not wait for them
+			// the instance is busy until its extensions are done; the answer does not wait for them
+			go func() {
 				defer free()
 				f.settle(in, inv.deadline)
 			}()
 			return r.payload, r.err
 		}
+
 		f.discard(in)
+
 		if errors.Is(r.err, errDiedIdle) {
 			continue // it never saw the invocation, so another can have it
 		}
+
 		free()
 		return r.payload, r.err
 	}
@@ -136,13 +148,15 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 func (f *Function) settle(in *instance, deadline time.Time) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
+
 	select {
 	case <-in.api.extensions.done():
 		f.release(in)
 	case <-in.exited:
 		f.release(in) // whoever takes it finds out
 	case <-timer.C:
-		f.config.Logger.Error("an extension took more than the function's time", "function", f.config.Name)
+		f.config.Logger.Error("an extension took more than the function's time", "function",
+			f.config.Name)
 		f.discard(in)
 	}
 }
@@ -151,20 +165,25 @@ func (f *Function) settle(in *instance, deadline time.Time) {
 func (f *Function) take() (*instance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
 	if f.closed {
 		return nil, ErrClosed
 	}
+
 	if n := len(f.idle); n > 0 {
 		in := f.idle[n-1]
 		f.idle = f.idle[:n-1]
 		return in, nil
 	}
+
 	in, err := start(f.config, f.output)
 	if err != nil {
 		return nil, err
 	}
+
 	f.instances[in] = struct{}{}
-	f.config.Logger.Debug("function started", "function", f.config.Name, "pid", in.command.Process.Pid)
+	f.config.Logger.Debug("function started", "function", f.config.Name, "pid",
+		in.command.Process.Pid)
 	return in, nil
 }
 
@@ -192,17 +211,22 @@ func (f *Function) Close() error {
 		f.mu.Unlock()
 		return nil
 	}
+
 	f.closed = true
 	close(f.done)
+
 	all := make([]*instance, 0, len(f.instances))
 	for in := range f.instances {
 		all = append(all, in)
 	}
+
 	f.mu.Unlock()
+
 	var wait sync.WaitGroup
 	for _, in := range all {
 		wait.Go(in.stop)
 	}
+
 	wait.Wait()
 	return nil
 }

@@ -38,17 +38,22 @@ func run(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
+
 	defer func() { _ = os.RemoveAll(folder) }()
+
 	bootstrap = filepath.Join(folder, "bootstrap")
-	if out, err := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "./testdata/bootstrap").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc",
+		"-o", bootstrap, "./testdata/bootstrap").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build of the test's bootstrap: %v\n%s", err, out)
 		return 1
 	}
+
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+
 	return code
 }
 
@@ -76,6 +81,7 @@ func (o *output) String() string {
 
 func (o *output) await(t *testing.T, line string) {
 	t.Helper()
+
 	for !strings.Contains(o.String(), line) {
 		select {
 		case <-o.changed:
@@ -87,10 +93,13 @@ func (o *output) await(t *testing.T, line string) {
 
 func newFunction(t *testing.T, config runtimeapi.Config) *runtimeapi.Function {
 	t.Helper()
-	config.Name, config.Bootstrap = "Keys", bootstrap
+	config.Name = "Keys"
+
+	config.Bootstrap = bootstrap
 	if config.Timeout == 0 {
 		config.Timeout = time.Minute
 	}
+
 	f := runtimeapi.New(config)
 	t.Cleanup(func() {
 		if err := f.Close(); err != nil {
@@ -114,20 +123,24 @@ func invoke(ctx context.Context, f *runtimeapi.Function, do, value string) (repl
 	if err != nil {
 		return reply{}, err
 	}
+
 	payload, err := f.Invoke(ctx, event)
 	if err != nil {
 		return reply{}, err
 	}
+
 	var r reply
 	return r, json.Unmarshal(payload, &r)
 }
 
 func mustInvoke(t *testing.T, f *runtimeapi.Function, do, value string) reply {
 	t.Helper()
+
 	r, err := invoke(t.Context(), f, do, value)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return r
 }
 
@@ -135,11 +148,18 @@ func isAlive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestInvokeKeepsItsProcess(t *testing.T) {
 	t.Parallel()
-	f := newFunction(t, runtimeapi.Config{ARN: "arn:aws:lambda:us-east-1:123456789012:function:Keys"})
-	first, second := mustInvoke(t, f, "", "one"), mustInvoke(t, f, "", "two")
+	f := newFunction(t, runtimeapi.Config{
+		ARN: "arn:aws:lambda:us-east-1:123456789012:function:Keys",
+	})
+	first := mustInvoke(t, f, "", "one")
+	second := mustInvoke(t, f, "", "two")
+
 	want := reply{
-		PID: first.PID, Echo: "two", Deadline: true,
-		RequestID: "00000000-0000-4000-8000-000000000000", ARN: "arn:aws:lambda:us-east-1:123456789012:function:Keys",
+		PID:       first.PID,
+		Echo:      "two",
+		Deadline:  true,
+		RequestID: "00000000-0000-4000-8000-000000000000",
+		ARN:       "arn:aws:lambda:us-east-1:123456789012:function:Keys",
 	}
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Error(diff)
@@ -149,11 +169,16 @@ func TestInvokeKeepsItsProcess(t *testing.T) {
 func TestInvokeHandsOnTheCallersContext(t *testing.T) {
 	t.Parallel()
 	f := newFunction(t, runtimeapi.Config{})
-	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "an-id", InvokedFunctionArn: "an-arn"})
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
+		AwsRequestID:       "an-id",
+		InvokedFunctionArn: "an-arn",
+	})
+
 	r, err := invoke(ctx, f, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	if r.RequestID != "an-id" || r.ARN != "an-arn" {
 		t.Errorf("request id %q and ARN %q", r.RequestID, r.ARN)
 	}
@@ -162,41 +187,86 @@ func TestInvokeHandsOnTheCallersContext(t *testing.T) {
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	const id = "RequestId: 00000000-0000-4000-8000-000000000000 Error: "
+
 	tests := map[string]struct {
 		start, do, value string
 		timeout          time.Duration
 		want             runtimeapi.Error
 	}{
-		"error":           {do: "fail", value: "Unauthorized", want: runtimeapi.Error{Type: "errorString", Message: "Unauthorized"}},
-		"panic":           {do: "panic", value: "broken", want: runtimeapi.Error{Type: "string", Message: "broken"}},
-		"exit":            {do: "exit", want: runtimeapi.Error{Type: "Runtime.ExitError", Message: id + "Runtime exited with error: exit status 3"}},
-		"exit at start":   {start: "exit", want: runtimeapi.Error{Type: "Runtime.ExitError", Message: id + "Runtime exited with error: exit status 7"}},
-		"panic at start":  {start: "panic", want: runtimeapi.Error{Type: "Runtime.ExitError", Message: id + "Runtime exited with error: exit status 2"}},
-		"report at start": {start: "report", want: runtimeapi.Error{Type: "Runtime.NoConfig", Message: "no table"}},
+		"error": {
+			do:    "fail",
+			value: "Unauthorized",
+			want:  runtimeapi.Error{Type: "errorString", Message: "Unauthorized"},
+		},
+		"panic": {
+			do:    "panic",
+			value: "broken",
+			want:  runtimeapi.Error{Type: "string", Message: "broken"},
+		},
+		"exit": {
+			do: "exit",
+			want: runtimeapi.Error{
+				Type:    "Runtime.ExitError",
+				Message: id + "Runtime exited with error: exit status 3",
+			},
+		},
+		"exit at start": {
+			start: "exit",
+			want: runtimeapi.Error{
+				Type:    "Runtime.ExitError",
+				Message: id + "Runtime exited with error: exit status 7",
+			},
+		},
+		"panic at start": {
+			start: "panic",
+			want: runtimeapi.Error{
+				Type:    "Runtime.ExitError",
+				Message: id + "Runtime exited with error: exit status 2",
+			},
+		},
+		"report at start": {
+			start: "report",
+			want:  runtimeapi.Error{Type: "Runtime.NoConfig", Message: "no table"},
+		},
 		"time-out": {
-			do: "hang", timeout: 1500 * time.Millisecond,
-			want: runtimeapi.Error{Type: "Sandbox.Timedout", Message: id + "Task timed out after 1.50 seconds"},
+			do:      "hang",
+			timeout: 1500 * time.Millisecond,
+			want: runtimeapi.Error{
+				Type:    "Sandbox.Timedout",
+				Message: id + "Task timed out after 1.50 seconds",
+			},
 		},
 		"response too large": {
-			do:   "large",
-			want: runtimeapi.Error{Type: "Function.ResponseSizeTooLarge", Message: "Response payload size exceeded maximum allowed payload size (6291556 bytes)."},
+			do: "large",
+			want: runtimeapi.Error{
+				Type: "Function.ResponseSizeTooLarge",
+				Message: "Response payload size exceeded maximum allowed payload size (6291556 " +
+					"bytes).",
+			},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFunction(t, runtimeapi.Config{Timeout: test.timeout, Environment: map[string]string{"START": test.start}})
+			f := newFunction(t, runtimeapi.Config{
+				Timeout:     test.timeout,
+				Environment: map[string]string{"START": test.start},
+			})
 			_, err := invoke(t.Context(), f, test.do, test.value)
+
 			var got *runtimeapi.Error
 			if !errors.As(err, &got) {
 				t.Fatalf("got %v, want a runtimeapi.Error", err)
 			}
+
 			if diff := cmp.Diff(test.want, *got); diff != "" {
 				t.Error(diff)
 			}
+
 			if err.Error() != test.want.Message {
 				t.Errorf("text is %q", err)
 			}
+
 			if test.start == "" && test.timeout == 0 {
 				mustInvoke(t, f, "", "works again")
 			}
@@ -209,17 +279,21 @@ func TestFailures(t *testing.T) {
 func TestErrorKeepsTheProcessAndPanicDoesNot(t *testing.T) {
 	t.Parallel()
 	f := newFunction(t, runtimeapi.Config{})
+
 	before := mustInvoke(t, f, "", "")
 	if _, err := invoke(t.Context(), f, "fail", "x"); err == nil {
 		t.Fatal("no error")
 	}
+
 	after := mustInvoke(t, f, "", "")
 	if before.PID != after.PID {
 		t.Errorf("an error replaced process %d by %d", before.PID, after.PID)
 	}
+
 	if _, err := invoke(t.Context(), f, "panic", "x"); err == nil {
 		t.Fatal("no error")
 	}
+
 	if last := mustInvoke(t, f, "", ""); last.PID == after.PID {
 		t.Errorf("process %d survived a panic", last.PID)
 	}
@@ -227,6 +301,7 @@ func TestErrorKeepsTheProcessAndPanicDoesNot(t *testing.T) {
 
 func TestAnswerToAnotherInvocationIsRefused(t *testing.T) {
 	t.Parallel()
+
 	f := newFunction(t, runtimeapi.Config{})
 	if got := mustInvoke(t, f, "stale", "").Echo; got != "400 Bad Request" {
 		t.Errorf("got %q", got)
@@ -239,23 +314,28 @@ func TestTimeOutKillsTheProcess(t *testing.T) {
 	before := mustInvoke(t, f, "", "")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
+
 	if _, err := invoke(ctx, f, "hang", ""); err == nil {
 		t.Fatal("no error")
 	}
+
 	if isAlive(before.PID) {
 		t.Errorf("process %d outlived its time-out", before.PID)
 	}
+
 	mustInvoke(t, f, "", "")
 }
 
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
+
 	for _, instances := range []int{1, 3} {
 		t.Run(fmt.Sprint(instances), func(t *testing.T) {
 			t.Parallel()
 			f := newFunction(t, runtimeapi.Config{Instances: instances})
 			var wait sync.WaitGroup
 			var mu sync.Mutex
+
 			pids := map[int]bool{}
 			for i := range 30 {
 				wait.Go(func() {
@@ -263,12 +343,15 @@ func TestConcurrency(t *testing.T) {
 					if err != nil || r.Echo != fmt.Sprint(i) {
 						t.Errorf("invocation %d got %q, %v", i, r.Echo, err)
 					}
+
 					mu.Lock()
 					defer mu.Unlock()
 					pids[r.PID] = true
 				})
 			}
+
 			wait.Wait()
+
 			if len(pids) > instances {
 				t.Errorf("%d processes, want at most %d", len(pids), instances)
 			}
@@ -281,6 +364,7 @@ func TestBusyFunctionMakesOthersWait(t *testing.T) {
 	out := newOutput()
 	f := newFunction(t, runtimeapi.Config{Output: out})
 	hanging, release := context.WithCancel(t.Context())
+
 	done := make(chan error)
 	go func() {
 		_, err := invoke(hanging, f, "hang", "")
@@ -289,36 +373,59 @@ func TestBusyFunctionMakesOthersWait(t *testing.T) {
 	out.await(t, "Keys: hanging\n")
 	impatient, cancel := context.WithCancel(t.Context())
 	cancel()
+
 	if _, err := invoke(impatient, f, "", ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("a second invocation got %v, want to wait until it was cancelled", err)
 	}
+
 	release()
+
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("the first invocation got %v", err)
 	}
+
 	mustInvoke(t, f, "", "")
 }
 
 func TestEnvironmentIsLambdasAndTheFunctionsOwn(t *testing.T) {
 	t.Setenv("BITTING_LEAK", "from this process")
-	f := newFunction(t, runtimeapi.Config{MemoryMB: 256, Environment: map[string]string{"BITTING_BRAND": "bt", "TZ": "Europe/Berlin"}})
+	f := newFunction(t, runtimeapi.Config{
+		MemoryMB:    256,
+		Environment: map[string]string{"BITTING_BRAND": "bt", "TZ": "Europe/Berlin"},
+	})
+
 	got := map[string]string{}
 	for _, variable := range mustInvoke(t, f, "environment", "").Environment {
 		name, value, _ := strings.Cut(variable, "=")
 		got[name] = value
 	}
+
 	if got["AWS_LAMBDA_RUNTIME_API"] == "" {
 		t.Errorf("no Runtime API in %v", got)
 	}
-	for _, machine := range []string{"AWS_LAMBDA_RUNTIME_API", "HOME", "LAMBDA_TASK_ROOT", "PWD", "_X_AMZN_TRACE_ID"} {
+
+	for _, machine := range []string{
+		"AWS_LAMBDA_RUNTIME_API", "HOME", "LAMBDA_TASK_ROOT", "PWD", "_X_AMZN_TRACE_ID",
+	} {
 		delete(got, machine)
 	}
+
 	want := map[string]string{
-		"AWS_DEFAULT_REGION": "us-east-1", "AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_FUNCTION_NAME": "Keys", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-		"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/Keys",
-		"AWS_LAMBDA_LOG_STREAM_NAME": "local", "AWS_REGION": "us-east-1", "BITTING_BRAND": "bt",
-		"LAMBDA_RUNTIME_DIR": "/var/runtime", "LANG": "en_US.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin", "TZ": "Europe/Berlin", "_HANDLER": "bootstrap",
+		"AWS_DEFAULT_REGION":              "us-east-1",
+		"AWS_EXECUTION_ENV":               "AWS_Lambda_provided.al2023",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+		"AWS_LAMBDA_FUNCTION_NAME":        "Keys",
+		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/Keys",
+		"AWS_LAMBDA_LOG_STREAM_NAME":      "local",
+		"AWS_REGION":                      "us-east-1",
+		"BITTING_BRAND":                   "bt",
+		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
+		"LANG":                            "en_US.UTF-8",
+		"PATH":                            "/usr/local/bin:/usr/bin:/bin:/opt/bin",
+		"TZ":                              "Europe/Berlin",
+		"_HANDLER":                        "bootstrap",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -336,12 +443,16 @@ func TestOutputCarriesTheName(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	t.Parallel()
+
 	tests := map[string]struct {
 		environment map[string]string
 		says        string
 	}{
-		"ends by SIGTERM":                   {},
-		"lets the function flush":           {environment: map[string]string{"SIGTERM_SAYS": "flushed"}, says: "Keys: flushed\n"},
+		"ends by SIGTERM": {},
+		"lets the function flush": {
+			environment: map[string]string{"SIGTERM_SAYS": "flushed"},
+			says:        "Keys: flushed\n",
+		},
 		"kills a function deaf for SIGTERM": {environment: map[string]string{"START": "deaf"}},
 	}
 	for name, test := range tests {
@@ -349,16 +460,20 @@ func TestClose(t *testing.T) {
 			t.Parallel()
 			out := newOutput()
 			f := newFunction(t, runtimeapi.Config{Environment: test.environment, Output: out})
+
 			pid := mustInvoke(t, f, "", "").PID
 			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}
+
 			if isAlive(pid) {
 				t.Errorf("process %d is still there", pid)
 			}
+
 			if !strings.Contains(out.String(), test.says) {
 				t.Errorf("printed %q, want %q", out, test.says)
 			}
+
 			if _, err := invoke(t.Context(), f, "", ""); !errors.Is(err, runtimeapi.ErrClosed) {
 				t.Errorf("Invoke after Close gave %v", err)
 			}
@@ -370,15 +485,18 @@ func TestCloseEndsARunningInvocation(t *testing.T) {
 	t.Parallel()
 	out := newOutput()
 	f := newFunction(t, runtimeapi.Config{Output: out})
+
 	done := make(chan error)
 	go func() {
 		_, err := invoke(context.WithoutCancel(t.Context()), f, "hang", "")
 		done <- err
 	}()
 	out.await(t, "hanging")
+
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+
 	if err := <-done; err == nil {
 		t.Error("the invocation succeeded")
 	}
@@ -386,7 +504,12 @@ func TestCloseEndsARunningInvocation(t *testing.T) {
 
 func TestMissingBootstrap(t *testing.T) {
 	t.Parallel()
-	f := runtimeapi.New(runtimeapi.Config{Name: "Keys", Bootstrap: filepath.Join(t.TempDir(), "bootstrap"), Output: io.Discard})
+
+	f := runtimeapi.New(runtimeapi.Config{
+		Name:      "Keys",
+		Bootstrap: filepath.Join(t.TempDir(), "bootstrap"),
+		Output:    io.Discard,
+	})
 	if _, err := f.Invoke(t.Context(), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want that the file does not exist", err)
 	}

@@ -34,26 +34,38 @@ type instance struct {
 func start(config Config, output *lines) (*instance, error) {
 	// Neither may end with the invocation that happens to need them first.
 	background := context.Background()
+
 	listener, err := new(net.ListenConfig).Listen(background, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("runtime API of %s: %w", config.Name, err)
 	}
+
 	path, err := filepath.Abs(config.Bootstrap)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("bootstrap of %s: %w", config.Name, err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("bootstrap of %s: %w", config.Name, err),
+			listener.Close())
 	}
-	in := &instance{name: config.Name, api: newAPI(config.ARN), exited: make(chan struct{}), gone: make(chan struct{})}
+
+	in := &instance{
+		name:   config.Name,
+		api:    newAPI(config.ARN),
+		exited: make(chan struct{}),
+		gone:   make(chan struct{}),
+	}
 	in.server = &http.Server{Handler: in.api, ReadHeaderTimeout: 10 * time.Second}
 	in.command = exec.CommandContext(background, path) //nolint:gosec // running the function is the point
 	in.command.Env = environment(config, listener.Addr().String())
 	in.command.Dir = filepath.Dir(path)
 	stdout, stderr := output.stream(), output.stream()
-	in.command.Stdout, in.command.Stderr = stdout, stderr
+	in.command.Stdout = stdout
+	in.command.Stderr = stderr
 	in.command.WaitDelay = grace // a grandchild may hold the pipes open
 	ownGroup(in.command)
+
 	if err := in.command.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", config.Name, err), listener.Close())
 	}
+
 	go func() { _ = in.server.Serve(listener) }() // ends with ErrServerClosed below
 	go func() {
 		in.exitErr = in.command.Wait()
@@ -78,10 +90,12 @@ func (in *instance) invoke(ctx context.Context, inv *invocation) (r result, answ
 		if in.used {
 			return result{err: errDiedIdle}, false
 		}
+
 		return result{err: in.initFailure(inv)}, false
 	case <-ctx.Done():
 		return result{err: in.endOf(ctx, inv)}, false
 	}
+
 	select {
 	case r := <-inv.result:
 		return r, true
@@ -90,7 +104,12 @@ func (in *instance) invoke(ctx context.Context, inv *invocation) (r result, answ
 		case r := <-inv.result:
 			return r, false
 		default:
-			return result{err: &Error{"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: %s", inv.id, in.exitReason())}}, false
+			return result{
+				err: &Error{
+					"Runtime.ExitError",
+					fmt.Sprintf("RequestId: %s Error: %s", inv.id, in.exitReason()),
+				},
+			}, false
 		}
 	case <-ctx.Done():
 		return result{err: in.endOf(ctx, inv)}, false
@@ -104,7 +123,9 @@ func (in *instance) initFailure(inv *invocation) error {
 	case failure := <-in.api.initErrors:
 		return failure
 	default:
-		return &Error{"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: %s", inv.id, in.exitReason())}
+		return &Error{
+			"Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: %s", inv.id, in.exitReason()),
+		}
 	}
 }
 
@@ -112,14 +133,20 @@ func (in *instance) exitReason() string {
 	if in.exitErr == nil {
 		return "Runtime exited without providing a reason"
 	}
+
 	return "Runtime exited with error: " + in.exitErr.Error()
 }
 
 // endOf tells a time-out from a caller who gave up.
 func (in *instance) endOf(ctx context.Context, inv *invocation) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{"Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", inv.id, inv.allowed.Seconds())}
+		return &Error{
+			"Sandbox.Timedout",
+			fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", inv.id,
+				inv.allowed.Seconds()),
+		}
 	}
+
 	return fmt.Errorf("invocation of %s: %w", in.name, context.Cause(ctx))
 }
 
@@ -130,6 +157,7 @@ func (in *instance) kill() {
 	default:
 		killGroup(in.command)
 	}
+
 	<-in.gone
 }
 
@@ -138,9 +166,11 @@ func (in *instance) stop() {
 	terminate(in.command)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
+
 	select {
 	case <-in.exited:
 	case <-timer.C:
 	}
+
 	in.kill()
 }

@@ -25,12 +25,14 @@ func (l *lines) stream() *stream { return &stream{lines: l} }
 func (s *stream) Write(p []byte) (int, error) {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()
+
 	s.rest = append(s.rest, p...)
 	for {
 		end := bytes.IndexByte(s.rest, '\n')
 		if end < 0 {
 			return len(p), nil
 		}
+
 		s.put(s.rest[:end+1])
 		s.rest = s.rest[end+1:]
 	}
@@ -40,6 +42,7 @@ func (s *stream) Write(p []byte) (int, error) {
 func (s *stream) flush() {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()
+
 	if len(s.rest) > 0 {
 		s.put(append(s.rest, '\n'))
 	}

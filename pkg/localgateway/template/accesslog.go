@@ -10,17 +10,24 @@ func (r *resolver) readAccessLog(p *object, key string) *AccessLog {
 	if setting == nil {
 		return nil
 	}
-	destination, format := setting.text("DestinationArn", ""), setting.text("Format", "")
+
+	destination := setting.text("DestinationArn", "")
+	format := setting.text("Format", "")
 	setting.done()
+
 	_, group, ok := strings.Cut(destination, ":log-group:")
 	switch {
 	case !ok:
-		r.fail(setting.line("DestinationArn"), "%s.DestinationArn must be a log group's ARN", setting.what)
+		r.fail(setting.line("DestinationArn"), "%s.DestinationArn must be a log group's ARN",
+			setting.what)
 	case format == "" || strings.ContainsAny(format, "\r\n"):
 		r.fail(setting.line("Format"), "%s.Format must be one line", setting.what)
-	case !strings.Contains(format, "$context.requestId") && !strings.Contains(format, "$context.extendedRequestId"):
-		r.fail(setting.line("Format"), "%s.Format must have $context.requestId or $context.extendedRequestId", setting.what)
+	case !strings.Contains(format, "$context.requestId") &&
+		!strings.Contains(format, "$context.extendedRequestId"):
+		r.fail(setting.line("Format"),
+			"%s.Format must have $context.requestId or $context.extendedRequestId", setting.what)
 	}
+
 	return &AccessLog{LogGroup: strings.TrimSuffix(group, ":*"), Format: format}
 }
 
@@ -30,9 +37,12 @@ func (r *resolver) readSubscription(p *object) string {
 	if p == nil {
 		return ""
 	}
+
 	if pattern := p.text("FilterPattern", ""); pattern != "" {
-		r.fail(p.line("FilterPattern"), "%s.FilterPattern is not understood, but for an empty one", p.what)
+		r.fail(p.line("FilterPattern"), "%s.FilterPattern is not understood, but for an empty one",
+			p.what)
 	}
+
 	group := p.text("LogGroupName", "")
 	p.done()
 	return group

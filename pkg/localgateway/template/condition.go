@@ -7,14 +7,17 @@ func (r *resolver) condition(name string, at *yaml.Node) bool {
 	if verdict, ok := r.decided[name]; ok || r.err != nil {
 		return verdict
 	}
+
 	var expression *yaml.Node
 	if r.conditions != nil {
 		expression = r.fields(r.conditions)[name]
 	}
+
 	if expression == nil || r.deciding[name] {
 		r.fail(at, "condition %q is not declared, or depends on itself", name)
 		return false
 	}
+
 	r.deciding[name] = true
 	verdict := r.decide(expression)
 	delete(r.deciding, name)
@@ -24,20 +27,27 @@ func (r *resolver) condition(name string, at *yaml.Node) bool {
 
 func (r *resolver) decide(n *yaml.Node) bool {
 	n = dereference(n)
+
 	name, argument, ok := intrinsic(n)
-	if !ok && n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[0].Value == "Condition" {
-		name, argument, ok = "Condition", n.Content[1], true
+	if !ok && n.Kind == yaml.MappingNode && len(n.Content) == 2 &&
+		n.Content[0].Value == "Condition" {
+		name = "Condition"
+		argument = n.Content[1]
+		ok = true
 	}
+
 	if !ok {
 		r.fail(n, "this is not a condition")
 		return false
 	}
+
 	switch name {
 	case "Condition":
 		return r.condition(r.scalarText(argument, "Condition"), n)
 	case "Equals":
 		args := r.arguments(name, argument, n, 2, 2)
-		return args != nil && r.scalarText(r.resolve(args[0]), name) == r.scalarText(r.resolve(args[1]), name)
+		return args != nil &&
+			r.scalarText(r.resolve(args[0]), name) == r.scalarText(r.resolve(args[1]), name)
 	case "Not":
 		args := r.arguments(name, argument, n, 1, 1)
 		return args != nil && !r.decide(args[0])
@@ -48,6 +58,7 @@ func (r *resolver) decide(n *yaml.Node) bool {
 				return !verdict
 			}
 		}
+
 		return verdict
 	default:
 		r.fail(n, "%s is not understood in a condition", name)

@@ -21,6 +21,7 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 	if p == nil {
 		return Function{}, nil
 	}
+
 	f := Function{
 		ID:          id,
 		ARN:         functionARN(id),
@@ -32,17 +33,24 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 	if f.CodeURI == "" {
 		r.fail(p.node, "%s: CodeUri is missing", id)
 	}
+
 	if environment := p.object("Environment"); environment != nil {
 		if variables := environment.textMap("Variables"); variables != nil {
 			f.Environment = variables
 		}
+
 		environment.done()
 	}
+
 	// These change who may do what, where it runs and what it logs, not what it answers.
-	p.ignore("Architectures", "AssumeRolePolicyDocument", "DeadLetterQueue", "DeploymentPreference", "Description",
-		"EphemeralStorage", "EventInvokeConfig", "FunctionName", "Handler", "KmsKeyArn", "LoggingConfig",
-		"PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig", "RecursiveLoop",
-		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig", "Tags", "Tracing",
+	p.ignore("Architectures", "AssumeRolePolicyDocument", "DeadLetterQueue", "DeploymentPreference",
+		"Description",
+		"EphemeralStorage", "EventInvokeConfig", "FunctionName", "Handler", "KmsKeyArn",
+		"LoggingConfig",
+		"PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig",
+		"RecursiveLoop",
+		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig",
+		"Tags", "Tracing",
 		"VpcConfig")
 	all := p.object("Events")
 	events := r.readEvents(&f, all)
@@ -55,14 +63,18 @@ func (r *resolver) readEvents(f *Function, all *object) []event {
 	if all == nil {
 		return nil
 	}
+
 	var events []event
 	for i := 0; i+1 < len(all.node.Content); i += 2 {
 		name := all.node.Content[i].Value
+
 		o := all.object(name)
 		if o == nil { // or the function would lose its other routes, too
-			r.fail(all.node.Content[i], "%s: event %s is AWS::NoValue, which SAM does not take", f.ID, name)
+			r.fail(all.node.Content[i], "%s: event %s is AWS::NoValue, which SAM does not take",
+				f.ID, name)
 			return nil
 		}
+
 		var kind APIKind
 		switch o.text("Type", "") {
 		case "Api":
@@ -77,14 +89,23 @@ func (r *resolver) readEvents(f *Function, all *object) []event {
 			r.checkEvent(f.ID, name, o) // readSchedules reads some of those that are no routes
 			continue
 		}
-		e := event{function: f.ID, kind: kind, node: o.node, fields: o.object("Properties")}
+
+		e := event{
+			function: f.ID,
+			kind:     kind,
+			node:     o.node,
+			fields:   o.object("Properties"),
+		}
 		o.done()
+
 		if e.fields == nil {
 			r.fail(o.node, "%s: event %s has no Properties, and so no API of its own", f.ID, name)
 			return nil
 		}
+
 		e.fields.what = fmt.Sprintf("%s.Events.%s", f.ID, name)
 		events = append(events, e)
 	}
+
 	return events
 }

@@ -27,15 +27,24 @@ func (r *resolver) object(n *yaml.Node, what string) *object {
 	if _, _, ok := intrinsic(n); ok {
 		n = r.resolve(n)
 	}
+
 	n = dereference(n)
 	if n == nil || r.err != nil {
 		return nil
 	}
+
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, "%s must be a mapping", what)
 		return nil
 	}
-	return &object{r: r, node: n, what: what, fields: r.fields(n), asked: map[string]bool{}}
+
+	return &object{
+		r:      r,
+		node:   n,
+		what:   what,
+		fields: r.fields(n),
+		asked:  map[string]bool{},
+	}
 }
 
 // fields gives a mapping's values by key, refusing duplicates and merge keys.
@@ -46,11 +55,14 @@ func (r *resolver) fields(n *yaml.Node) map[string]*yaml.Node {
 		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
 			r.fail(key, "a key must be a plain string")
 		}
+
 		if _, twice := fields[key.Value]; twice {
 			r.fail(key, "%s appears twice", key.Value)
 		}
+
 		fields[key.Value] = n.Content[i+1]
 	}
+
 	return fields
 }
 
@@ -66,6 +78,7 @@ func (o *object) value(key string) *yaml.Node {
 	if n == nil {
 		return nil
 	}
+
 	return o.r.resolve(n)
 }
 
@@ -76,6 +89,7 @@ func (o *object) line(key string) *yaml.Node {
 	if n := o.fields[key]; n != nil {
 		return n
 	}
+
 	return o.node
 }
 
@@ -100,6 +114,7 @@ func (o *object) object(key string) *object {
 	if n == nil {
 		return nil
 	}
+
 	return o.r.object(n, o.what+"."+key)
 }
 
@@ -108,32 +123,39 @@ func (o *object) text(key, standard string) string {
 	if n == nil {
 		return standard
 	}
+
 	return o.r.scalarText(n, o.what+"."+key)
 }
 
 func (o *object) oneOf(key, standard string, allowed ...string) string {
 	v := o.text(key, standard)
 	if o.r.err == nil && !slices.Contains(allowed, v) {
-		o.r.fail(o.line(key), "%s.%s is %q, want one of %s", o.what, key, v, strings.Join(allowed, ", "))
+		o.r.fail(o.line(key), "%s.%s is %q, want one of %s", o.what, key, v,
+			strings.Join(allowed, ", "))
 	}
+
 	return v
 }
 
 func (o *object) boolean(key string, standard bool) bool {
 	v := o.text(key, strconv.FormatBool(standard))
+
 	b, err := strconv.ParseBool(v)
 	if err != nil && o.r.err == nil {
 		o.r.fail(o.line(key), "%s.%s must be true or false", o.what, key)
 	}
+
 	return b
 }
 
 func (o *object) integer(key string, standard int) int {
 	v := o.text(key, strconv.Itoa(standard))
+
 	i, err := strconv.Atoi(v)
 	if err != nil && o.r.err == nil {
 		o.r.fail(o.line(key), "%s.%s must be a whole number", o.what, key)
 	}
+
 	return i
 }
 
@@ -142,6 +164,7 @@ func (o *object) list(key string) []string {
 	if n == nil {
 		return nil
 	}
+
 	return o.r.texts(n, o.what+"."+key)
 }
 
@@ -151,12 +174,14 @@ func (o *object) textMap(key string) map[string]string {
 	if child == nil {
 		return nil
 	}
+
 	m := make(map[string]string, len(child.fields))
 	for name := range child.fields {
 		if child.has(name) {
 			m[name] = child.text(name, "")
 		}
 	}
+
 	return m
 }
 
@@ -164,10 +189,12 @@ func (r *resolver) scalarText(n *yaml.Node, what string) string {
 	if n == nil || r.err != nil {
 		return ""
 	}
+
 	if n.Kind != yaml.ScalarNode {
 		r.fail(n, "%s must be a single value", what)
 		return ""
 	}
+
 	return n.Value
 }
 
@@ -175,14 +202,17 @@ func (r *resolver) texts(n *yaml.Node, what string) []string {
 	if n == nil || r.err != nil {
 		return nil
 	}
+
 	if n.Kind != yaml.SequenceNode {
 		r.fail(n, "%s must be a list", what)
 		return nil
 	}
+
 	list := make([]string, len(n.Content))
 	for i, item := range n.Content {
 		list[i] = r.scalarText(item, fmt.Sprintf("%s[%d]", what, i))
 	}
+
 	return list
 }
 
@@ -191,10 +221,12 @@ func (r *resolver) fail(n *yaml.Node, format string, args ...any) {
 	if r.err != nil {
 		return
 	}
+
 	line := 0
 	if n != nil {
 		line = n.Line
 	}
+
 	r.err = &Error{Line: line, Message: fmt.Sprintf(format, args...)}
 }
 
@@ -202,5 +234,6 @@ func dereference(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
+
 	return n
 }

@@ -17,24 +17,29 @@ func (r *resolver) readParameters(declared *object, overrides map[string]string)
 	if declared != nil {
 		known = declared.fields
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if known[name] == nil {
 			r.fail(nil, "there is no parameter %s", name)
 		}
 	}
+
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		p := declared.object(name)
 		if p == nil {
 			return
 		}
+
 		value, overridden := overrides[name]
 		if !overridden {
 			if p.raw("Default") == nil {
 				r.fail(p.node, "parameter %s has no default and was given no value", name)
 				return
 			}
+
 			value = p.text("Default", "")
 		}
+
 		r.parameter(name, p, value)
 	}
 }
@@ -54,16 +59,19 @@ func (r *resolver) parameter(name string, p *object, value string) {
 			items[i] = strings.TrimSpace(item)
 			r.checkText(name, p, items[i])
 		}
+
 		r.parameters[name] = list(items, p.node)
 	default:
 		r.fail(p.node, "parameter %s: type %q is not understood", name, kind)
 	}
+
 	p.ignore("Default", "Description", "ConstraintDescription", "NoEcho")
 	p.done()
 }
 
 func (r *resolver) checkText(name string, p *object, value string) {
 	r.checkAllowed(name, p, value)
+
 	if pattern := p.text("AllowedPattern", ""); pattern != "" {
 		whole, err := regexp.Compile("^(?:" + pattern + ")$")
 		if err != nil {
@@ -72,18 +80,22 @@ func (r *resolver) checkText(name string, p *object, value string) {
 			r.fail(p.node, "parameter %s: its value does not match %s", name, pattern)
 		}
 	}
-	if least, most := p.integer("MinLength", 0), p.integer("MaxLength", 4096); len(value) < least || len(value) > most {
+
+	if least, most := p.integer("MinLength", 0), p.integer("MaxLength", 4096); len(value) < least ||
+		len(value) > most {
 		r.fail(p.node, "parameter %s: its value must have %d to %d characters", name, least, most)
 	}
 }
 
 func (r *resolver) checkNumber(name string, p *object, value string) {
 	r.checkAllowed(name, p, value)
+
 	n, err := strconv.ParseFloat(value, 64)
 	if err != nil {
 		r.fail(p.node, "parameter %s must be a number", name)
 		return
 	}
+
 	for _, bound := range []struct {
 		key     string
 		outside func(limit float64) bool

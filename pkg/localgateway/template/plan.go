@@ -15,20 +15,24 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 			values[id] = p.text("Value", "")
 		}
 	}
+
 	stages := map[string][]stageName{}
 	for _, id := range r.ofKind(typeUsagePlan) {
 		p := r.properties(id)
 		if p == nil {
 			return nil
 		}
+
 		stages[id] = r.planStages(p)
 	}
+
 	keys := map[stageName][]string{}
 	for _, id := range r.ofKind(typeUsagePlanKey) {
 		p := r.properties(id)
 		if p == nil {
 			return nil
 		}
+
 		value, ok := values[p.text("KeyId", "")]
 		for _, stage := range stages[p.text("UsagePlanId", "")] {
 			if ok && !slices.Contains(keys[stage], value) {
@@ -36,6 +40,7 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 			}
 		}
 	}
+
 	return keys
 }
 
@@ -51,6 +56,7 @@ func (r *resolver) planStages(p *object) []stageName {
 			}
 		}
 	}
+
 	p.ignore("Description", "Tags", "UsagePlanName")
 	p.done()
 	return stages

@@ -16,11 +16,14 @@ func Read(source []byte, parameters map[string]string) (*Template, error) {
 	if err := yaml.Unmarshal(source, &document); err != nil {
 		return nil, fmt.Errorf("template is not YAML: %w", err)
 	}
+
 	r := newResolver()
+
 	t := r.template(&document, parameters)
 	if r.err != nil {
 		return nil, r.err
 	}
+
 	return t, nil
 }
 
@@ -29,14 +32,17 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 		r.fail(document, "the template is empty")
 		return nil
 	}
+
 	root := r.object(document.Content[0], "template")
 	if root == nil {
 		return nil
 	}
+
 	if got := root.text("Transform", ""); got != transform {
 		r.fail(root.node, "Transform is %q, want %s", got, transform)
 		return nil
 	}
+
 	root.ignore("AWSTemplateFormatVersion", "Description", "Metadata", "Outputs")
 	r.readParameters(root.object("Parameters"), parameters)
 	r.conditions = root.raw("Conditions")
@@ -45,10 +51,16 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 	r.readResources(root.raw("Resources"), root.raw("Globals"))
 	root.done()
 
-	t := &Template{Functions: map[string]Function{}, Tables: map[string]Table{}, APIs: map[string]API{}}
+	t := &Template{
+		Functions: map[string]Function{},
+		Tables:    map[string]Table{},
+		APIs:      map[string]API{},
+	}
+
 	apis := r.readAPIs()
 	for _, id := range r.order {
 		r.checkUnread(id)
+
 		switch r.resources[id].kind {
 		case typeTable:
 			t.Tables[id] = r.readTable(id)
@@ -58,10 +70,12 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 			apis.add(r, routes)
 		}
 	}
+
 	keys := r.usagePlanKeys()
 	for _, b := range apis {
 		t.APIs[b.api.ID] = b.finish(r, keys)
 	}
+
 	r.checkAuthorizerFunctions(t)
 	return t
 }
@@ -72,7 +86,9 @@ func (r *resolver) checkAuthorizerFunctions(t *Template) {
 	for _, api := range t.APIs {
 		for _, a := range api.Authorizers {
 			if _, ok := t.Functions[a.Function]; !ok {
-				r.fail(r.resources[api.ID].node, "%s: authorizer %s calls function %q, which this template does not have", api.ID, a.Name, a.Function)
+				r.fail(r.resources[api.ID].node,
+					"%s: authorizer %s calls function %q, which this template does not have",
+					api.ID, a.Name, a.Function)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ const head = "Transform: AWS::Serverless-2016-10-31\n"
 // value reads a template whose only function has one variable, and gives that.
 func value(t *testing.T, expression string, parameters map[string]string) (string, error) {
 	t.Helper()
+
 	tmpl, err := template.Read([]byte(head+`
 Parameters:
   Name: {Type: String, Default: bitting}
@@ -36,16 +37,19 @@ Resources:
   Key: {Type: AWS::KMS::Key}
   Api: {Type: AWS::Serverless::Api, Properties: {StageName: live}}
   Absent: {Type: AWS::KMS::Key, Condition: No}
-  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Environment: {Variables: {V: `+expression+`}}}}
+  F: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Environment: {Variables: {V: `+
+		expression+`}}}}
 `), parameters)
 	if err != nil {
 		return "", err
 	}
+
 	return tmpl.Functions["F"].Environment["V"], nil
 }
 
 func TestIntrinsics(t *testing.T) {
 	t.Parallel()
+
 	tests := map[string]string{
 		`plain`:                                         "plain",
 		`!Ref Name`:                                     "bitting",
@@ -88,6 +92,7 @@ func TestIntrinsics(t *testing.T) {
 	for expression, want := range tests {
 		t.Run(expression, func(t *testing.T) {
 			t.Parallel()
+
 			got, err := value(t, expression, nil)
 			if err != nil || got != want {
 				t.Errorf("got %q, %v; want %q", got, err, want)
@@ -98,6 +103,7 @@ func TestIntrinsics(t *testing.T) {
 
 func TestIntrinsicsThatAreRefused(t *testing.T) {
 	t.Parallel()
+
 	const line = 21 // where value puts the expression
 	for expression, want := range map[string]string{
 		`!Nonsense x`:                "intrinsic function Nonsense is not understood",
@@ -117,13 +123,16 @@ func TestIntrinsicsThatAreRefused(t *testing.T) {
 		t.Run(expression, func(t *testing.T) {
 			t.Parallel()
 			_, err := value(t, expression, nil)
+
 			var got *template.Error
 			if !errors.As(err, &got) || got.Line != line || got.Message != want {
 				t.Errorf("got %v, want line %d: %s", err, line, want)
 			}
 		})
 	}
-	if _, err := value(t, `!If [Loop, a, b]`, nil); err == nil || !strings.Contains(err.Error(), "depends on itself") {
+
+	if _, err := value(t, `!If [Loop, a, b]`, nil); err == nil ||
+		!strings.Contains(err.Error(), "depends on itself") {
 		t.Errorf("a condition that depends on itself gave %v", err)
 	}
 }
@@ -131,39 +140,56 @@ func TestIntrinsicsThatAreRefused(t *testing.T) {
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	read := func(declaration string, values map[string]string) error {
-		_, err := template.Read([]byte(head+"Parameters:\n  P: "+declaration+"\nResources: {}\n"), values)
+		_, err := template.Read([]byte(head+"Parameters:\n  P: "+declaration+"\nResources: {}\n"),
+			values)
 		return err
 	}
 	with := func(v string) map[string]string { return map[string]string{"P": v} }
+
 	tests := map[string]struct {
 		declaration string
 		values      map[string]string
 		want        string // part of the error; empty: none
 	}{
-		"default":             {`{Type: String, Default: x}`, nil, ""},
-		"override":            {`{Type: String, Default: x, AllowedValues: [x, y]}`, with("y"), ""},
-		"no default":          {`{Type: String}`, nil, "has no default"},
-		"undeclared":          {`{Type: String}`, map[string]string{"P": "x", "Q": "x"}, "there is no parameter Q"},
-		"not allowed":         {`{Type: String, AllowedValues: [x, y]}`, with("z"), "must be one of x, y"},
-		"pattern":             {`{Type: String, AllowedPattern: "[a-z]+"}`, with("abc"), ""},
-		"pattern in part":     {`{Type: String, AllowedPattern: "[a-z]+"}`, with("abc1"), "does not match"},
-		"default not allowed": {`{Type: String, Default: A, AllowedPattern: "[a-z]+"}`, nil, "does not match"},
-		"too short":           {`{Type: String, MinLength: 2}`, with("a"), "must have 2 to 4096"},
-		"too long":            {`{Type: String, MaxLength: 2}`, with("abc"), "must have 0 to 2"},
-		"no number":           {`{Type: Number}`, with("x"), "must be a number"},
-		"too small":           {`{Type: Number, MinValue: 2}`, with("1"), "outside its MinValue"},
-		"too large":           {`{Type: Number, MaxValue: 2}`, with("3"), "outside its MaxValue"},
-		"unknown type":        {`{Type: "AWS::SSM::Parameter::Name"}`, with("x"), "is not understood"},
-		"unknown property":    {`{Type: String, Allowed: [x]}`, with("x"), "property Allowed is not understood"},
-		"list item":           {`{Type: CommaDelimitedList, AllowedValues: [a]}`, with("a, b"), "must be one of a"},
+		"default":    {`{Type: String, Default: x}`, nil, ""},
+		"override":   {`{Type: String, Default: x, AllowedValues: [x, y]}`, with("y"), ""},
+		"no default": {`{Type: String}`, nil, "has no default"},
+		"undeclared": {`{Type: String}`, map[string]string{
+			"P": "x",
+			"Q": "x",
+		}, "there is no parameter Q"},
+		"not allowed": {
+			`{Type: String, AllowedValues: [x, y]}`, with("z"), "must be one of x, y",
+		},
+		"pattern": {`{Type: String, AllowedPattern: "[a-z]+"}`, with("abc"), ""},
+		"pattern in part": {
+			`{Type: String, AllowedPattern: "[a-z]+"}`, with("abc1"), "does not match",
+		},
+		"default not allowed": {
+			`{Type: String, Default: A, AllowedPattern: "[a-z]+"}`, nil, "does not match",
+		},
+		"too short":    {`{Type: String, MinLength: 2}`, with("a"), "must have 2 to 4096"},
+		"too long":     {`{Type: String, MaxLength: 2}`, with("abc"), "must have 0 to 2"},
+		"no number":    {`{Type: Number}`, with("x"), "must be a number"},
+		"too small":    {`{Type: Number, MinValue: 2}`, with("1"), "outside its MinValue"},
+		"too large":    {`{Type: Number, MaxValue: 2}`, with("3"), "outside its MaxValue"},
+		"unknown type": {`{Type: "AWS::SSM::Parameter::Name"}`, with("x"), "is not understood"},
+		"unknown property": {
+			`{Type: String, Allowed: [x]}`, with("x"), "property Allowed is not understood",
+		},
+		"list item": {
+			`{Type: CommaDelimitedList, AllowedValues: [a]}`, with("a, b"), "must be one of a",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			err := read(test.declaration, test.values)
 			if test.want == "" && err != nil {
 				t.Error(err)
 			}
+
 			if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -173,6 +199,7 @@ func TestParameters(t *testing.T) {
 
 func TestGlobalsAreMerged(t *testing.T) {
 	t.Parallel()
+
 	tmpl, err := template.Read([]byte(head+`
 Globals:
   Function: {CodeUri: g, Timeout: 5, MemorySize: 256, Environment: {Variables: {A: global, B: global}}}
@@ -185,18 +212,40 @@ Resources:
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	age := 2
 	arn := "arn:aws:lambda:us-east-1:123456789012:function:"
+
 	want := &template.Template{
 		Functions: map[string]template.Function{
-			"Own":  {ID: "Own", ARN: arn + "Own", CodeURI: "own", Timeout: 9 * time.Second, MemoryMB: 256, Environment: map[string]string{"A": "global", "B": "own", "C": "own"}},
-			"Bare": {ID: "Bare", ARN: arn + "Bare", CodeURI: "g", Timeout: 5 * time.Second, MemoryMB: 256, Environment: map[string]string{"A": "global", "B": "global"}},
+			"Own": {
+				ID:          "Own",
+				ARN:         arn + "Own",
+				CodeURI:     "own",
+				Timeout:     9 * time.Second,
+				MemoryMB:    256,
+				Environment: map[string]string{"A": "global", "B": "own", "C": "own"},
+			},
+			"Bare": {
+				ID:          "Bare",
+				ARN:         arn + "Bare",
+				CodeURI:     "g",
+				Timeout:     5 * time.Second,
+				MemoryMB:    256,
+				Environment: map[string]string{"A": "global", "B": "global"},
+			},
 		},
 		Tables: map[string]template.Table{},
-		APIs: map[string]template.API{"Api": {
-			ID: "Api", GatewayID: "api", Kind: template.HTTP, Stage: "$default", Authorizers: map[string]template.Authorizer{},
-			CORS: &template.CORS{AllowOrigins: []string{"a", "b"}, MaxAge: &age},
-		}},
+		APIs: map[string]template.API{
+			"Api": {
+				ID:          "Api",
+				GatewayID:   "api",
+				Kind:        template.HTTP,
+				Stage:       "$default",
+				Authorizers: map[string]template.Authorizer{},
+				CORS:        &template.CORS{AllowOrigins: []string{"a", "b"}, MaxAge: &age},
+			},
+		},
 	}
 	if diff := cmp.Diff(want, tmpl); diff != "" {
 		t.Error(diff)
@@ -205,6 +254,7 @@ Resources:
 
 func TestTables(t *testing.T) {
 	t.Parallel()
+
 	tmpl, err := template.Read([]byte(head+`
 Conditions: {No: !Equals [a, b]}
 Resources:
@@ -220,11 +270,24 @@ Resources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]template.Table{"Core": {ID: "Core", Name: "Core", Properties: map[string]any{
-		"KeySchema":               []any{map[string]any{"AttributeName": "pk", "KeyType": "HASH"}},
-		"TimeToLiveSpecification": map[string]any{"AttributeName": "purgeAt", "Enabled": true},
-		"ProvisionedThroughput":   map[string]any{"ReadCapacityUnits": 5, "Ratio": 1.5},
-	}}}
+
+	want := map[string]template.Table{
+		"Core": {
+			ID:   "Core",
+			Name: "Core",
+			Properties: map[string]any{
+				"KeySchema": []any{map[string]any{
+					"AttributeName": "pk",
+					"KeyType":       "HASH",
+				}},
+				"TimeToLiveSpecification": map[string]any{
+					"AttributeName": "purgeAt",
+					"Enabled":       true,
+				},
+				"ProvisionedThroughput": map[string]any{"ReadCapacityUnits": 5, "Ratio": 1.5},
+			},
+		},
+	}
 	if diff := cmp.Diff(want, tmpl.Tables); diff != "" {
 		t.Error(diff)
 	}
@@ -232,19 +295,29 @@ Resources:
 
 func TestUsagePlanKeysOfTheStage(t *testing.T) {
 	t.Parallel()
+
 	source, err := os.ReadFile("../testdata/rest.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	tmpl, err := template.Read(source, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string][]string{"Plain": {"other-stage-00000000000"}, "Keyed": {"admitted-00000000000000"}, "HeaderKeyed": {"admitted-00000000000000"}, "Custom": {"admitted-00000000000000"}}
+
+	want := map[string][]string{
+		"Plain":       {"other-stage-00000000000"},
+		"Keyed":       {"admitted-00000000000000"},
+		"HeaderKeyed": {"admitted-00000000000000"},
+		"Custom":      {"admitted-00000000000000"},
+	}
+
 	got := map[string][]string{}
 	for id, api := range tmpl.APIs {
 		got[id] = api.APIKeys
 	}
+
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

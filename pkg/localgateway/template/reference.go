@@ -12,18 +12,22 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 	if r.err != nil || name == "AWS::NoValue" {
 		return nil
 	}
+
 	if value, ok := pseudoParameters[name]; ok {
 		return text(value, at)
 	}
+
 	if value, ok := r.parameters[name]; ok {
 		used := *value
 		used.Line = at.Line
 		return &used
 	}
+
 	res, ok := r.existing(name, at)
 	if !ok {
 		return nil
 	}
+
 	switch res.kind {
 	case typeTable:
 		return text(r.tableName(name), at)
@@ -40,6 +44,7 @@ func (r *resolver) attribute(id, attribute string, at *yaml.Node) string {
 	if !ok {
 		return ""
 	}
+
 	switch {
 	case res.kind == typeFunction && attribute == "Arn":
 		return functionARN(id)
@@ -65,14 +70,17 @@ func (r *resolver) existing(id string, at *yaml.Node) (resource, bool) {
 		r.fail(at, "%s is left out by condition %s, so nothing can refer to it", id, res.leftOut)
 		return resource{}, false
 	}
+
 	if ok {
 		return res, true
 	}
+
 	for known, res := range r.resources {
 		if strings.HasPrefix(res.kind, "AWS::Serverless::") && strings.HasPrefix(id, known) {
 			return resource{kind: "AWS::Sam::" + id}, true
 		}
 	}
+
 	r.fail(at, "there is no parameter or resource %q", id)
 	return resource{}, false
 }
@@ -81,6 +89,7 @@ func (r *resolver) tableName(id string) string {
 	if p := r.properties(id); p != nil {
 		return p.text("TableName", id)
 	}
+
 	return id
 }
 

@@ -34,18 +34,22 @@ func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 	if n == nil || r.err != nil {
 		return nil
 	}
+
 	if name, argument, ok := intrinsic(n); ok {
 		return r.call(name, argument, n)
 	}
+
 	switch n.Kind {
 	case yaml.MappingNode:
 		r.fields(n)
+
 		out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Line: n.Line}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if v := r.resolve(n.Content[i+1]); v != nil {
 				out.Content = append(out.Content, n.Content[i], v)
 			}
 		}
+
 		return out
 	case yaml.SequenceNode:
 		out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Line: n.Line}
@@ -54,6 +58,7 @@ func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 				out.Content = append(out.Content, v)
 			}
 		}
+
 		return out
 	default:
 		return n
@@ -67,23 +72,29 @@ func intrinsic(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 	if n == nil {
 		return "", nil, false
 	}
+
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") && n.Tag != "!" {
 		plain := *n
+
 		plain.Tag = ""
 		if plain.Kind == yaml.ScalarNode {
 			plain.Tag = "!!str"
 		}
+
 		return n.Tag[1:], &plain, true
 	}
+
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
 		return "", nil, false
 	}
+
 	switch key := n.Content[0].Value; {
 	case key == "Ref":
 		return key, n.Content[1], true
 	case strings.HasPrefix(key, "Fn::"):
 		return strings.TrimPrefix(key, "Fn::"), n.Content[1], true
 	}
+
 	return "", nil, false
 }
 
@@ -110,6 +121,7 @@ func (r *resolver) call(name string, argument, at *yaml.Node) *yaml.Node {
 	default:
 		r.fail(at, "intrinsic function %s is not understood", name)
 	}
+
 	return nil
 }
 
@@ -117,13 +129,20 @@ func (r *resolver) call(name string, argument, at *yaml.Node) *yaml.Node {
 // most items.
 func (r *resolver) arguments(name string, argument, at *yaml.Node, least, most int) []*yaml.Node {
 	argument = dereference(argument)
-	if argument == nil || argument.Kind != yaml.SequenceNode || len(argument.Content) < least || len(argument.Content) > most {
+	if argument == nil || argument.Kind != yaml.SequenceNode || len(argument.Content) < least ||
+		len(argument.Content) > most {
 		r.fail(at, "%s has the wrong number of arguments", name)
 		return nil
 	}
+
 	return argument.Content
 }
 
 func text(value string, at *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Line: at.Line}
+	return &yaml.Node{
+		Kind:  yaml.ScalarNode,
+		Tag:   "!!str",
+		Value: value,
+		Line:  at.Line,
+	}
 }

@@ -47,31 +47,38 @@ func (r *resolver) readResources(resources, globals *yaml.Node) {
 		r.fail(resources, "the template has no Resources")
 		return
 	}
+
 	sections := map[string]*yaml.Node{}
 	if globals != nil {
 		sections = r.object(globals, "Globals").fields
 	}
+
 	for i := 0; i+1 < len(all.node.Content); i += 2 {
 		id := all.node.Content[i].Value
+
 		o := all.object(id)
 		if o == nil {
 			return
 		}
+
 		res := resource{kind: o.text("Type", ""), node: o.node, properties: o.raw("Properties")}
 		if res.properties == nil {
 			res.properties = &yaml.Node{Kind: yaml.MappingNode, Line: o.node.Line}
 		}
+
 		if name := o.text("Condition", ""); name != "" && !r.condition(name, o.node) {
 			res.leftOut = name
 		} else {
 			r.order = append(r.order, id)
 		}
+
 		if section, ok := strings.CutPrefix(res.kind, "AWS::Serverless::"); ok {
 			// IgnoreGlobals and Connectors would change what is read here.
 			o.ignore("DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy")
 			o.done()
 			res.properties = merge(dereference(sections[section]), res.properties)
 		}
+
 		r.resources[id] = res
 	}
 }
@@ -84,16 +91,20 @@ func merge(global, own *yaml.Node) *yaml.Node {
 	if global == nil || own.Kind != global.Kind {
 		return own
 	}
+
 	_, _, ownCall := intrinsic(own)
+
 	_, _, globalCall := intrinsic(global)
 	if ownCall || globalCall || own.Kind == yaml.ScalarNode {
 		return own
 	}
+
 	out := &yaml.Node{Kind: own.Kind, Tag: own.Tag, Line: own.Line}
 	if own.Kind == yaml.SequenceNode {
 		out.Content = append(append(out.Content, global.Content...), own.Content...)
 		return out
 	}
+
 	out.Content = append(out.Content, own.Content...)
 	for i := 0; i+1 < len(global.Content); i += 2 {
 		key, value := global.Content[i], global.Content[i+1]
@@ -103,6 +114,7 @@ func merge(global, own *yaml.Node) *yaml.Node {
 			out.Content = append(out.Content, key, value)
 		}
 	}
+
 	return out
 }
 
@@ -113,6 +125,7 @@ func indexOf(mapping *yaml.Node, key string) int {
 			return i + 1
 		}
 	}
+
 	return -1
 }
 
@@ -129,5 +142,6 @@ func (r *resolver) ofKind(kind string) []string {
 			ids = append(ids, id)
 		}
 	}
+
 	return ids
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// restTTL is how long a REST API caches an authorizer's answer, in seconds, where the template does not say.
+// restTTL is how long a REST API caches an authorizer's answer, in seconds, where the template does
+// not say.
 const restTTL = 300
 
 // readREST reads an AWS::Serverless::Api. Its defaults are those of SAM and of
@@ -15,16 +16,22 @@ const restTTL = 300
 // cached for 300 s, preflights are guarded like any other method.
 func (r *resolver) readREST(b *builder, p *object) {
 	b.api.Kind = REST
+
 	b.api.Stage = p.text("StageName", "")
 	if b.api.Stage == "" {
 		r.fail(p.node, "%s: StageName is missing", p.what)
 	}
+
 	b.api.StageVariables = p.textMap("Variables")
+
 	b.api.APIKeySource = APIKeySource(p.oneOf("ApiKeySourceType", "HEADER", "HEADER", "AUTHORIZER"))
 	for _, mediaType := range p.list("BinaryMediaTypes") {
-		b.api.BinaryMediaTypes = append(b.api.BinaryMediaTypes, strings.ReplaceAll(mediaType, "~1", "/"))
+		b.api.BinaryMediaTypes = append(b.api.BinaryMediaTypes,
+			strings.ReplaceAll(mediaType, "~1", "/"))
 	}
-	p.ignore("AlwaysDeploy", "Description", "Domain", "EndpointConfiguration", "FailOnWarnings", "MethodSettings",
+
+	p.ignore("AlwaysDeploy", "Description", "Domain", "EndpointConfiguration", "FailOnWarnings",
+		"MethodSettings",
 		"Name", "OpenApiVersion", "PropagateTags", "Tags", "TracingEnabled")
 	b.api.AccessLog = r.readAccessLog(p, "AccessLogSetting")
 	r.readRESTAuth(b, p.object("Auth"))
@@ -34,10 +41,13 @@ func (r *resolver) readREST(b *builder, p *object) {
 }
 
 func (r *resolver) readRESTAuth(b *builder, auth *object) {
-	b.preflightGuard, b.preflightKey = true, true
+	b.preflightGuard = true
+	b.preflightKey = true
+
 	if auth == nil {
 		return
 	}
+
 	if all := auth.object("Authorizers"); all != nil {
 		for name := range all.fields {
 			if a := all.object(name); a != nil {
@@ -45,17 +55,20 @@ func (r *resolver) readRESTAuth(b *builder, auth *object) {
 			}
 		}
 	}
+
 	b.authorizer = auth.text("DefaultAuthorizer", "")
 	b.chooseAuthorizer(nil, auth)
 	b.keyRequired = auth.boolean("ApiKeyRequired", false)
 	b.preflightGuard = auth.boolean("AddDefaultAuthorizerToCorsPreflight", true)
 	b.preflightKey = auth.boolean("AddApiKeyRequiredToCorsPreflight", true)
 	auth.ignore("InvokeRole")
+
 	if plan := auth.object("UsagePlan"); plan != nil {
 		// A plan that SAM makes has a key whose value only AWS knows.
 		plan.oneOf("CreateUsagePlan", "", "NONE")
 		plan.done()
 	}
+
 	auth.done()
 }
 
@@ -67,10 +80,15 @@ func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
 		TTL:      restTTL * time.Second,
 	}
 	a.ignore("FunctionInvokeRole")
+
 	if a.boolean("DisableFunctionDefaultPermissions", false) {
-		r.fail(a.node, "%s: DisableFunctionDefaultPermissions is not understood: API Gateway may not call the function", a.what)
+		r.fail(a.node,
+			"%s: DisableFunctionDefaultPermissions is not understood: API Gateway may not call "+
+				"the function", a.what)
 	}
+
 	identity := a.object("Identity")
+
 	header := "Authorization"
 	if identity != nil {
 		authorizer.TTL = readTTL(identity, restTTL)
@@ -80,15 +98,20 @@ func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
 		} else {
 			authorizer.IdentitySources = readIdentity(identity)
 		}
+
 		identity.done()
 	}
+
 	a.done()
+
 	switch {
 	case authorizer.Type == Token:
 		authorizer.IdentitySources = []IdentitySource{{In: InHeader, Name: header}}
 	case authorizer.TTL > 0 && len(authorizer.IdentitySources) == 0:
-		r.fail(a.node, "%s: caching needs an identity source: set one, or ReauthorizeEvery: 0", a.what)
+		r.fail(a.node, "%s: caching needs an identity source: set one, or ReauthorizeEvery: 0",
+			a.what)
 	}
+
 	return authorizer
 }
 
@@ -98,12 +121,14 @@ func (b *builder) restRoute(p *object, route *Route) {
 	route.PayloadVersion = "1.0"
 	route.APIKeyRequired = b.keyRequired
 	auth := p.object("Auth")
+
 	route.Authorizer = b.chooseAuthorizer(auth, p)
 	if auth != nil {
 		route.APIKeyRequired = auth.boolean("ApiKeyRequired", b.keyRequired)
 		auth.ignore("InvokeRole")
 		auth.done()
 	}
+
 	if route.Method == "" {
 		p.r.fail(p.node, "%s: Method is missing", p.what)
 	}
@@ -116,29 +141,39 @@ func (b *builder) readRESTCORS(p *object) {
 	if n == nil {
 		return
 	}
+
 	n = p.r.resolve(n)
 	if n == nil {
 		return
 	}
+
 	if n.Value != "" {
 		b.preflight = map[string]string{"Access-Control-Allow-Origin": unquote(n.Value)}
 		return
 	}
+
 	cors := p.r.object(n, p.what+".Cors")
 	if cors == nil {
 		return
 	}
-	b.preflight = map[string]string{"Access-Control-Allow-Origin": unquote(cors.text("AllowOrigin", "'*'"))}
+
+	b.preflight = map[string]string{
+		"Access-Control-Allow-Origin": unquote(cors.text("AllowOrigin", "'*'")),
+	}
 	for key, header := range map[string]string{
-		"AllowMethods": "Access-Control-Allow-Methods", "AllowHeaders": "Access-Control-Allow-Headers", "MaxAge": "Access-Control-Max-Age",
+		"AllowMethods": "Access-Control-Allow-Methods",
+		"AllowHeaders": "Access-Control-Allow-Headers",
+		"MaxAge":       "Access-Control-Max-Age",
 	} {
 		if cors.has(key) {
 			b.preflight[header] = unquote(cors.text(key, ""))
 		}
 	}
+
 	if cors.boolean("AllowCredentials", false) {
 		b.preflight["Access-Control-Allow-Credentials"] = "true"
 	}
+
 	cors.done()
 }
 
@@ -146,25 +181,36 @@ func (b *builder) readRESTCORS(p *object) {
 // has none of its own.
 func (b *builder) addPreflights() {
 	methods := map[string][]string{}
+
 	var paths []string
 	for _, route := range b.api.Routes {
 		if methods[route.Path] == nil {
 			paths = append(paths, route.Path)
 		}
+
 		methods[route.Path] = append(methods[route.Path], route.Method)
 	}
+
 	for _, path := range paths {
 		if slices.Contains(methods[path], "OPTIONS") {
 			continue
 		}
+
 		headers := map[string]string{"Access-Control-Allow-Methods": allowedMethods(methods[path])}
 		for name, value := range b.preflight {
 			headers[name] = value
 		}
-		route := Route{Method: "OPTIONS", Path: path, Preflight: headers, APIKeyRequired: b.keyRequired && b.preflightKey}
+
+		route := Route{
+			Method:         "OPTIONS",
+			Path:           path,
+			Preflight:      headers,
+			APIKeyRequired: b.keyRequired && b.preflightKey,
+		}
 		if b.preflightGuard {
 			route.Authorizer = b.authorizer
 		}
+
 		b.api.Routes = append(b.api.Routes, route)
 	}
 }
@@ -173,6 +219,7 @@ func allowedMethods(methods []string) string {
 	if slices.Contains(methods, "ANY") {
 		return "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT"
 	}
+
 	all := append(slices.Clone(methods), "OPTIONS")
 	slices.Sort(all)
 	return strings.Join(slices.Compact(all), ",")
@@ -182,27 +229,33 @@ func (r *resolver) readGatewayResponses(all *object) map[string]GatewayResponse 
 	if all == nil {
 		return nil
 	}
+
 	responses := map[string]GatewayResponse{}
 	for kind := range all.fields {
 		o := all.object(kind)
 		if o == nil {
 			return nil
 		}
+
 		response := GatewayResponse{Templates: o.textMap("ResponseTemplates")}
 		if o.has("StatusCode") {
 			response.Status = o.integer("StatusCode", 0)
 			if response.Status < 100 || response.Status > 599 {
-				r.fail(o.node, "%s: StatusCode %s is no HTTP status", o.what, strconv.Itoa(response.Status))
+				r.fail(o.node, "%s: StatusCode %s is no HTTP status", o.what,
+					strconv.Itoa(response.Status))
 			}
 		}
+
 		if parameters := o.object("ResponseParameters"); parameters != nil {
 			response.Headers = parameters.textMap("Headers")
 			parameters.ignore("Paths", "QueryStrings") // a response has neither
 			parameters.done()
 		}
+
 		o.done()
 		responses[kind] = response
 	}
+
 	return responses
 }
 

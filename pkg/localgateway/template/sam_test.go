@@ -59,35 +59,60 @@ type (
 // translator would deploy.
 func TestSAMReadsItTheSame(t *testing.T) {
 	t.Parallel()
+
 	tests := map[string]struct {
 		file       string
 		parameters map[string]string
 		apis       []string
 	}{
-		"ours":         {root + "/template.yaml", nil, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
-		"ours, cached": {root + "/template.yaml", map[string]string{"Profile": "cached", "KeyLimits": "off", "KeyHeader": "Authorization"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
-		"ours, fast":   {root + "/template.yaml", map[string]string{"Profile": "fast", "AuthorizerConcurrency": "5"}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
-		"ours, HTTP":   {root + "/template.yaml", map[string]string{"DemoApi": "http"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
-		"HTTP, cached": {root + "/template.yaml", map[string]string{"DemoApi": "http", "Profile": "cached", "KeyLimits": "off"}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
-		"ours, none":   {root + "/template.yaml", map[string]string{"DemoApi": "none"}, []string{"AdminApi"}},
-		"REST":         {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
-		"HTTP":         {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
+		"ours": {
+			root + "/template.yaml",
+			nil,
+			[]string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"},
+		},
+		"ours, cached": {root + "/template.yaml", map[string]string{
+			"Profile":   "cached",
+			"KeyLimits": "off",
+			"KeyHeader": "Authorization",
+		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
+		"ours, fast": {root + "/template.yaml", map[string]string{
+			"Profile":               "fast",
+			"AuthorizerConcurrency": "5",
+		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
+		"ours, HTTP": {root + "/template.yaml", map[string]string{
+			"DemoApi": "http",
+		}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
+		"HTTP, cached": {root + "/template.yaml", map[string]string{
+			"DemoApi":   "http",
+			"Profile":   "cached",
+			"KeyLimits": "off",
+		}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
+		"ours, none": {root + "/template.yaml", map[string]string{
+			"DemoApi": "none",
+		}, []string{"AdminApi"}},
+		"REST": {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
+		"HTTP": {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+
 			source, err := os.ReadFile(test.file)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			ours, err := template.Read(source, test.parameters)
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			if diff := cmp.Diff(test.apis, slices.Sorted(maps.Keys(ours.APIs))); diff != "" {
 				t.Fatal(diff)
 			}
-			if diff := cmp.Diff(readingOfSAM(t, translate(t, test.file, test.parameters)), readingOfOurs(ours)); diff != "" {
+
+			if diff := cmp.Diff(readingOfSAM(t, translate(t, test.file, test.parameters)),
+				readingOfOurs(ours)); diff != "" {
 				t.Errorf("-SAM +ours\n%s", diff)
 			}
 		})
@@ -95,19 +120,29 @@ func TestSAMReadsItTheSame(t *testing.T) {
 }
 
 func readingOfOurs(tmpl *template.Template) reading {
-	r := reading{APIs: map[string]api{}, Functions: map[string]function{}, Tables: map[string]map[string]any{}}
-	for id, f := range tmpl.Functions {
-		r.Functions[id] = function{int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment)), schedulesOfOurs(f), len(f.LogGroups)}
+	r := reading{
+		APIs:      map[string]api{},
+		Functions: map[string]function{},
+		Tables:    map[string]map[string]any{},
 	}
+	for id, f := range tmpl.Functions {
+		r.Functions[id] = function{
+			int(f.Timeout / time.Second), f.MemoryMB, slices.Sorted(maps.Keys(f.Environment)),
+			schedulesOfOurs(f), len(f.LogGroups),
+		}
+	}
+
 	for id, table := range tmpl.Tables {
 		r.Tables[id] = map[string]any{}
 		for key := range table.Properties {
 			r.Tables[id][key] = true
 		}
 	}
+
 	for id, a := range tmpl.APIs {
 		r.APIs[id] = apiOfOurs(a)
 	}
+
 	return r
 }
 
@@ -116,6 +151,7 @@ func schedulesOfOurs(f template.Function) []string {
 	for _, s := range f.Schedules {
 		out = append(out, s.Every.String()+" "+s.Input)
 	}
+
 	slices.Sort(out)
 	return out
 }
@@ -127,87 +163,129 @@ func schedulesOfSAM(tr *translation, id string) []string {
 		if resource.Type != "AWS::Events::Rule" || p["State"] == "DISABLED" {
 			continue
 		}
+
 		for _, target := range asList(p["Targets"]) {
 			if to := asList(at(target, "Arn", "Fn::GetAtt")); to == nil || asText(to[0]) != id {
 				continue
 			}
-			every := map[string]string{"rate(1 minute)": "1m0s", "rate(2 hours)": "2h0m0s"}[asText(p["ScheduleExpression"])]
+
+			every := map[string]string{
+				"rate(1 minute)": "1m0s",
+				"rate(2 hours)":  "2h0m0s",
+			}[asText(p["ScheduleExpression"])]
+
 			input := ""
 			if v := at(target, "Input"); v != nil {
 				input = asText(v)
 			}
+
 			out = append(out, every+" "+input)
 		}
 	}
+
 	slices.Sort(out)
 	return out
 }
 
 func apiOfOurs(a template.API) api {
 	out := api{
-		Stage: a.Stage, KeySource: string(a.APIKeySource), Variables: a.StageVariables, Binary: a.BinaryMediaTypes,
-		Routes: map[string]route{}, Authorizers: map[string]authorizer{}, Responses: map[string]response{},
+		Stage:       a.Stage,
+		KeySource:   string(a.APIKeySource),
+		Variables:   a.StageVariables,
+		Binary:      a.BinaryMediaTypes,
+		Routes:      map[string]route{},
+		Authorizers: map[string]authorizer{},
+		Responses:   map[string]response{},
 	}
 	if a.AccessLog != nil {
 		out.LogFormat = a.AccessLog.Format
 	}
+
 	for _, r := range a.Routes {
 		payload := r.PayloadVersion
 		if a.Kind == template.REST {
 			payload = ""
 		}
-		out.Routes[r.Method+" "+r.Path] = route{r.Function, r.Authorizer, payload, r.APIKeyRequired, r.Preflight}
+
+		out.Routes[r.Method+" "+r.Path] = route{
+			r.Function, r.Authorizer, payload, r.APIKeyRequired, r.Preflight,
+		}
 	}
+
 	for name, x := range a.Authorizers {
 		var sources []string
 		for _, s := range x.IdentitySources {
-			place := map[template.IdentityPlace]string{template.InHeader: "request.header", template.InQueryString: "request.querystring"}[s.In]
+			place := map[template.IdentityPlace]string{
+				template.InHeader:      "request.header",
+				template.InQueryString: "request.querystring",
+			}[s.In]
 			if place == "" {
 				place = string(s.In)
 			}
+
 			sources = append(sources, place+"."+s.Name)
 		}
+
 		out.Authorizers[name] = authorizer{
-			x.Function, strings.ToLower(string(x.Type)), strings.Join(sources, ","), x.PayloadVersion, x.Validation,
+			x.Function, strings.ToLower(string(x.Type)), strings.Join(sources, ","),
+			x.PayloadVersion, x.Validation,
 			int(x.TTL / time.Second), x.SimpleResponses,
 		}
 	}
+
 	for kind, g := range a.GatewayResponses {
 		out.Responses[kind] = response{g.Status, g.Headers, g.Templates}
 	}
+
 	if c := a.CORS; c != nil {
 		out.CORS = map[string]any{}
 		for key, list := range map[string][]string{
-			"allowOrigins": c.AllowOrigins, "allowMethods": c.AllowMethods, "allowHeaders": c.AllowHeaders, "exposeHeaders": c.ExposeHeaders,
+			"allowOrigins":  c.AllowOrigins,
+			"allowMethods":  c.AllowMethods,
+			"allowHeaders":  c.AllowHeaders,
+			"exposeHeaders": c.ExposeHeaders,
 		} {
 			if list != nil {
 				out.CORS[key] = strings.Join(list, ",")
 			}
 		}
+
 		if c.AllowCredentials {
 			out.CORS["allowCredentials"] = "true"
 		}
+
 		if c.MaxAge != nil {
 			out.CORS["maxAge"] = strconv.Itoa(*c.MaxAge)
 		}
 	}
+
 	return out
 }
 
 func readingOfSAM(t *testing.T, tr *translation) reading {
 	t.Helper()
-	r := reading{APIs: map[string]api{}, Functions: map[string]function{}, Tables: map[string]map[string]any{}}
+
+	r := reading{
+		APIs:      map[string]api{},
+		Functions: map[string]function{},
+		Tables:    map[string]map[string]any{},
+	}
 	for id, resource := range tr.Resources {
 		p := resource.Properties
 		switch resource.Type {
 		case "AWS::Lambda::Function":
-			f := function{3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables")))), schedulesOfSAM(tr, id), subscriptions(tr, id)}
+			f := function{
+				3, 128, slices.Sorted(maps.Keys(asMap(at(p, "Environment", "Variables")))),
+				schedulesOfSAM(tr, id), subscriptions(tr, id),
+			}
 			if v, ok := p["Timeout"].(float64); ok {
 				f.Timeout = int(v)
 			}
+
 			if v, ok := p["MemorySize"].(float64); ok {
 				f.Memory = int(v)
 			}
+
 			r.Functions[id] = f
 		case "AWS::DynamoDB::Table":
 			r.Tables[id] = map[string]any{}
@@ -218,6 +296,7 @@ func readingOfSAM(t *testing.T, tr *translation) reading {
 			r.APIs[id] = apiOfSAM(t, tr, id, p)
 		}
 	}
+
 	return r
 }
 
@@ -226,10 +305,12 @@ func subscriptions(tr *translation, function string) int {
 	n := 0
 	for _, resource := range tr.Resources {
 		target := asList(at(resource.Properties, "DestinationArn", "Fn::GetAtt"))
-		if resource.Type == "AWS::Logs::SubscriptionFilter" && len(target) > 0 && target[0] == function && resource.Properties["FilterPattern"] == "" {
+		if resource.Type == "AWS::Logs::SubscriptionFilter" && len(target) > 0 &&
+			target[0] == function && resource.Properties["FilterPattern"] == "" {
 			n++
 		}
 	}
+
 	return n
 }
 
@@ -237,73 +318,96 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 	t.Helper()
 	body := p["Body"]
 	rest := at(body, "x-amazon-apigateway-cors") == nil && at(body, "tags") == nil
-	out := api{Routes: map[string]route{}, Authorizers: map[string]authorizer{}, Responses: map[string]response{}}
+
+	out := api{
+		Routes:      map[string]route{},
+		Authorizers: map[string]authorizer{},
+		Responses:   map[string]response{},
+	}
 	for _, resource := range tr.Resources {
 		reference := at(resource.Properties, "RestApiId", "Ref")
 		if resource.Type == "AWS::ApiGatewayV2::Stage" {
 			reference = at(resource.Properties, "ApiId", "Ref")
 		}
-		if strings.HasSuffix(resource.Type, "::Stage") && reference == id && resource.Properties["StageName"] != "Stage" {
+
+		if strings.HasSuffix(resource.Type, "::Stage") && reference == id &&
+			resource.Properties["StageName"] != "Stage" {
 			out.Stage = asText(resource.Properties["StageName"])
 			for _, name := range []string{"AccessLogSetting", "AccessLogSettings"} {
 				if setting := resource.Properties[name]; setting != nil {
 					out.LogFormat = tr.mapped(t, at(setting, "Format"))
 				}
 			}
+
 			out.Variables = texts(resource.Properties["Variables"])
 			if out.Variables == nil {
 				out.Variables = texts(resource.Properties["StageVariables"])
 			}
 		}
 	}
+
 	if rest {
 		out.KeySource = "HEADER"
 		if source, ok := p["ApiKeySourceType"].(string); ok {
 			out.KeySource = source
 		}
 	}
+
 	for _, mediaType := range asList(at(body, "x-amazon-apigateway-binary-media-types")) {
 		out.Binary = append(out.Binary, asText(mediaType))
 	}
+
 	for path, methods := range asMap(at(body, "paths")) {
 		for method, operation := range asMap(methods) {
 			if method == "x-amazon-apigateway-any-method" {
 				method = "any"
 			}
+
 			if path != "/" && rest {
 				path = strings.TrimSuffix(path, "/")
 			}
+
 			out.Routes[strings.ToUpper(method)+" "+path] = routeOfSAM(operation)
 		}
 	}
+
 	schemes := asMap(at(body, "components", "securitySchemes"))
 	if schemes == nil {
 		schemes = asMap(at(body, "securityDefinitions"))
 	}
+
 	for name, scheme := range schemes {
 		if x := at(scheme, "x-amazon-apigateway-authorizer"); x != nil {
 			out.Authorizers[name] = authorizerOfSAM(x, asText(at(scheme, "name")))
 		}
 	}
+
 	for kind, g := range asMap(at(body, "x-amazon-apigateway-gateway-responses")) {
 		status, _ := strconv.Atoi(asText(at(g, "statusCode")))
-		out.Responses[kind] = response{status, headers(at(g, "responseParameters"), "gatewayresponse.header."), texts(at(g, "responseTemplates"))}
+		out.Responses[kind] = response{
+			status, headers(at(g, "responseParameters"), "gatewayresponse.header."),
+			texts(at(g, "responseTemplates")),
+		}
 	}
+
 	if cors := asMap(at(body, "x-amazon-apigateway-cors")); cors != nil {
 		out.CORS = map[string]any{}
 		for key, value := range cors {
 			out.CORS[key] = joined(value)
 		}
 	}
+
 	return out
 }
 
 func routeOfSAM(operation any) route {
 	integration := at(operation, "x-amazon-apigateway-integration")
+
 	r := route{Function: functionIn(at(integration, "uri"))}
 	if version, ok := at(integration, "payloadFormatVersion").(string); ok {
 		r.Payload = version
 	}
+
 	for _, security := range asList(at(operation, "security")) {
 		for name := range asMap(security) {
 			switch name {
@@ -315,30 +419,45 @@ func routeOfSAM(operation any) route {
 			}
 		}
 	}
+
 	if at(integration, "type") == "mock" {
-		r.Preflight = headers(at(integration, "responses", "default", "responseParameters"), "method.response.header.")
+		r.Preflight = headers(at(integration, "responses", "default", "responseParameters"),
+			"method.response.header.")
 		for name, value := range r.Preflight {
 			r.Preflight[name] = strings.Trim(value, "'")
 		}
 	}
+
 	return r
 }
 
 func authorizerOfSAM(x any, header string) authorizer {
-	a := authorizer{Function: functionIn(at(x, "authorizerUri")), Type: asText(at(x, "type")), TTL: 300}
+	a := authorizer{
+		Function: functionIn(at(x, "authorizerUri")),
+		Type:     asText(at(x, "type")),
+		TTL:      300,
+	}
 	if ttl, ok := at(x, "authorizerResultTtlInSeconds").(float64); ok {
 		a.TTL = int(ttl)
 	}
-	for key, into := range map[string]*string{"authorizerPayloadFormatVersion": &a.Payload, "identityValidationExpression": &a.Validation} {
+
+	for key, into := range map[string]*string{
+		"authorizerPayloadFormatVersion": &a.Payload,
+		"identityValidationExpression":   &a.Validation,
+	} {
 		if v, ok := at(x, key).(string); ok {
 			*into = v
 		}
 	}
+
 	a.Simple, _ = at(x, "enableSimpleResponses").(bool)
-	a.Sources = strings.NewReplacer(" ", "", "method.", "", "$", "").Replace(joined(at(x, "identitySource")))
+
+	a.Sources = strings.NewReplacer(" ", "", "method.", "", "$",
+		"").Replace(joined(at(x, "identitySource")))
 	if a.Type == "token" {
 		a.Sources = "request.header." + header
 	}
+
 	return a
 }
 
@@ -349,9 +468,11 @@ func functionIn(uri any) string {
 	if list := asList(at(uri, "Fn::Sub")); list != nil {
 		return asText(asList(at(list[1], "__FunctionArn__", "Fn::GetAtt"))[0])
 	}
+
 	if m := functionArn.FindStringSubmatch(asText(at(uri, "Fn::Sub"))); m != nil {
 		return m[1]
 	}
+
 	return ""
 }
 
@@ -361,8 +482,10 @@ func headers(parameters any, prefix string) map[string]string {
 		if out == nil {
 			out = map[string]string{}
 		}
+
 		out[strings.TrimPrefix(name, prefix)] = asText(value)
 	}
+
 	return out
 }
 
@@ -370,6 +493,7 @@ func texts(v any) map[string]string {
 	if len(asMap(v)) == 0 {
 		return nil
 	}
+
 	return headers(v, "")
 }
 
@@ -379,11 +503,14 @@ func joined(v any) string {
 		if v == nil {
 			return ""
 		}
+
 		return asText(v)
 	}
+
 	all := make([]string, len(list))
 	for i, item := range list {
 		all[i] = asText(item)
 	}
+
 	return strings.Join(all, ",")
 }

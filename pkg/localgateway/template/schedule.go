@@ -14,27 +14,34 @@ func (r *resolver) readSchedules(id string, all *object) []Schedule {
 	if all == nil {
 		return nil
 	}
+
 	var schedules []Schedule
 	for i := 0; i+1 < len(all.node.Content); i += 2 {
 		name := all.node.Content[i].Value
+
 		o := all.object(name)
 		if o == nil {
 			return nil
 		}
+
 		if o.text("Type", "") != "Schedule" {
 			continue
 		}
+
 		p := o.object("Properties")
 		o.done()
+
 		if p == nil {
 			r.fail(o.node, "%s: event %s has no Properties, and so no Schedule", id, name)
 			return nil
 		}
+
 		p.what = fmt.Sprintf("%s.Events.%s", id, name)
 		if s, enabled := r.readSchedule(name, p); enabled {
 			schedules = append(schedules, s)
 		}
 	}
+
 	return schedules
 }
 
@@ -42,27 +49,39 @@ func (r *resolver) readSchedules(id string, all *object) []Schedule {
 // demands: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 var rateExpression = regexp.MustCompile(`^rate\((?:1 (minute|hour|day)|([2-9]|[1-9]\d{1,4}) (minute|hour|day)s)\)$`)
 
-var rateUnits = map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+var rateUnits = map[string]time.Duration{
+	"minute": time.Minute,
+	"hour":   time.Hour,
+	"day":    24 * time.Hour,
+}
 
 func (r *resolver) readSchedule(name string, p *object) (s Schedule, enabled bool) {
 	expression := p.text("Schedule", "")
+
 	m := rateExpression.FindStringSubmatch(expression)
 	if m == nil {
-		r.fail(p.line("Schedule"), "%s: schedule %q is not understood, want a rate such as rate(5 minutes)", p.what, expression)
+		r.fail(p.line("Schedule"),
+			"%s: schedule %q is not understood, want a rate such as rate(5 minutes)", p.what,
+			expression)
 		return Schedule{}, false
 	}
+
 	s = Schedule{Name: name, Every: rateUnits[m[1]+m[3]], Input: p.text("Input", "")}
 	if m[2] != "" {
 		n, _ := strconv.Atoi(m[2]) // digits
 		s.Every *= time.Duration(n)
 	}
+
 	if s.Input != "" && !json.Valid([]byte(s.Input)) {
 		r.fail(p.line("Input"), "%s: Input is no JSON", p.what)
 	}
+
 	if p.has("Enabled") && p.has("State") {
 		r.fail(p.line("State"), "%s: State and Enabled exclude each other", p.what)
 	}
-	enabled = p.boolean("Enabled", true) && p.oneOf("State", "ENABLED", "ENABLED", "DISABLED") == "ENABLED"
+
+	enabled = p.boolean("Enabled", true) &&
+		p.oneOf("State", "ENABLED", "ENABLED", "DISABLED") == "ENABLED"
 	// These change what happens to an event that no function took.
 	p.ignore("DeadLetterConfig", "Description", "Name", "RetryPolicy", "RoleArn")
 	p.done()

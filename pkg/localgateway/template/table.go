@@ -16,20 +16,24 @@ func (r *resolver) plain(n *yaml.Node) any {
 	if n == nil || r.err != nil {
 		return nil
 	}
+
 	switch n.Kind {
 	case yaml.MappingNode:
 		m := make(map[string]any, len(n.Content)/2)
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			m[n.Content[i].Value] = r.plain(n.Content[i+1])
 		}
+
 		return m
 	case yaml.SequenceNode:
 		s := make([]any, len(n.Content))
 		for i, item := range n.Content {
 			s[i] = r.plain(item)
 		}
+
 		return s
 	}
+
 	switch n.Tag {
 	case "!!bool":
 		return n.Value == "true" || n.Value == "True" || n.Value == "TRUE"
@@ -44,5 +48,6 @@ func (r *resolver) plain(n *yaml.Node) any {
 	case "!!null":
 		r.fail(n, "null is not a value in CloudFormation")
 	}
+
 	return n.Value
 }

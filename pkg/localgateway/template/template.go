@@ -15,8 +15,8 @@
 // References to things that exist only in AWS become stable placeholders:
 // region us-east-1, account 123456789012, partition aws, stack name local.
 //
-// Sources: the template anatomy and intrinsic function reference of the
-// CloudFormation User Guide, and the SAM specification
+// Sources: the template anatomy and intrinsic function reference of the CloudFormation User Guide,
+// and the SAM specification
 // (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html).
 package template
 
@@ -41,7 +41,8 @@ type Function struct {
 	Environment map[string]string // resolved; empty map if there is none
 	Timeout     time.Duration     // SAM's default of 3 s if unset
 	MemoryMB    int               // 128 if unset
-	Schedules   []Schedule        // in the template's order; those that are not enabled are left out
+	// in the template's order; those that are not enabled are left out
+	Schedules []Schedule
 	// LogGroups are what !Ref gives of the log groups whose lines it is called
 	// with, all of them: the CloudWatchLogs events without a filter pattern.
 	LogGroups []string

@@ -29,39 +29,49 @@ type translation struct {
 // package reads templates as SAM does.
 func translate(t *testing.T, file string, parameters map[string]string) *translation {
 	t.Helper()
+
 	python := root + "/.tools/venv/bin/python"
 	if _, err := os.Stat(root + "/.tools/venv/.installed"); err != nil {
-		t.Fatalf("SAM is not installed: run `make .tools/venv/.installed`, which `make test` does (%v)", err)
+		t.Fatalf("SAM is not installed: run `make .tools/venv/.installed`, which `make test` "+
+			"does (%v)", err)
 	}
+
 	args := []string{root + "/tools/sam-translate.py", file}
 	for name, value := range parameters {
 		args = append(args, name+"="+value)
 	}
+
 	var stderr strings.Builder
 	command := exec.CommandContext(t.Context(), python, args...)
 	command.Stderr = &stderr
+
 	out, err := command.Output()
 	if err != nil {
 		t.Fatalf("SAM: %v\n%s", err, &stderr)
 	}
+
 	tr := &translation{values: parameters}
 	if err := json.Unmarshal(out, tr); err != nil {
 		t.Fatal(err)
 	}
+
 	for id, r := range tr.Resources {
 		if r.Condition != "" && !tr.holds(t, map[string]any{"Condition": r.Condition}) {
 			delete(tr.Resources, id)
 			continue
 		}
+
 		r.Properties, _ = tr.expand(t, r.Properties).(map[string]any)
 		tr.Resources[id] = r
 	}
+
 	return tr
 }
 
 // holds decides a condition.
 func (tr *translation) holds(t *testing.T, condition any) bool {
 	t.Helper()
+
 	m, _ := condition.(map[string]any)
 	for name, argument := range m {
 		list, _ := argument.([]any)
@@ -79,9 +89,11 @@ func (tr *translation) holds(t *testing.T, condition any) bool {
 					all = false
 				}
 			}
+
 			return all == (name == "Fn::And")
 		}
 	}
+
 	t.Fatalf("no condition: %v", condition)
 	return false
 }
@@ -92,32 +104,39 @@ func (tr *translation) value(v any) string {
 	if !isRef {
 		return asText(v)
 	}
+
 	if given, ok := tr.values[name]; ok {
 		return given
 	}
+
 	return asText(tr.Parameters[name].Default)
 }
 
 // expand decides every Fn::If; what AWS::NoValue stands for goes away.
 func (tr *translation) expand(t *testing.T, v any) any {
 	t.Helper()
+
 	switch v := v.(type) {
 	case map[string]any:
 		if at(v, "Ref") == "AWS::NoValue" {
 			return nil
 		}
+
 		if choice, ok := v["Fn::If"].([]any); ok {
 			if tr.holds(t, map[string]any{"Condition": choice[0]}) {
 				return tr.expand(t, choice[1])
 			}
+
 			return tr.expand(t, choice[2])
 		}
+
 		out := map[string]any{}
 		for key, child := range v {
 			if child = tr.expand(t, child); child != nil {
 				out[key] = child
 			}
 		}
+
 		return out
 	case []any:
 		out := []any{}
@@ -126,6 +145,7 @@ func (tr *translation) expand(t *testing.T, v any) any {
 				out = append(out, child)
 			}
 		}
+
 		return out
 	default:
 		return v
@@ -135,14 +155,17 @@ func (tr *translation) expand(t *testing.T, v any) any {
 // mapped gives a text, which may stand in a mapping.
 func (tr *translation) mapped(t *testing.T, v any) string {
 	t.Helper()
+
 	path := asList(at(v, "Fn::FindInMap"))
 	if path == nil {
 		return asText(v)
 	}
+
 	found, ok := at(tr.Mappings, asText(path[0]), asText(path[1]), asText(path[2])).(string)
 	if !ok {
 		t.Fatalf("no mapping: %v", path)
 	}
+
 	return found
 }
 
@@ -152,6 +175,7 @@ func at(v any, path ...string) any {
 		m, _ := v.(map[string]any)
 		v = m[name]
 	}
+
 	return v
 }
 
@@ -159,10 +183,12 @@ func asText(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
+
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
+
 	return string(b)
 }
 

@@ -9,87 +9,134 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Key returns a key as an organization named acme would have it, in production, with the permission messages:read; nothing is stored.
+// Key returns a key as an organization named acme would have it, in production, with the permission
+// messages:read; nothing is stored.
 func (k *Kit) Key(t testing.TB) *apikey.Key {
 	t.Helper()
+
 	id, err := apikey.NewID(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	alice := apikey.Actor{Type: apikey.ActorUser, ID: "user-1", Email: "alice@acme.test"}
 	return &apikey.Key{
-		ID: id, OrganizationID: "acme", Name: "Main website", Environment: apikey.Production, Ownership: apikey.Organization, Owner: alice, CreatedBy: alice,
-		Enabled: true, Permissions: []string{"messages:read"}, Grantable: apikey.GrantOwn, Version: 1, CreatedAt: k.Clock.Now(), UpdatedAt: k.Clock.Now(),
+		ID:             id,
+		OrganizationID: "acme",
+		Name:           "Main website",
+		Environment:    apikey.Production,
+		Ownership:      apikey.Organization,
+		Owner:          alice,
+		CreatedBy:      alice,
+		Enabled:        true,
+		Permissions:    []string{"messages:read"},
+		Grantable:      apikey.GrantOwn,
+		Version:        1,
+		CreatedAt:      k.Clock.Now(),
+		UpdatedAt:      k.Clock.Now(),
 	}
 }
 
-// Mint makes a secret for a key, and what the key keeps of it under the environment's current pepper, which is made where there is none.
+// Mint makes a secret for a key, and what the key keeps of it under the environment's current
+// pepper, which is made where there is none.
 func (k *Kit) Mint(t testing.TB, env apikey.Environment, id string) (apikey.Secret, apikey.Fresh) {
 	t.Helper()
+
 	secret, err := Brand.Mint(rand.Reader, env, id)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	current, err := k.Keyring.Ensure(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	parts, err := Brand.Parse(secret.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return secret, apikey.Fresh{Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()}, Hint: secret.Hint()}
+
+	return secret, apikey.Fresh{
+		Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()},
+		Hint:     secret.Hint(),
+	}
 }
 
-// MustKey stores a key with a new secret, and its organization's standing where it has none. change, which may be nil, changes the key before it is stored.
+// MustKey stores a key with a new secret, and its organization's standing where it has none.
+// change, which may be nil, changes the key before it is stored.
 func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apikey.Secret) {
 	t.Helper()
+
 	created := k.Key(t)
 	if change != nil {
 		change(created)
 	}
+
 	if !created.Operator() {
 		k.ensureStanding(t, created.OrganizationID)
 	}
+
 	secret, fresh := k.Mint(t, created.Environment, created.ID)
-	created.Secret, created.Hint = fresh.Verifier, fresh.Hint
+	created.Secret = fresh.Verifier
+
+	created.Hint = fresh.Hint
 	if err := k.Store.Commit(t.Context(), k.Store.PutKey(t.Context(), created, 0)); err != nil {
 		t.Fatal(err)
 	}
+
 	return created, secret
 }
 
-// MustImport stores a key of another system, whose secret it knows by its hash. change is as for MustKey.
-func (k *Kit) MustImport(t testing.TB, secret string, a apikey.Algorithm, change func(*apikey.Key)) *apikey.Key {
+// MustImport stores a key of another system, whose secret it knows by its hash. change is as for
+// MustKey.
+func (k *Kit) MustImport(
+	t testing.TB, secret string, a apikey.Algorithm, change func(*apikey.Key),
+) *apikey.Key {
 	t.Helper()
+
 	created := k.Key(t)
 	if change != nil {
 		change(created)
 	}
+
 	k.ensureStanding(t, created.OrganizationID)
 	aside, env := k.Restart(), created.Environment
-	imports, err := aside.Store.EnsureImports(t.Context(), env, []apikey.Algorithm{a}, k.Clock.Now())
+
+	imports, err := aside.Store.EnsureImports(t.Context(), env, []apikey.Algorithm{a},
+		k.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	naming, err := aside.Keyring.Version(t.Context(), env, imports.Pepper)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	current, err := aside.Keyring.Current(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	created.ID = naming.ForeignID(env, a, a.Sum(secret))
-	created.Secret = apikey.Verifier{Hash: current.HashForeign(env, created.ID, a, a.Sum(secret)), Pepper: current.Version(), Scheme: a}
+	created.Secret = apikey.Verifier{
+		Hash:   current.HashForeign(env, created.ID, a, a.Sum(secret)),
+		Pepper: current.Version(),
+		Scheme: a,
+	}
+
 	created.Hint = apikey.ForeignHint(a, created.ID)
-	if err := aside.Store.Commit(t.Context(), aside.Store.PutKey(t.Context(), created, 0)); err != nil {
+	if err := aside.Store.Commit(t.Context(),
+		aside.Store.PutKey(t.Context(), created, 0)); err != nil {
 		t.Fatal(err)
 	}
+
 	return created
 }
 
-// MustStanding stores the next standing of an organization, in all environments. change, which may be nil, changes the organization's defaults.
+// MustStanding stores the next standing of an organization, in all environments. change, which may
+// be nil, changes the organization's defaults.
 func (k *Kit) MustStanding(t testing.TB, org string, change func(*organization.Organization)) {
 	t.Helper()
 	k.mu.Lock()
@@ -101,22 +148,31 @@ func (k *Kit) ensureStanding(t testing.TB, org string) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+
 	if k.standings[org] == 0 {
 		k.putStanding(t, org, nil)
 	}
 }
 
-// putStanding writes past Traffic, so that a test counts only what it does itself. The caller holds the lock.
+// putStanding writes past Traffic, so that a test counts only what it does itself. The caller holds
+// the lock.
 func (k *Kit) putStanding(t testing.TB, org string, change func(*organization.Organization)) {
 	t.Helper()
-	o := &organization.Organization{ID: org, Settings: organization.DefaultSettings(), Version: k.standings[org] + 1}
+
+	o := &organization.Organization{
+		ID:       org,
+		Settings: organization.DefaultSettings(),
+		Version:  k.standings[org] + 1,
+	}
 	if change != nil {
 		change(o)
 	}
+
 	aside := k.Restart().Store
 	if err := aside.Commit(t.Context(), aside.PutStanding(t.Context(), o)...); err != nil {
 		t.Fatal(err)
 	}
+
 	k.standings[org] = o.Version
 }
 
@@ -125,21 +181,29 @@ func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.K
 	t.Helper()
 	after := before.Clone()
 	change(after)
-	after.Version, after.UpdatedAt = before.Version+1, k.Clock.Now()
-	if err := k.Store.Commit(t.Context(), append(k.Store.LeaveCustomers(before, after), k.Store.PutKey(t.Context(), after, before.Version))...); err != nil {
+	after.Version = before.Version + 1
+
+	after.UpdatedAt = k.Clock.Now()
+	if err := k.Store.Commit(t.Context(),
+		append(k.Store.LeaveCustomers(before, after),
+			k.Store.PutKey(t.Context(), after, before.Version))...); err != nil {
 		t.Fatal(err)
 	}
+
 	return after
 }
 
 // MustCatalogue stores the permission catalogue in place of the stored one.
 func (k *Kit) MustCatalogue(t testing.TB, permissions ...permission.Permission) {
 	t.Helper()
+
 	_, version, err := k.Store.Catalogue(t.Context(), apikey.Production)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Store.Commit(t.Context(), k.Store.PutCatalogue(t.Context(), permissions, version)); err != nil {
+
+	if err := k.Store.Commit(t.Context(),
+		k.Store.PutCatalogue(t.Context(), permissions, version)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Behind returns the store as it is over indexes that lag so far behind that no list of keys has an entry yet.
+// Behind returns the store as it is over indexes that lag so far behind that no list of keys has an
+// entry yet.
 func (k *Kit) Behind() *store.Store {
 	return store.New(store.NewTables(behind{k.SDK}, k.Core, k.Hot), k.Keyring, k.Log.Logger())
 }
@@ -18,10 +19,13 @@ func (k *Kit) Behind() *store.Store {
 type behind struct{ store.Client }
 
 // Query implements store.Client.
-func (b behind) Query(ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+func (b behind) Query(
+	ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options),
+) (*dynamodb.QueryOutput, error) {
 	list, _ := in.ExpressionAttributeValues[":list"].(*types.AttributeValueMemberS)
 	if in.IndexName != nil && list != nil && strings.HasPrefix(list.Value, "keys#") {
 		return &dynamodb.QueryOutput{}, nil
 	}
+
 	return b.Client.Query(ctx, in, opts...)
 }

@@ -1,9 +1,12 @@
-// Package storetest is the kit for tests against real tables: a store over tables of their own, made from the real template.yaml in a real DynamoDB
-// stand-in, with a clock to set, a keyring, and traffic that is counted and can be made to fail.
+// Package storetest is the kit for tests against real tables: a store over tables of their own,
+// made from the real template.yaml in a real DynamoDB stand-in, with a clock to set, a keyring, and
+// traffic that is counted and can be made to fail.
 //
-// It promises that two kits share nothing but the stand-in's process, that whatever the store sends is seen by Traffic, and that a test without a
-// stand-in fails and says what to do: it is never skipped. BITTING_TEST_DYNAMODB=URL makes the same tests run against another DynamoDB, such as
-// DynamoDB Local. It is for tests only, and looks for template.yaml in the working folder and those above it.
+// It promises that two kits share nothing but the stand-in's process, that whatever the store sends
+// is seen by Traffic, and that a test without a stand-in fails and says what to do: it is never
+// skipped. BITTING_TEST_DYNAMODB=URL makes the same tests run against another DynamoDB, such as
+// DynamoDB Local. It is for tests only, and looks for template.yaml in the working folder and those
+// above it.
 package storetest
 
 import (
@@ -66,20 +69,34 @@ type Process struct {
 func New(t testing.TB) *Kit {
 	t.Helper()
 	endpoint := standIn(t)
+
 	provider, err := pepper.NewLocal(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &Kit{Client: client(endpoint, nil), Provider: provider, Clock: newClock(), Log: &Log{}, endpoint: endpoint, standings: map[string]int64{}}
+
+	k := &Kit{
+		Client:    client(endpoint, nil),
+		Provider:  provider,
+		Clock:     newClock(),
+		Log:       &Log{},
+		endpoint:  endpoint,
+		standings: map[string]int64{},
+	}
 	for id, table := range readTemplate(t).Tables {
 		name := uniqueName(id)
 		if err := store.CreateTable(t.Context(), k.Client, name, table.Properties); err != nil {
 			t.Fatal(err)
 		}
+
 		t.Cleanup(func() {
-			// The test's context has ended. A table that stays costs nothing: the stand-in ends too.
-			_, _ = k.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name})
+			// The test's context has ended. A table that stays costs nothing: the stand-in ends
+			// too.
+			_, _ = k.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{
+				TableName: &name,
+			})
 		})
+
 		switch id {
 		case "Core":
 			k.Core = name
@@ -87,17 +104,21 @@ func New(t testing.TB) *Kit {
 			k.Hot = name
 		}
 	}
+
 	if k.Core == "" || k.Hot == "" {
 		t.Fatal("template.yaml has no tables Core and Hot")
 	}
+
 	k.Process = *k.Restart()
 	return k
 }
 
-// Restart returns what another process would have over the same tables, with nothing in memory yet. It logs to the kit's Log.
+// Restart returns what another process would have over the same tables, with nothing in memory yet.
+// It logs to the kit's Log.
 func (k *Kit) Restart() *Process { return k.With(k.Provider) }
 
-// With is Restart with another key provider: one that counts, or fails, or is of another deployment.
+// With is Restart with another key provider: one that counts, or fails, or is of another
+// deployment.
 func (k *Kit) With(provider pepper.Provider) *Process {
 	p := &Process{Traffic: &Traffic{}}
 	p.SDK = client(k.endpoint, p.Traffic)
@@ -107,9 +128,17 @@ func (k *Kit) With(provider pepper.Provider) *Process {
 	return p
 }
 
-// Elsewhere returns a process whose DynamoDB is at another address, such as one where nothing listens.
+// Elsewhere returns a process whose DynamoDB is at another address, such as one where nothing
+// listens.
 func (k *Kit) Elsewhere(endpoint string) *Process {
-	other := Kit{Core: k.Core, Hot: k.Hot, Provider: k.Provider, Clock: k.Clock, Log: k.Log, endpoint: endpoint}
+	other := Kit{
+		Core:     k.Core,
+		Hot:      k.Hot,
+		Provider: k.Provider,
+		Clock:    k.Clock,
+		Log:      k.Log,
+		endpoint: endpoint,
+	}
 	return other.Restart()
 }
 
@@ -128,14 +157,17 @@ func (k *Kit) HotItems(t testing.TB) []map[string]types.AttributeValue {
 func items(t testing.TB, client *dynamodb.Client, table string) []map[string]types.AttributeValue {
 	t.Helper()
 	var items []map[string]types.AttributeValue
+
 	pages := dynamodb.NewScanPaginator(client, &dynamodb.ScanInput{TableName: &table})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		items = append(items, page.Items...)
 	}
+
 	return items
 }
 
@@ -148,19 +180,23 @@ func (k *Kit) Dump(t testing.TB) string {
 // DumpTables returns every text and every byte in tables behind an endpoint, as they are.
 func DumpTables(t testing.TB, endpoint string, tables ...string) string {
 	t.Helper()
+
 	var out strings.Builder
 	for _, table := range tables {
 		out.WriteString(dump(t, client(endpoint, nil), table))
 	}
+
 	return out.String()
 }
 
 func dump(t testing.TB, client *dynamodb.Client, table string) string {
 	t.Helper()
+
 	var dump strings.Builder
 	for _, item := range items(t, client, table) {
 		write(&dump, &types.AttributeValueMemberM{Value: item})
 	}
+
 	return dump.String()
 }
 
@@ -186,55 +222,78 @@ func write(out *strings.Builder, value types.AttributeValue) {
 // Item returns one item of the table core as it stands there, nil where there is none.
 func (k *Kit) Item(t testing.TB, partition, sort string) map[string]types.AttributeValue {
 	t.Helper()
-	out, err := k.Client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &k.Core, Key: key(partition, sort), ConsistentRead: aws.Bool(true)})
+
+	out, err := k.Client.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName:      &k.Core,
+		Key:            key(partition, sort),
+		ConsistentRead: aws.Bool(true),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	return out.Item
 }
 
 // Put writes an item as somebody with access to the table could, past the store.
 func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
 	t.Helper()
-	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &k.Core, Item: maps.Clone(item)}); err != nil {
+
+	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{
+		TableName: &k.Core,
+		Item:      maps.Clone(item),
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// PutHot writes an item of the table hot as somebody with access to that table could, past the store.
+// PutHot writes an item of the table hot as somebody with access to that table could, past the
+// store.
 func (k *Kit) PutHot(t testing.TB, partition, sort string, attributes map[string]any) {
 	t.Helper()
+
 	item, err := attributevalue.MarshalMap(attributes)
 	if err != nil {
 		t.Fatal(err)
 	}
+
 	maps.Copy(item, key(partition, sort))
-	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &k.Hot, Item: item}); err != nil {
+
+	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{
+		TableName: &k.Hot,
+		Item:      item,
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Change gives one attribute of an item another value, or none where value is nil, as somebody with access to the table could. Another pk makes a copy.
+// Change gives one attribute of an item another value, or none where value is nil, as somebody with
+// access to the table could. Another pk makes a copy.
 func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any) {
 	t.Helper()
+
 	item := k.Item(t, partition, sort)
 	if delete(item, attribute); value != nil {
 		encoded, err := attributevalue.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
 		}
+
 		item[attribute] = encoded
 	}
+
 	k.Put(t, item)
 }
 
 // Copy writes an item over what is in another place, as somebody with access to the table could.
 func (k *Kit) Copy(t testing.TB, fromPartition, fromSort, toPartition, toSort string) {
 	t.Helper()
+
 	item := k.Item(t, fromPartition, fromSort)
 	if item == nil {
 		t.Fatalf("there is no item %s %s", fromPartition, fromSort)
 	}
+
 	maps.Copy(item, key(toPartition, toSort))
 	k.Put(t, item)
 }
@@ -242,11 +301,14 @@ func (k *Kit) Copy(t testing.TB, fromPartition, fromSort, toPartition, toSort st
 // Partitions names the partitions of the table core whose names begin so, in order, each once.
 func (k *Kit) Partitions(t testing.TB, prefix string) (names []string) {
 	t.Helper()
+
 	for _, item := range k.Items(t) {
-		if name, ok := item["pk"].(*types.AttributeValueMemberS); ok && strings.HasPrefix(name.Value, prefix) {
+		if name, ok := item["pk"].(*types.AttributeValueMemberS); ok &&
+			strings.HasPrefix(name.Value, prefix) {
 			names = append(names, name.Value)
 		}
 	}
+
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -254,13 +316,20 @@ func (k *Kit) Partitions(t testing.TB, prefix string) (names []string) {
 // Remove removes an item, as TTL does.
 func (k *Kit) Remove(t testing.TB, partition, sort string) {
 	t.Helper()
-	if _, err := k.Client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &k.Core, Key: key(partition, sort)}); err != nil {
+
+	if _, err := k.Client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: &k.Core,
+		Key:       key(partition, sort),
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func key(partition, sort string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: partition}, "sk": &types.AttributeValueMemberS{Value: sort}}
+	return map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: partition},
+		"sk": &types.AttributeValueMemberS{Value: sort},
+	}
 }
 
 // tables counts the tables of this process, to give each a name of its own.
@@ -273,6 +342,7 @@ func uniqueName(id string) string {
 // readTemplate reads template.yaml, which is in the working folder or one above it.
 func readTemplate(t testing.TB) *template.Template {
 	t.Helper()
+
 	dir, err := os.Getwd()
 	for err == nil {
 		var text []byte
@@ -281,31 +351,39 @@ func readTemplate(t testing.TB) *template.Template {
 			if err != nil {
 				t.Fatal(err)
 			}
+
 			return read
 		}
+
 		if parent := filepath.Dir(dir); errors.Is(err, os.ErrNotExist) && parent != dir {
 			dir, err = parent, nil
 		}
 	}
+
 	t.Fatalf("template.yaml is needed to make the tables: %v", err)
 	return nil
 }
 
-// client is made like that of a function, but for its timeout: a test's machine may be busy, and no test waits for one.
+// client is made like that of a function, but for its timeout: a test's machine may be busy, and no
+// test waits for one.
 func client(endpoint string, transport *Traffic) *dynamodb.Client {
 	options := dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint,
+		Region:       "us-east-1",
+		BaseEndpoint: &endpoint,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts, o.MaxBackoff = Attempts, time.Millisecond
-			o.RateLimiter = unlimited{} // the SDK's would refuse to retry after a test's many faults
+			o.MaxAttempts = Attempts
+			o.MaxBackoff = time.Millisecond
+			// the SDK's would refuse to retry after a test's many faults
+			o.RateLimiter = unlimited{}
 		}),
 	}
 	if transport != nil {
 		options.HTTPClient = transport
 	}
+
 	return dynamodb.New(options)
 }
 
@@ -379,6 +457,7 @@ func Operations(requests []Request) []string {
 	for _, r := range requests {
 		names = append(names, r.Operation)
 	}
+
 	slices.Sort(names)
 	return names
 }
@@ -386,12 +465,17 @@ func Operations(requests []Request) []string {
 // HotRows returns the sort keys of a partition of the table hot, in order.
 func (k *Kit) HotRows(ctx context.Context, partition string) ([]string, error) {
 	out, err := k.Client.Query(ctx, &dynamodb.QueryInput{
-		TableName: &k.Hot, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :pk"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":pk": &types.AttributeValueMemberS{Value: partition}},
+		TableName:              &k.Hot,
+		ConsistentRead:         aws.Bool(true),
+		KeyConditionExpression: aws.String("pk = :pk"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":pk": &types.AttributeValueMemberS{Value: partition},
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
+
 	var sorts []string
 	for _, item := range out.Items {
 		var row struct {
@@ -400,7 +484,9 @@ func (k *Kit) HotRows(ctx context.Context, partition string) ([]string, error) {
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return nil, err
 		}
+
 		sorts = append(sorts, row.SK)
 	}
+
 	return sorts, nil
 }

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Traffic is the HTTP client between the SDK and DynamoDB. It keeps every request and can do to it what a network and a service do.
+// Traffic is the HTTP client between the SDK and DynamoDB. It keeps every request and can do to it
+// what a network and a service do.
 type Traffic struct {
 	mu       sync.Mutex
 	requests []Request
@@ -62,16 +63,19 @@ func Always(f Fault, operations ...string) func(Request) Fault {
 		if len(operations) == 0 || slices.Contains(operations, r.Operation) {
 			return f
 		}
+
 		return None
 	}
 }
 
-// Nth returns a fault for the n-th request of an operation, counted from 1, and none for the others.
+// Nth returns a fault for the n-th request of an operation, counted from 1, and none for the
+// others.
 func Nth(f Fault, operation string, n int) func(Request) Fault {
 	return func(r Request) Fault {
 		if r.Operation == operation && r.N == n {
 			return f
 		}
+
 		return None
 	}
 }
@@ -87,12 +91,14 @@ func (t *Traffic) Reset() {
 func (t *Traffic) Requests(operations ...string) []Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	var out []Request
 	for _, r := range t.requests {
 		if len(operations) == 0 || slices.Contains(operations, r.Operation) {
 			out = append(out, r)
 		}
 	}
+
 	return out
 }
 
@@ -102,6 +108,7 @@ func (t *Traffic) Count(operations ...string) int { return len(t.Requests(operat
 // Decode decodes the request's JSON.
 func (r Request) Decode(t testing.TB, into any) {
 	t.Helper()
+
 	if err := json.Unmarshal(r.Body, into); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +120,7 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	switch t.note(request, body) {
 	case Refused:
@@ -131,12 +139,14 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+
 		_, err = io.Copy(io.Discard, response.Body)
 		return nil, errors.Join(errCut, err, response.Body.Close())
 	case Slow:
 		time.Sleep(slowness)
 	case None:
 	}
+
 	return send(request)
 }
 
@@ -149,26 +159,38 @@ func send(request *http.Request) (*http.Response, error) {
 func (t *Traffic) note(request *http.Request, body []byte) Fault {
 	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
 	t.mu.Lock()
+
 	r := Request{Operation: operation, Body: body, N: 1}
 	for _, earlier := range t.requests {
 		if earlier.Operation == operation {
 			r.N++
 		}
 	}
+
 	t.requests = append(t.requests, r)
 	fault := t.fault
 	t.mu.Unlock()
+
 	if fault == nil {
 		return None
 	}
+
 	return fault(r)
 }
 
 // answer is an error of DynamoDB's JSON protocol.
 func answer(request *http.Request, status int, code string) *http.Response {
-	text := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"injected"}`, code)
+	text := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"injected"}`,
+		code)
 	return &http.Response{
-		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
-		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)),
+		StatusCode:    status,
+		Status:        http.StatusText(status),
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Request:       request,
+		Header:        http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body:          io.NopCloser(strings.NewReader(text)),
+		ContentLength: int64(len(text)),
 	}
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// extend registers an extension inside this process, which prints the id of each invocation it is told of and then works until there is a file with
-// that id in the folder WORK. It returns what the registration was answered.
+// extend registers an extension inside this process, which prints the id of each invocation it is
+// told of and then works until there is a file with that id in the folder WORK. It returns what the
+// registration was answered.
 func extend(events string) (status, id string) {
 	request, err := http.NewRequest(http.MethodPost, extensionURL("register"), strings.NewReader(`{"events":[`+events+`]}`)) //nolint:noctx // it ends with the process
 	if err != nil {
@@ -29,7 +30,8 @@ func extend(events string) (status, id string) {
 		ErrorType, ErrorMessage string
 	}
 	_ = json.NewDecoder(response.Body).Decode(&refusal)
-	return strings.TrimSpace(fmt.Sprint(response.StatusCode, " ", refusal.ErrorType, " ", refusal.ErrorMessage)), response.Header.Get("Lambda-Extension-Identifier")
+	return strings.TrimSpace(fmt.Sprint(response.StatusCode, " ", refusal.ErrorType, " ",
+		refusal.ErrorMessage)), response.Header.Get("Lambda-Extension-Identifier")
 }
 
 func extensionURL(path string) string {
@@ -57,7 +59,8 @@ func work(id string) {
 		if err != nil {
 			return
 		}
-		fmt.Println("told", event.EventType, event.RequestID, event.InvokedFunctionARN, time.Until(time.UnixMilli(event.DeadlineMs)) > 0)
+		fmt.Println("told", event.EventType, event.RequestID, event.InvokedFunctionARN,
+			time.Until(time.UnixMilli(event.DeadlineMs)) > 0)
 		for {
 			if _, err := os.Stat(os.Getenv("WORK") + "/" + event.RequestID); err == nil {
 				break

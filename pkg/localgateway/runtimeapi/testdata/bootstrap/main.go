@@ -48,7 +48,8 @@ func main() {
 
 func handle(ctx context.Context, r request) (map[string]any, error) {
 	if order := os.Getenv("DO"); order != "" { // for events that give none, such as API Gateway's
-		r.Do, r.Value = order, os.Getenv("VALUE")
+		r.Do = order
+		r.Value = os.Getenv("VALUE")
 	}
 	switch r.Do {
 	case "fail":
@@ -66,7 +67,8 @@ func handle(ctx context.Context, r request) (map[string]any, error) {
 	case "environment":
 		return map[string]any{"environment": os.Environ()}, nil
 	case "stale":
-		url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/another/response"
+		url := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") +
+			"/2018-06-01/runtime/invocation/another/response"
 		r, err := http.Post(url, "application/json", strings.NewReader(`{"echo":"stale"}`)) //nolint:gosec,noctx // the address comes from the test
 		if err != nil {
 			return nil, err
@@ -78,5 +80,11 @@ func handle(ctx context.Context, r request) (map[string]any, error) {
 	}
 	lc, _ := lambdacontext.FromContext(ctx)
 	_, hasDeadline := ctx.Deadline()
-	return map[string]any{"pid": os.Getpid(), "echo": r.Value, "requestId": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "deadline": hasDeadline}, nil
+	return map[string]any{
+		"pid":       os.Getpid(),
+		"echo":      r.Value,
+		"requestId": lc.AwsRequestID,
+		"arn":       lc.InvokedFunctionArn,
+		"deadline":  hasDeadline,
+	}, nil
 }
