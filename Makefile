@@ -48,8 +48,6 @@ else
 endif
 
 lint: $(LINT) ## Check format, vet and lint
-	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
 	$(LINT) run ./...
 
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that our code reaches (GOVULNDB=url for a mirror)
