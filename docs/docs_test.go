@@ -68,7 +68,7 @@ func submatches(pattern, text string) []string {
 func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
 	want := slices.Concat(
-		submatches(`kind\{\s*http\.Status\w+,\s*"(\w+)"`, read(t, "pkg/adminapi/problem.go")),
+		submatches(`problemType\{\s*http\.Status\w+,\s*"(\w+)"`, read(t, "pkg/adminapi/problem.go")),
 		submatches(`"code":"(\w+)"`, read(t, "template.yaml")),
 		submatches(`return "(\w+)"`, read(t, "pkg/demo/demo.go")), // the codes of limits
 		[]string{

@@ -24,7 +24,8 @@ type room struct {
 // rooms lists the packages of the project and what they import, tests left out.
 func rooms(t *testing.T) (rooms []room) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles", "./...")
+	command := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles",
+		"./...")
 	command.Dir = root
 
 	out, err := command.Output()

@@ -83,7 +83,7 @@ func Function(d *boot.Deployment) *Handler {
 		Brand:     d.Brand,
 		API:       d.API,
 		Catalogue: d.Catalogue,
-		Counter:   meter.NewOnce(d.Store, rand.Text(), d.Now, d.Logger),
+		Counter:   meter.NewDeduplicator(d.Store, rand.Text(), d.Now, d.Logger),
 		Logger:    d.Logger,
 	}
 }

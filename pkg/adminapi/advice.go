@@ -51,7 +51,7 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 		return nil
 	}
 
-	f := &faults{}
+	f := &validator{}
 	in.window = f.duration("query.window", in.Window, time.Second, store.UsageRetention)
 	return f.errors
 }
@@ -107,7 +107,7 @@ type keyAdviceInput struct {
 type keyAdviceOutput struct{ Body KeyAdvice }
 
 func (a *API) keyAdvice(
-	ctx context.Context, s *session, in *keyAdviceInput,
+	ctx context.Context, s *request, in *keyAdviceInput,
 ) (*keyAdviceOutput, error) {
 	facts, err := a.facts(ctx, s, in.window, s.key)
 	if err != nil {
@@ -141,7 +141,7 @@ const (
 )
 
 func (a *API) listAdvice(
-	ctx context.Context, s *session, in *listAdviceInput,
+	ctx context.Context, s *request, in *listAdviceInput,
 ) (*listAdviceOutput, error) {
 	filter := store.Filter{Status: apikey.Active, Viewer: viewer(s)}
 	query := scope{
@@ -197,15 +197,15 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// showAdvice makes the shape of an item.
-func showAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
+// viewAdvice makes the shape of an item.
+func viewAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
 	out := AdviceItem{
 		Code:     string(i.Code),
 		Severity: string(i.Severity),
 		KeyID:    k.ID,
 		KeyName:  k.Name,
 		Detail:   i.Detail,
-		Change:   showChange(k, i.Change),
+		Change:   viewChange(k, i.Change),
 		Preview:  p,
 		Evidence: AdviceEvidence{
 			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()),
@@ -226,8 +226,8 @@ func showAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
 	return out
 }
 
-// showChange makes the call of a change.
-func showChange(k *apikey.Key, c advice.Change) AdviceChange {
+// viewChange makes the call of a change.
+func viewChange(k *apikey.Key, c advice.Change) AdviceChange {
 	path := "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID
 	switch c.Action {
 	case advice.Rotate:

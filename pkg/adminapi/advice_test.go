@@ -190,14 +190,18 @@ func TestAdviceCanBeApplied(t *testing.T) {
 	idle := expect(o.aged(t, "Idle", 500*24*time.Hour, nil), "idle")
 	idle.used(100 * 24 * time.Hour)
 	all := expect(o.aged(t, "All", 24*time.Hour, func(k *apikey.Key) {
-		k.AllPermissions, k.Permissions = true, nil
+		k.AllPermissions = true
+		k.Permissions = nil
 	}), "all_permissions")
 	all.counted(0, "allowed", "messages:read", 5)
 	expect(o.aged(t, "Legacy", 24*time.Hour, func(k *apikey.Key) {
-		k.AllPermissions, k.Permissions, k.Legacy = true, nil, true
+		k.AllPermissions = true
+		k.Permissions = nil
+		k.Legacy = true
 	}), "legacy")
 	open := expect(o.aged(t, "Open", 24*time.Hour, func(k *apikey.Key) {
-		k.ExpiresAt, k.Quota = time.Time{}, nil
+		k.ExpiresAt = time.Time{}
+		k.Quota = nil
 	}), "no_expiry", "no_limit")
 	open.counted(0, "allowed", "messages:read", 4567)
 	overdue := expect(o.aged(t, "Overdue", 366*24*time.Hour, func(k *apikey.Key) {

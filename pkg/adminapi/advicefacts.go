@@ -22,7 +22,7 @@ const (
 
 // adviceOn is the advice on several keys, in their order.
 func (a *API) adviceOn(
-	ctx context.Context, s *session, window time.Duration, keys []*apikey.Key,
+	ctx context.Context, s *request, window time.Duration, keys []*apikey.Key,
 ) ([]AdviceItem, error) {
 	facts, err := a.facts(ctx, s, window, keys...)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *API) adviceOn(
 
 // adviceItems is the advice that the facts of a key come to, with its previews.
 func (a *API) adviceItems(
-	ctx context.Context, s *session, f *advice.Facts, requests int,
+	ctx context.Context, s *request, f *advice.Facts, requests int,
 ) ([]AdviceItem, error) {
 	items := advice.Of(*f)
 	if len(items) == 0 {
@@ -72,7 +72,7 @@ func (a *API) adviceItems(
 			return nil, err
 		}
 
-		out = append(out, showAdvice(f.Key, i, p))
+		out = append(out, viewAdvice(f.Key, i, p))
 	}
 
 	return out, nil
@@ -80,7 +80,7 @@ func (a *API) adviceItems(
 
 // facts gathers what is known of keys.
 func (a *API) facts(
-	ctx context.Context, s *session, window time.Duration, keys ...*apikey.Key,
+	ctx context.Context, s *request, window time.Duration, keys ...*apikey.Key,
 ) ([]*advice.Facts, error) {
 	uses, err := a.store.LastUses(ctx, keys...)
 	if err != nil {

@@ -79,7 +79,7 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	a.group = group
 	a.mux = http.NewServeMux()
 	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
-	a.huma.UseMiddleware(a.introduce)
+	a.huma.UseMiddleware(a.withAPI)
 	a.registerKeys()
 	a.registerImport()
 	a.registerRotation()
@@ -149,14 +149,14 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	case pattern == "" || !utf8.ValidString(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
 		// the mux would lead on to another
 	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
-		a.serveOnce(w, r)
+		a.serveIdempotent(w, r)
 		return
 	default:
 		a.mux.ServeHTTP(w, r)
 		return
 	}
 
-	a.write(w, originOf(r.Context()).requestID, notFound.with("There is no such route."))
+	a.write(w, gatewayContextOf(r.Context()).requestID, notFound.with("There is no such route."))
 }
 
 // normal is a request without the slash at the end of its path, which is that of the route without
@@ -196,8 +196,8 @@ func apiOf(ctx context.Context) *API {
 	return a
 }
 
-// introduce puts the API into the context of every operation.
-func (a *API) introduce(ctx huma.Context, next func(huma.Context)) {
+// withAPI puts the API into the context of every operation.
+func (a *API) withAPI(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, apiKey{}, a))
 }
 
@@ -219,7 +219,7 @@ var installProblems = sync.OnceFunc(func() {
 		}
 
 		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs))
-		p.finish(a.docs, originOf(ctx.Context()).requestID)
+		p.finish(a.docs, gatewayContextOf(ctx.Context()).requestID)
 		// huma sets those of an operation's own errors alone
 		for name, values := range p.GetHeaders() {
 			ctx.SetHeader(name, values[0])
@@ -249,7 +249,7 @@ type operation struct {
 
 // register declares an operation behind the gate.
 func register[I, O any](
-	a *API, op operation, work func(context.Context, *session, *I) (*O, error),
+	a *API, op operation, work func(context.Context, *request, *I) (*O, error),
 ) {
 	declared := op.declare()
 
@@ -271,7 +271,7 @@ func register[I, O any](
 			return nil, a.problem(ctx, err)
 		}
 
-		out, err := work(ctx, sessionOf(ctx), in)
+		out, err := work(ctx, requestOf(ctx), in)
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
@@ -356,6 +356,6 @@ func (op operation) declare() huma.Operation {
 // problem makes the problem of an error, complete.
 func (a *API) problem(ctx context.Context, err error) *Problem {
 	p := problemOf(ctx, a.logger, err)
-	p.finish(a.docs, originOf(ctx).requestID)
+	p.finish(a.docs, gatewayContextOf(ctx).requestID)
 	return p
 }

@@ -38,7 +38,7 @@ const (
 // who calls, what they see and what they may, and the transaction fails where the rows that said so
 // have changed since. An error of an attempt ends it, and so does one that writes nothing.
 func change[T any](
-	ctx context.Context, a *API, s *session, try func(s *session) (attempt[T], error),
+	ctx context.Context, a *API, s *request, try func(s *request) (attempt[T], error),
 ) (T, error) {
 	var none T
 	for n := 1; ; n++ {
@@ -112,8 +112,8 @@ func paced(w store.Write, u apikey.Urgency, p apikey.Pace) store.Write {
 // it does.
 var errCondition = errors.New("the condition of If-Match does not hold")
 
-// again opens the session anew: who the caller is by now, what they may, and the key as it is.
-func (s *session) again(ctx context.Context, a *API) (*session, error) {
+// again opens the request anew: who the caller is by now, what they may, and the key as it is.
+func (s *request) again(ctx context.Context, a *API) (*request, error) {
 	next, err := a.open(ctx, s.operation, s.organizationID, s.keyID)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (s *session) again(ctx context.Context, a *API) (*session, error) {
 
 // stillCaller looks at the rows that said what the caller may: beside a removal or a revocation
 // nothing slips in.
-func (a *API) stillCaller(s *session) []store.Write {
+func (a *API) stillCaller(s *request) []store.Write {
 	var looks []store.Write
 	if s.caller.Key != nil && s.caller.Key.Version > 0 {
 		looks = append(looks, a.store.StillKey(s.caller.Key))

@@ -38,7 +38,7 @@ func newDesk(t *testing.T) desk {
 			Environments: apikey.Environments(),
 			Keys:         p.Store,
 			Peppers:      p.Keyring,
-			Standings:    check.NewStandings(p.Store, y.Clock.Now),
+			Settings:     check.NewSettingsCache(p.Store, y.Clock.Now),
 			Imports:      check.NewImports(p.Store, y.Clock.Now),
 			Now:          y.Clock.Now,
 		},

@@ -61,7 +61,7 @@ type bulkBody struct {
 
 type bulkInput struct {
 	OrganizationPath
-	OnceHeader
+	IdempotencyHeader
 	Body    bulkBody
 	RawBody []byte
 
@@ -80,9 +80,9 @@ type bulkChange struct {
 
 // Resolve implements huma.Resolver.
 func (in *bulkInput) Resolve(ctx huma.Context) []error {
-	s := sessionOf(ctx.Context())
+	s := requestOf(ctx.Context())
 	b := in.Body
-	f := &faults{}
+	f := &validator{}
 
 	in.change = bulkChange{
 		Action:      b.Action,
@@ -158,13 +158,13 @@ type BulkAnswer struct {
 func (b BulkAnswer) replay() BulkAnswer { b.Replayed = true; return b }
 
 func (a *API) bulkKeys(
-	ctx context.Context, s *session, in *bulkInput,
+	ctx context.Context, s *request, in *bulkInput,
 ) (*posted[BulkAnswer], error) {
 	if in.Body.DryRun == nil || *in.Body.DryRun {
 		return a.dryRun(ctx, s, in)
 	}
 
-	out, err := idempotent(ctx, a, s, func(s *session) (attempt[posted[BulkAnswer]], error) {
+	out, err := idempotent(ctx, a, s, func(s *request) (attempt[posted[BulkAnswer]], error) {
 		return a.tryBulk(ctx, s, in)
 	})
 	if err != nil {
@@ -177,14 +177,14 @@ func (a *API) bulkKeys(
 	}
 
 	j = a.begin(ctx, s, j, callTime)
-	shown := showJob(j, s.caller)
+	shown := viewJob(j, s.caller)
 	out.Body.Job = &shown
 	return out, nil
 }
 
 // reached narrows a bulk change to the keys that the caller may change so, and reports whether
 // there can be some. Errors: those of May, and of what the caller may not hand out.
-func (a *API) reached(s *session, in *bulkInput) (c *bulkChange, some bool, err error) {
+func (a *API) reached(s *request, in *bulkInput) (c *bulkChange, some bool, err error) {
 	narrowed := in.change
 
 	reach, err := s.caller.MayEach(narrowed.single(), s.organization)
@@ -197,13 +197,13 @@ func (a *API) reached(s *session, in *bulkInput) (c *bulkChange, some bool, err 
 	}
 
 	some = narrow(&narrowed.Filter, reach)
-	narrowed.Filter.Sieve = a.sieve(&narrowed)
+	narrowed.Filter.PostFilter = a.postFilter(&narrowed)
 	return &narrowed, some, nil
 }
 
 // tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
 func (a *API) tryBulk(
-	ctx context.Context, s *session, in *bulkInput,
+	ctx context.Context, s *request, in *bulkInput,
 ) (got attempt[posted[BulkAnswer]], err error) {
 	c, some, err := a.reached(s, in)
 	if err != nil {
@@ -230,7 +230,7 @@ func (a *API) tryBulk(
 		return got, err
 	}
 
-	shown := showJob(j, s.caller)
+	shown := viewJob(j, s.caller)
 	return attempt[posted[BulkAnswer]]{
 		answer: posted[BulkAnswer]{
 			Status:   http.StatusAccepted,
@@ -245,7 +245,7 @@ func (a *API) tryBulk(
 
 // takePlace gives the job of a bulk change one of the places that there are for open ones. Errors:
 // a problem, where all are taken; those of the store.
-func (a *API) takePlace(ctx context.Context, s *session, c *bulkChange, j *job.Job) (err error) {
+func (a *API) takePlace(ctx context.Context, s *request, c *bulkChange, j *job.Job) (err error) {
 	name, most := "change", job.MaxChanges
 	if c.urgency() == apikey.Stop {
 		name, most = "stop#"+s.caller.ID(), job.MaxStops
@@ -286,7 +286,7 @@ func narrow(f *store.Filter, reach organization.Reach) bool {
 
 // mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the
 // same for all keys.
-func (a *API) mayExtend(s *session, c *bulkChange, end string) error {
+func (a *API) mayExtend(s *request, c *bulkChange, end string) error {
 	if c.Action != "extend" {
 		return nil
 	}
@@ -294,8 +294,8 @@ func (a *API) mayExtend(s *session, c *bulkChange, end string) error {
 	return a.within(s, &apikey.Key{ExpiresAt: s.now}, &apikey.Key{ExpiresAt: c.ExpiresAt}, end)
 }
 
-// sieve is the part of the filter that looks at the last use of keys; nil for none.
-func (a *API) sieve(c *bulkChange) store.Sieve {
+// postFilter is the part of the filter that looks at the last use of keys; nil for none.
+func (a *API) postFilter(c *bulkChange) store.PostFilter {
 	if c.UnusedSince.IsZero() {
 		return nil
 	}
@@ -303,28 +303,28 @@ func (a *API) sieve(c *bulkChange) store.Sieve {
 	return a.usedBefore(c.UnusedSince)
 }
 
-// mostSieved is how many keys a count reads: their last use stands beside them, and is read for
-// each.
-const mostSieved = 10_000
+// maxPostFiltered is how many keys a count reads: their last use stands beside them, and is read
+// for each.
+const maxPostFiltered = 10_000
 
 // count counts the keys that a bulk change is about.
-func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (int, error) {
+func (a *API) count(ctx context.Context, s *request, c *bulkChange, some bool) (int, error) {
 	if !some {
 		return 0, nil
 	}
 
-	if c.Filter.Sieve != nil {
+	if c.Filter.PostFilter != nil {
 		all := c.Filter
-		all.Sieve = nil
+		all.PostFilter = nil
 
 		n, err := a.store.CountKeys(ctx, s.organization.ID, all, s.now)
 		if err != nil {
 			return 0, err
 		}
 
-		if n > mostSieved {
+		if n > maxPostFiltered {
 			return 0, validation.with(fmt.Sprintf("The last use of %d keys would have to be "+
-				"looked at, and at most %d can be.", n, mostSieved),
+				"looked at, and at most %d can be.", n, maxPostFiltered),
 				FieldError{
 					Location: "body.filter",
 					Message:  "narrow the filter, such as by environment or tag",
@@ -335,7 +335,7 @@ func (a *API) count(ctx context.Context, s *session, c *bulkChange, some bool) (
 	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
 }
 
-func (a *API) dryRun(ctx context.Context, s *session, in *bulkInput) (*posted[BulkAnswer], error) {
+func (a *API) dryRun(ctx context.Context, s *request, in *bulkInput) (*posted[BulkAnswer], error) {
 	c, some, err := a.reached(s, in)
 	if err != nil {
 		return nil, err
@@ -364,7 +364,7 @@ func (a *API) dryRun(ctx context.Context, s *session, in *bulkInput) (*posted[Bu
 
 		shown := make([]Key, 0, len(keys))
 		for _, k := range keys {
-			shown = append(shown, showKey(k, s.now))
+			shown = append(shown, viewKey(k, s.now))
 		}
 
 		if err := a.used(ctx, keys, shown); err != nil {
@@ -379,7 +379,7 @@ func (a *API) dryRun(ctx context.Context, s *session, in *bulkInput) (*posted[Bu
 
 // apply changes one key as the action says. Error: a problem, where the organization does not let
 // the key live so long.
-func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
+func (c *bulkChange) apply(a *API, s *request, k *apikey.Key) error {
 	before := k.Clone()
 	if s.caller.May(c.single(), s.organization, before) != nil {
 		return denied.with("Whoever started this may no longer change this key.")
@@ -400,7 +400,7 @@ func (c *bulkChange) apply(a *API, s *session, k *apikey.Key) error {
 		return fmt.Errorf("bulk: there is no action %q", c.Action)
 	}
 
-	f := &faults{}
+	f := &validator{}
 	if f.rules(s, before, k); len(f.errors) > 0 {
 		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
 			f.errors)

@@ -13,10 +13,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// edit changes the key of the session: on a copy, with its history entry, on the version that it
+// edit changes the key of the request: on a copy, with its history entry, on the version that it
 // started from. A change that changes nothing writes nothing.
 func (a *API) edit(
-	ctx context.Context, s *session, h MatchHeader, action, reason string,
+	ctx context.Context, s *request, h MatchHeader, action, reason string,
 	change func(k *apikey.Key) error,
 ) (attempt[*apikey.Key], error) {
 	before := s.key
@@ -90,7 +90,7 @@ func addedCustomers(before, after *apikey.Key) []string {
 
 // entry makes the history entry of a change of a key; before is nil for a new one.
 func (a *API) entry(
-	s *session, action, reason string, before, after *apikey.Key,
+	s *request, action, reason string, before, after *apikey.Key,
 ) (history.Entry, error) {
 	e, err := a.event(s, action, after.OrganizationID, history.Object{
 		Type: "key",
@@ -103,7 +103,7 @@ func (a *API) entry(
 
 	e.Reason = reason
 	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) Key {
-		return showKey(k, s.now)
+		return viewKey(k, s.now)
 	})
 	return e, err
 }
@@ -127,7 +127,7 @@ func shownDifferences[T, S any](before, after *T, show func(*T) S) ([]history.Fi
 }
 
 // event makes an entry without changes.
-func (a *API) event(s *session, action, org string, object history.Object) (history.Entry, error) {
+func (a *API) event(s *request, action, org string, object history.Object) (history.Entry, error) {
 	id, err := apikey.NewID(a.random)
 	if err != nil {
 		return history.Entry{}, err
@@ -205,24 +205,25 @@ func empty(v any) bool {
 // mint makes a fresh secret for a key, as it is shown once and as it is kept.
 func (a *API) mint(
 	ctx context.Context, env apikey.Environment, id string,
-) (apikey.Secret, apikey.Fresh, error) {
+) (apikey.Secret, apikey.IssuedSecret, error) {
 	secret, err := a.brand.Mint(a.random, env, id)
 	if err != nil {
-		return apikey.Secret{}, apikey.Fresh{}, err
+		return apikey.Secret{}, apikey.IssuedSecret{}, err
 	}
 
 	parts, err := a.brand.Parse(secret.Reveal())
 	if err != nil {
-		return apikey.Secret{}, apikey.Fresh{}, err
+		return apikey.Secret{}, apikey.IssuedSecret{}, err
 	}
 
 	p, err := a.keyring.Ensure(ctx, env)
 	if err != nil {
-		return apikey.Secret{}, apikey.Fresh{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable,
+		return apikey.Secret{}, apikey.IssuedSecret{}, fmt.Errorf("%w: pepper: %w",
+			store.ErrUnavailable,
 			err)
 	}
 
-	return secret, apikey.Fresh{
+	return secret, apikey.IssuedSecret{
 		Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.Version()},
 		Hint:     secret.Hint(),
 	}, nil

@@ -25,7 +25,7 @@ type goneCustomer struct {
 // a key that is being made at that moment either was made before, and is found by the list that
 // does not lag, or is not made.
 func (a *API) deleteCustomer(
-	ctx context.Context, s *session, in *deleteCustomerInput,
+	ctx context.Context, s *request, in *deleteCustomerInput,
 ) (*acceptedOutput, error) {
 	j, err := a.beginDeletion(ctx, s, in)
 	if err != nil {
@@ -38,7 +38,7 @@ func (a *API) deleteCustomer(
 // beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted,
 // it returns that job.
 func (a *API) beginDeletion(
-	ctx context.Context, s *session, in *deleteCustomerInput,
+	ctx context.Context, s *request, in *deleteCustomerInput,
 ) (*job.Job, error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
@@ -67,7 +67,7 @@ func (a *API) beginDeletion(
 		}
 	}
 
-	return change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+	return change(ctx, a, s, func(s *request) (attempt[*job.Job], error) {
 		return a.tryDeleteCustomer(ctx, s, in)
 	})
 }
@@ -75,7 +75,7 @@ func (a *API) beginDeletion(
 // tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
 // goes through those that are.
 func (a *API) tryDeleteCustomer(
-	ctx context.Context, s *session, in *deleteCustomerInput,
+	ctx context.Context, s *request, in *deleteCustomerInput,
 ) (attempt[*job.Job], error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
@@ -107,8 +107,8 @@ func (a *API) tryDeleteCustomer(
 
 // mark marks a customer as one that is being deleted, before it is known whether it can be, or
 // takes the mark away. Nobody sees it, so it makes no history.
-func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, leaving bool) error {
-	_, err := change(ctx, a, s, func(s *session) (got attempt[struct{}], err error) {
+func (a *API) mark(ctx context.Context, s *request, in *deleteCustomerInput, leaving bool) error {
+	_, err := change(ctx, a, s, func(s *request) (got attempt[struct{}], err error) {
 		c, err := a.store.Customer(ctx, in.Org, in.Customer)
 		if err != nil || c.Leaving == leaving || c.LeavingJob != "" {
 			return got, err
@@ -138,7 +138,7 @@ func (a *API) mark(ctx context.Context, s *session, in *deleteCustomerInput, lea
 func (a *API) unusedCustomer(ctx context.Context, c *organization.Customer) error {
 	used, err := a.usesOf(ctx, c)
 	if err == nil && used > 0 {
-		many := map[bool]string{true: " or more"}[used == mostCounted]
+		many := map[bool]string{true: " or more"}[used == maxCounted]
 		err = inUse.with(fmt.Sprintf("%d keys%s are scoped to this customer: change them first, "+
 			"or say ?force=true, which disables them.", used, many))
 	}
@@ -146,14 +146,14 @@ func (a *API) unusedCustomer(ctx context.Context, c *organization.Customer) erro
 	return err
 }
 
-// mostCounted is how many keys of a customer are counted at most: from there on it is no matter how
+// maxCounted is how many keys of a customer are counted at most: from there on it is no matter how
 // many they are.
-const mostCounted = 1000
+const maxCounted = 1000
 
-// usesOf counts the keys that are scoped to a customer, up to mostCounted; deleted ones count for
+// usesOf counts the keys that are scoped to a customer, up to maxCounted; deleted ones count for
 // nothing.
 func (a *API) usesOf(ctx context.Context, c *organization.Customer) (used int, err error) {
-	for after, more := "", true; more && used < mostCounted; more = after != "" {
+	for after, more := "", true; more && used < maxCounted; more = after != "" {
 		var keys []*apikey.Key
 		if keys, after, err = a.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after,
 			store.MaxPage); err != nil {
@@ -167,7 +167,7 @@ func (a *API) usesOf(ctx context.Context, c *organization.Customer) (used int, e
 		}
 	}
 
-	return min(used, mostCounted), nil
+	return min(used, maxCounted), nil
 }
 
 // customerPlan disables the keys of a customer, and then deletes it.
@@ -177,7 +177,7 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 		return nil, err
 	}
 
-	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	keys := func(ctx context.Context, s *request, j *job.Job, limit int) ([]item, string, error) {
 		page, next, err := a.store.PlacedKeysOfCustomer(ctx, j.OrganizationID, gone.ID, j.Position,
 			limit)
 		if err != nil {
@@ -187,7 +187,7 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", disable)
 		return items, next, err
 	}
-	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
+	last := func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error) {
 		c, err := a.store.Customer(ctx, j.OrganizationID, gone.ID)
 		// another call deleted it, and it may have been made anew
 		if errors.Is(err, organization.ErrNoCustomer) || err == nil && !c.Leaving {
@@ -205,7 +205,7 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 }
 
 // disable is the change of keys that go with somebody or something.
-func disable(_ *session, k *apikey.Key) error {
+func disable(_ *request, k *apikey.Key) error {
 	k.Enabled = false
 	return nil
 }

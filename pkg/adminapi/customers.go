@@ -72,7 +72,7 @@ type Customer struct {
 	CreatedAt Time              `json:"createdAt"`
 }
 
-func showCustomer(c *organization.Customer) Customer {
+func viewCustomer(c *organization.Customer) Customer {
 	out := Customer{
 		ID:        c.ID,
 		Name:      c.Name,
@@ -96,7 +96,7 @@ func (c CustomerAnswer) replay() CustomerAnswer { c.Replayed = true; return c }
 
 type createCustomerInput struct {
 	OrganizationPath
-	OnceHeader
+	IdempotencyHeader
 	Body struct {
 		ID       *string           `json:"id" required:"false" doc:"1 to 64 letters, digits, dots, hyphens and underscores; made up where it is absent"`
 		Name     string            `json:"name" maxLength:"100"`
@@ -107,7 +107,7 @@ type createCustomerInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *createCustomerInput) Resolve(huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 	if fieldsOf(in.RawBody)["name"] {
 		in.Body.Name = f.name("body.name", in.Body.Name)
 	}
@@ -122,9 +122,9 @@ func (in *createCustomerInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) createCustomer(
-	ctx context.Context, s *session, in *createCustomerInput,
+	ctx context.Context, s *request, in *createCustomerInput,
 ) (*posted[CustomerAnswer], error) {
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[CustomerAnswer]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[CustomerAnswer]], error) {
 		c := &organization.Customer{
 			OrganizationID: in.Org,
 			Name:           in.Body.Name,
@@ -151,14 +151,14 @@ func (a *API) createCustomer(
 			answer: posted[CustomerAnswer]{
 				Status:   http.StatusCreated,
 				Location: "/v1/organizations/" + in.Org + "/customers/" + c.ID,
-				Body:     CustomerAnswer{Customer: showCustomer(c)},
+				Body:     CustomerAnswer{Customer: viewCustomer(c)},
 			},
 		}, nil
 	})
 }
 
 func (a *API) customerEntry(
-	s *session, action string, before, after *organization.Customer,
+	s *request, action string, before, after *organization.Customer,
 ) (history.Entry, error) {
 	of := after
 	if of == nil {
@@ -174,7 +174,7 @@ func (a *API) customerEntry(
 		return e, err
 	}
 
-	e.Changes, err = shownDifferences(before, after, showCustomer)
+	e.Changes, err = shownDifferences(before, after, viewCustomer)
 	return e, err
 }
 
@@ -191,7 +191,7 @@ type listCustomersOutput struct {
 }
 
 func (a *API) listCustomers(
-	ctx context.Context, _ *session, in *listCustomersInput,
+	ctx context.Context, _ *request, in *listCustomersInput,
 ) (*listCustomersOutput, error) {
 	query := scope{List: "customers", Organization: in.Org}
 
@@ -209,7 +209,7 @@ func (a *API) listCustomers(
 
 	out.Body.Items = make([]Customer, 0, len(customers))
 	for i := range customers {
-		out.Body.Items = append(out.Body.Items, showCustomer(&customers[i]))
+		out.Body.Items = append(out.Body.Items, viewCustomer(&customers[i]))
 	}
 
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
@@ -225,14 +225,14 @@ type CustomerPath struct {
 type customerOutput struct{ Body Customer }
 
 func (a *API) getCustomer(
-	ctx context.Context, _ *session, in *CustomerPath,
+	ctx context.Context, _ *request, in *CustomerPath,
 ) (*customerOutput, error) {
 	c, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
 		return nil, err
 	}
 
-	return &customerOutput{showCustomer(c)}, nil
+	return &customerOutput{viewCustomer(c)}, nil
 }
 
 type updateCustomerInput struct {
@@ -246,7 +246,7 @@ type updateCustomerInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *updateCustomerInput) Resolve(huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 	if in.Body.Name != nil {
 		*in.Body.Name = f.name("body.name", *in.Body.Name)
 	}
@@ -256,15 +256,15 @@ func (in *updateCustomerInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) updateCustomer(
-	ctx context.Context, s *session, in *updateCustomerInput,
+	ctx context.Context, s *request, in *updateCustomerInput,
 ) (*customerOutput, error) {
-	return change(ctx, a, s, func(s *session) (attempt[*customerOutput], error) {
+	return change(ctx, a, s, func(s *request) (attempt[*customerOutput], error) {
 		return a.tryUpdateCustomer(ctx, s, in)
 	})
 }
 
 func (a *API) tryUpdateCustomer(
-	ctx context.Context, s *session, in *updateCustomerInput,
+	ctx context.Context, s *request, in *updateCustomerInput,
 ) (got attempt[*customerOutput], err error) {
 	before, err := a.store.Customer(ctx, in.Org, in.Customer)
 	if err != nil {
@@ -282,7 +282,7 @@ func (a *API) tryUpdateCustomer(
 
 	e, err := a.customerEntry(s, "customer.updated", before, &after)
 
-	got.answer = &customerOutput{showCustomer(&after)}
+	got.answer = &customerOutput{viewCustomer(&after)}
 	if err != nil || len(e.Changes) == 0 {
 		return got, err
 	}
@@ -300,7 +300,7 @@ func (a *API) tryUpdateCustomer(
 
 // knownCustomers checks that a key's customers are customers of the organization; those that it had
 // before are not asked about.
-func (f *faults) knownCustomers(ctx context.Context, a *API, s *session, before, k *apikey.Key) {
+func (f *validator) knownCustomers(ctx context.Context, a *API, s *request, before, k *apikey.Key) {
 	missing, err := a.store.MissingCustomers(ctx, s.organization.ID, addedCustomers(before, k))
 	if err != nil {
 		f.errors = append(f.errors, a.problem(ctx, err))

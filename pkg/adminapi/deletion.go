@@ -33,9 +33,9 @@ type deleteOrganizationInput struct {
 }
 
 func (a *API) deleteOrganization(
-	ctx context.Context, s *session, in *deleteOrganizationInput,
+	ctx context.Context, s *request, in *deleteOrganizationInput,
 ) (*jobOutput, error) {
-	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+	j, err := change(ctx, a, s, func(s *request) (attempt[*job.Job], error) {
 		return a.tryDeleteOrganization(ctx, s, in)
 	})
 	if err != nil {
@@ -43,13 +43,13 @@ func (a *API) deleteOrganization(
 	}
 
 	j = a.begin(ctx, s, j, callTime)
-	return &jobOutput{Location: jobPath(j), Body: JobAnswer{showJob(j, s.caller)}}, nil
+	return &jobOutput{Location: jobPath(j), Body: JobAnswer{viewJob(j, s.caller)}}, nil
 }
 
 // tryDeleteOrganization marks the organization as deleted, for the gate and for every check, and
 // makes the job that does the rest, in one transaction.
 func (a *API) tryDeleteOrganization(
-	ctx context.Context, s *session, in *deleteOrganizationInput,
+	ctx context.Context, s *request, in *deleteOrganizationInput,
 ) (got attempt[*job.Job], err error) {
 	before := s.organization
 	if !before.DeletedAt.IsZero() {
@@ -88,7 +88,7 @@ func (a *API) tryDeleteOrganization(
 	}
 	return attempt[*job.Job]{
 		answer: j,
-		writes: append(writes, a.store.PutStanding(ctx, &after)...),
+		writes: append(writes, a.store.PutRuntimeSettings(ctx, &after)...),
 
 		urgency: apikey.Stop,
 	}, nil
@@ -96,7 +96,7 @@ func (a *API) tryDeleteOrganization(
 
 // deletionPlan deletes the keys of an organization, which leaves their tombstones, then its members
 // and its customers. What it does not find, since an index lags or because it was being made at
-// that moment, is refused all the same: the organization's standing says so at each check.
+// that moment, is refused all the same: the organization's runtime settings say so at each check.
 func (a *API) deletionPlan() *plan {
 	return &plan{
 		phases: []phase{a.keysToDelete, a.membersToDelete, a.customersToDelete},
@@ -105,9 +105,9 @@ func (a *API) deletionPlan() *plan {
 }
 
 func (a *API) keysToDelete(
-	ctx context.Context, s *session, j *job.Job, limit int,
+	ctx context.Context, s *request, j *job.Job, limit int,
 ) ([]item, string, error) {
-	page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, store.Filter{
+	page, next, err := a.store.KeysAt(ctx, j.OrganizationID, store.Filter{
 		Living: true,
 	}, j.Position, limit, s.now)
 	if err != nil {
@@ -115,7 +115,7 @@ func (a *API) keysToDelete(
 	}
 
 	items, err := a.keyItems(ctx, s, j, page, "key.deleted",
-		"", func(s *session, k *apikey.Key) error {
+		"", func(s *request, k *apikey.Key) error {
 			k.Delete(s.now)
 			return nil
 		})
@@ -123,7 +123,7 @@ func (a *API) keysToDelete(
 }
 
 func (a *API) membersToDelete(
-	ctx context.Context, s *session, j *job.Job, limit int,
+	ctx context.Context, s *request, j *job.Job, limit int,
 ) ([]item, string, error) {
 	members, err := a.store.Members(ctx, j.OrganizationID)
 	if err != nil {
@@ -152,7 +152,7 @@ func (a *API) membersToDelete(
 }
 
 func (a *API) customersToDelete(
-	ctx context.Context, s *session, j *job.Job, limit int,
+	ctx context.Context, s *request, j *job.Job, limit int,
 ) ([]item, string, error) {
 	customers, next, err := a.store.Customers(ctx, j.OrganizationID, j.Position, limit)
 	if err != nil {

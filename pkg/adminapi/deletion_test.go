@@ -155,7 +155,8 @@ func TestOrganizationDeletedByItsKey(t *testing.T) {
 	machine.Operator().Call(t, http.MethodGet, o.path("jobs", made.ID), nil).Want(t, http.StatusOK)
 }
 
-// What the job has not come to yet, or never finds, is refused by the organization's standing.
+// What the job has not come to yet, or never finds, is refused by the organization's runtime
+// settings.
 func TestKeysOfADeletedOrganizationAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	o, s := newTenant(t), tables(t)
@@ -181,7 +182,8 @@ func TestKeysOfADeletedOrganizationAreRefusedAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Nobody asked for this organization's standing in development before, so it is read now.
+	// Nobody asked for this organization's runtime settings in development before, so it is read
+	// now.
 	machine.As(k.Secret).Call(t, http.MethodGet, "/development/messages", nil).Refused(t,
 		http.StatusUnauthorized, "invalid_key")
 }

@@ -52,7 +52,7 @@ func parseDuration(s string) (time.Duration, error) {
 }
 
 // duration reads a duration that has to be from least to most.
-func (f *faults) duration(location, text string, least, most time.Duration) time.Duration {
+func (f *validator) duration(location, text string, least, most time.Duration) time.Duration {
 	d, err := parseDuration(text)
 	switch {
 	case err != nil:

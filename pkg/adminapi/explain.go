@@ -52,7 +52,7 @@ type explainInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *explainInput) Resolve(huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 	switch path := in.Body.Path; {
 	case !strings.HasPrefix(path, "/"):
 		f.add("body.path", "expected a path that starts with /", path)
@@ -94,7 +94,7 @@ type Explanation struct {
 type explainOutput struct{ Body Explanation }
 
 func (a *API) explainKey(
-	ctx context.Context, s *session, in *explainInput,
+	ctx context.Context, s *request, in *explainInput,
 ) (*explainOutput, error) {
 	b := in.Body
 
@@ -123,7 +123,7 @@ func (a *API) explainKey(
 		Allowed:            e.Outcome == check.Allowed,
 		Outcome:            string(e.Outcome),
 		Status:             e.Outcome.Status(),
-		Steps:              showSteps(e.Steps),
+		Steps:              viewSteps(e.Steps),
 		RequiredPermission: e.Required,
 	}}, nil
 }
@@ -142,7 +142,7 @@ func usualARN(call check.Call, env apikey.Environment) policy.ARN {
 	}
 }
 
-func showSteps(steps []check.Step) []Step {
+func viewSteps(steps []check.Step) []Step {
 	out := make([]Step, 0, len(steps))
 	for _, s := range steps {
 		out = append(out, Step(s))

@@ -107,7 +107,7 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 	switch {
 	case v.Outcome == check.RetiredSecret:
 		which = apikey.Retired
-	case v.OldOne:
+	case v.OldSecret:
 		which = apikey.Old
 	}
 
@@ -198,8 +198,8 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 func (a *API) exposureEntry(
 	ctx context.Context, now time.Time, l leak, before, after *apikey.Key,
 ) (history.Entry, error) {
-	o := originOf(ctx)
-	s := &session{
+	o := gatewayContextOf(ctx)
+	s := &request{
 		now: now,
 		caller: &organization.Caller{
 			System:    leaks.ID,

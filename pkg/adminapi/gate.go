@@ -15,8 +15,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// session is what the gate established before an operation runs.
-type session struct {
+// request is what the gate established before an operation runs.
+type request struct {
 	caller       *organization.Caller
 	catalogue    *permission.Catalogue
 	version      int64                      // of the catalogue
@@ -31,10 +31,10 @@ type session struct {
 	receipt        *store.Receipt // of a call with an Idempotency-Key
 }
 
-type sessionKey struct{}
+type requestKey struct{}
 
-func sessionOf(ctx context.Context) *session {
-	s, _ := ctx.Value(sessionKey{}).(*session)
+func requestOf(ctx context.Context) *request {
+	s, _ := ctx.Value(requestKey{}).(*request)
 	return s
 }
 
@@ -48,8 +48,8 @@ func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Conte
 			err = a.kept(ctx.Context(), s)
 		}
 
-		if err == nil && s.receipt != nil && onceOf(ctx.Context()).kept != nil {
-			return // serveOnce tells it again
+		if err == nil && s.receipt != nil && idempotentCallOf(ctx.Context()).kept != nil {
+			return // serveIdempotent tells it again
 		}
 
 		if err != nil {
@@ -57,13 +57,13 @@ func (a *API) gate(op organization.Operation) func(huma.Context, func(huma.Conte
 			return
 		}
 
-		next(huma.WithValue(ctx, sessionKey{}, s))
+		next(huma.WithValue(ctx, requestKey{}, s))
 	}
 }
 
 // refuse answers a problem before an operation runs.
 func (a *API) refuse(ctx huma.Context, p *Problem) {
-	p.finish(a.docs, originOf(ctx.Context()).requestID)
+	p.finish(a.docs, gatewayContextOf(ctx.Context()).requestID)
 
 	for name, values := range p.GetHeaders() {
 		ctx.SetHeader(name, values[0])
@@ -77,13 +77,13 @@ func (a *API) refuse(ctx huma.Context, p *Problem) {
 
 func (a *API) open(
 	ctx context.Context, op organization.Operation, org, keyID string,
-) (*session, error) {
-	if limit := originOf(ctx).limit; limit != nil {
+) (*request, error) {
+	if limit := gatewayContextOf(ctx).limit; limit != nil {
 		answer := *limit // it is completed for this call
 		return nil, &answer
 	}
 
-	s := &session{
+	s := &request{
 		now:            a.now(),
 		limitsOff:      a.limitsOff,
 		operation:      op,
@@ -161,7 +161,7 @@ func needsRow(op organization.Operation) bool {
 
 // enter reads the organization of the path, and what a person is in it, at each call: a demotion or
 // a removal works at the next one.
-func (a *API) enter(ctx context.Context, s *session, org string) (err error) {
+func (a *API) enter(ctx context.Context, s *request, org string) (err error) {
 	if s.caller.Person != nil {
 		s.caller.Member, err = a.membership(ctx, s, org)
 		if err != nil {
@@ -184,7 +184,7 @@ func (a *API) enter(ctx context.Context, s *session, org string) (err error) {
 // enterDeleted lets those into a deleted organization who may still do the operation there. To
 // everybody else it is not there.
 func (a *API) enterDeleted(
-	ctx context.Context, op organization.Operation, s *session, org, keyID string,
+	ctx context.Context, op organization.Operation, s *request, org, keyID string,
 ) error {
 	o, err := a.organization(ctx, org)
 	if err != nil || o.DeletedAt.IsZero() {
@@ -205,8 +205,8 @@ func (a *API) enterDeleted(
 
 // caller is who the authorizer let in. A key is read once more: between the authorizer's check and
 // now it may have been revoked, and what it holds is read from the table and not from the event.
-func (a *API) caller(ctx context.Context, s *session) (*organization.Caller, error) {
-	o := originOf(ctx)
+func (a *API) caller(ctx context.Context, s *request) (*organization.Caller, error) {
+	o := gatewayContextOf(ctx)
 
 	c := &organization.Caller{
 		SourceIP:  o.sourceIP,
@@ -239,7 +239,7 @@ func errNobody() *Problem {
 // keyCaller is a key that calls, as it is now. Errors: a problem, where it may not call; those of
 // the store.
 func (a *API) keyCaller(
-	ctx context.Context, s *session, env apikey.Environment, id string,
+	ctx context.Context, s *request, env apikey.Environment, id string,
 ) (*organization.Caller, error) {
 	k, err := a.store.Key(ctx, env, id)
 	switch {

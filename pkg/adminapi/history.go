@@ -52,7 +52,7 @@ type keyHistoryInput struct {
 }
 
 func (a *API) keyHistory(
-	ctx context.Context, s *session, in *keyHistoryInput,
+	ctx context.Context, s *request, in *keyHistoryInput,
 ) (*historyOutput, error) {
 	return a.historyPage(ctx, scope{
 		List:         "history",
@@ -69,7 +69,7 @@ type listHistoryInput struct {
 }
 
 func (a *API) listHistory(
-	ctx context.Context, _ *session, in *listHistoryInput,
+	ctx context.Context, _ *request, in *listHistoryInput,
 ) (*historyOutput, error) {
 	return a.historyPage(ctx, scope{
 		List:         "history",

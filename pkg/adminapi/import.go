@@ -53,7 +53,7 @@ type importEntry struct {
 
 type importInput struct {
 	Org string `path:"org"`
-	OnceHeader
+	IdempotencyHeader
 	Body struct {
 		Keys []importEntry `json:"keys" nullable:"false" minItems:"1" doc:"At most 1,000"`
 	}
@@ -113,11 +113,11 @@ func (k *importing) become(id string) {
 // importation is an import under way.
 type importation struct {
 	*API
-	s      *session
+	s      *request
 	answer Imported
 }
 
-func (i *importation) fail(index int, k kind, detail string) {
+func (i *importation) fail(index int, k problemType, detail string) {
 	i.answer.Failed = append(i.answer.Failed, ImportFailure{
 		Index:  index,
 		Code:   k.code,
@@ -129,14 +129,14 @@ func (i *importation) fail(index int, k kind, detail string) {
 // out fails the call before anything is written. What stops it in the middle leaves whole keys, and
 // the repeated call goes on from there.
 func (a *API) importKeys(
-	ctx context.Context, s *session, in *importInput,
+	ctx context.Context, s *request, in *importInput,
 ) (*posted[Imported], error) {
 	if in.Org == apikey.OperatorOrganization {
 		return nil, denied.with("An operator's secret is made here and never brought from " +
 			"elsewhere.")
 	}
 
-	return idempotent(ctx, a, s, func(s *session) (got attempt[posted[Imported]], err error) {
+	return idempotent(ctx, a, s, func(s *request) (got attempt[posted[Imported]], err error) {
 		i := &importation{
 			API:    a,
 			s:      s,
@@ -183,7 +183,7 @@ func (i *importation) valid(ctx context.Context, in *importInput) ([]importing, 
 
 	var keys []importing
 	for index := range in.Body.Keys {
-		entry, f := &in.Body.Keys[index], &faults{}
+		entry, f := &in.Body.Keys[index], &validator{}
 		one := importing{
 			index:     index,
 			key:       entry.key(f, i.s, fieldsOf(raw[index])),
@@ -210,7 +210,7 @@ func (i *importation) valid(ctx context.Context, in *importInput) ([]importing, 
 
 // key makes the key that an entry asks for. Without permissions it holds all, as it did where it
 // comes from as far as anybody knows, and is a legacy key.
-func (e *importEntry) key(f *faults, s *session, present map[string]bool) *apikey.Key {
+func (e *importEntry) key(f *validator, s *request, present map[string]bool) *apikey.Key {
 	k := &apikey.Key{
 		OrganizationID: s.organization.ID,
 		Environment:    apikey.Environment(e.Environment),
@@ -239,7 +239,7 @@ func (e *importEntry) key(f *faults, s *session, present map[string]bool) *apike
 }
 
 // digest reads the hash of a secret, which no fault repeats.
-func (f *faults) digest(a apikey.Algorithm, h hashInput) []byte {
+func (f *validator) digest(a apikey.Algorithm, h hashInput) []byte {
 	digest, err := a.ParseDigest(h.Value)
 
 	isHex := len(h.Value) == 2*a.Size()
@@ -253,7 +253,7 @@ func (f *faults) digest(a apikey.Algorithm, h hashInput) []byte {
 }
 
 // first tells the first fault, in words.
-func (f *faults) first() string {
+func (f *validator) first() string {
 	for _, err := range f.errors {
 		var d huma.ErrorDetailer
 		if errors.As(err, &d) {
@@ -271,7 +271,7 @@ func (i *importation) missingCustomers(
 ) (map[string]bool, error) {
 	var named []string
 
-	f := &faults{}
+	f := &validator{}
 	for _, e := range entries {
 		// those that are no ids are faults of their entries
 		named = append(named, f.customers(e.Customers)...)
@@ -299,9 +299,9 @@ const toldExcesses = 100
 
 // within is the rule that nobody hands out more than they hold, for all keys of the call.
 func (i *importation) within(keys []importing) error {
-	var all []organization.Excess
+	var all []organization.Escalation
 	for _, k := range keys {
-		for _, e := range i.s.caller.Beyond(i.s.catalogue, i.s.organization, nil, k.key) {
+		for _, e := range i.s.caller.Escalations(i.s.catalogue, i.s.organization, nil, k.key) {
 			if e.Field = fmt.Sprintf("keys[%d].%s", k.index, e.Field); len(all) < toldExcesses {
 				all = append(all, e)
 			}

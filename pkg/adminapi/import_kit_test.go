@@ -31,7 +31,7 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		Environments: apikey.Environments(),
 		Keys:         p.Store,
 		Peppers:      p.Keyring,
-		Standings:    check.NewStandings(p.Store, kit.Clock.Now),
+		Settings:     check.NewSettingsCache(p.Store, kit.Clock.Now),
 		Imports:      check.NewImports(p.Store, kit.Clock.Now),
 		Now:          kit.Clock.Now,
 	}
@@ -94,7 +94,7 @@ func importKit(t *testing.T) *storetest.Kit {
 	t.Helper()
 	kit := storetest.New(t)
 	kit.MustCatalogue(t, permission.Permission{Name: "messages:read", Title: "Read messages"})
-	kit.MustStanding(t, "acme", nil)
+	kit.MustRuntimeSettings(t, "acme", nil)
 	o := &organization.Organization{
 		ID:       "acme",
 		Name:     "Acme",

@@ -162,8 +162,8 @@ func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) er
 // Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an
 // attempt has 250 ms.
 const (
-	mostWrites = 100
-	mostKeys   = 20
+	maxWrites = 100
+	maxKeys   = 20
 )
 
 // transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a
@@ -180,7 +180,7 @@ func transactionKeys(keys []importing) int {
 			}
 		}
 
-		if n == mostKeys || writes > mostWrites {
+		if n == maxKeys || writes > maxWrites {
 			return max(n, 1)
 		}
 	}
@@ -193,7 +193,7 @@ func transactionKeys(keys []importing) int {
 // meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
 	keys = slices.Clone(keys)
-	written, err := change(ctx, i.API, i.s, func(s *session) (got attempt[int], err error) {
+	written, err := change(ctx, i.API, i.s, func(s *request) (got attempt[int], err error) {
 		i.s = s
 		if keys, err = i.fresh(ctx, env, keys); err != nil || len(keys) == 0 {
 			return got, err

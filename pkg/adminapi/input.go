@@ -60,7 +60,7 @@ type createKeyBody struct {
 
 type createKeyInput struct {
 	Org string `path:"org"`
-	OnceHeader
+	IdempotencyHeader
 	Body    createKeyBody
 	RawBody []byte
 
@@ -70,13 +70,13 @@ type createKeyInput struct {
 // Resolve implements huma.Resolver: the rules that a schema cannot say, so that all faults are told
 // at once.
 func (in *createKeyInput) Resolve(ctx huma.Context) []error {
-	return in.make(ctx.Context(), apiOf(ctx.Context()), sessionOf(ctx.Context()))
+	return in.make(ctx.Context(), apiOf(ctx.Context()), requestOf(ctx.Context()))
 }
 
-// make makes the key that the body asks for, by the rules of a session, and returns what is wrong
+// make makes the key that the body asks for, by the rules of a request, and returns what is wrong
 // with it.
-func (in *createKeyInput) make(ctx context.Context, a *API, s *session) []error {
-	f := &faults{}
+func (in *createKeyInput) make(ctx context.Context, a *API, s *request) []error {
+	f := &validator{}
 	in.key = &apikey.Key{
 		OrganizationID: s.organization.ID,
 		Environment:    apikey.Environment(in.Body.Environment),
@@ -115,7 +115,7 @@ func (in *createKeyInput) make(ctx context.Context, a *API, s *session) []error 
 // defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never
 // outlives, or after the organization's longest life, whichever comes first; never where there is
 // neither.
-func defaultEnd(s *session, k *apikey.Key) time.Time {
+func defaultEnd(s *request, k *apikey.Key) time.Time {
 	var end time.Time
 	if s.caller.Key != nil {
 		end = s.caller.Key.ExpiresAt
@@ -131,7 +131,7 @@ func defaultEnd(s *session, k *apikey.Key) time.Time {
 }
 
 // ownership is what is asked for, or the widest that the caller may create.
-func ownership(s *session, asked string) apikey.Ownership {
+func ownership(s *request, asked string) apikey.Ownership {
 	switch {
 	case asked != "":
 		return apikey.Ownership(asked)
@@ -143,7 +143,7 @@ func ownership(s *session, asked string) apikey.Ownership {
 }
 
 // defaults are the permissions of a key whose maker names none.
-func defaults(s *session) []string {
+func defaults(s *request) []string {
 	if set := s.organization.Settings.DefaultPermissions; set != nil {
 		return set
 	}
@@ -168,9 +168,9 @@ type updateKeyInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
-	s := sessionOf(ctx.Context())
+	s := requestOf(ctx.Context())
 
-	f, present := &faults{}, fieldsOf(in.RawBody)
+	f, present := &validator{}, fieldsOf(in.RawBody)
 	for name, value := range map[string]*string{
 		"environment": in.Body.Environment,
 		"ownership":   in.Body.Ownership,
@@ -196,7 +196,7 @@ func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 }
 
 // apply changes k as the body says.
-func (in *updateKeyInput) apply(f *faults, s *session, k *apikey.Key) {
+func (in *updateKeyInput) apply(f *validator, s *request, k *apikey.Key) {
 	present := fieldsOf(in.RawBody)
 	if present["name"] { // null, which huma lets pass, is no name either
 		k.Name = f.name("body.name", value(in.Body.Name))
@@ -211,7 +211,7 @@ func (in *updateKeyInput) apply(f *faults, s *session, k *apikey.Key) {
 }
 
 // apply sets what is present on k.
-func (b *KeyFields) apply(f *faults, s *session, k *apikey.Key, present map[string]bool) {
+func (b *KeyFields) apply(f *validator, s *request, k *apikey.Key, present map[string]bool) {
 	if present["description"] {
 		k.Description = value(b.Description)
 	}

@@ -55,8 +55,8 @@ type Progress struct {
 	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted before, as of deletions: it takes as long to count them"`
 }
 
-// showProgress says how far a job is. What a bulk change is about was counted when it was made.
-func showProgress(j *job.Job) Progress {
+// viewProgress says how far a job is. What a bulk change is about was counted when it was made.
+func viewProgress(j *job.Job) Progress {
 	out := Progress{Done: j.Handled}
 	if j.Kind == job.Bulk || j.State == job.Done {
 		out.Total = &j.Total
@@ -72,15 +72,15 @@ type JobError struct {
 	Detail string `json:"detail"`
 }
 
-// showJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
-func showJob(j *job.Job, to *organization.Caller) Job {
+// viewJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
+func viewJob(j *job.Job, to *organization.Caller) Job {
 	out := Job{
 		ID:             j.ID,
 		Object:         "job",
 		OrganizationID: j.OrganizationID,
 		Kind:           j.Kind,
 		State:          j.State,
-		Progress:       showProgress(j),
+		Progress:       viewProgress(j),
 		Errors:         []JobError{},
 		Result:         j.Result,
 		CreatedBy:      j.CreatedBy,
@@ -134,7 +134,7 @@ type getJobInput struct {
 
 type getJobOutput struct{ Body Job }
 
-func (a *API) getJob(ctx context.Context, s *session, in *getJobInput) (*getJobOutput, error) {
+func (a *API) getJob(ctx context.Context, s *request, in *getJobInput) (*getJobOutput, error) {
 	if !s.organization.DeletedAt.IsZero() && !s.caller.Operator() &&
 		in.Job != s.organization.DeletionJob {
 		return nil, job.ErrNotFound
@@ -149,7 +149,7 @@ func (a *API) getJob(ctx context.Context, s *session, in *getJobInput) (*getJobO
 		return nil, err
 	}
 
-	return &getJobOutput{showJob(j, s.caller)}, nil
+	return &getJobOutput{viewJob(j, s.caller)}, nil
 }
 
 type listJobsInput struct {
@@ -165,7 +165,7 @@ type listJobsOutput struct {
 }
 
 func (a *API) listJobs(
-	ctx context.Context, s *session, in *listJobsInput,
+	ctx context.Context, s *request, in *listJobsInput,
 ) (*listJobsOutput, error) {
 	query := scope{List: "jobs", Organization: in.Org}
 
@@ -183,7 +183,7 @@ func (a *API) listJobs(
 
 	out.Body.Items = make([]Job, 0, len(jobs))
 	for i := range jobs {
-		out.Body.Items = append(out.Body.Items, showJob(&jobs[i], s.caller))
+		out.Body.Items = append(out.Body.Items, viewJob(&jobs[i], s.caller))
 	}
 
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
@@ -193,7 +193,7 @@ func (a *API) listJobs(
 // newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are
 // not counted.
 func (a *API) newJob(
-	s *session, kind job.Kind, org string, parameters any, total int,
+	s *request, kind job.Kind, org string, parameters any, total int,
 ) (*job.Job, error) {
 	id, err := job.NewID(s.now, a.random)
 	if err != nil {
@@ -225,15 +225,15 @@ func (a *API) newJob(
 }
 
 // worker names the call among those who work on jobs.
-func (s *session) worker() string { return "call " + s.caller.RequestID }
+func (s *request) worker() string { return "call " + s.caller.RequestID }
 
 // callTime is how long the call that made a job works on it: a small job is done in its answer.
 const callTime = 2 * time.Second
 
 // begin works on a new job for a while, and returns it as it is then. What goes wrong is left to
 // upkeep: the job was made, which is what the answer says.
-func (a *API) begin(ctx context.Context, s *session, j *job.Job, within time.Duration) *job.Job {
-	after, err := a.slice(ctx, j, s.worker(), a.now().Add(within))
+func (a *API) begin(ctx context.Context, s *request, j *job.Job, within time.Duration) *job.Job {
+	after, err := a.runJob(ctx, j, s.worker(), a.now().Add(within))
 	if err != nil {
 		a.logger.WarnContext(ctx, "a job is left to upkeep", "job", j.ID, "organization_id",
 			j.OrganizationID, "error", err)

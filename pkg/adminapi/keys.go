@@ -89,10 +89,10 @@ func (a *API) registerKeys() {
 }
 
 func (a *API) createKey(
-	ctx context.Context, s *session, in *createKeyInput,
+	ctx context.Context, s *request, in *createKeyInput,
 ) (*posted[KeySecret], error) {
 	first := s
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeySecret]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeySecret]], error) {
 		if s != first {
 			if errs := in.make(ctx, a, s); len(errs) > 0 {
 				return attempt[posted[KeySecret]]{}, problemOfInput(a.brand,
@@ -127,7 +127,7 @@ func (a *API) createKey(
 				Status:   http.StatusCreated,
 				ETag:     etag(k.Version),
 				Location: "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID,
-				Body:     KeySecret{Key: showKey(k, s.now), Secret: &text},
+				Body:     KeySecret{Key: viewKey(k, s.now), Secret: &text},
 			},
 		}, nil
 	})
@@ -135,7 +135,7 @@ func (a *API) createKey(
 
 // newKey gives a key its id and its secret, and makes the writes of both it and its history.
 func (a *API) newKey(
-	ctx context.Context, s *session, k *apikey.Key,
+	ctx context.Context, s *request, k *apikey.Key,
 ) (apikey.Secret, []store.Write, error) {
 	id, err := apikey.NewID(a.random)
 	if err != nil {
@@ -161,8 +161,8 @@ func (a *API) newKey(
 
 // within is the rule that nobody hands out more than they hold. The end is the field that says when
 // the key ends.
-func (a *API) within(s *session, before, after *apikey.Key, end string) error {
-	excess := s.caller.Beyond(s.catalogue, s.organization, before, after)
+func (a *API) within(s *request, before, after *apikey.Key, end string) error {
+	excess := s.caller.Escalations(s.catalogue, s.organization, before, after)
 	if len(excess) == 0 {
 		return nil
 	}
@@ -177,7 +177,7 @@ func (a *API) within(s *session, before, after *apikey.Key, end string) error {
 }
 
 // beyond makes the problem of asking for more than one holds.
-func beyond(excess []organization.Excess) error {
+func beyond(excess []organization.Escalation) error {
 	p := escalation.with("This is more than you may hand out.")
 	for _, e := range excess {
 		p.Errors = append(p.Errors, FieldError{Location: "body." + e.Field, Message: e.Message})
@@ -192,8 +192,8 @@ type KeyPath struct {
 	KeyID string `path:"keyId"`
 }
 
-func (a *API) getKey(ctx context.Context, s *session, _ *KeyPath) (*shown, error) {
-	keys := []Key{showKey(s.key, s.now)}
+func (a *API) getKey(ctx context.Context, s *request, _ *KeyPath) (*shown, error) {
+	keys := []Key{viewKey(s.key, s.now)}
 	if err := a.used(ctx, []*apikey.Key{s.key}, keys); err != nil {
 		return nil, err
 	}
@@ -201,14 +201,14 @@ func (a *API) getKey(ctx context.Context, s *session, _ *KeyPath) (*shown, error
 	return &shown{ETag: etag(s.key.Version), Body: keys[0]}, nil
 }
 
-func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*shown, error) {
-	k, err := change(ctx, a, s, func(s *session) (attempt[*apikey.Key], error) {
+func (a *API) updateKey(ctx context.Context, s *request, in *updateKeyInput) (*shown, error) {
+	k, err := change(ctx, a, s, func(s *request) (attempt[*apikey.Key], error) {
 		return a.edit(ctx, s, in.MatchHeader, "key.updated", "", func(k *apikey.Key) error {
 			if !k.DeletedAt.IsZero() {
 				return apikey.ErrDeleted
 			}
 
-			before, f := k.Clone(), &faults{}
+			before, f := k.Clone(), &validator{}
 			in.apply(f, s, k)
 			f.rules(s, before, k)
 
@@ -228,7 +228,7 @@ func (a *API) updateKey(ctx context.Context, s *session, in *updateKeyInput) (*s
 		return nil, err
 	}
 
-	return &shown{ETag: etag(k.Version), Body: showKey(k, a.now())}, nil
+	return &shown{ETag: etag(k.Version), Body: viewKey(k, a.now())}, nil
 }
 
 type deleteKeyInput struct {
@@ -236,8 +236,8 @@ type deleteKeyInput struct {
 	MatchHeader
 }
 
-func (a *API) deleteKey(ctx context.Context, s *session, in *deleteKeyInput) (*struct{}, error) {
-	_, err := change(ctx, a, s, func(s *session) (attempt[*apikey.Key], error) {
+func (a *API) deleteKey(ctx context.Context, s *request, in *deleteKeyInput) (*struct{}, error) {
+	_, err := change(ctx, a, s, func(s *request) (attempt[*apikey.Key], error) {
 		return a.edit(ctx, s, in.MatchHeader, "key.deleted", "", func(k *apikey.Key) error {
 			k.Delete(s.now)
 			return nil
@@ -271,9 +271,9 @@ type listKeysInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *listKeysInput) Resolve(ctx huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 	if in.UnusedSince != "" {
-		in.unusedSince = f.since("query.unusedSince", in.UnusedSince, sessionOf(ctx.Context()).now)
+		in.unusedSince = f.since("query.unusedSince", in.UnusedSince, requestOf(ctx.Context()).now)
 	}
 
 	return append(f.errors, emptyCursor(ctx)...)
@@ -302,7 +302,7 @@ type KeyPage struct {
 type listKeysOutput struct{ Body KeyPage }
 
 func (a *API) listKeys(
-	ctx context.Context, s *session, in *listKeysInput,
+	ctx context.Context, s *request, in *listKeysInput,
 ) (*listKeysOutput, error) {
 	f := store.Filter{
 		Status:      listedStatus(in.Status),
@@ -318,7 +318,7 @@ func (a *API) listKeys(
 
 	f.Viewer = viewer(s)
 	if in.UnusedSince != "" {
-		f.Sieve = a.usedBefore(in.unusedSince)
+		f.PostFilter = a.usedBefore(in.unusedSince)
 	}
 
 	query := scope{
@@ -344,7 +344,7 @@ func (a *API) listKeys(
 
 	page := KeyPage{Items: make([]Key, 0, len(keys))}
 	for _, k := range keys {
-		page.Items = append(page.Items, showKey(k, s.now))
+		page.Items = append(page.Items, viewKey(k, s.now))
 	}
 
 	if err := a.used(ctx, keys, page.Items); err != nil {
@@ -375,7 +375,7 @@ func listedStatus(asked string) apikey.Status {
 
 // viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees
 // all.
-func viewer(s *session) string {
+func viewer(s *request) string {
 	person := s.caller.Behind()
 	if person == nil || person.Member.Has(organization.ManageOthersKeys) {
 		return ""

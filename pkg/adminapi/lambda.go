@@ -13,12 +13,12 @@ import (
 
 // Function is the Lambda function that serves one group of the admin API's operations.
 func Function(d *boot.Deployment, group Group) *proxy.Function {
-	return proxy.New(withOrigin(New(d, group)))
+	return proxy.New(withGatewayContext(New(d, group)))
 }
 
-// origin is what API Gateway says of a call besides the HTTP request: who its authorizer let in,
-// and from where.
-type origin struct {
+// gatewayContext is what API Gateway says of a call besides the HTTP request: who its authorizer
+// let in, and from where.
+type gatewayContext struct {
 	requestID string
 	sourceIP  string
 	userAgent string
@@ -30,20 +30,20 @@ type origin struct {
 	limit *Problem
 }
 
-type originKey struct{}
+type gatewayContextKey struct{}
 
-func originOf(ctx context.Context) origin {
-	o, _ := ctx.Value(originKey{}).(origin)
+func gatewayContextOf(ctx context.Context) gatewayContext {
+	o, _ := ctx.Value(gatewayContextKey{}).(gatewayContext)
 	return o
 }
 
-// withOrigin takes what API Gateway said to where the operations find it. No answer of this API is
-// kept by anybody on the way.
-func withOrigin(next http.Handler) http.Handler {
+// withGatewayContext takes what API Gateway said to where the operations find it. No answer of this
+// API is kept by anybody on the way.
+func withGatewayContext(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := proxy.CallOf(r.Context())
 
-		o := origin{
+		o := gatewayContext{
 			requestID:   c.RequestID,
 			sourceIP:    c.SourceIP,
 			userAgent:   r.UserAgent(),
@@ -61,7 +61,7 @@ func withOrigin(next http.Handler) http.Handler {
 
 		guard.SetLimits(w.Header(), c.Said("limits"))
 		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), originKey{}, o)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), gatewayContextKey{}, o)))
 	})
 }
 

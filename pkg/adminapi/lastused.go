@@ -32,7 +32,7 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 }
 
 // withUsage adds to shown keys how often they were used on each of the last days, today last.
-func (a *API) withUsage(ctx context.Context, s *session, keys []*apikey.Key, shown []Key) error {
+func (a *API) withUsage(ctx context.Context, s *request, keys []*apikey.Key, shown []Key) error {
 	scopes := make([]meter.Scope, 0, len(keys))
 	for _, k := range keys {
 		scopes = append(scopes, meter.KeyScope(k.Environment, k.ID))
@@ -57,7 +57,7 @@ func (a *API) withUsage(ctx context.Context, s *session, keys []*apikey.Key, sho
 }
 
 // usedBefore lets those keys through that were not used since a time, or never.
-func (a *API) usedBefore(since time.Time) store.Sieve {
+func (a *API) usedBefore(since time.Time) store.PostFilter {
 	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
 		uses, err := a.store.LastUses(ctx, keys...)
 		if err != nil {
@@ -72,7 +72,7 @@ func (a *API) usedBefore(since time.Time) store.Sieve {
 }
 
 // since reads a time, or how long ago it was.
-func (f *faults) since(location, text string, now time.Time) time.Time {
+func (f *validator) since(location, text string, now time.Time) time.Time {
 	if _, err := parseDuration(text); err == nil {
 		return now.Add(-f.duration(location, text, 0, maxDuration))
 	}

@@ -24,16 +24,16 @@ import (
 const (
 	// maxReport is the largest body of a report, in bytes.
 	maxReport = 8 << 10
-	// mostLeaked is how many secrets a report may hold.
-	mostLeaked = 32
+	// maxLeaked is how many secrets a report may hold.
+	maxLeaked = 32
 	// leakAnswered is when a report is answered, counted from its arrival, whatever it was of. It
 	// is longer than the work usually takes. One that holds more than are worked on at once takes
 	// as many times that.
 	leakAnswered = 500 * time.Millisecond
 	// reportsEach is how many reports may come from an address each minute.
 	reportsEach = 20
-	// longestAddress is the longest address of a page that is kept.
-	longestAddress = 2000
+	// maxAddress is the longest address of a page that is kept.
+	maxAddress = 2000
 )
 
 func (a *API) registerLeaks() {
@@ -76,10 +76,10 @@ type leakInput struct {
 // Resolve implements huma.Resolver. The faults quote nothing: whatever stands in a report may be a
 // secret.
 func (in *leakInput) Resolve(ctx huma.Context) []error {
-	f := &faults{}
-	if len(apiOf(ctx.Context()).leaked(in.Body)) > mostLeaked {
+	f := &validator{}
+	if len(apiOf(ctx.Context()).leaked(in.Body)) > maxLeaked {
 		f.add("body.secret",
-			fmt.Sprintf("expected at most %d secrets: send several reports", mostLeaked), nil)
+			fmt.Sprintf("expected at most %d secrets: send several reports", maxLeaked), nil)
 	}
 
 	if text := value(in.Body.URL); text != "" && webAddress(text) == nil {
@@ -92,7 +92,7 @@ func (in *leakInput) Resolve(ctx huma.Context) []error {
 // webAddress reads the address of a page; nil where it is none.
 func webAddress(text string) *url.URL {
 	u, err := url.Parse(text)
-	if err != nil || len(text) > longestAddress || u.Scheme != "https" && u.Scheme != "http" ||
+	if err != nil || len(text) > maxAddress || u.Scheme != "https" && u.Scheme != "http" ||
 		u.Host == "" {
 		return nil
 	}
@@ -184,13 +184,13 @@ func (a *API) reportLeak(ctx context.Context, in *leakInput) (*taken, error) {
 // limitReports keeps an address from trying secrets out, and from costing much. It looks at no
 // secret, so it may answer at once.
 func (a *API) limitReports(ctx context.Context) error {
-	address, _ := netip.ParseAddr(originOf(ctx).sourceIP)
+	address, _ := netip.ParseAddr(gatewayContextOf(ctx).sourceIP)
 	limit := meter.Policy{
 		Version: 1,
 		Limits:  []apikey.RateLimit{{Name: "reports", Limit: reportsEach, Window: time.Minute}},
 	}
 
-	allowance, err := a.limits.Take(ctx, meter.AddressSubject(address), limit)
+	allowance, err := a.limits.Spend(ctx, meter.AddressSubject(address), limit)
 	if err != nil {
 		return fmt.Errorf("%w: limit of reports: %w", store.ErrUnavailable, err)
 	}

@@ -188,7 +188,7 @@ func (y yard) player(t *testing.T, seed uint64, admin, key *apikey.Key) *player 
 		Keys:         p.Store,
 		Peppers:      p.Keyring,
 		Catalogue:    check.NewCatalogue(y.Store.CatalogueReader(apikey.Production), y.Clock.Now),
-		Standings:    check.NewStandings(y.Store, y.Clock.Now),
+		Settings:     check.NewSettingsCache(y.Store, y.Clock.Now),
 		Now:          y.Clock.Now,
 	}
 	d := &boot.Deployment{

@@ -48,7 +48,7 @@ type MayCreate struct {
 
 type meOutput struct{ Body Me }
 
-func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, error) {
+func (a *API) getMe(ctx context.Context, s *request, _ *struct{}) (*meOutput, error) {
 	if s.caller.Person == nil {
 		return nil, denied.with("This is for signed-in people; GET /v1/whoami is for keys.")
 	}
@@ -79,7 +79,7 @@ func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, er
 			return nil, err
 		}
 
-		o, m := s.organization, showMember(s.caller.Member)
+		o, m := s.organization, viewMember(s.caller.Member)
 
 		mine := MyMembership{
 			ID:       o.ID,
@@ -93,7 +93,7 @@ func (a *API) getMe(ctx context.Context, s *session, _ *struct{}) (*meOutput, er
 			},
 		}
 		for _, permission := range s.catalogue.Permissions() {
-			if s.caller.Hands(s.catalogue, o, permission.Name) {
+			if s.caller.CanGrant(s.catalogue, o, permission.Name) {
 				mine.MayGrant = append(mine.MayGrant, permission.Name)
 			}
 		}

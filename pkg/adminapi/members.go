@@ -74,7 +74,7 @@ type BoundedKey struct {
 	Name string `json:"name"`
 }
 
-func showMember(m *organization.Member) Member {
+func viewMember(m *organization.Member) Member {
 	out := Member{
 		ID:       m.ID,
 		Email:    m.Email,
@@ -98,7 +98,7 @@ func showMember(m *organization.Member) Member {
 // invitation becomes a membership here, at the first call with its verified e-mail. An e-mail that
 // came to somebody else since is not theirs.
 func (a *API) membership(
-	ctx context.Context, s *session, org string,
+	ctx context.Context, s *request, org string,
 ) (*organization.Member, error) {
 	// an address that nobody verified makes nobody a member
 	if !organization.ValidID(org) || s.caller.Person.Email == "" {
@@ -119,7 +119,7 @@ func (a *API) membership(
 }
 
 func (a *API) tryMembership(
-	ctx context.Context, s *session, org string,
+	ctx context.Context, s *request, org string,
 ) (*organization.Member, error) {
 	p := s.caller.Person
 
@@ -149,7 +149,7 @@ func (a *API) tryMembership(
 
 // memberEntry makes the history entry of a member's change.
 func (a *API) memberEntry(
-	s *session, action string, before, after *organization.Member,
+	s *request, action string, before, after *organization.Member,
 ) (history.Entry, error) {
 	of := after
 	if of == nil {
@@ -165,7 +165,7 @@ func (a *API) memberEntry(
 		return e, err
 	}
 
-	e.Changes, err = shownDifferences(before, after, showMember)
+	e.Changes, err = shownDifferences(before, after, viewMember)
 	return e, err
 }
 
@@ -182,7 +182,7 @@ type listMembersOutput struct {
 }
 
 func (a *API) listMembers(
-	ctx context.Context, _ *session, in *listMembersInput,
+	ctx context.Context, _ *request, in *listMembersInput,
 ) (*listMembersOutput, error) {
 	query := scope{List: "members", Organization: in.Org}
 
@@ -202,7 +202,7 @@ func (a *API) listMembers(
 
 		for i := range members {
 			if members[i].LeavingAt.IsZero() {
-				out.Body.Items = append(out.Body.Items, showMember(&members[i]))
+				out.Body.Items = append(out.Body.Items, viewMember(&members[i]))
 			}
 		}
 
@@ -228,7 +228,7 @@ type memberOutput struct {
 	demoted bool
 }
 
-func (a *API) getMember(ctx context.Context, _ *session, in *MemberPath) (*memberOutput, error) {
+func (a *API) getMember(ctx context.Context, _ *request, in *MemberPath) (*memberOutput, error) {
 	m, err := a.findMember(ctx, in.Org, in.User)
 	if err == nil && !m.LeavingAt.IsZero() {
 		err = organization.ErrNoMember
@@ -238,7 +238,7 @@ func (a *API) getMember(ctx context.Context, _ *session, in *MemberPath) (*membe
 		return nil, err
 	}
 
-	return &memberOutput{Status: http.StatusOK, Body: showMember(m)}, nil
+	return &memberOutput{Status: http.StatusOK, Body: viewMember(m)}, nil
 }
 
 // findMember finds a member by e-mail or by id.
@@ -276,9 +276,9 @@ func (in *putMemberInput) Resolve(huma.Context) []error {
 }
 
 func (a *API) putMember(
-	ctx context.Context, s *session, in *putMemberInput,
+	ctx context.Context, s *request, in *putMemberInput,
 ) (*memberOutput, error) {
-	out, err := change(ctx, a, s, func(s *session) (attempt[*memberOutput], error) {
+	out, err := change(ctx, a, s, func(s *request) (attempt[*memberOutput], error) {
 		return a.tryPutMember(ctx, s, in)
 	})
 	if err != nil {
@@ -293,14 +293,14 @@ func (a *API) putMember(
 }
 
 func (a *API) tryPutMember(
-	ctx context.Context, s *session, in *putMemberInput,
+	ctx context.Context, s *request, in *putMemberInput,
 ) (got attempt[*memberOutput], err error) {
 	before, after, err := a.memberAsAsked(ctx, s, in)
 	if err != nil {
 		return got, err
 	}
 
-	out := &memberOutput{Status: http.StatusOK, Body: showMember(after)}
+	out := &memberOutput{Status: http.StatusOK, Body: viewMember(after)}
 
 	action := "member.updated"
 	if before == nil {
@@ -318,7 +318,7 @@ func (a *API) tryPutMember(
 	got.urgency = urgencyOfRole(before, after)
 
 	out.demoted = got.urgency == apikey.Stop
-	if excess := s.caller.BeyondRole(s.catalogue.BuiltIn(), after.Role,
+	if excess := s.caller.RoleEscalations(s.catalogue.BuiltIn(), after.Role,
 		after.Grants); !out.demoted && len(excess) > 0 {
 		return got, beyond(excess)
 	}
@@ -341,7 +341,7 @@ func (a *API) tryPutMember(
 
 // memberAsAsked is a member as it is, nil for a new one, and as the body asks for.
 func (a *API) memberAsAsked(
-	ctx context.Context, s *session, in *putMemberInput,
+	ctx context.Context, s *request, in *putMemberInput,
 ) (before, after *organization.Member, err error) {
 	after = &organization.Member{OrganizationID: in.Org, InvitedAt: s.now}
 
@@ -372,18 +372,18 @@ func (a *API) memberAsAsked(
 	return before, after, nil
 }
 
-// mostBounded is how many keys the answer to a demotion names.
-const mostBounded = 100
+// maxBounded is how many keys the answer to a demotion names.
+const maxBounded = 100
 
 // bounds tells in the answer to a demotion which personal keys of the member it bounds: those that
 // hold permissions of the admin API, and from now on do no more than the member may. Where they
 // cannot be read, the demotion is done all the same, and the answer must not say otherwise.
-func (a *API) bounds(ctx context.Context, s *session, out *memberOutput) {
+func (a *API) bounds(ctx context.Context, s *request, out *memberOutput) {
 	if out.Body.ID == "" {
 		return // an invited person has no keys
 	}
 
-	for after, more := "", true; more && len(out.Body.Bounded) < mostBounded; more = after != "" {
+	for after, more := "", true; more && len(out.Body.Bounded) < maxBounded; more = after != "" {
 		page, next, err := a.store.OwnKeys(ctx, s.organizationID, out.Body.ID, after, store.MaxPage)
 		if err != nil {
 			a.logger.ErrorContext(ctx, "the keys that a demotion bounds are not told",
@@ -406,7 +406,7 @@ func (a *API) bounds(ctx context.Context, s *session, out *memberOutput) {
 // written on the organization's version, so that two demotions at once cannot both find another
 // admin left.
 func (a *API) countAdmins(
-	ctx context.Context, s *session, writes []store.Write, before, after *organization.Member,
+	ctx context.Context, s *request, writes []store.Write, before, after *organization.Member,
 	org string,
 ) ([]store.Write, error) {
 	change := 0

@@ -46,7 +46,7 @@ func newOffice(t *testing.T) *office {
 			Admins:   1,
 			Version:  1,
 		}
-		o.MustStanding(t, id, nil)
+		o.MustRuntimeSettings(t, id, nil)
 		o.commit(t, o.Store.PutOrganization(made, 0))
 		o.member(t, id, "root@"+id+".test", organization.RoleAdmin)
 	}
@@ -77,7 +77,7 @@ func (o *office) instance(p *storetest.Process) {
 			Environments: apikey.Environments(),
 			Keys:         p.Store,
 			Peppers:      p.Keyring,
-			Standings:    check.NewStandings(p.Store, o.Clock.Now),
+			Settings:     check.NewSettingsCache(p.Store, o.Clock.Now),
 			Imports:      check.NewImports(p.Store, o.Clock.Now),
 			Catalogue: check.NewCatalogue(p.Store.CatalogueReader(apikey.Production),
 				o.Clock.Now),
@@ -243,7 +243,7 @@ func (o *office) authenticate(t *testing.T, secret apikey.Secret) check.Outcome 
 		Environments: apikey.Environments(),
 		Keys:         p.Store,
 		Peppers:      p.Keyring,
-		Standings:    check.NewStandings(p.Store, o.Clock.Now),
+		Settings:     check.NewSettingsCache(p.Store, o.Clock.Now),
 		Imports:      check.NewImports(p.Store, o.Clock.Now),
 		Now:          o.Clock.Now,
 	}

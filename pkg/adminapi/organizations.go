@@ -38,7 +38,7 @@ type createOrganizationBody struct {
 }
 
 type createOrganizationInput struct {
-	OnceHeader
+	IdempotencyHeader
 	Body    createOrganizationBody
 	RawBody []byte
 
@@ -48,8 +48,8 @@ type createOrganizationInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
-	s := sessionOf(ctx.Context())
-	f := &faults{}
+	s := requestOf(ctx.Context())
+	f := &validator{}
 	o := &organization.Organization{
 		CreatedAt: s.now,
 		Settings:  organization.DefaultSettings(),
@@ -111,7 +111,7 @@ func (o OrganizationSecret) replay() OrganizationSecret {
 }
 
 func (a *API) createOrganization(
-	ctx context.Context, s *session, in *createOrganizationInput,
+	ctx context.Context, s *request, in *createOrganizationInput,
 ) (*posted[OrganizationSecret], error) {
 	if in.firstAdmin.Email == "" {
 		return nil, &organization.ForbiddenError{
@@ -120,7 +120,7 @@ func (a *API) createOrganization(
 		}
 	}
 
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[OrganizationSecret]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[OrganizationSecret]], error) {
 		return a.tryCreateOrganization(ctx, s, in)
 	})
 }
@@ -128,7 +128,7 @@ func (a *API) createOrganization(
 // tryCreateOrganization makes the organization, its first admin and its default key. An operator's
 // key gives the default key no more than it may hand out.
 func (a *API) tryCreateOrganization(
-	ctx context.Context, s *session, in *createOrganizationInput,
+	ctx context.Context, s *request, in *createOrganizationInput,
 ) (got attempt[posted[OrganizationSecret]], err error) {
 	o := in.organization
 
@@ -152,7 +152,7 @@ func (a *API) tryCreateOrganization(
 		k.ExpiresAt = maker.ExpiresAt
 
 		k.Permissions = slices.DeleteFunc(k.Permissions, func(p string) bool {
-			return !s.caller.Hands(s.catalogue, o, p)
+			return !s.caller.CanGrant(s.catalogue, o, p)
 		})
 		if err := a.within(s, nil, k, "expiresAt"); err != nil {
 			return got, err
@@ -184,14 +184,14 @@ func (a *API) tryCreateOrganization(
 	writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created),
 		a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
 	// after the organization, whose id may be taken
-	got.writes = append(writes, a.store.PutStanding(ctx, o)...)
+	got.writes = append(writes, a.store.PutRuntimeSettings(ctx, o)...)
 	got.answer = posted[OrganizationSecret]{
 		Status:   http.StatusCreated,
 		ETag:     etag(o.Version),
 		Location: "/v1/organizations/" + o.ID,
 		Body: OrganizationSecret{
-			Organization: showOrganization(o),
-			KeySecret:    KeySecret{Key: showKey(k, s.now), Secret: &text},
+			Organization: viewOrganization(o),
+			KeySecret:    KeySecret{Key: viewKey(k, s.now), Secret: &text},
 		},
 	}
 	return got, nil
@@ -208,10 +208,10 @@ type organizationOutput struct {
 }
 
 func (a *API) getOrganization(
-	_ context.Context, s *session, _ *OrganizationPath,
+	_ context.Context, s *request, _ *OrganizationPath,
 ) (*organizationOutput, error) {
 	return &organizationOutput{
 		ETag: etag(s.organization.Version),
-		Body: showOrganization(s.organization),
+		Body: viewOrganization(s.organization),
 	}, nil
 }

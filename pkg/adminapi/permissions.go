@@ -47,7 +47,7 @@ type permissionsOutput struct {
 }
 
 func (a *API) getPermissions(
-	_ context.Context, s *session, _ *struct{},
+	_ context.Context, s *request, _ *struct{},
 ) (*permissionsOutput, error) {
 	return &permissionsOutput{
 		ETag: etag(s.version),
@@ -75,7 +75,7 @@ type putPermissionsInput struct {
 }
 
 func (a *API) putPermissions(
-	ctx context.Context, s *session, in *putPermissionsInput,
+	ctx context.Context, s *request, in *putPermissionsInput,
 ) (*permissionsOutput, error) {
 	if !in.matches(s.version) {
 		return nil, store.ErrCatalogueStale
@@ -163,7 +163,7 @@ func asSent(err error, places []int) error {
 }
 
 // unused refuses to remove a permission that keys hold.
-func (a *API) unused(ctx context.Context, s *session, next *permission.Catalogue) error {
+func (a *API) unused(ctx context.Context, s *request, next *permission.Catalogue) error {
 	var removed []string
 	for _, name := range s.catalogue.DataPlane() {
 		if _, stays := next.Lookup(name); !stays {

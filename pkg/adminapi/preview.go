@@ -37,7 +37,7 @@ type RoutePreview struct {
 // trial tries changes of a key on its recorded calls.
 type trial struct {
 	*API
-	session *session
+	session *request
 	key     *apikey.Key
 	since   time.Time
 	calls   []recorded
@@ -54,7 +54,7 @@ type recorded struct {
 
 // trial reads the last calls of a key, at most so many. What the key as it is would not be allowed
 // either is no change's doing.
-func (a *API) trial(ctx context.Context, s *session, k *apikey.Key, most int) (*trial, error) {
+func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*trial, error) {
 	t := &trial{
 		API:     a,
 		session: s,
@@ -187,7 +187,7 @@ func (t *trial) changed(body []byte) (*apikey.Key, error) {
 		return nil, fmt.Errorf("advise a change: %w", err)
 	}
 
-	k, f := t.key.Clone(), &faults{}
+	k, f := t.key.Clone(), &validator{}
 	in.apply(f, t.session, k)
 	f.rules(t.session, t.key, k)
 

@@ -51,8 +51,8 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// kind is a row of the table of problems.
-type kind struct {
+// problemType is a row of the table of problems.
+type problemType struct {
 	status int
 	code   string
 	title  string
@@ -60,51 +60,65 @@ type kind struct {
 
 // The problems, each once.
 var (
-	malformed       = kind{http.StatusBadRequest, "malformed", "The request cannot be read"}
-	unauthenticated = kind{http.StatusUnauthorized, "unauthenticated", "A valid key is needed"}
-	invalidKey      = kind{
+	malformed       = problemType{http.StatusBadRequest, "malformed", "The request cannot be read"}
+	unauthenticated = problemType{
+		http.StatusUnauthorized, "unauthenticated", "A valid key is needed",
+	}
+	invalidKey = problemType{
 		http.StatusUnauthorized, "invalid_key", "The API key is missing or not valid",
 	}
-	denied          = kind{http.StatusForbidden, "permission_denied", "The permission is missing"}
-	notFound        = kind{http.StatusNotFound, "not_found", "Not found"}
-	notActive       = kind{http.StatusConflict, "not_active", "The key is not active"}
-	noRotation      = kind{http.StatusConflict, "no_rotation", "No rotation is running"}
-	rotationRunning = kind{http.StatusConflict, "rotation_running", "A rotation is running"}
-	compromised     = kind{http.StatusConflict, "compromised", "The key is compromised"}
-	deleted         = kind{http.StatusConflict, "deleted", "The key is deleted"}
-	inUse           = kind{http.StatusConflict, "in_use", "It is in use"}
-	lastAdmin       = kind{http.StatusConflict, "last_admin", "The last admin stays"}
-	duplicate       = kind{http.StatusConflict, "duplicate", "It exists already"}
-	conflict        = kind{http.StatusConflict, "conflict", "Another change got in the way"}
-	stale           = kind{http.StatusPreconditionFailed, "stale", "It was changed meanwhile"}
-	tooLarge        = kind{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
-	mediaType       = kind{
+	denied = problemType{
+		http.StatusForbidden, "permission_denied", "The permission is missing",
+	}
+	notFound        = problemType{http.StatusNotFound, "not_found", "Not found"}
+	notActive       = problemType{http.StatusConflict, "not_active", "The key is not active"}
+	noRotation      = problemType{http.StatusConflict, "no_rotation", "No rotation is running"}
+	rotationRunning = problemType{http.StatusConflict, "rotation_running", "A rotation is running"}
+	compromised     = problemType{http.StatusConflict, "compromised", "The key is compromised"}
+	deleted         = problemType{http.StatusConflict, "deleted", "The key is deleted"}
+	inUse           = problemType{http.StatusConflict, "in_use", "It is in use"}
+	lastAdmin       = problemType{http.StatusConflict, "last_admin", "The last admin stays"}
+	duplicate       = problemType{http.StatusConflict, "duplicate", "It exists already"}
+	conflict        = problemType{http.StatusConflict, "conflict", "Another change got in the way"}
+	stale           = problemType{
+		http.StatusPreconditionFailed, "stale", "It was changed meanwhile",
+	}
+	tooLarge  = problemType{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
+	mediaType = problemType{
 		http.StatusUnsupportedMediaType, "unsupported_media_type",
 		"The media type is not supported",
 	}
-	validation = kind{http.StatusUnprocessableEntity, "validation", "The request is not valid"}
-	immutable  = kind{
+	validation = problemType{
+		http.StatusUnprocessableEntity, "validation", "The request is not valid",
+	}
+	immutable = problemType{
 		http.StatusUnprocessableEntity, "immutable", "The field cannot be changed",
 	}
-	escalation = kind{
+	escalation = problemType{
 		http.StatusUnprocessableEntity, "escalation", "More than you hold yourself",
 	}
-	mismatch = kind{
+	mismatch = problemType{
 		http.StatusUnprocessableEntity, "idempotency_mismatch",
 		"The Idempotency-Key was used for something else",
 	}
-	rateLimited    = kind{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
-	tooManyChanges = kind{
+	rateLimited    = problemType{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
+	tooManyChanges = problemType{
 		http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing",
 	}
-	tooManyJobs   = kind{http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open"}
-	quotaExceeded = kind{http.StatusTooManyRequests, "quota_exceeded", "The quota is used up"}
-	internal      = kind{http.StatusInternalServerError, "internal", "Something went wrong"}
-	unavailable   = kind{http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable"}
+	tooManyJobs = problemType{
+		http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open",
+	}
+	quotaExceeded = problemType{
+		http.StatusTooManyRequests, "quota_exceeded", "The quota is used up",
+	}
+	internal    = problemType{http.StatusInternalServerError, "internal", "Something went wrong"}
+	unavailable = problemType{
+		http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
+	}
 )
 
 // with makes a problem of the kind.
-func (k kind) with(detail string, errs ...FieldError) *Problem {
+func (k problemType) with(detail string, errs ...FieldError) *Problem {
 	return &Problem{
 		Title:  k.title,
 		Status: k.status,
@@ -118,7 +132,7 @@ func (k kind) with(detail string, errs ...FieldError) *Problem {
 // in no row is a 500.
 var table = []struct {
 	err    error
-	kind   kind
+	kind   problemType
 	detail string
 }{
 	{apikey.ErrNotFound, notFound, "There is no such key."},
@@ -296,16 +310,16 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 	return k.with(detailOf(k, message, fields), fields...)
 }
 
-// longestLocation is how much of a location is told: the names in it are the caller's, and as long
+// maxLocation is how much of a location is told: the names in it are the caller's, and as long
 // as they like.
-const longestLocation = 500
+const maxLocation = 500
 
 func shortened(location string) string {
-	if len(location) <= longestLocation {
+	if len(location) <= maxLocation {
 		return location
 	}
 
-	return strings.ToValidUTF8(location[:longestLocation], "") + "…"
+	return strings.ToValidUTF8(location[:maxLocation], "") + "…"
 }
 
 // within tells whether a location is another one or lies in it. A rule has nothing to add where the
@@ -355,7 +369,7 @@ func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
 }
 
 // detailOf says in words what is wrong with an input, and what to do.
-func detailOf(k kind, message string, fields []FieldError) string {
+func detailOf(k problemType, message string, fields []FieldError) string {
 	switch {
 	case k == tooLarge:
 		most := int64(MaxBody)

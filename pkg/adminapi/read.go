@@ -24,8 +24,8 @@ import (
 // says. What it found is told together with what huma and the rules of the operation find.
 func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
-	f, op := &faults{}, ctx.Operation()
-	ctx = huma.WithValue(ctx, faultsKey{}, f)
+	f, op := &validator{}, ctx.Operation()
+	ctx = huma.WithValue(ctx, validatorKey{}, f)
 
 	f.query(r)
 	f.headers(r, op)
@@ -41,11 +41,11 @@ func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-type faultsKey struct{}
+type validatorKey struct{}
 
 // faultsOf are the faults that read found.
 func faultsOf(ctx context.Context) []error {
-	f, ok := ctx.Value(faultsKey{}).(*faults)
+	f, ok := ctx.Value(validatorKey{}).(*validator)
 	if !ok {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (a *API) wellRead(ctx context.Context) error {
 }
 
 // query takes each parameter once. Where one came twice, nobody could tell which is meant.
-func (f *faults) query(r *http.Request) {
+func (f *validator) query(r *http.Request) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		f.add("query", "expected name=value, separated by & and percent-encoded", nil)
@@ -85,7 +85,7 @@ func (f *faults) query(r *http.Request) {
 var entityTags = regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
 
 // headers takes each header that the operation knows once, but for those that are lists.
-func (f *faults) headers(r *http.Request, op *huma.Operation) {
+func (f *validator) headers(r *http.Request, op *huma.Operation) {
 	for _, p := range op.Parameters {
 		if p.In != "header" {
 			continue
@@ -121,7 +121,7 @@ func unread(status int, message string) *unreadable {
 // readBody reads a body of JSON, and puts one in its place that means the same to every reader. One
 // that is missing, or too large, is left to huma.
 func (a *API) readBody(
-	ctx context.Context, f *faults, r *http.Request, op *huma.Operation,
+	ctx context.Context, f *validator, r *http.Request, op *huma.Operation,
 ) *unreadable {
 	text, err := io.ReadAll(io.LimitReader(r.Body, op.MaxBodyBytes))
 	if err != nil {

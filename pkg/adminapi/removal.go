@@ -36,14 +36,14 @@ func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
 	return &acceptedOutput{
 		Status:   http.StatusAccepted,
 		Location: jobPath(j),
-		Body:     &JobAnswer{showJob(j, to)},
+		Body:     &JobAnswer{viewJob(j, to)},
 	}
 }
 
 func (a *API) deleteMember(
-	ctx context.Context, s *session, in *MemberPath,
+	ctx context.Context, s *request, in *MemberPath,
 ) (*acceptedOutput, error) {
-	j, err := change(ctx, a, s, func(s *session) (attempt[*job.Job], error) {
+	j, err := change(ctx, a, s, func(s *request) (attempt[*job.Job], error) {
 		return a.removeMember(ctx, s, in)
 	})
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *API) deleteMember(
 // removeMember takes the membership at once, so that the person makes no more keys, and makes the
 // job that does the rest. Repeated, it returns that job.
 func (a *API) removeMember(
-	ctx context.Context, s *session, in *MemberPath,
+	ctx context.Context, s *request, in *MemberPath,
 ) (got attempt[*job.Job], err error) {
 	m, err := a.findMember(ctx, in.Org, in.User)
 	if err != nil {
@@ -104,7 +104,7 @@ func (a *API) removalPlan(j *job.Job) (*plan, error) {
 		return nil, err
 	}
 
-	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	keys := func(ctx context.Context, s *request, j *job.Job, limit int) ([]item, string, error) {
 		m, err := a.leaving(ctx, j, r)
 		if m == nil || err != nil || !m.Joined() {
 			return nil, "", err
@@ -118,7 +118,7 @@ func (a *API) removalPlan(j *job.Job) (*plan, error) {
 		items, err := a.keyItems(ctx, s, j, page, "key.updated", "", disable)
 		return items, next, err
 	}
-	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
+	last := func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error) {
 		m, err := a.leaving(ctx, j, r)
 		if m == nil || err != nil {
 			return nil, err
@@ -139,7 +139,7 @@ func (a *API) leaving(ctx context.Context, j *job.Job, r removal) (*organization
 	return m, err
 }
 
-func (a *API) memberRemoved(s *session, m *organization.Member) ([]store.Write, error) {
+func (a *API) memberRemoved(s *request, m *organization.Member) ([]store.Write, error) {
 	entry, err := a.memberEntry(s, "member.removed", m, nil)
 	return []store.Write{a.store.RemoveMember(m), a.store.Append(entry)}, err
 }

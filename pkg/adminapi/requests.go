@@ -56,7 +56,7 @@ type Request struct {
 	API        string `json:"api"`
 }
 
-func showRequest(r meter.Request) Request {
+func viewRequest(r meter.Request) Request {
 	return Request{
 		RequestID:   r.ID,
 		At:          Time{r.At},
@@ -91,7 +91,7 @@ type keyRequestsOutput struct {
 }
 
 func (a *API) keyRequests(
-	ctx context.Context, s *session, in *keyRequestsInput,
+	ctx context.Context, s *request, in *keyRequestsInput,
 ) (*keyRequestsOutput, error) {
 	query := scope{List: "requests", Organization: in.Org, Object: s.key.ID}
 
@@ -110,7 +110,7 @@ func (a *API) keyRequests(
 
 	out.Body.Items = make([]Request, 0, len(requests))
 	for _, r := range requests {
-		out.Body.Items = append(out.Body.Items, showRequest(r))
+		out.Body.Items = append(out.Body.Items, viewRequest(r))
 	}
 
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
@@ -131,17 +131,17 @@ type RecordedRequest struct {
 type requestOutput struct{ Body RecordedRequest }
 
 func (a *API) getRequest(
-	ctx context.Context, s *session, in *requestInput,
+	ctx context.Context, s *request, in *requestInput,
 ) (*requestOutput, error) {
 	r, _, err := a.recorded(ctx, s, in.Org, in.RequestID)
 	if err != nil {
 		return nil, err
 	}
 
-	out := &requestOutput{RecordedRequest{Request: showRequest(r)}}
+	out := &requestOutput{RecordedRequest{Request: viewRequest(r)}}
 	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed &&
 		outcome != check.Unavailable {
-		out.Body.Steps = showSteps(check.Recorded(outcome, r.Permission))
+		out.Body.Steps = viewSteps(check.Recorded(outcome, r.Permission))
 	}
 
 	return out, nil
@@ -149,7 +149,7 @@ func (a *API) getRequest(
 
 // recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
 func (a *API) recorded(
-	ctx context.Context, s *session, org, id string,
+	ctx context.Context, s *request, org, id string,
 ) (meter.Request, *apikey.Key, error) {
 	hidden := notFound.with("There is no such call, or it was not kept.")
 

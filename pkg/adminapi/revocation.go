@@ -51,16 +51,16 @@ type Revoked struct {
 func (r Revoked) replay() Revoked { r.Replayed = true; return r }
 
 func (a *API) revokeKey(
-	ctx context.Context, s *session, in *revokeInput,
+	ctx context.Context, s *request, in *revokeInput,
 ) (*posted[Revoked], error) {
 	reason := value(in.Body.Reason)
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[Revoked]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[Revoked]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.revoked",
 			reason, func(k *apikey.Key) error {
 				return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
 			})
 		return answered(got, err, func(k *apikey.Key) Revoked {
-			return Revoked{Key: showKey(k, s.now), EffectiveBy: Time{a.effectiveBy(s.now)}}
+			return Revoked{Key: viewKey(k, s.now), EffectiveBy: Time{a.effectiveBy(s.now)}}
 		})
 	})
 }
@@ -85,13 +85,13 @@ func answered[T any](
 }
 
 func (a *API) restoreKey(
-	ctx context.Context, s *session, in *actionInput,
+	ctx context.Context, s *request, in *actionInput,
 ) (*posted[KeyOnly], error) {
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeyOnly]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.restored", "", (*apikey.Key).Restore)
 		return answered(got, err, func(k *apikey.Key) KeyOnly {
 			return KeyOnly{
-				Key: showKey(k, s.now),
+				Key: viewKey(k, s.now),
 			}
 		})
 	})

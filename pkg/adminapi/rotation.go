@@ -60,10 +60,10 @@ type actionInput struct {
 }
 
 func (a *API) regenerateKey(
-	ctx context.Context, s *session, in *actionInput,
+	ctx context.Context, s *request, in *actionInput,
 ) (*posted[KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders,
-		"key.regenerated", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+		"key.regenerated", func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error {
 			return k.Regenerate(fresh, now)
 		})
 }
@@ -88,7 +88,7 @@ const defaultOverlap = day
 
 // Resolve implements huma.Resolver.
 func (in *rotateInput) Resolve(huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 	in.overlap = f.overlap("body.overlap", in.Body.Overlap, defaultOverlap)
 
 	in.longest = f.overlap("body.longest", in.Body.Longest, apikey.MaxOverlap)
@@ -109,7 +109,7 @@ func (in *rotateInput) Resolve(huma.Context) []error {
 
 // overlap reads a duration that an old secret may live on for; otherwise is what an absent one
 // means.
-func (f *faults) overlap(location string, text *string, otherwise time.Duration) time.Duration {
+func (f *validator) overlap(location string, text *string, otherwise time.Duration) time.Duration {
 	if text == nil {
 		return otherwise
 	}
@@ -118,14 +118,16 @@ func (f *faults) overlap(location string, text *string, otherwise time.Duration)
 }
 
 func (in *rotateInput) fromFirstUse() bool {
-	return apikey.Starts(value(in.Body.StartsAt)) == apikey.StartsFirstUse
+	return apikey.OverlapStart(value(in.Body.StartsAt)) == apikey.StartsFirstUse
 }
 
 func (a *API) rotateKey(
-	ctx context.Context, s *session, in *rotateInput,
+	ctx context.Context, s *request, in *rotateInput,
 ) (*posted[KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders,
-		"key.rotation_started", func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+		"key.rotation_started", func(
+			k *apikey.Key, fresh apikey.IssuedSecret, now time.Time,
+		) error {
 			if in.fromFirstUse() {
 				if in.overlap < a.cacheTime {
 					return a.unseen(in.overlap)
@@ -141,7 +143,7 @@ func (a *API) rotateKey(
 // unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old
 // secret without asking whether the new one was used.
 func (a *API) unseen(overlap time.Duration) error {
-	f := &faults{}
+	f := &validator{}
 	f.add("body.overlap",
 		"with startsAt first_use, in the profile cached, expected at least "+
 			formatDuration(a.cacheTime)+
@@ -153,10 +155,10 @@ func (a *API) unseen(overlap time.Duration) error {
 // renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must
 // be theirs to hand out, or the key their own.
 func (a *API) renew(
-	ctx context.Context, s *session, h PostHeaders, action string,
-	change func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error,
+	ctx context.Context, s *request, h PostHeaders, action string,
+	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
 ) (*posted[KeySecret], error) {
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeySecret]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeySecret]], error) {
 		secret, minted, err := a.mint(ctx, s.key.Environment, s.key.ID)
 		if err != nil {
 			return attempt[posted[KeySecret]]{}, err
@@ -171,22 +173,22 @@ func (a *API) renew(
 		})
 		return answered(got, err, func(k *apikey.Key) KeySecret {
 			text := secret.Reveal()
-			return KeySecret{Key: showKey(k, s.now), Secret: &text}
+			return KeySecret{Key: viewKey(k, s.now), Secret: &text}
 		})
 	})
 }
 
 func (a *API) finishRotation(
-	ctx context.Context, s *session, in *actionInput,
+	ctx context.Context, s *request, in *actionInput,
 ) (*posted[KeyOnly], error) {
-	return idempotent(ctx, a, s, func(s *session) (attempt[posted[KeyOnly]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeyOnly]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished",
 			"", func(k *apikey.Key) error {
 				return k.FinishRotation(s.now)
 			})
 		return answered(got, err, func(k *apikey.Key) KeyOnly {
 			return KeyOnly{
-				Key: showKey(k, s.now),
+				Key: viewKey(k, s.now),
 			}
 		})
 	})

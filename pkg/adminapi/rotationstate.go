@@ -39,7 +39,7 @@ type NewSecret struct {
 
 type rotationOutput struct{ Body RotationState }
 
-func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotationOutput, error) {
+func (a *API) getRotation(ctx context.Context, s *request, _ *KeyPath) (*rotationOutput, error) {
 	if !s.key.Rotating(s.now) {
 		return nil, apikey.ErrNoRotation
 	}
@@ -55,7 +55,7 @@ func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotatio
 		EndsAt:             Time{r.OldEndsAt},
 		Hint:               r.OldHint,
 		CallsSinceRotation: use.OldCalls,
-		Sources:            showSources(use),
+		Sources:            viewSources(use),
 	}
 	if len(old.Sources) > 0 {
 		last := old.Sources[0]
@@ -72,8 +72,8 @@ func (a *API) getRotation(ctx context.Context, s *session, _ *KeyPath) (*rotatio
 	}}, nil
 }
 
-// showSources lists where calls come from, the latest first.
-func showSources(use meter.SecretUse) []Source {
+// viewSources lists where calls come from, the latest first.
+func viewSources(use meter.SecretUse) []Source {
 	out := make([]Source, 0, len(use.Sources))
 	for source, u := range use.Sources {
 		out = append(out, Source{

@@ -65,7 +65,7 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 }
 
 // secrets finds secrets in a value of JSON: in every text and every name in it, wherever it stands.
-func (f *faults) secrets(brand apikey.Brand, location string, value any) {
+func (f *validator) secrets(brand apikey.Brand, location string, value any) {
 	switch value := value.(type) {
 	case string:
 		if brand.Holds(value) {

@@ -55,14 +55,14 @@ type updateOrganizationInput struct {
 
 // Resolve implements huma.Resolver.
 func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error {
-	s := sessionOf(ctx.Context())
-	f, o := &faults{}, *s.organization
+	s := requestOf(ctx.Context())
+	f, o := &validator{}, *s.organization
 	in.apply(f, s, &o)
 	return f.errors
 }
 
 // apply changes o as the body says.
-func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.Organization) {
+func (in *updateOrganizationInput) apply(f *validator, s *request, o *organization.Organization) {
 	if in.Body.Name != nil {
 		o.Name = f.name("body.name", *in.Body.Name)
 	}
@@ -116,7 +116,7 @@ func (in *updateOrganizationInput) apply(f *faults, s *session, o *organization.
 
 // dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil,
 // which means the catalogue's.
-func (f *faults) dataPlane(
+func (f *validator) dataPlane(
 	catalogue *permission.Catalogue, location string, names []string,
 ) []string {
 	if names == nil {
@@ -139,7 +139,7 @@ func (f *faults) dataPlane(
 }
 
 // longestLife merges the given environments into the lives that were set.
-func (f *faults) longestLife(
+func (f *validator) longestLife(
 	before map[apikey.Environment]time.Duration, b *lifeInput, given map[string]bool,
 ) map[apikey.Environment]time.Duration {
 	out := map[apikey.Environment]time.Duration{}
@@ -164,22 +164,22 @@ func (f *faults) longestLife(
 }
 
 func (a *API) updateOrganization(
-	ctx context.Context, s *session, in *updateOrganizationInput,
+	ctx context.Context, s *request, in *updateOrganizationInput,
 ) (*organizationOutput, error) {
-	o, err := change(ctx, a, s, func(s *session) (attempt[*organization.Organization], error) {
+	o, err := change(ctx, a, s, func(s *request) (attempt[*organization.Organization], error) {
 		return a.tryUpdateOrganization(ctx, s, in)
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	return &organizationOutput{ETag: etag(o.Version), Body: showOrganization(o)}, nil
+	return &organizationOutput{ETag: etag(o.Version), Body: viewOrganization(o)}, nil
 }
 
 func (a *API) tryUpdateOrganization(
-	ctx context.Context, s *session, in *updateOrganizationInput,
+	ctx context.Context, s *request, in *updateOrganizationInput,
 ) (got attempt[*organization.Organization], err error) {
-	before, f := s.organization, &faults{}
+	before, f := s.organization, &validator{}
 	if !in.matches(before.Version) {
 		return got, fmt.Errorf("%w: %w", errCondition, organization.ErrStale)
 	}
@@ -201,7 +201,7 @@ func (a *API) tryUpdateOrganization(
 		return got, err
 	}
 
-	if e.Changes, err = shownDifferences(before, &after, showOrganization); err != nil {
+	if e.Changes, err = shownDifferences(before, &after, viewOrganization); err != nil {
 		return got, err
 	}
 
@@ -218,6 +218,6 @@ func (a *API) tryUpdateOrganization(
 	put := a.store.PutOrganization(&after, before.Version).At(before.Pace)
 	return attempt[*organization.Organization]{
 		answer: &after,
-		writes: append(a.store.PutStanding(ctx, &after), put, a.store.Append(e)),
+		writes: append(a.store.PutRuntimeSettings(ctx, &after), put, a.store.Append(e)),
 	}, nil
 }

@@ -49,7 +49,7 @@ func timely(at time.Time) bool {
 
 // times finds the times of a body that are none, by the schema of where they stand, and empties
 // them: the decoder would stop at one, and leave what stands behind it as if it was not sent.
-func (f *faults) times(registry huma.Registry, s *huma.Schema, location string, value any) any {
+func (f *validator) times(registry huma.Registry, s *huma.Schema, location string, value any) any {
 	for s != nil && s.Ref != "" {
 		s = registry.SchemaFromRef(s.Ref)
 	}

@@ -16,8 +16,8 @@ import (
 
 // The longest ranges: every hour in them is read.
 const (
-	longestHourly = 31 * day
-	longestDaily  = 400 * day
+	maxHourly = 31 * day
+	maxDaily  = 400 * day
 )
 
 // usualDays is how many days are told where nobody asks for others, today among them.
@@ -74,15 +74,15 @@ type UsageQuery struct {
 
 // Resolve implements huma.Resolver.
 func (q *UsageQuery) Resolve(ctx huma.Context) []error {
-	f := &faults{}
+	f := &validator{}
 
-	longest := longestDaily
+	longest := maxDaily
 	if q.step = day; q.Granularity == "hour" {
 		q.step = time.Hour
-		longest = longestHourly
+		longest = maxHourly
 	}
 
-	q.to = f.moment("query.to", q.To, sessionOf(ctx.Context()).now.Truncate(q.step).Add(q.step),
+	q.to = f.moment("query.to", q.To, requestOf(ctx.Context()).now.Truncate(q.step).Add(q.step),
 		q.step, true)
 
 	q.from = f.moment("query.from", q.From, q.to.Add(-usualDays*day), q.step, false)
@@ -101,7 +101,7 @@ func (q *UsageQuery) Resolve(ctx huma.Context) []error {
 
 // moment reads a day or a time, and rounds it down to a step, or up for an end. A day that is an
 // end is included.
-func (f *faults) moment(
+func (f *validator) moment(
 	location, text string, usual time.Time, step time.Duration, end bool,
 ) time.Time {
 	at := usual
@@ -158,7 +158,7 @@ type keyUsageInput struct {
 }
 
 func (a *API) keyUsage(
-	ctx context.Context, s *session, in *keyUsageInput,
+	ctx context.Context, s *request, in *keyUsageInput,
 ) (*huma.StreamResponse, error) {
 	return a.usage(ctx, &in.UsageQuery, meter.KeyScope(s.key.Environment, s.key.ID))
 }
@@ -169,7 +169,7 @@ type organizationUsageInput struct {
 }
 
 func (a *API) organizationUsage(
-	ctx context.Context, _ *session, in *organizationUsageInput,
+	ctx context.Context, _ *request, in *organizationUsageInput,
 ) (*huma.StreamResponse, error) {
 	var scopes []meter.Scope
 	for _, env := range apikey.Environments() {

@@ -77,7 +77,7 @@ type QuotaLeft struct {
 type whoamiOutput struct{ Body Whoami }
 
 func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error) {
-	address, _ := netip.ParseAddr(originOf(ctx).sourceIP)
+	address, _ := netip.ParseAddr(gatewayContextOf(ctx).sourceIP)
 
 	v := a.checker.Self(ctx, in.headers, address)
 	switch {
@@ -99,7 +99,7 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 		return nil, err
 	}
 
-	k := showKey(key, now)
+	k := viewKey(key, now)
 	return &whoamiOutput{Whoami{
 		KeyID:          k.ID,
 		Name:           k.Name,
@@ -111,7 +111,7 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 		Status:         k.Status,
 		ExpiresAt:      k.ExpiresAt,
 		Rotation:       k.Rotation,
-		OldSecret:      v.OldOne,
+		OldSecret:      v.OldSecret,
 		RateLimits:     limits,
 		Quota:          quota,
 	}}, nil
@@ -122,7 +122,7 @@ func (a *API) left(
 	ctx context.Context, k *apikey.Key, now time.Time,
 ) ([]LimitLeft, *QuotaLeft, error) {
 	limits := make([]LimitLeft, 0, len(k.RateLimits))
-	for _, l := range showLimits(k.RateLimits) {
+	for _, l := range viewLimits(k.RateLimits) {
 		limits = append(limits, LimitLeft{RateLimit: l})
 	}
 
@@ -135,7 +135,7 @@ func (a *API) left(
 		return limits, quota, nil
 	}
 
-	allowance, err := a.checker.Limits.Look(ctx, k, now)
+	allowance, err := a.checker.Limits.Peek(ctx, k, now)
 	if err != nil {
 		return nil, nil, err
 	}

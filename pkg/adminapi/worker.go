@@ -84,7 +84,7 @@ func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went boo
 		return 0, false, err
 	}
 
-	after, err := w.api.slice(ctx, before, w.name, w.api.now().Add(turn))
+	after, err := w.api.runJob(ctx, before, w.name, w.api.now().Add(turn))
 	if after == nil {
 		return 0, true, err
 	}

@@ -450,7 +450,8 @@ func TestAdvice(t *testing.T) {
 			f.SecretSince = ago(365 * day)
 		}}, []found{{advice.RotationOverdue, advice.Medium, "", fields("overlap", "7d")}}},
 		{"a retired secret is sent", []func(*facts){func(f *facts) {
-			f.RetiredCalls, f.RetiredAt = 3, ago(day)
+			f.RetiredCalls = 3
+			f.RetiredAt = ago(day)
 		}}, []found{{advice.RetiredSecretUsed, advice.Medium, "720h0m0s", map[string]any(nil)}}},
 
 		{

@@ -25,7 +25,7 @@ type Exposure struct {
 // rotation by itself, and the current one with the key, which is compromised from now on. What is
 // known already stays, so that a report that is repeated changes nothing, and neither does one of a
 // secret that had ended before, or of a key that is deleted.
-func (k *Key) Expose(which Which, publishable bool, found Exposure, by Actor, reason string) {
+func (k *Key) Expose(which SecretMatch, publishable bool, found Exposure, by Actor, reason string) {
 	if !k.DeletedAt.IsZero() || which != Current && which != Old {
 		return
 	}

@@ -42,7 +42,7 @@ func TestExpose(t *testing.T) {
 	ended := func(k *apikey.Key) { k.Rotation, k.Retired = nil, []apikey.Verifier{verifier(0)} }
 	for name, test := range map[string]struct {
 		from        *apikey.Key
-		which       apikey.Which
+		which       apikey.SecretMatch
 		publishable bool
 		want        *apikey.Key // nil: unchanged
 	}{

@@ -24,8 +24,8 @@ var (
 // still sent.
 const maxRetired = 5
 
-// Fresh is a newly minted secret as a key keeps it.
-type Fresh struct {
+// IssuedSecret is a newly minted secret as a key keeps it.
+type IssuedSecret struct {
 	Verifier Verifier
 	Hint     string
 }
@@ -33,7 +33,7 @@ type Fresh struct {
 // Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation
 // is lifted, compromised or not, and an exposure forgotten, since what leaked is the secret that
 // ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
-func (k *Key) Regenerate(fresh Fresh, now time.Time) error {
+func (k *Key) Regenerate(fresh IssuedSecret, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
 		return ErrDeleted
@@ -92,7 +92,7 @@ func (k *Key) Delete(now time.Time) {
 }
 
 // replace puts a fresh secret in the place of the current one.
-func (k *Key) replace(fresh Fresh, now time.Time) {
+func (k *Key) replace(fresh IssuedSecret, now time.Time) {
 	k.Secret = fresh.Verifier
 	k.Hint = fresh.Hint
 	k.RenewedAt = now

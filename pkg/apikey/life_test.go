@@ -26,8 +26,8 @@ func verifier(n int) apikey.Verifier {
 	return apikey.Verifier{Hash: fmt.Appendf(nil, "hash %d", n), Pepper: 1}
 }
 
-func fresh(n int) apikey.Fresh {
-	return apikey.Fresh{Verifier: verifier(n), Hint: fmt.Sprintf("hint %d", n)}
+func fresh(n int) apikey.IssuedSecret {
+	return apikey.IssuedSecret{Verifier: verifier(n), Hint: fmt.Sprintf("hint %d", n)}
 }
 
 // key returns an active key with secret 1, changed.
@@ -134,7 +134,7 @@ func TestRecognise(t *testing.T) {
 	for name, test := range map[string]struct {
 		key   *apikey.Key
 		sent  int
-		want  apikey.Which
+		want  apikey.SecretMatch
 		asked int
 	}{
 		"current":                    {key(), 1, apikey.Current, 1},
@@ -204,7 +204,9 @@ func TestLife(t *testing.T) {
 			}
 		}
 	}
-	overlap := func(starts apikey.Starts, overlap time.Duration, ends time.Time) func(*apikey.Key) {
+	overlap := func(
+		starts apikey.OverlapStart, overlap time.Duration, ends time.Time,
+	) func(*apikey.Key) {
 		return func(k *apikey.Key) {
 			k.Rotation = &apikey.Rotation{
 				StartedAt: now,

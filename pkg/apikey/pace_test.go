@@ -151,7 +151,8 @@ func TestUrgencyOf(t *testing.T) {
 			k.RenewedAt = paceStart
 		}, apikey.Renewal},
 		"regenerated in a rotation": {rotating, func(k *apikey.Key) {
-			k.RenewedAt, k.Rotation = paceStart, nil
+			k.RenewedAt = paceStart
+			k.Rotation = nil
 		}, apikey.Renewal},
 	} {
 		before := &apikey.Key{Enabled: true}

@@ -6,19 +6,19 @@ import "time"
 // counted.
 const MaxOverlap = 30 * 24 * time.Hour
 
-// Starts tells from when the overlap of a rotation is counted.
-type Starts string
+// OverlapStart tells from when the overlap of a rotation is counted.
+type OverlapStart string
 
 // The overlap is counted from the rotation itself, or from the first use of the new secret.
 const (
-	StartsNow      Starts = "now"
-	StartsFirstUse Starts = "first_use"
+	StartsNow      OverlapStart = "now"
+	StartsFirstUse OverlapStart = "first_use"
 )
 
 // Rotation is the time during which two secrets are accepted.
 type Rotation struct {
 	StartedAt time.Time
-	StartsAt  Starts
+	StartsAt  OverlapStart
 	Overlap   time.Duration // how long the old secret lives on, from StartsAt on
 	// when the new secret was first used; zero where that is not known to have happened
 	FirstUsedAt time.Time
@@ -30,18 +30,20 @@ type Rotation struct {
 
 // Rotate takes the fresh secret and lets the old one live on for overlap, at most to the key's own
 // expiry. Errors: ErrDeleted, ErrNotActive, ErrRotationRunning.
-func (k *Key) Rotate(fresh Fresh, overlap time.Duration, now time.Time) error {
+func (k *Key) Rotate(fresh IssuedSecret, overlap time.Duration, now time.Time) error {
 	return k.rotate(fresh, StartsNow, overlap, overlap, now)
 }
 
 // RotateFromFirstUse is Rotate with an overlap that is counted from the first use of the fresh
 // secret: the old one ends overlap after that, and in any case after longest.
-func (k *Key) RotateFromFirstUse(fresh Fresh, overlap, longest time.Duration, now time.Time) error {
+func (k *Key) RotateFromFirstUse(
+	fresh IssuedSecret, overlap, longest time.Duration, now time.Time,
+) error {
 	return k.rotate(fresh, StartsFirstUse, overlap, longest, now)
 }
 
 func (k *Key) rotate(
-	fresh Fresh, starts Starts, overlap, longest time.Duration, now time.Time,
+	fresh IssuedSecret, starts OverlapStart, overlap, longest time.Duration, now time.Time,
 ) error {
 	switch {
 	case !k.DeletedAt.IsZero():

@@ -14,7 +14,7 @@ func TestFirstUsed(t *testing.T) {
 	t.Parallel()
 	start, latest := now, now.Add(24*time.Hour)
 
-	running := func(starts apikey.Starts, overlap time.Duration, used time.Time) *apikey.Key {
+	running := func(starts apikey.OverlapStart, overlap time.Duration, used time.Time) *apikey.Key {
 		return key(func(k *apikey.Key) {
 			k.Rotation = &apikey.Rotation{
 				StartedAt:   start,

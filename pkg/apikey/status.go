@@ -34,12 +34,12 @@ func (k *Key) expired(now time.Time) bool {
 // Started tells whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
 
-// Which tells which of a key's secrets somebody sent.
-type Which int
+// SecretMatch tells which of a key's secrets somebody sent.
+type SecretMatch int
 
 // The secrets of a key.
 const (
-	Unknown Which = iota // none of them
+	Unknown SecretMatch = iota // none of them
 	Current
 	Old     // the old secret of a running rotation: accepted
 	Retired // a secret that the key once had: refused
@@ -48,7 +48,7 @@ const (
 // Recognise tells which secret of the key a text is, with matches as the comparison. It asks for
 // every verifier the key has, whatever the earlier answers, so that its time says nothing about
 // which one fitted.
-func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) Which {
+func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) SecretMatch {
 	which := Unknown
 	for _, v := range k.Retired {
 		if matches(v) {

@@ -101,11 +101,11 @@ func contextOf(v check.Verdict, most int) Context {
 
 	if v.Key.Rotation != nil {
 		c.RotationStartedAt = apikey.FormatTime(v.Key.Rotation.StartedAt)
-		c.OldSecret = strconv.FormatBool(v.OldOne)
+		c.OldSecret = strconv.FormatBool(v.OldSecret)
 	}
 
-	if v.Standing != nil && v.Standing.SampleRequests != meter.DefaultSampleRate {
-		c.SampleRequests = strconv.FormatFloat(v.Standing.SampleRequests, 'g', 6, 64)
+	if v.Settings != nil && v.Settings.SampleRequests != meter.DefaultSampleRate {
+		c.SampleRequests = strconv.FormatFloat(v.Settings.SampleRequests, 'g', 6, 64)
 	}
 
 	switch {

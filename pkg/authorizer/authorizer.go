@@ -111,7 +111,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	case 200, 429:
 		// an authorizer has no way to say 429: the gateway or the backend says it, by what the
 		// answer carries
-		if v.Outcome == check.Allowed && !v.OldOne {
+		if v.Outcome == check.Allowed && !v.OldSecret {
 			a.firstUses.Used(ctx, v.Key, a.checker.Now())
 		}
 
@@ -202,7 +202,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 			slog.String("organization_id", v.Key.OrganizationID))
 	}
 
-	if v.OldOne { // of a rotation that runs
+	if v.OldSecret { // of a rotation that runs
 		attributes = append(attributes, slog.Bool("old_secret", true))
 	}
 

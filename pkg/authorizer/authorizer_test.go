@@ -118,7 +118,8 @@ func TestAnswers(t *testing.T) {
 			},
 			"customer not allowed": {
 				change: func(k *apikey.Key) {
-					k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+					k.Permissions = []string{"customers:read"}
+					k.Customers = []string{"42"}
 				},
 				method: "GET",
 				path:   "/customers/43",
@@ -297,10 +298,12 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 			k.Customers = texts(many[:30])
 		},
 		"escaped by JSON": func(k *apikey.Key) {
-			k.Name, k.Owner.ID = strings.Repeat("<", 512), strings.Repeat("&", 512)
+			k.Name = strings.Repeat("<", 512)
+			k.Owner.ID = strings.Repeat("&", 512)
 		},
 		"separators": func(k *apikey.Key) {
-			k.Name, k.Owner.ID = strings.Repeat("\u2028", 512), strings.Repeat("\u2029", 512)
+			k.Name = strings.Repeat("\u2028", 512)
+			k.Owner.ID = strings.Repeat("\u2029", 512)
 		},
 		"not UTF-8":     func(k *apikey.Key) { k.Name = strings.Repeat("é", 255) + "€" },
 		"one long name": func(k *apikey.Key) { k.Customers = []string{strings.Repeat("c", 600)} },
@@ -345,7 +348,8 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.AdmitKey, c.CacheTime = strings.Repeat("k", 150), 300*time.Second
+		c.AdmitKey = strings.Repeat("k", 150)
+		c.CacheTime = 300 * time.Second
 	})
 
 	largest := 0
@@ -434,7 +438,8 @@ func TestAdminAPI(t *testing.T) {
 			k.Permissions = []string{"permissions:write"}
 		}, true},
 		"operator without permission": {func(k *apikey.Key) {
-			k.OrganizationID, k.Permissions = apikey.OperatorOrganization, nil
+			k.OrganizationID = apikey.OperatorOrganization
+			k.Permissions = nil
 		}, false},
 		"data-plane key": {func(*apikey.Key) {}, false},
 		"data-plane key of staging": {func(k *apikey.Key) {
@@ -470,7 +475,8 @@ func TestAdminAPI(t *testing.T) {
 	}
 
 	_, secret := kit.MustKey(t, func(k *apikey.Key) {
-		k.Permissions, k.Enabled = []string{"keys:read"}, false
+		k.Permissions = []string{"keys:read"}
+		k.Enabled = false
 	})
 	if _, _, err := invoke(t, a, sample(t, "rest-request", secret.Reveal())); err == nil ||
 		err.Error() != "Unauthorized" {

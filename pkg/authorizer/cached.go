@@ -20,7 +20,7 @@ func (a *Authorizer) ends(r request, v *check.Verdict) time.Time {
 	}
 
 	ends := v.Key.ExpiresAt
-	if v.OldOne {
+	if v.OldSecret {
 		ends = v.Key.Rotation.OldEndsAt // never after the key itself
 		if first := r.began.Add(v.Key.Rotation.Overlap); first.Before(ends) && a.mayEnd(r, v.Key) {
 			ends = first

@@ -170,7 +170,8 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 		},
 		"customers": {
 			change: func(k *apikey.Key) {
-				k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+				k.Permissions = []string{"customers:read"}
+				k.Customers = []string{"42"}
 			},
 			steps: []step{
 				{"GET", "/customers/42", home, "200"}, {
@@ -180,7 +181,8 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 		},
 		"customers, another first": {
 			change: func(k *apikey.Key) {
-				k.Permissions, k.Customers = []string{"customers:read"}, []string{"42"}
+				k.Permissions = []string{"customers:read"}
+				k.Customers = []string{"42"}
 			},
 			steps: []step{
 				{"GET", "/customers/7", home, "403 customer_not_allowed"},
@@ -189,7 +191,8 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 		},
 		"so many customers that each has a policy of its own": {
 			change: func(k *apikey.Key) {
-				k.Permissions, k.Customers = []string{"customers:read"}, many
+				k.Permissions = []string{"customers:read"}
+				k.Customers = many
 			},
 			steps: []step{
 				{
@@ -242,7 +245,7 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 				})...)
 
 			if test.org != nil {
-				b.MustStanding(t, "acme", test.org)
+				b.MustRuntimeSettings(t, "acme", test.org)
 			}
 
 			_, secret := b.MustKey(t, test.change)
@@ -427,12 +430,12 @@ func TestBehindTheCacheChangesActInTime(t *testing.T) {
 			b.MustCatalogue(t, catalogue()[1:]...)
 		}, 310 * time.Second, "403 permission_denied"},
 		"legacy keys are not accepted": {func(t *testing.T, b *behind, _ *apikey.Key) {
-			b.MustStanding(t, "acme", func(o *organization.Organization) {
+			b.MustRuntimeSettings(t, "acme", func(o *organization.Organization) {
 				o.Settings.LegacyKeysAccepted = false
 			})
 		}, 310 * time.Second, "401 invalid_key"},
 		"the organization is deleted": {func(t *testing.T, b *behind, _ *apikey.Key) {
-			b.MustStanding(t, "acme", func(o *organization.Organization) {
+			b.MustRuntimeSettings(t, "acme", func(o *organization.Organization) {
 				o.DeletedAt = b.Clock.Now()
 			})
 		}, 310 * time.Second, "401 invalid_key"},

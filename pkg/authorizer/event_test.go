@@ -441,9 +441,9 @@ func BenchmarkInvoke(b *testing.B) {
 					Peppers:      kit.Keyring,
 					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production),
 						kit.Clock.Now),
-					Standings: check.NewStandings(kit.Store, kit.Clock.Now),
-					Imports:   check.NewImports(kit.Store, kit.Clock.Now),
-					Now:       kit.Clock.Now,
+					Settings: check.NewSettingsCache(kit.Store, kit.Clock.Now),
+					Imports:  check.NewImports(kit.Store, kit.Clock.Now),
+					Now:      kit.Clock.Now,
 				}
 				c.Logger = slog.New(slog.DiscardHandler)
 			})

@@ -75,9 +75,9 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 			Peppers:      kit.Keyring,
 			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production),
 				kit.Clock.Now),
-			Standings: check.NewStandings(kit.Store, kit.Clock.Now),
-			Imports:   check.NewImports(kit.Store, kit.Clock.Now),
-			Now:       kit.Clock.Now,
+			Settings: check.NewSettingsCache(kit.Store, kit.Clock.Now),
+			Imports:  check.NewImports(kit.Store, kit.Clock.Now),
+			Now:      kit.Clock.Now,
 			Limits: meter.KeyLimits{
 				Limiter: meter.NewLimiter(kit.Store, kit.Clock.Now, func() float64 { return 0.5 }),
 			},

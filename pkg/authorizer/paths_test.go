@@ -55,7 +55,8 @@ func TestPathThatNoPolicySays(t *testing.T) {
 			t.Parallel()
 			recorded := &calls{}
 			keyOf, a := tails(t, func(c *authorizer.Config) {
-				c.SimpleResponses, c.Recorder = kind.simple, recorded
+				c.SimpleResponses = kind.simple
+				c.Recorder = recorded
 			})
 
 			everybody := keyOf(func(k *apikey.Key) {

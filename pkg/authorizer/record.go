@@ -19,7 +19,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		return
 	}
 
-	now, conceal := a.checker.Now(), a.concealer(r)
+	now, conceal := a.checker.Now(), a.redactor(r)
 
 	c := meter.Call{
 		At:             now,
@@ -45,8 +45,8 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		c.Route = r.call.Resource
 	}
 
-	if v.Standing != nil {
-		c.SampleRate = v.Standing.SampleRequests
+	if v.Settings != nil {
+		c.SampleRate = v.Settings.SampleRequests
 	}
 
 	if v.Key.Rotation != nil {
@@ -56,10 +56,10 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 	a.recorder.Record(c)
 }
 
-// concealer takes the secrets out of a text of the caller's, which may hold some by mistake: those
+// redactor takes the secrets out of a text of the caller's, which may hold some by mistake: those
 // of our form, and the very one that was sent, which may be another system's; as they are or
 // percent-encoded. Whoever sees the key reads the text.
-func (a *Authorizer) concealer(r request) func(text string) string {
+func (a *Authorizer) redactor(r request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign
 	return func(text string) string {

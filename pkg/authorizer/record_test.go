@@ -31,7 +31,8 @@ func TestRecord(t *testing.T) {
 			t.Parallel()
 			recorded := &calls{}
 			kit, a := setup(t, func(c *authorizer.Config) {
-				c.SimpleResponses, c.Recorder = kind.simple, recorded
+				c.SimpleResponses = kind.simple
+				c.Recorder = recorded
 			})
 			k, secret := kit.MustKey(t, func(k *apikey.Key) {
 				k.Permissions = []string{"messages:read", "customers:read"}
@@ -45,7 +46,7 @@ func TestRecord(t *testing.T) {
 
 			type told struct {
 				Outcome, Permission, Customer, Route, Path string
-				Secret                                     apikey.Which
+				Secret                                     apikey.SecretMatch
 			}
 			for _, test := range []struct {
 				secret                 apikey.Secret
@@ -135,7 +136,7 @@ func TestRecordSecrets(t *testing.T) {
 		}
 	})
 
-	for i, want := range []apikey.Which{apikey.Old, apikey.Current, apikey.Retired} {
+	for i, want := range []apikey.SecretMatch{apikey.Old, apikey.Current, apikey.Retired} {
 		if i == 2 {
 			kit.Clock.Advance(2 * time.Hour)
 		}

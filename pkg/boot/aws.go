@@ -18,9 +18,9 @@ import (
 // How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is
 // worth less than 503 with Retry-After.
 const (
-	attempts       = 3
-	longestBackoff = 100 * time.Millisecond
-	totalTimeout   = time.Second // an attempt may take a quarter of it
+	attempts     = 3
+	maxBackoff   = 100 * time.Millisecond
+	totalTimeout = time.Second // an attempt may take a quarter of it
 )
 
 // timeout is how long an operation may take, all attempts together: totalTimeout, or
@@ -58,7 +58,8 @@ func awsConfig(env Environment, endpoint string) aws.Config {
 		HTTPClient: awshttp.NewBuildableClient().WithTimeout(longest / 4),
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = attempts, longestBackoff
+				o.MaxAttempts = attempts
+				o.MaxBackoff = maxBackoff
 			})
 		},
 		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {

@@ -194,9 +194,9 @@ type Deployment struct {
 	Wait     func(ctx context.Context, d time.Duration) // until d is over, or the context
 }
 
-// keptPolicies is how many policies an instance keeps: one for each set of permissions and
+// maxPolicies is how many policies an instance keeps: one for each set of permissions and
 // customers in use, not one for each key.
-const keptPolicies = 1000
+const maxPolicies = 1000
 
 // Load makes a deployment of its environment.
 func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
@@ -229,9 +229,9 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		Keys:         d.Store,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
-		Standings:    check.NewStandings(d.Store, d.Now),
+		Settings:     check.NewSettingsCache(d.Store, d.Now),
 		Imports:      check.NewImports(d.Store, d.Now),
-		Policies:     policy.NewBuilder(keptPolicies),
+		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}
 	if c.Profile != "cached" {

@@ -34,7 +34,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 			Now:    kit.Clock.Now,
 		}
 		for range 100 {
-			if a, err := d.Limits.Take(t.Context(), subject, policy); err != nil ||
+			if a, err := d.Limits.Spend(t.Context(), subject, policy); err != nil ||
 				a.Outcome != check.Allowed {
 				t.Fatal(a, err)
 			}
@@ -58,7 +58,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 
 		other := meter.NewLimiter(kit.Restart().Store, kit.Clock.Now, half)
 
-		a, err := other.Look(t.Context(), subject, policy, kit.Clock.Now())
+		a, err := other.Peek(t.Context(), subject, policy, kit.Clock.Now())
 		if err != nil || (a.Limits[0].Remaining == 59_900) == broken {
 			t.Errorf("%s: %d are left, %v", name, a.Limits[0].Remaining, err)
 		}

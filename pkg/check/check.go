@@ -64,10 +64,10 @@ const (
 
 // Verdict is the answer to a check.
 type Verdict struct {
-	Outcome Outcome
-	Key     *apikey.Key // set when the key is known and its secret was sent
-	OldOne  bool        // the old secret of a rotation was sent
-	Route   permission.Match
+	Outcome   Outcome
+	Key       *apikey.Key // set when the key is known and its secret was sent
+	OldSecret bool        // the old secret of a rotation was sent
+	Route     permission.Match
 	// for PermissionDenied: the permission to ask for; "" where the route is in no permission
 	Required string
 	Reason   Reason // where the key's organization refuses; "" where the key itself is at fault
@@ -80,9 +80,9 @@ type Verdict struct {
 	// what the key's limits say; nil where it has none, and where the check ended before
 	Allowance *Allowance
 
-	// Standing is the key's organization's; nil where the check ended before it was asked for, and
+	// Settings are the key's organization's; nil where the check ended before it was asked for, and
 	// for an operator's key.
-	Standing *organization.Standing
+	Settings *organization.RuntimeSettings
 
 	catalogue *permission.Catalogue
 	decision  permission.Decision
@@ -98,7 +98,7 @@ type Checker struct {
 	Keys         Keys
 	Peppers      Peppers
 	Catalogue    *Catalogue
-	Standings    *Standings
+	Settings     *SettingsCache
 	Limits       Limits // nil where limits are not enforced
 	Imports      *Imports
 	Policies     *policy.Builder
@@ -177,7 +177,7 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 }
 
 // verdictOf is what is known of a call once its key and its secret are.
-func verdictOf(k *apikey.Key, which apikey.Which) Verdict {
+func verdictOf(k *apikey.Key, which apikey.SecretMatch) Verdict {
 	switch which {
 	case apikey.Unknown:
 		return Verdict{Outcome: WrongSecret, Key: k}
@@ -185,7 +185,7 @@ func verdictOf(k *apikey.Key, which apikey.Which) Verdict {
 		return Verdict{Outcome: RetiredSecret, Key: k}
 	}
 
-	return Verdict{Outcome: Allowed, Key: k, OldOne: which == apikey.Old}
+	return Verdict{Outcome: Allowed, Key: k, OldSecret: which == apikey.Old}
 }
 
 // claim is a secret that was sent, with the key that it names or leads to.
@@ -208,7 +208,9 @@ func (c claim) hash(p *pepper.Pepper) []byte {
 
 // recognise reads the key and finds out which of its secrets was sent. An unknown key costs a hash
 // like a known one, so that time doesn't tell.
-func (c *Checker) recognise(ctx context.Context, sent claim) (*apikey.Key, apikey.Which, error) {
+func (c *Checker) recognise(
+	ctx context.Context, sent claim,
+) (*apikey.Key, apikey.SecretMatch, error) {
 	k, err := c.Keys.Key(ctx, sent.environment, sent.keyID)
 	if errors.Is(err, apikey.ErrNotFound) {
 		if p, pepperErr := c.Peppers.Current(ctx, sent.environment); pepperErr == nil {
@@ -260,7 +262,7 @@ func (c *Checker) recognise(ctx context.Context, sent claim) (*apikey.Key, apike
 // apart: this is the one check that costs a second read.
 func (c *Checker) awaiting(
 	ctx context.Context, k *apikey.Key, now time.Time,
-) (*apikey.Key, apikey.Which, error) {
+) (*apikey.Key, apikey.SecretMatch, error) {
 	at, err := c.Keys.FirstUse(ctx, k)
 	switch {
 	case err != nil:

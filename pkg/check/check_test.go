@@ -170,7 +170,7 @@ func TestSecretsOfAKey(t *testing.T) {
 	}
 	ask := func(secret apikey.Secret) answer {
 		v := c.Check(t.Context(), sent(secret.Reveal()), read)
-		return answer{v.Outcome, v.OldOne}
+		return answer{v.Outcome, v.OldSecret}
 	}
 	expect := func(when string, old, current answer) {
 		t.Helper()
@@ -205,7 +205,8 @@ func TestLifeByTheClock(t *testing.T) {
 	start := kit.Clock.Now()
 
 	_, secret := kit.MustKey(t, func(k *apikey.Key) {
-		k.NotBefore, k.ExpiresAt = start.Add(time.Hour), start.Add(2*time.Hour)
+		k.NotBefore = start.Add(time.Hour)
+		k.ExpiresAt = start.Add(2 * time.Hour)
 	})
 	for _, test := range []struct {
 		at   time.Duration
@@ -250,7 +251,8 @@ func TestChangesActAtOnce(t *testing.T) {
 		}, check.PermissionDenied},
 		{"all permissions", func(k *apikey.Key) { k.AllPermissions = true }, check.Allowed},
 		{"no permission", func(k *apikey.Key) {
-			k.AllPermissions, k.Permissions = false, nil
+			k.AllPermissions = false
+			k.Permissions = nil
 		}, check.PermissionDenied},
 		{"the permission again", func(k *apikey.Key) {
 			k.Permissions = []string{"messages:read"}
@@ -418,7 +420,7 @@ func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
 	k, secret := kit.MustKey(t, func(k *apikey.Key) { k.Permissions = nil })
-	// the standing of the organization is at hand from the first on
+	// the runtime settings of the organization is at hand from the first on
 	for i, requests := range []int{2, 1} {
 		kit.Traffic.Reset()
 

@@ -124,7 +124,7 @@ func statusDetail(v *Verdict, now time.Time) string {
 	case v.Outcome == Unavailable:
 		return "What the key's organization has set could not be read."
 	case v.Reason == OrganizationDeleted:
-		return "The key's organization was deleted at " + apikey.FormatTime(v.Standing.DeletedAt) +
+		return "The key's organization was deleted at " + apikey.FormatTime(v.Settings.DeletedAt) +
 			"."
 	case v.Reason == LegacyNotAccepted:
 		return "The key is a legacy one, and its organization does not accept those."
@@ -149,14 +149,14 @@ func statusDetail(v *Verdict, now time.Time) string {
 func addressDetail(v *Verdict, source netip.Addr) string {
 	bound := "the key"
 	if v.Reason == OrganizationAddresses ||
-		len(v.Key.AllowedAddresses) == 0 && v.Standing != nil &&
-			len(v.Standing.AllowedAddresses) > 0 {
+		len(v.Key.AllowedAddresses) == 0 && v.Settings != nil &&
+			len(v.Settings.AllowedAddresses) > 0 {
 		bound = "every key of the organization"
 	}
 
 	switch {
 	case len(v.Key.AllowedAddresses) == 0 &&
-		(v.Standing == nil || len(v.Standing.AllowedAddresses) == 0):
+		(v.Settings == nil || len(v.Settings.AllowedAddresses) == 0):
 		return "The key may be used from every address."
 	case !source.IsValid():
 		return upper(bound) +

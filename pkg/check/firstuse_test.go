@@ -58,7 +58,7 @@ func TestOldSecretEndsAfterTheFirstUse(t *testing.T) {
 		check.Allowed)
 
 	v := c.Check(t.Context(), sent(usedOld.Reveal()), read)
-	if !v.OldOne || !v.Key.Rotation.OldEndsAt.Equal(begin.Add(11*time.Hour)) ||
+	if !v.OldSecret || !v.Key.Rotation.OldEndsAt.Equal(begin.Add(11*time.Hour)) ||
 		!v.Key.Rotation.FirstUsedAt.Equal(begin.Add(10*time.Hour)) {
 		t.Errorf("the verdict does not know of the first use: %v, %v", v.Key.Rotation.FirstUsedAt,
 			v.Key.Rotation.OldEndsAt)
@@ -97,7 +97,7 @@ func TestFirstUseIsOfOneRotation(t *testing.T) {
 	kit.Clock.Advance(23 * time.Hour)
 
 	if v := c.Check(t.Context(), sent(second.Reveal()), read); v.Outcome != check.Allowed ||
-		!v.OldOne {
+		!v.OldSecret {
 		t.Errorf("%s", v.Outcome)
 	}
 }

@@ -234,7 +234,7 @@ func TestForeignSecretOfAKey(t *testing.T) {
 			t.Errorf("another key or none: %v", v.Err)
 		}
 
-		if v.OldOne {
+		if v.OldSecret {
 			return "old"
 		}
 
@@ -299,7 +299,7 @@ func TestHashCountsUnderItsSchemeOnly(t *testing.T) {
 func TestForeignKeysTakeTheSameSteps(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
-	kit.MustStanding(t, "strict", func(o *organization.Organization) {
+	kit.MustRuntimeSettings(t, "strict", func(o *organization.Organization) {
 		o.Settings.LegacyKeysAccepted = false
 	})
 
@@ -308,7 +308,9 @@ func TestForeignKeysTakeTheSameSteps(t *testing.T) {
 		want   check.Outcome
 	}{
 		"good": {func(k *apikey.Key) {
-			k.Permissions, k.AllPermissions, k.Legacy = nil, true, true
+			k.Permissions = nil
+			k.AllPermissions = true
+			k.Legacy = true
 		}, check.Allowed},
 		"narrowed": {func(k *apikey.Key) {
 			k.Permissions = []string{"messages:write"}
@@ -319,7 +321,8 @@ func TestForeignKeysTakeTheSameSteps(t *testing.T) {
 		}, check.Expired},
 		"elsewhere": {bound, check.AddressNotAllowed},
 		"legacy not accepted": {func(k *apikey.Key) {
-			k.OrganizationID, k.Legacy = "strict", true
+			k.OrganizationID = "strict"
+			k.Legacy = true
 		}, check.Inactive},
 		"narrowed, accepted": {func(k *apikey.Key) { k.OrganizationID = "strict" }, check.Allowed},
 	} {

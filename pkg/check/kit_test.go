@@ -64,7 +64,7 @@ func checker(
 		Keys:         p.Store,
 		Peppers:      p.Keyring,
 		Catalogue:    check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
-		Standings:    check.NewStandings(p.Store, kit.Clock.Now),
+		Settings:     check.NewSettingsCache(p.Store, kit.Clock.Now),
 		Imports:      check.NewImports(p.Store, kit.Clock.Now),
 		Now:          kit.Clock.Now,
 	}

@@ -9,11 +9,11 @@ import (
 
 // Limits are the rate limits and quotas of keys.
 type Limits interface {
-	// Take takes one call of every limit of a key, or of none where one of them refuses. An error
+	// Spend takes one call of every limit of a key, or of none where one of them refuses. An error
 	// means that nobody knows whether there is room.
-	Take(ctx context.Context, k *apikey.Key) (*Allowance, error)
-	// Look says what Take would answer at a time, and takes nothing.
-	Look(ctx context.Context, k *apikey.Key, at time.Time) (*Allowance, error)
+	Spend(ctx context.Context, k *apikey.Key) (*Allowance, error)
+	// Peek says what Spend would answer at a time, and takes nothing.
+	Peek(ctx context.Context, k *apikey.Key, at time.Time) (*Allowance, error)
 }
 
 // Allowance is what the limits of a key say of a call.
@@ -55,9 +55,9 @@ func (c *Checker) limit(ctx context.Context, v *Verdict, call Call, now time.Tim
 
 	var err error
 	if call.look {
-		v.Allowance, err = c.Limits.Look(ctx, v.Key, now)
+		v.Allowance, err = c.Limits.Peek(ctx, v.Key, now)
 	} else {
-		v.Allowance, err = c.Limits.Take(ctx, v.Key)
+		v.Allowance, err = c.Limits.Spend(ctx, v.Key)
 	}
 
 	if err != nil {

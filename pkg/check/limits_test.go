@@ -141,13 +141,13 @@ func TestKeysWithoutLimitsCostNothing(t *testing.T) {
 // broken are limits that nobody can ask.
 type broken struct{}
 
-// Take implements check.Limits.
-func (broken) Take(context.Context, *apikey.Key) (*check.Allowance, error) {
+// Spend implements check.Limits.
+func (broken) Spend(context.Context, *apikey.Key) (*check.Allowance, error) {
 	return nil, errors.New("no answer")
 }
 
-// Look implements check.Limits.
-func (broken) Look(context.Context, *apikey.Key, time.Time) (*check.Allowance, error) {
+// Peek implements check.Limits.
+func (broken) Peek(context.Context, *apikey.Key, time.Time) (*check.Allowance, error) {
 	return nil, errors.New("no answer")
 }
 

@@ -77,8 +77,8 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// With the standing and the catalogue at hand a check is one read; each is read again once in five
-// seconds of use.
+// With the runtime settings and the catalogue at hand a check is one read; each is read again once
+// in five seconds of use.
 func TestOneReadPerCheck(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// How old may be what is kept at hand: the catalogue, the organizations' standings. A change of
-// either acts everywhere within recentUntil.
+// How old may be what is kept at hand: the catalogue, the organizations' runtime settings. A change
+// of either acts everywhere within recentUntil.
 const (
 	recentFresh = 5 * time.Second  // then it is read again beside the check that noticed
 	recentUntil = 10 * time.Second // then a check waits for it

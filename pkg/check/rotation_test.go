@@ -17,7 +17,7 @@ type rotated struct {
 	kit     *storetest.Kit
 	key     *apikey.Key
 	secrets []apikey.Secret // made beforehand, in the order of their use
-	fresh   []apikey.Fresh
+	fresh   []apikey.IssuedSecret
 
 	oldest, newest atomic.Int64 // those in between, both included, are accepted
 	ended          atomic.Int64 // those up to this one are refused
@@ -30,7 +30,7 @@ func newRotated(t *testing.T, kit *storetest.Kit, secrets int) *rotated {
 	r.key = k
 	r.secrets = []apikey.Secret{first}
 
-	r.fresh = []apikey.Fresh{{}}
+	r.fresh = []apikey.IssuedSecret{{}}
 	for len(r.secrets) < secrets {
 		secret, fresh := kit.Mint(t, apikey.Production, k.ID)
 		r.secrets, r.fresh = append(r.secrets, secret), append(r.fresh, fresh)

@@ -43,7 +43,7 @@ func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now t
 			return outcome
 		}
 
-		return c.standing(ctx, v, call)
+		return c.settings(ctx, v, call)
 	case addressStep:
 		return sourceAddress(v, call)
 	case routeStep:
@@ -75,19 +75,19 @@ func status(k *apikey.Key, now time.Time) Outcome {
 	return Allowed
 }
 
-// standing is what the state of the key's organization says. Operators' keys belong to none.
-func (c *Checker) standing(ctx context.Context, v *Verdict, call Call) Outcome {
+// settings checks what the key's organization says. Operators' keys belong to none.
+func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 	if v.Key.Operator() {
 		return Allowed
 	}
 
-	standing, err := c.Standings.Of(ctx, v.Key)
+	standing, err := c.Settings.Of(ctx, v.Key)
 	if err != nil {
 		v.Err = err
 		return Unavailable
 	}
 
-	v.Standing = standing
+	v.Settings = standing
 	switch {
 	case !standing.DeletedAt.IsZero():
 		v.Reason = OrganizationDeleted
@@ -108,8 +108,8 @@ func sourceAddress(v *Verdict, call Call) Outcome {
 		return AddressNotAllowed
 	}
 
-	if v.Standing != nil && call.use == dataPlane &&
-		!contains(v.Standing.AllowedAddresses, source) {
+	if v.Settings != nil && call.use == dataPlane &&
+		!contains(v.Settings.AllowedAddresses, source) {
 		v.Reason = OrganizationAddresses
 		return AddressNotAllowed
 	}

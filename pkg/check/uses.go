@@ -20,13 +20,13 @@ func (v *Verdict) Permission() string {
 func (v *Verdict) Customer() string { return v.decision.Customer }
 
 // Secret is which of the key's secrets was sent.
-func (v *Verdict) Secret() apikey.Which {
+func (v *Verdict) Secret() apikey.SecretMatch {
 	switch {
 	case v.Outcome == WrongSecret:
 		return apikey.Unknown
 	case v.Outcome == RetiredSecret:
 		return apikey.Retired
-	case v.OldOne:
+	case v.OldSecret:
 		return apikey.Old
 	default:
 		return apikey.Current

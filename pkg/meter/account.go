@@ -8,7 +8,7 @@ import (
 
 // account is what an instance knows of one subject. Who uses it holds its turn.
 type account struct {
-	turn chan struct{} // holds one token
+	sem chan struct{} // holds one token
 
 	policy Policy
 	plan   *plan
@@ -20,9 +20,9 @@ type account struct {
 	lease    lease
 	refusal  refusal
 
-	zeros     int           // grants of nothing in a row that cost a write
+	misses    int           // grants of nothing in a row that cost a write
 	leaseTime time.Duration // doubles while the store takes fewer writes than it is asked for
-	broken    span          // while the store is left alone
+	backoff   span          // while the store is left alone
 }
 
 // span is a time from a moment on. It is over at its end, and also before its beginning, where the
@@ -48,14 +48,14 @@ type refusal struct {
 }
 
 func newAccount() *account {
-	a := &account{turn: make(chan struct{}, 1), leaseTime: leaseTime}
-	a.turn <- struct{}{}
+	a := &account{sem: make(chan struct{}, 1), leaseTime: leaseTime}
+	a.sem <- struct{}{}
 	return a
 }
 
-// follow makes the policy the one that counts. What is remembered of another one is forgotten, but
-// for the state, which is by the names of limits.
-func (a *account) follow(p Policy) {
+// setPolicy makes the policy the one that counts. What is remembered of another one is forgotten,
+// but for the state, which is by the names of limits.
+func (a *account) setPolicy(p Policy) {
 	if a.plan != nil && same(a.policy, p) {
 		return
 	}
@@ -67,7 +67,7 @@ func (a *account) follow(p Policy) {
 	if before == nil || before.text != a.plan.text {
 		a.lease = lease{}
 		a.refusal = refusal{}
-		a.zeros = 0
+		a.misses = 0
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // errLost is an answer that does not come.
 var errLost = errors.New("no answer")
 
-// memory is a meter.Book that does what the table does, by TestMemoryIsLikeTheTable: for the
+// memory is a meter.LimitStore that does what the table does, by TestMemoryIsLikeTheTable: for the
 // simulation, where a table would be too slow and has no virtual time. before and after, which may
 // be nil, are what happens on the way there and back.
 type memory struct {

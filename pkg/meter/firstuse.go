@@ -16,9 +16,9 @@ type FirstUseRows interface {
 	PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error
 }
 
-// keptFirstUses is how many rotations an instance remembers to have told of. After that it begins
+// maxFirstUses is how many rotations an instance remembers to have told of. After that it begins
 // anew, which costs a write that changes nothing.
-const keptFirstUses = 10_000
+const maxFirstUses = 10_000
 
 // FirstUses records the first use of the new secret of a rotation, at once and beside the answer.
 // It is safe for concurrent use.
@@ -74,7 +74,7 @@ func (f *FirstUses) claim(rotation string) bool {
 		return false
 	}
 
-	if len(f.told) >= keptFirstUses {
+	if len(f.told) >= maxFirstUses {
 		clear(f.told)
 	}
 

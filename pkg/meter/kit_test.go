@@ -35,7 +35,7 @@ func policy(limits ...apikey.RateLimit) meter.Policy {
 func take(t testing.TB, l *meter.Limiter, p meter.Policy) *check.Allowance {
 	t.Helper()
 
-	a, err := l.Take(t.Context(), subject, p)
+	a, err := l.Spend(t.Context(), subject, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func admitted(t testing.TB, l *meter.Limiter, p meter.Policy, calls int) (n int)
 func left(t testing.TB, kit *storetest.Kit, p meter.Policy) []int64 {
 	t.Helper()
 
-	a, err := limiter(kit).Look(t.Context(), subject, p, kit.Clock.Now())
+	a, err := limiter(kit).Peek(t.Context(), subject, p, kit.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	leaseTime    = time.Second     // how long leased calls may be spent
-	longestLease = 4 * time.Second // while the store is throttled
+	leaseTime = time.Second     // how long leased calls may be spent
+	maxLease  = 4 * time.Second // while the store is throttled
 	// the longest that a refusal is remembered: limits may have been given back, or their item
 	// removed
-	certainFor   = time.Minute
-	stalePolicy  = 10 * time.Second
-	attempts     = 8
-	keptSubjects = 10_000
+	certainFor  = time.Minute
+	stalePolicy = 10 * time.Second
+	attempts    = 8
+	maxSubjects = 10_000
 	// after less was granted than wanted: up to twice as long
 	shortestPause = 250 * time.Millisecond
 	// so that a caller who waits for the shortest Retry-After is not refused by this
-	longestPause = time.Second
+	maxPause = time.Second
 )
 
 // errContended says that other instances kept changing the limits' state.
@@ -31,7 +31,7 @@ var errContended = errors.New("meter: the state of the limits kept changing")
 
 // Limiter keeps calls within limits, over all instances together. It is safe for concurrent use.
 type Limiter struct {
-	book   Book
+	store  LimitStore
 	now    func() time.Time
 	jitter func() float64
 
@@ -40,9 +40,9 @@ type Limiter struct {
 }
 
 // NewLimiter returns the limiter of an instance. jitter gives random numbers in [0, 1).
-func NewLimiter(book Book, now func() time.Time, jitter func() float64) *Limiter {
+func NewLimiter(book LimitStore, now func() time.Time, jitter func() float64) *Limiter {
 	return &Limiter{
-		book:     book,
+		store:    book,
 		now:      now,
 		jitter:   jitter,
 		accounts: map[Subject]*account{},
@@ -52,38 +52,38 @@ func NewLimiter(book Book, now func() time.Time, jitter func() float64) *Limiter
 // KeyLimits are the limits of keys. It implements check.Limits.
 type KeyLimits struct{ *Limiter }
 
-// Take implements check.Limits.
-func (l KeyLimits) Take(ctx context.Context, k *apikey.Key) (*check.Allowance, error) {
-	return l.Limiter.Take(ctx, KeySubject(k), PolicyOf(k))
+// Spend implements check.Limits.
+func (l KeyLimits) Spend(ctx context.Context, k *apikey.Key) (*check.Allowance, error) {
+	return l.Limiter.Spend(ctx, KeySubject(k), PolicyOf(k))
 }
 
-// Look implements check.Limits.
-func (l KeyLimits) Look(
+// Peek implements check.Limits.
+func (l KeyLimits) Peek(
 	ctx context.Context, k *apikey.Key, at time.Time,
 ) (*check.Allowance, error) {
-	return l.Limiter.Look(ctx, KeySubject(k), PolicyOf(k), at)
+	return l.Limiter.Peek(ctx, KeySubject(k), PolicyOf(k), at)
 }
 
-// Take takes one call of every limit of the policy, or of none where one of them refuses. An error
+// Spend takes one call of every limit of the policy, or of none where one of them refuses. An error
 // means that nobody knows: the call is not admitted.
-func (l *Limiter) Take(ctx context.Context, s Subject, p Policy) (*check.Allowance, error) {
+func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*check.Allowance, error) {
 	a := l.account(s)
 	select {
-	case <-a.turn:
-		defer func() { a.turn <- struct{}{} }()
+	case <-a.sem:
+		defer func() { a.sem <- struct{}{} }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 
 	now := l.now().UnixNano()
-	a.follow(p)
+	a.setPolicy(p)
 	a.arrivals.add(now)
 
 	if answer := a.local(now); answer != nil {
 		return answer, nil
 	}
 
-	if a.broken.holds(now) {
+	if a.backoff.holds(now) {
 		return nil, fmt.Errorf("%w: the store is left alone for a moment", ErrThrottled)
 	}
 
@@ -95,12 +95,12 @@ func (l *Limiter) Take(ctx context.Context, s Subject, p Policy) (*check.Allowan
 	return answer, err
 }
 
-// Look says what Take would answer at a time, and takes nothing. It reads the state and remembers
+// Peek says what Spend would answer at a time, and takes nothing. It reads the state and remembers
 // nothing of it.
-func (l *Limiter) Look(
+func (l *Limiter) Peek(
 	ctx context.Context, s Subject, p Policy, at time.Time,
 ) (*check.Allowance, error) {
-	state, err := l.book.ReadLimits(ctx, s)
+	state, err := l.store.ReadLimits(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (l *Limiter) account(s Subject) *account {
 
 	a := l.accounts[s]
 	if a == nil {
-		if len(l.accounts) >= keptSubjects {
+		if len(l.accounts) >= maxSubjects {
 			clear(l.accounts)
 		}
 
@@ -141,7 +141,7 @@ func (l *Limiter) account(s Subject) *account {
 func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowance, error) {
 	a.refusal = refusal{}
 	if !a.known {
-		state, err := l.book.ReadLimits(ctx, s)
+		state, err := l.store.ReadLimits(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -152,16 +152,16 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 
 	for attempt := range attempts {
 		now := l.now().UnixNano()
-		if err := a.believe(now); err != nil {
+		if err := a.adoptStored(now); err != nil {
 			return nil, err
 		}
 
-		t := a.taking(now, attempt)
+		t := a.spendPlan(now, attempt)
 		if t.calls == 0 && t.replace == nil {
 			return l.refuse(a, t, attempt > 0), nil
 		}
 
-		state, made, err := t.write(ctx, l.book, s, a.state)
+		state, made, err := t.write(ctx, l.store, s, a.state)
 		if err != nil {
 			return nil, err
 		}
@@ -172,29 +172,29 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 		}
 	}
 
-	return l.outrun(a)
+	return l.contended(a)
 }
 
-// outrun is the answer where other instances were quicker each time: they take what there is, so
+// contended is the answer where other instances were quicker each time: they take what there is, so
 // the limit that has the least refuses.
-func (l *Limiter) outrun(a *account) (*check.Allowance, error) {
+func (l *Limiter) contended(a *account) (*check.Allowance, error) {
 	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
 		return nil, errContended
 	}
 
 	now := l.now().UnixNano()
-	a.zeros++
-	name, wait := a.scarcest(now)
+	a.misses++
+	name, wait := a.tightest(now)
 	wait = max(wait, l.pause(a, name))
 	a.refusal = refusal{span{now, now + wait}, check.RateLimited, name, now + wait}
 	return a.refused(now), nil
 }
 
-// believe takes the stored policy for the one that counts where the caller knows the key of a
+// adoptStored takes the stored policy for the one that counts where the caller knows the key of a
 // moment ago, and another instance met its change already. A stored one that stands for longer is
 // what the caller's replaces, whatever their versions: nobody reads a key that long before it is
 // checked.
-func (a *account) believe(now int64) error {
+func (a *account) adoptStored(now int64) error {
 	s := a.state
 	if s == nil || s.Policy == a.plan.text || s.Version <= a.policy.Version ||
 		!(span{s.Since, s.Since + int64(stalePolicy)}).holds(now) {
@@ -212,12 +212,12 @@ func (a *account) believe(now int64) error {
 	} // of no key: the next call looks at its own again
 	a.lease = lease{}
 	a.refusal = refusal{}
-	a.zeros = 0
+	a.misses = 0
 	return nil
 }
 
 // grant takes note of calls that the store gave, and spends the first.
-func (l *Limiter) grant(a *account, t taking) *check.Allowance {
+func (l *Limiter) grant(a *account, t spendPlan) *check.Allowance {
 	until := t.now + int64(a.leaseTime)
 	if a.plan.quota != nil {
 		if _, end := bounds(t.state.Period); end.UnixNano() < until {
@@ -229,20 +229,20 @@ func (l *Limiter) grant(a *account, t taking) *check.Allowance {
 
 	a.leaseTime = max(leaseTime, a.leaseTime/2)
 	if t.short {
-		a.zeros = max(0, a.zeros-1)
-		name, wait := a.scarcest(t.now)
+		a.misses = max(0, a.misses-1)
+		name, wait := a.tightest(t.now)
 		wait = max(wait, l.pause(a, name))
 		a.refusal = refusal{span{t.now, t.now + wait}, check.RateLimited, name, t.now + wait}
 	} else {
-		a.zeros = 0
+		a.misses = 0
 	}
 
 	return a.allowed(t.now)
 }
 
-// scarcest is the rate limit with the least left, and how long it takes until it has room for one
+// tightest is the rate limit with the least left, and how long it takes until it has room for one
 // more.
-func (a *account) scarcest(now int64) (name string, wait int64) {
+func (a *account) tightest(now int64) (name string, wait int64) {
 	least := int64(-1)
 	for _, b := range a.plan.buckets {
 		if left := b.left(a.state.TAT[b.Name], now); least < 0 || left < least {
@@ -258,10 +258,10 @@ func (a *account) scarcest(now int64) (name string, wait int64) {
 // refuse remembers why there is no room, for as long as that is certain. Where it took a write to
 // find out, the instance pauses for longer: each write in vain is paid for, and other instances
 // take what comes back meanwhile.
-func (l *Limiter) refuse(a *account, t taking, paid bool) *check.Allowance {
+func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *check.Allowance {
 	outcome, limit, wait := a.plan.refusal(t.state, t.now)
 	if paid && outcome == check.RateLimited {
-		a.zeros++
+		a.misses++
 		wait = max(wait, l.pause(a, limit))
 	}
 
@@ -287,8 +287,8 @@ func (l *Limiter) pause(a *account, limit string) int64 {
 		pause = min(pause, int64(float64(b.capacity)*(1+l.jitter())/2))
 	}
 
-	longest := int64(float64(longestPause) * (1 + l.jitter()) / 2)
-	return min(pause<<min(max(0, a.zeros-1), 10), max(pause, longest))
+	longest := int64(float64(maxPause) * (1 + l.jitter()) / 2)
+	return min(pause<<min(max(0, a.misses-1), 10), max(pause, longest))
 }
 
 // failed forgets what is not certain any more: whether the store did as it was asked is not known.
@@ -299,7 +299,7 @@ func (l *Limiter) failed(a *account, err error) {
 	a.lease.calls = 0
 	if errors.Is(err, ErrThrottled) {
 		now := l.now().UnixNano()
-		a.broken = span{now, now + int64(float64(shortestPause)*(1+l.jitter()))}
-		a.leaseTime = min(2*a.leaseTime, longestLease)
+		a.backoff = span{now, now + int64(float64(shortestPause)*(1+l.jitter()))}
+		a.leaseTime = min(2*a.leaseTime, maxLease)
 	}
 }

@@ -35,7 +35,7 @@ func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 		}
 
 		for _, l := range instances { // all know the state of before, and none what the others take
-			if _, err := l.Look(t.Context(), subject, p, kit.Clock.Now()); err != nil {
+			if _, err := l.Peek(t.Context(), subject, p, kit.Clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -45,7 +45,7 @@ func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 1000 {
 			all.Go(func() {
-				a, err := instances[i%len(instances)].Take(t.Context(), subject, p)
+				a, err := instances[i%len(instances)].Spend(t.Context(), subject, p)
 				if err != nil {
 					t.Error(err)
 				} else if a.Outcome == check.Allowed {
@@ -278,7 +278,7 @@ func TestLimitsAreTheKeysInItsEnvironment(t *testing.T) {
 	l, p := limiter(kit), policy(per("l", 1, time.Minute))
 	for _, env := range apikey.Environments() {
 		for _, id := range []string{"a", "b"} {
-			if a, err := l.Take(t.Context(), meter.Subject{
+			if a, err := l.Spend(t.Context(), meter.Subject{
 				Environment: env,
 				KeyID:       id,
 			}, p); err != nil || a.Outcome != check.Allowed {
@@ -305,7 +305,7 @@ func TestStoreFails(t *testing.T) {
 		kit.Traffic.Inject(storetest.Always(fault))
 
 		for range 2 {
-			if a, err := l.Take(t.Context(), subject, p); err == nil {
+			if a, err := l.Spend(t.Context(), subject, p); err == nil {
 				t.Errorf("%s: %+v", name, a)
 			}
 		}
@@ -343,14 +343,14 @@ func TestThrottled(t *testing.T) {
 	kit.Traffic.Inject(storetest.Always(storetest.Throttled))
 	kit.Clock.Advance(time.Second)
 
-	if _, err := l.Take(t.Context(), subject, p); err == nil {
+	if _, err := l.Spend(t.Context(), subject, p); err == nil {
 		t.Error("admitted")
 	}
 
 	kit.Traffic.Inject(nil)
 	kit.Traffic.Reset()
 
-	if _, err := l.Take(t.Context(), subject, p); err == nil || kit.Traffic.Count() != 0 {
+	if _, err := l.Spend(t.Context(), subject, p); err == nil || kit.Traffic.Count() != 0 {
 		t.Errorf("asked again at once: %v", err)
 	}
 
@@ -414,14 +414,14 @@ func TestAddresses(t *testing.T) {
 		},
 		{"2001:db8:0:1::1", check.Allowed},
 	} {
-		a, err := l.Take(t.Context(), meter.AddressSubject(netip.MustParseAddr(test.address)), p)
+		a, err := l.Spend(t.Context(), meter.AddressSubject(netip.MustParseAddr(test.address)), p)
 		if err != nil || a.Outcome != test.want {
 			t.Errorf("%s: %+v %v, want %s", test.address, a, err, test.want)
 		}
 	}
 
 	for _, want := range []check.Outcome{check.Allowed, check.RateLimited} {
-		if a, err := l.Take(t.Context(), meter.AddressSubject(netip.Addr{}), p); err != nil ||
+		if a, err := l.Spend(t.Context(), meter.AddressSubject(netip.Addr{}), p); err != nil ||
 			a.Outcome != want {
 			t.Errorf("an address that is not known: %+v %v, want %s", a, err, want)
 		}

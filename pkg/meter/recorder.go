@@ -164,7 +164,7 @@ func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.L
 func (r *Recorder) Record(c Call) {
 	r.mu.Lock()
 	r.count(&c)
-	what := r.wants(c.At)
+	what := r.due(c.At)
 	r.mu.Unlock()
 
 	if what != nothing {
@@ -183,7 +183,7 @@ func (r *Recorder) count(c *Call) {
 	}
 
 	k := r.key(c)
-	if k == nil || !r.aim(k, c, hour) {
+	if k == nil || !r.bindRows(k, c, hour) {
 		r.lost++
 		return
 	}
@@ -198,7 +198,7 @@ func (r *Recorder) count(c *Call) {
 			row.calls++
 		}
 
-		r.soil(row)
+		r.markDirty(row)
 	}
 
 	switch {
@@ -261,8 +261,8 @@ func (r *Recorder) key(c *Call) *keyState {
 	return k
 }
 
-// aim finds the rows that a call counts in; false where there is no room.
-func (r *Recorder) aim(k *keyState, c *Call, hour time.Time) bool {
+// bindRows finds the rows that a call counts in; false where there is no room.
+func (r *Recorder) bindRows(k *keyState, c *Call, hour time.Time) bool {
 	if k.row == nil || !k.row.id.hour.Equal(hour) || r.rows[k.row.id] != k.row {
 		if k.row = r.row(rowID{k.scope, hour}); k.row != nil {
 			k.row.key = k
@@ -299,7 +299,7 @@ func (r *Recorder) makeRoom(n, most int) {
 	}
 }
 
-func (r *Recorder) soil(row *row) {
+func (r *Recorder) markDirty(row *row) {
 	if !row.dirty {
 		row.dirty, r.dirty = true, append(r.dirty, row)
 	}
@@ -321,8 +321,8 @@ func (r *Recorder) forget() {
 	}
 }
 
-// wants tells what must be written now.
-func (r *Recorder) wants(now time.Time) extent {
+// due tells what must be written now.
+func (r *Recorder) due(now time.Time) flushScope {
 	switch {
 	case now.Before(r.retryAt):
 		return nothing

@@ -21,11 +21,11 @@ type pendingWrite struct {
 	err  error
 }
 
-// extent is how much a flush takes.
-type extent int
+// flushScope is how much a flush takes.
+type flushScope int
 
 const (
-	nothing extent = iota
+	nothing flushScope = iota
 	// the log of requests only: a call that goes there must be seen soon, and is no reason to write
 	// the counts
 	requests
@@ -39,7 +39,7 @@ func (r *Recorder) FlushDue(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
 	r.mu.Lock()
-	what := r.wants(r.now())
+	what := r.due(r.now())
 	r.mu.Unlock()
 
 	if what == nothing {
@@ -56,7 +56,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	return r.flush(ctx, all)
 }
 
-func (r *Recorder) flush(ctx context.Context, what extent) error {
+func (r *Recorder) flush(ctx context.Context, what flushScope) error {
 	writes := r.take(what)
 	var g errgroup.Group
 	g.SetLimit(writesAtOnce)
@@ -144,7 +144,7 @@ func (r *Recorder) Stop(ctx context.Context) {
 }
 
 // take makes the writes of what waits.
-func (r *Recorder) take(what extent) []pendingWrite {
+func (r *Recorder) take(what flushScope) []pendingWrite {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -242,7 +242,7 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 			done: func(err error) {
 				row.inFlight = false
 				if err != nil {
-					r.again(row, calls)
+					r.requeue(row, calls)
 					return
 				}
 
@@ -285,9 +285,9 @@ func (r *Recorder) journal(id hourID, rows []*row) pendingWrite {
 	}
 }
 
-// again makes a row wait that could not be written.
-func (r *Recorder) again(row *row, calls int64) {
-	r.soil(row)
+// requeue makes a row wait that could not be written.
+func (r *Recorder) requeue(row *row, calls int64) {
+	r.markDirty(row)
 
 	if row.key == nil {
 		return

@@ -540,7 +540,7 @@ func TestWhoSendsWhichSecret(t *testing.T) {
 
 	for n := range 2 {
 		r := newRecorder(s, c)
-		for i, secret := range []apikey.Which{
+		for i, secret := range []apikey.SecretMatch{
 			apikey.Old, apikey.Old, apikey.Current, apikey.Current, apikey.Retired,
 		} {
 			c.advance(time.Second)

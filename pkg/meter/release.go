@@ -26,7 +26,7 @@ func (l *Limiter) Release(ctx context.Context) error {
 	places := make(chan struct{}, releases)
 	for s, a := range accounts {
 		select {
-		case <-a.turn:
+		case <-a.sem:
 		case <-ctx.Done():
 			all.Wait()
 			return errors.Join(append(faults, ctx.Err())...)
@@ -34,7 +34,7 @@ func (l *Limiter) Release(ctx context.Context) error {
 
 		c, ok := a.release(l.now().UnixNano())
 		a.lease.calls = 0
-		a.turn <- struct{}{}
+		a.sem <- struct{}{}
 
 		if !ok {
 			continue
@@ -44,7 +44,7 @@ func (l *Limiter) Release(ctx context.Context) error {
 		all.Go(func() {
 			defer func() { <-places }()
 
-			if _, _, err := l.book.ChargeLimits(ctx, s, c); err != nil {
+			if _, _, err := l.store.ChargeLimits(ctx, s, c); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				faults = append(faults, err)

@@ -85,26 +85,26 @@ func TestReleaseAfterAWhile(t *testing.T) {
 
 // twice is a book whose every charge is sent twice, as an SDK does that did not hear the first
 // answer.
-type twice struct{ meter.Book }
+type twice struct{ meter.LimitStore }
 
 func (b twice) ChargeLimits(
 	ctx context.Context, s meter.Subject, c meter.Charge,
 ) (*meter.State, bool, error) {
-	if _, _, err := b.Book.ChargeLimits(ctx, s, c); err != nil {
+	if _, _, err := b.LimitStore.ChargeLimits(ctx, s, c); err != nil {
 		return nil, false, err
 	}
 
-	return b.Book.ChargeLimits(ctx, s, c)
+	return b.LimitStore.ChargeLimits(ctx, s, c)
 }
 
 func TestReleaseThatIsSentTwiceGivesBackOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	book := &struct{ meter.Book }{kit.Store}
+	book := &struct{ meter.LimitStore }{kit.Store}
 	l := meter.NewLimiter(book, kit.Clock.Now, half)
 	admitted(t, l, fast(), 100)
 	admitted(t, limiter(kit), fast(), 50) // others' calls, that it could take for its own
-	book.Book = twice{kit.Store}
+	book.LimitStore = twice{kit.Store}
 	release(t, l)
 
 	if got := left(t, kit, fast()); got[0] > 59_850 || got[1] > 99_850 {

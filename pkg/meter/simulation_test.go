@@ -113,7 +113,7 @@ func (w world) run(t *testing.T) (out result) {
 						end = time.Now().Add(time.Duration(random.ExpFloat64() * float64(w.life)))
 					}
 
-					answer, err := limiter.Take(t.Context(), meter.Subject{KeyID: "k"}, policy)
+					answer, err := limiter.Spend(t.Context(), meter.Subject{KeyID: "k"}, policy)
 					mu.Lock()
 
 					out.calls++

@@ -12,8 +12,8 @@ import (
 // ErrThrottled says that the table takes fewer writes than it is asked for. Books wrap it.
 var ErrThrottled = errors.New("meter: throttled")
 
-// Book keeps the state of limits, one item for each subject.
-type Book interface {
+// LimitStore keeps the state of limits, one item for each subject.
+type LimitStore interface {
 	// ReadLimits reads a state, strongly consistent; nil where there is none.
 	ReadLimits(ctx context.Context, s Subject) (*State, error)
 	// ChargeLimits makes a charge by one conditional write. Where its conditions do not hold, made

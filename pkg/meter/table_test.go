@@ -46,7 +46,7 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(1, 12).Draw(r, "steps") {
-			var do func(meter.Book) (*meter.State, bool, error)
+			var do func(meter.LimitStore) (*meter.State, bool, error)
 			if rapid.Bool().Draw(r, "replace") {
 				var was *meter.State
 				if rapid.Bool().Draw(r, "right") {
@@ -59,7 +59,7 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 				}
 
 				next := state()
-				do = func(b meter.Book) (*meter.State, bool, error) {
+				do = func(b meter.LimitStore) (*meter.State, bool, error) {
 					return b.ReplaceLimits(t.Context(), s, was, next)
 				}
 			} else {
@@ -98,7 +98,7 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 					}
 				}
 
-				do = func(b meter.Book) (*meter.State, bool, error) {
+				do = func(b meter.LimitStore) (*meter.State, bool, error) {
 					return b.ChargeLimits(t.Context(), s, c)
 				}
 			}

@@ -25,8 +25,8 @@ type Call struct {
 	Permission string
 	Customer   string // the one that the path names; "" for none
 
-	Secret   apikey.Which // which of the key's secrets was sent
-	Rotation time.Time    // when the key's rotation started; zero where it has none
+	Secret   apikey.SecretMatch // which of the key's secrets was sent
+	Rotation time.Time          // when the key's rotation started; zero where it has none
 
 	RequestID string // API Gateway's
 	API       string

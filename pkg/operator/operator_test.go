@@ -109,12 +109,12 @@ func TestFirstEndsAfterADay(t *testing.T) {
 	t.Parallel()
 
 	for name, renew := range map[string]func(
-		k *apikey.Key, fresh apikey.Fresh, now time.Time,
+		k *apikey.Key, fresh apikey.IssuedSecret, now time.Time,
 	) error{
-		"regenerated": func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+		"regenerated": func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error {
 			return k.Regenerate(fresh, now)
 		},
-		"rotated": func(k *apikey.Key, fresh apikey.Fresh, now time.Time) error {
+		"rotated": func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error {
 			return k.Rotate(fresh, time.Hour, now)
 		},
 	} {

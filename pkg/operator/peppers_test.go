@@ -122,7 +122,7 @@ func TestStatusFindsEveryUse(t *testing.T) {
 	shared := map[string]int64{
 		"secrets of keys":                   1,
 		"seals of keys":                     1,
-		"seals of standings":                1,
+		"seals of runtime settings":         1,
 		"seals of the permission catalogue": 1,
 	}
 	for _, env := range []apikey.Environment{apikey.Staging, apikey.Development} {
@@ -134,7 +134,7 @@ func TestStatusFindsEveryUse(t *testing.T) {
 	want := map[string]int64{
 		"secrets of keys":                   2,
 		"seals of keys":                     2,
-		"seals of standings":                1,
+		"seals of runtime settings":         1,
 		"seals of the permission catalogue": 1,
 		"ids of imported keys":              1,
 		"seals of imports":                  1,
@@ -205,12 +205,12 @@ func TestAVersionIsRetiredWhenNothingNeedsIt(t *testing.T) {
 	steps := []struct {
 		what   string
 		needs  string
-		change func(k *apikey.Key, fresh apikey.Fresh) error
+		change func(k *apikey.Key, fresh apikey.IssuedSecret) error
 	}{
-		{"rotated", store.UseOldSecret, func(k *apikey.Key, f apikey.Fresh) error {
+		{"rotated", store.UseOldSecret, func(k *apikey.Key, f apikey.IssuedSecret) error {
 			return k.Rotate(f, time.Hour, kit.Clock.Now())
 		}},
-		{"regenerated", store.UseEndedSecret, func(k *apikey.Key, f apikey.Fresh) error {
+		{"regenerated", store.UseEndedSecret, func(k *apikey.Key, f apikey.IssuedSecret) error {
 			return k.Regenerate(f, kit.Clock.Now())
 		}},
 	}
@@ -242,11 +242,11 @@ func TestAVersionIsRetiredWhenNothingNeedsIt(t *testing.T) {
 
 	k = kit.MustChange(t, k, func(k *apikey.Key) { k.Retired = nil }) // as after five more secrets
 	if err := retire(1); !errors.Is(err, operator.ErrInUse) ||
-		!strings.Contains(err.Error(), "seals of standings") {
-		t.Errorf("the standing: %v", err)
+		!strings.Contains(err.Error(), "seals of runtime settings") {
+		t.Errorf("the runtime settings: %v", err)
 	}
 
-	kit.MustStanding(t, "acme", nil)
+	kit.MustRuntimeSettings(t, "acme", nil)
 
 	if err := retire(1); err != nil {
 		t.Fatal(err)

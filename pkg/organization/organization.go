@@ -2,8 +2,8 @@
 // what.
 //
 // It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what
-// a caller may hand out (Caller.Beyond and Caller.BeyondRole), which every operation of the admin
-// API goes through. It does not know HTTP or storage.
+// a caller may hand out (Caller.Beyond and Caller.RoleEscalations), which every operation of the
+// admin API goes through. It does not know HTTP or storage.
 package organization
 
 import (

@@ -394,7 +394,9 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 		},
 		"an unknown role": {key(apikey.GrantCatalogue, changes...), "owner", nil, false},
 	} {
-		excess := (&organization.Caller{Key: test.key}).BeyondRole(builtIn, test.role, test.grants)
+		excess := (&organization.Caller{
+			Key: test.key,
+		}).RoleEscalations(builtIn, test.role, test.grants)
 		if may := len(excess) == 0; may != test.may {
 			t.Errorf("%s: may %v, want %v (%v)", name, may, test.may, excess)
 		}
@@ -450,7 +452,7 @@ func TestHands(t *testing.T) {
 			"permissions:write", false,
 		},
 	} {
-		if got := test.caller.Hands(adminPermissions{}, test.in,
+		if got := test.caller.CanGrant(adminPermissions{}, test.in,
 			test.permission); got != test.want {
 			t.Errorf("%s hands out %s: %v, want %v", test.who, test.permission, got, test.want)
 		}

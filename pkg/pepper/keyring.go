@@ -24,9 +24,9 @@ const (
 	missingMost = 100
 )
 
-// MostVersions is how many versions of an environment's pepper there may be that are not retired.
+// MaxVersions is how many versions of an environment's pepper there may be that are not retired.
 // All of them stand in one item.
-const MostVersions = 100
+const MaxVersions = 100
 
 // Keyring holds the peppers of all environments that its process may unwrap, each from the first
 // time it is asked for. It is safe for concurrent use; who asks for a pepper that is being loaded

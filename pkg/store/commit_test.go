@@ -171,7 +171,8 @@ func TestOneOfTwentyWritersWins(t *testing.T) {
 		}
 	}
 
-	// the key, the peppers, its organization's standings, and one history entry for each round
+	// the key, the peppers, its organization's runtime settings, and one history entry for each
+	// round
 	if got := len(kit.Items(t)); got != 1+3+3+rounds {
 		t.Errorf("%d items", got)
 	}

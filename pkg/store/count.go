@@ -12,14 +12,14 @@ import (
 func (s *Store) CountKeys(
 	ctx context.Context, org string, f Filter, now time.Time,
 ) (n int, err error) {
-	if f.Sieve != nil {
+	if f.PostFilter != nil {
 		return s.countEach(ctx, org, f, now)
 	}
 
 	for _, from := range f.streams(org) {
 		for after, more := "", true; more; {
 			var entries []entry
-			if entries, more, err = s.query(ctx, from, after, mostEntries, false); err != nil {
+			if entries, more, err = s.query(ctx, from, after, maxEntries, false); err != nil {
 				return 0, err
 			}
 

@@ -100,7 +100,7 @@ func (t *Tables) Count(
 	}
 
 	if inConflict(err) || failed(err, writes) != nil {
-		return meter.ErrOvertaken
+		return meter.ErrVersionConflict
 	}
 
 	return lasting(unavailable("count", err))
@@ -115,7 +115,8 @@ func putPage(p meter.Page) Write {
 		PurgeAt: p.Slot.Add(countedRetention).Unix(),
 	})
 	return versioned(keyed(item, keyPartition(p.Environment, p.KeyID),
-		countedSort(p.Slot, p.Number)), err, p.Version-1, meter.ErrOvertaken, meter.ErrOvertaken)
+		countedSort(p.Slot, p.Number)), err, p.Version-1, meter.ErrVersionConflict,
+		meter.ErrVersionConflict)
 }
 
 // putNewer writes a row that carries the sequence of its only writer.
@@ -126,7 +127,7 @@ func putNewer(
 		item:      keyed(item, partition, sort),
 		err:       err,
 		condition: isNewer,
-		failure:   meter.ErrOvertaken,
+		failure:   meter.ErrVersionConflict,
 		names:     map[string]string{"#seq": sequenceAttribute},
 		values:    map[string]types.AttributeValue{":seq": number(sequence)},
 	}

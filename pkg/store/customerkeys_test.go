@@ -109,7 +109,8 @@ func TestCustomerKeysAreNotBelieved(t *testing.T) {
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, func(k *apikey.Key) { k.Customers = []string{"42"} })
 	other, _ := kit.MustKey(t, func(k *apikey.Key) {
-		k.OrganizationID, k.Customers = "globex", []string{"42"}
+		k.OrganizationID = "globex"
+		k.Customers = []string{"42"}
 	})
 
 	place := "customerKeys#acme#42"
@@ -119,7 +120,9 @@ func TestCustomerKeysAreNotBelieved(t *testing.T) {
 	}
 
 	personal, _ := kit.MustKey(t, func(k *apikey.Key) {
-		k.Ownership, k.Owner.ID, k.Customers = apikey.Personal, "eve", []string{"44"}
+		k.Ownership = apikey.Personal
+		k.Owner.ID = "eve"
+		k.Customers = []string{"44"}
 	})
 	kit.Put(t,
 		with(kit.Item(t, "customerKeys#acme#44", "production#"+personal.ID), "listPk",

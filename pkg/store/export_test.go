@@ -8,7 +8,7 @@ import (
 )
 
 // MostItem is the most bytes that DynamoDB takes of an item.
-const MostItem = mostItem
+const MostItem = maxItem
 
 // ItemSize is how many bytes DynamoDB counts of an item.
 func ItemSize(item map[string]types.AttributeValue) int { return itemSize(item) }

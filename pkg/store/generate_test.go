@@ -126,7 +126,7 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			k.Rotation = &apikey.Rotation{
 				StartedAt: moment().Draw(t, "started at"),
 				StartsAt: rapid.SampledFrom(
-					[]apikey.Starts{apikey.StartsNow, apikey.StartsFirstUse},
+					[]apikey.OverlapStart{apikey.StartsNow, apikey.StartsFirstUse},
 				).Draw(
 					t, "starts at",
 				),

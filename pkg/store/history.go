@@ -127,9 +127,9 @@ func (s *Store) OrganizationHistory(
 	}, listPartitionAttribute, listSortAttribute, historyList(org), after, limit)
 }
 
-// mostPage is the most bytes of a page of history, unless its only entry has more: an answer has a
-// bound, and few entries may have many bytes.
-const mostPage = 2 << 20
+// maxHistoryPage is the most bytes of a page of history, unless its only entry has more: an answer
+// has a bound, and few entries may have many bytes.
+const maxHistoryPage = 2 << 20
 
 // historyPage queries one partition backwards. Positions are sort keys.
 func (s *Store) historyPage(
@@ -174,7 +174,7 @@ func (s *Store) historyPage(
 			return nil, "", err
 		}
 
-		if size += n; size > mostPage && len(entries) > 0 {
+		if size += n; size > maxHistoryPage && len(entries) > 0 {
 			more = true
 			break
 		}

@@ -50,7 +50,7 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 		var entries []entry
 
 		var err error
-		if entries, more, err = s.query(ctx, from, after, mostEntries, false); err != nil {
+		if entries, more, err = s.query(ctx, from, after, maxEntries, false); err != nil {
 			return err
 		}
 

@@ -140,7 +140,9 @@ func TestOwnKeys(t *testing.T) {
 	kit := storetest.New(t)
 	own := func(org, owner string, ownership apikey.Ownership) string {
 		k, _ := kit.MustKey(t, func(k *apikey.Key) {
-			k.OrganizationID, k.Owner.ID, k.Ownership = org, owner, ownership
+			k.OrganizationID = org
+			k.Owner.ID = owner
+			k.Ownership = ownership
 		})
 		commit(t, kit, kit.Store.OwnKey(k))
 		return k.ID

@@ -219,7 +219,8 @@ func TestPurgeAt(t *testing.T) {
 		}, seconds(at.Add(time.Hour + later))},
 		"deleted": {func(k *apikey.Key) { k.DeletedAt = at }, seconds(at.Add(later))},
 		"deleted and expires": {func(k *apikey.Key) {
-			k.DeletedAt, k.ExpiresAt = at, at.Add(time.Hour)
+			k.DeletedAt = at
+			k.ExpiresAt = at.Add(time.Hour)
 		}, seconds(at.Add(later))},
 	} {
 		k, _ := kit.MustKey(t, test.change)
@@ -284,7 +285,7 @@ func TestTablesHoldNoSecret(t *testing.T) {
 		}
 	}
 
-	// the keys, the peppers, and their organization's standings
+	// the keys, the peppers, and their organization's runtime settings
 	if items := kit.Items(t); len(items) != 3+3+3 {
 		t.Fatalf("%d items", len(items))
 	}

@@ -311,7 +311,7 @@ func (r *rotationItem) rotation(times *timeReader) *apikey.Rotation {
 
 	return &apikey.Rotation{
 		StartedAt:   times.read(r.StartedAt),
-		StartsAt:    apikey.Starts(r.StartsAt),
+		StartsAt:    apikey.OverlapStart(r.StartsAt),
 		Overlap:     time.Duration(r.Overlap) * time.Millisecond,
 		FirstUsedAt: times.read(r.FirstUsedAt),
 		Old:         apikey.Verifier(r.Old),

@@ -98,7 +98,7 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 	return state, nil
 }
 
-// ReadLimits implements meter.Book. Errors: ErrDamaged, ErrUnavailable.
+// ReadLimits implements meter.LimitStore. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) ReadLimits(ctx context.Context, s meter.Subject) (*meter.State, error) {
 	item, err := t.getOf(ctx, t.hot, limitsPartition(s), limitsSort)
 	if err != nil {
@@ -133,7 +133,7 @@ func (e *expression) when(condition string)  { e.conditions = append(e.condition
 func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
 func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
 
-// ChargeLimits implements meter.Book. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+// ChargeLimits implements meter.LimitStore. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
 func (t *Tables) ChargeLimits(
 	ctx context.Context, s meter.Subject, c meter.Charge,
 ) (*meter.State, bool, error) {
@@ -207,8 +207,9 @@ func (t *Tables) ChargeLimits(
 	return state, err == nil, err
 }
 
-// ReplaceLimits implements meter.Book. The state before must be as it was in all that counts; the
-// same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+// ReplaceLimits implements meter.LimitStore. The state before must be as it was in all that counts;
+// the same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged,
+// ErrUnavailable.
 func (t *Tables) ReplaceLimits(
 	ctx context.Context, s meter.Subject, was, next *meter.State,
 ) (*meter.State, bool, error) {

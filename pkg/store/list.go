@@ -25,13 +25,13 @@ type Filter struct {
 	OldestFirst bool   // how the list is ordered
 	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
 	// what it asks for belongs into a field of its own: a list's query is known by the others
-	Sieve  Sieve `json:"-"`
-	Living bool  // leaves deleted keys out
+	PostFilter PostFilter `json:"-"`
+	Living     bool       // leaves deleted keys out
 }
 
-// Sieve narrows keys, at most 100 at a time, by what stands in another table, such as their last
-// use. It costs one read, and returns those that stay, in their order.
-type Sieve func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
+// PostFilter narrows keys, at most 100 at a time, by what stands in another table, such as their
+// last use. It costs one read, and returns those that stay, in their order.
+type PostFilter func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
 
 // Finds reports whether a list by this filter has a key of its organization.
 func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, error) {
@@ -39,11 +39,11 @@ func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, 
 		return false, nil
 	}
 
-	if f.Sieve == nil {
+	if f.PostFilter == nil {
 		return true, nil
 	}
 
-	left, err := f.Sieve(ctx, []*apikey.Key{k})
+	left, err := f.PostFilter(ctx, []*apikey.Key{k})
 	return len(left) > 0, err
 }
 
@@ -102,7 +102,7 @@ func (f Filter) mayMatch(e entry, now time.Time) bool {
 // selective tells whether the list passes over keys that its partitions hold.
 func (f Filter) selective() bool {
 	return f.Status == apikey.Expired || f.Permission != "" || f.Tag != "" || f.Text != "" ||
-		f.Sieve != nil
+		f.PostFilter != nil
 }
 
 // Keys returns a page of an organization's keys, newest first, and the position after it: "" where

@@ -19,8 +19,8 @@ import (
 // stream, of which there are at most two, and a read for each hundred keys.
 const maxReads = 6
 
-// mostEntries is asked of an index at most: about what fits into the megabyte that one query reads.
-const mostEntries = 4000
+// maxEntries is asked of an index at most: about what fits into the megabyte that one query reads.
+const maxEntries = 4000
 
 // listing is the work for one page.
 type listing struct {
@@ -36,7 +36,7 @@ type listing struct {
 // that.
 func (l *listing) affords(entries int) bool {
 	rows := (entries + batchGetMost - 1) / batchGetMost
-	if l.filter.Sieve != nil {
+	if l.filter.PostFilter != nil {
 		rows *= 2
 	}
 
@@ -75,7 +75,7 @@ func (l *listing) find(
 	// some more, to know whether the list goes on, and for keys that expired since the last sweep
 	size := wanted + wanted/4 + 2
 	if l.filter.selective() {
-		size = min(4*size, mostEntries)
+		size = min(4*size, maxEntries)
 	}
 
 	for len(found) < wanted && l.affords(wanted) {
@@ -100,7 +100,7 @@ func (l *listing) find(
 			return found, "", nil
 		}
 
-		size = mostEntries
+		size = maxEntries
 	}
 
 	return found, after, nil
@@ -164,9 +164,9 @@ func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key
 		keys = slices.DeleteFunc(keys, func(k *apikey.Key) bool {
 			return k.OrganizationID != l.org || !l.filter.matches(k, l.now)
 		})
-		if l.filter.Sieve != nil && len(keys) > 0 {
+		if l.filter.PostFilter != nil && len(keys) > 0 {
 			l.left--
-			if keys, err = l.filter.Sieve(ctx, keys); err != nil {
+			if keys, err = l.filter.PostFilter(ctx, keys); err != nil {
 				return nil, err
 			}
 		}

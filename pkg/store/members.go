@@ -94,7 +94,7 @@ func (s *Store) members(
 	ctx context.Context, org string,
 ) (out []organization.Member, left, err error) {
 	for after := ""; ; {
-		page, next, damage, err := s.membersPage(ctx, org, after, mostMembers)
+		page, next, damage, err := s.membersPage(ctx, org, after, maxMembers)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -111,9 +111,9 @@ func (s *Store) members(
 	}
 }
 
-// mostMembers is asked of the table at most: about what fits into the megabyte that one query
+// maxMembers is asked of the table at most: about what fits into the megabyte that one query
 // reads.
-const mostMembers = 2000
+const maxMembers = 2000
 
 // MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the
 // position after it: "" where it ends. Damaged rows are told of and left out. Errors:

@@ -32,19 +32,19 @@ const operators = apikey.OperatorOrganization
 
 // Sort keys of items that stand alone under their partition key.
 const (
-	keySort          = "key"
-	ringSort         = "ring"
-	catalogueSort    = "catalogue"
-	organizationSort = "organization"
-	standingSort     = "standing"
-	importsSort      = "imports"
-	claimsSort       = "claims"
-	onceSort         = "once"
-	bootstrapSort    = "bootstrap"
-	peppersSort      = "peppers"
-	usedSort         = "used"
-	requestSort      = "request"
-	stageSort        = "#stage" // before every writer
+	keySort             = "key"
+	ringSort            = "ring"
+	catalogueSort       = "catalogue"
+	organizationSort    = "organization"
+	runtimeSettingsSort = "standing"
+	importsSort         = "imports"
+	claimsSort          = "claims"
+	onceSort            = "once"
+	bootstrapSort       = "bootstrap"
+	peppersSort         = "peppers"
+	usedSort            = "used"
+	requestSort         = "request"
+	stageSort           = "#stage" // before every writer
 )
 
 // Prefixes of sort keys in the table hot. What follows # ends before $, the next character.
@@ -71,9 +71,9 @@ func limitsPartition(s meter.Subject) string {
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
 func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }
 
-// standingPartition starts with the environment, as a key's does, so that its authorizer may read
+// runtimeSettingsPartition starts with the environment, as a key's does, so that its authorizer may read
 // it.
-func standingPartition(env apikey.Environment, org string) string {
+func runtimeSettingsPartition(env apikey.Environment, org string) string {
 	return string(env) + "#organization#" + org
 }
 

@@ -29,7 +29,7 @@ func (s *Store) OwnKey(k *apikey.Key) Write {
 // ErrUnavailable.
 func (s *Store) OwnKeys(
 	ctx context.Context, org, owner, after string, limit int,
-) (page []Placed, next string, err error) {
+) (page []KeyAt, next string, err error) {
 	strong := true
 	most := int32(min(limit, MaxPage))
 	condition := "pk = :own"
@@ -78,7 +78,7 @@ func (s *Store) OwnKeys(
 		case err != nil:
 			return nil, "", err
 		case k.OrganizationID == org && k.Ownership == apikey.Personal && k.Owner.ID == owner:
-			page = append(page, Placed{k, keyPartition(ref.environment, ref.id)})
+			page = append(page, KeyAt{k, keyPartition(ref.environment, ref.id)})
 		}
 	}
 
@@ -89,8 +89,8 @@ func (s *Store) OwnKeys(
 	return page, after, nil
 }
 
-// Placed is a key of a list, and the position after it there.
-type Placed struct {
+// KeyAt is a key of a list, and the position after it there.
+type KeyAt struct {
 	Key   *apikey.Key
 	After string
 }
@@ -98,22 +98,22 @@ type Placed struct {
 // PlacedKeysOfCustomer is KeysOfCustomer with the position after each key.
 func (s *Store) PlacedKeysOfCustomer(
 	ctx context.Context, org, customer, after string, limit int,
-) (page []Placed, next string, err error) {
+) (page []KeyAt, next string, err error) {
 	keys, next, err := s.KeysOfCustomer(ctx, org, customer, after, limit)
 	for _, k := range keys {
-		page = append(page, Placed{k, keyPartition(k.Environment, k.ID)})
+		page = append(page, KeyAt{k, keyPartition(k.Environment, k.ID)})
 	}
 
 	return page, next, err
 }
 
-// PlacedKeys is Keys with the position after each key, to go on from any of them.
-func (s *Store) PlacedKeys(
+// KeysAt is Keys with the position after each key, to go on from any of them.
+func (s *Store) KeysAt(
 	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,
-) (page []Placed, next string, err error) {
+) (page []KeyAt, next string, err error) {
 	keys, next, err := s.Keys(ctx, org, f, after, limit, now)
 	for _, k := range keys {
-		page = append(page, Placed{k, listSort(k.CreatedAt, k.ID)})
+		page = append(page, KeyAt{k, listSort(k.CreatedAt, k.ID)})
 	}
 
 	return page, next, err

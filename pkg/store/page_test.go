@@ -212,7 +212,7 @@ func TestSieve(t *testing.T) {
 	keys := fill(t, kit, "acme", 450)
 	calls, fails := 0, false
 	f := store.Filter{
-		Sieve: func(_ context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
+		PostFilter: func(_ context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
 			if calls++; len(keys) > 100 {
 				t.Errorf("%d keys at once", len(keys))
 			}

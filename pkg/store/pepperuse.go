@@ -301,8 +301,8 @@ func sealUse(at place) string {
 		return UseKeySeal
 	case at.sort == claimsSort:
 		return "seals of claims"
-	case at.sort == standingSort:
-		return "seals of standings"
+	case at.sort == runtimeSettingsSort:
+		return "seals of runtime settings"
 	case at.sort == importsSort:
 		return "seals of imports"
 	case at.sort == organizationSort:

@@ -44,13 +44,14 @@ func sealedRows() map[string]sealedRow {
 		},
 		"standing": {
 			put: func(kit *storetest.Kit, org, _ string) []store.Write {
-				return kit.Store.PutStanding(context.Background(), fullOrganization(kit, org))
+				return kit.Store.PutRuntimeSettings(context.Background(),
+					fullOrganization(kit, org))
 			},
 			at: func(org, _ string) (string, string) {
 				return "staging#organization#" + org, "standing"
 			},
 			read: func(ctx context.Context, s *store.Store, org, _ string) (any, error) {
-				o, err := s.Standing(ctx, apikey.Staging, org)
+				o, err := s.RuntimeSettings(ctx, apikey.Staging, org)
 				return o, err
 			},
 		},

@@ -9,10 +9,10 @@ import (
 // Bounds of DynamoDB, and what is left of them here so that no item comes near.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 const (
-	// mostItem is the most bytes that an item may have, names of attributes included.
-	mostItem = 400 << 10
-	// mostTransaction is the most bytes that the items of a transaction may have together.
-	mostTransaction = 4 << 20
+	// maxItem is the most bytes that an item may have, names of attributes included.
+	maxItem = 400 << 10
+	// maxTransaction is the most bytes that the items of a transaction may have together.
+	maxTransaction = 4 << 20
 	// roomy is how large an item is made where there is a choice.
 	roomy = 300 << 10
 )
@@ -23,7 +23,7 @@ func fits(writes []Write) error {
 	sum := 0
 	for _, w := range writes {
 		n := itemSize(w.item)
-		if sum += n; n > mostItem || sum > mostTransaction {
+		if sum += n; n > maxItem || sum > maxTransaction {
 			at := placeOf(w.item)
 			return fmt.Errorf("%w: %s %s: %d bytes, %d in all", ErrTooLarge, at.partition, at.sort,
 				n, sum)
@@ -44,9 +44,9 @@ func itemSize(item map[string]types.AttributeValue) int {
 	return n
 }
 
-// mostNumber is the most bytes of a number: one for two digits, of which there are at most 38, and
+// maxNumber is the most bytes of a number: one for two digits, of which there are at most 38, and
 // two more.
-const mostNumber = 21
+const maxNumber = 21
 
 // nested is what an element of a list or a map costs beside its own bytes, and a list or a map
 // beside its elements.
@@ -60,7 +60,7 @@ func valueSize(value types.AttributeValue) int {
 	case *types.AttributeValueMemberS:
 		return len(v.Value)
 	case *types.AttributeValueMemberN:
-		return min(mostNumber, len(v.Value)/2+3)
+		return min(maxNumber, len(v.Value)/2+3)
 	case *types.AttributeValueMemberB:
 		return len(v.Value)
 	case *types.AttributeValueMemberM:

@@ -226,7 +226,8 @@ func TestLargestItemsFit(t *testing.T) {
 	for name, writes := range map[string][]store.Write{
 		"a key, and its customers'": {s.PutKey(t.Context(), k, 0)},
 		"a change of a whole key":   {s.Append(entry("key", k.ID, k, k))},
-		"an organization":           append(s.PutStanding(t.Context(), o), s.PutOrganization(o, 0)),
+		"an organization": append(s.PutRuntimeSettings(t.Context(), o),
+			s.PutOrganization(o, 0)),
 		"a member": {s.PutMember(&organization.Member{
 			OrganizationID: "acme",
 			ID:             k.Owner.ID,
@@ -261,7 +262,7 @@ func TestLargestItemsFit(t *testing.T) {
 		}
 	}
 
-	for version := range pepper.MostVersions {
+	for version := range pepper.MaxVersions {
 		if err := s.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
 			Version:    version + 2,
 			Ciphertext: make([]byte, 600),

@@ -51,7 +51,7 @@ func (s *Store) expired(
 	start map[string]types.AttributeValue,
 ) (refs []keyRef, next map[string]types.AttributeValue, err error) {
 	index := "byExpiry"
-	limit := int32(min(most, mostEntries))
+	limit := int32(min(most, maxEntries))
 	condition := "listExpiringPk = :expiring AND listExpiringSk < :later"
 
 	out, err := s.client.Query(ctx, &dynamodb.QueryInput{

@@ -208,7 +208,8 @@ func TestSweepLosesNoChange(t *testing.T) {
 	var changed *apikey.Key
 	client := &between{kit.SDK, func() {
 		changed = kit.MustChange(t, k, func(k *apikey.Key) {
-			k.ExpiresAt, k.Name = kit.Clock.Now().Add(time.Hour), "more time"
+			k.ExpiresAt = kit.Clock.Now().Add(time.Hour)
+			k.Name = "more time"
 		})
 	}}
 

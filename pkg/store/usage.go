@@ -232,14 +232,14 @@ func (t *Tables) packed(ctx context.Context, s meter.Scope, at time.Time) (*hour
 
 // partSize is how many bytes a part takes in an hour's item.
 func partSize(writer string, p meter.Part) int {
-	n := len(writer) + collection + 3*(nested+collection) + len("seq") + mostNumber + len("cells") +
+	n := len(writer) + collection + 3*(nested+collection) + len("seq") + maxNumber + len("cells") +
 		len("customers")
 	for cell := range p.Counts.Cells {
-		n += nested + len(cell.Outcome) + len(cell.Permission) + 1 + mostNumber
+		n += nested + len(cell.Outcome) + len(cell.Permission) + 1 + maxNumber
 	}
 
 	for customer := range p.Counts.Customers {
-		n += nested + len(customer) + mostNumber
+		n += nested + len(customer) + maxNumber
 	}
 
 	return n

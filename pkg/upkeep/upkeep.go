@@ -39,7 +39,7 @@ func Tasks(d *boot.Deployment) []Task {
 		{
 			Name: "expired keys",
 			Run: func(ctx context.Context) (int, error) {
-				return d.Store.SweepExpired(ctx, d.Now(), mostExpired)
+				return d.Store.SweepExpired(ctx, d.Now(), maxExpired)
 			},
 		},
 		{
@@ -86,9 +86,9 @@ func passPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) 
 	return d.Store.PassPeppers(ctx, d.Scanner, d.Now)
 }
 
-// mostExpired is how many expired keys a run moves to where lists pass them by, if its time is
+// maxExpired is how many expired keys a run moves to where lists pass them by, if its time is
 // enough.
-const mostExpired = 5000
+const maxExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
 func Function(d *boot.Deployment) lambda.Handler {

@@ -165,7 +165,8 @@ func TestRotatedPepperSealsAnew(t *testing.T) {
 
 	kit.Clock.Advance(4 * time.Minute)
 
-	if done, err := seal.Run(t.Context()); done != 2 || err != nil { // the key and the standing
+	// the key and the runtime settings
+	if done, err := seal.Run(t.Context()); done != 2 || err != nil {
 		t.Errorf("%d seals, %v", done, err)
 	}
 }

@@ -39,7 +39,9 @@ func (k *Kit) Key(t testing.TB) *apikey.Key {
 
 // Mint makes a secret for a key, and what the key keeps of it under the environment's current
 // pepper, which is made where there is none.
-func (k *Kit) Mint(t testing.TB, env apikey.Environment, id string) (apikey.Secret, apikey.Fresh) {
+func (k *Kit) Mint(
+	t testing.TB, env apikey.Environment, id string,
+) (apikey.Secret, apikey.IssuedSecret) {
 	t.Helper()
 
 	secret, err := Brand.Mint(rand.Reader, env, id)
@@ -57,14 +59,14 @@ func (k *Kit) Mint(t testing.TB, env apikey.Environment, id string) (apikey.Secr
 		t.Fatal(err)
 	}
 
-	return secret, apikey.Fresh{
+	return secret, apikey.IssuedSecret{
 		Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()},
 		Hint:     secret.Hint(),
 	}
 }
 
-// MustKey stores a key with a new secret, and its organization's standing where it has none.
-// change, which may be nil, changes the key before it is stored.
+// MustKey stores a key with a new secret, and its organization's runtime settings where it has
+// none. change, which may be nil, changes the key before it is stored.
 func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apikey.Secret) {
 	t.Helper()
 
@@ -135,9 +137,11 @@ func (k *Kit) MustImport(
 	return created
 }
 
-// MustStanding stores the next standing of an organization, in all environments. change, which may
-// be nil, changes the organization's defaults.
-func (k *Kit) MustStanding(t testing.TB, org string, change func(*organization.Organization)) {
+// MustRuntimeSettings stores the next runtime settings of an organization, in all environments.
+// change, which may be nil, changes the organization's defaults.
+func (k *Kit) MustRuntimeSettings(
+	t testing.TB, org string, change func(*organization.Organization),
+) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -169,7 +173,7 @@ func (k *Kit) putStanding(t testing.TB, org string, change func(*organization.Or
 	}
 
 	aside := k.Restart().Store
-	if err := aside.Commit(t.Context(), aside.PutStanding(t.Context(), o)...); err != nil {
+	if err := aside.Commit(t.Context(), aside.PutRuntimeSettings(t.Context(), o)...); err != nil {
 		t.Fatal(err)
 	}
 

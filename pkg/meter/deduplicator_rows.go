@@ -9,7 +9,7 @@ import (
 
 // draft is rows as they will be when a transaction is done.
 type draft struct {
-	once    *Once
+	once    *Deduplicator
 	rows    map[rowID]UsageRow
 	secrets map[secretID]SecretUse
 }
@@ -20,7 +20,7 @@ type secretID struct {
 	rotation time.Time
 }
 
-func (o *Once) draft() *draft {
+func (o *Deduplicator) draft() *draft {
 	return &draft{once: o, rows: map[rowID]UsageRow{}, secrets: map[secretID]SecretUse{}}
 }
 
@@ -74,7 +74,7 @@ func (d *draft) addSecret(c *Call) {
 }
 
 // row is the row as it was written last, or a new one.
-func (o *Once) row(id rowID) UsageRow {
+func (o *Deduplicator) row(id rowID) UsageRow {
 	if row, ok := o.rows[id]; ok {
 		return row
 	}
@@ -124,7 +124,7 @@ func (d *draft) settle(err error) {
 		switch {
 		case err == nil:
 			o.rows[id] = row
-		case !errors.Is(err, ErrOvertaken):
+		case !errors.Is(err, ErrVersionConflict):
 			delete(o.rows, id)
 		}
 	}
@@ -133,7 +133,7 @@ func (d *draft) settle(err error) {
 		switch {
 		case err == nil:
 			o.secrets[id] = row
-		case !errors.Is(err, ErrOvertaken):
+		case !errors.Is(err, ErrVersionConflict):
 			delete(o.secrets, id)
 		}
 	}
@@ -141,7 +141,7 @@ func (d *draft) settle(err error) {
 
 // remember keeps what is not a number: calls, and the last use of each key, which may be up to
 // useAge behind. Both do no harm when they are written again.
-func (o *Once) remember(ctx context.Context, entries []Entry) error {
+func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 	if len(o.keys) > maxKeys {
 		clear(o.keys)
 	}

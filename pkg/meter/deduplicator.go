@@ -15,8 +15,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ErrOvertaken says that a page of the ledger was changed since it was read.
-var ErrOvertaken = errors.New("meter: the ledger was changed meanwhile")
+// ErrVersionConflict says that a page of the ledger was changed since it was read.
+var ErrVersionConflict = errors.New("meter: the ledger was changed meanwhile")
 
 // Ledger keeps which calls were counted, beside what they come to.
 type Ledger interface {
@@ -24,7 +24,7 @@ type Ledger interface {
 	// sees every write that ended before. ErrStuck where they are damaged.
 	Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]Page, error)
 	// Count writes pages, each in place of the version before its own, and rows of counts and of
-	// uses of secrets, all or none. ErrOvertaken where a page is of another version by now;
+	// uses of secrets, all or none. ErrVersionConflict where a page is of another version by now;
 	// ErrStuck where nothing was written, and never will be; after any other error nobody knows
 	// which.
 	Count(ctx context.Context, pages []Page, rows []UsageRow, secrets []SecretUse) error
@@ -59,10 +59,10 @@ type Entry struct {
 	Call
 }
 
-// Once counts calls that are told of at least once, by several instances, each exactly once: it
-// writes which calls it counted in the transaction that counts them. It keeps the same rows as a
-// Recorder, and nothing that it has not written: when Record returns nil, all is written.
-type Once struct {
+// Deduplicator counts calls that are told of at least once, by several instances, each exactly
+// once: it writes which calls it counted in the transaction that counts them. It keeps the same
+// rows as a Recorder, and nothing that it has not written: when Record returns nil, all is written.
+type Deduplicator struct {
 	ledger Ledger
 	now    func() time.Time
 	logger *slog.Logger
@@ -74,9 +74,12 @@ type Once struct {
 	names   names
 }
 
-// NewOnce returns a counter whose rows carry the name of the instance, which no other may have.
-func NewOnce(l Ledger, instance string, now func() time.Time, logger *slog.Logger) *Once {
-	return &Once{
+// NewDeduplicator returns a counter whose rows carry the name of the instance, which no other may
+// have.
+func NewDeduplicator(
+	l Ledger, instance string, now func() time.Time, logger *slog.Logger,
+) *Deduplicator {
+	return &Deduplicator{
 		ledger:  l,
 		now:     now,
 		logger:  logger,
@@ -102,10 +105,10 @@ const groupsAtOnce = 20
 
 // Record counts the entries that were not counted before. After an error some may be counted: to
 // record all of them again is right.
-func (o *Once) Record(ctx context.Context, entries []Entry) error {
+func (o *Deduplicator) Record(ctx context.Context, entries []Entry) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	entries = o.intime(ctx, entries)
+	entries = o.dropLate(ctx, entries)
 	groups := groupsOf(entries)
 
 	var stuck []error
@@ -123,9 +126,9 @@ func (o *Once) Record(ctx context.Context, entries []Entry) error {
 // ahead is how far in the future a call may be, by clocks that differ.
 const ahead = 10 * time.Minute
 
-// intime leaves out calls of hours that are about to become sums, of which the ledger may know no
+// dropLate leaves out calls of hours that are about to become sums, of which the ledger may know no
 // more: they would count twice.
-func (o *Once) intime(ctx context.Context, entries []Entry) []Entry {
+func (o *Deduplicator) dropLate(ctx context.Context, entries []Entry) []Entry {
 	now := o.now()
 
 	kept := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
@@ -175,11 +178,11 @@ const overtakenMost = 20
 // count counts groups in as few transactions as it takes. Where another instance was faster it goes
 // on by halves, so that one busy key does not hold up the others; and where one is stuck, so that
 // the others are counted.
-func (o *Once) count(ctx context.Context, groups []*group) error {
+func (o *Deduplicator) count(ctx context.Context, groups []*group) error {
 	for attempt := 1; ; {
 		more, err := o.countSome(ctx, groups)
 		switch {
-		case (errors.Is(err, ErrOvertaken) || errors.Is(err, ErrStuck)) && len(groups) > 1:
+		case (errors.Is(err, ErrVersionConflict) || errors.Is(err, ErrStuck)) && len(groups) > 1:
 			half := len(groups) / 2
 
 			first := o.count(ctx, groups[:half])
@@ -188,7 +191,7 @@ func (o *Once) count(ctx context.Context, groups []*group) error {
 			}
 
 			return errors.Join(first, o.count(ctx, groups[half:]))
-		case errors.Is(err, ErrOvertaken) && attempt < overtakenMost:
+		case errors.Is(err, ErrVersionConflict) && attempt < overtakenMost:
 			if err := pause(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(10*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
 				return err
 			}
@@ -204,7 +207,7 @@ func (o *Once) count(ctx context.Context, groups []*group) error {
 
 // countSome counts as much of the groups as fits on a page of each. More tells whether something is
 // left.
-func (o *Once) countSome(ctx context.Context, groups []*group) (more bool, err error) {
+func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
 	var pages []Page
 
 	draft := o.draft()
@@ -215,7 +218,7 @@ func (o *Once) countSome(ctx context.Context, groups []*group) (more bool, err e
 		}
 
 		if !whole(known) {
-			return false, ErrOvertaken
+			return false, ErrVersionConflict
 		}
 
 		page, fresh, left := g.page(known)

@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// standingItem is the row of an organization's standing in one environment.
-type standingItem struct {
+// runtimeSettingsItem is the row of an organization's runtime settings in one environment.
+type runtimeSettingsItem struct {
 	PK                 string   `dynamodbav:"pk"`
 	SK                 string   `dynamodbav:"sk"`
 	OrganizationID     string   `dynamodbav:"organizationId"`
@@ -24,18 +24,18 @@ type standingItem struct {
 	SampleRequests string `dynamodbav:"sampleRequests"`
 }
 
-// PutStanding writes what of an organization bears on the calls of its keys: a row for each
+// PutRuntimeSettings writes what of an organization bears on the calls of its keys: a row for each
 // environment, under that environment's seal. It belongs into the transaction of every change of
 // the organization's settings and of its deletion. Failure: organization.ErrStale.
-func (s *Store) PutStanding(ctx context.Context, o *organization.Organization) []Write {
-	standing, err := o.Standing()
+func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organization) []Write {
+	standing, err := o.RuntimeSettings()
 	if err != nil {
 		return []Write{{err: err}}
 	}
 
 	var writes []Write
 	for _, env := range apikey.Environments() {
-		item, err := s.encodeStanding(ctx, env, standing)
+		item, err := s.encodeRuntimeSettings(ctx, env, standing)
 		writes = append(writes, Write{
 			item:      item,
 			err:       err,
@@ -49,17 +49,17 @@ func (s *Store) PutStanding(ctx context.Context, o *organization.Organization) [
 	return writes
 }
 
-func (s *Store) encodeStanding(
-	ctx context.Context, env apikey.Environment, standing *organization.Standing,
+func (s *Store) encodeRuntimeSettings(
+	ctx context.Context, env apikey.Environment, standing *organization.RuntimeSettings,
 ) (map[string]types.AttributeValue, error) {
 	p, err := s.ring.Ensure(ctx, env)
 	if err != nil {
 		return nil, unavailable("pepper", err)
 	}
 
-	row := standingItem{
-		PK:                 standingPartition(env, standing.OrganizationID),
-		SK:                 standingSort,
+	row := runtimeSettingsItem{
+		PK:                 runtimeSettingsPartition(env, standing.OrganizationID),
+		SK:                 runtimeSettingsSort,
 		OrganizationID:     standing.OrganizationID,
 		Version:            standing.Version,
 		DeletedAt:          formatTime(standing.DeletedAt),
@@ -73,15 +73,15 @@ func (s *Store) encodeStanding(
 	return sealed(p, row)
 }
 
-// Standing reads the standing of an organization in an environment, strongly consistent, and checks
-// its seal. Every organization has one, so a missing row is ErrDamaged. Errors: ErrDamaged,
+// RuntimeSettings reads the settings of an organization in an environment, strongly consistent, and
+// checks its seal. Every organization has one, so a missing row is ErrDamaged. Errors: ErrDamaged,
 // ErrUnavailable.
-func (s *Store) Standing(
+func (s *Store) RuntimeSettings(
 	ctx context.Context, env apikey.Environment, org string,
-) (*organization.Standing, error) {
+) (*organization.RuntimeSettings, error) {
 	what := "the standing of " + org + " in " + string(env)
 
-	item, err := s.get(ctx, standingPartition(env, org), standingSort)
+	item, err := s.get(ctx, runtimeSettingsPartition(env, org), runtimeSettingsSort)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +90,9 @@ func (s *Store) Standing(
 		return nil, damaged(what+" is missing", nil)
 	}
 
-	var row standingItem
+	var row runtimeSettingsItem
 	if err := unseal(ctx, s.ring, env, item, place{
-		standingPartition(env, org), standingSort,
+		runtimeSettingsPartition(env, org), runtimeSettingsSort,
 	}, &row, what); err != nil {
 		return nil, err
 	}
@@ -100,8 +100,8 @@ func (s *Store) Standing(
 	return row.standing(what)
 }
 
-func (row *standingItem) standing(what string) (*organization.Standing, error) {
-	out := &organization.Standing{
+func (row *runtimeSettingsItem) standing(what string) (*organization.RuntimeSettings, error) {
+	out := &organization.RuntimeSettings{
 		OrganizationID:     row.OrganizationID,
 		Version:            row.Version,
 		LegacyKeysAccepted: row.LegacyKeysAccepted,

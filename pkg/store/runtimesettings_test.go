@@ -33,17 +33,17 @@ func TestStandingRoundTrip(t *testing.T) {
 		},
 	} {
 		if err := kit.Store.Commit(t.Context(),
-			kit.Store.PutStanding(t.Context(), want)...); err != nil {
+			kit.Store.PutRuntimeSettings(t.Context(), want)...); err != nil {
 			t.Fatal(err)
 		}
 
-		standing, err := want.Standing()
+		standing, err := want.RuntimeSettings()
 		if err != nil {
 			t.Fatal(err)
 		}
 
 		for _, env := range apikey.Environments() {
-			got, err := kit.Restart().Store.Standing(t.Context(), env, want.ID)
+			got, err := kit.Restart().Store.RuntimeSettings(t.Context(), env, want.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,13 +55,13 @@ func TestStandingRoundTrip(t *testing.T) {
 		}
 	}
 
-	if got, err := kit.Store.Standing(t.Context(), apikey.Production,
+	if got, err := kit.Store.RuntimeSettings(t.Context(), apikey.Production,
 		"nowhere"); !errors.Is(err, store.ErrDamaged) || got != nil {
 		t.Errorf("one that is not there: %v, %v", got, err)
 	}
 }
 
-// A standing is never replaced by an older one, nor by its own version again.
+// Runtime settings are never replaced by older ones, nor by their own version again.
 func TestStandingOnlyMovesOn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -72,7 +72,7 @@ func TestStandingOnlyMovesOn(t *testing.T) {
 			Version:  version,
 			Settings: organization.DefaultSettings(),
 		}
-		return kit.Store.Commit(t.Context(), kit.Store.PutStanding(t.Context(), o)...)
+		return kit.Store.Commit(t.Context(), kit.Store.PutRuntimeSettings(t.Context(), o)...)
 	}
 	for _, step := range []struct {
 		version int64
@@ -91,7 +91,7 @@ func TestStandingOnlyMovesOn(t *testing.T) {
 	kit.Traffic.Reset()
 
 	if err := kit.Store.Commit(t.Context(),
-		kit.Store.PutStanding(t.Context(), bad)...); err == nil ||
+		kit.Store.PutRuntimeSettings(t.Context(), bad)...); err == nil ||
 		kit.Traffic.Count("TransactWriteItems") != 0 {
 		t.Errorf("an address that is none: %v", err)
 	}

@@ -11,8 +11,8 @@ import (
 // PermissionsWrite changes the catalogue. Only operator keys hold it, and nobody hands it out.
 const PermissionsWrite = "permissions:write"
 
-// Excess is one thing that a caller asked for beyond what they hold.
-type Excess struct {
+// Escalation is one thing that a caller asked for beyond what they hold.
+type Escalation struct {
 	Field   string // the field, such as permissions
 	Message string
 }
@@ -23,10 +23,10 @@ type Catalogue interface {
 	IsAdmin(name string) bool
 }
 
-// Hands reports whether the caller may hand out a permission in the organization. An operator's key
-// is asked what every other admin key is asked: being one widens where it may, not what.
-func (c *Caller) Hands(catalogue Catalogue, o *Organization, permission string) bool {
-	if c.Owner != nil && !c.Owner.Hands(catalogue, o, permission) {
+// CanGrant reports whether the caller may hand out a permission in the organization. An operator's
+// key is asked what every other admin key is asked: being one widens where it may, not what.
+func (c *Caller) CanGrant(catalogue Catalogue, o *Organization, permission string) bool {
+	if c.Owner != nil && !c.Owner.CanGrant(catalogue, o, permission) {
 		return false
 	}
 
@@ -57,10 +57,12 @@ func (c *Caller) grantsCatalogue() bool {
 	return c.Key != nil && c.Key.Grantable == apikey.GrantCatalogue
 }
 
-// Beyond lists what the key k would hold beyond what the caller may hand out, compared with what it
-// held before; before is nil for a new key, and for a new secret, which hands everything out again.
-// No excess means that the caller may.
-func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.Key) []Excess {
+// Escalations lists what the key k would hold beyond what the caller may hand out, compared with
+// what it held before; before is nil for a new key, and for a new secret, which hands everything
+// out again. No excess means that the caller may.
+func (c *Caller) Escalations(
+	catalogue Catalogue, o *Organization, before, k *apikey.Key,
+) []Escalation {
 	made := before == nil // else only what grows is asked about
 	switch {
 	case made:
@@ -69,25 +71,25 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 		return itself(before, k)
 	}
 
-	var out []Excess
+	var out []Escalation
 	for _, p := range k.Permissions {
 		// naming one of all of them is no growth
 		had := slices.Contains(before.Permissions, p) ||
 			before.AllPermissions && !catalogue.IsAdmin(p)
-		if !had && !c.Hands(catalogue, o, p) {
-			out = append(out, Excess{"permissions", "you may not hand out " + p})
+		if !had && !c.CanGrant(catalogue, o, p) {
+			out = append(out, Escalation{"permissions", "you may not hand out " + p})
 		}
 	}
 
 	if k.AllPermissions && !before.AllPermissions && !c.admin() {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"allPermissions", "only an admin, signed in, hands out all permissions",
 		})
 	}
 
 	if k.Grantable == apikey.GrantCatalogue && before.Grantable != apikey.GrantCatalogue &&
 		!c.admin() && !c.grantsCatalogue() {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"grantable",
 			"only an admin, signed in, or a key that has it itself, sets this to catalogue",
 		})
@@ -98,20 +100,20 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 	}
 
 	if !within(c.Key.Customers, k.Customers) && (made || !within(before.Customers, k.Customers)) {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"customers",
 			"your own key is scoped to some customers: name at least one of those, and no other",
 		})
 	}
 
 	if limitsExceed(c.Key, k) && (made || limitsExceed(before, k)) {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"rateLimits", "your own key has limits: set limits and a quota that are not above them",
 		})
 	}
 
 	if wander(c.Key, k) && (made || wander(before, k)) {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"allowedAddresses",
 			"your own key works from some networks only: name at least one that lies within " +
 				"those, and no other",
@@ -119,7 +121,7 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 	}
 
 	if outlives(c.Key, k) && (made || outlives(before, k)) {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"expiresAt",
 			"the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt),
 		})
@@ -130,8 +132,8 @@ func (c *Caller) Beyond(catalogue Catalogue, o *Organization, before, k *apikey.
 
 // itself lists what a key may not change about itself, in either direction: whoever holds it must
 // neither shed what bounds it nor take the key away from those who gave it out.
-func itself(before, after *apikey.Key) []Excess {
-	var out []Excess
+func itself(before, after *apikey.Key) []Escalation {
+	var out []Escalation
 	for _, f := range []struct {
 		field string
 		same  bool
@@ -147,7 +149,7 @@ func itself(before, after *apikey.Key) []Excess {
 		{"expiresAt", before.ExpiresAt.Equal(after.ExpiresAt)},
 	} {
 		if !f.same {
-			out = append(out, Excess{
+			out = append(out, Escalation{
 				f.field, "a key does not change this of itself: another key or a person may",
 			})
 		}
@@ -174,11 +176,11 @@ func rolePermissions(role Role, admin []string) []string {
 	}
 }
 
-// BeyondRole lists what a member would hold beyond what the caller may hand out; admin are the
+// RoleEscalations lists what a member would hold beyond what the caller may hand out; admin are the
 // permissions of the admin API. A signed-in admin hands out every role. A key hands out what it
 // could do itself: see rolePermissions. A role that may create keys takes a key that may hand out
 // the catalogue, and a grant takes what an admin takes.
-func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess {
+func (c *Caller) RoleEscalations(admin []string, role Role, grants []Grant) []Escalation {
 	if c.Key == nil {
 		return nil // the table of who may lets admins alone come here
 	}
@@ -191,13 +193,15 @@ func (c *Caller) BeyondRole(admin []string, role Role, grants []Grant) []Excess 
 	}
 	catalogue := c.grantsCatalogue() && len(c.Key.Customers) == 0
 
-	var out []Excess
+	var out []Escalation
 	if !holds(role) || role != RoleViewer && !catalogue {
-		out = append(out, Excess{"role", "your own key holds less than a member with this role"})
+		out = append(out, Escalation{
+			"role", "your own key holds less than a member with this role",
+		})
 	}
 
 	if len(grants) > 0 && (!holds(RoleAdmin) || !catalogue) {
-		out = append(out, Excess{
+		out = append(out, Escalation{
 			"grants", "your own key holds less than a member with these grants",
 		})
 	}

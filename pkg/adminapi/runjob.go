@@ -36,14 +36,14 @@ type item struct {
 // phase is one list of objects that a job walks: up to limit of them from the job's position on,
 // and the position behind those, "" where the list ends.
 type phase func(
-	ctx context.Context, s *session, j *job.Job, limit int,
+	ctx context.Context, s *request, j *job.Job, limit int,
 ) (page []item, next string, err error)
 
 // plan is what a job does: its phases, one after the other, and what is written with its end.
 type plan struct {
 	phases []phase
 	// nil for nothing
-	last func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error)
+	last func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error)
 	// stop says that the job takes rights away. It leaves out no object that others change, but
 	// holds them off, and it is not done as long as one could not be changed.
 	stop bool
@@ -65,12 +65,12 @@ func (a *API) plan(j *job.Job) (*plan, error) {
 	}
 }
 
-// slice works on a job as worker, step by step, until it is over, another worker has it or the time
-// has come, and returns it as it is then. A step is one transaction: objects, their history, and
-// how far the job is, on the version of the job that it started from. So whatever stops a worker,
-// an object is changed once and counted once. Errors: those of the store; a job that cannot go on
-// fails, and tells why.
-func (a *API) slice(
+// runJob works on a job as worker, step by step, until it is over, another worker has it or the
+// time has come, and returns it as it is then. A step is one transaction: objects, their history,
+// and how far the job is, on the version of the job that it started from. So whatever stops a
+// worker, an object is changed once and counted once. Errors: those of the store; a job that cannot
+// go on fails, and tells why.
+func (a *API) runJob(
 	ctx context.Context, j *job.Job, worker string, until time.Time,
 ) (*job.Job, error) {
 	for tries := 0; j.Open() && ctx.Err() == nil; {
@@ -213,7 +213,7 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 // turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what
 // is written with its end.
 func (a *API) turn(
-	ctx context.Context, s *session, p *plan, after *job.Job, next string,
+	ctx context.Context, s *request, p *plan, after *job.Job, next string,
 ) (ending []store.Write, err error) {
 	if after.Position = next; next != "" {
 		return nil, nil
@@ -298,11 +298,11 @@ func (a *API) jobError(ctx context.Context, i item) job.Error {
 	return e
 }
 
-// acting is a session in the name of whoever made a job. A bulk change is theirs step by step: each
+// acting is a request in the name of whoever made a job. A bulk change is theirs step by step: each
 // asks anew what they may, on their row as its transaction finds it. What the other jobs do was
 // decided as a whole, by the transaction that made them, and goes on whatever its maker is by now.
-func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
-	s := &session{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
+func (a *API) acting(ctx context.Context, j *job.Job) (*request, error) {
+	s := &request{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
 	var err error
 
 	s.catalogue, s.version, err = a.catalogue(ctx)
@@ -328,7 +328,7 @@ func (a *API) acting(ctx context.Context, j *job.Job) (*session, error) {
 }
 
 // maker is who made a job, as they are now. Error: errMaker, where they are nobody any more.
-func (a *API) maker(ctx context.Context, s *session, j *job.Job) (*organization.Caller, error) {
+func (a *API) maker(ctx context.Context, s *request, j *job.Job) (*organization.Caller, error) {
 	by := j.CreatedBy
 	if by.Type != apikey.ActorUser {
 		// the environment of every key of the admin API
@@ -357,8 +357,8 @@ func (a *API) maker(ctx context.Context, s *session, j *job.Job) (*organization.
 // keyItems are the items of a page of keys, each with the writes of a change. A key that was
 // deleted meanwhile stays as it is.
 func (a *API) keyItems(
-	ctx context.Context, s *session, j *job.Job, page []store.Placed, action, reason string,
-	change func(s *session, k *apikey.Key) error,
+	ctx context.Context, s *request, j *job.Job, page []store.KeyAt, action, reason string,
+	change func(s *request, k *apikey.Key) error,
 ) ([]item, error) {
 	if reason != "" {
 		reason += " "
@@ -399,14 +399,14 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 		return nil, err
 	}
 
-	c.Filter.Sieve = a.sieve(&c)
-	keys := func(ctx context.Context, s *session, j *job.Job, limit int) ([]item, string, error) {
+	c.Filter.PostFilter = a.postFilter(&c)
+	keys := func(ctx context.Context, s *request, j *job.Job, limit int) ([]item, string, error) {
 		_, refused := s.caller.MayEach(c.single(), s.organization)
 		if refused = errors.Join(refused, a.mayExtend(s, &c, "expiresAt")); refused != nil {
 			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
 		}
 
-		page, next, err := a.store.PlacedKeys(ctx, j.OrganizationID, c.Filter, j.Position, limit,
+		page, next, err := a.store.KeysAt(ctx, j.OrganizationID, c.Filter, j.Position, limit,
 			s.now)
 		if err != nil {
 			return nil, "", err
@@ -420,7 +420,7 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 		}
 
 		items, err := a.keyItems(ctx, s, j, counted, c.recorded(),
-			c.Reason, func(s *session, k *apikey.Key) error {
+			c.Reason, func(s *request, k *apikey.Key) error {
 				return c.apply(a, s, k)
 			})
 		if err == nil && c.Action == "enable" {
@@ -429,7 +429,7 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 
 		return items, next, err
 	}
-	last := func(ctx context.Context, s *session, j *job.Job) ([]store.Write, error) {
+	last := func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error) {
 		own := s.caller.Key
 		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(s, own) ||
 			own.CreatedAt.After(j.CreatedAt) {
@@ -441,9 +441,9 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 			return nil, err
 		}
 
-		items, err := a.keyItems(ctx, s, j, []store.Placed{{
+		items, err := a.keyItems(ctx, s, j, []store.KeyAt{{
 			Key: own,
-		}}, c.recorded(), c.Reason, func(s *session, k *apikey.Key) error {
+		}}, c.recorded(), c.Reason, func(s *request, k *apikey.Key) error {
 			return c.apply(a, s, k)
 		})
 		if err != nil {
@@ -458,6 +458,6 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 
 // endsItself reports whether a bulk change would stop the very key that makes it: that comes last,
 // since nothing goes on by a key that was stopped.
-func (c *bulkChange) endsItself(s *session, k *apikey.Key) bool {
+func (c *bulkChange) endsItself(s *request, k *apikey.Key) bool {
 	return c.urgency() == apikey.Stop && s.caller.Key != nil && s.caller.Key.ID == k.ID
 }

@@ -31,11 +31,11 @@ var onceInstances struct {
 	made int
 }
 
-func newOnce(l meter.Ledger, kit *storetest.Kit) *meter.Once {
+func newOnce(l meter.Ledger, kit *storetest.Kit) *meter.Deduplicator {
 	onceInstances.Lock()
 	defer onceInstances.Unlock()
 	onceInstances.made++
-	return meter.NewOnce(l, fmt.Sprintf("instance%d", onceInstances.made), kit.Clock.Now,
+	return meter.NewDeduplicator(l, fmt.Sprintf("instance%d", onceInstances.made), kit.Clock.Now,
 		kit.Log.Logger())
 }
 
@@ -102,7 +102,7 @@ func exactly(t testing.TB, kit *storetest.Kit, key string, want, all int64) {
 	}
 }
 
-func record(t testing.TB, o *meter.Once, entries ...meter.Entry) {
+func record(t testing.TB, o *meter.Deduplicator, entries ...meter.Entry) {
 	t.Helper()
 
 	if err := o.Record(context.Background(), entries); err != nil {
@@ -139,7 +139,7 @@ func TestOnceIsExact(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		runs++
 		key := fmt.Sprintf("%016d", 1000+runs) // a key of its own for each run over the same tables
-		workers := []*meter.Once{newOnce(kit.Store, kit), newOnce(kit.Store, kit)}
+		workers := []*meter.Deduplicator{newOnce(kit.Store, kit), newOnce(kit.Store, kit)}
 
 		var all []meter.Entry
 		for i := range rapid.IntRange(1, 60).Draw(r, "calls") {
@@ -194,7 +194,7 @@ func TestOnceByManyInstancesAtOnce(t *testing.T) {
 					}
 
 					// else it comes again, as on AWS
-					if !errors.Is(err, meter.ErrOvertaken) || attempt == 20 {
+					if !errors.Is(err, meter.ErrVersionConflict) || attempt == 20 {
 						t.Error(err)
 						return
 					}

@@ -13,8 +13,8 @@ const exactRate = 20 // a second
 // little is in leases when it runs out.
 const shrink = 64
 
-// taking is a write that an account is about to make.
-type taking struct {
+// spendPlan is a write that an account is about to make.
+type spendPlan struct {
 	now     int64
 	state   *State // as it was seen, under the policy
 	calls   int64  // to take; 0 where there is no room, and a write is needed still
@@ -23,11 +23,11 @@ type taking struct {
 	charge  Charge
 }
 
-// taking plans what to ask the store for. A write is needed where there is room for a call, and
+// spendPlan plans what to ask the store for. A write is needed where there is room for a call, and
 // where the state is of another policy: what a change of limits forgives or not is settled once,
 // and not anew at each call.
-func (a *account) taking(now int64, attempt int) taking {
-	t := taking{now: now}
+func (a *account) spendPlan(now int64, attempt int) spendPlan {
+	t := spendPlan{now: now}
 
 	moved := a.state == nil || a.state.Policy != a.plan.text
 	if moved {
@@ -38,7 +38,7 @@ func (a *account) taking(now int64, attempt int) taking {
 
 	back := a.unspent(t.state, moved)
 	room := a.room(t.state, now, back, attempt)
-	want := max(a.wanted(t.state, now), back)
+	want := max(a.leaseSize(t.state, now), back)
 	t.calls = max(0, min(want, room))
 	t.short = t.calls < want
 	back = min(back, t.calls)
@@ -109,10 +109,10 @@ func (b bucket) margin(attempt int) int64 {
 	return max(0, min(int64(5*time.Millisecond)<<attempt, b.capacity/4, b.capacity-b.cost(1)))
 }
 
-// wanted is how many calls to ask for: the instance's own arrivals of the last second, less what
+// leaseSize is how many calls to ask for: the instance's own arrivals of the last second, less what
 // chance may keep away, and of each limit no more than half of what comes back in that time, so
 // that instances share. One by one where a limit is slow.
-func (a *account) wanted(s *State, now int64) int64 {
+func (a *account) leaseSize(s *State, now int64) int64 {
 	seconds := int64(a.leaseTime / time.Second)
 	arrived := a.arrivals.lastSecond(now)
 
@@ -213,7 +213,9 @@ func charged(s *State, c Charge) *State {
 }
 
 // write makes the write. Where it was not made, the account knows the state as it stands.
-func (t taking) write(ctx context.Context, book Book, s Subject, was *State) (*State, bool, error) {
+func (t spendPlan) write(
+	ctx context.Context, book LimitStore, s Subject, was *State,
+) (*State, bool, error) {
 	if t.replace != nil {
 		return book.ReplaceLimits(ctx, s, was, t.replace)
 	}

@@ -19,12 +19,12 @@ import (
 
 // PostHeaders are the headers of a POST that changes something.
 type PostHeaders struct {
-	OnceHeader
+	IdempotencyHeader
 	MatchHeader
 }
 
-// OnceHeader makes a call happen once however often it is sent.
-type OnceHeader struct {
+// IdempotencyHeader makes a call happen once however often it is sent.
+type IdempotencyHeader struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and body get the same answer for 24 hours, without the secret"`
 }
 
@@ -63,11 +63,11 @@ type replayable[T any] interface{ replay() T }
 
 // idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
 // kept, without its secret, in the transaction of the change itself, so there is never one without
-// the other. Whoever sends the call again is answered by serveOnce.
+// the other. Whoever sends the call again is answered by serveIdempotent.
 func idempotent[T replayable[T]](
-	ctx context.Context, a *API, s *session, try func(s *session) (attempt[posted[T]], error),
+	ctx context.Context, a *API, s *request, try func(s *request) (attempt[posted[T]], error),
 ) (*posted[T], error) {
-	answer, err := change(ctx, a, s, func(s *session) (attempt[posted[T]], error) {
+	answer, err := change(ctx, a, s, func(s *request) (attempt[posted[T]], error) {
 		got, err := try(s)
 		if err != nil || s.receipt == nil {
 			return got, err
@@ -92,36 +92,37 @@ func idempotent[T replayable[T]](
 	return &answer, nil
 }
 
-// onceCall is a call with an Idempotency-Key.
-type onceCall struct {
+// idempotentCall is a call with an Idempotency-Key.
+type idempotentCall struct {
 	key     string
 	body    [sha256.Size]byte
 	receipt *store.Receipt // set by the gate, when it is known whose call it is
 	kept    *store.Receipt // what was kept of an earlier call; nil for none
 }
 
-type onceKey struct{}
+type idempotentCallKey struct{}
 
-func onceOf(ctx context.Context) *onceCall {
-	o, _ := ctx.Value(onceKey{}).(*onceCall)
+func idempotentCallOf(ctx context.Context) *idempotentCall {
+	o, _ := ctx.Value(idempotentCallKey{}).(*idempotentCall)
 	return o
 }
 
 // maxIdempotencyKey is the longest Idempotency-Key; a longer one is refused where headers are read.
 const maxIdempotencyKey = 200
 
-// serveOnce serves a POST with an Idempotency-Key. An earlier call's answer is told again before
-// anything of this one is judged, since what was true then need not be now; and once more before an
-// error is told, since another call with the same key may have been at work.
-func (a *API) serveOnce(w http.ResponseWriter, r *http.Request) {
+// serveIdempotent serves a POST with an Idempotency-Key. An earlier call's answer is told again
+// before anything of this one is judged, since what was true then need not be now; and once more
+// before an error is told, since another call with the same key may have been at work.
+func (a *API) serveIdempotent(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxImportBody+1))
 	if err != nil {
-		a.write(w, originOf(r.Context()).requestID, malformed.with("The body could not be read."))
+		a.write(w, gatewayContextOf(r.Context()).requestID,
+			malformed.with("The body could not be read."))
 		return
 	}
 
-	o := &onceCall{key: r.Header.Get("Idempotency-Key"), body: sha256.Sum256(body)}
-	ctx := context.WithValue(r.Context(), onceKey{}, o)
+	o := &idempotentCall{key: r.Header.Get("Idempotency-Key"), body: sha256.Sum256(body)}
+	ctx := context.WithValue(r.Context(), idempotentCallKey{}, o)
 	r = r.WithContext(ctx)
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), r.Body))
 
@@ -146,8 +147,8 @@ func (a *API) serveOnce(w http.ResponseWriter, r *http.Request) {
 // kept looks for the answer of an earlier call with the same Idempotency-Key by the same caller,
 // and names the receipt of this one. Errors: a problem, where that call had another body; those of
 // the store.
-func (a *API) kept(ctx context.Context, s *session) error {
-	o := onceOf(ctx)
+func (a *API) kept(ctx context.Context, s *request) error {
+	o := idempotentCallOf(ctx)
 	if o == nil {
 		return nil
 	}
@@ -185,7 +186,7 @@ func (a *API) kept(ctx context.Context, s *session) error {
 
 // refresh makes the answer of a bulk change that is told again say how far its job is by now, if
 // that can be read.
-func (a *API) refresh(ctx context.Context, s *session, kept *store.Receipt) {
+func (a *API) refresh(ctx context.Context, s *request, kept *store.Receipt) {
 	var answer BulkAnswer
 	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
 		return
@@ -196,7 +197,7 @@ func (a *API) refresh(ctx context.Context, s *session, kept *store.Receipt) {
 		return
 	}
 
-	shown := showJob(j, s.caller)
+	shown := viewJob(j, s.caller)
 
 	answer.Job = &shown
 	if text, err := json.Marshal(answer); err == nil {

@@ -85,8 +85,8 @@ type LastUsed struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// showKey makes the shape of a key at now.
-func showKey(k *apikey.Key, now time.Time) Key {
+// viewKey makes the shape of a key at now.
+func viewKey(k *apikey.Key, now time.Time) Key {
 	out := Key{
 		ID:               k.ID,
 		Object:           "key",
@@ -104,9 +104,9 @@ func showKey(k *apikey.Key, now time.Time) Key {
 		Legacy:           k.Legacy,
 		Grantable:        string(grantable(k)),
 		Customers:        orEmpty(k.Customers),
-		RateLimits:       showLimits(k.RateLimits),
+		RateLimits:       viewLimits(k.RateLimits),
 		Quota:            k.Quota,
-		AllowedAddresses: showAddresses(k),
+		AllowedAddresses: viewAddresses(k),
 		NotBefore:        orNull(k.NotBefore),
 		ExpiresAt:        orNull(k.ExpiresAt),
 		Hint:             k.Hint,
@@ -122,7 +122,7 @@ func showKey(k *apikey.Key, now time.Time) Key {
 	}
 
 	if k.Rotating(now) {
-		out.Rotation = showRotation(k.Rotation)
+		out.Rotation = viewRotation(k.Rotation)
 	}
 
 	if r := k.Revocation; r != nil {
@@ -144,7 +144,7 @@ func showKey(k *apikey.Key, now time.Time) Key {
 	return out
 }
 
-func showRotation(r *apikey.Rotation) *Rotation {
+func viewRotation(r *apikey.Rotation) *Rotation {
 	return &Rotation{
 		StartedAt:       Time{r.StartedAt},
 		StartsAt:        string(r.StartsAt),
@@ -162,7 +162,7 @@ func grantable(k *apikey.Key) apikey.Grantable {
 	return k.Grantable
 }
 
-func showLimits(limits []apikey.RateLimit) []RateLimit {
+func viewLimits(limits []apikey.RateLimit) []RateLimit {
 	out := make([]RateLimit, 0, len(limits))
 	for _, l := range limits {
 		out = append(out, RateLimit{
@@ -176,7 +176,7 @@ func showLimits(limits []apikey.RateLimit) []RateLimit {
 	return out
 }
 
-func showAddresses(k *apikey.Key) []string {
+func viewAddresses(k *apikey.Key) []string {
 	out := make([]string, 0, len(k.AllowedAddresses))
 	for _, a := range k.AllowedAddresses {
 		out = append(out, a.String())
@@ -220,7 +220,7 @@ type LongestLife struct {
 	Development *string `json:"development"`
 }
 
-func showOrganization(o *organization.Organization) Organization {
+func viewOrganization(o *organization.Organization) Organization {
 	life := func(env apikey.Environment) *string {
 		d, ok := o.Settings.LongestLife[env]
 		if !ok {

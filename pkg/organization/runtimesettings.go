@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Standing is what of an organization bears on the calls of its keys. Checks go by it, and by
-// nothing else of the organization.
-type Standing struct {
+// RuntimeSettings is what of an organization bears on the calls of its keys. Checks go by it, and
+// by nothing else of the organization.
+type RuntimeSettings struct {
 	OrganizationID string
 	Version        int64 // the organization's
 	// none of its keys is good from then on; zero where it is not deleted
@@ -18,9 +18,9 @@ type Standing struct {
 	SampleRequests     float64        // the part of the allowed calls that are recorded as requests
 }
 
-// Standing is the organization's. The error says which address cannot be read.
-func (o *Organization) Standing() (*Standing, error) {
-	s := &Standing{
+// RuntimeSettings is the organization's. The error says which address cannot be read.
+func (o *Organization) RuntimeSettings() (*RuntimeSettings, error) {
+	s := &RuntimeSettings{
 		OrganizationID:     o.ID,
 		Version:            o.Version,
 		DeletedAt:          o.DeletedAt,

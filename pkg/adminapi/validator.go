@@ -17,13 +17,13 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// faults collects what is wrong with an input, field by field.
-type faults struct {
+// validator collects what is wrong with an input, field by field.
+type validator struct {
 	errors []error
 	end    string // the field that says when the key ends; expiresAt where it is empty
 }
 
-func (f *faults) add(location, message string, value any) {
+func (f *validator) add(location, message string, value any) {
 	f.errors = append(f.errors, &huma.ErrorDetail{
 		Location: location,
 		Message:  message,
@@ -32,7 +32,7 @@ func (f *faults) add(location, message string, value any) {
 }
 
 // name checks a name: something to read, on one line.
-func (f *faults) name(location, name string) string {
+func (f *validator) name(location, name string) string {
 	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
@@ -48,7 +48,7 @@ func (f *faults) name(location, name string) string {
 // look like something else.
 func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
-func (f *faults) permissions(catalogue *permission.Catalogue, names []string) []string {
+func (f *validator) permissions(catalogue *permission.Catalogue, names []string) []string {
 	var out []string
 	for i, name := range names {
 		if _, ok := catalogue.Lookup(name); !ok {
@@ -62,7 +62,7 @@ func (f *faults) permissions(catalogue *permission.Catalogue, names []string) []
 	return out
 }
 
-func (f *faults) customers(ids []string) []string {
+func (f *validator) customers(ids []string) []string {
 	var out []string
 	for i, id := range ids {
 		if !permission.ValidCustomer(id) {
@@ -80,16 +80,16 @@ func (f *faults) customers(ids []string) []string {
 // Bounds of a rate limit's window.
 const (
 	shortestWindow = time.Second
-	longestWindow  = 30 * day
+	maxWindow      = 30 * day
 )
 
-func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
+func (f *validator) rateLimits(limits []RateLimit) []apikey.RateLimit {
 	var out []apikey.RateLimit
 	for i, l := range limits {
 		at := fmt.Sprintf("body.rateLimits[%d]", i)
 		told := len(f.errors)
 
-		window := f.duration(at+".window", l.Window, shortestWindow, longestWindow)
+		window := f.duration(at+".window", l.Window, shortestWindow, maxWindow)
 		if len(f.errors) == told {
 			f.keepable(at, apikey.RateLimit{
 				Name:   l.Name,
@@ -115,7 +115,7 @@ func (f *faults) rateLimits(limits []RateLimit) []apikey.RateLimit {
 }
 
 // keepable checks that a limit can be kept to.
-func (f *faults) keepable(at string, l apikey.RateLimit) {
+func (f *validator) keepable(at string, l apikey.RateLimit) {
 	switch field, message := meter.Unkeepable(l); field {
 	case "limit":
 		f.add(at+".limit", message, l.Limit)
@@ -124,7 +124,7 @@ func (f *faults) keepable(at string, l apikey.RateLimit) {
 	}
 }
 
-func (f *faults) networks(location string, networks []string) []netip.Prefix {
+func (f *validator) networks(location string, networks []string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, text := range networks {
 		prefix, message := network(text)
@@ -159,7 +159,7 @@ func network(text string) (p netip.Prefix, message string) {
 	return p, ""
 }
 
-func (f *faults) expiry(now time.Time, at *time.Time, in *string) time.Time {
+func (f *validator) expiry(now time.Time, at *time.Time, in *string) time.Time {
 	switch {
 	case at != nil && in != nil:
 		f.add("body.expiresIn", "give expiresAt or expiresIn, not both", nil)
@@ -174,7 +174,7 @@ func (f *faults) expiry(now time.Time, at *time.Time, in *string) time.Time {
 	return moment(at)
 }
 
-func (f *faults) metadata(m map[string]string) map[string]string {
+func (f *validator) metadata(m map[string]string) map[string]string {
 	if len(m) > 50 {
 		f.add("body.metadata", "expected at most 50 entries", nil)
 	}
@@ -200,7 +200,7 @@ func (f *faults) metadata(m map[string]string) map[string]string {
 
 var tagPattern = regexp.MustCompile(`^[^\s,]{1,50}$`)
 
-func (f *faults) tags(tags []string) []string {
+func (f *validator) tags(tags []string) []string {
 	var out []string
 	for i, tag := range tags {
 		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, unseen) {
@@ -215,7 +215,7 @@ func (f *faults) tags(tags []string) []string {
 }
 
 // rules are those over several fields of a key; before is nil for a new one.
-func (f *faults) rules(s *session, before, k *apikey.Key) {
+func (f *validator) rules(s *request, before, k *apikey.Key) {
 	if !k.ExpiresAt.IsZero() && !k.NotBefore.Before(k.ExpiresAt) {
 		f.add("body.notBefore", "expected a time before the key expires", nil)
 	}
@@ -243,7 +243,7 @@ func (f *faults) rules(s *session, before, k *apikey.Key) {
 
 // noLimits refuses new limits where the deployment would not enforce them: nobody should believe in
 // a limit that holds nobody. Those that a key has already may stay and go.
-func (f *faults) noLimits(before, k *apikey.Key) {
+func (f *validator) noLimits(before, k *apikey.Key) {
 	const message = "this deployment enforces no limits of keys (KeyLimits=off, as the profile " +
 		"cached needs): API Gateway answers from its cache without asking"
 

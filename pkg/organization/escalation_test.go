@@ -23,7 +23,7 @@ var acmeOrganization = &organization.Organization{
 var now = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
 // fields names what is beyond the caller.
-func fields(excess []organization.Excess) []string {
+func fields(excess []organization.Escalation) []string {
 	out := []string{}
 	for _, e := range excess {
 		if e.Message == "" {
@@ -408,7 +408,7 @@ func TestBeyond(t *testing.T) {
 		test.caller.ID = "caller"
 		if diff := cmp.Diff(test.want, fields((&organization.Caller{
 			Key: test.caller,
-		}).Beyond(c, acmeOrganization, test.before, test.key))); diff != "" {
+		}).Escalations(c, acmeOrganization, test.before, test.key))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -459,7 +459,7 @@ func TestBeyondItself(t *testing.T) {
 
 		got := fields((&organization.Caller{
 			Key: own,
-		}).Beyond(builtIns(t), acmeOrganization, own, after))
+		}).Escalations(builtIns(t), acmeOrganization, own, after))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", field, diff)
 		}
@@ -542,7 +542,7 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 
 				allowed := len((&organization.Caller{
 					Key: caller,
-				}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
+				}).Escalations(catalogue, acmeOrganization, nil, k)) == 0
 				if want := mayMake(caller, k); allowed != want {
 					t.Fatalf("%+v makes %+v: %v, want %v", caller, k, allowed, want)
 				}
@@ -573,7 +573,7 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 
 				if len((&organization.Caller{
 					Key: caller,
-				}).Beyond(catalogue, acmeOrganization, keys[i], after)) == 0 {
+				}).Escalations(catalogue, acmeOrganization, keys[i], after)) == 0 {
 					makers[i] = append(makers[i], powerOf(caller))
 					*keys[i] = *after
 				}
@@ -584,7 +584,7 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 
 				allowed := len((&organization.Caller{
 					Key: caller,
-				}).Beyond(catalogue, acmeOrganization, nil, k)) == 0
+				}).Escalations(catalogue, acmeOrganization, nil, k)) == 0
 				if want := mayMake(caller, k); allowed != want {
 					t.Fatalf("%+v renews %+v: %v, want %v", caller, k, allowed, want)
 				}

@@ -19,7 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// said is what of a verdict the tests of standings look at.
+// said is what of a verdict the tests of runtime settings look at.
 type said struct {
 	Outcome check.Outcome
 	Reason  check.Reason
@@ -41,7 +41,7 @@ func fenced(o *organization.Organization) {
 	o.Settings.AllowedAddresses = []string{"198.51.100.0/24", "2001:db8::/32"}
 }
 
-// What an organization sets of calls acts when the standing that is at hand is ten seconds old, and
+// What an organization sets of calls acts when the settings that are kept are ten seconds old, and
 // until five it is not even asked for.
 func TestStandingActsWithinTenSeconds(t *testing.T) {
 	t.Parallel()
@@ -72,7 +72,7 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 				t.Fatal(got)
 			}
 
-			kit.MustStanding(t, "acme", test.change)
+			kit.MustRuntimeSettings(t, "acme", test.change)
 			kit.Clock.Advance(5*time.Second - 1)
 
 			if got := ask(); got != good {
@@ -85,7 +85,7 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 				t.Errorf("ten seconds later: %v, want %v", got, test.want)
 			}
 
-			kit.MustStanding(t, "acme", nil)
+			kit.MustRuntimeSettings(t, "acme", nil)
 			kit.Clock.Advance(10 * time.Second)
 
 			if got := ask(); got != good {
@@ -143,9 +143,10 @@ func TestStandingByUse(t *testing.T) {
 		},
 	} {
 		org := "org-" + strings.ReplaceAll(name, " ", "-")
-		kit.MustStanding(t, org, test.change)
+		kit.MustRuntimeSettings(t, org, test.change)
 		k, secret := kit.MustKey(t, func(k *apikey.Key) {
-			k.OrganizationID, k.Legacy = org, test.legacy
+			k.OrganizationID = org
+			k.Legacy = test.legacy
 		})
 
 		headers, from := sent(secret.Reveal()), near()
@@ -161,7 +162,7 @@ func TestStandingByUse(t *testing.T) {
 			},
 		} {
 			if diff := cmp.Diff(got.want, said{got.Outcome, got.Reason}); diff != "" ||
-				got.Standing == nil || got.Standing.OrganizationID != org {
+				got.Settings == nil || got.Settings.OrganizationID != org {
 				t.Errorf("%s, %s: %v (-want +got):\n%s", name, use, got.Err, diff)
 			}
 		}
@@ -172,7 +173,7 @@ func TestStandingByUse(t *testing.T) {
 func TestBothAddressLists(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
-	kit.MustStanding(t, "fenced", fenced) // 198.51.100.0/24 and 2001:db8::/32
+	kit.MustRuntimeSettings(t, "fenced", fenced) // 198.51.100.0/24 and 2001:db8::/32
 
 	for _, test := range []struct {
 		own, source string
@@ -208,17 +209,18 @@ func TestBothAddressLists(t *testing.T) {
 	}
 }
 
-// A key goes by its own organization's standing and by no other's, in its own environment.
+// A key goes by its own organization's runtime settings and by no other's, in its own environment.
 func TestStandingIsTheOrganizationsOwn(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Environments()...)
-	kit.MustStanding(t, "gone", deleted)
+	kit.MustRuntimeSettings(t, "gone", deleted)
 
 	for _, env := range apikey.Environments() {
 		_, good := kit.MustKey(t, func(k *apikey.Key) { k.Environment = env })
 
 		_, bad := kit.MustKey(t, func(k *apikey.Key) {
-			k.OrganizationID, k.Environment = "gone", env
+			k.OrganizationID = "gone"
+			k.Environment = env
 		})
 		for range 2 {
 			for secret, want := range map[string]check.Outcome{
@@ -236,13 +238,13 @@ func TestStandingIsTheOrganizationsOwn(t *testing.T) {
 		k.OrganizationID = apikey.OperatorOrganization
 	})
 	if v := c.Authenticate(t.Context(), sent(operator.Reveal()),
-		netip.Addr{}); v.Outcome != check.Allowed || v.Standing != nil {
+		netip.Addr{}); v.Outcome != check.Allowed || v.Settings != nil {
 		t.Errorf("an operator's key: %s %v", v.Outcome, v.Err)
 	}
 }
 
-// A standing that is not there, was edited, or is another's is nobody's: its keys are neither
-// allowed nor blamed.
+// Runtime settings that are not there, were edited, or are another's are nobody's: its keys are
+// neither allowed nor blamed.
 func TestStandingThatIsDamaged(t *testing.T) {
 	t.Parallel()
 
@@ -281,8 +283,8 @@ func TestStandingThatIsDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kit, c := setup(t, apikey.Production)
-			kit.MustStanding(t, "globex", nil)
-			kit.MustStanding(t, "acme", func(o *organization.Organization) {
+			kit.MustRuntimeSettings(t, "globex", nil)
+			kit.MustRuntimeSettings(t, "acme", func(o *organization.Organization) {
 				deleted(o)
 				strict(o)
 				fenced(o)
@@ -299,7 +301,8 @@ func TestStandingThatIsDamaged(t *testing.T) {
 	}
 }
 
-// While the standing alone cannot be read, what is at hand serves for ten seconds and no longer.
+// While the runtime settings alone cannot be read, what is at hand serves for ten seconds and no
+// longer.
 func TestStandingOutage(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
@@ -336,7 +339,7 @@ func TestStandingOutage(t *testing.T) {
 	}
 }
 
-// standingsRead counts the readings of standings, each of which may wait.
+// standingsRead counts the readings of runtime settings, each of which may wait.
 type standingsRead struct {
 	count atomic.Int64
 	mu    sync.Mutex
@@ -344,10 +347,10 @@ type standingsRead struct {
 	gate  map[string]chan struct{} // by organization
 }
 
-// Standing implements check.StandingSource.
-func (s *standingsRead) Standing(
+// RuntimeSettings implements check.SettingsSource.
+func (s *standingsRead) RuntimeSettings(
 	ctx context.Context, _ apikey.Environment, org string,
-) (*organization.Standing, error) {
+) (*organization.RuntimeSettings, error) {
 	s.count.Add(1)
 	s.mu.Lock()
 	s.of = append(s.of, org)
@@ -361,7 +364,7 @@ func (s *standingsRead) Standing(
 		}
 	}
 
-	return &organization.Standing{OrganizationID: org, Version: s.count.Load()}, nil
+	return &organization.RuntimeSettings{OrganizationID: org, Version: s.count.Load()}, nil
 }
 
 func keyOf(org string) *apikey.Key {
@@ -373,7 +376,7 @@ func TestStandingsAreBounded(t *testing.T) {
 	t.Parallel()
 	source, clock := &standingsRead{}, &storetest.Clock{}
 
-	standings := check.NewStandings(source, clock.Now)
+	standings := check.NewSettingsCache(source, clock.Now)
 	for i := range 30_000 {
 		for _, org := range []string{"busy", fmt.Sprintf("org-%d", i)} {
 			if _, err := standings.Of(t.Context(), keyOf(org)); err != nil {
@@ -405,7 +408,7 @@ func TestStandingsAreReadByOneAtATime(t *testing.T) {
 		gate: map[string]chan struct{}{"slow": gate},
 	}
 	clock := &storetest.Clock{}
-	standings := check.NewStandings(source, clock.Now)
+	standings := check.NewSettingsCache(source, clock.Now)
 
 	var all sync.WaitGroup
 	for range 50 {
