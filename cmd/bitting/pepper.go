@@ -56,8 +56,8 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 		Args:  cobra.NoArgs,
 		Long: "Makes a new version of the pepper of each environment that is named. New secrets " +
 			"and seals use it within a minute; what\n" +
-			"is there goes on to work. A key moves when it is regenerated or rotated: see " +
-			"bitting pepper status.\n" + pepperAWS,
+			"is there goes on to work. Upkeep seals rows anew; a key's secret moves when it is " +
+			"regenerated or\nrotated: see bitting pepper status.\n" + pepperAWS,
 		Example: "  bitting pepper rotate --environment production --environment staging" +
 			pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {

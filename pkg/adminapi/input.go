@@ -16,7 +16,7 @@ import (
 type KeyFields struct {
 	Description      *string           `json:"description" required:"false" maxLength:"1000"`
 	Enabled          *bool             `json:"enabled" required:"false"`
-	Permissions      []string          `json:"permissions" required:"false" maxItems:"200" doc:"Names of the catalogue; absent: the default permissions; empty: none"`
+	Permissions      []string          `json:"permissions" required:"false" maxItems:"200" doc:"Names of the catalogue; empty: none. Absent: a new key gets the default permissions, an imported one all, and a changed one keeps its own"`
 	AllPermissions   *bool             `json:"allPermissions" required:"false" doc:"Every data-plane permission, also those added later"`
 	Grantable        *string           `json:"grantable" required:"false" enum:"own,catalogue" doc:"What an admin key may hand out"`
 	Customers        []string          `json:"customers" required:"false" maxItems:"30" doc:"Empty: every customer"`

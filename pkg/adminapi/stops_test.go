@@ -17,7 +17,7 @@ import (
 )
 
 // attackers is how many connections write at once in these tests.
-const attackers = 40
+const attackers = 20
 
 // attack makes a call over and over, from many connections, until stop is called. It returns when
 // the first calls were answered.

@@ -297,8 +297,8 @@ func (f *Facts) limit() []Item {
 	return []Item{{
 		Code:     NoLimit,
 		Severity: Low,
-		Detail: fmt.Sprintf("The key may be used as often as anybody likes. Its busiest hour "+
-			"had %d calls; the change allows %d.", f.BusiestHour, most),
+		Detail: fmt.Sprintf("The key may be used as often as anybody likes. Calls in its "+
+			"busiest hour: %d; the change allows %d.", f.BusiestHour, most),
 		Evidence: Evidence{ObservedSince: f.ObservedSince(), Calls: f.BusiestHour},
 		Change: Change{Update, map[string]any{
 			"rateLimits": []map[string]any{{"name": "hourly", "limit": most, "window": "1h"}},

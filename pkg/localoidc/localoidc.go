@@ -36,7 +36,7 @@ const ClientID = "bitting-console"
 const path = "/oidc"
 
 // ErrUnknownPerson says that nobody on the list has the e-mail address.
-var ErrUnknownPerson = errors.New("localoidc: nobody here has this e-mail address")
+var ErrUnknownPerson = errors.New("nobody here has this e-mail address")
 
 // Person is somebody who can sign in.
 type Person struct {
@@ -203,13 +203,17 @@ func (p *Provider) guard(next http.Handler) http.Handler {
 // person returns the person with the e-mail address.
 func (p *Provider) person(email string) (Person, error) {
 	asked, ok := organization.Email(email)
+
+	var known []string
 	for _, person := range p.people {
+		known = append(known, person.Email)
 		if named, _ := organization.Email(person.Email); ok && named == asked {
 			return person, nil
 		}
 	}
 
-	return Person{}, fmt.Errorf("%w: %q", ErrUnknownPerson, email)
+	return Person{}, fmt.Errorf("%w: %q; there are %s", ErrUnknownPerson, email,
+		strings.Join(known, ", "))
 }
 
 // bySubject returns the person with the subject.
