@@ -11,6 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -443,6 +444,7 @@ func BenchmarkInvoke(b *testing.B) {
 						kit.Clock.Now),
 					Settings: check.NewSettingsCache(kit.Store, kit.Clock.Now),
 					Imports:  check.NewImports(kit.Store, kit.Clock.Now),
+					Policies: policy.NewBuilder(10),
 					Now:      kit.Clock.Now,
 				}
 				c.Logger = slog.New(slog.DiscardHandler)
