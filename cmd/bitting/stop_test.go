@@ -135,7 +135,7 @@ func changeUntilKilled(t *testing.T, p *process) []change {
 	return acknowledged
 }
 
-// try makes a change, and tells whether it was acknowledged before the process was killed.
+// try makes a change, and reports whether it was acknowledged before the process was killed.
 func try(t *testing.T, p *process, path string, body any) (made localtest.Made, answered bool) {
 	t.Helper()
 

@@ -266,7 +266,7 @@ func (a *API) takePlace(ctx context.Context, s *request, c *bulkChange, j *job.J
 const placeRetryAfter = "10"
 
 // narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It
-// tells whether there can be some.
+// reports whether there can be some.
 func narrow(f *store.Filter, reach organization.Reach) bool {
 	f.Living = true
 	if !reach.Others {

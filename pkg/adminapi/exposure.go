@@ -149,7 +149,7 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 	return []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
 }
 
-// publishable tells whether everything that a key opens may be done by everybody who reads its
+// publishable reports whether everything that a key opens may be done by everybody who reads its
 // secret. A key that opens nothing is none: nobody meant it to be published.
 func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {

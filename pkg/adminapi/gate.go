@@ -146,7 +146,7 @@ func (a *API) catalogue(ctx context.Context) (c *permission.Catalogue, version i
 	return c, version, err
 }
 
-// needsRow tells whether an operation changes what belongs to an organization's row, which the
+// needsRow reports whether an operation changes what belongs to an organization's row, which the
 // operators' does not have: it would make rows that nothing reads.
 func needsRow(op organization.Operation) bool {
 	switch op {

@@ -33,7 +33,7 @@ type MatchHeader struct {
 	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag that the change starts from; another one now is 412"`
 }
 
-// matches tells whether the ETag of a version is among those of If-Match.
+// matches reports whether the ETag of a version is among those of If-Match.
 func (h MatchHeader) matches(version int64) bool {
 	if h.IfMatch == "" {
 		return true

@@ -215,7 +215,7 @@ var statuses = map[string]string{
 	"e": "422",
 }
 
-// onKey tells whether an operation is about a key.
+// onKey reports whether an operation is about a key.
 func onKey(op string) bool { return strings.Contains("\n"+personalTable, "\n"+op+" ") }
 
 // street is a tenant with one of each caller.

@@ -76,12 +76,12 @@ var (
 	rotationRunning = problemType{http.StatusConflict, "rotation_running", "A rotation is running"}
 	compromised     = problemType{http.StatusConflict, "compromised", "The key is compromised"}
 	deleted         = problemType{http.StatusConflict, "deleted", "The key is deleted"}
-	inUse           = problemType{http.StatusConflict, "in_use", "It is in use"}
-	lastAdmin       = problemType{http.StatusConflict, "last_admin", "The last admin stays"}
-	duplicate       = problemType{http.StatusConflict, "duplicate", "It exists already"}
-	conflict        = problemType{http.StatusConflict, "conflict", "Another change got in the way"}
+	inUse           = problemType{http.StatusConflict, "in_use", "Still in use"}
+	lastAdmin       = problemType{http.StatusConflict, "last_admin", "Cannot remove the last admin"}
+	duplicate       = problemType{http.StatusConflict, "duplicate", "Already exists"}
+	conflict        = problemType{http.StatusConflict, "conflict", "Conflicting change"}
 	stale           = problemType{
-		http.StatusPreconditionFailed, "stale", "It was changed meanwhile",
+		http.StatusPreconditionFailed, "stale", "Changed since it was read",
 	}
 	tooLarge  = problemType{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
 	mediaType = problemType{
@@ -95,7 +95,7 @@ var (
 		http.StatusUnprocessableEntity, "immutable", "The field cannot be changed",
 	}
 	escalation = problemType{
-		http.StatusUnprocessableEntity, "escalation", "More than you hold yourself",
+		http.StatusUnprocessableEntity, "escalation", "More than you may grant",
 	}
 	mismatch = problemType{
 		http.StatusUnprocessableEntity, "idempotency_mismatch",
@@ -103,7 +103,7 @@ var (
 	}
 	rateLimited    = problemType{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
 	tooManyChanges = problemType{
-		http.StatusTooManyRequests, "too_many_changes", "Too many changes of one thing",
+		http.StatusTooManyRequests, "too_many_changes", "Too many changes to one object",
 	}
 	tooManyJobs = problemType{
 		http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open",
@@ -145,19 +145,25 @@ var table = []struct {
 		organization.ErrCustomerExists, duplicate,
 		"There is a customer with this id: choose another.",
 	},
-	{organization.ErrCustomerStale, conflict, "The customer was changed meanwhile: try again."},
+	{
+		organization.ErrCustomerStale, conflict,
+		"Somebody else changed the customer at the same time: try again.",
+	},
 	{
 		organization.ErrLastAdmin, lastAdmin,
-		"The organization would have no admin: make somebody else one first.",
+		"The organization would have no admin: make another member an admin first.",
 	},
-	{organization.ErrMemberStale, conflict, "The member was changed meanwhile: try again."},
+	{
+		organization.ErrMemberStale, conflict,
+		"Somebody else changed the member at the same time: try again.",
+	},
 	{
 		apikey.ErrNotActive, notActive,
-		"Only an active key can do this: it is disabled, revoked or expired.",
+		"The key must be active for this, and it is disabled, revoked or expired.",
 	},
 	{
 		apikey.ErrNoRotation, noRotation,
-		"The key has one secret; there is no rotation to show or finish.",
+		"The key has one secret: no rotation is running that could be shown or finished.",
 	},
 	{
 		apikey.ErrRotationRunning, rotationRunning,
@@ -166,7 +172,7 @@ var table = []struct {
 	{apikey.ErrCompromised, compromised, "A compromised key cannot be restored: regenerate it."},
 	{
 		apikey.ErrDeleted, deleted,
-		"The key is deleted; its record stays, but nothing brings it back.",
+		"The key is deleted and cannot be restored; its record is kept.",
 	},
 	{
 		store.ErrCatalogueStale, stale,
@@ -187,21 +193,21 @@ var table = []struct {
 		store.ErrReceipt, conflict,
 		"Another call with this Idempotency-Key is being answered: try again.",
 	},
-	{store.ErrConflict, conflict, "Other changes got in the way: try again."},
+	{store.ErrConflict, conflict, "Other changes were made at the same time: try again."},
 	{
 		secretscan.ErrSignature, malformed,
 		"The message is not signed by GitHub, or was changed on its way.",
 	},
-	{secretscan.ErrMalformed, malformed, "The body is no list of matches."},
+	{secretscan.ErrMalformed, malformed, "The body is not a list of matches."},
 	{
 		secretscan.ErrTooMany, tooLarge,
 		fmt.Sprintf("A message may have at most %d matches.", secretscan.MaxMatches),
 	},
-	{secretscan.ErrUnavailable, unavailable, "GitHub's keys cannot be had: try again."},
-	{store.ErrTooLarge, tooLarge, "What would be kept is larger than the table takes: send less."},
+	{secretscan.ErrUnavailable, unavailable, "GitHub's public keys are unavailable: try again."},
+	{store.ErrTooLarge, tooLarge, "The stored object would be too large: send less."},
 	{
 		store.ErrUnavailable, unavailable,
-		"A service that this depends on does not answer: try again.",
+		"A service that this depends on is not responding: try again.",
 	},
 }
 
@@ -322,14 +328,14 @@ func shortened(location string) string {
 	return strings.ToValidUTF8(location[:maxLocation], "") + "…"
 }
 
-// within tells whether a location is another one or lies in it. A rule has nothing to add where the
-// schema found the value to be of the wrong type.
+// within reports whether a location is another one or lies in it. A rule has nothing to add where
+// the schema found the value to be of the wrong type.
 func within(outer, inner string) bool {
 	rest, ok := strings.CutPrefix(inner, outer)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// isAboutBody tells whether an error is about a field of the body.
+// isAboutBody reports whether an error is about a field of the body.
 func isAboutBody(err error) bool {
 	var d huma.ErrorDetailer
 	return errors.As(err, &d) && strings.HasPrefix(d.ErrorDetail().Location, "body.")

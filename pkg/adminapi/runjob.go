@@ -148,7 +148,7 @@ func (a *API) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error)
 }
 
 // step does the next step of a job, and returns the job as it is then. tries is how often it was
-// tried in vain.
+// tried without success.
 func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error) {
 	p, err := a.plan(j)
 	if err != nil {

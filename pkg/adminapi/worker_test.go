@@ -174,7 +174,7 @@ func (y yard) disabled(t *testing.T, j *job.Job, keys []*apikey.Key) {
 	}
 }
 
-// finished looks at a job that changed so many keys, all of them in vain or with success.
+// finished looks at a job that changed so many keys, all of them without success or with success.
 func (y yard) finished(t *testing.T, j *job.Job, changed int) {
 	t.Helper()
 	got := y.read(t, j)

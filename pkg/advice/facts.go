@@ -71,17 +71,17 @@ func (f *Facts) window(own time.Duration) time.Duration {
 	return own
 }
 
-// observed tells whether something that began at a moment was observed for the whole of a window.
+// observed reports whether something that began at a moment was observed for the whole of a window.
 func (f *Facts) observed(since time.Time, window time.Duration) bool {
 	return !since.After(f.Now.Add(-window))
 }
 
-// usedWithin tells whether a last use lies in a window. The zero time is no use.
+// usedWithin reports whether a last use lies in a window. The zero time is no use.
 func (f *Facts) usedWithin(last time.Time, window time.Duration) bool {
 	return !last.IsZero() && last.After(f.Now.Add(-window))
 }
 
-// uses tells whether a permission was used in a window, or may have been: some calls are counted
+// uses reports whether a permission was used in a window, or may have been: some calls are counted
 // without telling their permissions apart.
 func (f *Facts) uses(p string, window time.Duration) bool {
 	for _, name := range []string{p, meter.Others} {

@@ -42,7 +42,7 @@ func (f *Facts) grant(p string, at time.Time) {
 	f.Granted[p] = latest(f.Granted[p], at)
 }
 
-// again tells whether a change ended what kept the key from being used: that it was disabled,
+// again reports whether a change ended what kept the key from being used: that it was disabled,
 // revoked or expired.
 func again(changed map[string]history.FieldChange, at time.Time) bool {
 	enabled, revoked := changed["enabled"], changed["revocation"]

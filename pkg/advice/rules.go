@@ -193,7 +193,7 @@ func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, boo
 	return 0, false
 }
 
-// usesSome tells whether the key used some permission that it holds in a window.
+// usesSome reports whether the key used some permission that it holds in a window.
 func (f *Facts) usesSome(window time.Duration) bool {
 	return slices.ContainsFunc(f.Key.Permissions, func(p string) bool { return f.uses(p, window) })
 }

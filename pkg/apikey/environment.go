@@ -14,7 +14,7 @@ const (
 // Environments returns all environments, production first.
 func Environments() []Environment { return []Environment{Production, Staging, Development} }
 
-// Valid tells whether e is one of the three environments.
+// Valid reports whether e is one of the three environments.
 func (e Environment) Valid() bool { return e.Short() != "" }
 
 // Short returns the spelling inside a secret: prod, stg or dev; "" for what is no environment.

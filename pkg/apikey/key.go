@@ -129,7 +129,7 @@ type Key struct {
 	UpdatedAt time.Time
 }
 
-// Operator tells whether the key is an operator's, who stands above all organizations.
+// Operator reports whether the key is an operator's, who stands above all organizations.
 func (k *Key) Operator() bool { return k.OrganizationID == OperatorOrganization }
 
 // SecretSince is when the secret was made, as far as this service knows: an imported one is older.

@@ -79,14 +79,14 @@ func (k *Key) rotate(
 	return nil
 }
 
-// Rotating tells whether two secrets are accepted at now. It ends by the clock, not by a job. Of a
-// rotation that starts at the first use, only somebody who knows of that use can tell: see
+// Rotating reports whether two secrets are accepted at now. It ends by the clock, not by a job. Of
+// a rotation that starts at the first use, only somebody who knows of that use can tell: see
 // AwaitsFirstUse.
 func (k *Key) Rotating(now time.Time) bool {
 	return k.Rotation != nil && now.Before(k.Rotation.OldEndsAt)
 }
 
-// AwaitsFirstUse tells whether a rotation runs at now whose new secret is not known to have been
+// AwaitsFirstUse reports whether a rotation runs at now whose new secret is not known to have been
 // used.
 func (k *Key) AwaitsFirstUse(now time.Time) bool {
 	return k.Rotating(now) && k.Rotation.FirstUsedAt.IsZero()

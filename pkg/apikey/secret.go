@@ -79,7 +79,7 @@ type Brand string
 
 var brandPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,9}$`)
 
-// Valid tells whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
+// Valid reports whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
 func (b Brand) Valid() bool { return brandPattern.MatchString(string(b)) }
 
 // Pattern returns the regular expression that finds secrets of this brand in a text, for secret
@@ -162,7 +162,7 @@ func (b Brand) Parse(text string) (Parts, error) {
 	return Parts{Environment: env, KeyID: id, Random: tail[:randomLength]}, nil
 }
 
-// LooksLike tells whether text starts as a secret of this brand does, well-formed or not. It
+// LooksLike reports whether text starts as a secret of this brand does, well-formed or not. It
 // decides whether an Authorization header beside an X-Api-Key header is ours or the backend's.
 func (b Brand) LooksLike(text string) bool {
 	rest, ok := strings.CutPrefix(text, string(b)+"_")
@@ -238,5 +238,5 @@ func base62(random io.Reader, n int) (string, error) {
 	return string(out), nil
 }
 
-// ValidID tells whether a text has the form of a key id.
+// ValidID reports whether a text has the form of a key id.
 func ValidID(id string) bool { return isBase62(id, IDLength) }

@@ -31,7 +31,7 @@ func (k *Key) expired(now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// Started tells whether the key's notBefore has come.
+// Started reports whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
 
 // SecretMatch tells which of a key's secrets somebody sent.

@@ -173,7 +173,7 @@ func (a *Authorizer) supports(r request) bool {
 	return a.simple(r) || policy.Sayable(r.arn.String())
 }
 
-// admin tells whether a key is one of the admin API's: one with some permission of it.
+// admin reports whether a key is one of the admin API's: one with some permission of it.
 func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
 	return slices.ContainsFunc(k.Permissions, catalogue.IsAdmin)
 }

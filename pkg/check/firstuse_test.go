@@ -150,7 +150,8 @@ func TestReadsOfARotation(t *testing.T) {
 	}
 }
 
-// Where nobody can tell whether the old secret has ended, it is neither allowed nor called retired.
+// Where nobody can report whether the old secret has ended, it is neither allowed nor called
+// retired.
 func TestUnknownFirstUseIsUnavailable(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)

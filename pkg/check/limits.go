@@ -36,7 +36,7 @@ type Left struct {
 	ResetAt   time.Time // when all of it is there again, if nothing more is taken
 }
 
-// Limited tells whether a key has limits.
+// Limited reports whether a key has limits.
 func Limited(k *apikey.Key) bool { return len(k.RateLimits) > 0 || k.Quota != nil }
 
 // Limit is the last step of a check for a key that Authenticate found good: it takes a call of the

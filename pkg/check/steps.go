@@ -117,7 +117,7 @@ func sourceAddress(v *Verdict, call Call) Outcome {
 	return Allowed
 }
 
-// contains tells whether networks allow an address; no networks allow every one.
+// contains reports whether networks allow an address; no networks allow every one.
 func contains(networks []netip.Prefix, address netip.Addr) bool {
 	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool {
 		return p.Contains(address)
@@ -188,9 +188,9 @@ func Grant(k *apikey.Key) permission.Grant {
 	}
 }
 
-// SameRoute tells whether API Gateway found the same route as the catalogue did. Where they differ,
-// the backend would serve another route than the one that was checked. A greedy resource and
-// $default say nothing: there the backend routes by the path, as the catalogue does.
+// SameRoute reports whether API Gateway found the same route as the catalogue did. Where they
+// differ, the backend would serve another route than the one that was checked. A greedy resource
+// and $default say nothing: there the backend routes by the path, as the catalogue does.
 func SameRoute(resource, route string) bool {
 	if resource == "" || resource == "$default" ||
 		len(resource) > 2 && resource[len(resource)-2:] == "+}" {

@@ -22,7 +22,7 @@ type Caller struct {
 	opened string // the permission that opened the route
 }
 
-// Holds tells whether the caller has a permission. Of a key with more permissions than an
+// Holds reports whether the caller has a permission. Of a key with more permissions than an
 // authorizer's answer holds, only those are known that it does hold, and the one that opened the
 // route.
 func (c Caller) Holds(permission string) bool {
@@ -30,7 +30,7 @@ func (c Caller) Holds(permission string) bool {
 		(c.AllPermissions || permission == c.opened || slices.Contains(c.Permissions, permission))
 }
 
-// Serves tells whether the caller may act for a customer. Of a key with more customers than an
+// Serves reports whether the caller may act for a customer. Of a key with more customers than an
 // authorizer's answer holds, only those are known that it does hold: the others are refused.
 func (c Caller) Serves(customer string) bool {
 	return !c.Scoped || slices.Contains(c.Customers, customer)

@@ -37,7 +37,7 @@ var (
 	// ErrInvalid says that the token is no good, whatever is wrong with it. The text has the
 	// reason, for logs.
 	ErrInvalid = errors.New("identity: invalid token")
-	// ErrUnavailable says that nobody can tell whether the token is good: the issuer cannot be
+	// ErrUnavailable says that nobody can report whether the token is good: the issuer cannot be
 	// reached and no key that is at hand fits, or the configuration is unfit. The text has the
 	// reason, for logs.
 	ErrUnavailable = errors.New("identity: the issuer's keys cannot be had")

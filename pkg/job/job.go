@@ -138,10 +138,10 @@ func (j *Job) Clone() *Job {
 	return &c
 }
 
-// Open tells whether there is something left to do.
+// Open reports whether there is something left to do.
 func (j *Job) Open() bool { return j.State == Queued || j.State == Running }
 
-// Free tells whether a worker may take the job at now.
+// Free reports whether a worker may take the job at now.
 func (j *Job) Free(now time.Time) bool {
 	return j.Open() && (j.Holder == "" || !now.Before(j.HeldUntil))
 }

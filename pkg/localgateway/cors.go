@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// isPreflight tells whether an HTTP API with CORS answers this request by
+// isPreflight reports whether an HTTP API with CORS answers this request by
 // itself, whatever its routes. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
 func (g *Gateway) isPreflight(c *call) bool {

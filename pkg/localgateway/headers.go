@@ -101,7 +101,7 @@ func cookies(h http.Header) []string {
 	return all
 }
 
-// isText tells whether an HTTP API passes a body of this media type as it is
+// isText reports whether an HTTP API passes a body of this media type as it is
 // rather than in base64. Without a type, UTF-8 passes as text (inferred).
 func isText(contentType string, body []byte) bool {
 	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
@@ -123,7 +123,7 @@ func isText(contentType string, body []byte) bool {
 	return false
 }
 
-// isBinary tells whether a REST API has a media type in its binary media types.
+// isBinary reports whether a REST API has a media type in its binary media types.
 func isBinary(binaryTypes []string, header string) bool {
 	for _, wanted := range strings.Split(header, ",") {
 		mediaType, _, _ := strings.Cut(wanted, ";")

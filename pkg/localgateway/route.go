@@ -92,7 +92,7 @@ func split(path string) []string {
 	return strings.Split(strings.TrimPrefix(path, "/"), "/")
 }
 
-// find sets the call's route and parameters and tells whether there is one. At
+// find sets the call's route and parameters and reports whether there is one. At
 // a REST API the path decides alone and the method must then exist; at an HTTP
 // API a less specific route with the right method is found too.
 func (rt router) find(c *call) bool {

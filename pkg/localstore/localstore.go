@@ -214,8 +214,8 @@ func endLeftover(pidFile, database string) error {
 	return fmt.Errorf("the DynamoDB stand-in left over as process %d does not end: kill it", pid)
 }
 
-// serves tells whether a process is a server of this database, by its command line (Linux, the only
-// platform with a binary).
+// serves reports whether a process is a server of this database, by its command line (Linux, the
+// only platform with a binary).
 func serves(pid int, database string) bool {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && strings.Contains(string(line), "--db-path\x00"+database+"\x00")

@@ -109,5 +109,5 @@ func (b bucket) outstanding(tat, now int64) int64 {
 	return min(b.fit(max(0, tat-now)+b.interval-1), b.Burst)
 }
 
-// above tells whether the limit's rate is above so many calls a second.
+// above reports whether the limit's rate is above so many calls a second.
 func (b bucket) above(perSecond int64) bool { return b.fit(int64(time.Second)) > perSecond }

@@ -205,8 +205,8 @@ func (o *Deduplicator) count(ctx context.Context, groups []*group) error {
 	}
 }
 
-// countSome counts as much of the groups as fits on a page of each. More tells whether something is
-// left.
+// countSome counts as much of the groups as fits on a page of each. More reports whether something
+// is left.
 func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
 	var pages []Page
 
@@ -249,8 +249,8 @@ func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more boo
 	return more, err
 }
 
-// whole tells whether pages that were read one after the other go together: each but the last must
-// be full, or it was read before the last was begun.
+// whole reports whether pages that were read one after the other go together: each but the last
+// must be full, or it was read before the last was begun.
 func whole(pages []Page) bool {
 	for i, p := range pages {
 		if p.Number != i || i < len(pages)-1 && len(p.IDs) < PageIDs*idBytes {
@@ -262,7 +262,7 @@ func whole(pages []Page) bool {
 }
 
 // page takes the entries that no page has onto the last page, or the one after it, as far as there
-// is room. Left tells whether there was too little.
+// is room. Left reports whether there was too little.
 func (g *group) page(known []Page) (page Page, fresh []Entry, left bool) {
 	seen := map[[idBytes]byte]bool{}
 	for _, p := range known {

@@ -256,8 +256,8 @@ func (a *account) tightest(now int64) (name string, wait int64) {
 }
 
 // refuse remembers why there is no room, for as long as that is certain. Where it took a write to
-// find out, the instance pauses for longer: each write in vain is paid for, and other instances
-// take what comes back meanwhile.
+// find out, the instance pauses for longer: each write without success is paid for, and other
+// instances take what comes back meanwhile.
 func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *check.Allowance {
 	outcome, limit, wait := a.plan.refusal(t.state, t.now)
 	if paid && outcome == check.RateLimited {
@@ -279,8 +279,8 @@ func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *check.Allowance {
 }
 
 // pause is how long to leave the store alone: a jittered quarter to half second, longer when it was
-// in vain again and again, and never so long that the limit would be whole again meanwhile, if
-// nobody else took of it.
+// without success again and again, and never so long that the limit would be whole again meanwhile,
+// if nobody else took of it.
 func (l *Limiter) pause(a *account, limit string) int64 {
 	pause := int64(float64(shortestPause) * (1 + l.jitter()))
 	if b, ok := a.plan.bucket(limit); ok {

@@ -129,7 +129,7 @@ func (p *plan) bucket(name string) (bucket, bool) {
 	return p.buckets[i], true
 }
 
-// same tells whether two policies ask the same.
+// same reports whether two policies ask the same.
 func same(a, b Policy) bool {
 	if a.Version != b.Version || !slices.Equal(a.Limits, b.Limits) ||
 		(a.Quota == nil) != (b.Quota == nil) {

@@ -65,13 +65,13 @@ func (r *Recorder) countSecret(k *keyState, c *Call) {
 	}
 }
 
-// tellsOfSecrets tells whether a call is one with a secret that is not the key's only one.
+// tellsOfSecrets reports whether a call is one with a secret that is not the key's only one.
 func tellsOfSecrets(c *Call) bool {
 	return c.Secret == apikey.Old || c.Secret == apikey.Retired ||
 		c.Secret == apikey.Current && !c.Rotation.IsZero()
 }
 
-// count takes a call in, and tells whether that made a difference. Calls may come in any order.
+// count takes a call in, and reports whether that made a difference. Calls may come in any order.
 func (u *SecretUse) count(c *Call) bool {
 	switch {
 	case c.Secret == apikey.Old || c.Secret == apikey.Retired:

@@ -99,8 +99,9 @@ func (a *account) room(s *State, now, back int64, attempt int) int64 {
 }
 
 // margin is by how much a limit that is nearly whole is taken for less than it is, when writes were
-// in vain again and again: where others take and it comes back at the same pace, what was seen a
-// moment ago is always just not so any more. It costs a few calls' room, and never admits more.
+// without success again and again: where others take and it comes back at the same pace, what was
+// seen a moment ago is always just not so any more. It costs a few calls' room, and never admits
+// more.
 func (b bucket) margin(attempt int) int64 {
 	if attempt < 2 {
 		return 0

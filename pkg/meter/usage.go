@@ -55,14 +55,14 @@ func Outcomes() []string {
 	}
 }
 
-// Denied tells whether an outcome is a refusal of the key itself. A wrong secret is none, since
+// Denied reports whether an outcome is a refusal of the key itself. A wrong secret is none, since
 // outsiders can cause it; nor is a failure of ours.
 func Denied(outcome string) bool {
 	return outcome != Allowed && outcome != WrongSecret && outcome != "unavailable"
 }
 
-// good tells whether the call was made with a good key: it is a use of the key, whatever became of
-// it.
+// good reports whether the call was made with a good key: it is a use of the key, whatever became
+// of it.
 func good(outcome string) bool {
 	switch outcome {
 	case Allowed, "permission_denied", "customer_not_allowed", "path_not_supported", "rate_limited",

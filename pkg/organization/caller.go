@@ -45,7 +45,7 @@ type Caller struct {
 	RequestID string
 }
 
-// Operator tells whether the caller stands above all organizations.
+// Operator reports whether the caller stands above all organizations.
 func (c *Caller) Operator() bool { return c.Key != nil && c.Key.Operator() }
 
 // Actor is the caller as history and ownership name it.
@@ -71,7 +71,8 @@ func (c *Caller) ID() string {
 	return "key:" + c.Key.ID
 }
 
-// Owns tells whether the key is the caller's own: one that they own, or the very key that was sent.
+// Owns reports whether the key is the caller's own: one that they own, or the very key that was
+// sent.
 func (c *Caller) Owns(k *apikey.Key) bool {
 	if c.Person != nil {
 		return k.Owner.Type == apikey.ActorUser && k.Owner.ID == c.Person.ID
@@ -80,7 +81,7 @@ func (c *Caller) Owns(k *apikey.Key) bool {
 	return k.ID == c.Key.ID || k.Owner.Type != apikey.ActorUser && k.Owner.ID == c.Key.ID
 }
 
-// Sees tells whether the caller may know of the organization.
+// Sees reports whether the caller may know of the organization.
 func (c *Caller) Sees(org string) bool {
 	if c.Person != nil {
 		return c.Member != nil && c.Member.OrganizationID == org
@@ -203,7 +204,7 @@ func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	}
 }
 
-// manages tells whether a person may change a key that they see.
+// manages reports whether a person may change a key that they see.
 func (c *Caller) manages(o *Organization, k *apikey.Key) bool {
 	m := c.Member
 	switch {

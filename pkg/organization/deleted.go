@@ -17,7 +17,7 @@ func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
 	return ErrHidden
 }
 
-// is tells whether the caller is an actor of before.
+// is reports whether the caller is an actor of before.
 func (c *Caller) is(a apikey.Actor) bool {
 	self := c.Actor()
 	return a.ID != "" && self.Type == a.Type && self.ID == a.ID

@@ -19,7 +19,7 @@ type Escalation struct {
 
 // Catalogue tells which permissions there are.
 type Catalogue interface {
-	// IsAdmin tells whether the permission is one of the built-in ones, which open the admin API.
+	// IsAdmin reports whether the permission is one of the built-in ones, which open the admin API.
 	IsAdmin(name string) bool
 }
 
@@ -209,7 +209,8 @@ func (c *Caller) RoleEscalations(admin []string, role Role, grants []Grant) []Es
 	return out
 }
 
-// within tells whether customers are no more than those in scope; an empty scope is every customer.
+// within reports whether customers are no more than those in scope; an empty scope is every
+// customer.
 func within(scope, customers []string) bool {
 	if len(scope) == 0 {
 		return true
@@ -220,7 +221,7 @@ func within(scope, customers []string) bool {
 	})
 }
 
-// limitsExceed tells whether some limit of own is not matched by one of k that is as strict.
+// limitsExceed reports whether some limit of own is not matched by one of k that is as strict.
 func limitsExceed(own, k *apikey.Key) bool {
 	for _, mine := range own.RateLimits {
 		if !slices.ContainsFunc(k.RateLimits, func(l apikey.RateLimit) bool {
@@ -260,7 +261,7 @@ func wander(own, k *apikey.Key) bool {
 		})
 }
 
-// outlives tells whether k lives longer than own.
+// outlives reports whether k lives longer than own.
 func outlives(own, k *apikey.Key) bool {
 	return !own.ExpiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(own.ExpiresAt))
 }

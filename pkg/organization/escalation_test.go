@@ -484,7 +484,7 @@ func powerOf(k *apikey.Key) power {
 	return p
 }
 
-// covers tells whether k has no more than the power in what is not its permissions.
+// covers reports whether k has no more than the power in what is not its permissions.
 func (p power) covers(k *apikey.Key) bool {
 	customers := len(p.key.Customers) == 0 ||
 		len(k.Customers) > 0 && !slices.ContainsFunc(k.Customers, func(c string) bool {
@@ -494,7 +494,7 @@ func (p power) covers(k *apikey.Key) bool {
 	return customers && life && slower(k, p.key)
 }
 
-// slower tells whether each limit of own binds k too.
+// slower reports whether each limit of own binds k too.
 func slower(k, own *apikey.Key) bool {
 	most := func(l apikey.RateLimit) int64 {
 		if l.Burst == 0 {

@@ -57,10 +57,10 @@ type Member struct {
 	Pace apikey.Pace `json:"pace"` // how fast the row is changed
 }
 
-// Joined tells whether the person has signed in since the invitation.
+// Joined reports whether the person has signed in since the invitation.
 func (m *Member) Joined() bool { return m.ID != "" }
 
-// Has tells whether the member has a grant. An admin needs none.
+// Has reports whether the member has a grant. An admin needs none.
 func (m *Member) Has(g Grant) bool { return m.Role == RoleAdmin || slices.Contains(m.Grants, g) }
 
 // Includes reports whether the member has every right of other.

@@ -71,7 +71,7 @@ type Organization struct {
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
 
-// ValidID tells whether id is a slug that an organization may have: ^[a-z][a-z0-9-]{1,38}$.
+// ValidID reports whether id is a slug that an organization may have: ^[a-z][a-z0-9-]{1,38}$.
 func ValidID(id string) bool { return slugPattern.MatchString(id) }
 
 var notSlug = regexp.MustCompile(`[^a-z0-9]+`)

@@ -49,7 +49,7 @@ func NewKeys(url string, now func() time.Time) *Keys {
 	return &Keys{url: url, client: client, now: now}
 }
 
-// Verify tells whether GitHub signed a message, by the values of its two headers. Errors:
+// Verify reports whether GitHub signed a message, by the values of its two headers. Errors:
 // ErrSignature, ErrUnavailable.
 func (k *Keys) Verify(ctx context.Context, identifier, signature string, body []byte) error {
 	if identifier == "" || signature == "" || len(identifier) > maxIdentifier {

@@ -70,7 +70,7 @@ func Matches(body []byte) ([]Match, error) {
 	return out, nil
 }
 
-// verify tells whether a key signed a message: ECDSA on P-256 with SHA-256, in ASN.1, in base64.
+// verify reports whether a key signed a message: ECDSA on P-256 with SHA-256, in ASN.1, in base64.
 func verify(key *ecdsa.PublicKey, signature string, body []byte) error {
 	if len(signature) > maxSignature {
 		return ErrSignature

@@ -19,7 +19,7 @@ import (
 const tatPrefix = "tat#"
 
 // limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it
-// explains, so that one condition tells whether they can be added to.
+// explains, so that one condition reports whether they can be added to.
 type limitsItem struct {
 	Policy    string           `dynamodbav:"policy"`
 	Version   int64            `dynamodbav:"version"`
@@ -274,7 +274,7 @@ func refusedCharge(err error) (*meter.State, bool, error) {
 	return nil, false, unavailable("limits", err)
 }
 
-// throttled tells whether DynamoDB was asked for more than it gives. The SDK has tried again by
+// throttled reports whether DynamoDB was asked for more than it gives. The SDK has tried again by
 // then.
 func throttled(err error) bool {
 	var throughput *types.ProvisionedThroughputExceededException

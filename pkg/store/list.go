@@ -99,7 +99,7 @@ func (f Filter) mayMatch(e entry, now time.Time) bool {
 	return f.matches(k, now)
 }
 
-// selective tells whether the list passes over keys that its partitions hold.
+// selective reports whether the list passes over keys that its partitions hold.
 func (f Filter) selective() bool {
 	return f.Status == apikey.Expired || f.Permission != "" || f.Tag != "" || f.Text != "" ||
 		f.PostFilter != nil

@@ -32,8 +32,8 @@ type listing struct {
 	left    int // reads that it may still cost
 }
 
-// affords tells whether the indexes can be read once more, and the rows of this many entries after
-// that.
+// affords reports whether the indexes can be read once more, and the rows of this many entries
+// after that.
 func (l *listing) affords(entries int) bool {
 	rows := (entries + batchGetMost - 1) / batchGetMost
 	if l.filter.PostFilter != nil {
@@ -225,7 +225,7 @@ func (e *entry) ref() keyRef {
 }
 
 // query reads up to size entries of a stream after a position, newest first unless forwards, and
-// tells whether the stream goes on after them.
+// reports whether the stream goes on after them.
 func (s *Store) query(
 	ctx context.Context, from stream, after string, size int, forwards bool,
 ) (entries []entry, goesOn bool, err error) {

@@ -145,7 +145,7 @@ func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 	return fmt.Errorf("upkeep failed: %s", strings.Join(failed, ", "))
 }
 
-// stopped tells whether a task ended because the time was over. That is no failure: it goes on at
+// stopped reports whether a task ended because the time was over. That is no failure: it goes on at
 // the next run.
 func stopped(ctx context.Context, err error) bool {
 	return ctx.Err() != nil &&

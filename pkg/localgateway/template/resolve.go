@@ -65,7 +65,7 @@ func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 	}
 }
 
-// intrinsic tells whether n is an intrinsic function in its short (!Ref x) or
+// intrinsic reports whether n is an intrinsic function in its short (!Ref x) or
 // long ({Ref: x}) form, and gives its name without "Fn::" and its argument.
 func intrinsic(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 	n = dereference(n)

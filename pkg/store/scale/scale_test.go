@@ -236,7 +236,7 @@ func lists() []store.Filter {
 	return out
 }
 
-// loose tells whether pages may be short: the filter asks for what no index knows.
+// loose reports whether pages may be short: the filter asks for what no index knows.
 func loose(f store.Filter) bool {
 	return f.Permission != "" || f.Tag != "" || f.Text != "" || f.Status == apikey.Expired ||
 		f.Status == apikey.Inactive
