@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -273,6 +274,97 @@ func TestPeppers(t *testing.T) {
 
 	if got, err := kit.Tables.Peppers(t.Context(), apikey.Staging); len(got) != 0 || err != nil {
 		t.Errorf("staging: %v, %v", got, err)
+	}
+}
+
+// A version that is retired leaves a note: its number is taken, and nothing is verified by it.
+func TestRetiredPepper(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	made := kit.Clock.Now()
+
+	for version := 1; version <= 3; version++ {
+		if err := kit.Tables.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+			Version:    version,
+			Ciphertext: []byte{byte(version)},
+			CreatedAt:  made,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	kit.Clock.Advance(time.Hour)
+
+	retire := func(version, newer int) error {
+		return kit.Tables.RetirePepper(t.Context(), apikey.Staging, version, newer, kit.Clock.Now())
+	}
+	refused := func(what string, version, newer int) {
+		t.Helper()
+		before := kit.Item(t, "pepper#staging", "ring")
+
+		if err := retire(version, newer); !errors.Is(err, store.ErrPeppersStale) {
+			t.Errorf("%s: %v", what, err)
+		}
+
+		if after := kit.Item(t, "pepper#staging", "ring"); !reflect.DeepEqual(before, after) {
+			t.Errorf("%s: the row was %v and is %v", what, before, after)
+		}
+	}
+
+	refused("for an older one", 3, 2)
+	refused("for itself", 3, 3)
+	refused("for one that is not there", 3, 4)
+	refused("one that is not there", 4, 5)
+
+	if err := retire(2, 3); err != nil {
+		t.Error(err)
+	}
+
+	refused("for one that is retired", 1, 2)
+
+	// Of those who do it at once, one did.
+	done := make(chan error, 8)
+	for range cap(done) {
+		go func() { done <- retire(1, 3) }()
+	}
+
+	won := 0
+	for range cap(done) {
+		if err := <-done; err == nil {
+			won++
+		} else if !errors.Is(err, store.ErrPeppersStale) {
+			t.Error(err)
+		}
+	}
+
+	if won != 1 {
+		t.Errorf("%d retired it", won)
+	}
+
+	refused("again", 1, 3)
+
+	stored, err := kit.Tables.Peppers(t.Context(), apikey.Staging)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	slices.SortFunc(stored, func(a, b pepper.Wrapped) int { return a.Version - b.Version })
+
+	want := []pepper.Wrapped{
+		{Version: 1, CreatedAt: made, RetiredAt: kit.Clock.Now()},
+		{Version: 2, CreatedAt: made, RetiredAt: kit.Clock.Now()},
+		{Version: 3, CreatedAt: made, Ciphertext: []byte{3}},
+	}
+	if diff := cmp.Diff(want, stored); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	if err := kit.Tables.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+		Version:    1,
+		Ciphertext: []byte("another"),
+		CreatedAt:  kit.Clock.Now(),
+	}); !errors.Is(err, pepper.ErrExists) {
+		t.Errorf("the number is given again: %v", err)
 	}
 }
 
