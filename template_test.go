@@ -343,8 +343,8 @@ func TestUsageQueriesWhatAdviceNeeds(t *testing.T) {
 	}
 }
 
-// modest fails for a statement that allows whole services, every resource, or the use of a KMS key
-// without conditions.
+// modest fails for a statement that allows whole services, every resource, the use of a KMS key
+// without conditions, or to scan: only upkeep may, and the table core alone.
 func modest(t *testing.T, id string, statement any) {
 	t.Helper()
 
@@ -353,6 +353,11 @@ func modest(t *testing.T, id string, statement any) {
 		if strings.HasSuffix(name, ":*") || name == "*" ||
 			name == "dynamodb:Scan" && id != "Upkeep" {
 			t.Errorf("%s may %s", id, name)
+		}
+
+		if name == "dynamodb:Scan" && !slices.Equal(list(at(statement, "Resource")),
+			[]any{"Core.Arn"}) {
+			t.Errorf("%s may scan %v", id, list(at(statement, "Resource")))
 		}
 
 		if strings.HasPrefix(name, "kms:") && at(statement, "Condition") == nil {
