@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -88,6 +90,34 @@ func TestRowsAreSealedAnew(t *testing.T) {
 
 	if n := pass(t, kit, p); n != 0 || p.Traffic.Count("Scan") == 0 {
 		t.Errorf("a day later: %d rows, %d reads", n, p.Traffic.Count("Scan"))
+	}
+}
+
+// How far upkeep is has no seal and decides nothing: whatever somebody writes there, the table
+// itself says what is needed.
+func TestPassDecidesNothing(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	k, _ := kit.MustKey(t, nil)
+	rotate(t, kit, apikey.Production)
+	pass(t, kit, kit.Restart())
+
+	scope := pepper.Scope{Environment: apikey.Production, Version: 1}
+	for what, value := range map[string]any{
+		"needed by nothing": map[string]any{},
+		"cannot be read":    "x",
+	} {
+		kit.Change(t, "upkeep", "peppers", "counts", value)
+
+		if err := peppers(kit).Retire(t.Context(), scope, quiet); !errors.Is(err,
+			operator.ErrInUse) {
+			t.Errorf("%s: %v", what, err)
+		}
+
+		if keys := use(t, kit, apikey.Production, 1, 1).Keys; len(keys) != 1 ||
+			keys[0].ID != k.ID {
+			t.Errorf("%s: %+v", what, keys)
+		}
 	}
 }
 
@@ -215,6 +245,26 @@ func TestPassGoesOn(t *testing.T) {
 
 	if slow.Traffic.Count("Scan") != 1 {
 		t.Errorf("the one that came second read %d pages", slow.Traffic.Count("Scan"))
+	}
+
+	// No page is larger than the one before was kept for, however large the table is.
+	most := 0
+	for _, r := range quick.Traffic.Requests("Scan", "TransactWriteItems") {
+		if r.Operation != "Scan" {
+			most = 0
+			continue
+		}
+
+		var page struct{ Limit int }
+		if r.Decode(t, &page); page.Limit < 1 || page.Limit > 200 || most > 0 {
+			t.Errorf("up to %d rows are read at once, after %d that were not kept", page.Limit, most)
+		}
+
+		most = page.Limit
+	}
+
+	if n := quick.Traffic.Count("Scan"); n < 3 {
+		t.Errorf("what was left took %d pages", n)
 	}
 
 	told, err := kit.Tables.PepperPass(t.Context())

@@ -24,9 +24,8 @@ var (
 	ErrUnread    = errors.New("there are rows that cannot be read")
 )
 
-// Settling is how long after a rotation a function may still write with the version before: it
-// looks for a newer one every minute, and no function runs longer than the rest of this.
-const Settling = 15 * time.Minute
+// Settling is how long after a rotation nothing is retired.
+const Settling = store.PepperSettling
 
 // Peppers looks after the peppers of a deployment.
 type Peppers struct {
@@ -48,7 +47,7 @@ type Version struct {
 // Status is what there is of all peppers.
 type Status struct {
 	Versions []Version // by environment, then version
-	Unread   int64     // rows that name no version that is stored
+	Unread   int64     // rows that name no version that is stored, or none where they should
 	Places   []string  // where some of these stand
 	// Pass is upkeep's, which seals rows anew and ended or goes on; nil before the first.
 	Pass *store.PepperPass
@@ -81,7 +80,7 @@ func (p *Peppers) Status(
 	}
 
 	pass, err := p.Tables.PepperPass(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrDamaged) { // it has no seal, and decides nothing
 		return nil, err
 	}
 

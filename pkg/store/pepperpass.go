@@ -2,11 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +26,10 @@ const (
 	passPage = 200
 )
 
+// PepperSettling is how long after a rotation a function may still write with the version before:
+// it looks for a newer one every minute, and no function runs longer than the rest of this.
+const PepperSettling = 15 * time.Minute
+
 // PepperPass is a pass over the table core that seals rows anew by the newest version of their
 // pepper, and counts what needs which version. It goes on over many runs of upkeep, and decides
 // nothing: a version is retired by PepperUses alone.
@@ -33,15 +37,34 @@ type PepperPass struct {
 	Version   int64     `json:"version"`
 	Peppers   string    `json:"peppers"` // the versions that there are: others begin another pass
 	StartedAt time.Time `json:"startedAt"`
-	EndedAt   time.Time `json:"endedAt,omitzero"` // zero while it goes on
-	Rows      int64     `json:"rows"`             // that were read
-	Resealed  int64     `json:"resealed"`
-	Unread    int64     `json:"unread"` // as of PepperUses
+	PassCounts
+	// After is the place of the last row that was read.
+	AfterPartition string      `json:"afterPk,omitempty"`
+	AfterSort      string      `json:"afterSk,omitempty"`
+	Last           *PassCounts `json:"last,omitempty"` // of the pass before, while this one goes on
+}
+
+// PassCounts is what a pass counted, so far or altogether.
+type PassCounts struct {
+	EndedAt time.Time `json:"endedAt,omitzero"` // zero while it goes on
+	Rows    int64     `json:"rows"`             // that were read
+	// Resealed leaves out what was sealed anew on a page that was cut off.
+	Resealed int64 `json:"resealed"`
+	Unread   int64 `json:"unread"` // as of PepperUses, and rows whose seal is broken
 	// Counts says for each version, such as production/2, how many of what need it.
 	Counts map[string]map[string]int64 `json:"counts"`
-	// After is the place of the last row that was read.
-	AfterPartition string `json:"afterPk,omitempty"`
-	AfterSort      string `json:"afterSk,omitempty"`
+}
+
+// Finished is what the last pass that ended counted; nil before the first end.
+func (p *PepperPass) Finished() *PassCounts {
+	switch {
+	case p == nil:
+		return nil
+	case p.EndedAt.IsZero():
+		return p.Last
+	}
+
+	return &p.PassCounts
 }
 
 // PepperPass returns the pass that goes on or ended last; nil before the first. Errors: ErrDamaged,
@@ -61,14 +84,15 @@ func (t *Tables) PepperPass(ctx context.Context) (*PepperPass, error) {
 }
 
 // PassPeppers goes on with the pass, or begins one where it is time to: only while an environment
-// has more than one version. It returns how many rows it sealed anew. It may stop anywhere and run
-// twice at once: a row is sealed anew only as it was read, and a page of rows is counted once. A
-// row whose seal is broken stays as it is, and is logged. Errors: ErrUnavailable.
+// has more than one version, and once every function knows of the newest. It returns how many rows
+// it sealed anew. It may stop anywhere and run twice at once: a row is sealed anew only as it was
+// read, and a page of rows is counted once. A row whose seal is broken, or that should have one,
+// stays as it is, is logged and counts as unread. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) PassPeppers(
 	ctx context.Context, scanner Scanner, now func() time.Time,
 ) (resealed int, err error) {
 	uses, newest, err := s.noPepperUses(ctx)
-	if err != nil || !uses.several() {
+	if err != nil || !uses.several() || now().Before(uses.youngest.Add(PepperSettling)) {
 		return 0, err
 	}
 
@@ -77,8 +101,8 @@ func (s *Store) PassPeppers(
 		return 0, err
 	}
 
-	if pass, err = uses.passAt(pass, now()); err != nil || pass == nil {
-		return 0, err
+	if pass = uses.passAt(pass, now()); pass == nil {
+		return 0, nil
 	}
 
 	for pass.EndedAt.IsZero() {
@@ -89,18 +113,23 @@ func (s *Store) PassPeppers(
 
 		for _, item := range page.Items {
 			n, err := s.reseal(ctx, item, newest)
-			if err != nil {
+
+			broken := errors.Is(err, ErrDamaged)
+			if broken {
+				s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row",
+					placeOf(item).partition, "error", err)
+			} else if err != nil {
 				return resealed, err
 			}
 
 			resealed += n
 			pass.Resealed += int64(n)
-			uses.add(item, newest, 0)
+			uses.add(item, newest, 0, broken)
 		}
 
 		pass.AfterPartition = ""
-
 		pass.AfterSort = ""
+
 		if at := placeOf(page.LastEvaluatedKey); at != (place{}) {
 			pass.AfterPartition = at.partition
 			pass.AfterSort = at.sort
@@ -162,7 +191,7 @@ func (u *PepperUses) several() bool {
 
 // passAt returns the pass to go on with, its counts in u; a new one where the versions have changed
 // or it is time; nil where there is nothing to do yet.
-func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error) {
+func (u *PepperUses) passAt(pass *PepperPass, now time.Time) *PepperPass {
 	var versions []string
 	for scope, use := range u.Of {
 		if !use.Retired {
@@ -175,21 +204,32 @@ func (u *PepperUses) passAt(pass *PepperPass, now time.Time) (*PepperPass, error
 
 	switch {
 	case pass == nil:
-		return &PepperPass{Peppers: peppers, StartedAt: now}, nil
-	case pass.Peppers != peppers, !pass.EndedAt.IsZero() && now.Sub(pass.EndedAt) >= passEvery:
-		return &PepperPass{Version: pass.Version, Peppers: peppers, StartedAt: now}, nil
+		return &PepperPass{Peppers: peppers, StartedAt: now}
+	case pass.Peppers != peppers || pass.overdue(now):
+		return &PepperPass{
+			Version:   pass.Version,
+			Peppers:   peppers,
+			StartedAt: now,
+			Last:      pass.Finished(),
+		}
 	case !pass.EndedAt.IsZero():
-		return nil, nil
+		return nil
 	}
 
 	u.Rows = pass.Rows
-
 	u.Unread = pass.Unread
+
 	for scope, use := range u.Of {
 		maps.Copy(use.Counts, pass.Counts[passName(scope)])
 	}
 
-	return pass, nil
+	return pass
+}
+
+// overdue reports whether a pass ended so long ago that another is due. One that is yet to end, by
+// a clock that was set back since, must not keep others off.
+func (p *PepperPass) overdue(now time.Time) bool {
+	return !p.EndedAt.IsZero() && (now.Before(p.EndedAt) || now.Sub(p.EndedAt) >= passEvery)
 }
 
 // noteIn writes what was counted into a pass.
@@ -212,7 +252,8 @@ func passName(scope pepper.Scope) string {
 
 // reseal seals a row anew where its seal is of an older version, in the table and in item, and
 // returns how many seals that were. A row that was changed since it was read is left alone, since
-// that change sealed it; item is then what the row is by now.
+// that change sealed it; item is then what the row is by now. Errors: ErrDamaged, where a seal is
+// broken, or missing where the row should have one; ErrUnavailable.
 func (s *Store) reseal(
 	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
 ) (int, error) {
@@ -221,21 +262,16 @@ func (s *Store) reseal(
 		return s.resealCatalogue(ctx, item, newest)
 	}
 
-	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+	if _, has := item[sealPepperAttribute]; !has && !sealedKind(at) {
+		return 0, nil
+	}
 
 	env := environmentOf(at)
-	if !ok || version.Value == number(int64(newest[env])).(*types.AttributeValueMemberN).Value {
+	if !olderSeal(item, newest[env]) {
 		return 0, nil
 	}
 
-	err := genuine(ctx, s.ring, env, item, at, "a row")
-	if errors.Is(err, ErrDamaged) {
-		s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row", at.partition, "error",
-			err)
-		return 0, nil
-	}
-
-	if err != nil {
+	if err := genuine(ctx, s.ring, env, item, at, "a row"); err != nil {
 		return 0, err
 	}
 
@@ -249,7 +285,7 @@ func (s *Store) reseal(
 		return 0, fmt.Errorf("store: seal: %w", err)
 	}
 
-	done, err := s.putAnew(ctx, at,
+	done, err := s.putAnew(ctx, item,
 		"SET #seal = :seal, #version = :version", "#seal = :old",
 		map[string]string{"#seal": sealAttribute, "#version": sealPepperAttribute},
 		map[string]types.AttributeValue{
@@ -257,10 +293,6 @@ func (s *Store) reseal(
 			":version": anew[sealPepperAttribute],
 			":old":     item[sealAttribute],
 		})
-	if err == nil && !done {
-		err = s.refresh(ctx, item)
-	}
-
 	if err != nil || !done {
 		return 0, err
 	}
@@ -269,32 +301,42 @@ func (s *Store) reseal(
 	return 1, nil
 }
 
-// resealCatalogue does so with the seals of the catalogue, one for each environment.
-func (s *Store) resealCatalogue(
-	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
-) (int, error) {
-	var row catalogueItem
-	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return 0, nil //nolint:nilerr // it counts among the rows that cannot be read
+// olderSeal reports whether a row's seal is of an older version than this one, or names none that
+// can be read. One of a newer version was made after the versions were read.
+func olderSeal(item map[string]types.AttributeValue, newest int) bool {
+	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
+	if !ok {
+		return true
 	}
 
-	n := 0
+	n, err := strconv.Atoi(version.Value)
+	return err != nil || n < newest
+}
+
+// resealCatalogue does so with the seals of the catalogue, one for each environment. One that is
+// broken keeps no other from being made anew.
+func (s *Store) resealCatalogue(
+	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
+) (n int, broken error) {
+	var row catalogueItem
+	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		return 0, damaged("catalogue", err)
+	}
+
 	for _, env := range apikey.Environments() {
 		seal, has := row.Seals[string(env)]
-		if !has || seal.Pepper == newest[env] {
+		if has && seal.Pepper >= newest[env] {
 			continue
 		}
 
-		old, err := s.ring.Version(ctx, env, seal.Pepper)
-		if errors.Is(err, pepper.ErrNotFound) ||
-			err == nil && !hmac.Equal(old.Seal(row.sealed()), seal.Seal) {
-			s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row",
-				cataloguePartition(), "environment", env)
+		err := s.genuineCatalogue(ctx, env, &row)
+		if errors.Is(err, ErrDamaged) {
+			broken = err
 			continue
 		}
 
 		if err != nil {
-			return 0, unavailable("pepper", err)
+			return 0, err
 		}
 
 		p, err := s.ring.Version(ctx, env, newest[env])
@@ -307,7 +349,7 @@ func (s *Store) resealCatalogue(
 	}
 
 	if n == 0 {
-		return 0, nil
+		return 0, broken
 	}
 
 	seals, err := attributevalue.Marshal(row.Seals)
@@ -315,19 +357,15 @@ func (s *Store) resealCatalogue(
 		return 0, fmt.Errorf("store: encode seals: %w", err)
 	}
 
-	done, err := s.putAnew(ctx, placeOf(item), "SET #seals = :seals", "#version = :version",
-		map[string]string{"#seals": "seals", "#version": "version"},
-		map[string]types.AttributeValue{":seals": seals, ":version": item["version"]})
-	if err == nil && !done {
-		err = s.refresh(ctx, item)
-	}
-
+	done, err := s.putAnew(ctx, item, "SET #seals = :seals", "#seals = :old",
+		map[string]string{"#seals": "seals"},
+		map[string]types.AttributeValue{":seals": seals, ":old": item["seals"]})
 	if err != nil || !done {
 		return 0, err
 	}
 
 	item["seals"] = seals
-	return n, nil
+	return n, broken
 }
 
 // refresh makes an item what it is by now, so that it is counted so; empty where the row is gone.
@@ -344,11 +382,13 @@ func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValu
 	return nil
 }
 
-// putAnew updates a row under a condition, and reports whether it held.
+// putAnew updates a row under a condition, and reports whether it held. Where it did not, item
+// becomes what the row is by now.
 func (s *Store) putAnew(
-	ctx context.Context, at place, update, condition string,
+	ctx context.Context, item map[string]types.AttributeValue, update, condition string,
 	names map[string]string, values map[string]types.AttributeValue,
 ) (bool, error) {
+	at := placeOf(item)
 	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &s.core,
 		Key:                       primaryKey(at.partition, at.sort),
@@ -361,7 +401,7 @@ func (s *Store) putAnew(
 	var failed *types.ConditionalCheckFailedException
 	switch {
 	case errors.As(err, &failed):
-		return false, nil
+		return false, s.refresh(ctx, item)
 	case err != nil:
 		return false, unavailable("seal anew", err)
 	}

@@ -41,10 +41,11 @@ const (
 // PepperUses is what of the table core needs which version of which pepper.
 type PepperUses struct {
 	Of map[pepper.Scope]*PepperUse // one for each stored version
-	// rows that name a version that is not stored, or none that can be read
-	Unread int64
-	Places []string // the partitions of some of these
-	Rows   int64    // all rows that were looked at
+	// rows that name a version that is not stored, or none where they should
+	Unread   int64
+	Places   []string  // the partitions of some of these
+	Rows     int64     // all rows that were looked at
+	youngest time.Time // when the last version was made
 }
 
 // PepperUse is what needs one version.
@@ -101,7 +102,7 @@ func (t *Tables) PepperUses(
 
 	err = t.scan(ctx, scanner, usingAttributes, func(page []map[string]types.AttributeValue) error {
 		for _, item := range page {
-			uses.add(item, newest, limit)
+			uses.add(item, newest, limit, false)
 		}
 
 		progress(uses.Rows)
@@ -131,7 +132,11 @@ func (t *Tables) noPepperUses(
 		for _, w := range stored {
 			scope := pepper.Scope{Environment: env, Version: w.Version}
 			uses.Of[scope] = &PepperUse{Retired: !w.RetiredAt.IsZero(), Counts: map[string]int64{}}
+
 			newest[env] = max(newest[env], w.Version)
+			if w.CreatedAt.After(uses.youngest) {
+				uses.youngest = w.CreatedAt
+			}
 		}
 	}
 
@@ -185,9 +190,12 @@ func (t *Tables) scan(
 // maxPlaces is how many partitions are named whose rows cannot be read.
 const maxPlaces = 10
 
-// add counts what a row needs.
+// add counts what a row needs. One whose seal is known to be broken counts as unread too.
 func (u *PepperUses) add(
-	item map[string]types.AttributeValue, newest map[apikey.Environment]int, limit int,
+	item map[string]types.AttributeValue,
+	newest map[apikey.Environment]int,
+	limit int,
+	broken bool,
 ) {
 	u.Rows++
 	at := placeOf(item)
@@ -199,7 +207,7 @@ func (u *PepperUses) add(
 		}
 	}
 
-	if err != nil {
+	if err != nil || broken {
 		if u.Unread++; len(u.Places) < maxPlaces {
 			u.Places = append(u.Places, at.partition)
 		}
@@ -251,7 +259,7 @@ func pepperNeeds(
 		return nil, fmt.Errorf("store: what a row needs of peppers: %w", err)
 	}
 
-	needs := map[pepper.Scope][]string{}
+	needs, err := map[pepper.Scope][]string{}, error(nil)
 
 	add := func(env apikey.Environment, version int, what string) {
 		scope := pepper.Scope{Environment: env, Version: version}
@@ -259,6 +267,8 @@ func pepperNeeds(
 	}
 	if row.Seal != nil {
 		add(env, *row.Seal, sealUse(at))
+	} else if sealedKind(at) {
+		err = damaged("a row has no seal", nil)
 	}
 
 	if row.Imports != nil {
@@ -281,7 +291,12 @@ func pepperNeeds(
 		add(apikey.Environment(name), seal.Pepper, "seals of the permission catalogue")
 	}
 
-	return needs, nil
+	if at == (place{cataloguePartition(), catalogueSort}) &&
+		len(row.Seals) < len(apikey.Environments()) {
+		err = damaged("the catalogue has no seal of an environment", nil)
+	}
+
+	return needs, err
 }
 
 // environmentOf is the environment whose pepper a row is sealed with.
@@ -294,8 +309,16 @@ func environmentOf(at place) apikey.Environment {
 	return administration
 }
 
+// otherSeals names the seals of rows of a kind that is not known.
+const otherSeals = "seals of other rows"
+
+// sealedKind reports whether the rows that stand there have a seal, in sealPepper.
+func sealedKind(at place) bool { return sealUse(at) != otherSeals }
+
 // sealUse names the seal of a row by where the row stands.
 func sealUse(at place) string {
+	ofOrganization := strings.HasPrefix(at.partition, organizationPartition(""))
+
 	switch {
 	case at.sort == keySort:
 		return UseKeySeal
@@ -311,13 +334,13 @@ func sealUse(at place) string {
 		return "seals of idempotency receipts"
 	case strings.HasPrefix(at.partition, jobsPartition("")):
 		return "seals of jobs"
-	case strings.HasPrefix(at.sort, memberSort("")):
+	case ofOrganization && strings.HasPrefix(at.sort, memberSort("")):
 		return "seals of members"
-	case strings.HasPrefix(at.sort, customerSort("")):
+	case ofOrganization && strings.HasPrefix(at.sort, customerSort("")):
 		return "seals of customers"
 	}
 
-	return "seals of other rows"
+	return otherSeals
 }
 
 // ErrPeppersStale says that the peppers were changed meanwhile.

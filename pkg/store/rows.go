@@ -63,16 +63,8 @@ func (s *Store) Catalogue(
 		return nil, 0, damaged("catalogue", err)
 	}
 
-	seal := row.Seals[string(env)]
-
-	p, err := s.ring.Version(ctx, env, seal.Pepper)
-	switch {
-	case errors.Is(err, pepper.ErrNotFound):
-		return nil, 0, damaged("catalogue", err)
-	case err != nil:
-		return nil, 0, unavailable("pepper", err)
-	case !hmac.Equal(p.Seal(row.sealed()), seal.Seal):
-		return nil, 0, damaged("the seal of the catalogue is broken", nil)
+	if err := s.genuineCatalogue(ctx, env, &row); err != nil {
+		return nil, 0, err
 	}
 
 	var permissions []permission.Permission
@@ -81,6 +73,26 @@ func (s *Store) Catalogue(
 	}
 
 	return permissions, row.Version, nil
+}
+
+// genuineCatalogue checks an environment's seal of the catalogue. Errors: ErrDamaged,
+// ErrUnavailable.
+func (s *Store) genuineCatalogue(
+	ctx context.Context, env apikey.Environment, row *catalogueItem,
+) error {
+	seal := row.Seals[string(env)]
+
+	p, err := s.ring.Version(ctx, env, seal.Pepper)
+	switch {
+	case errors.Is(err, pepper.ErrNotFound):
+		return damaged("catalogue", err)
+	case err != nil:
+		return unavailable("pepper", err)
+	case !hmac.Equal(p.Seal(row.sealed()), seal.Seal):
+		return damaged("the seal of the catalogue is broken", nil)
+	}
+
+	return nil
 }
 
 // CatalogueReader is Catalogue for one environment, as check.Catalogue reads it.
