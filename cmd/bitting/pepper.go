@@ -99,13 +99,15 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 func newPepperStatus(reach *deployed) *cobra.Command {
 	var names []string
 	var limit int
+	var last bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Say what needs which version, and which keys have not moved",
 		Args:  cobra.NoArgs,
 		Long: "Reads the whole table, and says for each environment and version what needs it, " +
 			"and which keys have not moved to the\n" +
-			"current version.\n" + pepperAWS,
+			"current version. With --last it reads a single row instead: what upkeep counted " +
+			"when it last sealed rows anew.\n" + pepperAWS,
 		Example: "  bitting pepper status --environment production --limit 50" + pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {
 			environments := apikey.Environments()
@@ -125,6 +127,16 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 				return err
 			}
 
+			if last {
+				pass, err := peppers.Tables.PepperPass(c.Context())
+				if err != nil {
+					return err
+				}
+
+				_, err = io.WriteString(c.OutOrStdout(), lastText(pass, environments))
+				return err
+			}
+
 			status, err := peppers.Status(c.Context(), limit, progress(c.ErrOrStderr()))
 			if err != nil {
 				return err
@@ -137,6 +149,9 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 	c.Flags().StringSliceVar(&names, "environment", nil,
 		"environment to tell of; may be repeated; all where it is absent")
 	c.Flags().IntVar(&limit, "limit", 20, "how many keys to name for each version")
+	c.Flags().BoolVar(&last, "last", false,
+		"say what upkeep counted last, without reading the whole table")
+	c.MarkFlagsMutuallyExclusive("last", "limit")
 	return c
 }
 
@@ -250,21 +265,52 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 	}
 
 	if status.Unread > 0 {
-		fmt.Fprintf(&out, "%d rows name no version that is stored, such as in %s\n", status.Unread,
-			strings.Join(status.Places, ", "))
+		fmt.Fprintf(&out, "%d rows cannot be read, or name no version that is stored, such as in %s\n",
+			status.Unread, strings.Join(status.Places, ", "))
 	}
 
-	switch pass := status.Pass; {
-	case pass == nil:
-	case pass.EndedAt.IsZero():
-		fmt.Fprintf(&out, "upkeep seals rows anew: it has read %d, and sealed %d\n", pass.Rows,
-			pass.Resealed)
-	default:
-		fmt.Fprintf(&out, "upkeep sealed %d of %d rows anew, the last on %s\n",
-			pass.Resealed, pass.Rows, pass.EndedAt.UTC().Format(time.DateOnly))
+	if status.Pass != nil {
+		writePass(&out, status.Pass)
 	}
 
 	return out.String()
+}
+
+// lastText says what upkeep's last pass counted, of these environments.
+func lastText(pass *store.PepperPass, environments []apikey.Environment) string {
+	if pass == nil {
+		return "upkeep has not sealed rows anew yet\n"
+	}
+
+	var out strings.Builder
+	if ended := pass.Finished(); ended != nil {
+		for _, version := range slices.Sorted(maps.Keys(ended.Counts)) {
+			env, number, _ := strings.Cut(version, "/")
+			if slices.Contains(environments, apikey.Environment(env)) {
+				fmt.Fprintf(&out, "%s: version %s was needed by\n", env, number)
+				writeCounts(&out, ended.Counts[version])
+			}
+		}
+
+		if ended.Unread > 0 {
+			fmt.Fprintf(&out, "%d rows could not be read, or their seals are broken\n", ended.Unread)
+		}
+	}
+
+	writePass(&out, pass)
+	return out.String()
+}
+
+// writePass says how far upkeep is.
+func writePass(out *strings.Builder, pass *store.PepperPass) {
+	if ended := pass.Finished(); ended != nil {
+		fmt.Fprintf(out, "upkeep sealed %d of %d rows anew, and ended on %s\n", ended.Resealed,
+			ended.Rows, ended.EndedAt.UTC().Format(time.RFC3339))
+	}
+
+	if pass.EndedAt.IsZero() {
+		fmt.Fprintf(out, "upkeep is sealing rows anew: of %d so far, %d\n", pass.Rows, pass.Resealed)
+	}
 }
 
 func writeVersion(out *strings.Builder, v operator.Version) {
@@ -282,9 +328,7 @@ func writeVersion(out *strings.Builder, v operator.Version) {
 		out.WriteString("\n")
 	}
 
-	for _, what := range slices.Sorted(maps.Keys(v.Use.Counts)) {
-		fmt.Fprintf(out, "  %d %s\n", v.Use.Counts[what], what)
-	}
+	writeCounts(out, v.Use.Counts)
 
 	for _, k := range v.Use.Keys {
 		fmt.Fprintf(out, "  key %s of %s: %s\n", k.ID, k.OrganizationID, advice(k))
@@ -292,6 +336,13 @@ func writeVersion(out *strings.Builder, v operator.Version) {
 
 	if v.Use.Unnamed > 0 {
 		fmt.Fprintf(out, "  and %d more keys\n", v.Use.Unnamed)
+	}
+}
+
+// writeCounts lists how many of what need a version.
+func writeCounts(out *strings.Builder, counts map[string]int64) {
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(out, "  %d %s\n", counts[what], what)
 	}
 }
 

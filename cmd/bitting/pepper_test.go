@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
@@ -35,6 +36,10 @@ func TestPepperRefusesToGuess(t *testing.T) {
 			append([]string{"retire", "1"}, reach...), `required flag(s) "environment" not set`,
 		},
 		"no KMS key": {append([]string{"status"}, reach...), "BITTING_KMS_KEY is not set"},
+		"the last with keys": {
+			append([]string{"status", "--last", "--limit=1"}, reach...),
+			"if any flags in the group [last limit] are set none of the others can be",
+		},
 		"a negative limit": {
 			append([]string{"status", "--limit=-1"}, reach...), "--limit -1: expected 0 or more",
 		},
@@ -108,6 +113,36 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 	if code != 0 || faults != "" || strings.Contains(out, "staging") ||
 		strings.Contains(out, secret.Reveal()) {
 		t.Errorf("status: %d, %q, %q", code, out, faults)
+	}
+
+	code, out, faults = pepper("status", "--last")
+	if code != 0 || out != "upkeep has not sealed rows anew yet\n" || faults != "" {
+		t.Errorf("the last before the first: %d, %q, %q", code, out, faults)
+	}
+
+	kit.Clock.Set(time.Now().Add(time.Hour)) // the command has its own clock
+	kit.Change(t, "production#organization#acme", "standing", "version", 7)
+
+	p := kit.With(provider)
+	if n, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now); n != 2 || err != nil {
+		t.Errorf("%d seals, %v", n, err) // the key's and staging's standing
+	}
+
+	code, out, faults = pepper("status", "--last", "--environment", "production")
+	for _, want := range []string{
+		"production: version 1 was needed by\n  1 seals of runtime settings\n  1 secrets of keys\n",
+		"production: version 2 was needed by\n  1 seals of keys\n",
+		"1 rows could not be read, or their seals are broken\n",
+		"upkeep sealed 2 of ",
+		" rows anew, and ended on 20",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the last has no %q", want)
+		}
+	}
+
+	if code != 0 || faults != "" || strings.Contains(out, "staging") {
+		t.Errorf("the last: %d, %q, %q", code, out, faults)
 	}
 
 	code, out, faults = pepper("retire", "2", "--environment", "production")
