@@ -350,7 +350,10 @@ func (a *API) dryRun(ctx context.Context, s *request, in *bulkInput) (*posted[Bu
 		Status: http.StatusOK,
 		Body:   BulkAnswer{Matched: &matched, Sample: []Key{}},
 	}
-	for after, more := "", matched > 0; more &&
+	// Whoever may stop keys learns how many they would stop, and what they are only where they may read
+	// keys.
+	_, hidden := s.caller.MayEach(organization.ListKeys, s.organization)
+	for after, more := "", matched > 0 && hidden == nil; more &&
 		len(out.Body.Sample) < sampleSize; more = after != "" {
 		var keys []*apikey.Key
 		if keys, after, err = a.store.Keys(ctx, s.organization.ID, c.Filter, after,

@@ -81,6 +81,19 @@ func (a *API) putPermissions(
 		return nil, store.ErrCatalogueStale
 	}
 
+	read := s.version
+	return change(ctx, a, s, func(s *request) (attempt[*permissionsOutput], error) {
+		if s.version != read { // somebody else replaced it: nobody has seen theirs
+			return attempt[*permissionsOutput]{}, store.ErrCatalogueStale
+		}
+
+		return a.tryPutPermissions(ctx, s, in)
+	})
+}
+
+func (a *API) tryPutPermissions(
+	ctx context.Context, s *request, in *putPermissionsInput,
+) (got attempt[*permissionsOutput], err error) {
 	wanted := make([]permission.Permission, 0, len(in.Body.Permissions))
 
 	places := []int{}
@@ -102,12 +115,12 @@ func (a *API) putPermissions(
 
 	catalogue, err := permission.NewCatalogue(wanted)
 	if err != nil {
-		return nil, asSent(err, places)
+		return got, asSent(err, places)
 	}
 
 	if !in.Force {
 		if err := a.unused(ctx, s, catalogue); err != nil {
-			return nil, err
+			return got, err
 		}
 	}
 
@@ -116,20 +129,25 @@ func (a *API) putPermissions(
 		ID:   "catalogue",
 	})
 	if err != nil {
-		return nil, err
+		return got, err
 	}
+
+	version := s.version
 
 	entry.Changes = catalogueChanges(s.catalogue, catalogue)
 	if len(entry.Changes) > 0 {
-		if err := a.store.Commit(ctx, a.store.PutCatalogue(ctx, wanted, s.version),
-			a.store.Append(entry)); err != nil {
-			return nil, err
+		version++
+		got.writes = []store.Write{
+			a.store.PutCatalogue(ctx, wanted, s.version),
+			a.store.Append(entry),
 		}
-
-		s.version++
 	}
 
-	return &permissionsOutput{ETag: etag(s.version), Body: Catalogue{catalogue.Permissions()}}, nil
+	got.answer = &permissionsOutput{
+		ETag: etag(version),
+		Body: Catalogue{catalogue.Permissions()},
+	}
+	return got, nil
 }
 
 var indexPattern = regexp.MustCompile(`permissions\[(\d+)\]`)

@@ -165,7 +165,7 @@ func (a *API) renew(
 		}
 
 		got, err := a.edit(ctx, s, h.MatchHeader, action, "", func(k *apikey.Key) error {
-			if err := change(k, minted, s.now); err != nil || s.caller.Owns(k) {
+			if err := change(k, minted, s.now); err != nil || s.caller.Holds(k) {
 				return err
 			}
 

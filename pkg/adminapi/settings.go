@@ -192,6 +192,11 @@ func (a *API) tryUpdateOrganization(
 			f.errors)
 	}
 
+	excess := s.caller.SettingsEscalations(s.catalogue, before, &before.Settings, &after.Settings)
+	if len(excess) > 0 {
+		return got, beyond(excess)
+	}
+
 	e, err := a.event(s, "organization.updated", before.ID, history.Object{
 		Type: "organization",
 		ID:   before.ID,

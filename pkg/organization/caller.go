@@ -81,6 +81,17 @@ func (c *Caller) Owns(k *apikey.Key) bool {
 	return k.ID == c.Key.ID || k.Owner.Type != apikey.ActorUser && k.Owner.ID == c.Key.ID
 }
 
+// Holds reports whether the key's secret is the caller's to have, whatever the key may do: it is the
+// very key that was sent, or the personal key of the person who calls. Whoever only made a key has
+// it no more than others: it may do more by now, and its maker less.
+func (c *Caller) Holds(k *apikey.Key) bool {
+	if c.Key != nil && c.Key.ID == k.ID {
+		return true
+	}
+
+	return k.Ownership == apikey.Personal && c.Owns(k)
+}
+
 // Sees reports whether the caller may know of the organization.
 func (c *Caller) Sees(org string) bool {
 	if c.Person != nil {

@@ -47,6 +47,51 @@ func (c *Caller) CanGrant(catalogue Catalogue, o *Organization, permission strin
 	}
 }
 
+// SettingsEscalations lists what members could hand out by the settings after that they could not by
+// those before, and the caller may not hand out either: what an organization lets its members do is
+// worth what they can do with it.
+func (c *Caller) SettingsEscalations(
+	catalogue Catalogue, o *Organization, before, after *Settings,
+) (out []Escalation) {
+	if c.admin() {
+		return nil
+	}
+
+	// From whom lets the most people make keys to whom lets the fewest.
+	order := []string{"members", "admins", "nobody"}
+	opened := func(was, is string) bool { return slices.Index(order, is) < slices.Index(order, was) }
+
+	if opened(before.OrganizationKeysBy, after.OrganizationKeysBy) ||
+		opened(before.PersonalKeysBy, after.PersonalKeysBy) {
+		if !c.CanGrant(catalogue, o, "keys:write") {
+			out = append(out, Escalation{
+				"settings", "to let others make keys takes keys:write",
+			})
+		}
+	}
+
+	if before.MemberPermissions == nil {
+		return out
+	}
+
+	if after.MemberPermissions == nil && !c.grantsCatalogue() {
+		return append(out, Escalation{
+			"settings.memberPermissions", "to let members hand out every permission takes " +
+				"a key that may hand out every one",
+		})
+	}
+
+	for _, name := range after.MemberPermissions {
+		if !slices.Contains(before.MemberPermissions, name) && !c.CanGrant(catalogue, o, name) {
+			out = append(out, Escalation{
+				"settings.memberPermissions", "you may not hand out " + name,
+			})
+		}
+	}
+
+	return out
+}
+
 // admin reports whether the caller is an admin, signed in, who sets what is an admin's to set.
 func (c *Caller) admin() bool {
 	return c.Key == nil && c.Member != nil && c.Member.Role == RoleAdmin
