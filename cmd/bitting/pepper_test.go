@@ -125,7 +125,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 
 	p := kit.With(provider)
 	if n, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now); n != 2 || err != nil {
-		t.Errorf("%d seals, %v", n, err) // the key's and staging's standing
+		t.Errorf("%d seals, %v", n, err) // the key, and the runtime settings of staging
 	}
 
 	code, out, faults = pepper("status", "--last", "--environment", "production")
@@ -137,7 +137,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 		" rows anew, and ended on 20",
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the last has no %q", want)
+			t.Errorf("the last has no %q:\n%s", want, out)
 		}
 	}
 
