@@ -229,8 +229,10 @@ func TestAdviceCanBeApplied(t *testing.T) {
 
 	for _, i := range got.Items {
 		as := o.admin
-		if i.KeyName == "Admin" {
-			as = machine.Operator() // a key changes nothing of itself that bounds it
+		if i.KeyName == "Admin" || i.Code == "rotation_overdue" {
+			// A key changes nothing of itself that bounds it, and once advice has limited it, it
+			// gets no new secret of a key without limits.
+			as = machine.Operator()
 		}
 
 		as.Call(t, i.Change.Method, i.Change.Path, i.Change.Body).Want(t, http.StatusOK)

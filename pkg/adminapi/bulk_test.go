@@ -428,10 +428,15 @@ func TestBulkOfPeople(t *testing.T) {
 			got = append(got, k.ID)
 		}
 
+		matched := len(want)
+		if by == "keys:revoke" { // it reads no keys, and so is shown none
+			want = nil
+		}
+
 		slices.Sort(got)
 		slices.Sort(want)
 
-		if diff := cmp.Diff(want, got); diff != "" || found.Matched != len(want) {
+		if diff := cmp.Diff(want, got); diff != "" || found.Matched != matched {
 			t.Errorf("%s finds %d (-want +got):\n%s", by, found.Matched, diff)
 		}
 	}
