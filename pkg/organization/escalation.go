@@ -61,13 +61,17 @@ func (c *Caller) SettingsEscalations(
 	order := []string{"members", "admins", "nobody"}
 	opened := func(was, is string) bool { return slices.Index(order, is) < slices.Index(order, was) }
 
-	if opened(before.OrganizationKeysBy, after.OrganizationKeysBy) ||
-		opened(before.PersonalKeysBy, after.PersonalKeysBy) {
-		if !c.CanGrant(catalogue, o, "keys:write") {
-			out = append(out, Escalation{
-				"settings", "to let others make keys takes keys:write",
-			})
-		}
+	makesKeys := c.CanGrant(catalogue, o, "keys:write")
+	if opened(before.OrganizationKeysBy, after.OrganizationKeysBy) && !makesKeys {
+		out = append(out, Escalation{
+			"settings.organizationKeysBy", "to let others make keys takes keys:write",
+		})
+	}
+
+	if opened(before.PersonalKeysBy, after.PersonalKeysBy) && !makesKeys {
+		out = append(out, Escalation{
+			"settings.personalKeysBy", "to let others make keys takes keys:write",
+		})
 	}
 
 	if before.MemberPermissions == nil {

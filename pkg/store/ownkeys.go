@@ -95,8 +95,8 @@ type KeyAt struct {
 	After string
 }
 
-// PlacedKeysOfCustomer is KeysOfCustomer with the position after each key.
-func (s *Store) PlacedKeysOfCustomer(
+// KeysAtOfCustomer is KeysOfCustomer with the position after each key.
+func (s *Store) KeysAtOfCustomer(
 	ctx context.Context, org, customer, after string, limit int,
 ) (page []KeyAt, next string, err error) {
 	keys, next, err := s.KeysOfCustomer(ctx, org, customer, after, limit)

@@ -383,24 +383,29 @@ func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValu
 }
 
 // putAnew updates a row under a condition, and reports whether it held. Where it did not, item
-// becomes what the row is by now.
+// becomes what the row is by now. Transactions in flight are waited for, as of any other write: a row
+// in use must not end the pass.
 func (s *Store) putAnew(
 	ctx context.Context, item map[string]types.AttributeValue, update, condition string,
 	names map[string]string, values map[string]types.AttributeValue,
 ) (bool, error) {
 	at := placeOf(item)
-	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	in := &dynamodb.UpdateItemInput{
 		TableName:                 &s.core,
 		Key:                       primaryKey(at.partition, at.sort),
 		UpdateExpression:          &update,
 		ConditionExpression:       &condition,
 		ExpressionAttributeNames:  names,
 		ExpressionAttributeValues: values,
+	}
+	err := retryConflicts(ctx, func() error {
+		_, err := s.client.UpdateItem(ctx, in)
+		return err
 	})
 
 	var failed *types.ConditionalCheckFailedException
 	switch {
-	case errors.As(err, &failed):
+	case errors.As(err, &failed), errors.Is(err, ErrConflict): // the next pass meets the row again
 		return false, s.refresh(ctx, item)
 	case err != nil:
 		return false, unavailable("seal anew", err)

@@ -607,3 +607,24 @@ func TestLastPassIsKept(t *testing.T) {
 		t.Error("the clock was set back, and no pass began")
 	}
 }
+
+// A row that a transaction holds at that moment is sealed anew when it is free, and ends no pass.
+func TestPassWaitsForTransactions(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	commit(t, kit, sealedRows()["customer"].put(kit, "acme", "busy")...)
+	rotateAll(t, kit)
+
+	p := kit.Restart()
+	p.Traffic.Inject(func(r storetest.Request) storetest.Fault {
+		if r.Operation == "UpdateItem" && r.N <= 5 {
+			return storetest.Contended
+		}
+
+		return storetest.None
+	})
+
+	if n := passOver(t, kit, p); n == 0 {
+		t.Error("nothing was sealed anew")
+	}
+}

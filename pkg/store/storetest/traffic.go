@@ -40,6 +40,7 @@ const (
 	Broken           // 500, not carried out
 	Throttled        // ProvisionedThroughputExceededException, not carried out
 	Invalid          // ValidationException, not carried out
+	Contended        // TransactionConflictException, not carried out
 	Slow             // carried out 50 ms late
 	Silent           // never answered, not carried out: the caller's deadline ends it
 )
@@ -132,6 +133,8 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 		return answer(request, http.StatusInternalServerError, "InternalServerError"), nil
 	case Throttled:
 		return answer(request, http.StatusBadRequest, "ProvisionedThroughputExceededException"), nil
+	case Contended:
+		return answer(request, http.StatusBadRequest, "TransactionConflictException"), nil
 	case Invalid:
 		return answer(request, http.StatusBadRequest, "ValidationException"), nil
 	case DropAnswer:
