@@ -212,8 +212,8 @@ func rotation(t *testing.T, m *localtest.Machine, kind api) {
 		"overlap": "2s",
 	}).Made(t, http.StatusOK)
 	eventually(t, "the old secret ends with its overlap", func() bool {
-		return m.As(atOnce.Secret).Call(t, http.MethodGet, "/production/messages",
-			nil).Status == http.StatusUnauthorized
+		return m.As(atOnce.Secret).Call(t, http.MethodGet,
+			"/production/messages", nil).Status == http.StatusUnauthorized
 	})
 	admits(t, m, short.Secret)
 
@@ -225,8 +225,8 @@ func rotation(t *testing.T, m *localtest.Machine, kind api) {
 	admits(t, m, short.Secret)
 	admits(t, m, awaited.Secret)
 	eventually(t, "the old secret ends with the first use of the new one", func() bool {
-		return m.As(short.Secret).Call(t, http.MethodGet, "/production/messages",
-			nil).Status == http.StatusUnauthorized
+		return m.As(short.Secret).Call(t, http.MethodGet,
+			"/production/messages", nil).Status == http.StatusUnauthorized
 	})
 	admits(t, m, awaited.Secret)
 	admin.Call(t, http.MethodGet, path+"/rotation", nil).Refused(t, http.StatusConflict,
@@ -306,8 +306,8 @@ func expiry(t *testing.T, m *localtest.Machine, kind api) {
 	path := acmeKeys + k.Key.ID
 	admits(t, m, k.Secret)
 	eventually(t, "the key expires", func() bool {
-		return m.As(k.Secret).Call(t, http.MethodGet, "/production/messages",
-			nil).Status == http.StatusUnauthorized
+		return m.As(k.Secret).Call(t, http.MethodGet,
+			"/production/messages", nil).Status == http.StatusUnauthorized
 	})
 	m.Admin().Call(t, http.MethodPost, path+"/regenerate", nil).Refused(t, http.StatusConflict,
 		"not_active")

@@ -74,8 +74,8 @@ func TestEndToEndOutage(t *testing.T) {
 
 				m.As("short").Call(t, http.MethodGet, "/production/messages", nil).Refused(t,
 					http.StatusUnauthorized, "invalid_key")
-				m.As(m.Keys["staging"]).Call(t, http.MethodGet, "/production/messages",
-					nil).Refused(t, http.StatusUnauthorized, "invalid_key")
+				m.As(m.Keys["staging"]).Call(t, http.MethodGet,
+					"/production/messages", nil).Refused(t, http.StatusUnauthorized, "invalid_key")
 				line.restore()
 				admits(t, m, k.Secret)
 				m.Admin().Call(t, http.MethodGet, acmeKeys+k.Key.ID, nil).Want(t, http.StatusOK)

@@ -81,8 +81,8 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 					return err
 				}
 
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: version %d is current\n", env,
-					version); err != nil {
+				if _, err := fmt.Fprintf(c.OutOrStdout(),
+					"%s: version %d is current\n", env, version); err != nil {
 					return err
 				}
 			}
@@ -184,12 +184,12 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 
 			scope := pepper.Scope{Environment: environments[0], Version: version}
 			if err := peppers.Retire(c.Context(), scope, progress(c.ErrOrStderr())); err != nil {
-				return fmt.Errorf("%s: version %d is not retired: %w", scope.Environment, version,
-					err)
+				return fmt.Errorf("%s: version %d is not retired: %w",
+					scope.Environment, version, err)
 			}
 
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: version %d is retired\n", scope.Environment,
-				version)
+			_, err = fmt.Fprintf(c.OutOrStdout(),
+				"%s: version %d is retired\n", scope.Environment, version)
 			return err
 		},
 	}

@@ -527,8 +527,8 @@ func TestCallsHoldNoSecret(t *testing.T) {
 		c := w.taken.entries[len(w.taken.entries)-1].Call
 		if c.Path != "/messages/[secret]" || c.UserAgent != "curl [secret]" ||
 			c.RequestID != "[secret]" || c.Route != "/messages/{messageId}" {
-			t.Errorf("route %s, path %s by %s, request %s", c.Route, c.Path, c.UserAgent,
-				c.RequestID)
+			t.Errorf("route %s, path %s by %s, request %s",
+				c.Route, c.Path, c.UserAgent, c.RequestID)
 		}
 
 		if err := w.send(t, line(t, "Rest", map[string]string{

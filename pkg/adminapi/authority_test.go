@@ -193,8 +193,8 @@ func TestWhoMayIsAskedAtEachAttempt(t *testing.T) {
 
 			d.meanwhile(1, func() { d.demote(t) })
 
-			if status, answer := d.call(t, test.group, alice, test.method, test.path,
-				test.body); status != http.StatusForbidden {
+			if status, answer := d.call(t, test.group, alice, test.method,
+				test.path, test.body); status != http.StatusForbidden {
 				t.Errorf("%d %v", status, answer)
 			}
 

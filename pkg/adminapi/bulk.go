@@ -251,8 +251,8 @@ func (a *API) takePlace(ctx context.Context, s *request, c *bulkChange, j *job.J
 		name, most = "stop#"+s.caller.ID(), job.MaxStops
 	}
 
-	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID, name,
-		most); !errors.Is(err, job.ErrTooMany) {
+	if j.Place, err = a.store.FreePlace(ctx, j.OrganizationID,
+		name, most); !errors.Is(err, job.ErrTooMany) {
 		return err
 	}
 
@@ -405,8 +405,8 @@ func (c *bulkChange) apply(a *API, s *request, k *apikey.Key) error {
 
 	f := &validator{}
 	if f.rules(s, before, k); len(f.errors) > 0 {
-		return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
-			f.errors)
+		return problemOfInput(a.brand, http.StatusUnprocessableEntity,
+			"validation failed", f.errors)
 	}
 
 	return nil

@@ -178,8 +178,8 @@ func (a *API) customerPlan(j *job.Job) (*plan, error) {
 	}
 
 	keys := func(ctx context.Context, s *request, j *job.Job, limit int) ([]item, string, error) {
-		page, next, err := a.store.KeysAtOfCustomer(ctx, j.OrganizationID, gone.ID, j.Position,
-			limit)
+		page, next, err := a.store.KeysAtOfCustomer(ctx,
+			j.OrganizationID, gone.ID, j.Position, limit)
 		if err != nil {
 			return nil, "", err
 		}

@@ -152,8 +152,8 @@ func TestCustomerPages(t *testing.T) {
 	}
 
 	for _, query := range []string{"?cursor=", "?cursor=x", "?limit=0", "?limit=201", "?no=1"} {
-		if a := o.admin.Call(t, http.MethodGet, o.path("customers")+query,
-			nil); a.Status != http.StatusBadRequest {
+		if a := o.admin.Call(t, http.MethodGet,
+			o.path("customers")+query, nil); a.Status != http.StatusBadRequest {
 			t.Errorf("%s: %d\n%s", query, a.Status, a.Body)
 		}
 	}
@@ -342,8 +342,8 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 	}
 
 	eventually(t, 30*time.Second, func() bool {
-		return o.admin.Call(t, http.MethodGet, o.path("customers", "c1"),
-			nil).Status == http.StatusNotFound
+		return o.admin.Call(t, http.MethodGet,
+			o.path("customers", "c1"), nil).Status == http.StatusNotFound
 	})
 	var left localtest.Key
 	o.admin.Call(t, http.MethodGet, o.keys+"/"+k.Key.ID, nil).Want(t, http.StatusOK).Into(t, &left)

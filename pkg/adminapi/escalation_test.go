@@ -333,8 +333,8 @@ func TestWhatIsAnsweredFirst(t *testing.T) {
 	// nor do words tell which keys there are
 	for _, id := range []string{theirs.Key.ID, "0000000000000000", "x"} {
 		for _, org := range []string{other.id, "nobody-at-all"} {
-			if p := o.admin.Call(t, http.MethodGet, "/v1/organizations/"+org+"/keys/"+id,
-				nil).Refused(t, http.StatusNotFound,
+			if p := o.admin.Call(t, http.MethodGet,
+				"/v1/organizations/"+org+"/keys/"+id, nil).Refused(t, http.StatusNotFound,
 				"not_found"); p.Detail != "There is no such organization." {
 				t.Errorf("key %s of %s: %s", id, org, p.Detail)
 			}

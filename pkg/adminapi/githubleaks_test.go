@@ -285,8 +285,8 @@ func TestLeaksDuringAnOutage(t *testing.T) {
 
 	body := found(t, "garbage", o.secrets[0])
 	if a := invoked(t, f,
-		message(t, "1.0", body, "k1", g.sign(t, body),
-			false)); a.Status != http.StatusServiceUnavailable {
+		message(t, "1.0", body, "k1",
+			g.sign(t, body), false)); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("GitHub's: %d %s", a.Status, a.Body)
 	}
 

@@ -40,8 +40,8 @@ func history(
 			Items      []entry
 			NextCursor *string
 		}
-		a := c.Call(t, http.MethodGet, fmt.Sprintf("%s?limit=%d%s", path, limit, cursor),
-			nil).Want(t, http.StatusOK)
+		a := c.Call(t, http.MethodGet,
+			fmt.Sprintf("%s?limit=%d%s", path, limit, cursor), nil).Want(t, http.StatusOK)
 		a.Into(t, &p)
 
 		if len(p.Items) > limit {

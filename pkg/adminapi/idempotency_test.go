@@ -38,8 +38,8 @@ func TestReplay(t *testing.T) {
 
 		before := o.all(t)
 
-		again := o.admin.Call(t, http.MethodPost, call.path, call.body, header).Want(t,
-			first.Status)
+		again := o.admin.Call(t, http.MethodPost, call.path,
+			call.body, header).Want(t, first.Status)
 		for _, name := range []string{"ETag", "Location", "Content-Type"} {
 			if first.Header.Get(name) != again.Header.Get(name) {
 				t.Errorf("%s: %s %q, and %q when it is replayed", first.Call, name,
@@ -86,8 +86,8 @@ func TestIdempotencyKeyScope(t *testing.T) {
 	}
 
 	for _, k := range []localtest.Made{mine, theirs} {
-		if made := o.admin.Call(t, http.MethodPost, o.keys+"/"+k.Key.ID+"/regenerate", `{}`,
-			header).Made(t, http.StatusOK); made.Replayed || made.Key.ID != k.Key.ID {
+		if made := o.admin.Call(t, http.MethodPost, o.keys+"/"+k.Key.ID+"/regenerate",
+			`{}`, header).Made(t, http.StatusOK); made.Replayed || made.Key.ID != k.Key.ID {
 			t.Errorf("another key's regeneration was replayed: %+v", made)
 		}
 	}
@@ -271,8 +271,8 @@ func TestReplayComesBeforeJudgement(t *testing.T) {
 		time.RFC3339,
 	))
 	create := func(once string) (int, map[string]any) {
-		return d.call(t, adminapi.GroupKeys, alice, "POST", "/v1/organizations/acme/keys", body,
-			once)
+		return d.call(t, adminapi.GroupKeys, alice, "POST",
+			"/v1/organizations/acme/keys", body, once)
 	}
 
 	status, first := create("one")

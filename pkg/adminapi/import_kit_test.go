@@ -143,8 +143,8 @@ func whole(t *testing.T, kit *storetest.Kit, secrets []string) int {
 		}, netip.Addr{})
 		switch v.Outcome {
 		case check.Allowed:
-			if entries, _, err := kit.Store.History(t.Context(), "acme", "key", v.Key.ID, "",
-				10); err != nil || len(entries) != 1 || entries[0].Action != "key.imported" {
+			if entries, _, err := kit.Store.History(t.Context(), "acme", "key", v.Key.ID,
+				"", 10); err != nil || len(entries) != 1 || entries[0].Action != "key.imported" {
 				t.Errorf("history of %s: %v, %v", v.Key.ID, entries, err)
 			}
 

@@ -248,13 +248,13 @@ func TestImportOfWhatOthersHave(t *testing.T) {
 				t.Errorf("the secret opens %+v, want the key of %s", got, holder.id)
 			}
 
-			holder.admin.Call(t, http.MethodPost, holder.keys+"/"+ids[holder.id]+"/revoke",
-				nil).Want(t, http.StatusOK)
+			holder.admin.Call(t, http.MethodPost,
+				holder.keys+"/"+ids[holder.id]+"/revoke", nil).Want(t, http.StatusOK)
 			// a stop passes it to nobody
 			machine.As(secret).Call(t, http.MethodGet, "/v1/whoami", nil).Refused(t,
 				http.StatusUnauthorized, "invalid_key")
-			machine.Operator().Call(t, http.MethodDelete, holder.keys+"/"+ids[holder.id],
-				nil).Want(t, http.StatusNoContent)
+			machine.Operator().Call(t, http.MethodDelete,
+				holder.keys+"/"+ids[holder.id], nil).Want(t, http.StatusNoContent)
 		}
 
 		machine.As(secret).Call(t, http.MethodGet, "/v1/whoami", nil).Refused(t,

@@ -562,8 +562,8 @@ func TestSecretsInWrongPlacesAreNotRepeated(t *testing.T) {
 		"description": "x",
 	}, "User-Agent: curl/8 "+s).Want(t, http.StatusOK)
 
-	if entries, _ := history(t, o.admin, path+"/history",
-		200); entries[0].UserAgent != "curl/8 [secret]" {
+	if entries, _ := history(t, o.admin,
+		path+"/history", 200); entries[0].UserAgent != "curl/8 [secret]" {
 		t.Errorf("%+v", entries[0])
 	}
 

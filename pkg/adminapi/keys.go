@@ -213,8 +213,8 @@ func (a *API) updateKey(ctx context.Context, s *request, in *updateKeyInput) (*s
 			f.rules(s, before, k)
 
 			if len(f.errors) > 0 { // Resolve told them, unless the key was changed since
-				return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
-					f.errors)
+				return problemOfInput(a.brand,
+					http.StatusUnprocessableEntity, "validation failed", f.errors)
 			}
 
 			if err := exposed(s.catalogue, before, k); err != nil {

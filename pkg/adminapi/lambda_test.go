@@ -171,8 +171,8 @@ func TestFunctionChecksItsCallerAgain(t *testing.T) {
 			}
 
 			if test.status != http.StatusOK && !strings.Contains(answer.Body, `"requestId":"r1"`) {
-				t.Errorf("%s, %s: a problem without the call's request id\n%s", name, form,
-					answer.Body)
+				t.Errorf("%s, %s: a problem without the call's request id\n%s",
+					name, form, answer.Body)
 			}
 		}
 	}

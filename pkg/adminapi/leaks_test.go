@@ -534,8 +534,8 @@ func TestReportsAreKeptWithoutTheSecret(t *testing.T) {
 			t.Errorf("%s: kept as %v, want %s", name, got, test.want)
 		}
 
-		text := string(machine.Operator().Call(t, http.MethodGet, o.keys+"/"+k.Key.ID,
-			nil).Body) + string(machine.Operator().Call(t, http.MethodGet,
+		text := string(machine.Operator().Call(t, http.MethodGet,
+			o.keys+"/"+k.Key.ID, nil).Body) + string(machine.Operator().Call(t, http.MethodGet,
 			o.keys+"/"+k.Key.ID+"/history", nil).Body)
 
 		random := k.Secret[strings.LastIndexByte(k.Secret, '_')+1:]

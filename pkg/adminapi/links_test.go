@@ -204,8 +204,8 @@ func (g *gateway) call(f front, method, address, body string, headers map[string
 			g.t.Fatal(err)
 		}
 
-		text, err := adminapi.Function(g.functions[""], adminapi.Group(group)).Invoke(g.t.Context(),
-			payload)
+		text, err := adminapi.Function(g.functions[""],
+			adminapi.Group(group)).Invoke(g.t.Context(), payload)
 		if err != nil {
 			g.t.Fatal(err)
 		}
@@ -266,8 +266,8 @@ func TestLinksLeadOn(t *testing.T) {
 
 				to := resolve(t, f.address+path, a.header("Location"))
 				if got := g.call(f, http.MethodGet, to, "", nil); got.StatusCode != http.StatusOK {
-					t.Errorf("%s leads to %s: %d %s", path, a.header("Location"), got.StatusCode,
-						got.Body)
+					t.Errorf("%s leads to %s: %d %s", path,
+						a.header("Location"), got.StatusCode, got.Body)
 				}
 
 				return to
@@ -284,8 +284,8 @@ func TestLinksLeadOn(t *testing.T) {
 			} // the answer is kept for all of them
 
 			to := lead(o.keys, body(`"tags": ["once"]`), http.StatusCreated, once)
-			if again := lead(o.keys+"/", body(`"tags": ["once"]`), http.StatusCreated,
-				once); again != to {
+			if again := lead(o.keys+"/", body(`"tags": ["once"]`),
+				http.StatusCreated, once); again != to {
 				t.Errorf("the replay leads to %s, and the first to %s", again, to)
 			}
 
@@ -299,12 +299,12 @@ func TestLinksLeadOn(t *testing.T) {
 
 			if got := strings.TrimSuffix(resolve(t, at, doc.Servers[0].URL),
 				"/"); got != f.address {
-				t.Errorf("the document says that the API is at %s, which is %s", doc.Servers[0].URL,
-					got)
+				t.Errorf("the document says that the API is at %s, which is %s",
+					doc.Servers[0].URL, got)
 			}
 
-			if a := g.call(f, http.MethodGet, f.address+o.keys+"?limit=1&limit=2", "",
-				nil); a.StatusCode != http.StatusBadRequest ||
+			if a := g.call(f, http.MethodGet, f.address+o.keys+"?limit=1&limit=2",
+				"", nil); a.StatusCode != http.StatusBadRequest ||
 				!strings.Contains(a.Body, `"query.limit"`) {
 				t.Errorf("limit twice: %d %s", a.StatusCode, a.Body)
 			}

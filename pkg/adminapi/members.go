@@ -318,8 +318,8 @@ func (a *API) tryPutMember(
 	got.urgency = urgencyOfRole(before, after)
 
 	out.demoted = got.urgency == apikey.Stop
-	if excess := s.caller.RoleEscalations(s.catalogue.BuiltIn(), after.Role,
-		after.Grants); !out.demoted && len(excess) > 0 {
+	if excess := s.caller.RoleEscalations(s.catalogue.BuiltIn(),
+		after.Role, after.Grants); !out.demoted && len(excess) > 0 {
 		return got, beyond(excess)
 	}
 

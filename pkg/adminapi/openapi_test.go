@@ -274,8 +274,8 @@ func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
 
 	fresh := filepath.Join(t.TempDir(), "reference.html")
-	if out, err := exec.CommandContext(t.Context(), "go", "run", "./generate",
-		fresh).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "run",
+		"./generate", fresh).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 

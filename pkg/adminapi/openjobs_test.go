@@ -98,8 +98,8 @@ func TestOpenJobsAreCapped(t *testing.T) {
 				var callers sync.WaitGroup
 				for range test.most + 6 {
 					callers.Go(func() {
-						switch r := o.call(t, by("root@acme.test"), http.MethodPost, bulkPath,
-							test.body); {
+						switch r := o.call(t, by("root@acme.test"),
+							http.MethodPost, bulkPath, test.body); {
 						case r.Status == http.StatusAccepted:
 							made.Add(1)
 						case r.Status == http.StatusTooManyRequests &&
@@ -115,8 +115,8 @@ func TestOpenJobsAreCapped(t *testing.T) {
 				callers.Wait()
 
 				for range test.most + 1 { // whoever met others tries again
-					if o.call(t, by("root@acme.test"), http.MethodPost, bulkPath,
-						test.body).Status == http.StatusAccepted {
+					if o.call(t, by("root@acme.test"), http.MethodPost,
+						bulkPath, test.body).Status == http.StatusAccepted {
 						made.Add(1)
 					}
 				}
@@ -337,8 +337,8 @@ func TestDeletionCountsNoKeys(t *testing.T) {
 			if request.Operation == "Query" && strings.Contains(string(request.Body), "eys#") ||
 				request.Operation == "BatchGetItem" &&
 					strings.Contains(string(request.Body), "production#") {
-				t.Errorf("%s reads keys before it is acknowledged, request %d: %s", path, i,
-					request.Body)
+				t.Errorf("%s reads keys before it is acknowledged, request %d: %s",
+					path, i, request.Body)
 			}
 		}
 

@@ -100,8 +100,8 @@ func (a *API) keyRequests(
 		return nil, err
 	}
 
-	requests, next, err := a.store.Requests(ctx, s.key.Environment, s.key.ID, after, in.Limit,
-		s.now)
+	requests, next, err := a.store.Requests(ctx,
+		s.key.Environment, s.key.ID, after, in.Limit, s.now)
 	if err != nil {
 		return nil, err
 	}

@@ -219,8 +219,8 @@ func TestChangesDuringARotation(t *testing.T) {
 			o.opens(t, o.secrets[1]) // the first use, which nobody has told the row of
 			o.advance(time.Hour)
 
-			status, answer := o.call(t, change.group, change.method, o.path+change.path,
-				change.body)
+			status, answer := o.call(t, change.group,
+				change.method, o.path+change.path, change.body)
 			if status != http.StatusOK {
 				t.Fatalf("%d %v", status, answer)
 			}
@@ -322,8 +322,8 @@ func TestFirstUseAgainstChanges(t *testing.T) {
 			var answer map[string]any
 			all.Go(func() {
 				var status int
-				if status, answer = o.call(t, change.group, http.MethodPost, o.path+change.path,
-					change.body); status != http.StatusOK {
+				if status, answer = o.call(t, change.group, http.MethodPost,
+					o.path+change.path, change.body); status != http.StatusOK {
 					t.Errorf("%d %v", status, answer)
 				}
 			})

@@ -406,8 +406,8 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
 		}
 
-		page, next, err := a.store.KeysAt(ctx, j.OrganizationID, c.Filter, j.Position, limit,
-			s.now)
+		page, next, err := a.store.KeysAt(ctx,
+			j.OrganizationID, c.Filter, j.Position, limit, s.now)
 		if err != nil {
 			return nil, "", err
 		}

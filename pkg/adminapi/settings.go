@@ -156,8 +156,8 @@ func (f *validator) longestLife(
 			continue
 		}
 
-		out[env] = f.duration("body.settings.longestLife."+string(env), *text, time.Second,
-			maxDuration)
+		out[env] = f.duration("body.settings.longestLife."+string(env),
+			*text, time.Second, maxDuration)
 	}
 
 	return out
@@ -188,8 +188,8 @@ func (a *API) tryUpdateOrganization(
 	in.apply(f, s, &after)
 
 	if len(f.errors) > 0 { // Resolve told them, unless something was changed since
-		return got, problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed",
-			f.errors)
+		return got, problemOfInput(a.brand,
+			http.StatusUnprocessableEntity, "validation failed", f.errors)
 	}
 
 	excess := s.caller.SettingsEscalations(s.catalogue, before, &before.Settings, &after.Settings)

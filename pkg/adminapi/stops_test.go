@@ -104,8 +104,8 @@ func TestStopsWin(t *testing.T) {
 			return o.jobDone(t, b.Job.ID)
 		},
 		"customer": func(t *testing.T, o tenant, _ string, _ localtest.Made) localtest.Answer {
-			return o.admin.Call(t, http.MethodDelete, o.path("customers/c1?force=true"),
-				nil).Want(t, http.StatusNoContent)
+			return o.admin.Call(t, http.MethodDelete,
+				o.path("customers/c1?force=true"), nil).Want(t, http.StatusNoContent)
 		},
 		"organization": func(t *testing.T, o tenant, _ string, _ localtest.Made) localtest.Answer {
 			a := o.admin.Call(t, http.MethodDelete, o.path(), nil).Want(t, http.StatusAccepted)
@@ -425,8 +425,8 @@ func TestChangesArePaced(t *testing.T) {
 			continue
 		}
 
-		if status, answer := d.call(t, target.group, alice, target.method, target.path,
-			target.stop); status != http.StatusOK {
+		if status, answer := d.call(t, target.group, alice, target.method,
+			target.path, target.stop); status != http.StatusOK {
 			t.Errorf("%s: a stop is %d %v", name, status, answer)
 		}
 	}

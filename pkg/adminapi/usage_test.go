@@ -42,8 +42,8 @@ func refusedCall(t *testing.T, o tenant, k localtest.Made) string {
 	p := machine.As(k.Secret).Call(t, http.MethodGet, "/production/licenses", nil).Refused(t,
 		http.StatusForbidden, "permission_denied")
 	eventually(t, 15*time.Second, func() bool {
-		return o.admin.Call(t, http.MethodGet, o.path("requests", p.RequestID),
-			nil).Status == http.StatusOK
+		return o.admin.Call(t, http.MethodGet,
+			o.path("requests", p.RequestID), nil).Status == http.StatusOK
 	})
 	return p.RequestID
 }
@@ -238,8 +238,8 @@ func TestUsageCSV(t *testing.T) {
 	k := o.key(t, map[string]any{"permissions": []string{"customers:read"}})
 	for customer, n := range map[string]int{"-1": 2, "c1": 1} {
 		for range n {
-			machine.As(k.Secret).Call(t, http.MethodGet, "/production/customers/"+customer,
-				nil).Want(t, http.StatusOK)
+			machine.As(k.Secret).Call(t, http.MethodGet,
+				"/production/customers/"+customer, nil).Want(t, http.StatusOK)
 		}
 	}
 
@@ -445,8 +445,8 @@ func TestRequestsOfOthers(t *testing.T) {
 	t.Parallel()
 	o, other := newTenant(t), newTenant(t)
 	id := refusedCall(t, o, o.first)
-	want := other.admin.Call(t, http.MethodGet, other.path("requests", "nobody-made-it"),
-		nil).Refused(t, http.StatusNotFound, "not_found")
+	want := other.admin.Call(t, http.MethodGet,
+		other.path("requests", "nobody-made-it"), nil).Refused(t, http.StatusNotFound, "not_found")
 
 	got := other.admin.Call(t, http.MethodGet, other.path("requests", id), nil).Refused(t,
 		http.StatusNotFound, "not_found")
@@ -515,8 +515,8 @@ func TestLastUsed(t *testing.T) {
 	}
 
 	if bare := decoded(t,
-		o.admin.Call(t, http.MethodGet, o.keys,
-			nil).Body)["items"].([]any)[0].(map[string]any)["usage"]; bare != nil {
+		o.admin.Call(t, http.MethodGet,
+			o.keys, nil).Body)["items"].([]any)[0].(map[string]any)["usage"]; bare != nil {
 		t.Errorf("usage %v, and nobody asked", bare)
 	}
 }

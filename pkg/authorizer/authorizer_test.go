@@ -172,8 +172,8 @@ func TestAnswers(t *testing.T) {
 					kit.Traffic.Inject(storetest.Always(storetest.Broken))
 				}
 
-				event := elsewhere(sample(t, kind.event, secret.Reveal()), test.method, test.path,
-					test.route)
+				event := elsewhere(sample(t, kind.event, secret.Reveal()),
+					test.method, test.path, test.route)
 
 				got, text, err := invoke(t, a, event)
 				if test.err != "" {
@@ -270,8 +270,8 @@ func TestPolicyIsTheKeysNotTheCalls(t *testing.T) {
 		}
 
 		for other, allowed := range calls {
-			evaluates(t, got.Policy, strings.Replace(sampleARN, "GET/messages/42", other, 1),
-				allowed)
+			evaluates(t, got.Policy,
+				strings.Replace(sampleARN, "GET/messages/42", other, 1), allowed)
 		}
 
 		evaluates(t, got.Policy, strings.Replace(sampleARN, "/production/", "/staging/", 1), false)

@@ -252,8 +252,8 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 			for range 2 { // the second time by the cache
 				for i, s := range test.steps {
 					if got := b.call(t, s.method, s.path, s.from, secret.Reveal()); got != s.want {
-						t.Errorf("%d: %s %s from %s: %s, want %s", i, s.method, s.path, s.from, got,
-							s.want)
+						t.Errorf("%d: %s %s from %s: %s, want %s",
+							i, s.method, s.path, s.from, got, s.want)
 					}
 				}
 			}

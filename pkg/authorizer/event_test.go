@@ -389,8 +389,8 @@ func TestRouteOfTheGateway(t *testing.T) {
 			"/customers/{customerId}": false,
 			"/messages":               false,
 		} {
-			event := strings.ReplaceAll(sample(t, kind, secret.Reveal()), "/messages/{messageId}",
-				resource)
+			event := strings.ReplaceAll(sample(t, kind, secret.Reveal()),
+				"/messages/{messageId}", resource)
 
 			got, _, err := invoke(t, a, event)
 			if err != nil {

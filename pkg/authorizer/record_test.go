@@ -102,8 +102,8 @@ func TestRecord(t *testing.T) {
 					if name != "REST TOKEN" &&
 						(c.SourceIP != netip.MustParseAddr("203.0.113.7") ||
 							c.UserAgent != "curl/8.14.1" || c.RequestID == "") {
-						t.Errorf("%s: from %v, %q, id %q", test.path, c.SourceIP, c.UserAgent,
-							c.RequestID)
+						t.Errorf("%s: from %v, %q, id %q",
+							test.path, c.SourceIP, c.UserAgent, c.RequestID)
 					}
 
 					got = &told{c.Outcome, c.Permission, c.Customer, c.Route, c.Path, c.Secret}

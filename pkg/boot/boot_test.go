@@ -280,8 +280,8 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 					}
 
 					if c.KeyHeader != want {
-						t.Errorf("%s with %s reads keys from %q, want %q", id, profile, c.KeyHeader,
-							want)
+						t.Errorf("%s with %s reads keys from %q, want %q",
+							id, profile, c.KeyHeader, want)
 					}
 				}
 			}
@@ -336,8 +336,8 @@ func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 
 	keys := t.TempDir()
-	if err := os.WriteFile(filepath.Join(keys, "wrapping.key"), make([]byte, 32),
-		0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(keys, "wrapping.key"),
+		make([]byte, 32), 0o644); err != nil {
 		t.Fatal(err)
 	}
 

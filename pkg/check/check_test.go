@@ -92,8 +92,8 @@ func TestEnvironmentMatrix(t *testing.T) {
 
 			kit.Traffic.Reset()
 
-			if got := checker(kit, &kit.Process, at).Check(t.Context(), sent(secret.Reveal()),
-				read); got.Outcome != want {
+			if got := checker(kit, &kit.Process, at).Check(t.Context(),
+				sent(secret.Reveal()), read); got.Outcome != want {
 				t.Errorf("a key of %s in %s: %s %v", of, at, got.Outcome, got.Err)
 			}
 
@@ -108,8 +108,8 @@ func TestEnvironmentMatrix(t *testing.T) {
 			t.Errorf("a key of %s where all are accepted: %s", of, got.Outcome)
 		}
 
-		if got := checker(kit, &kit.Process).Check(t.Context(), sent(secret.Reveal()),
-			read); got.Outcome != check.WrongEnvironment {
+		if got := checker(kit, &kit.Process).Check(t.Context(),
+			sent(secret.Reveal()), read); got.Outcome != check.WrongEnvironment {
 			t.Errorf("a key of %s where none is accepted: %s", of, got.Outcome)
 		}
 	}
@@ -129,8 +129,8 @@ func TestSecretOfAnotherEnvironmentWithTheSameID(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	forged, err := storetest.Brand.Mint(strings.NewReader(replay(secret.Reveal())), apikey.Staging,
-		k.ID)
+	forged, err := storetest.Brand.Mint(strings.NewReader(replay(secret.Reveal())),
+		apikey.Staging, k.ID)
 	if err != nil || forged.Reveal()[24:56] != secret.Reveal()[25:57] {
 		t.Fatal(err, forged.Reveal())
 	}

@@ -144,8 +144,8 @@ func TestReadsOfARotation(t *testing.T) {
 		}
 
 		if strong != test.reads || kit.Traffic.Count() != test.reads {
-			t.Errorf("%s: %d strong reads of %d, want %d", name, strong, kit.Traffic.Count(),
-				test.reads)
+			t.Errorf("%s: %d strong reads of %d, want %d",
+				name, strong, kit.Traffic.Count(), test.reads)
 		}
 	}
 }

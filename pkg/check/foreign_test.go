@@ -130,8 +130,8 @@ func TestGarbageAsksForImportsNowAndThen(t *testing.T) {
 	kit.Traffic.Reset()
 
 	for i := range 100_000 {
-		if v := c.Check(t.Context(), sent(fmt.Sprintf("garbage-%d", i)),
-			read); v.Outcome != check.Malformed {
+		if v := c.Check(t.Context(),
+			sent(fmt.Sprintf("garbage-%d", i)), read); v.Outcome != check.Malformed {
 			t.Fatal(v.Outcome, v.Err)
 		}
 	}

@@ -47,8 +47,8 @@ func TestLimitsAreTheLastStep(t *testing.T) {
 
 	wrong, _ := kit.Mint(t, apikey.Production, k.ID)
 	for range 3 {
-		if got := c.Check(t.Context(), sent(wrong.Reveal()),
-			read); got.Outcome != check.WrongSecret {
+		if got := c.Check(t.Context(),
+			sent(wrong.Reveal()), read); got.Outcome != check.WrongSecret {
 			t.Errorf("%s", got.Outcome)
 		}
 

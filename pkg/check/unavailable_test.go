@@ -132,8 +132,8 @@ func TestFailsClosed(t *testing.T) {
 
 			c := checker(kit, process, apikey.Production)
 			if test.warm {
-				if v := c.Check(t.Context(), sent(secret.Reveal()),
-					read); v.Outcome != check.Allowed {
+				if v := c.Check(t.Context(),
+					sent(secret.Reveal()), read); v.Outcome != check.Allowed {
 					t.Fatal(v.Outcome, v.Err)
 				}
 			}
@@ -281,8 +281,8 @@ func TestPepperRotationUnderLoad(t *testing.T) {
 			secrets = append(secrets, secret.Reveal())
 			mu.Unlock()
 
-			if v := old.Check(t.Context(), sent(secret.Reveal()),
-				read); v.Outcome != check.Allowed {
+			if v := old.Check(t.Context(),
+				sent(secret.Reveal()), read); v.Outcome != check.Allowed {
 				t.Errorf("a key of version %d where version 1 was loaded: %s %v", version,
 					v.Outcome, v.Err)
 			}

@@ -91,8 +91,8 @@ func traffic(t *testing.T, m *localtest.Machine) sent {
 	want := sent{}
 	call := func(key localtest.Made, method, path string, n, status int, headers ...string) {
 		for range n {
-			m.As(key.Secret).Call(t, method, "/"+key.Key.Environment+path, nil, headers...).Want(t,
-				status)
+			m.As(key.Secret).Call(t, method,
+				"/"+key.Key.Environment+path, nil, headers...).Want(t, status)
 		}
 	}
 	forged := `User-Agent: x","keyId":"` + scoped.Key.ID + `","environment":"staging"}`
@@ -212,8 +212,8 @@ func TestSampleIsTheOrganizations(t *testing.T) {
 
 					id = key.Key.ID
 					for range 5 {
-						m.As(key.Secret).Call(t, http.MethodGet, "/production/messages",
-							nil).Want(t, http.StatusOK)
+						m.As(key.Secret).Call(t, http.MethodGet,
+							"/production/messages", nil).Want(t, http.StatusOK)
 					}
 
 					m.As(key.Secret).Call(t, http.MethodGet, "/production/licenses", nil).Want(t,

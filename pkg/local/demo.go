@@ -102,8 +102,8 @@ func (m *machine) demo(ctx context.Context) (secrets, error) {
 	}
 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("%s: %w; --fresh starts without the data of before", m.path(demoFile),
-			err)
+		return s, fmt.Errorf("%s: %w; --fresh starts without the data of before",
+			m.path(demoFile), err)
 	}
 
 	if s.OperatorKey == "" {
@@ -153,8 +153,8 @@ func (m *machine) fill(ctx context.Context, s *secrets) error {
 	for _, org := range []struct {
 		id, name, admin string
 	}{{"acme", "Acme", "alice@acme.test"}, {"globex", "Globex", "erin@globex.test"}} {
-		body := fmt.Appendf(nil, `{"id": %q, "name": %q, "firstAdmin": %q}`, org.id, org.name,
-			org.admin)
+		body := fmt.Appendf(nil, `{"id": %q, "name": %q, "firstAdmin": %q}`,
+			org.id, org.name, org.admin)
 		if err := c.call(ctx, http.MethodPost, "/v1/organizations", body, nil); err != nil &&
 			!isDuplicate(err) {
 			return err

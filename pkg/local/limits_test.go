@@ -96,8 +96,8 @@ func TestChangedLimitsGiveNothingBack(t *testing.T) {
 			}
 
 			for range 8 {
-				if m.As(made.Secret).Call(t, http.MethodGet, "/production/messages",
-					nil).Status == http.StatusOK {
+				if m.As(made.Secret).Call(t, http.MethodGet,
+					"/production/messages", nil).Status == http.StatusOK {
 					admitted++
 				}
 			}

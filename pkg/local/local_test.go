@@ -113,8 +113,8 @@ func TestRunFails(t *testing.T) {
 	}
 
 	checkout := t.TempDir()
-	if err := os.WriteFile(filepath.Join(checkout, "template.yaml"), []byte("Resources: 7"),
-		0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(checkout, "template.yaml"),
+		[]byte("Resources: 7"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 

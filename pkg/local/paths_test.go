@@ -87,8 +87,8 @@ func spellings(t *testing.T, m *localtest.Machine) {
 			{scoped, "/customers/c2", http.StatusOK},
 			{scoped, "/customers/c3", http.StatusForbidden},
 		} {
-			m.As(test.key.Secret).Call(t, http.MethodGet, "/production"+test.path, nil).Want(t,
-				test.status)
+			m.As(test.key.Secret).Call(t, http.MethodGet,
+				"/production"+test.path, nil).Want(t, test.status)
 		}
 
 		m.As(scoped.Secret).Call(t, http.MethodGet, "/production/customers/c3", nil).Refused(t,

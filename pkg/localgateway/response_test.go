@@ -161,8 +161,8 @@ func TestClientThatLeaves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	if got := w.send(httptest.NewRequestWithContext(ctx, http.MethodGet, "/keys/1",
-		nil)); got.Status != 200 {
+	if got := w.send(httptest.NewRequestWithContext(ctx,
+		http.MethodGet, "/keys/1", nil)); got.Status != 200 {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
 }

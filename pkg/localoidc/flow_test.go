@@ -254,8 +254,8 @@ func TestNoOtherWayToTokens(t *testing.T) {
 		"/oauth/token", "/oauth/introspect", "/revoke", "/device_authorization", "/healthz",
 		"/authorize/callback",
 	} {
-		if a := do(t, http.MethodPost, m.URL+"/oidc"+path, url.Values{},
-			nil); a.status != http.StatusNotFound {
+		if a := do(t, http.MethodPost, m.URL+"/oidc"+path,
+			url.Values{}, nil); a.status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.status)
 		}
 	}

@@ -65,8 +65,8 @@ func dataDir(t *testing.T) string {
 	t.Helper()
 
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "oidc-signing.pem"), signingKey(),
-		0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "oidc-signing.pem"),
+		signingKey(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 

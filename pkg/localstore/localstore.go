@@ -115,8 +115,8 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 	go func() { s.ended <- s.command.Wait() }()
 
 	if s.pidFile != "" {
-		if err := os.WriteFile(s.pidFile, []byte(strconv.Itoa(s.command.Process.Pid)),
-			0o600); err != nil {
+		if err := os.WriteFile(s.pidFile,
+			[]byte(strconv.Itoa(s.command.Process.Pid)), 0o600); err != nil {
 			return nil, errors.Join(err, s.Stop())
 		}
 	}

@@ -163,8 +163,8 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "dynamodb.pid"), []byte(text),
-				0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "dynamodb.pid"),
+				[]byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 

@@ -58,8 +58,8 @@ func create(
 ) (apikey.Secret, error) {
 	for _, env := range apikey.Environments() {
 		if _, err := d.Keyring.Ensure(ctx, env); err != nil {
-			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w", store.ErrUnavailable, env,
-				err)
+			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w",
+				store.ErrUnavailable, env, err)
 		}
 	}
 

@@ -187,8 +187,8 @@ func TestFirstIsAnOperators(t *testing.T) {
 		}
 	}
 
-	entries, _, err := kit.Store.History(t.Context(), apikey.OperatorOrganization, "key", k.ID, "",
-		10)
+	entries, _, err := kit.Store.History(t.Context(),
+		apikey.OperatorOrganization, "key", k.ID, "", 10)
 	if err != nil || len(entries) != 1 || entries[0].Action != "key.created" ||
 		entries[0].Actor.Type != apikey.ActorSystem {
 		t.Errorf("history: %+v, %v", entries, err)

@@ -289,8 +289,8 @@ func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 	for name, value := range map[string]any{"a text": "1", "a version that is not there": 99} {
 		kit.Change(t, "production#organization#acme", "standing", "sealPepper", value)
 
-		if err := peppers(kit).Retire(t.Context(), scope,
-			quiet); !errors.Is(err, operator.ErrUnread) {
+		if err := peppers(kit).Retire(t.Context(),
+			scope, quiet); !errors.Is(err, operator.ErrUnread) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -63,8 +63,8 @@ func TestMayAfterDeletion(t *testing.T) {
 				t.Errorf("%s who deleted it, %s: %v", name, op, err)
 			}
 
-			if err := key(apikey.OperatorOrganization, "op", all...).MayAfterDeletion(op,
-				o); (err == nil) != want.operator {
+			if err := key(apikey.OperatorOrganization, "op",
+				all...).MayAfterDeletion(op, o); (err == nil) != want.operator {
 				t.Errorf("an operator, %s: %v", op, err)
 			}
 

@@ -24,8 +24,8 @@ func TestDecrypt(t *testing.T) {
 		t.Error("the text can be read")
 	}
 
-	if again := must[[]byte](t)(first.Encrypt(rand.Reader, "cursor", plain,
-		bound)); bytes.Equal(text, again) {
+	if again := must[[]byte](t)(first.Encrypt(rand.Reader,
+		"cursor", plain, bound)); bytes.Equal(text, again) {
 		t.Error("the same text twice")
 	}
 
@@ -35,8 +35,8 @@ func TestDecrypt(t *testing.T) {
 		"who made it":     k,
 		"another process": d.process(),
 	} {
-		if got, err := ring.Decrypt(t.Context(), apikey.Production, "cursor", text,
-			bound); err != nil || !bytes.Equal(got, plain) {
+		if got, err := ring.Decrypt(t.Context(), apikey.Production, "cursor",
+			text, bound); err != nil || !bytes.Equal(got, plain) {
 			t.Errorf("%s reads %q, %v", name, got, err)
 		}
 	}
@@ -44,8 +44,8 @@ func TestDecrypt(t *testing.T) {
 	forged := func(what string, env apikey.Environment, purpose string, text, bound []byte) {
 		t.Helper()
 
-		if got, err := k.Decrypt(t.Context(), env, purpose, text,
-			bound); !errors.Is(err, pepper.ErrForged) || got != nil {
+		if got, err := k.Decrypt(t.Context(), env, purpose,
+			text, bound); !errors.Is(err, pepper.ErrForged) || got != nil {
 			t.Errorf("%s: %q, %v", what, got, err)
 		}
 	}
@@ -74,8 +74,8 @@ func TestDecryptWithoutPepperIsNoForgery(t *testing.T) {
 		apikey.Production)).Encrypt(rand.Reader, "cursor", nil, nil))
 	d.rows.fail(errDown)
 
-	if _, err := d.process().Decrypt(t.Context(), apikey.Production, "cursor", text,
-		nil); !errors.Is(err, errDown) || errors.Is(err, pepper.ErrForged) {
+	if _, err := d.process().Decrypt(t.Context(), apikey.Production, "cursor",
+		text, nil); !errors.Is(err, errDown) || errors.Is(err, pepper.ErrForged) {
 		t.Error(err)
 	}
 }

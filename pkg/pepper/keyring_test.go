@@ -252,8 +252,8 @@ func TestMissingVersionIsNotReadForASecond(t *testing.T) {
 	ask := func() int {
 		reads := d.rows.count()
 		together(t, d, 20, func(int) error {
-			if _, err := k.Version(t.Context(), apikey.Production,
-				7); !errors.Is(err, pepper.ErrNotFound) {
+			if _, err := k.Version(t.Context(),
+				apikey.Production, 7); !errors.Is(err, pepper.ErrNotFound) {
 				return fmt.Errorf("a missing version: %w", err)
 			}
 
@@ -287,15 +287,15 @@ func TestMissingVersionsAreBounded(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Ensure(t.Context(), apikey.Production))
 
 	for version := 2; version < 500; version++ {
-		if _, err := k.Version(t.Context(), apikey.Production,
-			version); !errors.Is(err, pepper.ErrNotFound) {
+		if _, err := k.Version(t.Context(),
+			apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
 
 	for _, version := range []int{0, -1} {
-		if _, err := k.Version(t.Context(), apikey.Production,
-			version); !errors.Is(err, pepper.ErrNotFound) {
+		if _, err := k.Version(t.Context(),
+			apikey.Production, version); !errors.Is(err, pepper.ErrNotFound) {
 			t.Errorf("version %d: %v", version, err)
 		}
 	}
@@ -468,8 +468,8 @@ func TestReadingHoldsUpNobody(t *testing.T) {
 		}()
 		begun()
 
-		if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production,
-			1)).Version(); got != 1 {
+		if got := must[*pepper.Pepper](t)(k.Version(t.Context(),
+			apikey.Production, 1)).Version(); got != 1 {
 			t.Errorf("%s: version %d", name, got)
 		}
 
@@ -491,8 +491,8 @@ func TestForgedVersionsCostNothing(t *testing.T) {
 	for version := range uint32(300) {
 		for _, named := range []uint32{version, version << 20, ^version} {
 			text := append(binary.BigEndian.AppendUint32(nil, named), make([]byte, 40)...)
-			if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor", text,
-				nil); !errors.Is(err, pepper.ErrForged) || got != nil {
+			if got, err := k.Decrypt(t.Context(), apikey.Production, "cursor",
+				text, nil); !errors.Is(err, pepper.ErrForged) || got != nil {
 				t.Fatalf("version %d: %q, %v", named, got, err)
 			}
 		}
@@ -541,8 +541,8 @@ func TestRetiredVersionIsForgotten(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production))
 	d.rows.retire(apikey.Production, 1, d.clock.Now())
 
-	if p, err := d.process().Version(t.Context(), apikey.Production,
-		1); !errors.Is(err, pepper.ErrNotFound) {
+	if p, err := d.process().Version(t.Context(),
+		apikey.Production, 1); !errors.Is(err, pepper.ErrNotFound) {
 		t.Errorf("a new process: %v, %v", p, err)
 	}
 
@@ -559,8 +559,8 @@ func TestRetiredVersionIsForgotten(t *testing.T) {
 		t.Errorf("after ten minutes: %v, %v", p, err)
 	}
 
-	if got := must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production,
-		2)).Version(); got != 2 {
+	if got := must[*pepper.Pepper](t)(k.Version(t.Context(),
+		apikey.Production, 2)).Version(); got != 2 {
 		t.Errorf("version %d", got)
 	}
 }

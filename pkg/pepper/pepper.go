@@ -91,8 +91,8 @@ func (p *Pepper) ForeignID(env apikey.Environment, a apikey.Algorithm, digest []
 func (p *Pepper) RivalID(
 	env apikey.Environment, a apikey.Algorithm, organization string, digest []byte,
 ) string {
-	return apikey.DerivedID(p.foreign("bitting/import-rival/1|", env, string(a)+"|"+organization,
-		digest))
+	return apikey.DerivedID(p.foreign("bitting/import-rival/1|",
+		env, string(a)+"|"+organization, digest))
 }
 
 func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
@@ -154,8 +154,8 @@ type Rows interface {
 
 func newPepper(version int, plain []byte) (*Pepper, error) {
 	if len(plain) != Size {
-		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d", version, len(plain),
-			Size)
+		return nil, fmt.Errorf("pepper: version %d has %d bytes, want %d",
+			version, len(plain), Size)
 	}
 
 	key := [Size]byte(plain)

@@ -92,8 +92,8 @@ func TestWrappedKeyIsBoundToItsScope(t *testing.T) {
 				t.Error("the wrapped key holds the key")
 			}
 
-			if got := must[[]byte](t)(test.ours.Unwrap(t.Context(), scope,
-				wrapped)); !bytes.Equal(got, plain) {
+			if got := must[[]byte](t)(test.ours.Unwrap(t.Context(),
+				scope, wrapped)); !bytes.Equal(got, plain) {
 				t.Error("another key came back")
 			}
 
@@ -193,8 +193,8 @@ func TestLocalKeyFile(t *testing.T) {
 	}
 
 	// The next start reads it.
-	must[[]byte](t)(must[*pepper.Local](t)(pepper.NewLocal(dir)).Unwrap(t.Context(), scope,
-		wrapped))
+	must[[]byte](t)(must[*pepper.Local](t)(pepper.NewLocal(dir)).Unwrap(t.Context(),
+		scope, wrapped))
 
 	if files := must[[]os.DirEntry](t)(os.ReadDir(dir)); len(files) != 1 {
 		t.Errorf("%d files are left", len(files))
@@ -246,8 +246,8 @@ func TestLocalAfterACrash(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "wrapping-123.tmp"), []byte("half"),
-		0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "wrapping-123.tmp"),
+		[]byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 

@@ -233,8 +233,8 @@ func TestMatchIsModel(t *testing.T) {
 
 		for range 20 {
 			path := "/" +
-				strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0,
-					5).Draw(t, "path"), "/")
+				strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}),
+					0, 5).Draw(t, "path"), "/")
 			if path != "/" && rapid.Bool().Draw(t, "slash") {
 				path += "/"
 			}

@@ -539,8 +539,8 @@ func TestSearchTrustsNoPattern(t *testing.T) {
 		"none of its paths":    {[]permission.Segment{b}, false},
 		"too few and too many": {[]permission.Segment{a, b, rest}, false},
 	} {
-		if got := policy.Settles(catalogue.Routes("demo"), [][]permission.Segment{tt.allowing},
-			wanted); got != tt.want {
+		if got := policy.Settles(catalogue.Routes("demo"),
+			[][]permission.Segment{tt.allowing}, wanted); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -36,8 +36,8 @@ func TestPathMeansOneThing(t *testing.T) {
 				for range 16 {
 					call := stage(rapid.SampledFrom(called).Draw(t, "method"),
 						genPath(s).Draw(t, "path"))
-					decision := permission.Decide(s.catalogue, s.api, s.grant, call.Method,
-						call.Path)
+					decision := permission.Decide(s.catalogue,
+						s.api, s.grant, call.Method, call.Path)
 
 					document := policy.Build(s.catalogue, s.api, s.grant, call).Document
 					if opens(t, marshal(t, document), call) && !decision.Allowed() {

@@ -45,8 +45,8 @@ func TestUntil(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if got, err := policy.EvaluateAt(text, "execute-api:Invoke", arn,
-			test.at); got != test.want || err != nil {
+		if got, err := policy.EvaluateAt(text, "execute-api:Invoke",
+			arn, test.at); got != test.want || err != nil {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, test.want)
 		}
 	}

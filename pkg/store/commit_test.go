@@ -166,8 +166,8 @@ func TestOneOfTwentyWritersWins(t *testing.T) {
 		}
 
 		if winner == "" || got.Name != winner || got.Version != round+1 {
-			t.Errorf("round %d: %q won, and the key is %q at version %d", round, winner, got.Name,
-				got.Version)
+			t.Errorf("round %d: %q won, and the key is %q at version %d",
+				round, winner, got.Name, got.Version)
 		}
 	}
 

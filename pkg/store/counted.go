@@ -68,8 +68,8 @@ func (t *Tables) Count(
 	for _, row := range rows {
 		item, err := usageAttributes(row)
 		writes = append(writes,
-			putNewer(item, err, scopePartition(row.Scope), usageSort(row.Hour, row.Writer),
-				row.Sequence))
+			putNewer(item, err, scopePartition(row.Scope),
+				usageSort(row.Hour, row.Writer), row.Sequence))
 	}
 
 	for _, use := range secrets {

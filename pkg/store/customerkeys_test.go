@@ -95,8 +95,8 @@ func TestKeysOfCustomer(t *testing.T) {
 
 	kit.Traffic.Inject(storetest.Always(storetest.Broken, "Query"))
 
-	if page, _, err := kit.Store.KeysOfCustomer(t.Context(), "acme", "42", "",
-		10); !errors.Is(err, store.ErrUnavailable) || page != nil {
+	if page, _, err := kit.Store.KeysOfCustomer(t.Context(), "acme", "42",
+		"", 10); !errors.Is(err, store.ErrUnavailable) || page != nil {
 		t.Errorf("%v, %v", page, err)
 	}
 }

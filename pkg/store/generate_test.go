@@ -54,12 +54,12 @@ func verifier() *rapid.Generator[apikey.Verifier] {
 func prefix() *rapid.Generator[netip.Prefix] {
 	return rapid.Custom(func(t *rapid.T) netip.Prefix {
 		if rapid.Bool().Draw(t, "v4") {
-			return netip.PrefixFrom(netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4,
-				4).Draw(t, "v4"))), rapid.IntRange(0, 32).Draw(t, "bits"))
+			return netip.PrefixFrom(netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(),
+				4, 4).Draw(t, "v4"))), rapid.IntRange(0, 32).Draw(t, "bits"))
 		}
 
-		return netip.PrefixFrom(netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16,
-			16).Draw(t, "v6"))), rapid.IntRange(0, 128).Draw(t, "bits"))
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(),
+			16, 16).Draw(t, "v6"))), rapid.IntRange(0, 128).Draw(t, "bits"))
 	})
 }
 

@@ -31,8 +31,8 @@ func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Im
 	}
 
 	var row importsItem
-	if err := unseal(ctx, s.ring, env, item, place{importsPartition(env), importsSort}, &row,
-		what); err != nil {
+	if err := unseal(ctx, s.ring, env, item,
+		place{importsPartition(env), importsSort}, &row, what); err != nil {
 		return nil, err
 	}
 

@@ -202,8 +202,8 @@ func TestClaims(t *testing.T) {
 
 	kit.Change(t, "production#"+first.ID, "claims", "version", 1)
 
-	if _, err := kit.Store.Claims(t.Context(), apikey.Production,
-		first.ID); !errors.Is(err, store.ErrDamaged) {
+	if _, err := kit.Store.Claims(t.Context(),
+		apikey.Production, first.ID); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("an edited line: %v", err)
 	}
 }

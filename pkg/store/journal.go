@@ -38,8 +38,8 @@ func (t *Tables) PutJournal(ctx context.Context, j meter.Journal) error {
 		"scopes":       scopes,
 		purgeAttribute: purgeValue(j.Hour.Add(journalRetention)),
 	}
-	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour), j.Writer, attributes, isNew,
-		nil))
+	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour),
+		j.Writer, attributes, isNew, nil))
 }
 
 // Journal implements meter.Hours.

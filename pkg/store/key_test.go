@@ -93,8 +93,8 @@ func TestKeyOfAnotherEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := kit.Store.Key(t.Context(), apikey.Staging,
-		k.ID); !errors.Is(err, apikey.ErrNotFound) {
+	if _, err := kit.Store.Key(t.Context(),
+		apikey.Staging, k.ID); !errors.Is(err, apikey.ErrNotFound) {
 		t.Errorf("production's key in staging: %v", err)
 	}
 }

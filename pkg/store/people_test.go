@@ -50,8 +50,8 @@ func TestMembers(t *testing.T) {
 	commit := func(writes ...store.Write) error { return kit.Store.Commit(t.Context(), writes...) }
 
 	want := member(kit, "acme", "bob@acme.test")
-	if _, err := kit.Store.Member(t.Context(), "acme",
-		want.Email); !errors.Is(err, organization.ErrNoMember) {
+	if _, err := kit.Store.Member(t.Context(),
+		"acme", want.Email); !errors.Is(err, organization.ErrNoMember) {
 		t.Errorf("before: %v", err)
 	}
 
@@ -132,8 +132,8 @@ func TestLooksStopWhatIsBesideThem(t *testing.T) {
 		},
 		"customer": {kit.Store.StillCustomer("acme", "gone"), organization.ErrNoCustomer},
 	} {
-		if err := kit.Store.Commit(t.Context(), kit.Store.PutKey(t.Context(), k, 0),
-			test.look); !errors.Is(err, test.want) {
+		if err := kit.Store.Commit(t.Context(),
+			kit.Store.PutKey(t.Context(), k, 0), test.look); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 

@@ -178,8 +178,8 @@ func decodeAll[T any](
 		row, err := decode[T](ctx, s, item, place{partition, placeOf(item).sort}, what)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "row", what, "error",
-				err)
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list",
+				"row", what, "error", err)
 			left = err
 		case err != nil:
 			return nil, nil, err

@@ -210,8 +210,8 @@ func TestRowsThatRunTogetherAreFound(t *testing.T) {
 		k, _ := kit.MustKey(t, test.change)
 		kit.Change(t, "production#"+k.ID, "key", test.attribute, test.other)
 
-		if got, err := kit.Store.Key(t.Context(), apikey.Production,
-			k.ID); !errors.Is(err, store.ErrDamaged) || got != nil {
+		if got, err := kit.Store.Key(t.Context(),
+			apikey.Production, k.ID); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -253,8 +253,8 @@ func TestRowInAnotherPlaceIsFound(t *testing.T) {
 		maps.Copy(moved, test.change)
 		kit.Put(t, moved)
 
-		if got, err := kit.Store.Key(t.Context(), test.env,
-			test.id); !errors.Is(err, store.ErrDamaged) || got != nil {
+		if got, err := kit.Store.Key(t.Context(),
+			test.env, test.id); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 

@@ -85,8 +85,8 @@ func (s *Store) sweep(ctx context.Context, ref keyRef, now time.Time) (moved boo
 	case errors.Is(err, apikey.ErrNotFound):
 		return false, nil
 	case errors.Is(err, ErrDamaged):
-		s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id, "error",
-			err)
+		s.logger.ErrorContext(ctx, "a damaged row is left out of a list",
+			"key_id", ref.id, "error", err)
 		return false, nil
 	case err != nil:
 		return false, err

@@ -124,8 +124,8 @@ func TestSweepMovesExpiredKeys(t *testing.T) {
 			of := kit.Item(t, "customerKeys#acme#"+customer, string(k.Environment)+"#"+k.ID)
 			if rank, _ := of["listRankSk"].(*types.AttributeValueMemberS); rank == nil ||
 				!strings.HasPrefix(rank.Value, "rest#") {
-				t.Errorf("%s stands at %v among the keys of customer %s", k.Name, of["listRankSk"],
-					customer)
+				t.Errorf("%s stands at %v among the keys of customer %s",
+					k.Name, of["listRankSk"], customer)
 			}
 		}
 	}

@@ -271,8 +271,8 @@ func (t *Tables) CompactUsage(
 	}
 
 	for writer, sequence := range h.rows {
-		if err := settled(t.drop(ctx, scopePartition(s), usageSort(at, writer),
-			sequence)); err != nil {
+		if err := settled(t.drop(ctx, scopePartition(s),
+			usageSort(at, writer), sequence)); err != nil {
 			return err
 		}
 	}

@@ -317,8 +317,8 @@ func TestCompact(t *testing.T) {
 		}
 
 		if got := usageRows(); got != step.rows || sum() != 60 {
-			t.Errorf("%v later: %d rows with %d calls, want %d rows", step.after, got, sum(),
-				step.rows)
+			t.Errorf("%v later: %d rows with %d calls, want %d rows",
+				step.after, got, sum(), step.rows)
 		}
 	}
 
@@ -502,8 +502,8 @@ func TestRequestPages(t *testing.T) {
 		t.Errorf("the list (-want +got):\n%s", diff)
 	}
 
-	if page, _, err := kit.Store.Requests(t.Context(), apikey.Production, "k2", "", 5,
-		now); err != nil || len(page) != 1 || page[0] != other {
+	if page, _, err := kit.Store.Requests(t.Context(), apikey.Production, "k2",
+		"", 5, now); err != nil || len(page) != 1 || page[0] != other {
 		t.Errorf("the other's list: %+v, %v", page, err)
 	}
 

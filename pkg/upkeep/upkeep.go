@@ -124,8 +124,8 @@ func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 			done, err := task.safely(ctx)
 			switch {
 			case err != nil && !stopped(ctx, err):
-				logger.ErrorContext(ctx, "upkeep failed", "task", task.Name, "done", done, "error",
-					err)
+				logger.ErrorContext(ctx, "upkeep failed",
+					"task", task.Name, "done", done, "error", err)
 				mu.Lock()
 				failed = append(failed, task.Name)
 				mu.Unlock()

@@ -104,8 +104,8 @@ func TestTasksAreBounded(t *testing.T) {
 					},
 				})
 				if err != nil || time.Since(started) != test.want || worked != 0 {
-					t.Errorf("got %v after %v, the other task after %v", err, time.Since(started),
-						worked)
+					t.Errorf("got %v after %v, the other task after %v",
+						err, time.Since(started), worked)
 				}
 
 				if diff := cmp.Diff([]string{

@@ -18,8 +18,8 @@ func (r *resolver) readAccessLog(p *object, key string) *AccessLog {
 	_, group, ok := strings.Cut(destination, ":log-group:")
 	switch {
 	case !ok:
-		r.fail(setting.line("DestinationArn"), "%s.DestinationArn must be a log group's ARN",
-			setting.what)
+		r.fail(setting.line("DestinationArn"),
+			"%s.DestinationArn must be a log group's ARN", setting.what)
 	case format == "" || strings.ContainsAny(format, "\r\n"):
 		r.fail(setting.line("Format"), "%s.Format must be one line", setting.what)
 	case !strings.Contains(format, "$context.requestId") &&
@@ -39,8 +39,8 @@ func (r *resolver) readSubscription(p *object) string {
 	}
 
 	if pattern := p.text("FilterPattern", ""); pattern != "" {
-		r.fail(p.line("FilterPattern"), "%s.FilterPattern is not understood, but for an empty one",
-			p.what)
+		r.fail(p.line("FilterPattern"),
+			"%s.FilterPattern is not understood, but for an empty one", p.what)
 	}
 
 	group := p.text("LogGroupName", "")

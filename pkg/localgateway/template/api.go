@@ -112,8 +112,8 @@ func (b *builder) chooseAuthorizer(auth *object, where *object) string {
 	}
 
 	if _, ok := b.api.Authorizers[name]; !ok {
-		where.r.fail(where.node, "%s: authorizer %q is not declared on %s", where.what, name,
-			b.api.ID)
+		where.r.fail(where.node, "%s: authorizer %q is not declared on %s",
+			where.what, name, b.api.ID)
 	}
 
 	return name

@@ -47,8 +47,8 @@ func (r *resolver) readHTTPAuthorizer(name string, a *object) Authorizer {
 	}
 
 	if authorizer.SimpleResponses && authorizer.PayloadVersion != "2.0" {
-		r.fail(a.node, `%s: EnableSimpleResponses needs AuthorizerPayloadFormatVersion: "2.0"`,
-			a.what)
+		r.fail(a.node,
+			`%s: EnableSimpleResponses needs AuthorizerPayloadFormatVersion: "2.0"`, a.what)
 	}
 
 	identity := a.object("Identity")
@@ -64,8 +64,8 @@ func (r *resolver) readHTTPAuthorizer(name string, a *object) Authorizer {
 	identity.done()
 
 	if authorizer.TTL > 0 && len(authorizer.IdentitySources) == 0 {
-		r.fail(a.node, "%s: caching needs an identity source: set one, or ReauthorizeEvery: 0",
-			a.what)
+		r.fail(a.node,
+			"%s: caching needs an identity source: set one, or ReauthorizeEvery: 0", a.what)
 	}
 
 	a.done()

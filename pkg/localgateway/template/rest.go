@@ -108,8 +108,8 @@ func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
 	case authorizer.Type == Token:
 		authorizer.IdentitySources = []IdentitySource{{In: InHeader, Name: header}}
 	case authorizer.TTL > 0 && len(authorizer.IdentitySources) == 0:
-		r.fail(a.node, "%s: caching needs an identity source: set one, or ReauthorizeEvery: 0",
-			a.what)
+		r.fail(a.node,
+			"%s: caching needs an identity source: set one, or ReauthorizeEvery: 0", a.what)
 	}
 
 	return authorizer

@@ -85,7 +85,7 @@ var quiet = []string{
 // checkEvent refuses an event of which nobody knows here that it is no route.
 func (r *resolver) checkEvent(id, name string, o *object) {
 	if kind := o.text("Type", ""); !slices.Contains(quiet, kind) {
-		r.fail(o.node, "%s: event %s of type %q is not understood: it may be a route", id, name,
-			kind)
+		r.fail(o.node, "%s: event %s of type %q is not understood: it may be a route",
+			id, name, kind)
 	}
 }

@@ -36,8 +36,8 @@ func standIn(t testing.TB) string {
 
 		// In memory. It outlives the test that happens to start it, so the test's context does not
 		// bound it.
-		if shared.server, err = localstore.Start(context.WithoutCancel(t.Context()), binary, "",
-			os.Stderr); err != nil {
+		if shared.server, err = localstore.Start(context.WithoutCancel(t.Context()),
+			binary, "", os.Stderr); err != nil {
 			t.Fatalf("start the DynamoDB stand-in: %v", err)
 		}
 	}
