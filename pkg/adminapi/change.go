@@ -33,7 +33,11 @@ func (a *API) edit(
 		return attempt[*apikey.Key]{answer: before}, nil
 	}
 
-	urgency := apikey.UrgencyOf(before, after)
+	if err := s.caller.MayRevive(s.organization, before, after); err != nil {
+		return attempt[*apikey.Key]{}, err
+	}
+
+	urgency := apikey.UrgencyOf(before, after, s.catalogue.IsAdmin)
 
 	var err error
 	if after.Pace, err = spend(before.Pace, urgency, s.now); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/operator"
 )
 
@@ -69,6 +70,87 @@ func TestSettingsHandOutNoMoreThanTheCallerHolds(t *testing.T) {
 		{"personalKeysBy": "nobody", "legacyKeysAccepted": false},
 	} {
 		weak.Call(t, http.MethodPatch, o.path(), set(settings)).Want(t, http.StatusOK)
+	}
+}
+
+// A key loosens by settings no bound that it has itself, and does not accept keys that hold more.
+func TestSettingsLoosenNoBoundOfTheCaller(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	set := func(settings string) string { return `{"settings": ` + settings + `}` }
+
+	o.set(t, `{
+		"allowedAddresses": ["127.0.0.0/8"],
+		"longestLife": {"production": "90d"},
+		"legacyKeysAccepted": false
+	}`).Want(t, http.StatusOK)
+
+	weak := o.with(t, map[string]any{
+		"permissions":      []string{"organization:write"},
+		"allowedAddresses": []string{"127.0.0.0/16"},
+		"expiresIn":        "30d",
+	})
+	for _, settings := range []string{
+		`{"allowedAddresses": []}`,
+		`{"allowedAddresses": ["127.0.0.0/16", "127.1.0.0/16", "192.0.2.0/24"]}`,
+		`{"longestLife": {"production": null}}`,
+		`{"longestLife": {"production": "91d"}}`,
+		`{"legacyKeysAccepted": true}`,
+	} {
+		weak.Call(t, http.MethodPatch, o.path(), set(settings)).
+			Refused(t, http.StatusUnprocessableEntity, "escalation")
+	}
+
+	weak.Call(t, http.MethodPatch, o.path(), set(`{
+		"allowedAddresses": ["127.0.0.0/16"],
+		"longestLife": {"production": "60d", "staging": "1d"}
+	}`)).Want(t, http.StatusOK)
+}
+
+// What an admin revoked stays revoked for its owner, and where nobody makes personal keys, nobody
+// brings one back.
+func TestOwnersBringBackWhatTheyMayMake(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	boss := o.join(t, "boss", "admin")
+	bob := o.join(t, "bob", "member")
+
+	k := bob.CreateKey(t, o.id, map[string]any{
+		"name": "Mine", "environment": "development", "ownership": "personal",
+	})
+	path := o.keys + "/" + k.Key.ID
+	post := func(as localtest.Client, action string) localtest.Answer {
+		t.Helper()
+		return as.Call(t, http.MethodPost, path+action, nil)
+	}
+	enabled := func(yes bool) localtest.Answer {
+		t.Helper()
+		return bob.Call(t, http.MethodPatch, path, map[string]any{"enabled": yes})
+	}
+
+	post(bob.Client, "/revoke").Want(t, http.StatusOK)
+	post(bob.Client, "/restore").Want(t, http.StatusOK)
+
+	post(boss.Client, "/revoke").Want(t, http.StatusOK)
+	post(bob.Client, "/restore").Refused(t, http.StatusForbidden, "permission_denied")
+	post(bob.Client, "/regenerate").Refused(t, http.StatusForbidden, "permission_denied")
+	post(boss.Client, "/restore").Want(t, http.StatusOK)
+
+	enabled(false).Want(t, http.StatusOK)
+	o.set(t, `{"personalKeysBy": "nobody"}`).Want(t, http.StatusOK)
+	enabled(true).Refused(t, http.StatusForbidden, "permission_denied")
+	post(bob.Client, "/revoke").Want(t, http.StatusOK)
+	post(bob.Client, "/restore").Refused(t, http.StatusForbidden, "permission_denied")
+
+	var j bulk
+	bob.Call(t, http.MethodPost, o.keys+"/bulk", map[string]any{
+		"action": "enable", "filter": map[string]any{"status": "inactive"}, "dryRun": false,
+		"expected": 1,
+	}).Want(t, http.StatusAccepted).Into(t, &j)
+	o.jobDone(t, j.Job.ID)
+
+	if got := o.show(t, k.Key.ID); got["enabled"] != false {
+		t.Errorf("enabled in bulk: %v", got)
 	}
 }
 

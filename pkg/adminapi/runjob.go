@@ -380,8 +380,12 @@ func (a *API) keyItems(
 			i.writes = got.writes
 		}
 
-		var problem *Problem
-		if i.err != nil && !errors.As(i.err, &problem) {
+		// else the whole step failed, and not for this key
+		var (
+			problem   *Problem
+			forbidden *organization.ForbiddenError
+		)
+		if i.err != nil && !errors.As(i.err, &problem) && !errors.As(i.err, &forbidden) {
 			return nil, i.err
 		}
 

@@ -215,14 +215,20 @@ func (a *API) tryUpdateOrganization(
 		return got, nil
 	}
 
+	urgency := apikey.Ordinary
+	if after.Settings.Restricts(&before.Settings) {
+		urgency = apikey.Restriction
+	}
+
 	after.Version++
-	if after.Pace, err = spend(before.Pace, apikey.Ordinary, s.now); err != nil {
+	if after.Pace, err = spend(before.Pace, urgency, s.now); err != nil {
 		return got, err
 	}
 
 	put := a.store.PutOrganization(&after, before.Version).At(before.Pace)
 	return attempt[*organization.Organization]{
-		answer: &after,
-		writes: append(a.store.PutRuntimeSettings(ctx, &after), put, a.store.Append(e)),
+		answer:  &after,
+		writes:  append(a.store.PutRuntimeSettings(ctx, &after), put, a.store.Append(e)),
+		urgency: urgency,
 	}, nil
 }

@@ -259,8 +259,8 @@ func (d desk) rival(
 
 var errPaced = errors.New("changed too fast")
 
-// changeKey changes a key as a caller would whose changes are urgent.
-func (d desk) changeKey(t *testing.T, k *apikey.Key) error {
+// changeKey changes a key as a caller would whose changes are that urgent.
+func (d desk) changeKey(t *testing.T, k *apikey.Key, u apikey.Urgency) error {
 	now, err := d.Store.Key(t.Context(), k.Environment, k.ID)
 	if err != nil {
 		return err
@@ -270,7 +270,7 @@ func (d desk) changeKey(t *testing.T, k *apikey.Key) error {
 	after.Version++
 
 	var wait time.Duration
-	if after.Pace, wait = now.Pace.Spend(apikey.Renewal, d.Clock.Now()); wait > 0 {
+	if after.Pace, wait = now.Pace.Spend(u, d.Clock.Now()); wait > 0 {
 		return errPaced
 	}
 
@@ -284,7 +284,9 @@ func TestAJobHoldsOthersOff(t *testing.T) {
 	keys := d.keys(t, "acme", 3)
 	j := d.job(t, "acme", len(keys))
 
-	changes := d.rival(t, time.Second, func() error { return d.changeKey(t, keys[1]) })
+	changes := d.rival(t, time.Second, func() error {
+		return d.changeKey(t, keys[1], apikey.Restriction)
+	})
 	if _, err := adminapi.NewWorker(d.deployment).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +333,9 @@ func TestAStopHoldsOthersOff(t *testing.T) {
 		return d.Store.Commit(t.Context(), d.Store.PutMember(&after, now.Version).At(now.Pace))
 	}
 
-	changes := d.rival(t, time.Second, func() error { return d.changeKey(t, k) })
+	changes := d.rival(t, time.Second, func() error {
+		return d.changeKey(t, k, apikey.Restriction)
+	})
 
 	const key = "/v1/organizations/acme/keys/"
 	if status, answer := d.call(t, adminapi.GroupRevocation, alice, "POST", key+k.ID+"/revoke",
@@ -345,6 +349,42 @@ func TestAStopHoldsOthersOff(t *testing.T) {
 	if status, answer := d.call(t, adminapi.GroupOrganizations, alice, "PUT", member,
 		`{"role": "viewer"}`); status != http.StatusOK || changes.Load() != 1 {
 		t.Errorf("demote: %d %v after %d changes", status, answer, changes.Load())
+	}
+}
+
+// What only narrows cannot be repeated away: it is tried until others have used up their pace.
+func TestARestrictionOutlastsOthers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	k, _ := d.MustKey(t, nil)
+
+	changes := d.rival(t, 0, func() error { return d.changeKey(t, k, apikey.Ordinary) })
+	if status, answer := d.call(t, adminapi.GroupKeys, alice, "PATCH",
+		"/v1/organizations/acme/keys/"+k.ID, `{"expiresIn": "1h"}`); status != http.StatusOK ||
+		changes.Load() < 5 {
+		t.Errorf("a key: %d %v after %d changes", status, answer, changes.Load())
+	}
+
+	changes = d.rival(t, 0, func() error {
+		now, err := d.Store.Organization(t.Context(), "acme")
+		if err != nil {
+			return err
+		}
+
+		after := *now
+		after.Version++
+
+		var wait time.Duration
+		if after.Pace, wait = now.Pace.Spend(apikey.Ordinary, d.Clock.Now()); wait > 0 {
+			return errPaced
+		}
+
+		return d.Store.Commit(t.Context(), d.Store.PutOrganization(&after, now.Version).At(now.Pace))
+	})
+	if status, answer := d.call(t, adminapi.GroupOrganizations, alice, "PATCH",
+		"/v1/organizations/acme", `{"settings": {"personalKeysBy": "nobody"}}`); status != http.StatusOK ||
+		changes.Load() < 5 {
+		t.Errorf("an organization: %d %v after %d changes", status, answer, changes.Load())
 	}
 }
 
@@ -382,20 +422,41 @@ func TestChangesArePaced(t *testing.T) {
 	for name, target := range map[string]struct {
 		group              adminapi.Group
 		method, path, stop string
-		body               func(i int) string
+		// what only narrows, in the order in which it is asked for; and what does not
+		narrower, wider []string
+		body            func(i int) string
 	}{
 		"a key": {
 			adminapi.GroupKeys, "PATCH", "/v1/organizations/acme/keys/" + k.ID,
 			`{"enabled": false}`,
+			[]string{
+				`{"expiresIn": "30d"}`,
+				`{"allowedAddresses": ["192.0.2.0/24"]}`,
+				`{"permissions": []}`,
+				`{"rateLimits": [{"name": "most", "limit": 1, "window": "1m"}]}`,
+			},
+			[]string{
+				`{"expiresIn": "40d"}`,
+				`{"allowedAddresses": []}`,
+			},
 			func(i int) string { return fmt.Sprintf(`{"description": "%d"}`, i) },
 		},
 		"an organization": {
 			adminapi.GroupOrganizations, "PATCH", "/v1/organizations/acme", "",
+			[]string{
+				`{"settings": {"allowedAddresses": ["192.0.2.0/24"]}}`,
+				`{"settings": {"memberPermissions": []}}`,
+				`{"settings": {"legacyKeysAccepted": false}}`,
+			},
+			[]string{
+				`{"settings": {"allowedAddresses": []}}`,
+				`{"settings": {"organizationKeysBy": "members"}}`,
+			},
 			func(i int) string { return fmt.Sprintf(`{"name": "Acme %d"}`, i) },
 		},
 		"a member": {
 			adminapi.GroupOrganizations, "PUT", "/v1/organizations/acme/members/bob@acme.test",
-			`{"role": "viewer"}`,
+			`{"role": "viewer"}`, nil, nil,
 			func(i int) string {
 				return []string{
 					`{"role": "viewer"}`, `{"role": "member", "grants": ["manage_others_keys"]}`,
@@ -419,6 +480,18 @@ func TestChangesArePaced(t *testing.T) {
 
 		if refused == 0 {
 			t.Errorf("%s: none of 40 changes at once is refused", name)
+		}
+
+		for i, body := range append(target.narrower, target.wider...) {
+			want := http.StatusOK
+			if i >= len(target.narrower) {
+				want = http.StatusTooManyRequests
+			}
+
+			if status, answer := d.call(t, target.group, alice, target.method, target.path,
+				body); status != want {
+				t.Errorf("%s: %s is %d %v, want %d", name, body, status, answer, want)
+			}
 		}
 
 		if target.stop == "" {

@@ -14,10 +14,10 @@ type Urgency int
 const (
 	// Ordinary changes share a burst of changeBurst, which comes back at one every changeInterval.
 	Ordinary Urgency = iota
-	// Renewal is a new secret that ends the old one. It stops somebody, but can be repeated without
-	// end; so it has a burst of its own beyond the ordinary one, which ordinary changes cannot use
-	// up.
-	Renewal
+	// Restriction is a new secret that ends the old one, or a change that only narrows what is
+	// allowed. It stops somebody, but can be repeated without end; so it has a burst of its own
+	// beyond the ordinary one, which ordinary changes cannot use up.
+	Restriction
 	// Stop takes a right away, and is never refused. It cannot be repeated without an ordinary
 	// change in between that gives the right back.
 	Stop
@@ -40,7 +40,7 @@ func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	switch u {
 	case Stop:
 		return min(p, Pace(full)), 0 // and what held others off for it is over
-	case Renewal:
+	case Restriction:
 		full = now.Add(2 * changeBurst * changeInterval).UnixMilli()
 	}
 
@@ -58,21 +58,26 @@ func Held(now time.Time) Pace {
 	return Pace(now.Add(2*changeBurst*changeInterval + HoldFor).UnixMilli())
 }
 
-// UrgencyOf returns how urgent the change of a key from before to after is.
-func UrgencyOf(before, after *Key) Urgency {
+// UrgencyOf returns how urgent the change of a key from before to after is. isAdmin reports whether
+// a permission is one of the admin API's.
+func UrgencyOf(before, after *Key, isAdmin func(permission string) bool) Urgency {
 	revoked := after.Revocation != nil &&
 		(before.Revocation == nil || after.Revocation.Compromised && !before.Revocation.Compromised)
 	exposed := after.Exposure != nil && before.Exposure == nil
 	deleted := before.DeletedAt.IsZero() && !after.DeletedAt.IsZero()
 	ended := before.Rotation != nil && after.Rotation == nil
+	renewed := !after.RenewedAt.Equal(before.RenewedAt)
 
 	switch {
 	case revoked, exposed, deleted, before.Enabled && !after.Enabled:
 		return Stop
-	case !after.RenewedAt.Equal(before.RenewedAt) && after.Rotation == nil:
-		return Renewal
+	case renewed && after.Rotation == nil:
+		return Restriction
 	case ended:
 		return Stop
+	case !renewed && len(after.Exceeds(before, isAdmin)) == 0 &&
+		len(before.Exceeds(after, isAdmin)) > 0:
+		return Restriction
 	default:
 		return Ordinary
 	}

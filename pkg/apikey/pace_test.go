@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -33,13 +34,13 @@ func TestPace(t *testing.T) {
 	}
 
 	for i := range 10 { // which ordinary changes cannot use up
-		if wait := spend(apikey.Renewal, paceStart); wait != 0 {
-			t.Fatalf("renewal %d waits %v", i, wait)
+		if wait := spend(apikey.Restriction, paceStart); wait != 0 {
+			t.Fatalf("restriction %d waits %v", i, wait)
 		}
 	}
 
-	if wait := spend(apikey.Renewal, paceStart); wait != 200*time.Millisecond {
-		t.Errorf("the eleventh renewal waits %v", wait)
+	if wait := spend(apikey.Restriction, paceStart); wait != 200*time.Millisecond {
+		t.Errorf("the eleventh restriction waits %v", wait)
 	}
 
 	if wait := spend(apikey.Stop, paceStart); wait != 0 {
@@ -56,7 +57,7 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 
 	held := apikey.Held(paceStart)
-	for _, u := range []apikey.Urgency{apikey.Ordinary, apikey.Renewal} {
+	for _, u := range []apikey.Urgency{apikey.Ordinary, apikey.Restriction} {
 		if _, wait := held.Spend(u, paceStart.Add(apikey.HoldFor-time.Millisecond)); wait <= 0 {
 			t.Errorf("urgency %d changes a held row", u)
 		}
@@ -99,6 +100,8 @@ func TestPaceIsBounded(t *testing.T) {
 // What takes a right away is a stop, unless it can be repeated without end.
 func TestUrgencyOf(t *testing.T) {
 	t.Parallel()
+
+	isAdmin := func(p string) bool { return p == "keys:write" }
 
 	rotating := func(k *apikey.Key) { k.Rotation = &apikey.Rotation{StartedAt: paceStart} }
 	for name, test := range map[string]struct {
@@ -149,11 +152,80 @@ func TestUrgencyOf(t *testing.T) {
 		}, apikey.Ordinary},
 		"regenerated": {nil, func(k *apikey.Key) {
 			k.RenewedAt = paceStart
-		}, apikey.Renewal},
+		}, apikey.Restriction},
+		"fewer permissions": {func(k *apikey.Key) {
+			k.Permissions = []string{"a:read", "a:write"}
+		}, func(k *apikey.Key) { k.Permissions = []string{"a:read"} }, apikey.Restriction},
+		"other permissions": {func(k *apikey.Key) {
+			k.Permissions = []string{"a:read", "a:write"}
+		}, func(k *apikey.Key) { k.Permissions = []string{"b:read"} }, apikey.Ordinary},
+		"some of all permissions": {func(k *apikey.Key) { k.AllPermissions = true }, func(k *apikey.Key) {
+			k.AllPermissions = false
+			k.Permissions = []string{"a:read"}
+		}, apikey.Restriction},
+		"an admin permission for all permissions": {func(k *apikey.Key) {
+			k.AllPermissions = true
+		}, func(k *apikey.Key) {
+			k.AllPermissions = false
+			k.Permissions = []string{"keys:write"}
+		}, apikey.Ordinary},
+		"an end": {nil, func(k *apikey.Key) { k.ExpiresAt = paceStart }, apikey.Restriction},
+		"a later end": {func(k *apikey.Key) {
+			k.ExpiresAt = paceStart
+		}, func(k *apikey.Key) { k.ExpiresAt = paceStart.Add(1) }, apikey.Ordinary},
+		"an end and one permission more": {nil, func(k *apikey.Key) {
+			k.ExpiresAt = paceStart
+			k.Permissions = []string{"a:read"}
+		}, apikey.Ordinary},
+		"a later start": {nil, func(k *apikey.Key) { k.NotBefore = paceStart }, apikey.Restriction},
+		"an address with a description": {nil, func(k *apikey.Key) {
+			k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			k.Description = "a"
+		}, apikey.Restriction},
+		"a customer": {nil, func(k *apikey.Key) {
+			k.Customers = []string{"c1"}
+		}, apikey.Restriction},
+		"another customer": {func(k *apikey.Key) {
+			k.Customers = []string{"c1"}
+		}, func(k *apikey.Key) { k.Customers = []string{"c2"} }, apikey.Ordinary},
+		"a limit": {nil, func(k *apikey.Key) {
+			k.RateLimits = []apikey.RateLimit{{Name: "a", Limit: 1, Window: time.Minute}}
+		}, apikey.Restriction},
+		"a quota": {nil, func(k *apikey.Key) {
+			k.Quota = &apikey.Quota{Limit: 1, Period: "day"}
+		}, apikey.Restriction},
+		"a limit for a quota": {func(k *apikey.Key) {
+			k.Quota = &apikey.Quota{Limit: 1, Period: "day"}
+		}, func(k *apikey.Key) {
+			k.Quota = nil
+			k.RateLimits = []apikey.RateLimit{{Name: "a", Limit: 1, Window: time.Minute}}
+		}, apikey.Ordinary},
+		"nothing of the catalogue to hand out": {func(k *apikey.Key) {
+			k.Grantable = apikey.GrantCatalogue
+		}, func(k *apikey.Key) { k.Grantable = apikey.GrantOwn }, apikey.Restriction},
+		"an end while it is restored": {func(k *apikey.Key) {
+			k.Revocation = &apikey.Revocation{At: paceStart}
+		}, func(k *apikey.Key) {
+			k.Revocation = nil
+			k.ExpiresAt = paceStart
+		}, apikey.Ordinary},
+		"an end while it is enabled": {func(k *apikey.Key) { k.Enabled = false }, func(k *apikey.Key) {
+			k.Enabled = true
+			k.ExpiresAt = paceStart
+		}, apikey.Ordinary},
+		"an end with another owner's kind": {nil, func(k *apikey.Key) {
+			k.Ownership = apikey.Personal
+			k.ExpiresAt = paceStart
+		}, apikey.Ordinary},
+		"an end while it is rotated": {nil, func(k *apikey.Key) {
+			k.RenewedAt = paceStart
+			k.ExpiresAt = paceStart
+			rotating(k)
+		}, apikey.Ordinary},
 		"regenerated in a rotation": {rotating, func(k *apikey.Key) {
 			k.RenewedAt = paceStart
 			k.Rotation = nil
-		}, apikey.Renewal},
+		}, apikey.Restriction},
 	} {
 		before := &apikey.Key{Enabled: true}
 		if test.before != nil {
@@ -163,7 +235,7 @@ func TestUrgencyOf(t *testing.T) {
 		after := before.Clone()
 		test.change(after)
 
-		if got := apikey.UrgencyOf(before, after); got != test.want {
+		if got := apikey.UrgencyOf(before, after, isAdmin); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
 	}

@@ -215,6 +215,38 @@ func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	}
 }
 
+// MayRevive decides on a change by which a key that was revoked or disabled may be used again. It
+// takes what making such a key takes; and a personal key that somebody else revoked comes back by
+// those who manage others' keys. Error: *ForbiddenError.
+func (c *Caller) MayRevive(o *Organization, before, after *apikey.Key) error {
+	restored := before.Revocation != nil && after.Revocation == nil
+	enabled := after.Enabled && !before.Enabled
+
+	person := c.Behind()
+	switch {
+	case !restored && !enabled, person == nil:
+		return nil
+	case !c.MayCreate(o, before.Ownership):
+		return &ForbiddenError{
+			Reason: "your role and the organization's settings do not let you create such a key, " +
+				"and so not bring one back",
+		}
+	case restored && before.Ownership == apikey.Personal && !person.Member.Has(ManageOthersKeys) &&
+		!c.acted(before.Revocation.By):
+		return &ForbiddenError{
+			Reason: "somebody else revoked this key: only those who manage others' keys bring it back",
+		}
+	default:
+		return nil
+	}
+}
+
+// acted reports whether an actor is the caller, the person behind the caller's key, or the service
+// itself, as for a leak.
+func (c *Caller) acted(by apikey.Actor) bool {
+	return by.Type == apikey.ActorSystem || by.ID == c.Actor().ID || by.ID == c.Behind().Actor().ID
+}
+
 // manages reports whether a person may change a key that they see.
 func (c *Caller) manages(o *Organization, k *apikey.Key) bool {
 	m := c.Member

@@ -1,7 +1,6 @@
 package organization
 
 import (
-	"net/netip"
 	"reflect"
 	"slices"
 
@@ -47,9 +46,9 @@ func (c *Caller) CanGrant(catalogue Catalogue, o *Organization, permission strin
 	}
 }
 
-// SettingsEscalations lists what members could hand out by the settings after that they could not by
-// those before, and the caller may not hand out either: what an organization lets its members do is
-// worth what they can do with it.
+// SettingsEscalations lists what the settings after allow that those before did not, and that is not
+// the caller's to allow: what an organization lets its members and keys do is worth what they can do
+// with it, and a key loosens no bound that it has itself.
 func (c *Caller) SettingsEscalations(
 	catalogue Catalogue, o *Organization, before, after *Settings,
 ) (out []Escalation) {
@@ -57,39 +56,43 @@ func (c *Caller) SettingsEscalations(
 		return nil
 	}
 
-	// From whom lets the most people make keys to whom lets the fewest.
-	order := []string{"members", "admins", "nobody"}
-	opened := func(was, is string) bool { return slices.Index(order, is) < slices.Index(order, was) }
-
-	makesKeys := c.CanGrant(catalogue, o, "keys:write")
-	if opened(before.OrganizationKeysBy, after.OrganizationKeysBy) && !makesKeys {
-		out = append(out, Escalation{
-			"settings.organizationKeysBy", "to let others make keys takes keys:write",
-		})
+	refuse := func(field, message string) {
+		out = append(out, Escalation{"settings." + field, message})
 	}
 
-	if opened(before.PersonalKeysBy, after.PersonalKeysBy) && !makesKeys {
-		out = append(out, Escalation{
-			"settings.personalKeysBy", "to let others make keys takes keys:write",
-		})
-	}
+	for _, field := range after.Exceeds(before) {
+		switch field {
+		case "organizationKeysBy", "personalKeysBy":
+			if !c.CanGrant(catalogue, o, "keys:write") {
+				refuse(field, "to let others make keys takes keys:write")
+			}
+		case "memberPermissions":
+			if after.MemberPermissions == nil && !c.grantsCatalogue() {
+				refuse(field, "to let members hand out every permission takes a key that may hand "+
+					"out every one")
+			}
 
-	if before.MemberPermissions == nil {
-		return out
-	}
-
-	if after.MemberPermissions == nil && !c.grantsCatalogue() {
-		return append(out, Escalation{
-			"settings.memberPermissions", "to let members hand out every permission takes " +
-				"a key that may hand out every one",
-		})
-	}
-
-	for _, name := range after.MemberPermissions {
-		if !slices.Contains(before.MemberPermissions, name) && !c.CanGrant(catalogue, o, name) {
-			out = append(out, Escalation{
-				"settings.memberPermissions", "you may not hand out " + name,
-			})
+			for _, name := range after.MemberPermissions {
+				if !slices.Contains(before.MemberPermissions, name) &&
+					!c.CanGrant(catalogue, o, name) {
+					refuse(field, "you may not hand out "+name)
+				}
+			}
+		case "legacyKeysAccepted":
+			if !c.grantsCatalogue() {
+				refuse(field, "legacy keys hold every permission: to accept them again takes a key "+
+					"that may hand out every one")
+			}
+		case "longestLife":
+			if c.Key != nil && !c.Key.ExpiresAt.IsZero() {
+				refuse(field, "your own key ends: it does not let others live longer")
+			}
+		case "allowedAddresses":
+			if c.Key != nil &&
+				!apikey.NetworksWithin(c.Key.AllowedAddresses, after.networks()) {
+				refuse(field, "your own key works from some networks only: name at least one that "+
+					"lies within those, and no other")
+			}
 		}
 	}
 
@@ -148,41 +151,59 @@ func (c *Caller) Escalations(
 		return out
 	}
 
-	if !within(c.Key.Customers, k.Customers) && (made || !within(before.Customers, k.Customers)) {
-		out = append(out, Escalation{
-			"customers",
+	over, grown := k.Exceeds(c.Key, catalogue.IsAdmin), k.Exceeds(before, catalogue.IsAdmin)
+	for _, rule := range []struct {
+		bound   apikey.Bound
+		message string
+	}{
+		{
+			apikey.BoundCustomers,
 			"your own key is scoped to some customers: name at least one of those, and no other",
-		})
-	}
-
-	if limitsExceed(c.Key, k) && (made || limitsExceed(before, k)) {
-		out = append(out, Escalation{
-			"rateLimits", "your own key has limits: set limits and a quota that are not above them",
-		})
-	}
-
-	if wander(c.Key, k) && (made || wander(before, k)) {
-		out = append(out, Escalation{
-			"allowedAddresses",
+		},
+		{
+			apikey.BoundRateLimits,
+			"your own key has limits: set limits and a quota that are not above them",
+		},
+		{
+			apikey.BoundAllowedAddresses,
 			"your own key works from some networks only: name at least one that lies within " +
 				"those, and no other",
-		})
-	}
-
-	if outlives(c.Key, k) && (made || outlives(before, k)) {
-		out = append(out, Escalation{
-			"expiresAt",
+		},
+		{
+			apikey.BoundExpiresAt,
 			"the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt),
-		})
+		},
+	} {
+		if slices.Contains(over, rule.bound) && (made || slices.Contains(grown, rule.bound)) {
+			out = append(out, Escalation{string(rule.bound), rule.message})
+		}
 	}
 
-	return out
+	return append(out, c.operatorEscalations(before, k)...)
+}
+
+// operatorEscalations lists which bounds of an operator's key would change although it holds a
+// permission that the caller's key does not: in the operators' organization there is no admin who
+// could give back what a weaker key took away.
+func (c *Caller) operatorEscalations(before, after *apikey.Key) []Escalation {
+	if !before.Operator() || apikey.Within(c.Key.Permissions, before.Permissions) {
+		return nil
+	}
+
+	return changedBounds(before, after,
+		"this operator key holds a permission that yours does not: only a key that holds all of "+
+			"them may change this")
 }
 
 // itself lists what a key may not change about itself, in either direction: whoever holds it must
 // neither shed what bounds it nor take the key away from those who gave it out.
 func itself(before, after *apikey.Key) []Escalation {
-	var out []Escalation
+	return changedBounds(before, after,
+		"a key does not change this of itself: another key or a person may")
+}
+
+// changedBounds lists what bounds a key and is different after a change, each with the message.
+func changedBounds(before, after *apikey.Key, message string) (out []Escalation) {
 	for _, f := range []struct {
 		field string
 		same  bool
@@ -198,9 +219,7 @@ func itself(before, after *apikey.Key) []Escalation {
 		{"expiresAt", before.ExpiresAt.Equal(after.ExpiresAt)},
 	} {
 		if !f.same {
-			out = append(out, Escalation{
-				f.field, "a key does not change this of itself: another key or a person may",
-			})
+			out = append(out, Escalation{f.field, message})
 		}
 	}
 
@@ -256,61 +275,4 @@ func (c *Caller) RoleEscalations(admin []string, role Role, grants []Grant) []Es
 	}
 
 	return out
-}
-
-// within reports whether customers are no more than those in scope; an empty scope is every
-// customer.
-func within(scope, customers []string) bool {
-	if len(scope) == 0 {
-		return true
-	}
-
-	return len(customers) > 0 && !slices.ContainsFunc(customers, func(id string) bool {
-		return !slices.Contains(scope, id)
-	})
-}
-
-// limitsExceed reports whether some limit of own is not matched by one of k that is as strict.
-func limitsExceed(own, k *apikey.Key) bool {
-	for _, mine := range own.RateLimits {
-		if !slices.ContainsFunc(k.RateLimits, func(l apikey.RateLimit) bool {
-			// limit/window ≤ limit/window, multiplied out so that nothing is rounded
-			return l.Limit*mine.Window.Milliseconds() <= mine.Limit*l.Window.Milliseconds() &&
-				burst(l) <= burst(mine)
-		}) {
-			return true
-		}
-	}
-
-	return own.Quota != nil &&
-		(k.Quota == nil || k.Quota.Limit > own.Quota.Limit ||
-			(own.Quota.Period == "month" && k.Quota.Period == "day"))
-}
-
-func burst(l apikey.RateLimit) int64 {
-	if l.Burst > 0 {
-		return l.Burst
-	}
-
-	return l.Limit
-}
-
-// wander reports whether k works from networks that own does not work from. An empty list is every
-// network.
-func wander(own, k *apikey.Key) bool {
-	if len(own.AllowedAddresses) == 0 {
-		return false
-	}
-
-	return len(k.AllowedAddresses) == 0 ||
-		slices.ContainsFunc(k.AllowedAddresses, func(p netip.Prefix) bool {
-			return !slices.ContainsFunc(own.AllowedAddresses, func(outer netip.Prefix) bool {
-				return outer.Bits() <= p.Bits() && outer.Contains(p.Addr())
-			})
-		})
-}
-
-// outlives reports whether k lives longer than own.
-func outlives(own, k *apikey.Key) bool {
-	return !own.ExpiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(own.ExpiresAt))
 }

@@ -519,6 +519,59 @@ func slower(k, own *apikey.Key) bool {
 	return true
 }
 
+// A weak operator key takes nothing from one that holds more, which nobody could give back.
+func TestOperatorsTakeNothingTheyDoNotHold(t *testing.T) {
+	t.Parallel()
+	c := builtIns(t)
+	operator := func(id string, permissions ...string) *apikey.Key {
+		return &apikey.Key{
+			ID:             id,
+			OrganizationID: apikey.OperatorOrganization,
+			Permissions:    permissions,
+		}
+	}
+	strong := operator("strong", "keys:write", organization.PermissionsWrite)
+	weak := operator("weak", "keys:write", "keys:read")
+
+	for name, test := range map[string]struct {
+		caller, of *apikey.Key
+		change     func(k *apikey.Key)
+		want       []string
+	}{
+		"a permission": {weak, strong, func(k *apikey.Key) {
+			k.Permissions = []string{"keys:write"}
+		}, []string{"permissions"}},
+		"an end": {weak, strong, func(k *apikey.Key) { k.ExpiresAt = now }, []string{"expiresAt"}},
+		"a network and a limit": {weak, strong, func(k *apikey.Key) {
+			k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
+			k.Quota = &apikey.Quota{Limit: 1, Period: "day"}
+		}, []string{"quota", "allowedAddresses"}},
+		"a name": {weak, strong, func(k *apikey.Key) { k.Name = "Strong" }, []string{}},
+		"a stop": {weak, strong, func(k *apikey.Key) { k.Enabled = false }, []string{}},
+		"of an equal": {weak, operator("equal", "keys:write"), func(k *apikey.Key) {
+			k.ExpiresAt = now
+		}, []string{}},
+		"by an equal": {operator("equal", strong.Permissions...), strong, func(k *apikey.Key) {
+			k.Permissions = []string{"keys:write"}
+		}, []string{}},
+		"of an organization's key": {weak, &apikey.Key{
+			ID:             "theirs",
+			OrganizationID: "acme",
+			Permissions:    []string{"members:write"},
+		}, func(k *apikey.Key) { k.Permissions = nil }, []string{}},
+	} {
+		after := test.of.Clone()
+		test.change(after)
+
+		caller := &organization.Caller{Key: test.caller}
+
+		got := fields(caller.Escalations(c, acmeOrganization, test.of, after))
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
 // Whatever keys make, change and renew one another in whatever order, none ever holds what none of
 // its makers might have handed out.
 func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {

@@ -2,14 +2,16 @@
 // what.
 //
 // It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what
-// a caller may hand out (Caller.Beyond and Caller.RoleEscalations), which every operation of the
+// a caller may hand out (Caller.Escalations and its relatives), which every operation of the
 // admin API goes through. It does not know HTTP or storage.
 package organization
 
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +52,52 @@ func DefaultSettings() Settings {
 		LegacyKeysAccepted: true,
 		SampleRequests:     0.1,
 	}
+}
+
+// Exceeds lists the fields, by their names in JSON, in which s allows more than other does.
+func (s *Settings) Exceeds(other *Settings) (fields []string) {
+	add := func(field string, exceeds bool) {
+		if exceeds {
+			fields = append(fields, field)
+		}
+	}
+
+	// from what lets the fewest people make keys to what lets the most
+	order := []string{"nobody", "admins", "members"}
+	more := func(a, b string) bool { return slices.Index(order, a) > slices.Index(order, b) }
+
+	add("organizationKeysBy", more(s.OrganizationKeysBy, other.OrganizationKeysBy))
+	add("personalKeysBy", more(s.PersonalKeysBy, other.PersonalKeysBy))
+	add("memberPermissions", other.MemberPermissions != nil && (s.MemberPermissions == nil ||
+		slices.ContainsFunc(s.MemberPermissions, func(name string) bool {
+			return !slices.Contains(other.MemberPermissions, name)
+		})))
+	add("legacyKeysAccepted", s.LegacyKeysAccepted && !other.LegacyKeysAccepted)
+	add("longestLife", slices.ContainsFunc(apikey.Environments(), func(e apikey.Environment) bool {
+		longest, bounded := other.LongestLife[e]
+		life, ends := s.LongestLife[e]
+		return bounded && (!ends || life > longest)
+	}))
+	add("allowedAddresses", !apikey.NetworksWithin(other.networks(), s.networks()))
+	return fields
+}
+
+// Restricts reports whether a change from before only narrows what is allowed. What new keys hold by
+// themselves bounds nobody.
+func (s *Settings) Restricts(before *Settings) bool {
+	return len(s.Exceeds(before)) == 0 && len(before.Exceeds(s)) > 0
+}
+
+// networks are the allowed addresses, which are in their canonical form.
+func (s *Settings) networks() []netip.Prefix {
+	out := make([]netip.Prefix, 0, len(s.AllowedAddresses))
+	for _, text := range s.AllowedAddresses {
+		// the zero value, which contains nothing, where it is no network
+		network, _ := netip.ParsePrefix(text)
+		out = append(out, network)
+	}
+
+	return out
 }
 
 // Organization is a tenant: it owns keys, members, customers and settings.

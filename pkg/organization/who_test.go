@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -314,6 +315,148 @@ func TestSettingsWiden(t *testing.T) {
 			if got := person(who).MayCreate(o, apikey.Personal); got != may {
 				t.Errorf("personalKeysBy %s: %s may create: %v, want %v", by, who, got, may)
 			}
+		}
+	}
+}
+
+// What brings a key back takes what making it takes, and what somebody else revoked stays so.
+func TestMayRevive(t *testing.T) {
+	t.Parallel()
+	revokedBy := func(of *apikey.Key, by apikey.Actor) (before, after *apikey.Key) {
+		before = of.Clone()
+		before.Enabled = true
+		before.Revocation = &apikey.Revocation{By: by}
+		after = before.Clone()
+		after.Revocation = nil
+		return before, after
+	}
+	enabled := func(of *apikey.Key) (before, after *apikey.Key) {
+		after = of.Clone()
+		after.Enabled = true
+		return of, after
+	}
+	actor := func(name string) apikey.Actor { return apikey.Actor{Type: apikey.ActorUser, ID: name} }
+	ownKey := &organization.Caller{
+		Key:   &apikey.Key{ID: "own", OrganizationID: acme, Ownership: apikey.Personal},
+		Owner: person("owner"),
+	}
+	adminKey := &organization.Caller{Key: &apikey.Key{ID: "admin", OrganizationID: acme}}
+
+	for name, test := range map[string]struct {
+		caller         *organization.Caller
+		personalKeysBy string
+		change         func() (before, after *apikey.Key)
+		may            bool
+	}{
+		"what one revoked oneself": {person("owner"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("owner"))
+		}, true},
+		"what one's key revoked": {ownKey, "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, ownKey.Actor())
+		}, true},
+		"what one revoked oneself, by one's key": {ownKey, "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("owner"))
+		}, true},
+		"what a leak revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"})
+		}, true},
+		"what an admin revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("admin"))
+		}, false},
+		"what an admin revoked, by one's key": {ownKey, "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("admin"))
+		}, false},
+		"what an admin's key revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, adminKey.Actor())
+		}, false},
+		"another admin's revocation": {person("admin"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("another"))
+		}, true},
+		"a manager of others' keys": {person("others-grant"), "members", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("admin"))
+		}, true},
+		"an admin key": {adminKey, "nobody", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("owner"))
+		}, true},
+		"a key of the organization": {person("org-grant"), "nobody", func() (_, _ *apikey.Key) {
+			return revokedBy(organizationKey, actor("admin"))
+		}, true},
+		"enabled": {person("owner"), "members", func() (_, _ *apikey.Key) {
+			return enabled(personalKey)
+		}, true},
+		"enabled, where nobody makes personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
+			return enabled(personalKey)
+		}, false},
+		"restored, where admins make personal keys": {person("owner"), "admins", func() (_, _ *apikey.Key) {
+			return revokedBy(personalKey, actor("owner"))
+		}, false},
+		"disabled, where nobody makes personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
+			before, after := enabled(personalKey)
+			return after, before
+		}, true},
+	} {
+		o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
+		o.Settings.PersonalKeysBy = test.personalKeysBy
+		before, after := test.change()
+
+		var forbidden *organization.ForbiddenError
+		if err := test.caller.MayRevive(o, before, after); (err == nil) != test.may ||
+			err != nil && !errors.As(err, &forbidden) {
+			t.Errorf("%s: %v, want %v", name, err, test.may)
+		}
+	}
+}
+
+// A change restricts where it allows nothing more and something less.
+func TestSettingsRestrict(t *testing.T) {
+	t.Parallel()
+	first := organization.DefaultSettings()
+
+	for name, test := range map[string]struct {
+		change, back func(s *organization.Settings)
+		exceeds      string // by what the change back exceeds
+	}{
+		"who makes personal keys": {func(s *organization.Settings) {
+			s.PersonalKeysBy = "nobody"
+		}, func(s *organization.Settings) { s.PersonalKeysBy = "admins" }, "personalKeysBy"},
+		"who makes keys": {func(s *organization.Settings) {}, func(s *organization.Settings) {
+			s.OrganizationKeysBy = "members"
+		}, "organizationKeysBy"},
+		"what members hand out": {func(s *organization.Settings) {
+			s.MemberPermissions = []string{"a:read"}
+		}, func(s *organization.Settings) {
+			s.MemberPermissions = []string{"a:read", "a:write"}
+		}, "memberPermissions"},
+		"legacy keys": {func(s *organization.Settings) {
+			s.LegacyKeysAccepted = false
+		}, func(s *organization.Settings) { s.LegacyKeysAccepted = true }, "legacyKeysAccepted"},
+		"how long keys live": {func(s *organization.Settings) {
+			s.LongestLife = map[apikey.Environment]time.Duration{apikey.Staging: time.Hour}
+		}, func(s *organization.Settings) {
+			s.LongestLife = map[apikey.Environment]time.Duration{apikey.Staging: 2 * time.Hour}
+		}, "longestLife"},
+		"where calls come from": {func(s *organization.Settings) {
+			s.AllowedAddresses = []string{"192.0.2.0/24"}
+		}, func(s *organization.Settings) {
+			s.AllowedAddresses = []string{"192.0.2.0/24", "198.51.100.0/24"}
+		}, "allowedAddresses"},
+	} {
+		narrow, wide := first, first
+		test.change(&narrow)
+		test.back(&wide)
+
+		if fields := wide.Exceeds(&narrow); len(fields) != 1 || fields[0] != test.exceeds {
+			t.Errorf("%s: it exceeds by %v, want %s", name, fields, test.exceeds)
+		}
+
+		if !narrow.Restricts(&wide) || wide.Restricts(&narrow) || narrow.Restricts(&narrow) {
+			t.Errorf("%s is no restriction, or its opposite is one", name)
+		}
+
+		mixed := narrow
+		if mixed.OrganizationKeysBy = "members"; test.exceeds != "organizationKeysBy" &&
+			mixed.Restricts(&wide) {
+			t.Errorf("%s restricts although it also allows more", name)
 		}
 	}
 }
