@@ -3,7 +3,7 @@
 //
 // It promises that a call is counted once however often its line comes, in whatever batches and by
 // how many instances at once, as long as it comes within the hours in which counts may still change
-// (see meter.Once); that what a caller sends cannot pass a call off as another key's; and that a
+// (see usage.Deduplicator); that what a caller sends cannot pass a call off as another key's; and that a
 // batch that could not be counted is an error, so that it comes again. It counts nothing of calls
 // whose key nobody recognised: API Gateway logs no authorizer's context for a 401.
 package accesslog
@@ -16,14 +16,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Counter counts calls that may be told of more than once.
 type Counter interface {
 	// Record counts the entries that were not counted before. After an error, all of them can be
 	// recorded again.
-	Record(ctx context.Context, entries []meter.Entry) error
+	Record(ctx context.Context, entries []usage.Entry) error
 }
 
 // Handler takes the batches of a log subscription. It implements lambda.Handler.
@@ -49,7 +49,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, err
 	}
 
-	var entries []meter.Entry
+	var entries []usage.Entry
 
 	malformed := 0
 	for _, event := range lines {
@@ -58,7 +58,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		case err != nil:
 			malformed++
 		case l.keyID != "":
-			entries = append(entries, meter.Entry{
+			entries = append(entries, usage.Entry{
 				ID:   l.id,
 				Call: l.call(catalogue, h.API, h.Brand),
 			})
@@ -83,7 +83,7 @@ func Function(d *boot.Deployment) *Handler {
 		Brand:     d.Brand,
 		API:       d.API,
 		Catalogue: d.Catalogue,
-		Counter:   meter.NewDeduplicator(d.Store, rand.Text(), d.Now, d.Logger),
+		Counter:   usage.NewDeduplicator(d.Store, rand.Text(), d.Now, d.Logger),
 		Logger:    d.Logger,
 	}
 }

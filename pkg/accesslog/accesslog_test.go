@@ -24,9 +24,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 const (
@@ -36,11 +36,11 @@ const (
 
 // taken keeps what a handler would count.
 type taken struct {
-	entries []meter.Entry
+	entries []usage.Entry
 	err     error
 }
 
-func (c *taken) Record(_ context.Context, entries []meter.Entry) error {
+func (c *taken) Record(_ context.Context, entries []usage.Entry) error {
 	c.entries = append(c.entries, entries...)
 	return c.err
 }
@@ -219,9 +219,9 @@ func TestLineOfAUsualCall(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		want := []meter.Entry{{
+		want := []usage.Entry{{
 			ID: "AbCdEf-1=",
-			Call: meter.Call{
+			Call: usage.Call{
 				At:             time.UnixMilli(1795516200123).UTC(),
 				Environment:    apikey.Production,
 				OrganizationID: "acme",

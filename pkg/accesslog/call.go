@@ -5,16 +5,16 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // call is what a line says of its call. The route and the permission are found as the check finds
 // them, by the catalogue as it is now. What the caller chose is kept without secrets of the brand.
-func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Brand) meter.Call {
+func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Brand) usage.Call {
 	d := l.decide(catalogue, api)
 
-	c := meter.Call{
+	c := usage.Call{
 		At:             l.at,
 		Environment:    l.environment,
 		OrganizationID: l.organizationID,

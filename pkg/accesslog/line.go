@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // line is one line of an access log, as the template's formats have it.
@@ -101,7 +101,7 @@ func parse(text string) (line, error) {
 		l.rotation = rotation
 	}
 
-	l.sampleRate = meter.DefaultSampleRate
+	l.sampleRate = usage.DefaultSampleRate
 	if rate, err := strconv.ParseFloat(values["sampleRequests"], 64); err == nil {
 		l.sampleRate = rate
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	entries "github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // advised is the answer of advice.
@@ -122,13 +122,13 @@ func (p past) commit(writes ...store.Write) {
 func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 	p.t.Helper()
 
-	row := meter.UsageRow{
-		Scope:    meter.KeyScope(p.key.Environment, p.key.ID),
+	row := usage.Row{
+		Scope:    usage.KeyScope(p.key.Environment, p.key.ID),
 		Hour:     p.now.Add(-ago).Truncate(time.Hour),
 		Writer:   outcome + permission,
 		Sequence: 1,
-		Counts: meter.Counts{
-			Cells: map[meter.Cell]int64{{Outcome: outcome, Permission: permission}: n},
+		Counts: usage.Counts{
+			Cells: map[usage.Cell]int64{{Outcome: outcome, Permission: permission}: n},
 		},
 	}
 	if err := p.store.PutUsage(p.t.Context(), row); err != nil {
@@ -140,7 +140,7 @@ func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 func (p past) used(ago time.Duration) {
 	p.t.Helper()
 
-	if err := p.store.PutLastUse(p.t.Context(), meter.LastUse{
+	if err := p.store.PutLastUse(p.t.Context(), usage.LastUse{
 		Environment: p.key.Environment,
 		KeyID:       p.key.ID,
 		At:          p.now.Add(-ago),
@@ -153,7 +153,7 @@ func (p past) used(ago time.Duration) {
 func (p past) recorded(ago time.Duration, outcome, method, path string) {
 	p.t.Helper()
 
-	r := meter.Request{
+	r := usage.Request{
 		ID:             fmt.Sprintf("%s-%s-%s%s", p.key.ID, ago, method, path),
 		At:             p.now.Add(-ago),
 		Environment:    p.key.Environment,

@@ -8,8 +8,8 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/advice"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // How much of a key's past is read, so that a page of advice stays bounded: what is not read counts
@@ -112,7 +112,7 @@ func (a *API) facts(
 func (a *API) remember(ctx context.Context, f *advice.Facts) error {
 	since := later(f.Key.CreatedAt, f.Now.Add(-max(f.Window, advice.LongWindow)))
 
-	hours, err := a.store.Usage(ctx, meter.KeyScope(f.Key.Environment, f.Key.ID),
+	hours, err := a.store.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),
 		since.Truncate(time.Hour), f.Now.Add(time.Hour))
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/secretscan"
@@ -56,7 +56,7 @@ type API struct {
 	store     *store.Store
 	keyring   *pepper.Keyring
 	checker   *check.Checker
-	limits    *meter.Limiter
+	limits    *limit.Limiter
 	github    *secretscan.Keys
 	logger    *slog.Logger
 	now       func() time.Time

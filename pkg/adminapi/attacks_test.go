@@ -16,12 +16,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // things are one of each that an organization has, made past the functions.
@@ -44,7 +44,7 @@ func (o *office) things(t *testing.T, org, name string) things {
 	made.key = k.ID
 	made.job = yard{o.Kit}.job(t, org, 0).ID
 
-	err := o.Tables.PutRequest(t.Context(), meter.Request{
+	err := o.Tables.PutRequest(t.Context(), usage.Request{
 		ID:             made.request,
 		At:             o.Clock.Now(),
 		Environment:    apikey.Production,

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // used adds to shown keys when they were last used, which is read beside the keys: a call never
@@ -33,9 +33,9 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 
 // withUsage adds to shown keys how often they were used on each of the last days, today last.
 func (a *API) withUsage(ctx context.Context, s *request, keys []*apikey.Key, shown []Key) error {
-	scopes := make([]meter.Scope, 0, len(keys))
+	scopes := make([]usage.Scope, 0, len(keys))
 	for _, k := range keys {
-		scopes = append(scopes, meter.KeyScope(k.Environment, k.ID))
+		scopes = append(scopes, usage.KeyScope(k.Environment, k.ID))
 	}
 
 	to := s.now.Truncate(day).Add(day)
@@ -47,7 +47,7 @@ func (a *API) withUsage(ctx context.Context, s *request, keys []*apikey.Key, sho
 	}
 
 	for i := range shown {
-		for _, p := range meter.Series(hours[i], from, to, day) {
+		for _, p := range usage.Series(hours[i], from, to, day) {
 			totals := p.Counts.Totals()
 			shown[i].Usage = append(shown[i].Usage, totals.Allowed+totals.Denied)
 		}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -185,12 +185,12 @@ func (a *API) reportLeak(ctx context.Context, in *leakInput) (*taken, error) {
 // secret, so it may answer at once.
 func (a *API) limitReports(ctx context.Context) error {
 	address, _ := netip.ParseAddr(gatewayContextOf(ctx).sourceIP)
-	limit := meter.Policy{
+	policy := limit.Policy{
 		Version: 1,
 		Limits:  []apikey.RateLimit{{Name: "reports", Limit: reportsEach, Window: time.Minute}},
 	}
 
-	allowance, err := a.limits.Spend(ctx, meter.AddressSubject(address), limit)
+	allowance, err := a.limits.Spend(ctx, limit.AddressSubject(address), policy)
 	if err != nil {
 		return fmt.Errorf("%w: limit of reports: %w", store.ErrUnavailable, err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/proxy"
@@ -70,7 +70,7 @@ func (o *office) instance(p *storetest.Process) {
 		Keyring: p.Keyring,
 		Logger:  o.Log.Logger(),
 		Now:     o.Clock.Now,
-		Limits:  meter.NewLimiter(p.Tables, o.Clock.Now, func() float64 { return 0.5 }),
+		Limits:  limit.New(p.Tables, o.Clock.Now, func() float64 { return 0.5 }),
 		Wait:    func(context.Context, time.Duration) {},
 		Checker: &check.Checker{
 			Brand:        storetest.Brand,

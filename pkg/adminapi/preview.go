@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/advice"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Preview is what a change of a key would have refused of the recorded calls that were allowed. Of
@@ -46,7 +46,7 @@ type trial struct {
 
 // recorded is a recorded call that was allowed.
 type recorded struct {
-	meter.Request
+	usage.Request
 	call  check.Call
 	route string
 	now   bool // whether the key as it is would be allowed it again
@@ -59,7 +59,7 @@ func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*
 		API:     a,
 		session: s,
 		key:     k,
-		since:   later(k.CreatedAt, s.now.Add(-meter.RequestLife)),
+		since:   later(k.CreatedAt, s.now.Add(-usage.RequestLife)),
 		known:   map[string]*Preview{},
 	}
 

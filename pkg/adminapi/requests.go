@@ -7,8 +7,8 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 func (a *API) registerRequests() {
@@ -56,7 +56,7 @@ type Request struct {
 	API        string `json:"api"`
 }
 
-func viewRequest(r meter.Request) Request {
+func viewRequest(r usage.Request) Request {
 	return Request{
 		RequestID:   r.ID,
 		At:          Time{r.At},
@@ -150,7 +150,7 @@ func (a *API) getRequest(
 // recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
 func (a *API) recorded(
 	ctx context.Context, s *request, org, id string,
-) (meter.Request, *apikey.Key, error) {
+) (usage.Request, *apikey.Key, error) {
 	hidden := notFound.with("There is no such call, or it was not kept.")
 
 	r, found, err := a.store.Request(ctx, id, s.now)

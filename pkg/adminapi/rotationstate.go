@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // RotationState is who still uses which secret of a running rotation.
@@ -73,7 +73,7 @@ func (a *API) getRotation(ctx context.Context, s *request, _ *KeyPath) (*rotatio
 }
 
 // viewSources lists where calls come from, the latest first.
-func viewSources(use meter.SecretUse) []Source {
+func viewSources(use usage.SecretUse) []Source {
 	out := make([]Source, 0, len(use.Sources))
 	for source, u := range use.Sources {
 		out = append(out, Source{

@@ -19,8 +19,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/proxy"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 const day = 24 * time.Hour
@@ -37,7 +37,7 @@ type timed struct {
 	functions map[adminapi.Group]*proxy.Function
 	gate      *authorizer.Authorizer // of the demo API in production
 	checker   *check.Checker
-	recorder  *meter.Recorder
+	recorder  *usage.Recorder
 	key       localtest.Key
 	path      string
 	secrets   []string // the key's, oldest first

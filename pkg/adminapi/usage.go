@@ -10,8 +10,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // The longest ranges: every hour in them is read.
@@ -142,7 +142,7 @@ type Usage struct {
 	Granularity string       `json:"granularity" enum:"hour,day"`
 	By          string       `json:"by" enum:"outcome,permission,customer"`
 	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer each call that it checked, or the API's access logs, in the profile cached"`
-	Totals      meter.Totals `json:"totals" doc:"denied is the 401s, 403s and 429s of the key itself: wrong_secret is in no total, since outsiders can cause it, nor is unavailable"`
+	Totals      usage.Totals `json:"totals" doc:"denied is the 401s, 403s and 429s of the key itself: wrong_secret is in no total, since outsiders can cause it, nor is unavailable"`
 	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
 }
 
@@ -160,7 +160,7 @@ type keyUsageInput struct {
 func (a *API) keyUsage(
 	ctx context.Context, s *request, in *keyUsageInput,
 ) (*huma.StreamResponse, error) {
-	return a.usage(ctx, &in.UsageQuery, meter.KeyScope(s.key.Environment, s.key.ID))
+	return a.usage(ctx, &in.UsageQuery, usage.KeyScope(s.key.Environment, s.key.ID))
 }
 
 type organizationUsageInput struct {
@@ -171,9 +171,9 @@ type organizationUsageInput struct {
 func (a *API) organizationUsage(
 	ctx context.Context, _ *request, in *organizationUsageInput,
 ) (*huma.StreamResponse, error) {
-	var scopes []meter.Scope
+	var scopes []usage.Scope
 	for _, env := range apikey.Environments() {
-		scopes = append(scopes, meter.OrganizationScope(env, in.Org))
+		scopes = append(scopes, usage.OrganizationScope(env, in.Org))
 	}
 
 	return a.usage(ctx, &in.UsageQuery, scopes...)
@@ -181,9 +181,9 @@ func (a *API) organizationUsage(
 
 // usage answers with the sum over the scopes.
 func (a *API) usage(
-	ctx context.Context, q *UsageQuery, scopes ...meter.Scope,
+	ctx context.Context, q *UsageQuery, scopes ...usage.Scope,
 ) (*huma.StreamResponse, error) {
-	hours := map[time.Time]meter.Counts{}
+	hours := map[time.Time]usage.Counts{}
 
 	all, err := a.store.Usages(ctx, scopes, q.from, q.to)
 	if err != nil {
@@ -206,13 +206,13 @@ func (a *API) usage(
 		Source:      a.countedBy,
 		Series:      []UsagePoint{},
 	}
-	for _, p := range meter.Series(hours, q.from, q.to, q.step) {
+	for _, p := range usage.Series(hours, q.from, q.to, q.step) {
 		totals := p.Counts.Totals()
 		out.Totals.Allowed += totals.Allowed
 		out.Totals.Denied += totals.Denied
 		out.Series = append(out.Series, UsagePoint{
 			At:     Time{p.At},
-			Values: p.Counts.Values(meter.By(q.By)),
+			Values: p.Counts.Values(usage.By(q.By)),
 		})
 	}
 

@@ -65,8 +65,8 @@ func mistake(t *testing.T, secret string) string {
 	return other.Reveal()
 }
 
-// usage is what tests look at of an answer.
-type usage struct {
+// usageAnswer is what tests look at of an answer.
+type usageAnswer struct {
 	From, To, Granularity, Source string
 	Totals                        struct{ Allowed, Denied int64 }
 	Series                        []struct {
@@ -76,7 +76,7 @@ type usage struct {
 }
 
 // sums adds the series up.
-func (u usage) sums() map[string]int64 {
+func (u usageAnswer) sums() map[string]int64 {
 	out := map[string]int64{}
 	for _, p := range u.Series {
 		for name, n := range p.Values {
@@ -87,9 +87,9 @@ func (u usage) sums() map[string]int64 {
 	return out
 }
 
-func (o tenant) usage(t *testing.T, path, query string) usage {
+func (o tenant) usage(t *testing.T, path, query string) usageAnswer {
 	t.Helper()
-	var u usage
+	var u usageAnswer
 	o.admin.Call(t, http.MethodGet, path+"/usage"+query, nil).Want(t, http.StatusOK).Into(t, &u)
 	return u
 }

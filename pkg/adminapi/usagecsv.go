@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // CSV writes the numbers, one a line, without the zeros: outcomes in their own order, other names
@@ -22,8 +22,8 @@ func (u *Usage) CSV(to io.Writer) error {
 
 	for _, p := range u.Series {
 		names := slices.Sorted(maps.Keys(p.Values))
-		if u.By == string(meter.ByOutcome) {
-			names = meter.Outcomes()
+		if u.By == string(usage.ByOutcome) {
+			names = usage.Outcomes()
 		}
 
 		for _, name := range names {

@@ -13,7 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -116,7 +116,7 @@ func (f *validator) rateLimits(limits []RateLimit) []apikey.RateLimit {
 
 // keepable checks that a limit can be kept to.
 func (f *validator) keepable(at string, l apikey.RateLimit) {
-	switch field, message := meter.Unkeepable(l); field {
+	switch field, message := limit.Unkeepable(l); field {
 	case "limit":
 		f.add(at+".limit", message, l.Limit)
 	case "burst":

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Day is 24 hours: windows know no calendar.
@@ -84,7 +84,7 @@ func (f *Facts) usedWithin(last time.Time, window time.Duration) bool {
 // uses reports whether a permission was used in a window, or may have been: some calls are counted
 // without telling their permissions apart.
 func (f *Facts) uses(p string, window time.Duration) bool {
-	for _, name := range []string{p, meter.Others} {
+	for _, name := range []string{p, usage.Others} {
 		if hour, ever := f.Used[name]; ever && f.usedWithin(hour.Add(time.Hour), window) {
 			return true
 		}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/policy"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // iamAnswer is the answer with a policy: REST APIs, and HTTP APIs without simple responses.
@@ -104,7 +104,7 @@ func contextOf(v check.Verdict, most int) Context {
 		c.OldSecret = strconv.FormatBool(v.OldSecret)
 	}
 
-	if v.Settings != nil && v.Settings.SampleRequests != meter.DefaultSampleRate {
+	if v.Settings != nil && v.Settings.SampleRequests != usage.DefaultSampleRate {
 		c.SampleRequests = strconv.FormatFloat(v.Settings.SampleRequests, 'g', 6, 64)
 	}
 

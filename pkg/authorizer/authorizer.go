@@ -11,9 +11,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/identity"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // AdminAPI is the name of the admin API among the APIs. There the authorizer lets in every key with
@@ -230,7 +230,7 @@ func Function(d *boot.Deployment) *Authorizer {
 		KeyHeader:       d.KeyHeader,
 		CacheTime:       d.CacheTime(),
 		SimpleResponses: d.SimpleResponses,
-		FirstUses:       meter.NewFirstUses(d.Store, d.Logger),
+		FirstUses:       usage.NewFirstUses(d.Store, d.Logger),
 		Logger:          d.Logger,
 	}
 	if d.Recorder != nil {

@@ -20,10 +20,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // home is where calls come from that say nothing else.
@@ -34,7 +34,7 @@ const home = "192.0.2.1"
 type behind struct {
 	*storetest.Kit
 	gateway   *localgateway.Gateway
-	firstUses *meter.FirstUses
+	firstUses *usage.FirstUses
 	asked     int // how often the authorizer was
 }
 
@@ -62,7 +62,7 @@ func behindTheCache(t *testing.T) *behind {
 	}
 
 	kit, _ := setup(t, nil)
-	b := &behind{Kit: kit, firstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger())}
+	b := &behind{Kit: kit, firstUses: usage.NewFirstUses(kit.Store, kit.Log.Logger())}
 	a := build(kit, func(config *authorizer.Config) {
 		config.AdmitKey = c.AdmitKey
 		config.KeyHeader = c.KeyHeader

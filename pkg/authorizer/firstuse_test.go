@@ -6,17 +6,17 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // The first use of a new secret is its first admitted call: not one with the old secret, and not
 // one that was refused.
 func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 	t.Parallel()
-	var recorder *meter.FirstUses
+	var recorder *usage.FirstUses
 	kit, _ := setup(t, nil)
 	a := build(kit, func(c *authorizer.Config) {
-		recorder = meter.NewFirstUses(kit.Store, kit.Log.Logger())
+		recorder = usage.NewFirstUses(kit.Store, kit.Log.Logger())
 		c.FirstUses = recorder
 	})
 	k, old := kit.MustKey(t, nil)

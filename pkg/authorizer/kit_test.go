@@ -10,9 +10,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // The call that the sample events are about, and their secret, which is no real one.
@@ -78,13 +79,13 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 			Settings: check.NewSettingsCache(kit.Store, kit.Clock.Now),
 			Imports:  check.NewImports(kit.Store, kit.Clock.Now),
 			Now:      kit.Clock.Now,
-			Limits: meter.KeyLimits{
-				Limiter: meter.NewLimiter(kit.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+			Limits: limit.Keys{
+				Limiter: limit.New(kit.Store, kit.Clock.Now, func() float64 { return 0.5 }),
 			},
 		},
 		API:       "demo",
 		AdmitKey:  admit,
-		FirstUses: meter.NewFirstUses(kit.Store, kit.Log.Logger()),
+		FirstUses: usage.NewFirstUses(kit.Store, kit.Log.Logger()),
 		Logger:    kit.Log.Logger(),
 	}
 	if change != nil {

@@ -3,13 +3,13 @@ package authorizer
 import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Recorder counts calls.
 type Recorder interface {
 	// Record counts a call of a key. It waits for nothing.
-	Record(meter.Call)
+	Record(usage.Call)
 }
 
 // record counts a call whose key is known; the others are in the log only. It comes after the
@@ -21,7 +21,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 
 	now, conceal := a.checker.Now(), a.redactor(r)
 
-	c := meter.Call{
+	c := usage.Call{
 		At:             now,
 		Environment:    v.Key.Environment,
 		OrganizationID: v.Key.OrganizationID,
@@ -39,7 +39,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		SourceIP:       r.call.SourceIP,
 		UserAgent:      conceal(r.userAgent),
 		Latency:        now.Sub(r.began),
-		SampleRate:     meter.DefaultSampleRate,
+		SampleRate:     usage.DefaultSampleRate,
 	}
 	if c.Route == "" {
 		c.Route = r.call.Resource

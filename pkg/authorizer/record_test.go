@@ -13,14 +13,14 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // calls keeps what it is told.
-type calls struct{ told []meter.Call }
+type calls struct{ told []usage.Call }
 
-func (c *calls) Record(call meter.Call) { c.told = append(c.told, call) }
+func (c *calls) Record(call usage.Call) { c.told = append(c.told, call) }
 
 // What is recorded of a call, in each form of event, with an outcome of each kind.
 func TestRecord(t *testing.T) {
@@ -156,7 +156,7 @@ func TestRecordSecrets(t *testing.T) {
 func TestRecordAwaitsNoWrite(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)
-	r := meter.NewRecorder(kit.Store, "i1", kit.Clock.Now, slog.New(slog.DiscardHandler))
+	r := usage.NewRecorder(kit.Store, "i1", kit.Clock.Now, slog.New(slog.DiscardHandler))
 	a := build(kit, func(c *authorizer.Config) { c.Recorder = r })
 	k, secret := kit.MustKey(t, nil)
 
@@ -189,7 +189,7 @@ func TestRecordAwaitsNoWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	hours, err := kit.Store.Usage(t.Context(), meter.KeyScope(k.Environment, k.ID),
+	hours, err := kit.Store.Usage(t.Context(), usage.KeyScope(k.Environment, k.ID),
 		kit.Clock.Now().Truncate(time.Hour), kit.Clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)

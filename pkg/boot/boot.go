@@ -24,10 +24,11 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Environment gives the value of an environment variable, "" where it is not set.
@@ -187,8 +188,8 @@ type Deployment struct {
 	Checker   *check.Checker
 	// counts the calls that this process checks; nil in the profile cached, where access logs tell
 	// of all calls
-	Recorder *meter.Recorder
-	Limits   *meter.Limiter // also for callers without a key
+	Recorder *usage.Recorder
+	Limits   *limit.Limiter // also for callers without a key
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Wait     func(ctx context.Context, d time.Duration) // until d is over, or the context
@@ -235,12 +236,12 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		Now:          d.Now,
 	}
 	if c.Profile != "cached" {
-		d.Recorder = meter.NewRecorder(tables, instance(), d.Now, logger)
+		d.Recorder = usage.NewRecorder(tables, instance(), d.Now, logger)
 	}
 
-	d.Limits = meter.NewLimiter(d.Store, d.Now, jitter.Float64)
+	d.Limits = limit.New(d.Store, d.Now, jitter.Float64)
 	if !c.KeyLimitsOff {
-		d.Checker.Limits = meter.KeyLimits{Limiter: d.Limits}
+		d.Checker.Limits = limit.Keys{Limiter: d.Limits}
 	}
 
 	return d, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -17,8 +17,8 @@ import (
 // where it cannot.
 func TestEndGivesBackLeases(t *testing.T) {
 	t.Parallel()
-	subject := meter.Subject{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs"}
-	policy := meter.Policy{
+	subject := limit.Subject{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs"}
+	policy := limit.Policy{
 		Limits:  []apikey.RateLimit{{Name: "minute", Limit: 60_000, Window: time.Minute}},
 		Version: 1,
 	}
@@ -29,7 +29,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 		var log strings.Builder
 
 		d := &boot.Deployment{
-			Limits: meter.NewLimiter(kit.Store, kit.Clock.Now, half),
+			Limits: limit.New(kit.Store, kit.Clock.Now, half),
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Now:    kit.Clock.Now,
 		}
@@ -56,7 +56,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 			t.Errorf("%s: logged: %s", name, &log)
 		}
 
-		other := meter.NewLimiter(kit.Restart().Store, kit.Clock.Now, half)
+		other := limit.New(kit.Restart().Store, kit.Clock.Now, half)
 
 		a, err := other.Peek(t.Context(), subject, policy, kit.Clock.Now())
 		if err != nil || (a.Limits[0].Remaining == 59_900) == broken {

@@ -10,15 +10,15 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
 // limited makes a checker that enforces limits, of an instance of its own.
 func limited(kit *storetest.Kit, p *storetest.Process) *check.Checker {
 	c := checker(kit, p, apikey.Production)
-	c.Limits = meter.KeyLimits{
-		Limiter: meter.NewLimiter(p.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+	c.Limits = limit.Keys{
+		Limiter: limit.New(p.Store, kit.Clock.Now, func() float64 { return 0.5 }),
 	}
 	return c
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // countedRetention is how long it stays known which calls were counted: beyond the time in which
 // one can be counted at all.
-const countedRetention = 2 * (time.Hour + meter.LatestWrite)
+const countedRetention = 2 * (time.Hour + usage.LatestWrite)
 
 // pageItem is a page of the ledger of counted calls.
 type pageItem struct {
@@ -24,10 +24,10 @@ type pageItem struct {
 	PurgeAt int64  `dynamodbav:"purgeAt"`
 }
 
-// Pages implements meter.Ledger.
+// Pages implements usage.Ledger.
 func (t *Tables) Pages(
 	ctx context.Context, env apikey.Environment, keyID string, slot time.Time,
-) (pages []meter.Page, err error) {
+) (pages []usage.Page, err error) {
 	defer func() { err = lasting(err) }()
 
 	items, err := t.queryHot(ctx, keyPartition(env, keyID), countedSort(slot, 0),
@@ -36,14 +36,14 @@ func (t *Tables) Pages(
 		return nil, err
 	}
 
-	pages = make([]meter.Page, 0, len(items))
+	pages = make([]usage.Page, 0, len(items))
 	for _, item := range items {
 		var row pageItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
 			return nil, damaged("counted calls of "+keyID, err)
 		}
 
-		pages = append(pages, meter.Page{
+		pages = append(pages, usage.Page{
 			Environment: env,
 			KeyID:       keyID,
 			Slot:        slot,
@@ -56,9 +56,9 @@ func (t *Tables) Pages(
 	return pages, nil
 }
 
-// Count implements meter.Ledger.
+// Count implements usage.Ledger.
 func (t *Tables) Count(
-	ctx context.Context, pages []meter.Page, rows []meter.UsageRow, secrets []meter.SecretUse,
+	ctx context.Context, pages []usage.Page, rows []usage.Row, secrets []usage.SecretUse,
 ) error {
 	writes := make([]Write, 0, len(pages)+len(rows)+len(secrets))
 	for _, p := range pages {
@@ -100,14 +100,14 @@ func (t *Tables) Count(
 	}
 
 	if inConflict(err) || failed(err, writes) != nil {
-		return meter.ErrVersionConflict
+		return usage.ErrVersionConflict
 	}
 
 	return lasting(unavailable("count", err))
 }
 
 // putPage writes a page in place of the version before its own.
-func putPage(p meter.Page) Write {
+func putPage(p usage.Page) Write {
 	item, err := attributevalue.MarshalMap(pageItem{
 		Number:  p.Number,
 		Version: p.Version,
@@ -115,8 +115,8 @@ func putPage(p meter.Page) Write {
 		PurgeAt: p.Slot.Add(countedRetention).Unix(),
 	})
 	return versioned(keyed(item, keyPartition(p.Environment, p.KeyID),
-		countedSort(p.Slot, p.Number)), err, p.Version-1, meter.ErrVersionConflict,
-		meter.ErrVersionConflict)
+		countedSort(p.Slot, p.Number)), err, p.Version-1, usage.ErrVersionConflict,
+		usage.ErrVersionConflict)
 }
 
 // putNewer writes a row that carries the sequence of its only writer.
@@ -127,7 +127,7 @@ func putNewer(
 		item:      keyed(item, partition, sort),
 		err:       err,
 		condition: isNewer,
-		failure:   meter.ErrVersionConflict,
+		failure:   usage.ErrVersionConflict,
 		names:     map[string]string{"#seq": sequenceAttribute},
 		values:    map[string]types.AttributeValue{":seq": number(sequence)},
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // journalRetention is how long journals stay: well beyond the last time that an hour is put
@@ -22,8 +22,8 @@ type journalItem struct {
 	Stage  int      `dynamodbav:"stage"`
 }
 
-// PutJournal implements meter.Writer.
-func (t *Tables) PutJournal(ctx context.Context, j meter.Journal) error {
+// PutJournal implements usage.Writer.
+func (t *Tables) PutJournal(ctx context.Context, j usage.Journal) error {
 	names := make([]string, 0, len(j.Scopes))
 	for _, s := range j.Scopes {
 		names = append(names, map[bool]string{false: "k", true: "o"}[s.Organization]+s.ID)
@@ -42,10 +42,10 @@ func (t *Tables) PutJournal(ctx context.Context, j meter.Journal) error {
 		j.Writer, attributes, isNew, nil))
 }
 
-// Journal implements meter.Hours.
+// Journal implements usage.Hours.
 func (t *Tables) Journal(
 	ctx context.Context, env apikey.Environment, hour time.Time,
-) (scopes []meter.Scope, err error) {
+) (scopes []usage.Scope, err error) {
 	items, err := t.queryHot(ctx, journalPartition(env, hour), stageSort, "~", true)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (t *Tables) Journal(
 			}
 
 			seen[name] = true
-			scopes = append(scopes, meter.Scope{
+			scopes = append(scopes, usage.Scope{
 				Environment:  env,
 				Organization: strings.HasPrefix(name, "o"),
 				ID:           name[1:],
@@ -78,10 +78,10 @@ func (t *Tables) Journal(
 	return scopes, stuck
 }
 
-// Stages implements meter.Hours.
+// Stages implements usage.Hours.
 func (t *Tables) Stages(
 	ctx context.Context, env apikey.Environment, hours []time.Time,
-) ([]meter.Stage, error) {
+) ([]usage.Stage, error) {
 	keys := make([]map[string]types.AttributeValue, 0, len(hours))
 	for _, hour := range hours {
 		keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
@@ -92,22 +92,22 @@ func (t *Tables) Stages(
 		return nil, err
 	}
 
-	out := make([]meter.Stage, len(hours))
+	out := make([]usage.Stage, len(hours))
 	for i, key := range keys {
 		var row journalItem
 		if err := attributevalue.UnmarshalMap(found[itemName(key)], &row); err != nil {
 			return nil, damaged("journal", err)
 		}
 
-		out[i] = meter.Stage(row.Stage)
+		out[i] = usage.Stage(row.Stage)
 	}
 
 	return out, nil
 }
 
-// SetStage implements meter.Hours.
+// SetStage implements usage.Hours.
 func (t *Tables) SetStage(
-	ctx context.Context, env apikey.Environment, hour time.Time, stage meter.Stage,
+	ctx context.Context, env apikey.Environment, hour time.Time, stage usage.Stage,
 ) error {
 	attributes := map[string]types.AttributeValue{
 		"stage":        number(int64(stage)),

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 type lastUseItem struct {
@@ -17,8 +17,8 @@ type lastUseItem struct {
 	UserAgent string `dynamodbav:"userAgent"`
 }
 
-// PutLastUse implements meter.Writer.
-func (t *Tables) PutLastUse(ctx context.Context, use meter.LastUse) error {
+// PutLastUse implements usage.Writer.
+func (t *Tables) PutLastUse(ctx context.Context, use usage.LastUse) error {
 	attributes, err := attributevalue.MarshalMap(lastUseItem{
 		formatTime(use.At), use.SourceIP, use.UserAgent,
 	})
@@ -35,7 +35,7 @@ func (t *Tables) PutLastUse(ctx context.Context, use meter.LastUse) error {
 // Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) LastUses(
 	ctx context.Context, keys ...*apikey.Key,
-) (map[string]meter.LastUse, error) {
+) (map[string]usage.LastUse, error) {
 	names := make([]map[string]types.AttributeValue, 0, len(keys))
 	for _, k := range keys {
 		names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
@@ -46,7 +46,7 @@ func (t *Tables) LastUses(
 		return nil, err
 	}
 
-	out := make(map[string]meter.LastUse, len(found))
+	out := make(map[string]usage.LastUse, len(found))
 	for i, k := range keys {
 		item := found[itemName(names[i])]
 		if item == nil {
@@ -63,7 +63,7 @@ func (t *Tables) LastUses(
 			return nil, damaged("last use of "+k.ID, err)
 		}
 
-		out[k.ID] = meter.LastUse{
+		out[k.ID] = usage.LastUse{
 			Environment: k.Environment,
 			KeyID:       k.ID,
 			At:          at,
@@ -96,7 +96,7 @@ type secretUseItem struct {
 }
 
 // secretUseAttributes are those of a writer's row, but for its key.
-func secretUseAttributes(use meter.SecretUse) (map[string]types.AttributeValue, error) {
+func secretUseAttributes(use usage.SecretUse) (map[string]types.AttributeValue, error) {
 	row := secretUseItem{
 		Sequence:     use.Sequence,
 		At:           formatTime(use.At),
@@ -119,8 +119,8 @@ func secretUseAttributes(use meter.SecretUse) (map[string]types.AttributeValue, 
 	return attributes, nil
 }
 
-// PutSecretUse implements meter.Writer.
-func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
+// PutSecretUse implements usage.Writer.
+func (t *Tables) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
 	attributes, err := secretUseAttributes(use)
 	if err != nil {
 		return err
@@ -135,8 +135,8 @@ func (t *Tables) PutSecretUse(ctx context.Context, use meter.SecretUse) error {
 // nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) SecretUse(
 	ctx context.Context, env apikey.Environment, id string, rotation time.Time,
-) (meter.SecretUse, error) {
-	sum := meter.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
+) (usage.SecretUse, error) {
+	sum := usage.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
 	first := secretsSort(rotation, "")
 
 	items, err := t.queryHot(ctx, keyPartition(env, id), first, first+"~", true)
@@ -152,18 +152,18 @@ func (t *Tables) SecretUse(
 
 		times := timeReader{}
 
-		use := meter.SecretUse{
+		use := usage.SecretUse{
 			OldCalls:     row.OldCalls,
 			RetiredCalls: row.RetiredCalls,
 			At:           times.read(row.At),
 			NewFirstAt:   times.read(row.NewFirstAt),
-			Sources:      map[meter.Source]meter.SourceUse{},
+			Sources:      map[usage.Source]usage.SourceUse{},
 		}
 		for _, s := range row.Sources {
-			use.Sources[meter.Source{
+			use.Sources[usage.Source{
 				SourceIP:  s.SourceIP,
 				UserAgent: s.UserAgent,
-			}] = meter.SourceUse{
+			}] = usage.SourceUse{
 				Calls:  s.Calls,
 				LastAt: times.read(s.LastAt),
 			}

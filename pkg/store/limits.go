@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
 // tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are
@@ -33,7 +33,7 @@ type limitsItem struct {
 	PurgeAt   int64            `dynamodbav:"purgeAt"`
 }
 
-func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.AttributeValue, error) {
+func encodeLimits(s limit.Subject, state *limit.State) (map[string]types.AttributeValue, error) {
 	item, err := attributevalue.MarshalMap(limitsItem{
 		Policy:    state.Policy,
 		Version:   state.Version,
@@ -59,7 +59,7 @@ func encodeLimits(s meter.Subject, state *meter.State) (map[string]types.Attribu
 }
 
 // decodeLimits returns nil for no item.
-func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
+func decodeLimits(item map[string]types.AttributeValue) (*limit.State, error) {
 	if len(item) == 0 {
 		return nil, nil
 	}
@@ -69,14 +69,14 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 		return nil, damaged("limits", err)
 	}
 
-	state := &meter.State{
+	state := &limit.State{
 		Policy:  row.Policy,
 		Version: row.Version,
 		Since:   row.Since,
 		TAT:     map[string]int64{},
 		Period:  row.Period,
 		Used:    row.Used,
-		Debt:    meter.Debt{Until: row.DebtUntil, Each: row.DebtEach},
+		Debt:    limit.Debt{Until: row.DebtUntil, Each: row.DebtEach},
 		Spent:   row.Spent,
 		Returns: row.Returns,
 		PurgeAt: row.PurgeAt,
@@ -98,8 +98,8 @@ func decodeLimits(item map[string]types.AttributeValue) (*meter.State, error) {
 	return state, nil
 }
 
-// ReadLimits implements meter.LimitStore. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) ReadLimits(ctx context.Context, s meter.Subject) (*meter.State, error) {
+// ReadLimits implements limit.Store. Errors: ErrDamaged, ErrUnavailable.
+func (t *Tables) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State, error) {
 	item, err := t.getOf(ctx, t.hot, limitsPartition(s), limitsSort)
 	if err != nil {
 		return nil, err
@@ -133,10 +133,10 @@ func (e *expression) when(condition string)  { e.conditions = append(e.condition
 func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
 func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
 
-// ChargeLimits implements meter.LimitStore. Errors: meter.ErrThrottled, ErrDamaged, ErrUnavailable.
+// ChargeLimits implements limit.Store. Errors: limit.ErrThrottled, ErrDamaged, ErrUnavailable.
 func (t *Tables) ChargeLimits(
-	ctx context.Context, s meter.Subject, c meter.Charge,
-) (*meter.State, bool, error) {
+	ctx context.Context, s limit.Subject, c limit.Charge,
+) (*limit.State, bool, error) {
 	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
 	e.when(e.name("policy") + " = " + e.text(c.Policy))
 
@@ -165,7 +165,7 @@ func (t *Tables) ChargeLimits(
 		}
 	}
 
-	if c.Return.Of != meter.Nothing {
+	if c.Return.Of != limit.Nothing {
 		returns := e.name("returns")
 
 		none := "" // a state that counts none has no such attribute
@@ -175,7 +175,7 @@ func (t *Tables) ChargeLimits(
 
 		e.when("(" + none + returns + " = " + e.number(c.Return.Times) + ")")
 
-		if c.Return.Of == meter.Only {
+		if c.Return.Of == limit.Only {
 			e.add(returns, e.number(1))
 		}
 	}
@@ -207,12 +207,12 @@ func (t *Tables) ChargeLimits(
 	return state, err == nil, err
 }
 
-// ReplaceLimits implements meter.LimitStore. The state before must be as it was in all that counts;
-// the same number of another period is another. Errors: meter.ErrThrottled, ErrDamaged,
+// ReplaceLimits implements limit.Store. The state before must be as it was in all that counts;
+// the same number of another period is another. Errors: limit.ErrThrottled, ErrDamaged,
 // ErrUnavailable.
 func (t *Tables) ReplaceLimits(
-	ctx context.Context, s meter.Subject, was, next *meter.State,
-) (*meter.State, bool, error) {
+	ctx context.Context, s limit.Subject, was, next *limit.State,
+) (*limit.State, bool, error) {
 	item, err := encodeLimits(s, next)
 	if err != nil {
 		return nil, false, err
@@ -260,7 +260,7 @@ func (t *Tables) ReplaceLimits(
 
 // refusedCharge reads why a write was not made: because its condition does not hold, or because
 // DynamoDB could not.
-func refusedCharge(err error) (*meter.State, bool, error) {
+func refusedCharge(err error) (*limit.State, bool, error) {
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
 		state, err := decodeLimits(failed.Item)
@@ -268,7 +268,7 @@ func refusedCharge(err error) (*meter.State, bool, error) {
 	}
 
 	if throttled(err) {
-		return nil, false, fmt.Errorf("%w: %w", meter.ErrThrottled, unavailable("limits", err))
+		return nil, false, fmt.Errorf("%w: %w", limit.ErrThrottled, unavailable("limits", err))
 	}
 
 	return nil, false, unavailable("limits", err)

@@ -8,7 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/limit"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // The key attributes of the tables and of the index that lists everything but the keys of a place
@@ -60,7 +61,7 @@ const (
 const limitsSort = "limits"
 
 // limitsPartition is apart from what else is counted of a key, since it is written the most.
-func limitsPartition(s meter.Subject) string {
+func limitsPartition(s limit.Subject) string {
 	if s.KeyID == "" {
 		return "address#" + s.Address.String()
 	}
@@ -138,7 +139,7 @@ func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(r
 
 // scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no
 // organization's place is that of a key.
-func scopePartition(s meter.Scope) string {
+func scopePartition(s usage.Scope) string {
 	if s.Organization {
 		return string(s.Environment) + "#organization#" + s.ID
 	}

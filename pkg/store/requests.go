@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // requestItem is a recorded call: it stands in the list of its key, and once more under its id.
@@ -34,8 +34,8 @@ type requestItem struct {
 	Omitted        int64  `dynamodbav:"omitted"`
 }
 
-// PutRequest implements meter.Writer.
-func (t *Tables) PutRequest(ctx context.Context, r meter.Request) error {
+// PutRequest implements usage.Writer.
+func (t *Tables) PutRequest(ctx context.Context, r usage.Request) error {
 	attributes, err := attributevalue.MarshalMap(requestItem{
 		ID:             r.ID,
 		At:             formatTime(r.At),
@@ -59,7 +59,7 @@ func (t *Tables) PutRequest(ctx context.Context, r meter.Request) error {
 		return err
 	}
 
-	attributes[purgeAttribute] = purgeValue(r.At.Add(meter.RequestLife))
+	attributes[purgeAttribute] = purgeValue(r.At.Add(usage.RequestLife))
 	// Two calls may have one id, since a client may choose it: the first stays under the id, and
 	// both are in the list.
 	if err := settled(t.set(ctx, requestPartition(r.Environment, r.ID), requestSort, attributes,
@@ -71,13 +71,13 @@ func (t *Tables) PutRequest(ctx context.Context, r meter.Request) error {
 		attributes, isNew, nil))
 }
 
-func (i *requestItem) request() (meter.Request, error) {
+func (i *requestItem) request() (usage.Request, error) {
 	at, err := parseTime(i.At)
 	if err != nil {
-		return meter.Request{}, damaged("request", err)
+		return usage.Request{}, damaged("request", err)
 	}
 
-	return meter.Request{
+	return usage.Request{
 		ID:             i.ID,
 		At:             at,
 		Environment:    apikey.Environment(i.Environment),
@@ -102,8 +102,8 @@ func (i *requestItem) request() (meter.Request, error) {
 // after it: "" where it ends. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) Requests(
 	ctx context.Context, env apikey.Environment, id, after string, limit int, now time.Time,
-) (page []meter.Request, next string, err error) {
-	first := requestItemSort(now.Add(-meter.RequestLife), "")
+) (page []usage.Request, next string, err error) {
+	first := requestItemSort(now.Add(-usage.RequestLife), "")
 
 	last := requestPrefix + "~"
 	if after != "" {
@@ -165,7 +165,7 @@ func (t *Tables) Requests(
 // none. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) Request(
 	ctx context.Context, id string, now time.Time,
-) (r meter.Request, found bool, err error) {
+) (r usage.Request, found bool, err error) {
 	var keys []map[string]types.AttributeValue
 	for _, env := range apikey.Environments() {
 		keys = append(keys, primaryKey(requestPartition(env, id), requestSort))
@@ -182,7 +182,7 @@ func (t *Tables) Request(
 			return r, false, damaged("request", err)
 		}
 
-		if r, err = row.request(); err != nil || now.Sub(r.At) < meter.RequestLife {
+		if r, err = row.request(); err != nil || now.Sub(r.At) < usage.RequestLife {
 			return r, err == nil, err
 		}
 	}

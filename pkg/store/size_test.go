@@ -14,12 +14,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // long is a text of so many characters, each of which takes as many bytes as a character may.
@@ -309,46 +309,46 @@ func TestLargestItemsFit(t *testing.T) {
 func putLargestHot(t *testing.T, kit *storetest.Kit) {
 	t.Helper()
 	s, now := kit.Store, kit.Clock.Now()
-	scope := meter.OrganizationScope(apikey.Production, strings.Repeat("o", 39))
+	scope := usage.OrganizationScope(apikey.Production, strings.Repeat("o", 39))
 
-	counts := meter.Counts{Cells: map[meter.Cell]int64{}, Customers: map[string]int64{}}
+	counts := usage.Counts{Cells: map[usage.Cell]int64{}, Customers: map[string]int64{}}
 	for _, name := range many(101, 65) {
-		counts.Cells[meter.Cell{
+		counts.Cells[usage.Cell{
 			Outcome:    "customer_not_allowed",
 			Permission: name,
 		}] = 1 << 60
 		counts.Customers[name[1:]] = 1 << 60
 	}
 
-	use := meter.SecretUse{
+	use := usage.SecretUse{
 		Environment: apikey.Production,
 		KeyID:       "k",
 		Writer:      "w",
 		Sequence:    1,
 		At:          now,
 		OldCalls:    1 << 60,
-		Sources:     map[meter.Source]meter.SourceUse{},
+		Sources:     map[usage.Source]usage.SourceUse{},
 	}
 	for i := range 21 {
-		use.Sources[meter.Source{
+		use.Sources[usage.Source{
 			SourceIP:  fmt.Sprint(i),
 			UserAgent: strings.Repeat("g", 256),
-		}] = meter.SourceUse{
+		}] = usage.SourceUse{
 			Calls:  1 << 60,
 			LastAt: now,
 		}
 	}
 
-	scopes := slices.Repeat([]meter.Scope{scope}, meter.MaxScopes)
-	page := meter.Page{
+	scopes := slices.Repeat([]usage.Scope{scope}, usage.MaxScopes)
+	page := usage.Page{
 		Environment: apikey.Production,
 		KeyID:       "k",
 		Slot:        now,
 		Version:     1,
-		IDs:         make([]byte, 8*meter.PageIDs),
+		IDs:         make([]byte, 8*usage.PageIDs),
 	}
 
-	row := meter.UsageRow{
+	row := usage.Row{
 		Scope:    scope,
 		Hour:     now,
 		Writer:   "w-1",
@@ -358,21 +358,21 @@ func putLargestHot(t *testing.T, kit *storetest.Kit) {
 	for name, err := range map[string]error{
 		"usage":      s.PutUsage(t.Context(), row),
 		"secret use": s.PutSecretUse(t.Context(), use),
-		"journal": s.PutJournal(t.Context(), meter.Journal{
+		"journal": s.PutJournal(t.Context(), usage.Journal{
 			Environment: apikey.Production,
 			Hour:        now,
 			Writer:      "w",
 			Scopes:      scopes,
 		}),
-		"counted": s.Count(t.Context(), []meter.Page{page}, nil, nil),
-		"a last use": s.PutLastUse(t.Context(), meter.LastUse{
+		"counted": s.Count(t.Context(), []usage.Page{page}, nil, nil),
+		"a last use": s.PutLastUse(t.Context(), usage.LastUse{
 			Environment: apikey.Production,
 			KeyID:       "k",
 			At:          now,
 			SourceIP:    "::1",
 			UserAgent:   strings.Repeat("g", 256),
 		}),
-		"a call": s.PutRequest(t.Context(), meter.Request{
+		"a call": s.PutRequest(t.Context(), usage.Request{
 			ID:          strings.Repeat("r", 128),
 			At:          now,
 			Environment: apikey.Production,
@@ -476,25 +476,25 @@ func TestTooLargeAndRefused(t *testing.T) {
 // crowd writes the rows of many writers in an hour, each with as many customers and permissions of
 // its own as a row tells apart, with one call of each; and returns how many calls of customers that
 // makes.
-func crowd(t *testing.T, kit *storetest.Kit, scope meter.Scope, writers int) (calls int64) {
+func crowd(t *testing.T, kit *storetest.Kit, scope usage.Scope, writers int) (calls int64) {
 	t.Helper()
 
 	for w := range writers {
-		counts := meter.Counts{
-			Cells:     map[meter.Cell]int64{},
+		counts := usage.Counts{
+			Cells:     map[usage.Cell]int64{},
 			Customers: map[string]int64{"regular": 10},
 		}
 		for i := range 100 {
-			counts.Cells[meter.Cell{
-				Outcome:    meter.Allowed,
+			counts.Cells[usage.Cell{
+				Outcome:    usage.Allowed,
 				Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i),
 			}] = 1
 			counts.Customers[fmt.Sprintf("%060d", w*100+i)] = 1
 		}
 
-		counts.Cells[meter.Cell{Outcome: "expired"}] = 7
+		counts.Cells[usage.Cell{Outcome: "expired"}] = 7
 		calls += 110
-		putRows(t, kit.Store, meter.UsageRow{
+		putRows(t, kit.Store, usage.Row{
 			Scope:    scope,
 			Hour:     hour9,
 			Writer:   fmt.Sprintf("w-%04d", w),
@@ -512,7 +512,7 @@ func crowd(t *testing.T, kit *storetest.Kit, scope meter.Scope, writers int) (ca
 func TestCompactManyCustomers(t *testing.T) {
 	t.Parallel()
 
-	for _, scope := range []meter.Scope{site, meter.OrganizationScope(apikey.Production, "acme")} {
+	for _, scope := range []usage.Scope{site, usage.OrganizationScope(apikey.Production, "acme")} {
 		kit := storetest.New(t)
 		const writers = 130
 		customers := crowd(t, kit, scope, writers)
@@ -531,7 +531,7 @@ func TestCompactManyCustomers(t *testing.T) {
 
 			var sum int64
 			for name, n := range c.Customers {
-				if sum += n; n > 1 && name != meter.Others && name != "regular" {
+				if sum += n; n > 1 && name != usage.Others && name != "regular" {
 					t.Errorf("%s: customer %s has %d calls", when, name, n)
 				}
 			}
@@ -566,9 +566,9 @@ func TestCompactManyCustomers(t *testing.T) {
 
 			// a row that comes late counts, whether its writer's part was taken in or not
 			if !fold {
-				late := meter.Counts{Cells: map[meter.Cell]int64{{Outcome: "expired"}: 0}}
+				late := usage.Counts{Cells: map[usage.Cell]int64{{Outcome: "expired"}: 0}}
 				for _, writer := range []string{"w-0000", "w-0129"} {
-					putRows(t, kit.Store, meter.UsageRow{
+					putRows(t, kit.Store, usage.Row{
 						Scope:    scope,
 						Hour:     hour9,
 						Writer:   writer,
@@ -589,9 +589,9 @@ func TestCompactPassesOver(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 
-	var scopes []meter.Scope
+	var scopes []usage.Scope
 	for _, id := range []string{"first", "damaged", "last"} {
-		scopes = append(scopes, meter.KeyScope(apikey.Production, id))
+		scopes = append(scopes, usage.KeyScope(apikey.Production, id))
 	}
 
 	for _, hour := range []time.Time{hour9, hour9.Add(time.Hour)} {
@@ -604,7 +604,7 @@ func TestCompactPassesOver(t *testing.T) {
 			}
 		}
 
-		if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+		if err := kit.Store.PutJournal(t.Context(), usage.Journal{
 			Environment: apikey.Production,
 			Hour:        hour,
 			Writer:      "a-2",
@@ -630,8 +630,8 @@ func TestCompactPassesOver(t *testing.T) {
 		return out
 	}
 
-	done, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
-	if !errors.Is(err, meter.ErrStuck) || !strings.Contains(fmt.Sprint(err), "2026-11-24T09") {
+	done, err := usage.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
+	if !errors.Is(err, usage.ErrStuck) || !strings.Contains(fmt.Sprint(err), "2026-11-24T09") {
 		t.Errorf("%d hours, %v", done, err)
 	}
 
@@ -644,15 +644,15 @@ func TestCompactPassesOver(t *testing.T) {
 	}
 
 	// What is stuck holds up no later run.
-	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
 		kit.Clock.Now()); err != nil {
 		t.Error(err)
 	}
 
 	kit.Clock.Advance(24 * time.Hour)
 
-	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
-		kit.Clock.Now()); !errors.Is(err, meter.ErrStuck) {
+	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
+		kit.Clock.Now()); !errors.Is(err, usage.ErrStuck) {
 		t.Errorf("folded: %v", err)
 	}
 
@@ -673,8 +673,8 @@ func TestCompactTriesAgain(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 
-	scopes := []meter.Scope{
-		meter.KeyScope(apikey.Production, "one"), meter.KeyScope(apikey.Production, "two"),
+	scopes := []usage.Scope{
+		usage.KeyScope(apikey.Production, "one"), usage.KeyScope(apikey.Production, "two"),
 	}
 	for _, scope := range scopes {
 		for _, writer := range []string{"a-1", "b-1"} {
@@ -684,7 +684,7 @@ func TestCompactTriesAgain(t *testing.T) {
 		}
 	}
 
-	if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+	if err := kit.Store.PutJournal(t.Context(), usage.Journal{
 		Environment: apikey.Production,
 		Hour:        hour9,
 		Writer:      "a-2",
@@ -702,8 +702,8 @@ func TestCompactTriesAgain(t *testing.T) {
 		return storetest.None
 	})
 
-	done, err := meter.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
-	if err == nil || errors.Is(err, meter.ErrStuck) {
+	done, err := usage.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
+	if err == nil || errors.Is(err, usage.ErrStuck) {
 		t.Errorf("%d hours, %v", done, err)
 	}
 
@@ -713,7 +713,7 @@ func TestCompactTriesAgain(t *testing.T) {
 
 	kit.Traffic.Inject(nil)
 
-	if done, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+	if done, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
 		kit.Clock.Now()); err != nil || done != 1 {
 		t.Errorf("%d hours, %v", done, err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // What the store answers when it has no answer.
@@ -137,10 +137,10 @@ func invalid(err error) bool {
 		(api.ErrorCode() == "ValidationException" || api.ErrorCode() == "SerializationException")
 }
 
-// lasting makes a meter.ErrStuck of an error that asking again does not mend.
+// lasting makes a usage.ErrStuck of an error that asking again does not mend.
 func lasting(err error) error {
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) {
-		return fmt.Errorf("%w: %w", meter.ErrStuck, err)
+		return fmt.Errorf("%w: %w", usage.ErrStuck, err)
 	}
 
 	return err

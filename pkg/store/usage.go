@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 const sequenceAttribute = "seq"
@@ -35,7 +35,7 @@ type usageItem struct {
 	Parts   map[string]partItem `dynamodbav:"parts"`
 }
 
-func toCountsItem(c meter.Counts) countsItem {
+func toCountsItem(c usage.Counts) countsItem {
 	item := countsItem{Cells: make(map[string]int64, len(c.Cells)), Customers: c.Customers}
 	for cell, n := range c.Cells {
 		item.Cells[cell.Outcome+"/"+cell.Permission] = n
@@ -44,18 +44,18 @@ func toCountsItem(c meter.Counts) countsItem {
 	return item
 }
 
-func (i countsItem) counts() meter.Counts {
-	c := meter.Counts{Cells: make(map[meter.Cell]int64, len(i.Cells)), Customers: i.Customers}
+func (i countsItem) counts() usage.Counts {
+	c := usage.Counts{Cells: make(map[usage.Cell]int64, len(i.Cells)), Customers: i.Customers}
 	for name, n := range i.Cells {
 		outcome, permission, _ := strings.Cut(name, "/")
-		c.Cells[meter.Cell{Outcome: outcome, Permission: permission}] = n
+		c.Cells[usage.Cell{Outcome: outcome, Permission: permission}] = n
 	}
 
 	return c
 }
 
 // usageAttributes are those of a writer's row, but for its key.
-func usageAttributes(row meter.UsageRow) (map[string]types.AttributeValue, error) {
+func usageAttributes(row usage.Row) (map[string]types.AttributeValue, error) {
 	attributes, err := attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func usageAttributes(row meter.UsageRow) (map[string]types.AttributeValue, error
 	return attributes, nil
 }
 
-// PutUsage implements meter.Writer.
-func (t *Tables) PutUsage(ctx context.Context, row meter.UsageRow) error {
+// PutUsage implements usage.Writer.
+func (t *Tables) PutUsage(ctx context.Context, row usage.Row) error {
 	attributes, err := usageAttributes(row)
 	if err != nil {
 		return err
@@ -79,14 +79,14 @@ func (t *Tables) PutUsage(ctx context.Context, row meter.UsageRow) error {
 // Usage returns what was counted for a scope in the hours from from to before to, by hour, those
 // without calls left out. It may lag by moments. Errors: ErrDamaged, ErrUnavailable.
 func (t *Tables) Usage(
-	ctx context.Context, s meter.Scope, from, to time.Time,
-) (map[time.Time]meter.Counts, error) {
+	ctx context.Context, s usage.Scope, from, to time.Time,
+) (map[time.Time]usage.Counts, error) {
 	hours, err := t.hours(ctx, s, from, to, false)
 	if err != nil {
 		return nil, err
 	}
 
-	out := make(map[time.Time]meter.Counts, len(hours))
+	out := make(map[time.Time]usage.Counts, len(hours))
 	for at, h := range hours {
 		out[at] = h.Counts()
 	}
@@ -99,9 +99,9 @@ const usagesAtOnce = 16
 
 // Usages is Usage of several scopes, in their order.
 func (t *Tables) Usages(
-	ctx context.Context, scopes []meter.Scope, from, to time.Time,
-) ([]map[time.Time]meter.Counts, error) {
-	out := make([]map[time.Time]meter.Counts, len(scopes))
+	ctx context.Context, scopes []usage.Scope, from, to time.Time,
+) ([]map[time.Time]usage.Counts, error) {
+	out := make([]map[time.Time]usage.Counts, len(scopes))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(usagesAtOnce)
 
@@ -117,14 +117,14 @@ func (t *Tables) Usages(
 
 // hour is an hour with the rows that it was taken from.
 type hour struct {
-	meter.Hour
+	usage.Hour
 	rows map[string]int64 // the sequences of writers' rows that stand by themselves
 }
 
 // hours reads the hours from from to before to. Of rows that stand by themselves only their sum is
 // kept.
 func (t *Tables) hours(
-	ctx context.Context, s meter.Scope, from, to time.Time, strong bool,
+	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 ) (map[time.Time]*hour, error) {
 	out := map[time.Time]*hour{}
 	err := t.eachUsage(ctx, s, from, to, strong, func(at time.Time, writer string, row *usageItem) {
@@ -148,7 +148,7 @@ func (t *Tables) hours(
 // eachUsage visits what stands of the hours from from to before to, in order: of each hour first
 // what was put together, as of no writer, and then writers' rows.
 func (t *Tables) eachUsage(
-	ctx context.Context, s meter.Scope, from, to time.Time, strong bool,
+	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 	visit func(at time.Time, writer string, row *usageItem),
 ) error {
 	if !from.Before(to) {
@@ -175,19 +175,19 @@ func (t *Tables) eachUsage(
 		})
 }
 
-func (i *usageItem) part() meter.Part {
-	return meter.Part{Sequence: i.Sequence, Counts: i.counts()}
+func (i *usageItem) part() usage.Part {
+	return usage.Part{Sequence: i.Sequence, Counts: i.counts()}
 }
 
-func (i *usageItem) hour() meter.Hour {
-	h := meter.Hour{
+func (i *usageItem) hour() usage.Hour {
+	h := usage.Hour{
 		Version: i.Version,
 		Folded:  i.Folded,
 		Sum:     i.counts(),
-		Parts:   map[string]meter.Part{},
+		Parts:   map[string]usage.Part{},
 	}
 	for writer, p := range i.Parts {
-		h.Take(writer, meter.Part{Sequence: p.Sequence, Counts: p.counts()})
+		h.Take(writer, usage.Part{Sequence: p.Sequence, Counts: p.counts()})
 	}
 
 	return h
@@ -196,7 +196,7 @@ func (i *usageItem) hour() meter.Hour {
 // packed reads an hour, and takes the rows that stand by themselves into it as far as an item has
 // room; those are its rows. The others stay as they are, and count as they are, until the hour is
 // folded.
-func (t *Tables) packed(ctx context.Context, s meter.Scope, at time.Time) (*hour, error) {
+func (t *Tables) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour, error) {
 	h := &hour{rows: map[string]int64{}}
 	size := 0
 	err := t.eachUsage(ctx, s, at, at.Add(time.Hour),
@@ -231,7 +231,7 @@ func (t *Tables) packed(ctx context.Context, s meter.Scope, at time.Time) (*hour
 }
 
 // partSize is how many bytes a part takes in an hour's item.
-func partSize(writer string, p meter.Part) int {
+func partSize(writer string, p usage.Part) int {
 	n := len(writer) + collection + 3*(nested+collection) + len("seq") + maxNumber + len("cells") +
 		len("customers")
 	for cell := range p.Counts.Cells {
@@ -245,11 +245,11 @@ func partSize(writer string, p meter.Part) int {
 	return n
 }
 
-// CompactUsage implements meter.Hours. The hour is written before its rows are removed, and each
+// CompactUsage implements usage.Hours. The hour is written before its rows are removed, and each
 // row only as it was taken: whenever it stops, and whatever is written meanwhile, the hour and the
 // rows that are left come to the same.
 func (t *Tables) CompactUsage(
-	ctx context.Context, s meter.Scope, at time.Time, fold bool,
+	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (err error) {
 	defer func() { err = lasting(err) }()
 
@@ -283,7 +283,7 @@ func (t *Tables) CompactUsage(
 // together reads an hour to be put together: all of it for a sum, and else as much as has room; nil
 // where there is nothing of it.
 func (t *Tables) together(
-	ctx context.Context, s meter.Scope, at time.Time, fold bool,
+	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (*hour, error) {
 	if !fold {
 		return t.packed(ctx, s, at)
@@ -294,7 +294,7 @@ func (t *Tables) together(
 }
 
 // putHour writes an hour on its version.
-func (t *Tables) putHour(ctx context.Context, s meter.Scope, at time.Time, h *meter.Hour) error {
+func (t *Tables) putHour(ctx context.Context, s usage.Scope, at time.Time, h *usage.Hour) error {
 	row := struct {
 		countsItem
 		Version int64               `dynamodbav:"version"`

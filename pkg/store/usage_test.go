@@ -12,34 +12,34 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 var (
 	hour9 = time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
-	site  = meter.KeyScope(apikey.Production, "site")
+	site  = usage.KeyScope(apikey.Production, "site")
 )
 
 // row is what a writer counted: calls allowed by messages:read, and half of them for the customer
 // 42.
-func row(writer string, sequence, calls int64) meter.UsageRow {
-	return meter.UsageRow{
+func row(writer string, sequence, calls int64) usage.Row {
+	return usage.Row{
 		Scope:    site,
 		Hour:     hour9,
 		Writer:   writer,
 		Sequence: sequence,
-		Counts: meter.Counts{
-			Cells: map[meter.Cell]int64{
-				{Outcome: meter.Allowed, Permission: "messages:read"}: calls,
+		Counts: usage.Counts{
+			Cells: map[usage.Cell]int64{
+				{Outcome: usage.Allowed, Permission: "messages:read"}: calls,
 			},
 			Customers: map[string]int64{"42": calls / 2},
 		},
 	}
 }
 
-func putRows(t *testing.T, s *store.Store, rows ...meter.UsageRow) {
+func putRows(t *testing.T, s *store.Store, rows ...usage.Row) {
 	t.Helper()
 
 	for _, r := range rows {
@@ -78,10 +78,10 @@ func TestUsageRowsReplaceOlderOnesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	want := map[time.Time]meter.Counts{
+	want := map[time.Time]usage.Counts{
 		hour9: {
-			Cells: map[meter.Cell]int64{
-				{Outcome: meter.Allowed, Permission: "messages:read"}: 26,
+			Cells: map[usage.Cell]int64{
+				{Outcome: usage.Allowed, Permission: "messages:read"}: 26,
 			},
 			Customers: map[string]int64{"42": 12},
 		},
@@ -256,15 +256,15 @@ func TestCompact(t *testing.T) {
 	kit := storetest.New(t)
 	record := func(n int) {
 		for i := range 3 {
-			r := meter.NewRecorder(kit.Store, fmt.Sprint("i", n, i), kit.Clock.Now,
+			r := usage.NewRecorder(kit.Store, fmt.Sprint("i", n, i), kit.Clock.Now,
 				slog.New(slog.DiscardHandler))
 			for range 10 {
-				r.Record(meter.Call{
+				r.Record(usage.Call{
 					At:             kit.Clock.Now(),
 					Environment:    apikey.Production,
 					OrganizationID: "acme",
 					KeyID:          "site",
-					Outcome:        meter.Allowed,
+					Outcome:        usage.Allowed,
 					Permission:     "messages:read",
 					RequestID:      "r",
 				})
@@ -311,7 +311,7 @@ func TestCompact(t *testing.T) {
 		// the first hour ended half an hour ago, the second goes on
 		kit.Clock.Advance(step.after)
 
-		if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+		if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
 			kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestCompact(t *testing.T) {
 
 	kit.Traffic.Reset()
 
-	if _, err := meter.Compact(t.Context(), kit.Store, apikey.Production,
+	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
 		kit.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestLastUses(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	at := kit.Clock.Now()
-	use := meter.LastUse{
+	use := usage.LastUse{
 		Environment: apikey.Staging,
 		KeyID:       "k1",
 		At:          at,
@@ -349,7 +349,7 @@ func TestLastUses(t *testing.T) {
 	older.At = at.Add(-time.Second)
 
 	older.UserAgent = "older"
-	for _, u := range []meter.LastUse{older, use, older} {
+	for _, u := range []usage.LastUse{older, use, older} {
 		if err := kit.Store.PutLastUse(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
@@ -369,7 +369,7 @@ func TestLastUses(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if diff := cmp.Diff(map[string]meter.LastUse{"k1": use}, got); diff != "" {
+	if diff := cmp.Diff(map[string]usage.LastUse{"k1": use}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -378,10 +378,10 @@ func TestSecretUse(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	started := kit.Clock.Now()
-	source := meter.Source{SourceIP: "192.0.2.7", UserAgent: "job"}
+	source := usage.Source{SourceIP: "192.0.2.7", UserAgent: "job"}
 
-	use := func(writer string, sequence, calls int64, rotation time.Time) meter.SecretUse {
-		return meter.SecretUse{
+	use := func(writer string, sequence, calls int64, rotation time.Time) usage.SecretUse {
+		return usage.SecretUse{
 			Environment:  apikey.Production,
 			KeyID:        "k1",
 			Rotation:     rotation,
@@ -390,13 +390,13 @@ func TestSecretUse(t *testing.T) {
 			At:           started.Add(time.Duration(calls) * time.Second),
 			OldCalls:     calls,
 			RetiredCalls: 1,
-			Sources: map[meter.Source]meter.SourceUse{
+			Sources: map[usage.Source]usage.SourceUse{
 				source: {Calls: calls + 1, LastAt: started.Add(time.Duration(calls) * time.Second)},
 			},
 			NewFirstAt: started.Add(time.Minute),
 		}
 	}
-	for _, u := range []meter.SecretUse{
+	for _, u := range []usage.SecretUse{
 		use("a", 2, 20, started), use("a", 1, 10, started), use("b", 1, 5, started),
 		use("c", 1, 99, started.Add(-time.Hour)), use("d", 1, 99, time.Time{}),
 	} {
@@ -410,7 +410,7 @@ func TestSecretUse(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	want := meter.SecretUse{
+	want := usage.SecretUse{
 		Environment:  apikey.Production,
 		KeyID:        "k1",
 		Rotation:     started,
@@ -418,7 +418,7 @@ func TestSecretUse(t *testing.T) {
 		OldCalls:     25,
 		RetiredCalls: 2,
 		NewFirstAt:   started.Add(time.Minute),
-		Sources: map[meter.Source]meter.SourceUse{
+		Sources: map[usage.Source]usage.SourceUse{
 			source: {Calls: 27, LastAt: started.Add(20 * time.Second)},
 		},
 	}
@@ -432,7 +432,7 @@ func TestSecretUse(t *testing.T) {
 	}
 
 	none, err := kit.Store.SecretUse(t.Context(), apikey.Production, "k2", started)
-	if diff := cmp.Diff(meter.SecretUse{
+	if diff := cmp.Diff(usage.SecretUse{
 		Environment: apikey.Production,
 		KeyID:       "k2",
 		Rotation:    started,
@@ -445,8 +445,8 @@ func TestRequestPages(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
-	put := func(id string, at time.Time, change func(*meter.Request)) meter.Request {
-		r := meter.Request{
+	put := func(id string, at time.Time, change func(*usage.Request)) usage.Request {
+		r := usage.Request{
 			ID:             id,
 			At:             at,
 			Environment:    apikey.Production,
@@ -477,14 +477,14 @@ func TestRequestPages(t *testing.T) {
 
 		return r
 	}
-	put("over", now.Add(-meter.RequestLife-time.Second), nil)
+	put("over", now.Add(-usage.RequestLife-time.Second), nil)
 	first := put("1", now.Add(-2*time.Second), nil)
 	second := put("2", now.Add(-time.Second), nil)
 	third := put("3", now, nil)
 	// a client may choose the id of another's call
-	other := put("1", now, func(r *meter.Request) { r.KeyID = "k2" })
+	other := put("1", now, func(r *usage.Request) { r.KeyID = "k2" })
 
-	var got []meter.Request
+	var got []usage.Request
 	for after, pages := "", 0; ; pages++ {
 		page, next, err := kit.Store.Requests(t.Context(), apikey.Production, "k1", after, 2, now)
 		if err != nil || len(page) > 2 || pages > 2 {
@@ -498,7 +498,7 @@ func TestRequestPages(t *testing.T) {
 		}
 	}
 
-	if diff := cmp.Diff([]meter.Request{third, second, first}, got); diff != "" {
+	if diff := cmp.Diff([]usage.Request{third, second, first}, got); diff != "" {
 		t.Errorf("the list (-want +got):\n%s", diff)
 	}
 
@@ -507,7 +507,7 @@ func TestRequestPages(t *testing.T) {
 		t.Errorf("the other's list: %+v, %v", page, err)
 	}
 
-	for id, want := range map[string]*meter.Request{
+	for id, want := range map[string]*usage.Request{
 		"1":        &first,
 		"3":        &third,
 		"over":     nil,
@@ -529,25 +529,25 @@ func TestUsageIsUnavailable(t *testing.T) {
 	for name, call := range map[string]func(*store.Store) error{
 		"PutUsage": func(s *store.Store) error { return s.PutUsage(ctx, row("a", 1, 1)) },
 		"PutJournal": func(s *store.Store) error {
-			return s.PutJournal(ctx, meter.Journal{Environment: env, Hour: hour9, Writer: "a"})
+			return s.PutJournal(ctx, usage.Journal{Environment: env, Hour: hour9, Writer: "a"})
 		},
 		"PutLastUse": func(s *store.Store) error {
-			return s.PutLastUse(ctx, meter.LastUse{
+			return s.PutLastUse(ctx, usage.LastUse{
 				Environment: env,
 				KeyID:       "k",
 			})
 		},
 		"PutRequest": func(s *store.Store) error {
-			return s.PutRequest(ctx, meter.Request{Environment: env, KeyID: "k", ID: "r"})
+			return s.PutRequest(ctx, usage.Request{Environment: env, KeyID: "k", ID: "r"})
 		},
 		"PutSecretUse": func(s *store.Store) error {
-			return s.PutSecretUse(ctx, meter.SecretUse{
+			return s.PutSecretUse(ctx, usage.SecretUse{
 				Environment: env,
 				KeyID:       "k",
 			})
 		},
 		"Usages": func(s *store.Store) error {
-			_, err := s.Usages(ctx, []meter.Scope{site}, hour9, hour9.Add(time.Hour))
+			_, err := s.Usages(ctx, []usage.Scope{site}, hour9, hour9.Add(time.Hour))
 			return err
 		},
 		"CompactUsage": func(s *store.Store) error {
@@ -558,7 +558,7 @@ func TestUsageIsUnavailable(t *testing.T) {
 			_, err := s.Stages(ctx, env, []time.Time{hour9})
 			return err
 		},
-		"SetStage": func(s *store.Store) error { return s.SetStage(ctx, env, hour9, meter.Folded) },
+		"SetStage": func(s *store.Store) error { return s.SetStage(ctx, env, hour9, usage.Folded) },
 		"LastUses": func(s *store.Store) error {
 			_, err := s.LastUses(ctx, &apikey.Key{ID: "k", Environment: env})
 			return err

@@ -21,7 +21,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/meter"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Task is one piece of upkeep.
@@ -61,14 +61,14 @@ func Tasks(d *boot.Deployment) []Task {
 const compactEvery = 5 // minutes
 
 // compactUsage puts together what instances counted in hours that have ended.
-func compactUsage(ctx context.Context, h meter.Hours, now time.Time) (done int, err error) {
+func compactUsage(ctx context.Context, h usage.Hours, now time.Time) (done int, err error) {
 	if now.Minute()%compactEvery != 0 {
 		return 0, nil
 	}
 
 	var failures []error
 	for _, env := range apikey.Environments() {
-		n, err := meter.Compact(ctx, h, env, now)
+		n, err := usage.Compact(ctx, h, env, now)
 		done += n
 		failures = append(failures, err)
 	}

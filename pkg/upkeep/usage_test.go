@@ -6,9 +6,9 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/meter"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
+	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // Upkeep puts usage together, in each environment, every five minutes.
@@ -32,25 +32,25 @@ func TestUsageIsPutTogether(t *testing.T) {
 
 	hour := kit.Clock.Now().Truncate(time.Hour)
 	for _, env := range apikey.Environments() {
-		scope := meter.KeyScope(env, "site")
+		scope := usage.KeyScope(env, "site")
 		for _, writer := range []string{"a-1", "b-1"} {
-			row := meter.UsageRow{
+			row := usage.Row{
 				Scope:    scope,
 				Hour:     hour,
 				Writer:   writer,
 				Sequence: 1,
-				Counts:   meter.Counts{Cells: map[meter.Cell]int64{{Outcome: meter.Allowed}: 1}},
+				Counts:   usage.Counts{Cells: map[usage.Cell]int64{{Outcome: usage.Allowed}: 1}},
 			}
 			if err := kit.Store.PutUsage(t.Context(), row); err != nil {
 				t.Fatal(err)
 			}
 		}
 
-		if err := kit.Store.PutJournal(t.Context(), meter.Journal{
+		if err := kit.Store.PutJournal(t.Context(), usage.Journal{
 			Environment: env,
 			Hour:        hour,
 			Writer:      "a-2",
-			Scopes:      []meter.Scope{scope},
+			Scopes:      []usage.Scope{scope},
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,305 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+)
+
+const (
+	leaseTime = time.Second     // how long leased calls may be spent
+	maxLease  = 4 * time.Second // while the store is throttled
+	// the longest that a refusal is remembered: limits may have been given back, or their item
+	// removed
+	certainFor  = time.Minute
+	stalePolicy = 10 * time.Second
+	attempts    = 8
+	maxSubjects = 10_000
+	// after less was granted than wanted: up to twice as long
+	shortestPause = 250 * time.Millisecond
+	// so that a caller who waits for the shortest Retry-After is not refused by this
+	maxPause = time.Second
+)
+
+// errContended says that other instances kept changing the limits' state.
+var errContended = errors.New("limit: the state of the limits kept changing")
+
+// Limiter keeps calls within limits, over all instances together. It is safe for concurrent use.
+type Limiter struct {
+	store  Store
+	now    func() time.Time
+	jitter func() float64
+
+	mu       sync.Mutex
+	accounts map[Subject]*account
+}
+
+// New returns the limiter of an instance. jitter gives random numbers in [0, 1).
+func New(store Store, now func() time.Time, jitter func() float64) *Limiter {
+	return &Limiter{
+		store:    store,
+		now:      now,
+		jitter:   jitter,
+		accounts: map[Subject]*account{},
+	}
+}
+
+// Keys are the limits of keys. It implements check.Limits.
+type Keys struct{ *Limiter }
+
+// Spend implements check.Limits.
+func (l Keys) Spend(ctx context.Context, k *apikey.Key) (*check.Allowance, error) {
+	return l.Limiter.Spend(ctx, KeySubject(k), PolicyOf(k))
+}
+
+// Peek implements check.Limits.
+func (l Keys) Peek(
+	ctx context.Context, k *apikey.Key, at time.Time,
+) (*check.Allowance, error) {
+	return l.Limiter.Peek(ctx, KeySubject(k), PolicyOf(k), at)
+}
+
+// Spend takes one call of every limit of the policy, or of none where one of them refuses. An error
+// means that nobody knows: the call is not admitted.
+func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*check.Allowance, error) {
+	a := l.account(s)
+	select {
+	case <-a.sem:
+		defer func() { a.sem <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+
+	now := l.now().UnixNano()
+	a.setPolicy(p)
+	a.arrivals.add(now)
+
+	if answer := a.local(now); answer != nil {
+		return answer, nil
+	}
+
+	if a.backoff.holds(now) {
+		return nil, fmt.Errorf("%w: the store is left alone for a moment", ErrThrottled)
+	}
+
+	answer, err := l.ask(ctx, s, a)
+	if err != nil {
+		l.failed(a, err)
+	}
+
+	return answer, err
+}
+
+// Peek says what Spend would answer at a time, and takes nothing. It reads the state and remembers
+// nothing of it.
+func (l *Limiter) Peek(
+	ctx context.Context, s Subject, p Policy, at time.Time,
+) (*check.Allowance, error) {
+	state, err := l.store.ReadLimits(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+
+	plan, now := newPlan(p), at.UnixNano()
+	if state == nil || state.Policy != plan.text {
+		state = state.under(plan, now)
+	}
+
+	state = state.current(plan, now)
+	out := plan.allowance(state, now, 0)
+	var wait int64
+	out.Outcome, out.Limit, wait = plan.refusal(state, now)
+	out.RetryAfter = time.Duration(wait)
+	return out, nil
+}
+
+// account is what is known here of a subject. When there are too many, all are forgotten: they know
+// only what the store can tell again.
+func (l *Limiter) account(s Subject) *account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	a := l.accounts[s]
+	if a == nil {
+		if len(l.accounts) >= maxSubjects {
+			clear(l.accounts)
+		}
+
+		a = newAccount()
+		l.accounts[s] = a
+	}
+
+	return a
+}
+
+// ask takes calls from the store, as many as are worth a lease, and spends the first of them.
+func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowance, error) {
+	a.refusal = refusal{}
+	if !a.known {
+		state, err := l.store.ReadLimits(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+
+		a.state = state
+		a.known = true
+	}
+
+	for attempt := range attempts {
+		now := l.now().UnixNano()
+		if err := a.adoptStored(now); err != nil {
+			return nil, err
+		}
+
+		t := a.spendPlan(now, attempt)
+		if t.calls == 0 && t.replace == nil {
+			return l.refuse(a, t, attempt > 0), nil
+		}
+
+		state, made, err := t.write(ctx, l.store, s, a.state)
+		if err != nil {
+			return nil, err
+		}
+
+		a.state = state
+		if made && t.calls > 0 {
+			return l.grant(a, t), nil
+		}
+	}
+
+	return l.contended(a)
+}
+
+// contended is the answer where other instances were quicker each time: they take what there is, so
+// the limit that has the least refuses.
+func (l *Limiter) contended(a *account) (*check.Allowance, error) {
+	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
+		return nil, errContended
+	}
+
+	now := l.now().UnixNano()
+	a.misses++
+	name, wait := a.tightest(now)
+	wait = max(wait, l.pause(a, name))
+	a.refusal = refusal{span{now, now + wait}, check.RateLimited, name, now + wait}
+	return a.refused(now), nil
+}
+
+// adoptStored takes the stored policy for the one that counts where the caller knows the key of a
+// moment ago, and another instance met its change already. A stored one that stands for longer is
+// what the caller's replaces, whatever their versions: nobody reads a key that long before it is
+// checked.
+func (a *account) adoptStored(now int64) error {
+	s := a.state
+	if s == nil || s.Policy == a.plan.text || s.Version <= a.policy.Version ||
+		!(span{s.Since, s.Since + int64(stalePolicy)}).holds(now) {
+		return nil
+	}
+
+	stored, err := readPlan(s.Policy, s.Version)
+	if err != nil {
+		return err
+	}
+
+	a.plan = stored
+	a.policy = Policy{
+		Version: -1,
+	} // of no key: the next call looks at its own again
+	a.lease = lease{}
+	a.refusal = refusal{}
+	a.misses = 0
+	return nil
+}
+
+// grant takes note of calls that the store gave, and spends the first.
+func (l *Limiter) grant(a *account, t spendPlan) *check.Allowance {
+	until := t.now + int64(a.leaseTime)
+	if a.plan.quota != nil {
+		if _, end := bounds(t.state.Period); end.UnixNano() < until {
+			until = end.UnixNano() // what was counted in a period is spent in it
+		}
+	}
+
+	a.lease = lease{span{t.now, until}, t.calls - 1, a.state}
+
+	a.leaseTime = max(leaseTime, a.leaseTime/2)
+	if t.short {
+		a.misses = max(0, a.misses-1)
+		name, wait := a.tightest(t.now)
+		wait = max(wait, l.pause(a, name))
+		a.refusal = refusal{span{t.now, t.now + wait}, check.RateLimited, name, t.now + wait}
+	} else {
+		a.misses = 0
+	}
+
+	return a.allowed(t.now)
+}
+
+// tightest is the rate limit with the least left, and how long it takes until it has room for one
+// more.
+func (a *account) tightest(now int64) (name string, wait int64) {
+	least := int64(-1)
+	for _, b := range a.plan.buckets {
+		if left := b.left(a.state.TAT[b.Name], now); least < 0 || left < least {
+			least = left
+			name = b.Name
+			wait = b.wait(a.state.TAT[b.Name], now)
+		}
+	}
+
+	return name, wait
+}
+
+// refuse remembers why there is no room, for as long as that is certain. Where it took a write to
+// find out, the instance pauses for longer: each write without success is paid for, and other
+// instances take what comes back meanwhile.
+func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *check.Allowance {
+	outcome, limit, wait := a.plan.refusal(t.state, t.now)
+	if paid && outcome == check.RateLimited {
+		a.misses++
+		wait = max(wait, l.pause(a, limit))
+	}
+
+	a.refusal = refusal{
+		span{t.now, t.now + min(wait, int64(certainFor))},
+		outcome,
+		limit,
+		t.now + wait,
+	}
+	if wait >= int64(certainFor) {
+		a.known = false // look again then
+	}
+
+	return a.refused(t.now)
+}
+
+// pause is how long to leave the store alone: a jittered quarter to half second, longer when it was
+// without success again and again, and never so long that the limit would be whole again meanwhile,
+// if nobody else took of it.
+func (l *Limiter) pause(a *account, limit string) int64 {
+	pause := int64(float64(shortestPause) * (1 + l.jitter()))
+	if b, ok := a.plan.bucket(limit); ok {
+		pause = min(pause, int64(float64(b.capacity)*(1+l.jitter())/2))
+	}
+
+	longest := int64(float64(maxPause) * (1 + l.jitter()) / 2)
+	return min(pause<<min(max(0, a.misses-1), 10), max(pause, longest))
+}
+
+// failed forgets what is not certain any more: whether the store did as it was asked is not known.
+// A store that is asked for too much is left alone for a moment, and asked for longer leases then.
+func (l *Limiter) failed(a *account, err error) {
+	a.known = false
+
+	a.lease.calls = 0
+	if errors.Is(err, ErrThrottled) {
+		now := l.now().UnixNano()
+		a.backoff = span{now, now + int64(float64(shortestPause)*(1+l.jitter()))}
+		a.leaseTime = min(2*a.leaseTime, maxLease)
+	}
+}

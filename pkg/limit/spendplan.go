@@ -1,0 +1,225 @@
+package limit
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Up to this rate of a limit, calls are taken one by one.
+const exactRate = 20 // a second
+
+// shrink is the part of what is left of a slow limit or a quota that is leased at most, so that
+// little is in leases when it runs out.
+const shrink = 64
+
+// spendPlan is a write that an account is about to make.
+type spendPlan struct {
+	now     int64
+	state   *State // as it was seen, under the policy
+	calls   int64  // to take; 0 where there is no room, and a write is needed still
+	short   bool   // less than was wanted
+	replace *State // to write whole, where the state was not of this policy
+	charge  Charge
+}
+
+// spendPlan plans what to ask the store for. A write is needed where there is room for a call, and
+// where the state is of another policy: what a change of limits forgives or not is settled once,
+// and not anew at each call.
+func (a *account) spendPlan(now int64, attempt int) spendPlan {
+	t := spendPlan{now: now}
+
+	moved := a.state == nil || a.state.Policy != a.plan.text
+	if moved {
+		t.state = a.state.under(a.plan, now)
+	} else {
+		t.state = a.state.current(a.plan, now)
+	}
+
+	back := a.unspent(t.state, moved)
+	room := a.room(t.state, now, back, attempt)
+	want := max(a.leaseSize(t.state, now), back)
+	t.calls = max(0, min(want, room))
+	t.short = t.calls < want
+	back = min(back, t.calls)
+
+	t.charge = a.charge(t.state, now, t.calls, back, attempt)
+	if moved {
+		t.replace = charged(t.state, t.charge)
+	}
+
+	return t
+}
+
+// unspent is what the last lease gives back.
+func (a *account) unspent(s *State, moved bool) int64 {
+	switch {
+	case moved || a.lease.state == nil:
+		return 0
+	case a.plan.quota != nil && a.lease.state.Period != s.Period:
+		return 0
+	case a.lease.state.Returns != s.Returns:
+		// TATs went back since: what was missing then may not be missing now
+		return 0
+	}
+
+	return a.lease.calls
+}
+
+// missing is how many of the calls that are given back a limit still misses. A limit has no more
+// room than its burst, so what came back by itself while the lease was held is not given back
+// again. While nothing else is given back, TATs only grow: the one of when the lease was taken
+// tells the least that was missing ever since.
+func (a *account) missing(b bucket, now, back int64) int64 {
+	if back == 0 {
+		return 0
+	}
+
+	return min(back, b.fit(a.lease.state.TAT[b.Name]-now))
+}
+
+// room is how many calls fit, those that are given back included.
+func (a *account) room(s *State, now, back int64, attempt int) int64 {
+	room := int64(1) << 40
+	for _, b := range a.plan.buckets {
+		tat, whole := s.TAT[b.Name], now+b.margin(attempt)
+		if tat < whole {
+			room = min(room, b.Burst, b.fit(now+b.capacity-whole))
+			continue
+		}
+
+		room = min(room, b.Burst, b.fit(now+b.capacity-tat)+a.missing(b, now, back))
+	}
+
+	if q := a.plan.quota; q != nil {
+		room = min(room, q.Limit-s.Used+min(back, s.Used))
+	}
+
+	return room
+}
+
+// margin is by how much a limit that is nearly whole is taken for less than it is, when writes were
+// without success again and again: where others take and it comes back at the same pace, what was
+// seen a moment ago is always just not so any more. It costs a few calls' room, and never admits
+// more.
+func (b bucket) margin(attempt int) int64 {
+	if attempt < 2 {
+		return 0
+	}
+
+	return max(0, min(int64(5*time.Millisecond)<<attempt, b.capacity/4, b.capacity-b.cost(1)))
+}
+
+// leaseSize is how many calls to ask for: the instance's own arrivals of the last second, less what
+// chance may keep away, and of each limit no more than half of what comes back in that time, so
+// that instances share. One by one where a limit is slow.
+func (a *account) leaseSize(s *State, now int64) int64 {
+	seconds := int64(a.leaseTime / time.Second)
+	arrived := a.arrivals.lastSecond(now)
+
+	want := max(1, arrived*seconds)
+	if want > 1 {
+		// as few as come by chance now and then: what is left over is lost
+		want -= int64(math.Sqrt(float64(want)))
+	}
+
+	for _, b := range a.plan.buckets {
+		switch left := b.left(s.TAT[b.Name], now); {
+		case b.above(exactRate):
+			want = min(want, max(1, b.fit(int64(a.leaseTime))/2))
+		case arrived > exactRate:
+			want = min(want, max(1, left/shrink))
+		default:
+			want = 1
+		}
+	}
+
+	if q := a.plan.quota; q != nil {
+		want = min(want, max(1, (q.Limit-s.Used)/shrink))
+	}
+
+	return want
+}
+
+// charge is the write that takes so many calls, of which some are given back by the last lease. It
+// is never negative: a store that carries it out twice, since its first answer was lost, takes too
+// much and never too little.
+func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
+	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s, now)}
+	if back > 0 {
+		c.Return = Return{Some, s.Returns}
+	}
+
+	for _, b := range a.plan.buckets {
+		if whole := now + b.margin(attempt); s.TAT[b.Name] < whole {
+			c.Limits = append(c.Limits, RateCharge{
+				Name:  b.Name,
+				Whole: true,
+				Low:   whole,
+				By:    whole + b.cost(calls),
+			})
+			continue
+		}
+
+		missing := a.missing(b, now, back)
+		by := b.cost(calls - missing)
+
+		high := now + b.capacity - by
+		if by == 0 {
+			// what was paid for needs no room, also where the clock here is late and sees more
+			// taken than there can be
+			high = math.MaxInt64
+		}
+
+		c.Limits = append(c.Limits, RateCharge{
+			Name: b.Name,
+			Low:  now + b.cost(missing),
+			High: high,
+			By:   by,
+		})
+	}
+
+	if q := a.plan.quota; q != nil {
+		by := calls - min(back, s.Used)
+		c.Quota = &QuotaCharge{
+			Period: s.Period,
+			Most:   q.Limit - by,
+			Calls:  by,
+			Begins: a.state != nil && a.state.Period < s.Period,
+		}
+	}
+
+	return c
+}
+
+// charged is a state after a charge.
+func charged(s *State, c Charge) *State {
+	next := *s
+	next.TAT = make(map[string]int64, len(c.Limits))
+
+	next.PurgeAt = c.PurgeAt
+	for _, l := range c.Limits {
+		if l.Whole {
+			next.TAT[l.Name] = l.By
+		} else {
+			next.TAT[l.Name] = s.TAT[l.Name] + l.By
+		}
+	}
+
+	if c.Quota != nil {
+		next.Used += c.Quota.Calls
+	}
+
+	return &next
+}
+
+// write makes the write. Where it was not made, the account knows the state as it stands.
+func (t spendPlan) write(
+	ctx context.Context, store Store, s Subject, was *State,
+) (*State, bool, error) {
+	if t.replace != nil {
+		return store.ReplaceLimits(ctx, s, was, t.replace)
+	}
+
+	return store.ChargeLimits(ctx, s, t.charge)
+}

@@ -1,0 +1,282 @@
+package usage
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// Call is a call of a key that is known, as whoever saw it tells it: an authorizer, or a reader of
+// access logs.
+type Call struct {
+	At             time.Time
+	Environment    apikey.Environment
+	OrganizationID string
+	KeyID          string
+	KeyVersion     int64  // of the key's row that the call was checked with
+	Outcome        string // one of Outcomes
+	// the one that the call was made with, or lacked; "" where the check ended before, and on the
+	// admin API
+	Permission string
+	Customer   string // the one that the path names; "" for none
+
+	Secret   apikey.SecretMatch // which of the key's secrets was sent
+	Rotation time.Time          // when the key's rotation started; zero where it has none
+
+	RequestID string // API Gateway's
+	API       string
+	Method    string
+	Route     string // the catalogue's
+	Path      string // as it was sent
+	SourceIP  netip.Addr
+	UserAgent string
+	Latency   time.Duration
+	// how many of the allowed calls are kept in the log of requests: 0 none, 1 all
+	SampleRate float64
+}
+
+// The outcomes that matter here by themselves.
+const (
+	Allowed     = "allowed"
+	WrongSecret = "wrong_secret"
+)
+
+// Outcomes are the outcomes of calls whose key is known, in the order in which they are shown.
+func Outcomes() []string {
+	return []string{
+		Allowed, "permission_denied", "rate_limited", "quota_exceeded", "inactive", "expired",
+		"not_yet_valid", "address_not_allowed", "customer_not_allowed",
+		"path_not_supported", WrongSecret, "retired_secret", "unavailable",
+	}
+}
+
+// Denied reports whether an outcome is a refusal of the key itself. A wrong secret is none, since
+// outsiders can cause it; nor is a failure of ours.
+func Denied(outcome string) bool {
+	return outcome != Allowed && outcome != WrongSecret && outcome != "unavailable"
+}
+
+// good reports whether the call was made with a good key: it is a use of the key, whatever became
+// of it.
+func good(outcome string) bool {
+	switch outcome {
+	case Allowed, "permission_denied", "customer_not_allowed", "path_not_supported", "rate_limited",
+		"quota_exceeded":
+		return true
+	default:
+		return false
+	}
+}
+
+// Scope is what is counted for: a key, or all keys of an organization in one environment.
+type Scope struct {
+	Environment  apikey.Environment
+	Organization bool
+	ID           string
+}
+
+// KeyScope is a key as a scope.
+func KeyScope(env apikey.Environment, id string) Scope { return Scope{Environment: env, ID: id} }
+
+// OrganizationScope is the keys of an organization in one environment as a scope.
+func OrganizationScope(env apikey.Environment, id string) Scope {
+	return Scope{Environment: env, Organization: true, ID: id}
+}
+
+// Cell is what is counted apart.
+type Cell struct{ Outcome, Permission string }
+
+// Others stands for the permissions, customers and sources beyond the number that is counted apart.
+// It is no name that one of them can have.
+const Others = "*"
+
+// Bounds of what one row of counts tells apart. What is beyond counts as Others, so that no caller
+// can make a row grow.
+const (
+	maxCells     = 100
+	maxCustomers = 100
+)
+
+// Bounds of what the sum of many rows tells apart: those with the most calls. Names have at most
+// 100 bytes, so that a sum has at most 200 KB.
+const (
+	maxSumCells     = 1000
+	maxSumCustomers = 1000
+)
+
+// Counts are numbers of calls.
+type Counts struct {
+	Cells     map[Cell]int64
+	Customers map[string]int64 // of the allowed calls whose path names one
+}
+
+// countedCustomer is the customer that a call counts for, whatever stands in its path; "" for none.
+func (c *Call) countedCustomer() string {
+	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
+		return Others
+	}
+
+	return c.Customer
+}
+
+// add counts one call.
+func (c *Counts) add(outcome, permission, customer string) {
+	if c.Cells == nil {
+		c.Cells = make(map[Cell]int64, 2)
+	}
+
+	cell := Cell{outcome, permission}
+	if _, known := c.Cells[cell]; !known && len(c.Cells) >= maxCells {
+		cell.Permission = Others
+	}
+
+	c.Cells[cell]++
+
+	if customer == "" || outcome != Allowed {
+		return
+	}
+
+	if c.Customers == nil {
+		c.Customers = make(map[string]int64, 1)
+	}
+
+	if _, known := c.Customers[customer]; !known && len(c.Customers) >= maxCustomers {
+		customer = Others
+	}
+
+	c.Customers[customer]++
+}
+
+// Add adds other counts.
+func (c *Counts) Add(other Counts) {
+	if c.Cells == nil {
+		c.Cells = make(map[Cell]int64, len(other.Cells))
+	}
+
+	for cell, n := range other.Cells {
+		c.Cells[cell] += n
+	}
+
+	if c.Customers == nil && len(other.Customers) > 0 {
+		c.Customers = make(map[string]int64, len(other.Customers))
+	}
+
+	for customer, n := range other.Customers {
+		c.Customers[customer] += n
+	}
+}
+
+// Bound leaves of what the counts tell apart what has the most calls, and makes Others of the rest:
+// all numbers together come to what they came to before.
+func (c *Counts) Bound() {
+	if len(c.Customers) > maxSumCustomers {
+		names := slices.SortedFunc(maps.Keys(c.Customers), func(a, b string) int {
+			return cmp.Or(cmp.Compare(c.Customers[b], c.Customers[a]), cmp.Compare(a, b))
+		})
+		for _, name := range names[maxSumCustomers:] {
+			n := c.Customers[name]
+			delete(c.Customers, name)
+			c.Customers[Others] += n
+		}
+	}
+
+	if len(c.Cells) > maxSumCells {
+		cells := slices.SortedFunc(maps.Keys(c.Cells), func(a, b Cell) int {
+			return cmp.Or(cmp.Compare(c.Cells[b], c.Cells[a]), cmp.Compare(a.Outcome, b.Outcome),
+				cmp.Compare(a.Permission, b.Permission))
+		})
+		for _, cell := range cells[maxSumCells:] {
+			n := c.Cells[cell]
+			delete(c.Cells, cell)
+			c.Cells[Cell{cell.Outcome, Others}] += n
+		}
+	}
+}
+
+func (c *Counts) clone() Counts {
+	return Counts{Cells: maps.Clone(c.Cells), Customers: maps.Clone(c.Customers)}
+}
+
+// Totals are the calls that were allowed and those that were refused for what the key is or may.
+type Totals struct {
+	Allowed int64 `json:"allowed"`
+	Denied  int64 `json:"denied"`
+}
+
+// Totals sums up.
+func (c *Counts) Totals() Totals {
+	var t Totals
+	for cell, n := range c.Cells {
+		switch {
+		case cell.Outcome == Allowed:
+			t.Allowed += n
+		case Denied(cell.Outcome):
+			t.Denied += n
+		}
+	}
+
+	return t
+}
+
+// By is what a series of counts is divided by.
+type By string
+
+// The divisions.
+const (
+	ByOutcome    By = "outcome"
+	ByPermission By = "permission"
+	ByCustomer   By = "customer"
+)
+
+// Values divides the counts. By permission and by customer they are those of the allowed calls:
+// what was refused made use of neither.
+func (c *Counts) Values(by By) map[string]int64 {
+	out := map[string]int64{}
+	switch by {
+	case ByCustomer:
+		maps.Copy(out, c.Customers)
+	case ByPermission:
+		for cell, n := range c.Cells {
+			if cell.Outcome == Allowed && cell.Permission != "" {
+				out[cell.Permission] += n
+			}
+		}
+	default:
+		for cell, n := range c.Cells {
+			out[cell.Outcome] += n
+		}
+	}
+
+	return out
+}
+
+// hourOf is the hour that a time is in.
+func hourOf(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
+
+// Series sums hours up into steps of a length, from from to before to, those without calls too.
+func Series(hours map[time.Time]Counts, from, to time.Time, step time.Duration) []Point {
+	var out []Point
+	for at := from; at.Before(to); at = at.Add(step) {
+		out = append(out, Point{At: at})
+	}
+
+	starts := slices.SortedFunc(maps.Keys(hours), time.Time.Compare)
+	for _, hour := range starts {
+		if i := int(hour.Sub(from) / step); !hour.Before(from) && i < len(out) {
+			out[i].Counts.Add(hours[hour])
+		}
+	}
+
+	return out
+}
+
+// Point is a step of a series.
+type Point struct {
+	At     time.Time
+	Counts Counts
+}

@@ -1,0 +1,325 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// ErrVersionConflict says that a page of the ledger was changed since it was read.
+var ErrVersionConflict = errors.New("usage: the ledger was changed meanwhile")
+
+// Ledger keeps which calls were counted, beside what they come to.
+type Ledger interface {
+	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It
+	// sees every write that ended before. ErrStuck where they are damaged.
+	Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]Page, error)
+	// Count writes pages, each in place of the version before its own, and rows of counts and of
+	// uses of secrets, all or none. ErrVersionConflict where a page is of another version by now;
+	// ErrStuck where nothing was written, and never will be; after any other error nobody knows
+	// which.
+	Count(ctx context.Context, pages []Page, rows []Row, secrets []SecretUse) error
+	PutJournal(ctx context.Context, j Journal) error
+	PutLastUse(ctx context.Context, use LastUse) error
+	PutRequest(ctx context.Context, request Request) error
+}
+
+// Page holds ids of calls of a key, from one slot of time, that are counted. A full one is followed
+// by the next and changes no more.
+type Page struct {
+	Environment apikey.Environment
+	KeyID       string
+	Slot        time.Time
+	Number      int
+	Version     int64
+	IDs         []byte // eight bytes each, of a hash
+}
+
+const (
+	// SlotLength is how much time a page covers. A call's slot comes of its own time, so that it is
+	// the same whenever and by whomever it is told.
+	SlotLength = 10 * time.Second
+	// PageIDs is how many ids a page holds: 8 KB, since each write is paid by the page's size.
+	PageIDs = 1024
+	idBytes = 8
+)
+
+// Entry is a call that may be told of more than once, under the same id.
+type Entry struct {
+	ID string
+	Call
+}
+
+// Deduplicator counts calls that are told of at least once, by several instances, each exactly
+// once: it writes which calls it counted in the transaction that counts them. It keeps the same
+// rows as a Recorder, and nothing that it has not written: when Record returns nil, all is written.
+type Deduplicator struct {
+	ledger Ledger
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	rows    map[rowID]Row // as this instance wrote them last
+	secrets map[secretID]SecretUse
+	keys    map[Scope]*keyState
+	names   names
+}
+
+// NewDeduplicator returns a counter whose rows carry the name of the instance, which no other may
+// have.
+func NewDeduplicator(
+	l Ledger, instance string, now func() time.Time, logger *slog.Logger,
+) *Deduplicator {
+	return &Deduplicator{
+		ledger:  l,
+		now:     now,
+		logger:  logger,
+		rows:    map[rowID]Row{},
+		secrets: map[secretID]SecretUse{},
+		keys:    map[Scope]*keyState{},
+		names:   names{instance: instance},
+	}
+}
+
+// group is the calls of a key in a slot.
+type group struct {
+	environment apikey.Environment
+	keyID       string
+	slot        time.Time
+	entries     []Entry
+}
+
+// groupsAtOnce is how many groups one transaction has. Each brings a page, a row of the key, mostly
+// the same row of the organization, and during a rotation one of the secrets; DynamoDB takes a
+// hundred.
+const groupsAtOnce = 20
+
+// Record counts the entries that were not counted before. After an error some may be counted: to
+// record all of them again is right.
+func (o *Deduplicator) Record(ctx context.Context, entries []Entry) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	entries = o.dropLate(ctx, entries)
+	groups := groupsOf(entries)
+
+	var stuck []error
+	for chunk := range slices.Chunk(groups, groupsAtOnce) {
+		if err := o.count(ctx, chunk); errors.Is(err, ErrStuck) {
+			stuck = append(stuck, err) // the others are counted, whatever becomes of these
+		} else if err != nil {
+			return errors.Join(append(stuck, err)...)
+		}
+	}
+
+	return errors.Join(append(stuck, o.remember(ctx, entries))...)
+}
+
+// ahead is how far in the future a call may be, by clocks that differ.
+const ahead = 10 * time.Minute
+
+// dropLate leaves out calls of hours that are about to become sums, of which the ledger may know no
+// more: they would count twice.
+func (o *Deduplicator) dropLate(ctx context.Context, entries []Entry) []Entry {
+	now := o.now()
+
+	kept := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		return now.Sub(hourOf(e.At)) > time.Hour+LatestWrite || e.At.Sub(now) > ahead
+	})
+	if left := len(entries) - len(kept); left > 0 {
+		o.logger.ErrorContext(ctx, "calls came too late to be counted", "calls", left)
+	}
+
+	return kept
+}
+
+func groupsOf(entries []Entry) []*group {
+	type name struct {
+		environment apikey.Environment
+		keyID       string
+		slot        time.Time
+	}
+	found := map[name]*group{}
+
+	var groups []*group
+	for _, e := range entries {
+		n := name{e.Environment, e.KeyID, e.At.UTC().Truncate(SlotLength)}
+
+		g := found[n]
+		if g == nil {
+			g = &group{environment: n.environment, keyID: n.keyID, slot: n.slot}
+			found[n] = g
+			groups = append(groups, g)
+		}
+
+		g.entries = append(g.entries, e)
+	}
+
+	// In one order, so that two instances with the same calls are in each other's way at the first
+	// group and not at every one.
+	slices.SortFunc(groups, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(a.environment, b.environment), cmp.Compare(a.keyID, b.keyID),
+			a.slot.Compare(b.slot))
+	})
+	return groups
+}
+
+// overtakenMost is how often one group is tried when other instances count calls of the same key.
+const overtakenMost = 20
+
+// count counts groups in as few transactions as it takes. Where another instance was faster it goes
+// on by halves, so that one busy key does not hold up the others; and where one is stuck, so that
+// the others are counted.
+func (o *Deduplicator) count(ctx context.Context, groups []*group) error {
+	for attempt := 1; ; {
+		more, err := o.countSome(ctx, groups)
+		switch {
+		case (errors.Is(err, ErrVersionConflict) || errors.Is(err, ErrStuck)) && len(groups) > 1:
+			half := len(groups) / 2
+
+			first := o.count(ctx, groups[:half])
+			if first != nil && !errors.Is(first, ErrStuck) {
+				return first
+			}
+
+			return errors.Join(first, o.count(ctx, groups[half:]))
+		case errors.Is(err, ErrVersionConflict) && attempt < overtakenMost:
+			if err := pause(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(10*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
+				return err
+			}
+
+			attempt++
+		case err != nil:
+			return err
+		case !more:
+			return nil
+		}
+	}
+}
+
+// countSome counts as much of the groups as fits on a page of each. More reports whether something
+// is left.
+func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
+	var pages []Page
+
+	draft := o.draft()
+	for _, g := range groups {
+		known, err := o.ledger.Pages(ctx, g.environment, g.keyID, g.slot)
+		if err != nil {
+			return false, err
+		}
+
+		if !whole(known) {
+			return false, ErrVersionConflict
+		}
+
+		page, fresh, left := g.page(known)
+		if len(fresh) == 0 {
+			continue
+		}
+
+		pages, more = append(pages, page), more || left
+
+		for _, e := range fresh {
+			draft.add(e.Call)
+		}
+	}
+
+	if len(pages) == 0 {
+		return false, nil
+	}
+
+	for _, j := range draft.journals() {
+		if err := o.ledger.PutJournal(ctx, j); err != nil {
+			return false, err
+		}
+	}
+
+	err = o.ledger.Count(ctx, pages, slices.Collect(maps.Values(draft.rows)),
+		slices.Collect(maps.Values(draft.secrets)))
+	draft.settle(err)
+	return more, err
+}
+
+// whole reports whether pages that were read one after the other go together: each but the last
+// must be full, or it was read before the last was begun.
+func whole(pages []Page) bool {
+	for i, p := range pages {
+		if p.Number != i || i < len(pages)-1 && len(p.IDs) < PageIDs*idBytes {
+			return false
+		}
+	}
+
+	return true
+}
+
+// page takes the entries that no page has onto the last page, or the one after it, as far as there
+// is room. Left reports whether there was too little.
+func (g *group) page(known []Page) (page Page, fresh []Entry, left bool) {
+	seen := map[[idBytes]byte]bool{}
+	for _, p := range known {
+		for id := range slices.Chunk(p.IDs, idBytes) {
+			seen[[idBytes]byte(id)] = true
+		}
+	}
+
+	page = Page{Environment: g.environment, KeyID: g.keyID, Slot: g.slot}
+	if n := len(known); n > 0 {
+		page = known[n-1]
+		if len(page.IDs) >= PageIDs*idBytes {
+			page = Page{
+				Environment: g.environment,
+				KeyID:       g.keyID,
+				Slot:        g.slot,
+				Number:      page.Number + 1,
+			}
+		}
+	}
+
+	page.Version++
+
+	page.IDs = slices.Clone(page.IDs)
+	for _, e := range g.entries {
+		id := fingerprint(e.ID)
+		if seen[id] {
+			continue
+		}
+
+		if len(page.IDs) >= PageIDs*idBytes {
+			return page, fresh, true
+		}
+
+		seen[id] = true
+		page.IDs = append(page.IDs, id[:]...)
+		fresh = append(fresh, e)
+	}
+
+	return page, fresh, false
+}
+
+// fingerprint is short: two of the some thousand ids of a slot are the same by accident once in
+// 10^12 slots, and then a call is not counted.
+func fingerprint(id string) [idBytes]byte {
+	sum := sha256.Sum256([]byte(id))
+	return [idBytes]byte(sum[:idBytes])
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

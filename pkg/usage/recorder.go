@@ -1,0 +1,346 @@
+package usage
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// Writer keeps what a recorder counted. Each of its writes may come twice, late and in any order.
+type Writer interface {
+	// PutUsage keeps a row unless one of its writer with the same or a higher sequence is there.
+	PutUsage(ctx context.Context, row Row) error
+	// PutJournal notes which scopes have rows of an hour, for whoever puts them together later.
+	PutJournal(ctx context.Context, j Journal) error
+	// PutLastUse keeps the last use of a key unless a later one is there.
+	PutLastUse(ctx context.Context, use LastUse) error
+	// PutRequest keeps a call, once.
+	PutRequest(ctx context.Context, request Request) error
+	// PutSecretUse keeps a row unless one of its writer with the same or a higher sequence is
+	// there.
+	PutSecretUse(ctx context.Context, row SecretUse) error
+}
+
+// Journal names scopes that a writer began to count in an hour.
+type Journal struct {
+	Environment apikey.Environment
+	Hour        time.Time
+	Writer      string
+	Scopes      []Scope
+}
+
+// LastUse is the last call that was made with a good key.
+type LastUse struct {
+	Environment apikey.Environment
+	KeyID       string
+	At          time.Time
+	SourceIP    string
+	UserAgent   string
+}
+
+// When a recorder writes.
+const (
+	// MaxPending is how many calls wait at most before they are written.
+	MaxPending = 64
+	// MaxAge is how long a call waits at most before it is written.
+	MaxAge = 10 * time.Second
+	// idle is after how long without a write the next call of a key is written at once: a frozen
+	// instance then holds nothing that happened later than this after what is known.
+	idle = 30 * time.Second
+	// maxStrangerAge is MaxAge for calls with a wrong secret: outsiders cause them, and must not
+	// cause as many writes.
+	maxStrangerAge = time.Minute
+	// retryAfter is how long a recorder waits after a write that failed.
+	retryAfter = 5 * time.Second
+)
+
+// maxKeys and maxRows bound the memory: about 1 KB for each.
+const (
+	maxKeys = 10_000
+	maxRows = 20_000
+)
+
+// Recorder counts the calls of one instance. Record never waits for a write; Flush writes. A row is
+// written at MaxPending calls, at MaxAge, and at once for the first call of a key in a while. A
+// clean stop flushes everything. A kill loses what is pending: at most MaxPending calls that wait,
+// and those that came while the writes of a flush were under way; where writes fail, all calls
+// since the last that did not.
+type Recorder struct {
+	writer   Writer
+	now      func() time.Time
+	logger   *slog.Logger
+	wake     chan struct{}
+	flushing sync.Mutex // one flush at a time
+
+	mu       sync.Mutex
+	keys     map[Scope]*keyState
+	rows     map[rowID]*row
+	hour     time.Time // of the last call
+	names    names
+	pending  int64     // calls that are in no row that was written, but for those of strangers
+	waiting  int64     // of the pending ones, those that no flush has taken
+	oldest   time.Time // of the waiting ones; zero for none
+	stranger time.Time // the oldest call of a stranger that no flush has taken; zero for none
+	urgent   bool      // the first call of a key in a while waits
+	lateUse  time.Time // when a flush left last uses for a later one; zero for never
+	crowded  bool      // there is no room, and looking for some is of no use before the next flush
+	retryAt  time.Time // no flush before, since the last one failed
+	lost     int64     // calls that could not be counted
+
+	dirty    []*row
+	dirtyUse []*keyState
+	secrets  []*secretRow
+	requests []Request
+}
+
+// rowID names a row in memory.
+type rowID struct {
+	Scope
+	hour time.Time
+}
+
+// row counts for a scope in an hour.
+type row struct {
+	id  rowID
+	key *keyState // nil for a row of an organization
+	// differs from that of any other row, so that a row that was put out of memory is not written
+	// over
+	writer    string
+	sequence  int64
+	counts    Counts
+	calls     int64 // counted, but for those of strangers
+	saved     int64 // of them, written
+	dirty     bool
+	inFlight  bool
+	journaled bool
+}
+
+// unsaved is how many calls a kill would lose of the row. A call counts in two rows; it is the
+// key's that tells.
+func (r *row) unsaved() int64 {
+	if r.key == nil {
+		return 0
+	}
+
+	return r.calls - r.saved
+}
+
+// keyState is what an instance remembers of a key.
+type keyState struct {
+	scope    Scope
+	row, org *row // of the last call's hour
+	secret   *secretRow
+	written  time.Time // when a call was last handed to a flush
+
+	usedAt     time.Time
+	usedFrom   netip.Addr
+	usedBy     string // what the caller says it is, as it was sent but for its length
+	useDirty   bool
+	useWritten time.Time
+
+	denials, allowed, strangers allowance
+	omitted                     int64
+}
+
+// NewRecorder returns a recorder whose rows carry the name of the instance, which no other may
+// have.
+func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.Logger) *Recorder {
+	return &Recorder{
+		writer: w,
+		now:    now,
+		logger: logger,
+		names:  names{instance: instance},
+		wake:   make(chan struct{}, 1),
+		keys:   map[Scope]*keyState{},
+		rows:   map[rowID]*row{},
+	}
+}
+
+// Record counts a call. It waits for nothing but other calls of Record.
+func (r *Recorder) Record(c Call) {
+	r.mu.Lock()
+	r.count(&c)
+	what := r.due(c.At)
+	r.mu.Unlock()
+
+	if what != nothing {
+		select {
+		case r.wake <- struct{}{}:
+		default: // it was said already
+		}
+	}
+}
+
+func (r *Recorder) count(c *Call) {
+	hour := hourOf(c.At)
+	if !hour.Equal(r.hour) {
+		r.hour = hour
+		r.forget()
+	}
+
+	k := r.key(c)
+	if k == nil || !r.bindRows(k, c, hour) {
+		r.lost++
+		return
+	}
+
+	customer := c.countedCustomer()
+
+	stranger := c.Outcome == WrongSecret
+	for _, row := range [...]*row{k.row, k.org} {
+		row.counts.add(c.Outcome, c.Permission, customer)
+
+		if !stranger {
+			row.calls++
+		}
+
+		r.markDirty(row)
+	}
+
+	switch {
+	case stranger && r.stranger.IsZero():
+		r.stranger = c.At
+	case !stranger:
+		r.pending++
+
+		r.waiting++
+		if r.oldest.IsZero() {
+			r.oldest = c.At
+		}
+
+		if c.At.Sub(k.written) >= idle {
+			r.urgent = true
+		}
+	}
+
+	r.remember(k, c)
+}
+
+// remember keeps what is not a number: the last use, who sends which secret, and the call itself.
+func (r *Recorder) remember(k *keyState, c *Call) {
+	if good(c.Outcome) && !c.At.Before(k.usedAt) {
+		k.usedAt = c.At
+		k.usedFrom = c.SourceIP
+
+		k.usedBy = cut(c.UserAgent, maxAgent)
+		if !k.useDirty {
+			k.useDirty, r.dirtyUse = true, append(r.dirtyUse, k)
+		}
+	}
+
+	r.countSecret(k, c)
+
+	if k.keep(c) {
+		if len(r.requests) >= maxRequests {
+			k.omitted++
+			return
+		}
+
+		r.requests = append(r.requests, requestOf(c, k, r.names.next))
+		k.omitted = 0
+	}
+}
+
+// key finds what is remembered of a call's key, or begins to remember; nil where there is no room.
+func (r *Recorder) key(c *Call) *keyState {
+	s := KeyScope(c.Environment, c.KeyID)
+	if k := r.keys[s]; k != nil {
+		return k
+	}
+
+	if r.makeRoom(len(r.keys), maxKeys); len(r.keys) >= maxKeys {
+		return nil
+	}
+
+	k := &keyState{scope: s}
+	r.keys[s] = k
+	return k
+}
+
+// bindRows finds the rows that a call counts in; false where there is no room.
+func (r *Recorder) bindRows(k *keyState, c *Call, hour time.Time) bool {
+	if k.row == nil || !k.row.id.hour.Equal(hour) || r.rows[k.row.id] != k.row {
+		if k.row = r.row(rowID{k.scope, hour}); k.row != nil {
+			k.row.key = k
+		}
+	}
+
+	if k.org == nil || !k.org.id.hour.Equal(hour) || r.rows[k.org.id] != k.org {
+		k.org = r.row(rowID{OrganizationScope(c.Environment, c.OrganizationID), hour})
+	}
+
+	return k.row != nil && k.org != nil
+}
+
+func (r *Recorder) row(id rowID) *row {
+	if known := r.rows[id]; known != nil {
+		return known
+	}
+
+	if r.makeRoom(len(r.rows), maxRows); len(r.rows) >= maxRows {
+		return nil
+	}
+
+	made := &row{id: id, writer: r.names.next()}
+	r.rows[id] = made
+	return made
+}
+
+// makeRoom forgets what it can where there is no room: once between two flushes, since it looks at
+// everything.
+func (r *Recorder) makeRoom(n, most int) {
+	if n >= most && !r.crowded {
+		r.crowded = true
+		r.forget()
+	}
+}
+
+func (r *Recorder) markDirty(row *row) {
+	if !row.dirty {
+		row.dirty, r.dirty = true, append(r.dirty, row)
+	}
+}
+
+// forget makes room: rows that are written, and keys of which nothing waits. Where an hour has
+// ended that is almost all of them.
+func (r *Recorder) forget() {
+	for id, row := range r.rows {
+		if !row.dirty && !row.inFlight {
+			delete(r.rows, id)
+		}
+	}
+
+	for s, k := range r.keys {
+		if !k.useDirty && (k.secret == nil || !k.secret.dirty) && r.rows[rowID{s, r.hour}] == nil {
+			delete(r.keys, s)
+		}
+	}
+}
+
+// due tells what must be written now.
+func (r *Recorder) due(now time.Time) flushScope {
+	switch {
+	case now.Before(r.retryAt):
+		return nothing
+	case r.urgent || r.waiting >= MaxPending,
+		!r.oldest.IsZero() && now.Sub(r.oldest) >= MaxAge,
+		!r.lateUse.IsZero() && now.Sub(r.lateUse) >= useAge,
+		!r.stranger.IsZero() && now.Sub(r.stranger) >= maxStrangerAge:
+		return due
+	case len(r.requests) > 0:
+		return requests
+	default:
+		return nothing
+	}
+}
+
+// Pending is how many calls a kill would lose now, but for those with a wrong secret.
+func (r *Recorder) Pending() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pending
+}
