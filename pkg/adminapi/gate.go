@@ -90,7 +90,11 @@ func (a *API) open(
 		organizationID: org,
 		keyID:          keyID,
 	}
-	var err error
+
+	ctx, err := a.readAhead(ctx, org, keyID)
+	if err != nil {
+		return nil, err
+	}
 
 	s.catalogue, s.version, err = a.catalogue(ctx)
 	if err != nil {
@@ -132,6 +136,31 @@ func (a *API) open(
 	}
 
 	return s, nil
+}
+
+// readAhead reads at once what open needs: the catalogue, the caller, the organization, what a
+// person is in it, and the key.
+func (a *API) readAhead(ctx context.Context, org, keyID string) (context.Context, error) {
+	rows := store.Ahead{Catalogue: true}
+
+	by := gatewayContextOf(ctx)
+	if by.keyID != "" && by.environment.Valid() {
+		rows.Environment, rows.Key = by.environment, by.keyID
+	}
+
+	if organization.ValidID(org) {
+		rows.Organization = org
+	}
+
+	if by.keyID == "" {
+		rows.Member = by.person.Email
+	}
+
+	if apikey.ValidID(keyID) {
+		rows.FindKey = keyID
+	}
+
+	return a.store.ReadAhead(ctx, rows)
 }
 
 // catalogue reads the catalogue and its version: not the cached one, since a permission that was

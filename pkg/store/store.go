@@ -98,15 +98,7 @@ func (s *Store) batchGet(
 	return found, nil
 }
 
-// batch reads items of the table core by their primary keys, strongly consistent, and returns them
-// by name.
-func (s *Store) batch(
-	ctx context.Context, keys []map[string]types.AttributeValue,
-) (map[string]map[string]types.AttributeValue, error) {
-	return s.batchOf(ctx, s.core, keys)
-}
-
-// batchOf is batch for a table.
+// batchOf reads items of a table by their primary keys, strongly consistent, and returns them by name.
 func (t *Tables) batchOf(
 	ctx context.Context, table string, keys []map[string]types.AttributeValue,
 ) (map[string]map[string]types.AttributeValue, error) {
