@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 )
@@ -67,8 +68,8 @@ func submatches(pattern, text string) []string {
 
 func TestEveryProblemIsExplained(t *testing.T) {
 	t.Parallel()
+
 	want := slices.Concat(
-		submatches(`problemType\{\s*http\.Status\w+,\s*"(\w+)"`, read(t, "pkg/adminapi/problem.go")),
 		submatches(`"code":"(\w+)"`, read(t, "template.yaml")),
 		submatches(`return "(\w+)"`, read(t, "pkg/demo/demo.go")), // the codes of limits
 		[]string{
@@ -76,6 +77,10 @@ func TestEveryProblemIsExplained(t *testing.T) {
 			check.PathNotSupported.Code(), check.Unavailable.Code(), check.UnknownKey.Code(),
 		},
 	)
+	for _, code := range api.Codes() {
+		want = append(want, string(code))
+	}
+
 	slices.Sort(want)
 
 	want = slices.Compact(want)

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/bitting-keys/bitting/pkg/advice"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -56,55 +57,12 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 	return f.errors
 }
 
-// AdviceItem is a piece of advice on a key.
-type AdviceItem struct {
-	Code     string         `json:"code" enum:"unused_permission,never_used,idle,all_permissions,legacy,no_expiry,no_limit,rotation_overdue,retired_secret_used"`
-	Severity string         `json:"severity" enum:"low,medium,high"`
-	KeyID    string         `json:"keyId"`
-	KeyName  string         `json:"keyName"`
-	Detail   string         `json:"detail"`
-	Evidence AdviceEvidence `json:"evidence"`
-	Change   AdviceChange   `json:"change"`
-	Preview  *Preview       `json:"preview,omitempty"`
-}
-
-// AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
-type AdviceEvidence struct {
-	ObservedSince *Time    `json:"observedSince,omitempty" doc:"From when on all is known that the item says of use"`
-	Window        string   `json:"window,omitempty" example:"30d"`
-	Permission    string   `json:"permission,omitempty" doc:"The one that is not used"`
-	Used          []string `json:"used,omitempty" doc:"The permissions that were used in the window"`
-	LastUsedAt    *Time    `json:"lastUsedAt,omitempty" doc:"Of a permission and of a retired secret, the hour"`
-	Calls         *int64   `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
-	SecretSince   *Time    `json:"secretSince,omitempty"`
-}
-
-// AdviceChange is a call of this API that mends what an item is about.
-type AdviceChange struct {
-	Method string         `json:"method" enum:"PATCH,POST,GET"`
-	Path   string         `json:"path" doc:"As in the OpenAPI document: below the address of the API"`
-	Body   map[string]any `json:"body" doc:"null for GET"`
-}
-
-// KeyAdvice is the advice on a key.
-type KeyAdvice struct {
-	ObservedSince Time         `json:"observedSince" doc:"From when on the key could be used and its use is known"`
-	Items         []AdviceItem `json:"items" nullable:"false" doc:"What matters most first"`
-}
-
-// AdvicePage is the advice on a page of keys.
-type AdvicePage struct {
-	ObservedSince Time         `json:"observedSince" doc:"From when on use is known, of keys that are old enough"`
-	Items         []AdviceItem `json:"items" nullable:"false" doc:"Key by key, newest first"`
-	NextCursor    *string      `json:"nextCursor" doc:"null where the list ends"`
-}
-
 type keyAdviceInput struct {
 	KeyPath
 	AdviceWindow
 }
 
-type keyAdviceOutput struct{ Body KeyAdvice }
+type keyAdviceOutput struct{ Body api.KeyAdvice }
 
 func (a *API) keyAdvice(
 	ctx context.Context, s *request, in *keyAdviceInput,
@@ -119,9 +77,9 @@ func (a *API) keyAdvice(
 		return nil, err
 	}
 
-	return &keyAdviceOutput{KeyAdvice{
-		ObservedSince: Time{facts[0].ObservedSince().UTC()},
-		Items:         append([]AdviceItem{}, items...),
+	return &keyAdviceOutput{api.KeyAdvice{
+		ObservedSince: api.Time{Time: facts[0].ObservedSince().UTC()},
+		Items:         append([]api.AdviceItem{}, items...),
 	}}, nil
 }
 
@@ -131,7 +89,7 @@ type listAdviceInput struct {
 	AdviceWindow
 }
 
-type listAdviceOutput struct{ Body AdvicePage }
+type listAdviceOutput struct{ Body api.AdvicePage }
 
 const (
 	// adviceChunk is how many keys are advised on at once.
@@ -156,11 +114,11 @@ func (a *API) listAdvice(
 		return nil, err
 	}
 
-	page := AdvicePage{
-		ObservedSince: Time{
-			later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(),
+	page := api.AdvicePage{
+		ObservedSince: api.Time{
+			Time: later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(),
 		},
-		Items: []AdviceItem{},
+		Items: []api.AdviceItem{},
 	}
 
 	end := s.now.Add(adviceTime)
@@ -198,8 +156,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // viewAdvice makes the shape of an item.
-func viewAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
-	out := AdviceItem{
+func viewAdvice(k *apikey.Key, i advice.Item, p *api.Preview) api.AdviceItem {
+	out := api.AdviceItem{
 		Code:     string(i.Code),
 		Severity: string(i.Severity),
 		KeyID:    k.ID,
@@ -207,7 +165,7 @@ func viewAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
 		Detail:   i.Detail,
 		Change:   viewChange(k, i.Change),
 		Preview:  p,
-		Evidence: AdviceEvidence{
+		Evidence: api.AdviceEvidence{
 			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()),
 			Permission:    i.Evidence.Permission,
 			Used:          i.Evidence.Used,
@@ -227,14 +185,14 @@ func viewAdvice(k *apikey.Key, i advice.Item, p *Preview) AdviceItem {
 }
 
 // viewChange makes the call of a change.
-func viewChange(k *apikey.Key, c advice.Change) AdviceChange {
+func viewChange(k *apikey.Key, c advice.Change) api.AdviceChange {
 	path := "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID
 	switch c.Action {
 	case advice.Rotate:
-		return AdviceChange{http.MethodPost, path + "/rotate", c.Body}
+		return api.AdviceChange{Method: http.MethodPost, Path: path + "/rotate", Body: c.Body}
 	case advice.Look:
-		return AdviceChange{http.MethodGet, path + "/requests", nil}
+		return api.AdviceChange{Method: http.MethodGet, Path: path + "/requests"}
 	default:
-		return AdviceChange{http.MethodPatch, path, c.Body}
+		return api.AdviceChange{Method: http.MethodPatch, Path: path, Body: c.Body}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/advice"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -23,13 +24,13 @@ const (
 // adviceOn is the advice on several keys, in their order.
 func (a *API) adviceOn(
 	ctx context.Context, s *request, window time.Duration, keys []*apikey.Key,
-) ([]AdviceItem, error) {
+) ([]api.AdviceItem, error) {
 	facts, err := a.facts(ctx, s, window, keys...)
 	if err != nil {
 		return nil, err
 	}
 
-	found := make([][]AdviceItem, len(keys))
+	found := make([][]api.AdviceItem, len(keys))
 
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range facts {
@@ -43,7 +44,7 @@ func (a *API) adviceOn(
 		return nil, err
 	}
 
-	var out []AdviceItem
+	var out []api.AdviceItem
 	for _, items := range found {
 		out = append(out, items...)
 	}
@@ -54,7 +55,7 @@ func (a *API) adviceOn(
 // adviceItems is the advice that the facts of a key come to, with its previews.
 func (a *API) adviceItems(
 	ctx context.Context, s *request, f *advice.Facts, requests int,
-) ([]AdviceItem, error) {
+) ([]api.AdviceItem, error) {
 	items := advice.Of(*f)
 	if len(items) == 0 {
 		return nil, nil
@@ -65,7 +66,7 @@ func (a *API) adviceItems(
 		return nil, err
 	}
 
-	var out []AdviceItem
+	var out []api.AdviceItem
 	for _, i := range items {
 		p, err := try.preview(ctx, i.Change)
 		if err != nil {

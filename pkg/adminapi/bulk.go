@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -147,24 +148,14 @@ func (c *bulkChange) urgency() apikey.Urgency {
 	return apikey.Ordinary
 }
 
-// BulkAnswer is what a bulk change found, or the job that does it.
-type BulkAnswer struct {
-	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the keys that it found and that you may change"`
-	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`
-	Job      *Job  `json:"job,omitempty"`
-	Replayed bool  `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (b BulkAnswer) replay() BulkAnswer { b.Replayed = true; return b }
-
 func (a *API) bulkKeys(
 	ctx context.Context, s *request, in *bulkInput,
-) (*posted[BulkAnswer], error) {
+) (*posted[api.BulkAnswer], error) {
 	if in.Body.DryRun == nil || *in.Body.DryRun {
 		return a.dryRun(ctx, s, in)
 	}
 
-	out, err := idempotent(ctx, a, s, func(s *request) (attempt[posted[BulkAnswer]], error) {
+	out, err := idempotent(ctx, a, s, func(s *request) (attempt[posted[api.BulkAnswer]], error) {
 		return a.tryBulk(ctx, s, in)
 	})
 	if err != nil {
@@ -204,7 +195,7 @@ func (a *API) reached(s *request, in *bulkInput) (c *bulkChange, some bool, err 
 // tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
 func (a *API) tryBulk(
 	ctx context.Context, s *request, in *bulkInput,
-) (got attempt[posted[BulkAnswer]], err error) {
+) (got attempt[posted[api.BulkAnswer]], err error) {
 	c, some, err := a.reached(s, in)
 	if err != nil {
 		return got, err
@@ -231,11 +222,11 @@ func (a *API) tryBulk(
 	}
 
 	shown := viewJob(j, s.caller)
-	return attempt[posted[BulkAnswer]]{
-		answer: posted[BulkAnswer]{
+	return attempt[posted[api.BulkAnswer]]{
+		answer: posted[api.BulkAnswer]{
 			Status:   http.StatusAccepted,
 			Location: jobPath(j),
-			Body:     BulkAnswer{Job: &shown},
+			Body:     api.BulkAnswer{Job: &shown},
 		},
 		writes: []store.Write{a.store.PutJob(j, 0)},
 
@@ -325,7 +316,7 @@ func (a *API) count(ctx context.Context, s *request, c *bulkChange, some bool) (
 		if n > maxPostFiltered {
 			return 0, validation.with(fmt.Sprintf("The last use of %d keys would have to be "+
 				"looked at, and at most %d can be.", n, maxPostFiltered),
-				FieldError{
+				api.FieldError{
 					Location: "body.filter",
 					Message:  "narrow the filter, such as by environment or tag",
 				})
@@ -335,7 +326,9 @@ func (a *API) count(ctx context.Context, s *request, c *bulkChange, some bool) (
 	return a.store.CountKeys(ctx, s.organization.ID, c.Filter, s.now)
 }
 
-func (a *API) dryRun(ctx context.Context, s *request, in *bulkInput) (*posted[BulkAnswer], error) {
+func (a *API) dryRun(
+	ctx context.Context, s *request, in *bulkInput,
+) (*posted[api.BulkAnswer], error) {
 	c, some, err := a.reached(s, in)
 	if err != nil {
 		return nil, err
@@ -346,9 +339,9 @@ func (a *API) dryRun(ctx context.Context, s *request, in *bulkInput) (*posted[Bu
 		return nil, err
 	}
 
-	out := &posted[BulkAnswer]{
+	out := &posted[api.BulkAnswer]{
 		Status: http.StatusOK,
-		Body:   BulkAnswer{Matched: &matched, Sample: []Key{}},
+		Body:   api.BulkAnswer{Matched: &matched, Sample: []api.Key{}},
 	}
 	// Whoever may stop keys learns how many they would stop, and what they are only where they may read
 	// keys.
@@ -365,7 +358,7 @@ func (a *API) dryRun(ctx context.Context, s *request, in *bulkInput) (*posted[Bu
 			return nil, err
 		}
 
-		shown := make([]Key, 0, len(keys))
+		shown := make([]api.Key, 0, len(keys))
 		for _, k := range keys {
 			shown = append(shown, viewKey(k, s.now))
 		}

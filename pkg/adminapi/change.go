@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -106,7 +107,7 @@ func (a *API) entry(
 	}
 
 	e.Reason = reason
-	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) Key {
+	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) api.Key {
 		return viewKey(k, s.now)
 	})
 	return e, err

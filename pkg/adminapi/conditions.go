@@ -5,6 +5,8 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/api"
 )
 
 // takesIfMatch reports whether an operation's input has If-Match.
@@ -38,7 +40,7 @@ func unknownCondition(ctx huma.Context, ifMatch bool) *Problem {
 
 		return malformed.with(
 			"This call takes no such condition: send it without, and look at what is there before.",
-			FieldError{Location: "header." + header, Message: "expected no " + header},
+			api.FieldError{Location: "header." + header, Message: "expected no " + header},
 		)
 	}
 

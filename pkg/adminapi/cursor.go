@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -62,7 +63,7 @@ func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, e
 	}
 
 	wrong := malformed.with("The cursor is not one of this list: start again without it.",
-		FieldError{
+		api.FieldError{
 			Location: "query.cursor",
 			Message:  "expected the nextCursor of a page with the same filters",
 		})

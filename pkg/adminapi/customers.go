@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -64,20 +65,12 @@ func (a *API) registerCustomers() {
 	}, a.deleteCustomer)
 }
 
-// Customer is a customer as the admin API shows them.
-type Customer struct {
-	ID        string            `json:"id"`
-	Name      string            `json:"name"`
-	Metadata  map[string]string `json:"metadata"`
-	CreatedAt Time              `json:"createdAt"`
-}
-
-func viewCustomer(c *organization.Customer) Customer {
-	out := Customer{
+func viewCustomer(c *organization.Customer) api.Customer {
+	out := api.Customer{
 		ID:        c.ID,
 		Name:      c.Name,
 		Metadata:  c.Metadata,
-		CreatedAt: Time{c.CreatedAt},
+		CreatedAt: api.Time{Time: c.CreatedAt},
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
@@ -85,14 +78,6 @@ func viewCustomer(c *organization.Customer) Customer {
 
 	return out
 }
-
-// CustomerAnswer is a customer in the answer of a POST.
-type CustomerAnswer struct {
-	Customer
-	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (c CustomerAnswer) replay() CustomerAnswer { c.Replayed = true; return c }
 
 type createCustomerInput struct {
 	OrganizationPath
@@ -123,8 +108,8 @@ func (in *createCustomerInput) Resolve(huma.Context) []error {
 
 func (a *API) createCustomer(
 	ctx context.Context, s *request, in *createCustomerInput,
-) (*posted[CustomerAnswer], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[CustomerAnswer]], error) {
+) (*posted[api.CustomerAnswer], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.CustomerAnswer]], error) {
 		c := &organization.Customer{
 			OrganizationID: in.Org,
 			Name:           in.Body.Name,
@@ -135,7 +120,7 @@ func (a *API) createCustomer(
 		if c.ID = value(in.Body.ID); c.ID == "" {
 			id, err := apikey.NewID(a.random)
 			if err != nil {
-				return attempt[posted[CustomerAnswer]]{}, err
+				return attempt[posted[api.CustomerAnswer]]{}, err
 			}
 
 			c.ID = id
@@ -143,15 +128,15 @@ func (a *API) createCustomer(
 
 		e, err := a.customerEntry(s, "customer.created", nil, c)
 		if err != nil {
-			return attempt[posted[CustomerAnswer]]{}, err
+			return attempt[posted[api.CustomerAnswer]]{}, err
 		}
 
-		return attempt[posted[CustomerAnswer]]{
+		return attempt[posted[api.CustomerAnswer]]{
 			writes: []store.Write{a.store.PutCustomer(c, 0), a.store.Append(e)},
-			answer: posted[CustomerAnswer]{
+			answer: posted[api.CustomerAnswer]{
 				Status:   http.StatusCreated,
 				Location: "/v1/organizations/" + in.Org + "/customers/" + c.ID,
-				Body:     CustomerAnswer{Customer: viewCustomer(c)},
+				Body:     api.CustomerAnswer{Customer: viewCustomer(c)},
 			},
 		}, nil
 	})
@@ -183,12 +168,9 @@ type listCustomersInput struct {
 	Page
 }
 
-type listCustomersOutput struct {
-	Body struct {
-		Items      []Customer `json:"items" nullable:"false"`
-		NextCursor *string    `json:"nextCursor" doc:"null where the list ends"`
-	}
-}
+type customerPage api.Page[api.Customer]
+
+type listCustomersOutput struct{ Body customerPage }
 
 func (a *API) listCustomers(
 	ctx context.Context, _ *request, in *listCustomersInput,
@@ -207,7 +189,7 @@ func (a *API) listCustomers(
 
 	out := &listCustomersOutput{}
 
-	out.Body.Items = make([]Customer, 0, len(customers))
+	out.Body.Items = make([]api.Customer, 0, len(customers))
 	for i := range customers {
 		out.Body.Items = append(out.Body.Items, viewCustomer(&customers[i]))
 	}
@@ -222,7 +204,7 @@ type CustomerPath struct {
 	Customer string `path:"customer" maxLength:"64"`
 }
 
-type customerOutput struct{ Body Customer }
+type customerOutput struct{ Body api.Customer }
 
 func (a *API) getCustomer(
 	ctx context.Context, _ *request, in *CustomerPath,

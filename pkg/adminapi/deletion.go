@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
@@ -43,7 +44,7 @@ func (a *API) deleteOrganization(
 	}
 
 	j = a.begin(ctx, s, j, callTime)
-	return &jobOutput{Location: jobPath(j), Body: JobAnswer{viewJob(j, s.caller)}}, nil
+	return &jobOutput{Location: jobPath(j), Body: api.JobAnswer{Job: viewJob(j, s.caller)}}, nil
 }
 
 // tryDeleteOrganization marks the organization as deleted, for the gate and for every check, and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -75,23 +76,7 @@ func (in *explainInput) Resolve(huma.Context) []error {
 	return f.errors
 }
 
-// Step is one step of an explanation.
-type Step struct {
-	Check  string `json:"check"`
-	Passed bool   `json:"passed"`
-	Detail string `json:"detail"`
-}
-
-// Explanation is what a call with a key gets, and why.
-type Explanation struct {
-	Allowed            bool   `json:"allowed"`
-	Outcome            string `json:"outcome"`
-	Status             int    `json:"status" doc:"Of the answer: 200 stands for whatever the backend answers"`
-	Steps              []Step `json:"steps" nullable:"false" doc:"In their order, up to the first that refuses"`
-	RequiredPermission string `json:"requiredPermission,omitempty"`
-}
-
-type explainOutput struct{ Body Explanation }
+type explainOutput struct{ Body api.Explanation }
 
 func (a *API) explainKey(
 	ctx context.Context, s *request, in *explainInput,
@@ -119,7 +104,7 @@ func (a *API) explainKey(
 
 	call.ARN = usualARN(call, env)
 	e := a.checker.Explain(ctx, s.key, env, call, at)
-	return &explainOutput{Explanation{
+	return &explainOutput{api.Explanation{
 		Allowed:            e.Outcome == check.Allowed,
 		Outcome:            string(e.Outcome),
 		Status:             e.Outcome.Status(),
@@ -142,10 +127,10 @@ func usualARN(call check.Call, env apikey.Environment) policy.ARN {
 	}
 }
 
-func viewSteps(steps []check.Step) []Step {
-	out := make([]Step, 0, len(steps))
+func viewSteps(steps []check.Step) []api.Step {
+	out := make([]api.Step, 0, len(steps))
 	for _, s := range steps {
-		out = append(out, Step(s))
+		out = append(out, api.Step(s))
 	}
 
 	return out

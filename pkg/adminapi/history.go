@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -39,12 +40,9 @@ type Page struct {
 // page.
 func (*Page) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
 
-type historyOutput struct {
-	Body struct {
-		Items      []history.Entry `json:"items" nullable:"false"`
-		NextCursor *string         `json:"nextCursor" doc:"null where the list ends"`
-	}
-}
+type entryPage api.Page[api.Entry]
+
+type historyOutput struct{ Body entryPage }
 
 type keyHistoryInput struct {
 	KeyPath
@@ -94,7 +92,25 @@ func (a *API) historyPage(
 	}
 
 	out := &historyOutput{}
-	out.Body.Items = append([]history.Entry{}, entries...)
+	out.Body.Items = append([]api.Entry{}, viewAll(entries, viewEntry)...)
 	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
 	return out, err
+}
+
+func viewEntry(e history.Entry) api.Entry {
+	return api.Entry{
+		ID:             e.ID,
+		At:             api.Time{Time: e.At},
+		Action:         e.Action,
+		OrganizationID: e.OrganizationID,
+		Actor:          viewActor(e.Actor),
+		SourceIP:       e.SourceIP,
+		UserAgent:      e.UserAgent,
+		Object:         api.Object(e.Object),
+		Changes: viewAll(e.Changes, func(c history.FieldChange) api.FieldChange {
+			return api.FieldChange(c)
+		}),
+		Reason:    e.Reason,
+		RequestID: e.RequestID,
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -59,7 +60,7 @@ type posted[T any] struct {
 }
 
 // replayable is a body that can be told again without its secret.
-type replayable[T any] interface{ replay() T }
+type replayable[T any] interface{ Replay() T }
 
 // idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
 // kept, without its secret, in the transaction of the change itself, so there is never one without
@@ -74,7 +75,7 @@ func idempotent[T replayable[T]](
 		}
 
 		receipt := *s.receipt
-		if receipt.Answer, err = json.Marshal(got.answer.Body.replay()); err != nil {
+		if receipt.Answer, err = json.Marshal(got.answer.Body.Replay()); err != nil {
 			return got, fmt.Errorf("encode receipt: %w", err)
 		}
 
@@ -187,7 +188,7 @@ func (a *API) kept(ctx context.Context, s *request) error {
 // refresh makes the answer of a bulk change that is told again say how far its job is by now, if
 // that can be read.
 func (a *API) refresh(ctx context.Context, s *request, kept *store.Receipt) {
-	var answer BulkAnswer
+	var answer api.BulkAnswer
 	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
 		return
 	}

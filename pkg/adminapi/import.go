@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
@@ -72,23 +73,6 @@ func (in *importInput) Resolve(huma.Context) []error {
 	return nil
 }
 
-// ImportFailure is a key that was not imported.
-type ImportFailure struct {
-	Index  int    `json:"index" doc:"Its place in keys, from 0"`
-	Code   string `json:"code" enum:"duplicate,validation"`
-	Detail string `json:"detail"`
-}
-
-// Imported is what became of the keys of a call.
-type Imported struct {
-	Imported    int             `json:"imported"`
-	Failed      []ImportFailure `json:"failed" nullable:"false"`
-	EffectiveBy Time            `json:"effectiveBy" doc:"When the keys work everywhere: at once, but for the ten seconds after the first import into an environment"`
-	Replayed    bool            `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (i Imported) replay() Imported { i.Replayed = true; return i }
-
 // importing is a key of the call that nothing was found wrong with so far.
 type importing struct {
 	index     int
@@ -114,11 +98,11 @@ func (k *importing) become(id string) {
 type importation struct {
 	*API
 	s      *request
-	answer Imported
+	answer api.Imported
 }
 
 func (i *importation) fail(index int, k problemType, detail string) {
-	i.answer.Failed = append(i.answer.Failed, ImportFailure{
+	i.answer.Failed = append(i.answer.Failed, api.ImportFailure{
 		Index:  index,
 		Code:   k.code,
 		Detail: detail,
@@ -130,17 +114,17 @@ func (i *importation) fail(index int, k problemType, detail string) {
 // the repeated call goes on from there.
 func (a *API) importKeys(
 	ctx context.Context, s *request, in *importInput,
-) (*posted[Imported], error) {
+) (*posted[api.Imported], error) {
 	if in.Org == apikey.OperatorOrganization {
 		return nil, denied.with("An operator's secret is made here and never brought from " +
 			"elsewhere.")
 	}
 
-	return idempotent(ctx, a, s, func(s *request) (got attempt[posted[Imported]], err error) {
+	return idempotent(ctx, a, s, func(s *request) (got attempt[posted[api.Imported]], err error) {
 		i := &importation{
 			API:    a,
 			s:      s,
-			answer: Imported{Failed: []ImportFailure{}, EffectiveBy: Time{s.now}},
+			answer: api.Imported{Failed: []api.ImportFailure{}, EffectiveBy: api.Time{Time: s.now}},
 		}
 
 		keys, err := i.valid(ctx, in)
@@ -161,9 +145,9 @@ func (a *API) importKeys(
 			}
 		}
 
-		slices.SortFunc(i.answer.Failed, func(x, y ImportFailure) int { return x.Index - y.Index })
-		return attempt[posted[Imported]]{
-			answer: posted[Imported]{Status: http.StatusOK, Body: i.answer},
+		slices.SortFunc(i.answer.Failed, func(x, y api.ImportFailure) int { return x.Index - y.Index })
+		return attempt[posted[api.Imported]]{
+			answer: posted[api.Imported]{Status: http.StatusOK, Body: i.answer},
 			alone:  true, // each step asked, and is done: this keeps the answer
 		}, nil
 	})

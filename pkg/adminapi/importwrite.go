@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -29,7 +30,7 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 
 	for _, a := range algorithms(keys) {
 		if by := imports.Since[a].Add(importNoticed); by.After(i.answer.EffectiveBy.Time) {
-			i.answer.EffectiveBy = Time{by}
+			i.answer.EffectiveBy = api.Time{Time: by}
 		}
 	}
 

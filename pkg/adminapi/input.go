@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
@@ -20,7 +21,7 @@ type KeyFields struct {
 	AllPermissions   *bool             `json:"allPermissions" required:"false" doc:"Every data-plane permission, also those added later"`
 	Grantable        *string           `json:"grantable" required:"false" enum:"own,catalogue" doc:"What an admin key may hand out"`
 	Customers        []string          `json:"customers" required:"false" maxItems:"30" doc:"Empty: every customer"`
-	RateLimits       []RateLimit       `json:"rateLimits" required:"false" maxItems:"5"`
+	RateLimits       []api.RateLimit   `json:"rateLimits" required:"false" maxItems:"5"`
 	Quota            *quotaInput       `json:"quota" required:"false"`
 	AllowedAddresses []string          `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks such as 192.0.2.0/24 or 2001:db8::/32, or single addresses"`
 	NotBefore        *time.Time        `json:"notBefore" required:"false"`
@@ -181,7 +182,7 @@ func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
 		}[name]
 		if present[name] && (value == nil || *value != was) {
 			return []error{immutable.with("A key keeps its "+name+" for life: make a new key.",
-				FieldError{
+				api.FieldError{
 					Location: "body." + name,
 					Message:  "cannot be changed",
 				})}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -32,32 +33,9 @@ func (a *API) registerJobs() {
 	}, a.getJob)
 }
 
-// Job is a job as the admin API shows it.
-type Job struct {
-	ID             string       `json:"id"`
-	Object         string       `json:"object" enum:"job"`
-	OrganizationID string       `json:"organizationId"`
-	Kind           job.Kind     `json:"kind" enum:"bulk,remove_member,delete_customer,delete_organization"`
-	Action         string       `json:"action,omitempty" doc:"Of a bulk change"`
-	State          job.State    `json:"state" enum:"queued,running,done,failed"`
-	Progress       Progress     `json:"progress"`
-	Errors         []JobError   `json:"errors" nullable:"false" doc:"At most 100, and none about keys that you may not see"`
-	Result         job.Result   `json:"result" doc:"What became of the keys; unchanged are those that already were so"`
-	CreatedBy      apikey.Actor `json:"createdBy"`
-	CreatedAt      Time         `json:"createdAt"`
-	UpdatedAt      Time         `json:"updatedAt"`
-	FinishedAt     *Time        `json:"finishedAt"`
-}
-
-// Progress is how far a job is, in keys.
-type Progress struct {
-	Done  int  `json:"done"`
-	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted before, as of deletions: it takes as long to count them"`
-}
-
 // viewProgress says how far a job is. What a bulk change is about was counted when it was made.
-func viewProgress(j *job.Job) Progress {
-	out := Progress{Done: j.Handled}
+func viewProgress(j *job.Job) api.Progress {
+	out := api.Progress{Done: j.Handled}
 	if j.Kind == job.Bulk || j.State == job.Done {
 		out.Total = &j.Total
 	}
@@ -65,27 +43,20 @@ func viewProgress(j *job.Job) Progress {
 	return out
 }
 
-// JobError is a key that a job could not change.
-type JobError struct {
-	KeyID  string `json:"keyId"`
-	Code   string `json:"code" doc:"As in problems"`
-	Detail string `json:"detail"`
-}
-
 // viewJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
-func viewJob(j *job.Job, to *organization.Caller) Job {
-	out := Job{
+func viewJob(j *job.Job, to *organization.Caller) api.Job {
+	out := api.Job{
 		ID:             j.ID,
 		Object:         "job",
 		OrganizationID: j.OrganizationID,
-		Kind:           j.Kind,
-		State:          j.State,
+		Kind:           string(j.Kind),
+		State:          string(j.State),
 		Progress:       viewProgress(j),
-		Errors:         []JobError{},
-		Result:         j.Result,
-		CreatedBy:      j.CreatedBy,
-		CreatedAt:      Time{j.CreatedAt},
-		UpdatedAt:      Time{j.UpdatedAt},
+		Errors:         []api.JobError{},
+		Result:         api.Result(j.Result),
+		CreatedBy:      viewActor(j.CreatedBy),
+		CreatedAt:      api.Time{Time: j.CreatedAt},
+		UpdatedAt:      api.Time{Time: j.UpdatedAt},
 		FinishedAt:     orNull(j.FinishedAt),
 	}
 	if j.Kind == job.Bulk {
@@ -100,7 +71,11 @@ func viewJob(j *job.Job, to *organization.Caller) Job {
 			Ownership: e.Ownership,
 			Owner:     e.Owner,
 		}) {
-			out.Errors = append(out.Errors, JobError{e.KeyID, e.Code, e.Detail})
+			out.Errors = append(out.Errors, api.JobError{
+				KeyID:  e.KeyID,
+				Code:   api.Code(e.Code),
+				Detail: e.Detail,
+			})
 		}
 	}
 
@@ -115,14 +90,9 @@ func unmarshalParameters(j *job.Job, into any) error {
 	return nil
 }
 
-// JobAnswer is a job in the answer of the call that made it.
-type JobAnswer struct {
-	Job Job `json:"job"`
-}
-
 type jobOutput struct {
 	Location string `header:"Location"`
-	Body     JobAnswer
+	Body     api.JobAnswer
 }
 
 func jobPath(j *job.Job) string { return "/v1/organizations/" + j.OrganizationID + "/jobs/" + j.ID }
@@ -132,7 +102,7 @@ type getJobInput struct {
 	Job string `path:"job" maxLength:"64"`
 }
 
-type getJobOutput struct{ Body Job }
+type getJobOutput struct{ Body api.Job }
 
 func (a *API) getJob(ctx context.Context, s *request, in *getJobInput) (*getJobOutput, error) {
 	if !s.organization.DeletedAt.IsZero() && !s.caller.Operator() &&
@@ -157,12 +127,9 @@ type listJobsInput struct {
 	Page
 }
 
-type listJobsOutput struct {
-	Body struct {
-		Items      []Job   `json:"items" nullable:"false"`
-		NextCursor *string `json:"nextCursor" doc:"null where the list ends"`
-	}
-}
+type jobPage api.Page[api.Job]
+
+type listJobsOutput struct{ Body jobPage }
 
 func (a *API) listJobs(
 	ctx context.Context, s *request, in *listJobsInput,
@@ -181,7 +148,7 @@ func (a *API) listJobs(
 
 	out := &listJobsOutput{}
 
-	out.Body.Items = make([]Job, 0, len(jobs))
+	out.Body.Items = make([]api.Job, 0, len(jobs))
 	for i := range jobs {
 		out.Body.Items = append(out.Body.Items, viewJob(&jobs[i], s.caller))
 	}

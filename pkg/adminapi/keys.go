@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -18,27 +19,10 @@ const (
 	keyPath  = keysPath + "/{keyId}"
 )
 
-// KeySecret is a key with its new secret, which is shown this once.
-type KeySecret struct {
-	Key      Key     `json:"key"`
-	Secret   *string `json:"secret" doc:"Shown once; null when the answer is replayed"`
-	Replayed bool    `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (k KeySecret) replay() KeySecret { return KeySecret{Key: k.Key, Replayed: true} }
-
-// KeyOnly is a changed key.
-type KeyOnly struct {
-	Key      Key  `json:"key"`
-	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (k KeyOnly) replay() KeyOnly { k.Replayed = true; return k }
-
 // shown is the output of an operation that shows one key.
 type shown struct {
 	ETag string `header:"ETag"`
-	Body Key
+	Body api.Key
 }
 
 func (a *API) registerKeys() {
@@ -90,12 +74,12 @@ func (a *API) registerKeys() {
 
 func (a *API) createKey(
 	ctx context.Context, s *request, in *createKeyInput,
-) (*posted[KeySecret], error) {
+) (*posted[api.KeySecret], error) {
 	first := s
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeySecret]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeySecret]], error) {
 		if s != first {
 			if errs := in.make(ctx, a, s); len(errs) > 0 {
-				return attempt[posted[KeySecret]]{}, problemOfInput(a.brand,
+				return attempt[posted[api.KeySecret]]{}, problemOfInput(a.brand,
 					http.StatusUnprocessableEntity, "validation failed", errs)
 			}
 		}
@@ -105,29 +89,29 @@ func (a *API) createKey(
 
 		k.CreatedBy = s.caller.Actor()
 		if !s.caller.MayCreate(s.organization, k.Ownership) {
-			return attempt[posted[KeySecret]]{}, &organization.ForbiddenError{
+			return attempt[posted[api.KeySecret]]{}, &organization.ForbiddenError{
 				Reason: "your role and the organization's settings do not let you create " +
 					string(k.Ownership) + " keys",
 			}
 		}
 
 		if err := a.within(s, nil, k, endField(in.Body.ExpiresIn)); err != nil {
-			return attempt[posted[KeySecret]]{}, err
+			return attempt[posted[api.KeySecret]]{}, err
 		}
 
 		secret, writes, err := a.newKey(ctx, s, k)
 		if err != nil {
-			return attempt[posted[KeySecret]]{}, err
+			return attempt[posted[api.KeySecret]]{}, err
 		}
 
 		text := secret.Reveal()
-		return attempt[posted[KeySecret]]{
+		return attempt[posted[api.KeySecret]]{
 			writes: writes,
-			answer: posted[KeySecret]{
+			answer: posted[api.KeySecret]{
 				Status:   http.StatusCreated,
 				ETag:     etag(k.Version),
 				Location: "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID,
-				Body:     KeySecret{Key: viewKey(k, s.now), Secret: &text},
+				Body:     api.KeySecret{Key: viewKey(k, s.now), Secret: &text},
 			},
 		}, nil
 	})
@@ -180,7 +164,7 @@ func (a *API) within(s *request, before, after *apikey.Key, end string) error {
 func beyond(excess []organization.Escalation) error {
 	p := escalation.with("This is more than you may hand out.")
 	for _, e := range excess {
-		p.Errors = append(p.Errors, FieldError{Location: "body." + e.Field, Message: e.Message})
+		p.Errors = append(p.Errors, api.FieldError{Location: "body." + e.Field, Message: e.Message})
 	}
 
 	return p
@@ -193,7 +177,7 @@ type KeyPath struct {
 }
 
 func (a *API) getKey(ctx context.Context, s *request, _ *KeyPath) (*shown, error) {
-	keys := []Key{viewKey(s.key, s.now)}
+	keys := []api.Key{viewKey(s.key, s.now)}
 	if err := a.used(ctx, []*apikey.Key{s.key}, keys); err != nil {
 		return nil, err
 	}
@@ -293,13 +277,9 @@ func emptyCursor(ctx huma.Context) []error {
 	return nil
 }
 
-// KeyPage is a page of keys.
-type KeyPage struct {
-	Items      []Key   `json:"items" nullable:"false"`
-	NextCursor *string `json:"nextCursor" doc:"null where the list ends"`
-}
+type keyPage api.Page[api.Key]
 
-type listKeysOutput struct{ Body KeyPage }
+type listKeysOutput struct{ Body keyPage }
 
 func (a *API) listKeys(
 	ctx context.Context, s *request, in *listKeysInput,
@@ -342,7 +322,7 @@ func (a *API) listKeys(
 		return nil, err
 	}
 
-	page := KeyPage{Items: make([]Key, 0, len(keys))}
+	page := keyPage{Items: make([]api.Key, 0, len(keys))}
 	for _, k := range keys {
 		page.Items = append(page.Items, viewKey(k, s.now))
 	}

@@ -68,7 +68,7 @@ func withGatewayContext(next http.Handler) http.Handler {
 // overLimit is the answer to a call whose key is over a limit.
 func overLimit(c proxy.Call) *Problem {
 	k := rateLimited
-	if c.Said("denialCode") == quotaExceeded.code {
+	if c.Said("denialCode") == string(quotaExceeded.code) {
 		k = quotaExceeded
 	}
 

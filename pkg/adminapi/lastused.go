@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -12,7 +13,7 @@ import (
 
 // used adds to shown keys when they were last used, which is read beside the keys: a call never
 // touches a key's row.
-func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
+func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
 	uses, err := a.store.LastUses(ctx, keys...)
 	if err != nil {
 		return err
@@ -20,8 +21,8 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 
 	for i := range shown {
 		if use, ok := uses[shown[i].ID]; ok {
-			shown[i].LastUsed = &LastUsed{
-				At:        Time{use.At},
+			shown[i].LastUsed = &api.LastUsed{
+				At:        api.Time{Time: use.At},
 				SourceIP:  use.SourceIP,
 				UserAgent: use.UserAgent,
 			}
@@ -32,7 +33,9 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []Key) error {
 }
 
 // withUsage adds to shown keys how often they were used on each of the last days, today last.
-func (a *API) withUsage(ctx context.Context, s *request, keys []*apikey.Key, shown []Key) error {
+func (a *API) withUsage(
+	ctx context.Context, s *request, keys []*apikey.Key, shown []api.Key,
+) error {
 	scopes := make([]usage.Scope, 0, len(keys))
 	for _, k := range keys {
 		scopes = append(scopes, usage.KeyScope(k.Environment, k.ID))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -21,32 +22,7 @@ func (a *API) registerMe() {
 	}, a.getMe)
 }
 
-// Me is who is signed in.
-type Me struct {
-	ID            string         `json:"id"`
-	Email         string         `json:"email"`
-	Name          string         `json:"name"`
-	Operator      bool           `json:"operator"`
-	Organizations []MyMembership `json:"organizations" nullable:"false"`
-}
-
-// MyMembership is what the person is, and may hand out, in an organization.
-type MyMembership struct {
-	ID        string               `json:"id"`
-	Name      string               `json:"name"`
-	Role      organization.Role    `json:"role"`
-	Grants    []organization.Grant `json:"grants" nullable:"false"`
-	MayGrant  []string             `json:"mayGrant" nullable:"false" doc:"Permissions that they may give to a key"`
-	MayCreate MayCreate            `json:"mayCreate"`
-}
-
-// MayCreate says which keys a person may create.
-type MayCreate struct {
-	Organization bool `json:"organization"`
-	Personal     bool `json:"personal"`
-}
-
-type meOutput struct{ Body Me }
+type meOutput struct{ Body api.Me }
 
 func (a *API) getMe(ctx context.Context, s *request, _ *struct{}) (*meOutput, error) {
 	if s.caller.Person == nil {
@@ -54,11 +30,11 @@ func (a *API) getMe(ctx context.Context, s *request, _ *struct{}) (*meOutput, er
 	}
 
 	p := s.caller.Person
-	out := &meOutput{Me{
+	out := &meOutput{api.Me{
 		ID:            p.ID,
 		Email:         p.Email,
 		Name:          p.Name,
-		Organizations: []MyMembership{},
+		Organizations: []api.MyMembership{},
 	}}
 
 	ids, err := a.store.OrganizationsOf(ctx, p.Email)
@@ -81,13 +57,13 @@ func (a *API) getMe(ctx context.Context, s *request, _ *struct{}) (*meOutput, er
 
 		o, m := s.organization, viewMember(s.caller.Member)
 
-		mine := MyMembership{
+		mine := api.MyMembership{
 			ID:       o.ID,
 			Name:     o.Name,
 			Role:     m.Role,
 			Grants:   m.Grants,
 			MayGrant: []string{},
-			MayCreate: MayCreate{
+			MayCreate: api.MayCreate{
 				Organization: s.caller.MayCreate(o, apikey.Organization),
 				Personal:     s.caller.MayCreate(o, apikey.Personal),
 			},

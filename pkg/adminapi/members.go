@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -57,34 +58,17 @@ func (a *API) registerMembers() {
 	}, a.deleteMember)
 }
 
-// Member is a member as the admin API shows them.
-type Member struct {
-	ID       string               `json:"id" doc:"The identity provider's id; empty until the first sign-in"`
-	Email    string               `json:"email"`
-	Role     organization.Role    `json:"role" enum:"admin,member,viewer"`
-	Grants   []organization.Grant `json:"grants" nullable:"false"`
-	Status   string               `json:"status" enum:"active,invited"`
-	JoinedAt *Time                `json:"joinedAt"`
-	Bounded  []BoundedKey         `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they do no more than the member may"`
-}
-
-// BoundedKey is a personal key that does less than it holds, by its owner's role.
-type BoundedKey struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-func viewMember(m *organization.Member) Member {
-	out := Member{
+func viewMember(m *organization.Member) api.Member {
+	out := api.Member{
 		ID:       m.ID,
 		Email:    m.Email,
-		Role:     m.Role,
-		Grants:   m.Grants,
+		Role:     string(m.Role),
+		Grants:   []string{},
 		Status:   "invited",
 		JoinedAt: orNull(m.JoinedAt),
 	}
-	if out.Grants == nil {
-		out.Grants = []organization.Grant{}
+	for _, g := range m.Grants {
+		out.Grants = append(out.Grants, string(g))
 	}
 
 	if m.Joined() {
@@ -174,12 +158,9 @@ type listMembersInput struct {
 	Page
 }
 
-type listMembersOutput struct {
-	Body struct {
-		Items      []Member `json:"items" nullable:"false"`
-		NextCursor *string  `json:"nextCursor" doc:"null where the list ends"`
-	}
-}
+type memberPage api.Page[api.Member]
+
+type listMembersOutput struct{ Body memberPage }
 
 func (a *API) listMembers(
 	ctx context.Context, _ *request, in *listMembersInput,
@@ -193,7 +174,7 @@ func (a *API) listMembers(
 
 	out := &listMembersOutput{}
 
-	out.Body.Items = []Member{}
+	out.Body.Items = []api.Member{}
 	for {
 		members, next, err := a.store.MembersPage(ctx, in.Org, after, in.Limit-len(out.Body.Items))
 		if err != nil {
@@ -223,7 +204,7 @@ type MemberPath struct {
 
 type memberOutput struct {
 	Status int
-	Body   Member
+	Body   api.Member
 
 	demoted bool
 }
@@ -265,7 +246,7 @@ type putMemberInput struct {
 // Resolve implements huma.Resolver: what is no member's id must be an e-mail.
 func (in *putMemberInput) Resolve(huma.Context) []error {
 	if _, ok := organization.Email(in.User); !ok && strings.ContainsAny(in.User, "@ ") {
-		return []error{validation.with("The address is not one.", FieldError{
+		return []error{validation.with("The address is not one.", api.FieldError{
 			Location: "path.user",
 			Message:  "expected an e-mail address, or a member's id",
 			Value:    in.User,
@@ -350,7 +331,7 @@ func (a *API) memberAsAsked(
 	case errors.Is(err, organization.ErrNoMember):
 		email, ok := organization.Email(in.User)
 		if !ok {
-			return nil, nil, validation.with("There is no member with this id.", FieldError{
+			return nil, nil, validation.with("There is no member with this id.", api.FieldError{
 				Location: "path.user",
 				Message:  "expected an e-mail address to invite, or a member's id",
 				Value:    in.User,
@@ -394,7 +375,7 @@ func (a *API) bounds(ctx context.Context, s *request, out *memberOutput) {
 		for _, placed := range page {
 			if k := placed.Key; k.DeletedAt.IsZero() &&
 				slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) {
-				out.Body.Bounded = append(out.Body.Bounded, BoundedKey{k.ID, k.Name})
+				out.Body.Bounded = append(out.Body.Bounded, api.BoundedKey{ID: k.ID, Name: k.Name})
 			}
 		}
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -99,20 +100,9 @@ func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
 	return f.errors
 }
 
-// OrganizationSecret is a new organization with its default key.
-type OrganizationSecret struct {
-	Organization Organization `json:"organization"`
-	KeySecret
-}
-
-func (o OrganizationSecret) replay() OrganizationSecret {
-	o.KeySecret = o.KeySecret.replay()
-	return o
-}
-
 func (a *API) createOrganization(
 	ctx context.Context, s *request, in *createOrganizationInput,
-) (*posted[OrganizationSecret], error) {
+) (*posted[api.OrganizationSecret], error) {
 	if in.firstAdmin.Email == "" {
 		return nil, &organization.ForbiddenError{
 			Reason: "your identity provider has not verified your e-mail address, which members " +
@@ -120,7 +110,7 @@ func (a *API) createOrganization(
 		}
 	}
 
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[OrganizationSecret]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.OrganizationSecret]], error) {
 		return a.tryCreateOrganization(ctx, s, in)
 	})
 }
@@ -129,7 +119,7 @@ func (a *API) createOrganization(
 // key gives the default key no more than it may hand out.
 func (a *API) tryCreateOrganization(
 	ctx context.Context, s *request, in *createOrganizationInput,
-) (got attempt[posted[OrganizationSecret]], err error) {
+) (got attempt[posted[api.OrganizationSecret]], err error) {
 	o := in.organization
 
 	k := &apikey.Key{
@@ -185,13 +175,13 @@ func (a *API) tryCreateOrganization(
 		a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
 	// after the organization, whose id may be taken
 	got.writes = append(writes, a.store.PutRuntimeSettings(ctx, o)...)
-	got.answer = posted[OrganizationSecret]{
+	got.answer = posted[api.OrganizationSecret]{
 		Status:   http.StatusCreated,
 		ETag:     etag(o.Version),
 		Location: "/v1/organizations/" + o.ID,
-		Body: OrganizationSecret{
+		Body: api.OrganizationSecret{
 			Organization: viewOrganization(o),
-			KeySecret:    KeySecret{Key: viewKey(k, s.now), Secret: &text},
+			KeySecret:    api.KeySecret{Key: viewKey(k, s.now), Secret: &text},
 		},
 	}
 	return got, nil
@@ -204,7 +194,7 @@ type OrganizationPath struct {
 
 type organizationOutput struct {
 	ETag string `header:"ETag"`
-	Body Organization
+	Body api.Organization
 }
 
 func (a *API) getOrganization(

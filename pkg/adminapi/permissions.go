@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -36,14 +37,9 @@ func (a *API) registerPermissions() {
 	}, a.putPermissions)
 }
 
-// Catalogue is the permission catalogue.
-type Catalogue struct {
-	Permissions []permission.Permission `json:"permissions" nullable:"false"`
-}
-
 type permissionsOutput struct {
 	ETag string `header:"ETag"`
-	Body Catalogue
+	Body api.Catalogue
 }
 
 func (a *API) getPermissions(
@@ -51,19 +47,37 @@ func (a *API) getPermissions(
 ) (*permissionsOutput, error) {
 	return &permissionsOutput{
 		ETag: etag(s.version),
-		Body: Catalogue{s.catalogue.Permissions()},
+		Body: viewCatalogue(s.catalogue),
 	}, nil
+}
+
+func viewCatalogue(c *permission.Catalogue) api.Catalogue {
+	return api.Catalogue{Permissions: viewAll(c.Permissions(), viewPermission)}
+}
+
+func viewPermission(p permission.Permission) api.Permission {
+	return api.Permission{
+		Name:        p.Name,
+		Title:       p.Title,
+		Description: p.Description,
+		Default:     p.Default,
+		Publishable: p.Publishable,
+		BuiltIn:     p.BuiltIn,
+		Routes: viewAll(p.Routes, func(r permission.Route) api.Route {
+			return api.Route(r)
+		}),
+	}
 }
 
 // permissionInput is a permission as it is sent: what is left out is empty.
 type permissionInput struct {
-	Name        string             `json:"name"`
-	Title       string             `json:"title"`
-	Description string             `json:"description,omitempty"`
-	Default     bool               `json:"default,omitempty"`
-	Publishable bool               `json:"publishable,omitempty"`
-	BuiltIn     bool               `json:"builtIn,omitempty" doc:"Built-in permissions may be sent back; they are left as they are"`
-	Routes      []permission.Route `json:"routes,omitempty"`
+	Name        string      `json:"name"`
+	Title       string      `json:"title"`
+	Description string      `json:"description,omitempty"`
+	Default     bool        `json:"default,omitempty"`
+	Publishable bool        `json:"publishable,omitempty"`
+	BuiltIn     bool        `json:"builtIn,omitempty" doc:"Built-in permissions may be sent back; they are left as they are"`
+	Routes      []api.Route `json:"routes,omitempty"`
 }
 
 type putPermissionsInput struct {
@@ -109,7 +123,9 @@ func (a *API) tryPutPermissions(
 			Description: p.Description,
 			Default:     p.Default,
 			Publishable: p.Publishable,
-			Routes:      p.Routes,
+			Routes: viewAll(p.Routes, func(r api.Route) permission.Route {
+				return permission.Route(r)
+			}),
 		})
 	}
 
@@ -145,7 +161,7 @@ func (a *API) tryPutPermissions(
 
 	got.answer = &permissionsOutput{
 		ETag: etag(version),
-		Body: Catalogue{catalogue.Permissions()},
+		Body: viewCatalogue(catalogue),
 	}
 	return got, nil
 }
@@ -202,7 +218,7 @@ func (a *API) unused(ctx context.Context, s *request, next *permission.Catalogue
 		"?force=true.")
 	for _, name := range removed {
 		if holders[name] > 0 {
-			p.Errors = append(p.Errors, FieldError{
+			p.Errors = append(p.Errors, api.FieldError{
 				Location: "body.permissions",
 				Message:  fmt.Sprintf("number of keys that hold %s: %d", name, holders[name]),
 			})

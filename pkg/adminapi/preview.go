@@ -10,29 +10,12 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/advice"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
-
-// Preview is what a change of a key would have refused of the recorded calls that were allowed. Of
-// allowed calls only a sample is recorded, so that these are numbers of recorded calls, and not of
-// all.
-type Preview struct {
-	Since          Time           `json:"since" doc:"From when on recorded calls were looked at"`
-	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization has recorded now: the numbers are of recorded calls"`
-	Recorded       int            `json:"recorded" doc:"Recorded calls that were allowed"`
-	Refused        int            `json:"refused" doc:"Those of them that the change would have refused"`
-	ByRoute        []RoutePreview `json:"byRoute" nullable:"false" doc:"The most refused first"`
-}
-
-// RoutePreview is the part of a preview that is about a route.
-type RoutePreview struct {
-	Route   string `json:"route" example:"GET /customers/{customerId}"`
-	Calls   int    `json:"calls"`
-	Refused int    `json:"refused"`
-}
 
 // trial tries changes of a key on its recorded calls.
 type trial struct {
@@ -41,7 +24,7 @@ type trial struct {
 	key     *apikey.Key
 	since   time.Time
 	calls   []recorded
-	known   map[string]*Preview // by the change's body: several items may have the same
+	known   map[string]*api.Preview // by the change's body: several items may have the same
 }
 
 // recorded is a recorded call that was allowed.
@@ -60,7 +43,7 @@ func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*
 		session: s,
 		key:     k,
 		since:   later(k.CreatedAt, s.now.Add(-usage.RequestLife)),
-		known:   map[string]*Preview{},
+		known:   map[string]*api.Preview{},
 	}
 
 	after := ""
@@ -120,7 +103,7 @@ func (t *trial) allows(ctx context.Context, k *apikey.Key, c recorded) (bool, er
 }
 
 // preview tries a change. There is none of a change that changes nothing.
-func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) {
+func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, error) {
 	if c.Action == advice.Look {
 		return nil, nil
 	}
@@ -141,13 +124,13 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) 
 		}
 	}
 
-	p := &Preview{
-		Since:          Time{t.since.UTC()},
+	p := &api.Preview{
+		Since:          api.Time{Time: t.since.UTC()},
 		SampleRequests: t.session.organization.Settings.SampleRequests,
-		ByRoute:        []RoutePreview{},
+		ByRoute:        []api.RoutePreview{},
 	}
 
-	routes := map[string]*RoutePreview{}
+	routes := map[string]*api.RoutePreview{}
 	for _, call := range t.calls {
 		allowed, err := t.allows(ctx, changed, call)
 		if err != nil {
@@ -156,7 +139,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) 
 
 		r := routes[call.route]
 		if r == nil {
-			r = &RoutePreview{Route: call.route}
+			r = &api.RoutePreview{Route: call.route}
 			routes[call.route] = r
 		}
 
@@ -173,7 +156,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*Preview, error) 
 		p.ByRoute = append(p.ByRoute, *r)
 	}
 
-	slices.SortFunc(p.ByRoute, func(a, b RoutePreview) int {
+	slices.SortFunc(p.ByRoute, func(a, b api.RoutePreview) int {
 		return cmp.Or(b.Refused-a.Refused, b.Calls-a.Calls, cmp.Compare(a.Route, b.Route))
 	})
 	t.known[string(body)] = p

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -20,30 +21,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// FieldError is one wrong field of an input.
-type FieldError struct {
-	Location string `json:"location" doc:"Where, such as body.rateLimits[0].window"`
-	Message  string `json:"message" doc:"What is expected there"`
-	Value    any    `json:"value,omitempty" doc:"What was sent, unless it may hold a secret"`
-}
-
-// Problem is the body of every answer that is not a success (RFC 9457). It is the error that
-// operations return.
+// Problem is the error that operations return, and the body of its answer.
 type Problem struct {
-	Type               string       `json:"type" doc:"The address of this problem's documentation"`
-	Title              string       `json:"title"`
-	Status             int          `json:"status"`
-	Code               string       `json:"code" doc:"What programs compare"`
-	Detail             string       `json:"detail,omitempty"`
-	RequestID          string       `json:"requestId,omitempty"`
-	RequiredPermission string       `json:"requiredPermission,omitempty"`
-	Errors             []FieldError `json:"errors,omitempty"`
+	api.Problem
 
 	retryAfter string // seconds, where it is not what the status always has
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
 // GetStatus implements huma.StatusError.
 func (p *Problem) GetStatus() int { return p.Status }
@@ -54,78 +40,90 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 // problemType is a row of the table of problems.
 type problemType struct {
 	status int
-	code   string
+	code   api.Code
 	title  string
 }
 
 // The problems, each once.
 var (
-	malformed       = problemType{http.StatusBadRequest, "malformed", "The request cannot be read"}
+	malformed = problemType{
+		http.StatusBadRequest, api.CodeMalformed, "The request cannot be read",
+	}
 	unauthenticated = problemType{
-		http.StatusUnauthorized, "unauthenticated", "A valid key is needed",
+		http.StatusUnauthorized, api.CodeUnauthenticated, "A valid key is needed",
 	}
 	invalidKey = problemType{
-		http.StatusUnauthorized, "invalid_key", "The API key is missing or not valid",
+		http.StatusUnauthorized, api.CodeInvalidKey, "The API key is missing or not valid",
 	}
 	denied = problemType{
-		http.StatusForbidden, "permission_denied", "The permission is missing",
+		http.StatusForbidden, api.CodePermissionDenied, "The permission is missing",
 	}
-	notFound        = problemType{http.StatusNotFound, "not_found", "Not found"}
-	notActive       = problemType{http.StatusConflict, "not_active", "The key is not active"}
-	noRotation      = problemType{http.StatusConflict, "no_rotation", "No rotation is running"}
-	rotationRunning = problemType{http.StatusConflict, "rotation_running", "A rotation is running"}
-	compromised     = problemType{http.StatusConflict, "compromised", "The key is compromised"}
-	deleted         = problemType{http.StatusConflict, "deleted", "The key is deleted"}
-	inUse           = problemType{http.StatusConflict, "in_use", "Still in use"}
-	lastAdmin       = problemType{http.StatusConflict, "last_admin", "Cannot remove the last admin"}
-	duplicate       = problemType{http.StatusConflict, "duplicate", "Already exists"}
-	conflict        = problemType{http.StatusConflict, "conflict", "Conflicting change"}
-	stale           = problemType{
-		http.StatusPreconditionFailed, "stale", "Changed since it was read",
+	notFound        = problemType{http.StatusNotFound, api.CodeNotFound, "Not found"}
+	notActive       = problemType{http.StatusConflict, api.CodeNotActive, "The key is not active"}
+	noRotation      = problemType{http.StatusConflict, api.CodeNoRotation, "No rotation is running"}
+	rotationRunning = problemType{
+		http.StatusConflict, api.CodeRotationRunning, "A rotation is running",
 	}
-	tooLarge  = problemType{http.StatusRequestEntityTooLarge, "too_large", "The body is too large"}
+	compromised = problemType{http.StatusConflict, api.CodeCompromised, "The key is compromised"}
+	deleted     = problemType{http.StatusConflict, api.CodeDeleted, "The key is deleted"}
+	inUse       = problemType{http.StatusConflict, api.CodeInUse, "Still in use"}
+	lastAdmin   = problemType{
+		http.StatusConflict, api.CodeLastAdmin, "Cannot remove the last admin",
+	}
+	duplicate = problemType{http.StatusConflict, api.CodeDuplicate, "Already exists"}
+	conflict  = problemType{http.StatusConflict, api.CodeConflict, "Conflicting change"}
+	stale     = problemType{
+		http.StatusPreconditionFailed, api.CodeStale, "Changed since it was read",
+	}
+	tooLarge = problemType{
+		http.StatusRequestEntityTooLarge, api.CodeTooLarge, "The body is too large",
+	}
 	mediaType = problemType{
-		http.StatusUnsupportedMediaType, "unsupported_media_type",
+		http.StatusUnsupportedMediaType, api.CodeUnsupportedMediaType,
 		"The media type is not supported",
 	}
 	validation = problemType{
-		http.StatusUnprocessableEntity, "validation", "The request is not valid",
+		http.StatusUnprocessableEntity, api.CodeValidation, "The request is not valid",
 	}
 	immutable = problemType{
-		http.StatusUnprocessableEntity, "immutable", "The field cannot be changed",
+		http.StatusUnprocessableEntity, api.CodeImmutable, "The field cannot be changed",
 	}
 	escalation = problemType{
-		http.StatusUnprocessableEntity, "escalation", "More than you may grant",
+		http.StatusUnprocessableEntity, api.CodeEscalation, "More than you may grant",
 	}
 	mismatch = problemType{
-		http.StatusUnprocessableEntity, "idempotency_mismatch",
+		http.StatusUnprocessableEntity, api.CodeIdempotencyMismatch,
 		"The Idempotency-Key was used for something else",
 	}
-	rateLimited    = problemType{http.StatusTooManyRequests, "rate_limited", "Too many requests"}
+	rateLimited = problemType{
+		http.StatusTooManyRequests, api.CodeRateLimited, "Too many requests",
+	}
 	tooManyChanges = problemType{
-		http.StatusTooManyRequests, "too_many_changes", "Too many changes to one object",
+		http.StatusTooManyRequests, api.CodeTooManyChanges, "Too many changes to one object",
 	}
 	tooManyJobs = problemType{
-		http.StatusTooManyRequests, "too_many_jobs", "Too many jobs are open",
+		http.StatusTooManyRequests, api.CodeTooManyJobs, "Too many jobs are open",
 	}
 	quotaExceeded = problemType{
-		http.StatusTooManyRequests, "quota_exceeded", "The quota is used up",
+		http.StatusTooManyRequests, api.CodeQuotaExceeded, "The quota is used up",
 	}
-	internal    = problemType{http.StatusInternalServerError, "internal", "Something went wrong"}
+	internal = problemType{
+		http.StatusInternalServerError, api.CodeInternal, "Something went wrong",
+	}
 	unavailable = problemType{
-		http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
+		http.StatusServiceUnavailable, api.CodeUnavailable, "Temporarily unavailable",
 	}
 )
 
 // with makes a problem of the kind.
-func (k problemType) with(detail string, errs ...FieldError) *Problem {
-	return &Problem{
+func (k problemType) with(detail string, errs ...api.FieldError) *Problem {
+	return &Problem{Problem: api.Problem{
 		Title:  k.title,
 		Status: k.status,
 		Code:   k.code,
 		Detail: detail,
 		Errors: errs,
-	}
+	}}
 }
 
 // table maps the errors of the packages below to problems; the first that matches counts. What is
@@ -234,7 +232,7 @@ func problemOf(ctx context.Context, logger *slog.Logger, err error) *Problem {
 	if errors.As(err, &invalid) {
 		p := validation.with("The catalogue is not valid.")
 		for _, f := range invalid.Fields {
-			p.Errors = append(p.Errors, FieldError{
+			p.Errors = append(p.Errors, api.FieldError{
 				Location: "body." + f.Location,
 				Message:  f.Message,
 			})
@@ -280,7 +278,7 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 		errs = slices.DeleteFunc(slices.Clone(errs), isAboutBody)
 	}
 
-	var fields []FieldError
+	var fields []api.FieldError
 	for _, err := range errs {
 		var p *Problem
 		if errors.As(err, &p) {
@@ -301,12 +299,12 @@ func problemOfInput(brand apikey.Brand, status int, message string, errs []error
 			continue // they say which
 		}
 
-		f := FieldError{
+		f := api.FieldError{
 			Location: shortened(brand.Redact(location(d))),
 			Message:  brand.Redact(d.Message),
 			Value:    quotable(brand, d),
 		}
-		if !slices.ContainsFunc(fields, func(told FieldError) bool {
+		if !slices.ContainsFunc(fields, func(told api.FieldError) bool {
 			return within(told.Location, f.Location)
 		}) {
 			fields = append(fields, f)
@@ -375,7 +373,7 @@ func quotable(brand apikey.Brand, d *huma.ErrorDetail) any {
 }
 
 // detailOf says in words what is wrong with an input, and what to do.
-func detailOf(k problemType, message string, fields []FieldError) string {
+func detailOf(k problemType, message string, fields []api.FieldError) string {
 	switch {
 	case k == tooLarge:
 		most := int64(MaxBody)
@@ -388,7 +386,7 @@ func detailOf(k problemType, message string, fields []FieldError) string {
 		return "Some fields are not valid."
 	case k == malformed && message == "request body is required":
 		return "This call needs a JSON body."
-	case k == malformed && slices.ContainsFunc(fields, func(f FieldError) bool {
+	case k == malformed && slices.ContainsFunc(fields, func(f api.FieldError) bool {
 		return f.Location == "body"
 	}):
 		return "The body is not JSON."
@@ -410,7 +408,7 @@ func sentence(reason string) string {
 
 // finish completes a problem with what depends on the call.
 func (p *Problem) finish(docs, requestID string) {
-	p.Type = docs + p.Code
+	p.Type = docs + string(p.Code)
 	p.RequestID = requestID
 }
 

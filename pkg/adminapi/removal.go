@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -25,7 +26,7 @@ type removal struct {
 type acceptedOutput struct {
 	Status   int
 	Location string `header:"Location"`
-	Body     *JobAnswer
+	Body     *api.JobAnswer
 }
 
 func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
@@ -36,7 +37,7 @@ func accepted(j *job.Job, to *organization.Caller) *acceptedOutput {
 	return &acceptedOutput{
 		Status:   http.StatusAccepted,
 		Location: jobPath(j),
-		Body:     &JobAnswer{viewJob(j, to)},
+		Body:     &api.JobAnswer{Job: viewJob(j, to)},
 	}
 }
 

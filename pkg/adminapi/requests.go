@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -34,32 +35,10 @@ func (a *API) registerRequests() {
 	}, a.getRequest)
 }
 
-// Request is a call that was made with a key.
-type Request struct {
-	RequestID   string `json:"requestId"`
-	At          Time   `json:"at"`
-	Method      string `json:"method"`
-	Route       string `json:"route" doc:"The catalogue's; API Gateway's where the check ended before it was found"`
-	Path        string `json:"path"`
-	Status      int    `json:"status" doc:"What the authorizer made of it: 200 stands for whatever the backend answered"`
-	Outcome     string `json:"outcome"`
-	Permission  string `json:"permission" doc:"The one that it was made with, or lacked"`
-	SourceIP    string `json:"sourceIp"`
-	UserAgent   string `json:"userAgent"`
-	LatencyMs   int64  `json:"latencyMs" doc:"Of the check"`
-	Environment string `json:"environment"`
-	OldSecret   bool   `json:"oldSecret" doc:"It was made with the old secret of a rotation"`
-	Omitted     int64  `json:"omitted,omitempty" doc:"Calls of the key just before that were not kept, since there were too many, or as the sample wants it"`
-
-	KeyID      string `json:"keyId"`
-	KeyVersion int64  `json:"keyVersion" doc:"Of the key as it was checked"`
-	API        string `json:"api"`
-}
-
-func viewRequest(r usage.Request) Request {
-	return Request{
+func viewRequest(r usage.Request) api.Request {
+	return api.Request{
 		RequestID:   r.ID,
-		At:          Time{r.At},
+		At:          api.Time{Time: r.At},
 		Method:      r.Method,
 		Route:       r.Route,
 		Path:        r.Path,
@@ -83,12 +62,9 @@ type keyRequestsInput struct {
 	Page
 }
 
-type keyRequestsOutput struct {
-	Body struct {
-		Items      []Request `json:"items" nullable:"false"`
-		NextCursor *string   `json:"nextCursor" doc:"null where the list ends"`
-	}
-}
+type requestPage api.Page[api.Request]
+
+type keyRequestsOutput struct{ Body requestPage }
 
 func (a *API) keyRequests(
 	ctx context.Context, s *request, in *keyRequestsInput,
@@ -108,7 +84,7 @@ func (a *API) keyRequests(
 
 	out := &keyRequestsOutput{}
 
-	out.Body.Items = make([]Request, 0, len(requests))
+	out.Body.Items = make([]api.Request, 0, len(requests))
 	for _, r := range requests {
 		out.Body.Items = append(out.Body.Items, viewRequest(r))
 	}
@@ -122,13 +98,7 @@ type requestInput struct {
 	RequestID string `path:"requestId" maxLength:"128"`
 }
 
-// RecordedRequest is a call that was made with a key, with what led to its refusal.
-type RecordedRequest struct {
-	Request
-	Steps []Step `json:"steps,omitempty" doc:"Of a refusal: the steps of the check up to the one that refused, with what was kept of them"`
-}
-
-type requestOutput struct{ Body RecordedRequest }
+type requestOutput struct{ Body api.RecordedRequest }
 
 func (a *API) getRequest(
 	ctx context.Context, s *request, in *requestInput,
@@ -138,7 +108,7 @@ func (a *API) getRequest(
 		return nil, err
 	}
 
-	out := &requestOutput{RecordedRequest{Request: viewRequest(r)}}
+	out := &requestOutput{api.RecordedRequest{Request: viewRequest(r)}}
 	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed &&
 		outcome != check.Unavailable {
 		out.Body.Steps = viewSteps(check.Recorded(outcome, r.Permission))

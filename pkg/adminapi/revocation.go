@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -41,26 +42,17 @@ type revokeInput struct {
 	RawBody []byte
 }
 
-// Revoked is a revoked key.
-type Revoked struct {
-	Key         Key  `json:"key"`
-	EffectiveBy Time `json:"effectiveBy" doc:"A check that starts after this is refused"`
-	Replayed    bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
-}
-
-func (r Revoked) replay() Revoked { r.Replayed = true; return r }
-
 func (a *API) revokeKey(
 	ctx context.Context, s *request, in *revokeInput,
-) (*posted[Revoked], error) {
+) (*posted[api.Revoked], error) {
 	reason := value(in.Body.Reason)
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[Revoked]], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.Revoked]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.revoked",
 			reason, func(k *apikey.Key) error {
 				return k.Revoke(s.caller.Actor(), reason, value(in.Body.Compromised), s.now)
 			})
-		return answered(got, err, func(k *apikey.Key) Revoked {
-			return Revoked{Key: viewKey(k, s.now), EffectiveBy: Time{a.effectiveBy(s.now)}}
+		return answered(got, err, func(k *apikey.Key) api.Revoked {
+			return api.Revoked{Key: viewKey(k, s.now), EffectiveBy: api.Time{Time: a.effectiveBy(s.now)}}
 		})
 	})
 }
@@ -86,11 +78,11 @@ func answered[T any](
 
 func (a *API) restoreKey(
 	ctx context.Context, s *request, in *actionInput,
-) (*posted[KeyOnly], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeyOnly]], error) {
+) (*posted[api.KeyOnly], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeyOnly]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.restored", "", (*apikey.Key).Restore)
-		return answered(got, err, func(k *apikey.Key) KeyOnly {
-			return KeyOnly{
+		return answered(got, err, func(k *apikey.Key) api.KeyOnly {
+			return api.KeyOnly{
 				Key: viewKey(k, s.now),
 			}
 		})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -61,7 +62,7 @@ type actionInput struct {
 
 func (a *API) regenerateKey(
 	ctx context.Context, s *request, in *actionInput,
-) (*posted[KeySecret], error) {
+) (*posted[api.KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders,
 		"key.regenerated", func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error {
 			return k.Regenerate(fresh, now)
@@ -123,7 +124,7 @@ func (in *rotateInput) fromFirstUse() bool {
 
 func (a *API) rotateKey(
 	ctx context.Context, s *request, in *rotateInput,
-) (*posted[KeySecret], error) {
+) (*posted[api.KeySecret], error) {
 	return a.renew(ctx, s, in.PostHeaders,
 		"key.rotation_started", func(
 			k *apikey.Key, fresh apikey.IssuedSecret, now time.Time,
@@ -157,11 +158,11 @@ func (a *API) unseen(overlap time.Duration) error {
 func (a *API) renew(
 	ctx context.Context, s *request, h PostHeaders, action string,
 	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
-) (*posted[KeySecret], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeySecret]], error) {
+) (*posted[api.KeySecret], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeySecret]], error) {
 		secret, minted, err := a.mint(ctx, s.key.Environment, s.key.ID)
 		if err != nil {
-			return attempt[posted[KeySecret]]{}, err
+			return attempt[posted[api.KeySecret]]{}, err
 		}
 
 		got, err := a.edit(ctx, s, h.MatchHeader, action, "", func(k *apikey.Key) error {
@@ -171,23 +172,23 @@ func (a *API) renew(
 
 			return a.within(s, nil, k, "expiresAt")
 		})
-		return answered(got, err, func(k *apikey.Key) KeySecret {
+		return answered(got, err, func(k *apikey.Key) api.KeySecret {
 			text := secret.Reveal()
-			return KeySecret{Key: viewKey(k, s.now), Secret: &text}
+			return api.KeySecret{Key: viewKey(k, s.now), Secret: &text}
 		})
 	})
 }
 
 func (a *API) finishRotation(
 	ctx context.Context, s *request, in *actionInput,
-) (*posted[KeyOnly], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[KeyOnly]], error) {
+) (*posted[api.KeyOnly], error) {
+	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeyOnly]], error) {
 		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished",
 			"", func(k *apikey.Key) error {
 				return k.FinishRotation(s.now)
 			})
-		return answered(got, err, func(k *apikey.Key) KeyOnly {
-			return KeyOnly{
+		return answered(got, err, func(k *apikey.Key) api.KeyOnly {
+			return api.KeyOnly{
 				Key: viewKey(k, s.now),
 			}
 		})

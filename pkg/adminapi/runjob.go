@@ -131,11 +131,11 @@ var errMaker = errors.New("whoever started the job may no longer do what it does
 // fail ends a job that cannot go on.
 func (a *API) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
 	reason := job.Error{
-		Code:   internal.code,
+		Code:   string(internal.code),
 		Detail: "This is our fault, and it is logged under the job's id.",
 	}
 	if errors.Is(err, errMaker) {
-		reason = job.Error{Code: denied.code, Detail: sentence(errMaker.Error())}
+		reason = job.Error{Code: string(denied.code), Detail: sentence(errMaker.Error())}
 	} else {
 		a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id",
 			j.OrganizationID, "error", err)
@@ -284,7 +284,7 @@ func (a *API) take(
 func (a *API) jobError(ctx context.Context, i item) job.Error {
 	p := problemOf(ctx, a.logger, i.err)
 
-	e := job.Error{Code: p.Code, Detail: p.Detail}
+	e := job.Error{Code: string(p.Code), Detail: p.Detail}
 	if len(p.Errors) > 0 {
 		e.Detail = sentence(p.Errors[0].Message)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
@@ -32,10 +33,10 @@ type secretsRefusedKey struct{}
 
 // secretsInAddress finds secrets in the parameters of a call; nil where there are none.
 func (a *API) secretsInAddress(ctx huma.Context) *Problem {
-	var stored, read []FieldError
-	add := func(to *[]FieldError, location, value string) {
+	var stored, read []api.FieldError
+	add := func(to *[]api.FieldError, location, value string) {
 		if a.brand.Holds(value) {
-			*to = append(*to, FieldError{Location: location, Message: withoutSecret})
+			*to = append(*to, api.FieldError{Location: location, Message: withoutSecret})
 		}
 	}
 	address := ctx.URL()

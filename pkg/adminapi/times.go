@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/api"
 )
 
 // Times are of years with four digits in UTC, whatever offset they are sent with: others cannot be
@@ -83,25 +83,11 @@ func (f *validator) times(registry huma.Registry, s *huma.Schema, location strin
 	return value
 }
 
-// Time is a time in an answer, which has the same number of digits as every other.
-type Time struct{ time.Time }
-
-// MarshalJSON implements json.Marshaler.
-func (t Time) MarshalJSON() ([]byte, error) {
-	return []byte(`"` + apikey.FormatTime(t.Time) + `"`), nil
-}
-
-// TransformSchema implements huma.SchemaTransformer.
-func (Time) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	s.Format = "date-time"
-	return s
-}
-
 // orNull is null for the zero time.
-func orNull(t time.Time) *Time {
+func orNull(t time.Time) *api.Time {
 	if t.IsZero() {
 		return nil
 	}
 
-	return &Time{t}
+	return &api.Time{Time: t}
 }

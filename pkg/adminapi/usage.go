@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -49,7 +50,7 @@ func (a *API) usageAnswers() map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{
 		jsonType: {
 			Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas,
-				reflect.TypeFor[Usage]()),
+				reflect.TypeFor[api.Usage]()),
 		},
 		csvType: {
 			Schema: &huma.Schema{
@@ -135,23 +136,6 @@ func (f *validator) moment(
 	return rounded
 }
 
-// Usage is how keys were used.
-type Usage struct {
-	From        Time         `json:"from"`
-	To          Time         `json:"to" doc:"Not included"`
-	Granularity string       `json:"granularity" enum:"hour,day"`
-	By          string       `json:"by" enum:"outcome,permission,customer"`
-	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer each call that it checked, or the API's access logs, in the profile cached"`
-	Totals      usage.Totals `json:"totals" doc:"denied is the 401s, 403s and 429s of the key itself: wrong_secret is in no total, since outsiders can cause it, nor is unavailable"`
-	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
-}
-
-// UsagePoint is the numbers of one hour or day.
-type UsagePoint struct {
-	At     Time             `json:"at"`
-	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; those that are not told apart are together under *"`
-}
-
 type keyUsageInput struct {
 	KeyPath
 	UsageQuery
@@ -198,20 +182,20 @@ func (a *API) usage(
 		}
 	}
 
-	out := &Usage{
-		From:        Time{q.from},
-		To:          Time{q.to},
+	out := &api.Usage{
+		From:        api.Time{Time: q.from},
+		To:          api.Time{Time: q.to},
 		Granularity: q.Granularity,
 		By:          q.By,
 		Source:      a.countedBy,
-		Series:      []UsagePoint{},
+		Series:      []api.UsagePoint{},
 	}
 	for _, p := range usage.Series(hours, q.from, q.to, q.step) {
 		totals := p.Counts.Totals()
 		out.Totals.Allowed += totals.Allowed
 		out.Totals.Denied += totals.Denied
-		out.Series = append(out.Series, UsagePoint{
-			At:     Time{p.At},
+		out.Series = append(out.Series, api.UsagePoint{
+			At:     api.Time{Time: p.At},
 			Values: p.Counts.Values(usage.By(q.By)),
 		})
 	}
@@ -222,7 +206,7 @@ func (a *API) usage(
 }
 
 // writeUsage writes JSON, or CSV for who would rather have that.
-func (a *API) writeUsage(ctx huma.Context, u *Usage, accept string) {
+func (a *API) writeUsage(ctx huma.Context, u *api.Usage, accept string) {
 	ctx.SetHeader("Vary", "Accept")
 
 	if accept != csvType { // read has seen which of the two is meant
@@ -236,5 +220,5 @@ func (a *API) writeUsage(ctx huma.Context, u *Usage, accept string) {
 	ctx.SetHeader("Content-Type", csvType+"; charset=utf-8")
 	ctx.SetHeader("Content-Disposition", `attachment; filename="usage.csv"`)
 	ctx.SetStatus(http.StatusOK)
-	_ = u.CSV(ctx.BodyWriter())
+	_ = WriteCSV(ctx.BodyWriter(), u)
 }

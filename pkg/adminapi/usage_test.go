@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
@@ -306,10 +307,10 @@ func TestCSVCells(t *testing.T) {
 	}
 
 	var out strings.Builder
-	if err := (&adminapi.Usage{
+	if err := adminapi.WriteCSV(&out, &api.Usage{
 		By:     "customer",
-		Series: []adminapi.UsagePoint{{At: adminapi.Time{Time: at}, Values: values}},
-	}).CSV(&out); err != nil {
+		Series: []api.UsagePoint{{At: api.Time{Time: at}, Values: values}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 

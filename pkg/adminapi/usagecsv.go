@@ -8,13 +8,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// CSV writes the numbers, one a line, without the zeros: outcomes in their own order, other names
-// in that of the alphabet.
-func (u *Usage) CSV(to io.Writer) error {
+// WriteCSV writes the numbers of a usage, one a line, without the zeros: outcomes in their own
+// order, other names in that of the alphabet.
+func WriteCSV(to io.Writer, u *api.Usage) error {
 	w := csv.NewWriter(to)
 	if err := w.Write([]string{"at", u.By, "count"}); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -83,7 +84,7 @@ const (
 	maxWindow      = 30 * day
 )
 
-func (f *validator) rateLimits(limits []RateLimit) []apikey.RateLimit {
+func (f *validator) rateLimits(limits []api.RateLimit) []apikey.RateLimit {
 	var out []apikey.RateLimit
 	for i, l := range limits {
 		at := fmt.Sprintf("body.rateLimits[%d]", i)

@@ -3,91 +3,14 @@ package adminapi
 import (
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// Key is a key as the admin API shows it. Fields may be added, never renamed.
-type Key struct {
-	ID               string            `json:"id" example:"7Qm2Xb0aVd91KtZs"`
-	Object           string            `json:"object" enum:"key"`
-	OrganizationID   string            `json:"organizationId"`
-	Name             string            `json:"name"`
-	Description      string            `json:"description"`
-	Environment      string            `json:"environment" enum:"production,staging,development"`
-	Ownership        string            `json:"ownership" enum:"personal,organization"`
-	Owner            apikey.Actor      `json:"owner"`
-	CreatedBy        apikey.Actor      `json:"createdBy"`
-	Status           string            `json:"status" enum:"active,inactive,expired" doc:"Computed at the time of the answer"`
-	Enabled          bool              `json:"enabled"`
-	Permissions      []string          `json:"permissions" nullable:"false" doc:"Empty: none"`
-	AllPermissions   bool              `json:"allPermissions"`
-	Legacy           bool              `json:"legacy"`
-	Grantable        string            `json:"grantable" enum:"own,catalogue"`
-	Customers        []string          `json:"customers" nullable:"false" doc:"Empty: every customer"`
-	RateLimits       []RateLimit       `json:"rateLimits" nullable:"false"`
-	Quota            *apikey.Quota     `json:"quota"`
-	AllowedAddresses []string          `json:"allowedAddresses" nullable:"false"`
-	NotBefore        *Time             `json:"notBefore"`
-	ExpiresAt        *Time             `json:"expiresAt"`
-	Hint             string            `json:"hint"`
-	Rotation         *Rotation         `json:"rotation"`
-	Revocation       *Revocation       `json:"revocation"`
-	Exposure         *Exposure         `json:"exposure"`
-	DeletedAt        *Time             `json:"deletedAt"`
-	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
-	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
-	Metadata         map[string]string `json:"metadata"`
-	Tags             []string          `json:"tags" nullable:"false"`
-	Version          int64             `json:"version"`
-	CreatedAt        Time              `json:"createdAt"`
-	UpdatedAt        Time              `json:"updatedAt"`
-}
-
-// RateLimit is a rate limit as the admin API shows and takes it.
-type RateLimit struct {
-	Name   string `json:"name" minLength:"1" maxLength:"32" pattern:"^[a-z][a-z0-9_-]*$" patternDescription:"a lower-case name"`
-	Limit  int64  `json:"limit" minimum:"1" maximum:"1000000000"`
-	Window string `json:"window" example:"1m"`
-	Burst  int64  `json:"burst,omitempty" minimum:"1" maximum:"1000000000" doc:"How many calls may come at once; as limit where it is absent"`
-}
-
-// Rotation is a running rotation.
-type Rotation struct {
-	StartedAt       Time   `json:"startedAt"`
-	StartsAt        string `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
-	Overlap         string `json:"overlap" example:"24h"`
-	FirstUsedAt     *Time  `json:"firstUsedAt" doc:"When the new secret was first used; null where it was not, as far as is known"`
-	OldSecretEndsAt Time   `json:"oldSecretEndsAt" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
-}
-
-// Revocation says who revoked a key, when and why.
-type Revocation struct {
-	At          Time         `json:"at"`
-	By          apikey.Actor `json:"by"`
-	Reason      string       `json:"reason"`
-	Compromised bool         `json:"compromised"`
-}
-
-// Exposure says that a secret of the key was found where everybody can read it, and what was done.
-type Exposure struct {
-	At     Time    `json:"at"`
-	Source string  `json:"source" doc:"report, or github"`
-	URL    *string `json:"url" doc:"Where it was found"`
-	Action string  `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
-}
-
-// LastUsed is the last call that was made with a key that was good, whatever the call was allowed
-// to do.
-type LastUsed struct {
-	At        Time   `json:"at"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
-}
-
 // viewKey makes the shape of a key at now.
-func viewKey(k *apikey.Key, now time.Time) Key {
-	out := Key{
+func viewKey(k *apikey.Key, now time.Time) api.Key {
+	out := api.Key{
 		ID:               k.ID,
 		Object:           "key",
 		OrganizationID:   k.OrganizationID,
@@ -95,8 +18,8 @@ func viewKey(k *apikey.Key, now time.Time) Key {
 		Description:      k.Description,
 		Environment:      string(k.Environment),
 		Ownership:        string(k.Ownership),
-		Owner:            k.Owner,
-		CreatedBy:        k.CreatedBy,
+		Owner:            viewActor(k.Owner),
+		CreatedBy:        viewActor(k.CreatedBy),
 		Status:           string(k.Status(now)),
 		Enabled:          k.Enabled,
 		Permissions:      orEmpty(k.Permissions),
@@ -105,7 +28,7 @@ func viewKey(k *apikey.Key, now time.Time) Key {
 		Grantable:        string(grantable(k)),
 		Customers:        orEmpty(k.Customers),
 		RateLimits:       viewLimits(k.RateLimits),
-		Quota:            k.Quota,
+		Quota:            (*api.Quota)(k.Quota),
 		AllowedAddresses: viewAddresses(k),
 		NotBefore:        orNull(k.NotBefore),
 		ExpiresAt:        orNull(k.ExpiresAt),
@@ -114,8 +37,8 @@ func viewKey(k *apikey.Key, now time.Time) Key {
 		Metadata:         k.Metadata,
 		Tags:             orEmpty(k.Tags),
 		Version:          k.Version,
-		CreatedAt:        Time{k.CreatedAt},
-		UpdatedAt:        Time{k.UpdatedAt},
+		CreatedAt:        api.Time{Time: k.CreatedAt},
+		UpdatedAt:        api.Time{Time: k.UpdatedAt},
 	}
 	if out.Metadata == nil {
 		out.Metadata = map[string]string{}
@@ -126,16 +49,16 @@ func viewKey(k *apikey.Key, now time.Time) Key {
 	}
 
 	if r := k.Revocation; r != nil {
-		out.Revocation = &Revocation{
-			At:          Time{r.At},
-			By:          r.By,
+		out.Revocation = &api.Revocation{
+			At:          api.Time{Time: r.At},
+			By:          viewActor(r.By),
 			Reason:      r.Reason,
 			Compromised: r.Compromised,
 		}
 	}
 
 	if e := k.Exposure; e != nil {
-		out.Exposure = &Exposure{At: Time{e.At}, Source: e.Source, Action: string(e.Action)}
+		out.Exposure = &api.Exposure{At: api.Time{Time: e.At}, Source: e.Source, Action: string(e.Action)}
 		if e.URL != "" {
 			out.Exposure.URL = &e.URL
 		}
@@ -144,13 +67,22 @@ func viewKey(k *apikey.Key, now time.Time) Key {
 	return out
 }
 
-func viewRotation(r *apikey.Rotation) *Rotation {
-	return &Rotation{
-		StartedAt:       Time{r.StartedAt},
+func viewActor(a apikey.Actor) api.Actor {
+	return api.Actor{
+		Type:    string(a.Type),
+		ID:      a.ID,
+		Email:   a.Email,
+		KeyName: a.KeyName,
+	}
+}
+
+func viewRotation(r *apikey.Rotation) *api.Rotation {
+	return &api.Rotation{
+		StartedAt:       api.Time{Time: r.StartedAt},
 		StartsAt:        string(r.StartsAt),
 		Overlap:         formatDuration(r.Overlap),
 		FirstUsedAt:     orNull(r.FirstUsedAt),
-		OldSecretEndsAt: Time{r.OldEndsAt},
+		OldSecretEndsAt: api.Time{Time: r.OldEndsAt},
 	}
 }
 
@@ -162,10 +94,10 @@ func grantable(k *apikey.Key) apikey.Grantable {
 	return k.Grantable
 }
 
-func viewLimits(limits []apikey.RateLimit) []RateLimit {
-	out := make([]RateLimit, 0, len(limits))
+func viewLimits(limits []apikey.RateLimit) []api.RateLimit {
+	out := make([]api.RateLimit, 0, len(limits))
 	for _, l := range limits {
-		out = append(out, RateLimit{
+		out = append(out, api.RateLimit{
 			Name:   l.Name,
 			Limit:  l.Limit,
 			Window: formatDuration(l.Window),
@@ -185,6 +117,20 @@ func viewAddresses(k *apikey.Key) []string {
 	return out
 }
 
+// viewAll views each of a list; nil stays nil.
+func viewAll[T, V any](list []T, view func(T) V) []V {
+	if list == nil {
+		return nil
+	}
+
+	out := make([]V, 0, len(list))
+	for _, item := range list {
+		out = append(out, view(item))
+	}
+
+	return out
+}
+
 func orEmpty(s []string) []string {
 	if s == nil {
 		return []string{}
@@ -193,34 +139,7 @@ func orEmpty(s []string) []string {
 	return s
 }
 
-// Organization is an organization as the admin API shows it.
-type Organization struct {
-	ID        string   `json:"id"`
-	Name      string   `json:"name"`
-	CreatedAt Time     `json:"createdAt"`
-	Settings  Settings `json:"settings"`
-}
-
-// Settings are an organization's settings; null means the catalogue's, or no longest life.
-type Settings struct {
-	OrganizationKeysBy string      `json:"organizationKeysBy" enum:"admins,members"`
-	PersonalKeysBy     string      `json:"personalKeysBy" enum:"members,admins,nobody"`
-	MemberPermissions  []string    `json:"memberPermissions"`
-	DefaultPermissions []string    `json:"defaultPermissions"`
-	LongestLife        LongestLife `json:"longestLife"`
-	LegacyKeysAccepted bool        `json:"legacyKeysAccepted"`
-	AllowedAddresses   []string    `json:"allowedAddresses" nullable:"false"`
-	SampleRequests     float64     `json:"sampleRequests"`
-}
-
-// LongestLife is the longest life of a key per environment, such as 365d.
-type LongestLife struct {
-	Production  *string `json:"production"`
-	Staging     *string `json:"staging"`
-	Development *string `json:"development"`
-}
-
-func viewOrganization(o *organization.Organization) Organization {
+func viewOrganization(o *organization.Organization) api.Organization {
 	life := func(env apikey.Environment) *string {
 		d, ok := o.Settings.LongestLife[env]
 		if !ok {
@@ -230,17 +149,19 @@ func viewOrganization(o *organization.Organization) Organization {
 		text := formatDuration(d)
 		return &text
 	}
-	return Organization{
+	return api.Organization{
 		ID:        o.ID,
 		Name:      o.Name,
-		CreatedAt: Time{o.CreatedAt},
-		Settings: Settings{
+		CreatedAt: api.Time{Time: o.CreatedAt},
+		Settings: api.Settings{
 			OrganizationKeysBy: o.Settings.OrganizationKeysBy,
 			PersonalKeysBy:     o.Settings.PersonalKeysBy,
 			MemberPermissions:  o.Settings.MemberPermissions,
 			DefaultPermissions: o.Settings.DefaultPermissions,
-			LongestLife: LongestLife{
-				life(apikey.Production), life(apikey.Staging), life(apikey.Development),
+			LongestLife: api.LongestLife{
+				Production:  life(apikey.Production),
+				Staging:     life(apikey.Staging),
+				Development: life(apikey.Development),
 			},
 			LegacyKeysAccepted: o.Settings.LegacyKeysAccepted,
 			AllowedAddresses:   orEmpty(o.Settings.AllowedAddresses),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -42,39 +43,7 @@ func (in *whoamiInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// Whoami is what a key holder may know of their key.
-type Whoami struct {
-	KeyID          string      `json:"keyId"`
-	Name           string      `json:"name"`
-	OrganizationID string      `json:"organizationId"`
-	Environment    string      `json:"environment"`
-	Permissions    []string    `json:"permissions" nullable:"false"`
-	AllPermissions bool        `json:"allPermissions"`
-	Customers      []string    `json:"customers" nullable:"false"`
-	Status         string      `json:"status"`
-	ExpiresAt      *Time       `json:"expiresAt"`
-	Rotation       *Rotation   `json:"rotation"`
-	OldSecret      bool        `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
-	RateLimits     []LimitLeft `json:"rateLimits" nullable:"false"`
-	Quota          *QuotaLeft  `json:"quota"`
-}
-
-// LimitLeft is a rate limit and what is left of it.
-type LimitLeft struct {
-	RateLimit
-	Remaining *int64 `json:"remaining" doc:"Calls that may be made now. It may lag by 2 seconds; null where limits are not enforced"`
-	ResetAt   *Time  `json:"resetAt" doc:"When all of it is there again, if no more calls are made"`
-}
-
-// QuotaLeft is a quota and what is left of it.
-type QuotaLeft struct {
-	Limit     int64  `json:"limit"`
-	Period    string `json:"period" enum:"day,month"`
-	Remaining *int64 `json:"remaining" doc:"Calls that may be made in this period. It may lag by 2 seconds; null where limits are not enforced"`
-	ResetAt   *Time  `json:"resetAt" doc:"When the next period begins"`
-}
-
-type whoamiOutput struct{ Body Whoami }
+type whoamiOutput struct{ Body api.Whoami }
 
 func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error) {
 	address, _ := netip.ParseAddr(gatewayContextOf(ctx).sourceIP)
@@ -100,7 +69,7 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 	}
 
 	k := viewKey(key, now)
-	return &whoamiOutput{Whoami{
+	return &whoamiOutput{api.Whoami{
 		KeyID:          k.ID,
 		Name:           k.Name,
 		OrganizationID: k.OrganizationID,
@@ -120,15 +89,15 @@ func (a *API) whoami(ctx context.Context, in *whoamiInput) (*whoamiOutput, error
 // left is what a key has left of its limits. It takes nothing of them.
 func (a *API) left(
 	ctx context.Context, k *apikey.Key, now time.Time,
-) ([]LimitLeft, *QuotaLeft, error) {
-	limits := make([]LimitLeft, 0, len(k.RateLimits))
+) ([]api.LimitLeft, *api.QuotaLeft, error) {
+	limits := make([]api.LimitLeft, 0, len(k.RateLimits))
 	for _, l := range viewLimits(k.RateLimits) {
-		limits = append(limits, LimitLeft{RateLimit: l})
+		limits = append(limits, api.LimitLeft{RateLimit: l})
 	}
 
-	var quota *QuotaLeft
+	var quota *api.QuotaLeft
 	if k.Quota != nil {
-		quota = &QuotaLeft{Limit: k.Quota.Limit, Period: k.Quota.Period}
+		quota = &api.QuotaLeft{Limit: k.Quota.Limit, Period: k.Quota.Period}
 	}
 
 	if a.checker.Limits == nil || !check.Limited(k) {
@@ -142,12 +111,12 @@ func (a *API) left(
 
 	for i, l := range allowance.Limits {
 		limits[i].Remaining = &l.Remaining
-		limits[i].ResetAt = &Time{l.ResetAt}
+		limits[i].ResetAt = &api.Time{Time: l.ResetAt}
 	}
 
 	if quota != nil {
 		quota.Remaining = &allowance.Quota.Remaining
-		quota.ResetAt = &Time{allowance.Quota.ResetAt}
+		quota.ResetAt = &api.Time{Time: allowance.Quota.ResetAt}
 	}
 
 	return limits, quota, nil

@@ -1,0 +1,62 @@
+package api
+
+// KeyAdvice is the advice on a key.
+type KeyAdvice struct {
+	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"From when on the key could be used and its use is known"`
+	Items         []AdviceItem `json:"items" nullable:"false" doc:"What matters most first"`
+}
+
+// AdvicePage is the advice on a page of keys.
+type AdvicePage struct {
+	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"From when on use is known, of keys that are old enough"`
+	Items         []AdviceItem `json:"items" nullable:"false" doc:"Key by key, newest first"`
+	NextCursor    *string      `json:"nextCursor" doc:"null where the list ends"`
+}
+
+// AdviceItem is a piece of advice on a key.
+type AdviceItem struct {
+	Code     string         `json:"code" enum:"unused_permission,never_used,idle,all_permissions,legacy,no_expiry,no_limit,rotation_overdue,retired_secret_used"`
+	Severity string         `json:"severity" enum:"low,medium,high"`
+	KeyID    string         `json:"keyId"`
+	KeyName  string         `json:"keyName"`
+	Detail   string         `json:"detail"`
+	Evidence AdviceEvidence `json:"evidence"`
+	Change   AdviceChange   `json:"change"`
+	Preview  *Preview       `json:"preview,omitempty"`
+}
+
+// AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
+type AdviceEvidence struct {
+	ObservedSince *Time    `json:"observedSince,omitempty" format:"date-time" doc:"From when on all is known that the item says of use"`
+	Window        string   `json:"window,omitempty" example:"30d"`
+	Permission    string   `json:"permission,omitempty" doc:"The one that is not used"`
+	Used          []string `json:"used,omitempty" doc:"The permissions that were used in the window"`
+	LastUsedAt    *Time    `json:"lastUsedAt,omitempty" format:"date-time" doc:"Of a permission and of a retired secret, the hour"`
+	Calls         *int64   `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
+	SecretSince   *Time    `json:"secretSince,omitempty" format:"date-time"`
+}
+
+// AdviceChange is a call of this API that mends what an item is about.
+type AdviceChange struct {
+	Method string         `json:"method" enum:"PATCH,POST,GET"`
+	Path   string         `json:"path" doc:"As in the OpenAPI document: below the address of the API"`
+	Body   map[string]any `json:"body" doc:"null for GET"`
+}
+
+// Preview is what a change of a key would have refused of the recorded calls that were allowed. Of
+// allowed calls only a sample is recorded, so that these are numbers of recorded calls, and not of
+// all.
+type Preview struct {
+	Since          Time           `json:"since" format:"date-time" doc:"From when on recorded calls were looked at"`
+	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization has recorded now: the numbers are of recorded calls"`
+	Recorded       int            `json:"recorded" doc:"Recorded calls that were allowed"`
+	Refused        int            `json:"refused" doc:"Those of them that the change would have refused"`
+	ByRoute        []RoutePreview `json:"byRoute" nullable:"false" doc:"The most refused first"`
+}
+
+// RoutePreview is the part of a preview that is about a route.
+type RoutePreview struct {
+	Route   string `json:"route" example:"GET /customers/{customerId}"`
+	Calls   int    `json:"calls"`
+	Refused int    `json:"refused"`
+}

@@ -1,0 +1,15 @@
+package api
+
+// BulkAnswer is what a bulk change found, or the job that does it.
+type BulkAnswer struct {
+	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the keys that it found and that you may change"`
+	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`
+	Job      *Job  `json:"job,omitempty"`
+	Replayed bool  `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+func (b BulkAnswer) Replay() BulkAnswer {
+	b.Replayed = true
+	return b
+}

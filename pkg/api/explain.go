@@ -1,0 +1,17 @@
+package api
+
+// Explanation is what a call with a key gets, and why.
+type Explanation struct {
+	Allowed            bool   `json:"allowed"`
+	Outcome            string `json:"outcome"`
+	Status             int    `json:"status" doc:"Of the answer: 200 stands for whatever the backend answers"`
+	Steps              []Step `json:"steps" nullable:"false" doc:"In their order, up to the first that refuses"`
+	RequiredPermission string `json:"requiredPermission,omitempty"`
+}
+
+// Step is one step of an explanation.
+type Step struct {
+	Check  string `json:"check"`
+	Passed bool   `json:"passed"`
+	Detail string `json:"detail"`
+}

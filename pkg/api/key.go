@@ -1,0 +1,129 @@
+package api
+
+// Key is a key as the admin API shows it. Fields may be added, never renamed.
+type Key struct {
+	ID               string            `json:"id" example:"7Qm2Xb0aVd91KtZs"`
+	Object           string            `json:"object" enum:"key"`
+	OrganizationID   string            `json:"organizationId"`
+	Name             string            `json:"name"`
+	Description      string            `json:"description"`
+	Environment      string            `json:"environment" enum:"production,staging,development"`
+	Ownership        string            `json:"ownership" enum:"personal,organization"`
+	Owner            Actor             `json:"owner"`
+	CreatedBy        Actor             `json:"createdBy"`
+	Status           string            `json:"status" enum:"active,inactive,expired" doc:"Computed at the time of the answer"`
+	Enabled          bool              `json:"enabled"`
+	Permissions      []string          `json:"permissions" nullable:"false" doc:"Empty: none"`
+	AllPermissions   bool              `json:"allPermissions"`
+	Legacy           bool              `json:"legacy"`
+	Grantable        string            `json:"grantable" enum:"own,catalogue"`
+	Customers        []string          `json:"customers" nullable:"false" doc:"Empty: every customer"`
+	RateLimits       []RateLimit       `json:"rateLimits" nullable:"false"`
+	Quota            *Quota            `json:"quota"`
+	AllowedAddresses []string          `json:"allowedAddresses" nullable:"false"`
+	NotBefore        *Time             `json:"notBefore" format:"date-time"`
+	ExpiresAt        *Time             `json:"expiresAt" format:"date-time"`
+	Hint             string            `json:"hint"`
+	Rotation         *Rotation         `json:"rotation"`
+	Revocation       *Revocation       `json:"revocation"`
+	Exposure         *Exposure         `json:"exposure"`
+	DeletedAt        *Time             `json:"deletedAt" format:"date-time"`
+	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
+	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
+	Metadata         map[string]string `json:"metadata"`
+	Tags             []string          `json:"tags" nullable:"false"`
+	Version          int64             `json:"version"`
+	CreatedAt        Time              `json:"createdAt" format:"date-time"`
+	UpdatedAt        Time              `json:"updatedAt" format:"date-time"`
+}
+
+// RateLimit is a rate limit as the admin API shows and takes it.
+type RateLimit struct {
+	Name   string `json:"name" minLength:"1" maxLength:"32" pattern:"^[a-z][a-z0-9_-]*$" patternDescription:"a lower-case name"`
+	Limit  int64  `json:"limit" minimum:"1" maximum:"1000000000"`
+	Window string `json:"window" example:"1m"`
+	Burst  int64  `json:"burst,omitempty" minimum:"1" maximum:"1000000000" doc:"How many calls may come at once; as limit where it is absent"`
+}
+
+// Rotation is a running rotation.
+type Rotation struct {
+	StartedAt       Time   `json:"startedAt" format:"date-time"`
+	StartsAt        string `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
+	Overlap         string `json:"overlap" example:"24h"`
+	FirstUsedAt     *Time  `json:"firstUsedAt" format:"date-time" doc:"When the new secret was first used; null where it was not, as far as is known"`
+	OldSecretEndsAt Time   `json:"oldSecretEndsAt" format:"date-time" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
+}
+
+// Revocation says who revoked a key, when and why.
+type Revocation struct {
+	At          Time   `json:"at" format:"date-time"`
+	By          Actor  `json:"by"`
+	Reason      string `json:"reason"`
+	Compromised bool   `json:"compromised"`
+}
+
+// Exposure says that a secret of the key was found where everybody can read it, and what was done.
+type Exposure struct {
+	At     Time    `json:"at" format:"date-time"`
+	Source string  `json:"source" doc:"report, or github"`
+	URL    *string `json:"url" doc:"Where it was found"`
+	Action string  `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
+}
+
+// LastUsed is the last call that was made with a key that was good, whatever the call was allowed
+// to do.
+type LastUsed struct {
+	At        Time   `json:"at" format:"date-time"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
+// KeySecret is a key with its new secret, which is shown this once.
+type KeySecret struct {
+	Key      Key     `json:"key"`
+	Secret   *string `json:"secret" doc:"Shown once; null when the answer is replayed"`
+	Replayed bool    `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+// Replay returns the answer to a call that is sent again with its Idempotency-Key: without
+// the secret, which is shown once.
+func (k KeySecret) Replay() KeySecret { return KeySecret{Key: k.Key, Replayed: true} }
+
+// KeyOnly is a changed key.
+type KeyOnly struct {
+	Key      Key  `json:"key"`
+	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+func (k KeyOnly) Replay() KeyOnly {
+	k.Replayed = true
+	return k
+}
+
+// Revoked is a revoked key.
+type Revoked struct {
+	Key         Key  `json:"key"`
+	EffectiveBy Time `json:"effectiveBy" format:"date-time" doc:"A check that starts after this is refused"`
+	Replayed    bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+}
+
+// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+func (r Revoked) Replay() Revoked {
+	r.Replayed = true
+	return r
+}
+
+// Actor is who did or owns something: a person (with an e-mail) or a key (with its name).
+type Actor struct {
+	Type    string `json:"type"`
+	ID      string `json:"id"`
+	Email   string `json:"email,omitempty"`
+	KeyName string `json:"keyName,omitempty"`
+}
+
+// Quota is a number of calls per calendar day or month, in UTC.
+type Quota struct {
+	Limit  int64  `json:"limit"`
+	Period string `json:"period"`
+}

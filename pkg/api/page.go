@@ -1,0 +1,7 @@
+package api
+
+// Page is a part of a list.
+type Page[T any] struct {
+	Items      []T     `json:"items" nullable:"false"`
+	NextCursor *string `json:"nextCursor" doc:"null where the list ends"`
+}
