@@ -515,6 +515,9 @@ func TestCallsHoldNoSecret(t *testing.T) {
 		secret.Reveal(), strings.ReplaceAll(secret.Reveal(), "_", "%5F"),
 		strings.ReplaceAll(secret.Reveal(), "_", "%255f"),
 		strings.Replace(secret.Reveal(), "b", "%62", 1),
+		secret.Reveal()[:12] + "%2D" + secret.Reveal()[12:],
+		secret.Reveal()[:12] + "%00" + secret.Reveal()[12:],
+		strings.ReplaceAll(secret.Reveal(), "_", "."), secret.Reveal()[len(secret.Reveal())-38:],
 	} {
 		if err := w.send(t, line(t, "Rest", map[string]string{
 			"path":               "/production/messages/" + text,

@@ -205,7 +205,7 @@ func (a *API) exposureEntry(
 			System:    leaks.ID,
 			SourceIP:  o.sourceIP,
 			UserAgent: a.conceal(o.userAgent, l.secret),
-			RequestID: o.requestID,
+			RequestID: a.conceal(o.requestID, l.secret),
 		},
 	}
 

@@ -43,7 +43,7 @@ func (o *timed) report(t *testing.T, body any, headers ...string) response {
 		"headers":    sent,
 		"body":       text,
 		"requestContext": map[string]any{
-			"requestId": "r1",
+			"requestId": "r1" + o.requestID,
 			"identity":  map[string]any{"sourceIp": o.source},
 		},
 	})
@@ -505,6 +505,12 @@ func TestReportsAreKeptWithoutTheSecret(t *testing.T) {
 		"escaped": {
 			"https://example.test/?key=ESCAPED", "", "https://example.test/?key=[secret]",
 		},
+		"with dots": {
+			"https://example.test/?key=DOTS", "DOTS", "https://example.test/?key=[secret]",
+		},
+		"its secret part": {
+			"https://example.test/?key=PART", "PART", "https://example.test/?key=[secret]",
+		},
 		"as a password": {
 			"https://user:SECRET@example.test/a", "", "https://example.test/a",
 		},
@@ -523,7 +529,9 @@ func TestReportsAreKeptWithoutTheSecret(t *testing.T) {
 		}
 
 		put := strings.NewReplacer("SECRET", k.Secret, "ESCAPED", escaped.String(), "CUT",
-			k.Secret[:len(k.Secret)-10])
+			k.Secret[:len(k.Secret)-10], "DOTS", strings.ReplaceAll(k.Secret, "_", "."), "PART",
+			k.Secret[len(k.Secret)-38:])
+		o.requestID = k.Secret // a client may choose it
 		o.report(t, map[string]any{
 			"secret": k.Secret,
 			"url":    put.Replace(test.url),

@@ -155,7 +155,7 @@ func (a *API) readBody(
 	}
 
 	if refused, _ := ctx.Value(secretsRefusedKey{}).(bool); refused {
-		f.secrets(a.brand, "body", value)
+		f.secrets(a.holdsSecret(requestOf(ctx)), "body", value)
 	}
 
 	told := len(f.errors)

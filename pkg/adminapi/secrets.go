@@ -66,25 +66,34 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 }
 
 // secrets finds secrets in a value of JSON: in every text and every name in it, wherever it stands.
-func (f *validator) secrets(brand apikey.Brand, location string, value any) {
+func (f *validator) secrets(holds func(text string) bool, location string, value any) {
 	switch value := value.(type) {
 	case string:
-		if brand.Holds(value) {
+		if holds(value) {
 			f.add(location, withoutSecret, nil)
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
 			at := location + "." + name
-			if brand.Holds(name) {
+			if holds(name) {
 				at = location // which repeats no name that is one
 				f.add(at, withoutSecret, nil)
 			}
 
-			f.secrets(brand, at, value[name])
+			f.secrets(holds, at, value[name])
 		}
 	case []any:
 		for i := range value {
-			f.secrets(brand, fmt.Sprintf("%s[%d]", location, i), value[i])
+			f.secrets(holds, fmt.Sprintf("%s[%d]", location, i), value[i])
 		}
+	}
+}
+
+// holdsSecret returns what tells of a text of a body whether it holds a secret, or what may be the
+// secret part of one: for the key of the path that is proved, for others it goes by its form.
+func (a *API) holdsSecret(s *request) func(text string) bool {
+	return func(text string) bool {
+		return a.brand.Holds(text) || apikey.LooksLikeTail(text) || s != nil && s.key != nil &&
+			a.brand.HoldsTailOf(text, s.key.Environment, s.key.ID)
 	}
 }

@@ -139,6 +139,8 @@ func canaries(t *testing.T, o tenant) (forms []string, nowhere func()) {
 		secret, "found: " + secret + ".", strings.ReplaceAll(secret, "_", "%5F"),
 		strings.ReplaceAll(secret, "_", "%255f"),
 		"%" + strings.ReplaceAll(fmt.Sprintf("% x", secret), " ", "%"),
+		strings.ReplaceAll(secret, "_", "."), secret[:12] + "%2D" + secret[12:],
+		secret[:12] + "%00" + secret[12:],
 	}
 	machine.Keep(forms...)
 	return forms, func() {
@@ -294,5 +296,39 @@ func TestSecretsAreNamed(t *testing.T) {
 	escaped := `{"description": "` + strings.Replace(forms[0], "_", `\u005f`, 1) + `"}`
 	o.admin.Call(t, http.MethodPatch, o.keys+"/"+o.key(t, nil).Key.ID, escaped).Refused(t,
 		http.StatusUnprocessableEntity, "validation")
+	nowhere()
+}
+
+// The secret part alone is refused as the whole secret is: where it stands alone by its form, and of
+// the key that is changed wherever it stands. A name that only is as long is a text like any other.
+func TestSecretPartsAreRefused(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	_, nowhere := canaries(t, o)
+	mine, other := o.key(t, nil), o.key(t, nil)
+	tail := func(k localtest.Made) string { return k.Secret[len(k.Secret)-38:] }
+	revoke := o.keys + "/" + mine.Key.ID + "/revoke"
+
+	for _, reason := range []string{
+		tail(mine), "it ends in " + tail(mine) + ".", "-" + tail(mine) + "=", tail(other),
+		"%20" + tail(other),
+	} {
+		p := o.admin.Call(t, http.MethodPost, revoke, map[string]any{"reason": reason}).Refused(t,
+			http.StatusUnprocessableEntity, "validation")
+		if !slices.Equal(p.Locations(), []string{"body.reason"}) {
+			t.Errorf("%v", p.Locations())
+		}
+	}
+
+	p := o.admin.Call(t, http.MethodPost, o.keys, map[string]any{
+		"name": tail(other), "environment": "production",
+	}).Refused(t, http.StatusUnprocessableEntity, "validation")
+	if !slices.Equal(p.Locations(), []string{"body.name"}) {
+		t.Errorf("%v", p.Locations())
+	}
+
+	o.admin.Call(t, http.MethodPost, revoke, map[string]any{
+		"reason": strings.Repeat("Ab", 19),
+	}).Want(t, http.StatusOK)
 	nowhere()
 }

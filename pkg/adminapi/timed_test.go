@@ -33,6 +33,7 @@ type timed struct {
 	now       time.Time
 	waited    []time.Duration // what was waited for, instead
 	source    string          // the address that calls come from: its own, since there are limits
+	requestID string          // what its calls have behind r1
 	adminID   string
 	functions map[adminapi.Group]*proxy.Function
 	gate      *authorizer.Authorizer // of the demo API in production

@@ -52,62 +52,100 @@ func (b Brand) find(text string, at int) (f finding, ok bool) {
 	return f, true
 }
 
-// mayHold reports whether a text is worth looking through: nearly none is, and it is asked of each
-// call.
-func (b Brand) mayHold(text string) bool {
-	return strings.IndexByte(text, '%') >= 0 || strings.Contains(text, string(b)+"_")
+// shortest is the length of the shortest text in which something is found.
+const shortest = IDLength + len("bt_dev__x")
+
+// mayHold reports whether a text is worth looking through at a place: nearly none is, and it is
+// asked of each letter of each call.
+func (b Brand) mayHold(text string, at int) bool {
+	return text[at] == b[0] || text[at] == '%'
 }
 
-// Redact replaces every secret of this brand inside text, whole or cut short, percent-encoded or
-// not, by "[secret]", for texts of callers that are kept or repeated. What stands before the brand
+// Redact replaces every secret of this brand inside text by "[secret]", for texts of callers that
+// are kept or repeated: whole or cut short, percent-encoded or not, with other characters between
+// its letters, and its secret part alone, which it knows by its form. What stands before the brand
 // does not matter: in a query string it may be the last letter of an escape, such as %20. It takes
 // time in proportion to the text.
 func (b Brand) Redact(text string) string {
-	if !b.mayHold(text) {
+	if len(text) < shortest {
 		return text
 	}
 
-	return replaced(text, func(at int) (end int, ok bool) {
-		f, ok := b.find(text, at)
-		if !ok {
+	both := readings(text)
+	text = replaced(text, func(at int) (end int, ok bool) {
+		if end, ok = b.findAny(text, at, both); !ok {
 			return 0, false
 		}
 
-		c := cursor{text: text, at: f.end}
+		c := cursor{text: text, at: end}
 		for c.skip("_") || c.skipBase62(len(text)) > 0 { // what runs on may be more of it
 		}
 
 		return c.at, true
 	})
+
+	for _, literal := range both {
+		text = b.redactTails(text, literal)
+	}
+
+	return text
 }
 
-// Holds reports whether Redact would find something in the text.
+// Holds reports whether a secret of this brand is inside a text with certainty, or most of one: not
+// where its secret part stands alone, which LooksLikeTail and HoldsTailOf know. Redact replaces
+// whatever it finds.
 func (b Brand) Holds(text string) bool {
-	if !b.mayHold(text) {
+	if len(text) < shortest {
 		return false
 	}
 
+	both := readings(text)
 	for at := range len(text) {
-		if _, ok := b.find(text, at); ok {
+		if _, ok := b.findAny(text, at, both); ok {
 			return true
 		}
 	}
 
-	return false
+	return b.holdsTailBehindID(text)
+}
+
+// findAny looks for a secret of the brand at a place of a text, in whatever state it is, in each of
+// the text's readings.
+func (b Brand) findAny(text string, at int, both []bool) (end int, ok bool) {
+	if !b.mayHold(text, at) {
+		return 0, false
+	}
+
+	for _, literal := range both {
+		if end, ok = b.findScattered(cursor{text: text, at: at, literal: literal}); ok {
+			return end, true
+		}
+	}
+
+	if f, found := b.find(text, at); found {
+		end = f.end
+	}
+
+	for _, literal := range both { // what is cut short may go on behind what cut it
+		damaged, _ := b.findDamaged(cursor{text: text, at: at, literal: literal})
+		end = max(end, damaged)
+	}
+
+	return end, end > 0
 }
 
 // Secrets returns the whole secrets of this brand inside a text, decoded, each once and in their
 // order, whatever stands around them.
 func (b Brand) Secrets(text string) []string {
-	if !b.mayHold(text) {
-		return nil
-	}
-
 	var out []string
 
 	seen := map[string]bool{}
 	for at := 0; at < len(text); {
-		f, _ := b.find(text, at)
+		var f finding
+		if b.mayHold(text, at) {
+			f, _ = b.find(text, at)
+		}
+
 		if f.secret == "" {
 			at++
 			continue
@@ -159,6 +197,10 @@ func replaced(text string, find func(at int) (end int, ok bool)) string {
 		at, from = end, end
 	}
 
+	if from == 0 {
+		return text
+	}
+
 	out.WriteString(text[from:])
 	return out.String()
 }
@@ -166,8 +208,9 @@ func replaced(text string, find func(at int) (end int, ok bool)) string {
 // cursor reads a text character by character, and takes each percent-encoded one for what it
 // stands for, however often it was encoded.
 type cursor struct {
-	text string
-	at   int
+	text    string
+	at      int
+	literal bool // a percent sign is one, and encodes nothing
 }
 
 // peek is the next character and how many bytes it is written in; none at the end.
@@ -177,7 +220,7 @@ func (c *cursor) peek() (letter byte, width int) {
 		return 0, 0
 	}
 
-	if rest[0] != '%' {
+	if rest[0] != '%' || c.literal {
 		return rest[0], 1
 	}
 

@@ -153,7 +153,9 @@ func TestRedactIsLinear(t *testing.T) {
 
 	for _, piece := range []string{
 		"bt_prod_", "bt_prod_A_", "bt_prod_" + strings.Repeat("A", 16) + "_", "%25", "25",
-		"%62%74", "b", "bt_prod_AAAA",
+		"%62%74", "b", "bt_prod_AAAA", "b-t-", "b%2D", "bt.prod.", "%62-%74-dev ",
+		"bt.dev." + strings.Repeat("aB", 12), golden[len(golden)-38:] + " ",
+		golden[8:24] + strings.Repeat("x", 38) + " ",
 	} {
 		text := strings.Repeat(piece, 1<<20/len(piece))
 		// a time in proportion to the square would not end
