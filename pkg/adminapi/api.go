@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -146,7 +145,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 
 	once := r.Header.Get("Idempotency-Key")
 	switch {
-	case pattern == "" || !utf8.ValidString(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
+	case pattern == "" || lossy(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
 		// the mux would lead on to another
 	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
 		a.serveIdempotent(w, r)

@@ -3,6 +3,7 @@ package adminapi_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +95,15 @@ func TestIdempotencyKeyScope(t *testing.T) {
 
 	o.admin.Call(t, http.MethodPost, o.keys, body(""),
 		"Idempotency-Key: "+fmt.Sprintf("%0201d", 1)).Refused(t, http.StatusBadRequest, "malformed")
+
+	// which would make nothing happen once, or arrive as another one
+	for _, key := range []string{"", "\xff", "ä", "\ufffd", "a\tb"} {
+		p := o.admin.Call(t, http.MethodPost, o.keys, body(""),
+			"Idempotency-Key: "+key).Refused(t, http.StatusBadRequest, "malformed")
+		if !slices.Contains(p.Locations(), "header.Idempotency-Key") {
+			t.Errorf("%q: %v", key, p.Locations())
+		}
+	}
 }
 
 func TestOneIdempotencyKeyAtOnce(t *testing.T) {

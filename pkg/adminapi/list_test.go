@@ -259,7 +259,7 @@ func TestKeyOfManyCustomers(t *testing.T) {
 	member := o.join(t, "ann", "member", "manage_organization_keys")
 	member.Call(t, http.MethodPatch, o.keys+"/"+k.Key.ID, map[string]any{
 		"customers": ids("b"),
-	}, "Idempotency-Key", "once").Want(t, http.StatusOK)
+	}, "Idempotency-Key: once").Want(t, http.StatusOK)
 
 	for query, want := range map[string][]string{
 		"?customer=a0":  nil,

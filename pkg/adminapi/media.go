@@ -17,14 +17,14 @@ const (
 )
 
 // isJSON reports whether the values of Content-Type say JSON, whatever their case and their
-// parameters. Without any, it is JSON.
+// parameters. A body without any could be anything.
 func isJSON(values []string) bool {
-	if len(values) == 0 {
-		return true
+	if len(values) != 1 {
+		return false
 	}
 
 	media, _, err := mime.ParseMediaType(values[0])
-	return len(values) == 1 && err == nil &&
+	return err == nil &&
 		(media == jsonType ||
 			strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }

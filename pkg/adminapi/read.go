@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -64,6 +65,11 @@ func (a *API) wellRead(ctx context.Context) error {
 	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "", errs)
 }
 
+// lossy reports whether a text is not UTF-8, or was not before somebody on the way put the
+// replacement character (U+FFFD) in the place of what was wrong: the gateway hands on its events in
+// JSON, which holds nothing else.
+func lossy(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
+
 // query takes each parameter once. Where one came twice, nobody could tell which is meant.
 func (f *validator) query(r *http.Request) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
@@ -75,7 +81,7 @@ func (f *validator) query(r *http.Request) {
 		switch given := values[name]; {
 		case len(given) > 1:
 			f.add("query."+name, "expected once", nil)
-		case !utf8.ValidString(name) || !utf8.ValidString(given[0]):
+		case lossy(name) || lossy(given[0]):
 			f.add("query."+name, "expected text in UTF-8", nil)
 		}
 	}
@@ -83,6 +89,10 @@ func (f *validator) query(r *http.Request) {
 
 // entityTags is what If-None-Match may be.
 var entityTags = regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
+
+// idempotencyKey is what an Idempotency-Key may be: other characters do not arrive as they were
+// sent, and an empty one would make nothing happen once.
+var idempotencyKey = regexp.MustCompile(fmt.Sprintf(`^[ -~]{0,%d}[!-~]$`, maxIdempotencyKey-1))
 
 // headers takes each header that the operation knows once, but for those that are lists.
 func (f *validator) headers(r *http.Request, op *huma.Operation) {
@@ -98,6 +108,13 @@ func (f *validator) headers(r *http.Request, op *huma.Operation) {
 			r.Header.Set(p.Name, strings.Join(given, ", "))
 		default:
 			f.add("header."+p.Name, "expected once", nil)
+		}
+	}
+
+	for _, key := range r.Header.Values("Idempotency-Key") {
+		if !idempotencyKey.MatchString(key) {
+			f.add("header.Idempotency-Key", fmt.Sprintf("expected 1 to %d printable ASCII "+
+				"characters, or no such header", maxIdempotencyKey), nil)
 		}
 	}
 
@@ -138,6 +155,12 @@ func (a *API) readBody(
 	}
 
 	r.Header.Set("Content-Type", jsonType)
+
+	// written \ufffd, it is meant
+	if utf8.Valid(text) && lossy(string(text)) {
+		return unread(http.StatusBadRequest, "expected JSON in UTF-8: a replacement character "+
+			"(U+FFFD) stands where something else was sent, or is to be written as \\ufffd")
+	}
 
 	clean, found, err := strictjson.Read(text)
 	if err != nil {

@@ -91,6 +91,76 @@ func TestParametersAreGivenOnce(t *testing.T) {
 	}
 }
 
+// A query that is no query is told, also where the gateway makes parameters of it; nothing in it is
+// passed over.
+func TestMalformedQueries(t *testing.T) {
+	t.Parallel()
+
+	o := newTenant(t)
+	for query, location := range map[string]string{
+		"limit=%zz":         "query",
+		"q=%zz":             "query",
+		"limit=1&q=%":       "query",
+		"%zz=1":             "query",
+		"a;b":               "query.a;b",
+		"limit=1;q=x":       "query.limit",
+		"q=%ff":             "query.q",
+		"%ff=1":             "query.",
+		"q=%ef%bf%bd":       "query.q", // as another encoding arrives
+		"limit=1&%6cimit=2": "query.limit",
+	} {
+		got := o.admin.Call(t, http.MethodGet, o.keys+"?"+query, nil).Refused(t,
+			http.StatusBadRequest, "malformed")
+		if !slices.ContainsFunc(got.Locations(), func(l string) bool {
+			return strings.HasPrefix(l, location)
+		}) {
+			t.Errorf("%s: %v, want %s", query, got.Locations(), location)
+		}
+	}
+
+	o.admin.Call(t, http.MethodGet, o.keys+"?limit=1&q=%25zz%3B", nil).Want(t, http.StatusOK)
+}
+
+// What is no UTF-8 is no JSON, also where something on the way has put the replacement character in
+// its place.
+func TestBodiesAreUTF8(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+
+	for _, name := range []string{"\xff", "a\xc3", "\xed\xa0\x80", "\ufffd"} {
+		got := o.admin.Call(t, http.MethodPost, o.keys,
+			`{"name": "`+name+`", "environment": "production"}`).Refused(t, http.StatusBadRequest,
+			"malformed")
+		if !slices.Equal(got.Locations(), []string{"body"}) {
+			t.Errorf("%q: %v", name, got.Locations())
+		}
+	}
+
+	o.admin.Call(t, http.MethodPost, o.keys,
+		`{"name": "\ufffd", "environment": "production"}`).Want(t, http.StatusCreated)
+}
+
+// A body says what it is; where there is none, there is nothing to say.
+func TestBodiesHaveATypeOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	key := o.keys + "/" + o.key(t, nil).Key.ID
+
+	for method, path := range map[string]string{
+		http.MethodPost:  o.keys,
+		http.MethodPatch: key,
+		http.MethodPut:   o.path("members", "typed@people.test"),
+	} {
+		a := o.admin.Call(t, method, path, `{"role": "viewer"}`, "Content-Type")
+		if p := a.Refused(t, http.StatusUnsupportedMediaType,
+			"unsupported_media_type"); !strings.Contains(p.Detail, "application/json") {
+			t.Errorf("%s: %s", method, p.Detail)
+		}
+	}
+
+	o.admin.Call(t, http.MethodPost, key+"/revoke", nil).Want(t, http.StatusOK)
+}
+
 // A body means one thing: what another reader could read otherwise is refused at its place, and the
 // rest is told with it.
 func TestBodiesMeanOneThing(t *testing.T) {

@@ -95,6 +95,38 @@ func sentPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
+// query is the parameters of the query, none of them left out: what is no escape stands for itself,
+// and so does a semicolon.
+func (c *call) query() url.Values {
+	values := url.Values{}
+	for pair := range strings.SplitSeq(c.request.URL.RawQuery, "&") {
+		if pair == "" {
+			continue
+		}
+
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescaped(name)
+		values[name] = append(values[name], unescaped(value))
+	}
+
+	return values
+}
+
+// unescaped decodes a text of a query, or returns it as it is.
+func unescaped(text string) string {
+	if decoded, err := url.QueryUnescape(text); err == nil {
+		return decoded
+	}
+
+	return text
+}
+
+// malformedEscape reports whether a text has a percent sign that begins no escape.
+func malformedEscape(text string) bool {
+	_, err := url.QueryUnescape(text)
+	return err != nil
+}
+
 // newIDs makes ids that look like AWS's: a UUID, and the short base64 text that
 // is a REST API's second id and an HTTP API's only one.
 func (g *Gateway) newIDs() (uuid, short string, err error) {

@@ -55,6 +55,8 @@
 // Gateway responses (api-gateway-gatewayResponse-definition, supported-gateway-response-types):
 //
 //	D  types, default statuses, fall-back to DEFAULT_4XX and DEFAULT_5XX, plain substitution of variables
+//	O  a query at a REST API with a percent sign that begins no escape is 400 (ustayready/fireprox #27); I: as
+//	   BAD_REQUEST_PARAMETERS, before the authorizer. I: a semicolon parts no parameters
 //	O  the authorizer's context is there after a Deny; I: also after an Allow that lacked a usage-plan key
 //	O  x-amzn-ErrorType of 401, 403, 500 and 502; I: of 413, 414, 431 and 504
 //	I  a variable without value is the empty string, and a header without value is left out

@@ -122,7 +122,7 @@ func (g *Gateway) authorizerContextV1(c *call) event {
 
 // requestV1 is the part that payload 1.0's integrations and authorizers share.
 func (g *Gateway) requestV1(c *call, path string) event {
-	query, all := c.request.URL.Query(), c.headers()
+	query, all := c.query(), c.headers()
 
 	headers := lastOf(all)
 	if g.api.Kind == template.HTTP {
@@ -179,7 +179,7 @@ func (g *Gateway) requestV2(c *call) event {
 	}
 
 	e["headers"] = joined(lowerCase(headers))
-	if query := joined(c.request.URL.Query()); query != nil {
+	if query := joined(c.query()); query != nil {
 		e["queryStringParameters"] = query
 	}
 

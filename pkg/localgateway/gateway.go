@@ -139,6 +139,10 @@ func (g *Gateway) serve(c *call) (answer, *refusal) {
 		return answer{}, unknownRoute(c, g.api.Kind)
 	}
 
+	if g.api.Kind == template.REST && malformedEscape(c.request.URL.RawQuery) {
+		return answer{}, &malformedQuery
+	}
+
 	if refused := c.readBody(); refused != nil {
 		return answer{}, refused
 	}

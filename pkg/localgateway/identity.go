@@ -45,7 +45,7 @@ func (g *Gateway) identityValue(c *call, source template.IdentitySource) string 
 
 		return last(values)
 	case template.InQueryString:
-		values := c.request.URL.Query()[source.Name]
+		values := c.query()[source.Name]
 		if g.api.Kind == template.HTTP {
 			return strings.Join(values, ",")
 		}

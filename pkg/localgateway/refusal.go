@@ -93,6 +93,13 @@ var (
 		httpStatus:   http.StatusBadRequest,
 		httpMessage:  "Bad Request",
 	}
+	// nobody has written down which type AWS takes for this, nor what it says
+	malformedQuery = refusal{
+		responseType: "BAD_REQUEST_PARAMETERS",
+		restStatus:   http.StatusBadRequest,
+		errorType:    "BadRequestException",
+		message:      "Bad Request",
+	}
 	bodyTooLarge = refusal{
 		restStatus:  http.StatusRequestEntityTooLarge,
 		errorType:   "RequestTooLargeException",

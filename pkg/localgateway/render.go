@@ -76,7 +76,7 @@ func (g *Gateway) variable(c *call, name string) string {
 		case "header":
 			return last(c.request.Header.Values(key))
 		case "querystring":
-			return last(c.request.URL.Query()[key])
+			return last(c.query()[key])
 		case "path":
 			return c.params[key]
 		}

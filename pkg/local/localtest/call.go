@@ -33,7 +33,8 @@ type Answer struct {
 
 // Call sends a request and reads the answer. A body is sent as it is where it is a string, else as
 // JSON; nil sends none. Headers are lines such as "If-Match: *"; they replace those that the client
-// sets, which are X-Api-Key or Authorization, and the Content-Type of a body.
+// sets, which are X-Api-Key or Authorization, and the Content-Type of a body; a name alone, such as
+// "Content-Type", leaves one out.
 func (c Client) Call(tb testing.TB, method, path string, body any, headers ...string) Answer {
 	tb.Helper()
 
@@ -70,7 +71,12 @@ func (c Client) Try(
 	}
 
 	for _, line := range headers {
-		name, value, _ := strings.Cut(line, ":")
+		name, value, sent := strings.Cut(line, ":")
+		if !sent {
+			request.Header.Del(name)
+			continue
+		}
+
 		request.Header.Set(name, strings.TrimSpace(value))
 	}
 
