@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,9 +20,9 @@ type attempt[T any] struct {
 	// urgency says how the change stands to others of the same rows: a stop must land whoever else
 	// writes to them.
 	urgency apikey.Urgency
-	// again is a failure of the write, besides those of other changes, after which it is tried
-	// anew; nil for none.
-	again error
+	// again are failures of the write, besides those of other changes, after which it is tried
+	// anew.
+	again []error
 	// alone says that nothing depends on who the caller is by the time of the write.
 	alone bool
 }
@@ -59,7 +60,7 @@ func change[T any](
 			return got.answer, nil
 		}
 
-		if got.again != nil && errors.Is(err, got.again) {
+		if slices.ContainsFunc(got.again, func(target error) bool { return errors.Is(err, target) }) {
 			err = store.ErrConflict
 		}
 

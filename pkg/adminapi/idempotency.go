@@ -174,7 +174,7 @@ func (a *API) kept(ctx context.Context, s *request) error {
 	}
 
 	if !bytes.Equal(kept.Body, o.receipt.Body) {
-		return mismatch.with("This Idempotency-Key came with another body before: use a new one.")
+		return errOtherBody()
 	}
 
 	if s.operation == organization.BulkKeys {
@@ -183,6 +183,10 @@ func (a *API) kept(ctx context.Context, s *request) error {
 
 	o.kept = kept
 	return nil
+}
+
+func errOtherBody() *Problem {
+	return mismatch.with("This Idempotency-Key came with another body before: use a new one.")
 }
 
 // refresh makes the answer of a bulk change that is told again say how far its job is by now, if

@@ -33,7 +33,9 @@ func (a *API) registerImport() {
 		about: "By the hash of each secret, which goes on to work as it is sent today. At most " +
 			"1,000 keys a call. A hash that the organization has already in its environment " +
 			"fails as " +
-			"a duplicate, so a repeated call imports nothing twice. Keys without permissions get " +
+			"a duplicate, so a repeated call imports nothing twice. A call that runs out of time is " +
+			"503: sent again with its Idempotency-Key, it goes on and answers as if it had been one. " +
+			"Keys without permissions get " +
 			"all of them, and are marked as legacy.",
 		maxBody: maxImportBody,
 	}, a.importKeys)
@@ -97,8 +99,12 @@ func (k *importing) become(id string) {
 // importation is an import under way.
 type importation struct {
 	*API
-	s      *request
-	answer api.Imported
+	s        *request
+	answer   api.Imported
+	progress progress
+	wrote    bool // a transaction, in this call
+	// ends when it is to begin no other transaction
+	work context.Context //nolint:containedctx // a deadline inside of the call's, and nothing else
 }
 
 func (i *importation) fail(index int, k problemType, detail string) {
@@ -111,7 +117,8 @@ func (i *importation) fail(index int, k problemType, detail string) {
 
 // importKeys brings keys in. What is wrong with one fails that one. What the caller may not hand
 // out fails the call before anything is written. What stops it in the middle leaves whole keys, and
-// the repeated call goes on from there.
+// the repeated call goes on from there; with the same Idempotency-Key it answers as if it had been
+// one call.
 func (a *API) importKeys(
 	ctx context.Context, s *request, in *importInput,
 ) (*posted[api.Imported], error) {
@@ -122,9 +129,22 @@ func (a *API) importKeys(
 
 	return idempotent(ctx, a, s, func(s *request) (got attempt[posted[api.Imported]], err error) {
 		i := &importation{
-			API:    a,
-			s:      s,
-			answer: api.Imported{Failed: []api.ImportFailure{}, EffectiveBy: api.Time{Time: s.now}},
+			API:      a,
+			s:        s,
+			answer:   api.Imported{Failed: []api.ImportFailure{}, EffectiveBy: api.Time{Time: s.now}},
+			progress: progress{done: map[string]bool{}},
+			work:     ctx,
+		}
+
+		if end, limited := ctx.Deadline(); limited {
+			work, cancel := context.WithDeadline(ctx, end.Add(-importReserve))
+			defer cancel()
+
+			i.work = work
+		}
+
+		if err := i.follow(ctx); err != nil {
+			return got, err
 		}
 
 		keys, err := i.valid(ctx, in)

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -20,6 +21,8 @@ type importer struct {
 	*storetest.Process
 	checker *check.Checker
 	call    func(t *testing.T, entries []map[string]any) (int, imported)
+	// send is call with an Idempotency-Key, within the time of a context
+	send func(ctx context.Context, t *testing.T, key string, entries []map[string]any) (int, imported)
 }
 
 // newImporter makes the process, over tables that have the organization.
@@ -43,8 +46,16 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		Logger:        kit.Log.Logger(),
 		Now:           kit.Clock.Now,
 	}, adminapi.GroupKeys)
-	return importer{p, checker, func(t *testing.T, entries []map[string]any) (int, imported) {
+
+	send := func(
+		ctx context.Context, t *testing.T, key string, entries []map[string]any,
+	) (int, imported) {
 		t.Helper()
+
+		headers := map[string]any{"Content-Type": "application/json"}
+		if key != "" {
+			headers["Idempotency-Key"] = key
+		}
 
 		body, err := json.Marshal(map[string]any{"keys": entries})
 		if err != nil {
@@ -54,7 +65,7 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		event, err := json.Marshal(map[string]any{
 			"httpMethod": "POST",
 			"path":       "/v1/organizations/acme/keys/import",
-			"headers":    map[string]any{"Content-Type": "application/json"},
+			"headers":    headers,
 			"body":       string(body),
 			"requestContext": map[string]any{
 				"requestId":  "r1",
@@ -66,7 +77,7 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 			t.Fatal(err)
 		}
 
-		text, err := f.Invoke(t.Context(), event)
+		text, err := f.Invoke(ctx, event)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +97,12 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		}
 
 		return answer.StatusCode, got
-	}}
+	}
+	call := func(t *testing.T, entries []map[string]any) (int, imported) {
+		t.Helper()
+		return send(t.Context(), t, "", entries)
+	}
+	return importer{p, checker, call, send}
 }
 
 // importKit has the organization acme with its admin.

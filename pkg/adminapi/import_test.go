@@ -27,7 +27,8 @@ type imported struct {
 	Failed      []failure
 	EffectiveBy time.Time
 	Replayed    bool
-	Code        string // of a problem
+	Code        string // of a problem, as is Detail
+	Detail      string
 }
 
 // foreign is the entry of a secret of another system, by its sha256 in hexadecimal digits, in

@@ -38,14 +38,19 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 		return err
 	}
 
-	keys = i.unique(keys)
+	keys = slices.DeleteFunc(i.unique(keys), i.made)
 	for len(keys) > 0 {
+		if i.wrote && i.work.Err() != nil {
+			return i.unfinished()
+		}
+
 		n := transactionKeys(keys)
 		if err := i.write(ctx, env, keys[:n]); err != nil {
 			return err
 		}
 
 		keys = keys[n:]
+		i.wrote = true // each call gets on, however little time it has
 	}
 
 	return nil
@@ -115,10 +120,18 @@ func (i *importation) fresh(
 		return nil, err
 	}
 
+	if len(taken) > 0 { // after that was read: what the same call made is known to be its own
+		if err := i.follow(ctx); err != nil {
+			return nil, err
+		}
+	}
+
 	var out []importing
 	for _, k := range keys {
 		first, rival := taken[k.first], taken[k.rival]
 		switch {
+		case i.made(k): // by the same call at once
+			continue
 		case first != nil && first.OrganizationID == k.key.OrganizationID, rival != nil:
 			i.fail(k.index, duplicate,
 				"The organization imported this hash into "+string(env)+" before.")
@@ -168,10 +181,10 @@ const (
 )
 
 // transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a
-// history entry and an item for each customer of each, a look at each customer, and two at the
-// caller.
+// history entry and an item for each customer of each, a look at each customer, two at the caller,
+// and the receipt.
 func transactionKeys(keys []importing) int {
-	writes, customers := 2, map[string]bool{}
+	writes, customers := 3, map[string]bool{}
 	for n, k := range keys {
 		writes += 3 + len(k.key.Customers)
 		for _, id := range k.key.Customers {
@@ -194,8 +207,18 @@ func transactionKeys(keys []importing) int {
 // meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
 	keys = slices.Clone(keys)
+	again := false
+
 	written, err := change(ctx, i.API, i.s, func(s *request) (got attempt[int], err error) {
 		i.s = s
+		if again { // the same call at once may have come first
+			if err := i.follow(ctx); err != nil {
+				return got, err
+			}
+		}
+
+		again = true
+
 		if keys, err = i.fresh(ctx, env, keys); err != nil || len(keys) == 0 {
 			return got, err
 		}
@@ -205,7 +228,7 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 		}
 
 		got.answer = len(keys)
-		got.again = apikey.ErrExists
+		got.again = []error{apikey.ErrExists, store.ErrReceipt}
 		got.writes, err = i.writes(ctx, keys)
 		return got, err
 	})
@@ -248,5 +271,15 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 		writes = append(writes, i.store.StillCustomer(i.s.organization.ID, id))
 	}
 
-	return writes, nil
+	if i.s.receipt == nil {
+		return writes, nil
+	}
+
+	ids := make([]string, 0, len(keys))
+	for _, k := range keys {
+		ids = append(ids, k.key.ID)
+	}
+
+	step, err := i.progress.step(*i.s.receipt, ids)
+	return append(writes, i.store.Keep(step, i.s.now)), err
 }
