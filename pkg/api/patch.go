@@ -1,0 +1,49 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
+
+// Patch is a field of a change: absent, which leaves it as it is, null, which empties it, or a
+// value. The zero Patch is an absent field. [Set] and [Null] make the others.
+//
+// Its field in a struct has to have the JSON option omitzero.
+type Patch[T any] struct {
+	Sent  bool // the field is in the body
+	Null  bool // it is null
+	Value T
+}
+
+// Set returns a field with a value.
+func Set[T any](v T) Patch[T] { return Patch[T]{Sent: true, Value: v} }
+
+// Null returns a field that is null.
+func Null[T any]() Patch[T] { return Patch[T]{Sent: true, Null: true} }
+
+// IsZero reports whether the field is absent.
+func (p Patch[T]) IsZero() bool { return !p.Sent }
+
+// MarshalJSON implements json.Marshaler. It is an error for an absent field: null would empty what
+// was to stay.
+func (p Patch[T]) MarshalJSON() ([]byte, error) {
+	switch {
+	case !p.Sent:
+		return nil, errors.New("api: an absent field of a change: it needs the JSON option omitzero")
+	case p.Null:
+		return []byte("null"), nil
+	default:
+		return json.Marshal(p.Value)
+	}
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *Patch[T]) UnmarshalJSON(text []byte) error {
+	*p = Patch[T]{Sent: true, Null: bytes.Equal(text, []byte("null"))}
+	if p.Null {
+		return nil
+	}
+
+	return json.Unmarshal(text, &p.Value)
+}

@@ -1,0 +1,206 @@
+package api
+
+import "time"
+
+// The bodies and queries of operations are named as the operations are. Fields that are left out
+// are not sent, and get the server's default.
+
+// KeySettings are the fields that creating and importing a key have in common.
+type KeySettings struct {
+	Description    string   `json:"description,omitempty"`
+	Enabled        *bool    `json:"enabled,omitempty"`    // nil: true
+	Permissions    []string `json:"permissions,omitzero"` // nil: the default ones; empty: none
+	AllPermissions bool     `json:"allPermissions,omitempty"`
+	Grantable      string   `json:"grantable,omitempty"` // own or catalogue
+	// Customers are those that the key may act for; empty: every one.
+	Customers        []string          `json:"customers,omitempty"`
+	RateLimits       []RateLimit       `json:"rateLimits,omitempty"`
+	Quota            *Quota            `json:"quota,omitempty"`
+	AllowedAddresses []string          `json:"allowedAddresses,omitempty"`
+	NotBefore        time.Time         `json:"notBefore,omitzero"`
+	ExpiresAt        time.Time         `json:"expiresAt,omitzero"`
+	ExpiresIn        string            `json:"expiresIn,omitempty"` // instead: from now, such as 90d
+	Metadata         map[string]string `json:"metadata,omitempty"`
+	Tags             []string          `json:"tags,omitempty"`
+}
+
+// CreateKey is the body of createKey.
+type CreateKey struct {
+	Name        string `json:"name"`
+	Environment string `json:"environment"`         // production, staging or development
+	Ownership   string `json:"ownership,omitempty"` // personal or organization
+	KeySettings
+}
+
+// UpdateKey is the body of updateKey: what is absent stays, and null empties a field.
+type UpdateKey struct {
+	Name             Patch[string]            `json:"name,omitzero"`
+	Description      Patch[string]            `json:"description,omitzero"`
+	Enabled          Patch[bool]              `json:"enabled,omitzero"`
+	Permissions      Patch[[]string]          `json:"permissions,omitzero"`
+	AllPermissions   Patch[bool]              `json:"allPermissions,omitzero"`
+	Grantable        Patch[string]            `json:"grantable,omitzero"`
+	Customers        Patch[[]string]          `json:"customers,omitzero"`
+	RateLimits       Patch[[]RateLimit]       `json:"rateLimits,omitzero"`
+	Quota            Patch[Quota]             `json:"quota,omitzero"`
+	AllowedAddresses Patch[[]string]          `json:"allowedAddresses,omitzero"`
+	NotBefore        Patch[time.Time]         `json:"notBefore,omitzero"`
+	ExpiresAt        Patch[time.Time]         `json:"expiresAt,omitzero"`
+	ExpiresIn        Patch[string]            `json:"expiresIn,omitzero"`
+	Metadata         Patch[map[string]string] `json:"metadata,omitzero"`
+	Tags             Patch[[]string]          `json:"tags,omitzero"`
+}
+
+// RotateKey is the body of rotateKey.
+type RotateKey struct {
+	Overlap  string `json:"overlap,omitempty"`  // how long the old secret lives on; 24h
+	StartsAt string `json:"startsAt,omitempty"` // now, or first_use
+	Longest  string `json:"longest,omitempty"`  // with first_use, when the old secret ends anyway
+}
+
+// RevokeKey is the body of revokeKey.
+type RevokeKey struct {
+	Reason      string `json:"reason,omitempty"`
+	Compromised bool   `json:"compromised,omitempty"` // it cannot be restored, only regenerated
+}
+
+// ExplainKey is the body of explainKey: the call that is asked about.
+type ExplainKey struct {
+	Method      string    `json:"method"`
+	Path        string    `json:"path"`
+	API         string    `json:"api,omitempty"`
+	SourceIP    string    `json:"sourceIp,omitempty"`
+	Environment string    `json:"environment,omitempty"` // the key's own
+	At          time.Time `json:"at,omitzero"`           // now
+}
+
+// ImportKeys is the body of importKeys.
+type ImportKeys struct {
+	Keys []ImportKey `json:"keys"` // at most 1,000
+}
+
+// ImportKey is one key of another system.
+type ImportKey struct {
+	Name        string `json:"name"`
+	Environment string `json:"environment"`
+	Hash        Hash   `json:"hash"`
+	KeySettings
+}
+
+// Hash is how another system hashed a secret, without a salt.
+type Hash struct {
+	Algorithm string `json:"algorithm"`          // sha256 or sha512
+	Encoding  string `json:"encoding,omitempty"` // hex or base64; told by the length
+	Value     string `json:"value"`
+}
+
+// KeyFilter is which keys are meant; empty fields are any, but for the status: active ones.
+type KeyFilter struct {
+	Status      string `json:"status,omitempty"` // active, inactive, expired or all
+	Environment string `json:"environment,omitempty"`
+	Ownership   string `json:"ownership,omitempty"`
+	Owner       string `json:"owner,omitempty"` // the owner's id
+	Customer    string `json:"customer,omitempty"`
+	Permission  string `json:"permission,omitempty"`
+	Tag         string `json:"tag,omitempty"`
+	Text        string `json:"q,omitempty"`           // part of the name, the id or the hint
+	UnusedSince string `json:"unusedSince,omitempty"` // a time, or a duration such as 90d
+}
+
+// ListKeys is the query of listKeys.
+type ListKeys struct {
+	KeyFilter
+	Sort    string `json:"sort,omitempty"`    // -createdAt, or createdAt for the oldest first
+	Include string `json:"include,omitempty"` // usage: the calls of the last 14 days
+	List
+}
+
+// List is the query of a list: how much of it, and from where on.
+type List struct {
+	Limit  int    `json:"limit,omitempty"`  // of a page: 50, and at most 200
+	Cursor string `json:"cursor,omitempty"` // NextCursor of the page before
+}
+
+// BulkKeys is the body of bulkKeys. It changes nothing unless DryRun is false.
+type BulkKeys struct {
+	Action      string    `json:"action"` // revoke, disable, enable or extend
+	Filter      KeyFilter `json:"filter"`
+	DryRun      *bool     `json:"dryRun,omitempty"`      // nil: true
+	Expected    *int      `json:"expected,omitempty"`    // what the dry run matched
+	Reason      string    `json:"reason,omitempty"`      // for the history
+	Compromised bool      `json:"compromised,omitempty"` // with revoke
+	ExpiresAt   time.Time `json:"expiresAt,omitzero"`    // with extend
+	ExpiresIn   string    `json:"expiresIn,omitempty"`   // with extend, instead of ExpiresAt
+}
+
+// CreateOrganization is the body of createOrganization.
+type CreateOrganization struct {
+	ID         string `json:"id,omitempty"` // made of the name
+	Name       string `json:"name"`
+	FirstAdmin string `json:"firstAdmin,omitempty"` // by operators: an e-mail
+}
+
+// UpdateOrganization is the body of updateOrganization.
+type UpdateOrganization struct {
+	Name     Patch[string]  `json:"name,omitzero"`
+	Settings UpdateSettings `json:"settings,omitzero"`
+}
+
+// UpdateSettings are the settings that change; they are merged field by field.
+type UpdateSettings struct {
+	OrganizationKeysBy Patch[string]     `json:"organizationKeysBy,omitzero"`
+	PersonalKeysBy     Patch[string]     `json:"personalKeysBy,omitzero"`
+	MemberPermissions  Patch[[]string]   `json:"memberPermissions,omitzero"`
+	DefaultPermissions Patch[[]string]   `json:"defaultPermissions,omitzero"`
+	LongestLife        UpdateLongestLife `json:"longestLife,omitzero"`
+	LegacyKeysAccepted Patch[bool]       `json:"legacyKeysAccepted,omitzero"`
+	AllowedAddresses   Patch[[]string]   `json:"allowedAddresses,omitzero"`
+	SampleRequests     Patch[float64]    `json:"sampleRequests,omitzero"`
+}
+
+// UpdateLongestLife is the longest life of a key that changes, per environment, such as 365d.
+type UpdateLongestLife struct {
+	Production  Patch[string] `json:"production,omitzero"`
+	Staging     Patch[string] `json:"staging,omitzero"`
+	Development Patch[string] `json:"development,omitzero"`
+}
+
+// PutMember is the body of putMember.
+type PutMember struct {
+	Role   string   `json:"role"`             // admin, member or viewer
+	Grants []string `json:"grants,omitempty"` // manage_organization_keys, manage_others_keys
+}
+
+// CreateCustomer is the body of createCustomer.
+type CreateCustomer struct {
+	ID       string            `json:"id,omitempty"` // made up
+	Name     string            `json:"name"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// UpdateCustomer is the body of updateCustomer.
+type UpdateCustomer struct {
+	Name     Patch[string]            `json:"name,omitzero"`
+	Metadata Patch[map[string]string] `json:"metadata,omitzero"`
+}
+
+// ReportLeak is the body of reportLeak.
+type ReportLeak struct {
+	Secret string `json:"secret"` // or a text with secrets
+	URL    string `json:"url,omitempty"`
+	Note   string `json:"note,omitempty"`
+}
+
+// GetUsage is the query of keyUsage and getUsage.
+type GetUsage struct {
+	From        string `json:"from,omitempty"`        // a day or a time; 14 days before the end
+	To          string `json:"to,omitempty"`          // a day, which is included, or a time; now
+	Granularity string `json:"granularity,omitempty"` // day, or hour
+	By          string `json:"by,omitempty"`          // outcome, permission or customer
+}
+
+// ListAdvice is the query of listAdvice.
+type ListAdvice struct {
+	Window string `json:"window,omitempty"` // how long something has to be unused, such as 30d
+	List
+}

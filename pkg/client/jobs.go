@@ -1,0 +1,51 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+)
+
+// ListJobs returns an organization's jobs, newest first.
+func (c *Client) ListJobs(
+	ctx context.Context, org string, query api.List,
+) iter.Seq2[api.Job, error] {
+	return walk(ctx, org, query, c.ListJobsPage)
+}
+
+// ListJobsPage returns a page of ListJobs.
+func (c *Client) ListJobsPage(
+	ctx context.Context, org string, query api.List,
+) (api.Page[api.Job], error) {
+	return get[api.Page[api.Job]](ctx, c, "listJobs", in(org, "jobs"), query)
+}
+
+// GetJob returns a job.
+func (c *Client) GetJob(ctx context.Context, org, job string) (api.Job, error) {
+	return get[api.Job](ctx, c, "getJob", in(org, "jobs", job), nil)
+}
+
+// WaitJob asks for a job until it is over, or the context is done. Whether it is done or failed is
+// in its State.
+func (c *Client) WaitJob(ctx context.Context, org, job string) (api.Job, error) {
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		j, err := c.GetJob(ctx, org, job)
+		if err != nil || j.FinishedAt != nil {
+			return j, err
+		}
+
+		if err := c.sleep(ctx, wait); err != nil {
+			return j, err
+		}
+	}
+}
+
+// jobOrDone is the job of an answer; nil where there is nothing left to do.
+func jobOrDone(answer *api.JobAnswer, err error) (*api.Job, error) {
+	if err != nil || answer == nil {
+		return nil, err
+	}
+
+	return &answer.Job, nil
+}

@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"iter"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+)
+
+// KeyUsage returns how a key was used.
+func (c *Client) KeyUsage(
+	ctx context.Context, org, key string, query api.GetUsage,
+) (api.Usage, error) {
+	return get[api.Usage](ctx, c, "keyUsage", in(org, "keys", key, "usage"), query)
+}
+
+// GetUsage returns how an organization's keys were used.
+func (c *Client) GetUsage(
+	ctx context.Context, org string, query api.GetUsage,
+) (api.Usage, error) {
+	return get[api.Usage](ctx, c, "getUsage", in(org, "usage"), query)
+}
+
+// KeyRequests returns a key's last calls, newest first.
+func (c *Client) KeyRequests(
+	ctx context.Context, org, key string, query api.List,
+) iter.Seq2[api.Request, error] {
+	return walk(ctx, org, query, func(
+		ctx context.Context, org string, query api.List,
+	) (api.Page[api.Request], error) {
+		return c.KeyRequestsPage(ctx, org, key, query)
+	})
+}
+
+// KeyRequestsPage returns a page of KeyRequests.
+func (c *Client) KeyRequestsPage(
+	ctx context.Context, org, key string, query api.List,
+) (api.Page[api.Request], error) {
+	return get[api.Page[api.Request]](ctx, c, "keyRequests", in(org, "keys", key, "requests"),
+		query)
+}
+
+// GetRequest returns a call by the requestId of its answer, with what led to its refusal.
+func (c *Client) GetRequest(
+	ctx context.Context, org, request string,
+) (api.RecordedRequest, error) {
+	return get[api.RecordedRequest](ctx, c, "getRequest", in(org, "requests", request), nil)
+}
+
+// KeyAdvice returns the advice on a key. The window is how long something has to be unused, such
+// as 30d; "" for the usual one.
+func (c *Client) KeyAdvice(
+	ctx context.Context, org, key, window string,
+) (api.KeyAdvice, error) {
+	return get[api.KeyAdvice](ctx, c, "keyAdvice", in(org, "keys", key, "advice"),
+		api.ListAdvice{Window: window})
+}
+
+// ListAdvice returns the advice on an organization's keys, key by key.
+func (c *Client) ListAdvice(
+	ctx context.Context, org string, query api.ListAdvice,
+) iter.Seq2[api.AdviceItem, error] {
+	return all(query.Cursor, func(cursor string) ([]api.AdviceItem, *string, error) {
+		query.Cursor = cursor
+		p, err := c.ListAdvicePage(ctx, org, query)
+		return p.Items, p.NextCursor, err
+	})
+}
+
+// ListAdvicePage returns a page of ListAdvice.
+func (c *Client) ListAdvicePage(
+	ctx context.Context, org string, query api.ListAdvice,
+) (api.AdvicePage, error) {
+	return get[api.AdvicePage](ctx, c, "listAdvice", in(org, "advice"), query)
+}
