@@ -1,21 +1,19 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"slices"
-	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -29,12 +27,14 @@ type person struct {
 }
 
 // grants are what carol may do beyond a member.
-func (p person) grants() string {
+func (p person) grants() []string {
 	if p.Email == "carol@acme.test" {
-		return `["manage_others_keys", "manage_organization_keys"]`
+		return []string{
+			string(organization.ManageOthersKeys), string(organization.ManageOrganizationKeys),
+		}
 	}
 
-	return "[]"
+	return nil
 }
 
 // people are the demo's, of two organizations.
@@ -69,6 +69,9 @@ type ready struct {
 	People []person `json:"people,omitempty"`
 }
 
+// demoOrganization is whose keys the demo makes.
+const demoOrganization = "acme"
+
 //go:embed catalogue.json
 var demoCatalogue []byte
 
@@ -81,7 +84,7 @@ func (m *machine) announce(ctx context.Context) error {
 
 	out := ready{URL: m.url, secrets: s}
 	if !m.options.NoDemo {
-		out.Organization = "acme"
+		out.Organization = demoOrganization
 		out.People = people()
 	}
 
@@ -145,35 +148,51 @@ func adminPermissions() []string {
 
 // fill makes the demo by the admin API, as anybody would.
 func (m *machine) fill(ctx context.Context, s *secrets) error {
-	c := client{url: m.url, key: s.OperatorKey}
-	if err := c.call(ctx, http.MethodPut, "/v1/permissions", demoCatalogue, nil); err != nil {
+	c, err := client.New(client.Config{
+		URL:       m.url,
+		Key:       s.OperatorKey,
+		UserAgent: "bitting-local",
+	})
+	if err != nil {
 		return err
 	}
 
-	for _, org := range []struct {
-		id, name, admin string
-	}{{"acme", "Acme", "alice@acme.test"}, {"globex", "Globex", "erin@globex.test"}} {
-		body := fmt.Appendf(nil, `{"id": %q, "name": %q, "firstAdmin": %q}`,
-			org.id, org.name, org.admin)
-		if err := c.call(ctx, http.MethodPost, "/v1/organizations", body, nil); err != nil &&
-			!isDuplicate(err) {
+	var catalogue api.Catalogue
+	if err := json.Unmarshal(demoCatalogue, &catalogue); err != nil {
+		return err
+	}
+
+	if _, err := c.PutPermissions(ctx, catalogue); err != nil {
+		return err
+	}
+
+	for _, org := range []api.CreateOrganization{
+		{ID: demoOrganization, Name: "Acme", FirstAdmin: "alice@acme.test"},
+		{ID: "globex", Name: "Globex", FirstAdmin: "erin@globex.test"},
+	} {
+		_, err := c.CreateOrganization(ctx, org)
+		if err != nil && !errors.Is(err, client.ErrDuplicate) {
 			return err
 		}
 	}
 
 	for _, p := range people() {
-		body := fmt.Appendf(nil, `{"role": %q, "grants": %s}`, p.Role, p.grants())
-		if err := c.call(ctx, http.MethodPut,
-			"/v1/organizations/"+p.Organization+"/members/"+p.Email, body, nil); err != nil {
+		_, err := c.PutMember(ctx, p.Organization, p.Email, api.PutMember{
+			Role:   p.Role,
+			Grants: p.grants(),
+		})
+		if err != nil {
 			return err
 		}
 	}
 
-	admin, err := c.createKey(ctx, map[string]any{
-		"name":        "Local admin",
-		"environment": "production",
-		"permissions": adminPermissions(),
-		"grantable":   "catalogue",
+	admin, err := createKey(ctx, c, api.CreateKey{
+		Name:        "Local admin",
+		Environment: string(apikey.Production),
+		KeySettings: api.KeySettings{
+			Permissions: adminPermissions(),
+			Grantable:   string(apikey.GrantCatalogue),
+		},
 	})
 	if err != nil {
 		return err
@@ -181,10 +200,12 @@ func (m *machine) fill(ctx context.Context, s *secrets) error {
 
 	keys := map[string]string{}
 	for _, env := range apikey.Environments() {
-		keys[string(env)], err = c.createKey(ctx, map[string]any{
-			"name":        "Demo " + string(env),
-			"environment": env,
-			"permissions": []string{"messages:write", "messages:read", "metrics:read"},
+		keys[string(env)], err = createKey(ctx, c, api.CreateKey{
+			Name:        "Demo " + string(env),
+			Environment: string(env),
+			KeySettings: api.KeySettings{
+				Permissions: []string{"messages:write", "messages:read", "metrics:read"},
+			},
 		})
 		if err != nil {
 			return err
@@ -196,79 +217,19 @@ func (m *machine) fill(ctx context.Context, s *secrets) error {
 	return nil
 }
 
-// client calls the admin API of the running machine.
-type client struct{ url, key string }
-
-// problem is an answer that is not a success.
-type problem struct {
-	Status int             `json:"status"`
-	Code   string          `json:"code"`
-	Detail string          `json:"detail"`
-	Errors json.RawMessage `json:"errors"`
-}
-
-func (p *problem) Error() string {
-	return fmt.Sprintf("%d %s: %s %s", p.Status, p.Code, p.Detail, p.Errors)
-}
-
-func isDuplicate(err error) bool {
-	var p *problem
-	return errors.As(err, &p) && p.Code == "duplicate"
-}
-
-func (c client) createKey(ctx context.Context, body map[string]any) (string, error) {
-	text, err := json.Marshal(body)
-	if err != nil {
+// createKey makes a key of the demo and returns its secret.
+func createKey(ctx context.Context, c *client.Client, body api.CreateKey) (string, error) {
+	made, err := c.CreateKey(ctx, demoOrganization, body)
+	switch {
+	case err != nil:
 		return "", err
+	case made.Secret == nil: // the answer that had it was lost
+		made, err = c.RegenerateKey(ctx, demoOrganization, made.Key.ID)
 	}
 
-	var answer struct {
-		Secret string `json:"secret"`
-	}
-	if err := c.call(ctx, http.MethodPost, "/v1/organizations/acme/keys", text,
-		&answer); err != nil {
-		return "", err
+	if err != nil || made.Secret == nil {
+		return "", errors.Join(errors.New("the secret of a new key was not answered"), err)
 	}
 
-	return answer.Secret, nil
-}
-
-func (c client) call(ctx context.Context, method, path string, body []byte, into any) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-
-	request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("X-Api-Key", c.key)
-
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-
-	if response.StatusCode >= http.StatusBadRequest {
-		p := &problem{Status: response.StatusCode}
-		if err := json.Unmarshal(text, p); err != nil {
-			return fmt.Errorf("%s %s: status %d: %w", method, path, response.StatusCode, err)
-		}
-
-		return fmt.Errorf("%s %s: %w", method, path, p)
-	}
-
-	if into == nil {
-		return nil
-	}
-
-	return json.Unmarshal(text, into)
+	return *made.Secret, nil
 }
