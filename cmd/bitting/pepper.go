@@ -128,7 +128,7 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 			}
 
 			if last {
-				pass, err := peppers.Tables.PepperPass(c.Context())
+				pass, err := peppers.Stored.Pass(c.Context())
 				if err != nil {
 					return err
 				}
@@ -235,7 +235,7 @@ func (d *deployed) peppers() (*operator.Peppers, error) {
 	connection := boot.DynamoDB(env)
 	return &operator.Peppers{
 		Keyring: loaded.Keyring,
-		Tables:  store.NewTables(connection, loaded.CoreTable, loaded.HotTable),
+		Stored:  store.NewPeppers(connection, loaded.CoreTable),
 		Scanner: connection,
 		Now:     loaded.Now,
 	}, nil

@@ -80,7 +80,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 
 	pepper := func(args ...string) (int, string, string) {
 		c := command(t.Context(), append([]string{
-			"pepper", "--table", kit.Core, "--region", "us-east-1",
+			"pepper", "--table", kit.CoreTable, "--region", "us-east-1",
 		}, args...)...)
 		c.Env = append(os.Environ(), "BITTING_LOCAL_KEYS="+folder,
 			"AWS_ENDPOINT_URL_DYNAMODB="+*kit.Client.Options().BaseEndpoint,

@@ -83,7 +83,7 @@ func Function(d *boot.Deployment) *Handler {
 		Brand:     d.Brand,
 		API:       d.API,
 		Catalogue: d.Catalogue,
-		Counter:   usage.NewDeduplicator(d.Store, rand.Text(), d.Now, d.Logger),
+		Counter:   usage.NewDeduplicator(d.Hot, rand.Text(), d.Now, d.Logger),
 		Logger:    d.Logger,
 	}
 }

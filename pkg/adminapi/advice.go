@@ -12,6 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
 func (a *API) registerAdvice() {
@@ -53,7 +54,7 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 	}
 
 	f := &validator{}
-	in.window = f.duration("query.window", in.Window, time.Second, store.UsageRetention)
+	in.window = f.duration("query.window", in.Window, time.Second, hot.UsageRetention)
 	return f.errors
 }
 
@@ -116,7 +117,7 @@ func (a *API) listAdvice(
 
 	page := api.AdvicePage{
 		ObservedSince: api.Time{
-			Time: later(s.organization.CreatedAt, s.now.Add(-store.UsageRetention)).UTC(),
+			Time: later(s.organization.CreatedAt, s.now.Add(-hot.UsageRetention)).UTC(),
 		},
 		Items: []api.AdviceItem{},
 	}

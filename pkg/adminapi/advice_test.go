@@ -13,6 +13,7 @@ import (
 	entries "github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -75,6 +76,7 @@ func (a advised) codes(id string) []string {
 type past struct {
 	t     *testing.T
 	store *store.Store
+	hot   *hot.Table
 	key   *apikey.Key
 	now   time.Time
 
@@ -91,7 +93,8 @@ func (o tenant) aged(t *testing.T, name string, age time.Duration, change func(*
 		"expiresIn":   "365d",
 		"quota":       map[string]any{"limit": 1000, "period": "day"},
 	})
-	p := past{t, tables(t), nil, time.Now().UTC().Truncate(time.Millisecond), made.Secret}
+	d := deployed(t)
+	p := past{t, d.Store, d.Hot, nil, time.Now().UTC().Truncate(time.Millisecond), made.Secret}
 
 	before, err := p.store.Key(t.Context(), apikey.Production, made.Key.ID)
 	if err != nil {
@@ -131,7 +134,7 @@ func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 			Cells: map[usage.Cell]int64{{Outcome: outcome, Permission: permission}: n},
 		},
 	}
-	if err := p.store.PutUsage(p.t.Context(), row); err != nil {
+	if err := p.hot.PutUsage(p.t.Context(), row); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -140,7 +143,7 @@ func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
 func (p past) used(ago time.Duration) {
 	p.t.Helper()
 
-	if err := p.store.PutLastUse(p.t.Context(), usage.LastUse{
+	if err := p.hot.PutLastUse(p.t.Context(), usage.LastUse{
 		Environment: p.key.Environment,
 		KeyID:       p.key.ID,
 		At:          p.now.Add(-ago),
@@ -166,7 +169,7 @@ func (p past) recorded(ago time.Duration, outcome, method, path string) {
 		Outcome:        outcome,
 		SourceIP:       "192.0.2.1",
 	}
-	if err := p.store.PutRequest(p.t.Context(), r); err != nil {
+	if err := p.hot.PutRequest(p.t.Context(), r); err != nil {
 		p.t.Fatal(err)
 	}
 }

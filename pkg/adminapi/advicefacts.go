@@ -10,6 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -83,7 +84,7 @@ func (a *API) adviceItems(
 func (a *API) facts(
 	ctx context.Context, s *request, window time.Duration, keys ...*apikey.Key,
 ) ([]*advice.Facts, error) {
-	uses, err := a.store.LastUses(ctx, keys...)
+	uses, err := a.hot.LastUses(ctx, keys...)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func (a *API) facts(
 			Catalogue:   s.catalogue,
 			Now:         s.now,
 			Window:      window,
-			KeptSince:   s.now.Add(-store.UsageRetention),
+			KeptSince:   s.now.Add(-hot.UsageRetention),
 			SecretSince: k.SecretSince(),
 			LongestLife: s.organization.Settings.LongestLife[k.Environment],
 			LimitsOff:   s.limitsOff,
@@ -113,7 +114,7 @@ func (a *API) facts(
 func (a *API) remember(ctx context.Context, f *advice.Facts) error {
 	since := later(f.Key.CreatedAt, f.Now.Add(-max(f.Window, advice.LongWindow)))
 
-	hours, err := a.store.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),
+	hours, err := a.hot.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),
 		since.Truncate(time.Hour), f.Now.Add(time.Hour))
 	if err != nil {
 		return err

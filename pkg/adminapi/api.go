@@ -25,6 +25,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/secretscan"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
 // Group is the operations that one Lambda function serves.
@@ -53,6 +54,7 @@ type API struct {
 	limitsOff bool   // the deployment enforces no limits of keys
 	explained string // the name of the API that calls are explained for
 	store     *store.Store
+	hot       *hot.Table
 	keyring   *pepper.Keyring
 	checker   *check.Checker
 	limits    *limit.Limiter
@@ -114,6 +116,7 @@ func assemble(d *boot.Deployment) *API {
 		limitsOff: d.KeyLimitsOff,
 		explained: d.API,
 		store:     d.Store,
+		hot:       d.Hot,
 		keyring:   d.Keyring,
 		checker:   d.Checker,
 		limits:    d.Limits,

@@ -44,7 +44,7 @@ func (o *office) things(t *testing.T, org, name string) things {
 	made.key = k.ID
 	made.job = yard{o.Kit}.job(t, org, 0).ID
 
-	err := o.Tables.PutRequest(t.Context(), usage.Request{
+	err := o.Hot.PutRequest(t.Context(), usage.Request{
 		ID:             made.request,
 		At:             o.Clock.Now(),
 		Environment:    apikey.Production,

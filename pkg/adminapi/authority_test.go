@@ -32,11 +32,13 @@ func newDesk(t *testing.T) desk {
 	return desk{y, &boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Checker: &check.Checker{
 			Brand:        storetest.Brand,
 			Environments: apikey.Environments(),
 			Keys:         p.Store,
+			FirstUses:    p.Hot,
 			Peppers:      p.Keyring,
 			Settings:     check.NewSettingsCache(p.Store, y.Clock.Now),
 			Imports:      check.NewImports(p.Store, y.Clock.Now),

@@ -273,7 +273,7 @@ func TestCustomerThatStays(t *testing.T) {
 		http.StatusConflict, "in_use")
 	o.key(t, fields)
 	// A deletion that was cut short after its first step is finished by repeating it.
-	s := tables(t)
+	s := deployed(t).Store
 
 	c, err := s.Customer(t.Context(), o.id, "c2")
 	if err != nil {
@@ -303,7 +303,7 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 	t.Parallel()
 	o := newTenant(t)
 	k := o.key(t, map[string]any{"customers": []string{"c1"}})
-	s := tables(t)
+	s := deployed(t).Store
 
 	c, err := s.Customer(t.Context(), o.id, "c1")
 	if err != nil {

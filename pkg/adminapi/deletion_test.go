@@ -135,7 +135,7 @@ func TestDeletedOrganization(t *testing.T) {
 		"name": "Again",
 	}).Refused(t, http.StatusConflict, "duplicate")
 
-	if members, err := tables(t).Members(t.Context(), o.id); err != nil || len(members) != 0 {
+	if members, err := deployed(t).Store.Members(t.Context(), o.id); err != nil || len(members) != 0 {
 		t.Errorf("%d members are left, %v", len(members), err)
 	}
 }
@@ -159,7 +159,7 @@ func TestOrganizationDeletedByItsKey(t *testing.T) {
 // settings.
 func TestKeysOfADeletedOrganizationAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
-	o, s := newTenant(t), tables(t)
+	o, s := newTenant(t), deployed(t).Store
 	k := o.key(t, map[string]any{
 		"environment": "development",
 		"permissions": []string{"messages:read"},

@@ -355,7 +355,7 @@ func (a *API) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) e
 		}
 	}
 
-	return a.store.ObserveFirstUses(ctx, awaiting)
+	return a.hot.ObserveFirstUses(ctx, awaiting)
 }
 
 // GetHeaders implements huma.HeadersError: what goes with the status.

@@ -33,6 +33,7 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		Brand:        storetest.Brand,
 		Environments: apikey.Environments(),
 		Keys:         p.Store,
+		FirstUses:    p.Hot,
 		Peppers:      p.Keyring,
 		Settings:     check.NewSettingsCache(p.Store, kit.Clock.Now),
 		Imports:      check.NewImports(p.Store, kit.Clock.Now),
@@ -41,6 +42,7 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 	f := adminapi.Function(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Checker:       checker,
 		Logger:        kit.Log.Logger(),

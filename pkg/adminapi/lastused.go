@@ -14,7 +14,7 @@ import (
 // used adds to shown keys when they were last used, which is read beside the keys: a call never
 // touches a key's row.
 func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
-	uses, err := a.store.LastUses(ctx, keys...)
+	uses, err := a.hot.LastUses(ctx, keys...)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (a *API) withUsage(
 	to := s.now.Truncate(day).Add(day)
 	from := to.Add(-usualDays * day)
 
-	hours, err := a.store.Usages(ctx, scopes, from, to)
+	hours, err := a.hot.Usages(ctx, scopes, from, to)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *API) withUsage(
 // usedBefore lets those keys through that were not used since a time, or never.
 func (a *API) usedBefore(since time.Time) store.PostFilter {
 	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
-		uses, err := a.store.LastUses(ctx, keys...)
+		uses, err := a.hot.LastUses(ctx, keys...)
 		if err != nil {
 			return nil, err
 		}

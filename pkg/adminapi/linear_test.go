@@ -186,6 +186,7 @@ func (y yard) player(t *testing.T, seed uint64, admin, key *apikey.Key) *player 
 		Brand:        storetest.Brand,
 		Environments: []apikey.Environment{apikey.Production},
 		Keys:         p.Store,
+		FirstUses:    p.Hot,
 		Peppers:      p.Keyring,
 		Catalogue:    check.NewCatalogue(y.Store.CatalogueReader(apikey.Production), y.Clock.Now),
 		Settings:     check.NewSettingsCache(y.Store, y.Clock.Now),
@@ -194,6 +195,7 @@ func (y yard) player(t *testing.T, seed uint64, admin, key *apikey.Key) *player 
 	d := &boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Checker:       c,
 		Catalogue:     c.Catalogue,

@@ -272,7 +272,7 @@ func TestKeyOfManyCustomers(t *testing.T) {
 		}
 	}
 
-	if _, next, err := tables(t).KeysOfCustomer(t.Context(), o.id, "a0", "", 1); next != "" ||
+	if _, next, err := deployed(t).Store.KeysOfCustomer(t.Context(), o.id, "a0", "", 1); next != "" ||
 		err != nil {
 		t.Errorf("there is something left of a customer that the key had: %q, %v", next, err)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // member is a member in an answer.
@@ -48,8 +47,8 @@ func (o tenant) admins(t *testing.T) []string {
 	return out
 }
 
-// tables is the store behind the machine, for what only a crash does to it.
-func tables(t *testing.T) *store.Store {
+// deployed is the deployment of the machine, for what only a crash does to its tables.
+func deployed(t *testing.T) *boot.Deployment {
 	t.Helper()
 
 	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
@@ -57,7 +56,7 @@ func tables(t *testing.T) *store.Store {
 		t.Fatal(err)
 	}
 
-	return d.Store
+	return d
 }
 
 // An invitation is for an address, and becomes a membership at the first call with it, whichever
@@ -162,7 +161,7 @@ func TestAddressesThatFold(t *testing.T) {
 func TestMembershipIsBoundToOneID(t *testing.T) {
 	t.Parallel()
 
-	o, s := newTenant(t), tables(t)
+	o, s := newTenant(t), deployed(t).Store
 	for _, together := range append(make([]bool, 1), slices.Repeat([]bool{true}, 20)...) {
 		email := address("passed")
 		p := signIn(t, email)
@@ -353,7 +352,7 @@ func TestOneAdminIsLeftAfterManyDemotionsAtOnce(t *testing.T) {
 			t.Errorf("%d admins are left: %q", len(admins), admins)
 		}
 
-		org, err := tables(t).Organization(t.Context(), o.id)
+		org, err := deployed(t).Store.Organization(t.Context(), o.id)
 		if err != nil || org.Admins != 1 {
 			t.Errorf("the organization counts %+v, %v", org, err)
 		}
@@ -458,7 +457,7 @@ func TestRemovalLeavesNoKeyBehind(t *testing.T) {
 // A removal that was cut short is no membership any more, and is finished by repeating it.
 func TestRemovalThatWasCutShort(t *testing.T) {
 	t.Parallel()
-	o, s := newTenant(t), tables(t)
+	o, s := newTenant(t), deployed(t).Store
 	p := o.join(t, "stuck", "member")
 	p.CreateKey(t, o.id, map[string]any{"name": "Theirs", "environment": "production"})
 

@@ -66,6 +66,7 @@ func (o *office) work(t *testing.T) {
 	w := adminapi.NewWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Logger:        o.Log.Logger(),
 		Now:           o.Clock.Now,

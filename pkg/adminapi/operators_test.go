@@ -41,6 +41,7 @@ func TestEndOfTheFirstOperatorKey(t *testing.T) {
 			d := &boot.Deployment{
 				Configuration: boot.Configuration{Brand: storetest.Brand},
 				Store:         o.Store,
+				Hot:           o.Hot,
 				Keyring:       o.Keyring,
 				Now:           o.Clock.Now,
 			}

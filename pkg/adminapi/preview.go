@@ -48,7 +48,7 @@ func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*
 
 	after := ""
 	for read := 0; ; {
-		page, next, err := a.store.Requests(ctx, k.Environment, k.ID, after, most-read, s.now)
+		page, next, err := a.hot.Requests(ctx, k.Environment, k.ID, after, most-read, s.now)
 		if err != nil {
 			return nil, err
 		}

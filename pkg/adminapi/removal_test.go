@@ -205,6 +205,7 @@ func TestBulkBesideARemoval(t *testing.T) {
 	f := adminapi.Function(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Logger:        y.Log.Logger(),
 		Now:           y.Clock.Now,

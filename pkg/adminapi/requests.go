@@ -76,7 +76,7 @@ func (a *API) keyRequests(
 		return nil, err
 	}
 
-	requests, next, err := a.store.Requests(ctx,
+	requests, next, err := a.hot.Requests(ctx,
 		s.key.Environment, s.key.ID, after, in.Limit, s.now)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (a *API) recorded(
 ) (usage.Request, *apikey.Key, error) {
 	hidden := notFound.with("There is no such call, or it was not kept.")
 
-	r, found, err := a.store.Request(ctx, id, s.now)
+	r, found, err := a.hot.Request(ctx, id, s.now)
 	switch {
 	case err != nil:
 		return r, nil, err

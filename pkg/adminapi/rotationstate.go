@@ -19,7 +19,7 @@ func (a *API) getRotation(ctx context.Context, s *request, _ *KeyPath) (*rotatio
 
 	r := s.key.Rotation
 
-	use, err := a.store.SecretUse(ctx, s.key.Environment, s.key.ID, r.StartedAt)
+	use, err := a.hot.SecretUse(ctx, s.key.Environment, s.key.ID, r.StartedAt)
 	if err != nil {
 		return nil, err
 	}

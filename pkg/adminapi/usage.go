@@ -169,7 +169,7 @@ func (a *API) usage(
 ) (*huma.StreamResponse, error) {
 	hours := map[time.Time]usage.Counts{}
 
-	all, err := a.store.Usages(ctx, scopes, q.from, q.to)
+	all, err := a.hot.Usages(ctx, scopes, q.from, q.to)
 	if err != nil {
 		return nil, err
 	}

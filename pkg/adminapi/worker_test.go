@@ -127,6 +127,7 @@ func (y yard) worker() (*adminapi.Worker, *storetest.Process) {
 	return adminapi.NewWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Logger:        y.Log.Logger(),
 		Now:           y.Clock.Now,
@@ -427,6 +428,7 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	w := adminapi.NewWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
+		Hot:           p.Hot,
 		Keyring:       p.Keyring,
 		Logger:        y.Log.Logger(),
 		// each look at the clock takes a second

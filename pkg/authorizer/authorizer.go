@@ -230,7 +230,7 @@ func Function(d *boot.Deployment) *Authorizer {
 		KeyHeader:       d.KeyHeader,
 		CacheTime:       d.CacheTime(),
 		SimpleResponses: d.SimpleResponses,
-		FirstUses:       usage.NewFirstUses(d.Store, d.Logger),
+		FirstUses:       usage.NewFirstUses(d.Hot, d.Logger),
 		Logger:          d.Logger,
 	}
 	if d.Recorder != nil {

@@ -62,7 +62,7 @@ func behindTheCache(t *testing.T) *behind {
 	}
 
 	kit, _ := setup(t, nil)
-	b := &behind{Kit: kit, firstUses: usage.NewFirstUses(kit.Store, kit.Log.Logger())}
+	b := &behind{Kit: kit, firstUses: usage.NewFirstUses(kit.Hot, kit.Log.Logger())}
 	a := build(kit, func(config *authorizer.Config) {
 		config.AdmitKey = c.AdmitKey
 		config.KeyHeader = c.KeyHeader
@@ -383,7 +383,7 @@ func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 		b.want(t, "/messages", current, "200", 3)
 		b.firstUses.Flush()
 
-		if at, err := b.Store.FirstUse(t.Context(), k); !at.Equal(b.Clock.Now()) || err != nil {
+		if at, err := b.Hot.FirstUse(t.Context(), k); !at.Equal(b.Clock.Now()) || err != nil {
 			t.Fatalf("first used at %v, %v", at, err)
 		}
 

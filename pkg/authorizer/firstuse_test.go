@@ -16,7 +16,7 @@ func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 	var recorder *usage.FirstUses
 	kit, _ := setup(t, nil)
 	a := build(kit, func(c *authorizer.Config) {
-		recorder = usage.NewFirstUses(kit.Store, kit.Log.Logger())
+		recorder = usage.NewFirstUses(kit.Hot, kit.Log.Logger())
 		c.FirstUses = recorder
 	})
 	k, old := kit.MustKey(t, nil)
@@ -33,7 +33,7 @@ func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 		_, _, _ = invoke(t, a, event) // what is answered is another test's
 		recorder.Flush()
 
-		at, err := kit.Store.FirstUse(t.Context(), k)
+		at, err := kit.Hot.FirstUse(t.Context(), k)
 		if err != nil {
 			t.Fatal(err)
 		}

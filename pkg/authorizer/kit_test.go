@@ -73,6 +73,7 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 			Brand:        storetest.Brand,
 			Environments: []apikey.Environment{apikey.Production},
 			Keys:         kit.Store,
+			FirstUses:    kit.Hot,
 			Peppers:      kit.Keyring,
 			Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production),
 				kit.Clock.Now),
@@ -80,12 +81,12 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 			Imports:  check.NewImports(kit.Store, kit.Clock.Now),
 			Now:      kit.Clock.Now,
 			Limits: limit.Keys{
-				Limiter: limit.New(kit.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+				Limiter: limit.New(kit.Hot, kit.Clock.Now, func() float64 { return 0.5 }),
 			},
 		},
 		API:       "demo",
 		AdmitKey:  admit,
-		FirstUses: usage.NewFirstUses(kit.Store, kit.Log.Logger()),
+		FirstUses: usage.NewFirstUses(kit.Hot, kit.Log.Logger()),
 		Logger:    kit.Log.Logger(),
 	}
 	if change != nil {

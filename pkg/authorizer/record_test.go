@@ -156,7 +156,7 @@ func TestRecordSecrets(t *testing.T) {
 func TestRecordAwaitsNoWrite(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)
-	r := usage.NewRecorder(kit.Store, "i1", kit.Clock.Now, slog.New(slog.DiscardHandler))
+	r := usage.NewRecorder(kit.Hot, "i1", kit.Clock.Now, slog.New(slog.DiscardHandler))
 	a := build(kit, func(c *authorizer.Config) { c.Recorder = r })
 	k, secret := kit.MustKey(t, nil)
 
@@ -189,7 +189,7 @@ func TestRecordAwaitsNoWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	hours, err := kit.Store.Usage(t.Context(), usage.KeyScope(k.Environment, k.ID),
+	hours, err := kit.Hot.Usage(t.Context(), usage.KeyScope(k.Environment, k.ID),
 		kit.Clock.Now().Truncate(time.Hour), kit.Clock.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)

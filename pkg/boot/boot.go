@@ -28,6 +28,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -182,6 +183,7 @@ func or(value, otherwise string) string {
 type Deployment struct {
 	Configuration
 	Store     *store.Store
+	Hot       *hot.Table
 	Scanner   store.Scanner // for upkeep alone
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
@@ -219,15 +221,17 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	}
 	connection := DynamoDB(env)
 	d.Scanner = connection
-	tables := store.NewTables(connection, c.CoreTable, c.HotTable)
-	d.Keyring = pepper.NewKeyring(tables, provider, d.Now)
-	d.Store = store.New(tables, d.Keyring, logger)
+	peppers := store.NewPeppers(connection, c.CoreTable)
+	d.Keyring = pepper.NewKeyring(peppers, provider, d.Now)
+	d.Store = store.New(peppers, d.Keyring, logger)
+	d.Hot = hot.New(connection, c.HotTable)
 	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
 
 	d.Checker = &check.Checker{
 		Brand:        c.Brand,
 		Environments: c.Environments,
 		Keys:         d.Store,
+		FirstUses:    d.Hot,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
 		Settings:     check.NewSettingsCache(d.Store, d.Now),
@@ -236,10 +240,10 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		Now:          d.Now,
 	}
 	if c.Profile != "cached" {
-		d.Recorder = usage.NewRecorder(tables, instance(), d.Now, logger)
+		d.Recorder = usage.NewRecorder(d.Hot, instance(), d.Now, logger)
 	}
 
-	d.Limits = limit.New(d.Store, d.Now, jitter.Float64)
+	d.Limits = limit.New(d.Hot, d.Now, jitter.Float64)
 	if !c.KeyLimitsOff {
 		d.Checker.Limits = limit.Keys{Limiter: d.Limits}
 	}

@@ -29,7 +29,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 		var log strings.Builder
 
 		d := &boot.Deployment{
-			Limits: limit.New(kit.Store, kit.Clock.Now, half),
+			Limits: limit.New(kit.Hot, kit.Clock.Now, half),
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Now:    kit.Clock.Now,
 		}
@@ -56,7 +56,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 			t.Errorf("%s: logged: %s", name, &log)
 		}
 
-		other := limit.New(kit.Restart().Store, kit.Clock.Now, half)
+		other := limit.New(kit.Restart().Hot, kit.Clock.Now, half)
 
 		a, err := other.Peek(t.Context(), subject, policy, kit.Clock.Now())
 		if err != nil || (a.Limits[0].Remaining == 59_900) == broken {

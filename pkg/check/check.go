@@ -21,12 +21,16 @@ type Keys interface {
 	// Key reads a key, strongly consistent. It returns apikey.ErrNotFound when there is none; every
 	// other error means that nobody knows.
 	Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error)
-	// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first
-	// used; the zero time where that is not recorded. Every error means that nobody knows.
-	FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
 	// Claims reads, strongly consistent, which keys stand in line for another system's secret
 	// behind the key that has the secret's id. Every error means that nobody knows.
 	Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error)
+}
+
+// FirstUses knows of rotations whose overlap starts with the first use of the new secret.
+type FirstUses interface {
+	// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first
+	// used; the zero time where that is not recorded. Every error means that nobody knows.
+	FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
 }
 
 // Peppers gives the peppers that secrets are hashed with.
@@ -96,6 +100,7 @@ type Checker struct {
 	Brand        apikey.Brand
 	Environments []apikey.Environment // those whose keys it accepts
 	Keys         Keys
+	FirstUses    FirstUses
 	Peppers      Peppers
 	Catalogue    *Catalogue
 	Settings     *SettingsCache
@@ -263,7 +268,7 @@ func (c *Checker) recognise(
 func (c *Checker) awaiting(
 	ctx context.Context, k *apikey.Key, now time.Time,
 ) (*apikey.Key, apikey.SecretMatch, error) {
-	at, err := c.Keys.FirstUse(ctx, k)
+	at, err := c.FirstUses.FirstUse(ctx, k)
 	switch {
 	case err != nil:
 		return nil, apikey.Unknown, fmt.Errorf("first use of key %s: %w", k.ID, err)

@@ -49,7 +49,7 @@ func TestOldSecretEndsAfterTheFirstUse(t *testing.T) {
 	expect(10*time.Hour, check.Allowed, check.Allowed, check.Allowed, check.Allowed)
 
 	for _, at := range []time.Duration{10 * time.Hour, 20 * time.Hour} { // the first one counts
-		if err := kit.Store.PutFirstUse(t.Context(), used, begin.Add(at)); err != nil {
+		if err := kit.Hot.PutFirstUse(t.Context(), used, begin.Add(at)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestOldSecretEndsAfterTheFirstUse(t *testing.T) {
 	expect(24*time.Hour-time.Millisecond, check.Allowed, check.Allowed, check.RetiredSecret,
 		check.Allowed)
 
-	if err := kit.Store.PutFirstUse(t.Context(), never,
+	if err := kit.Hot.PutFirstUse(t.Context(), never,
 		begin.Add(24*time.Hour-time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestFirstUseIsOfOneRotation(t *testing.T) {
 	kit, c := setup(t, apikey.Production)
 
 	k, _, second := awaiting(t, kit)
-	if err := kit.Store.PutFirstUse(t.Context(), k, kit.Clock.Now()); err != nil {
+	if err := kit.Hot.PutFirstUse(t.Context(), k, kit.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 

@@ -62,6 +62,7 @@ func checker(
 		Brand:        storetest.Brand,
 		Environments: environments,
 		Keys:         p.Store,
+		FirstUses:    p.Hot,
 		Peppers:      p.Keyring,
 		Catalogue:    check.NewCatalogue(p.Store.CatalogueReader(reader), kit.Clock.Now),
 		Settings:     check.NewSettingsCache(p.Store, kit.Clock.Now),

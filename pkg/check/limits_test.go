@@ -18,7 +18,7 @@ import (
 func limited(kit *storetest.Kit, p *storetest.Process) *check.Checker {
 	c := checker(kit, p, apikey.Production)
 	c.Limits = limit.Keys{
-		Limiter: limit.New(p.Store, kit.Clock.Now, func() float64 { return 0.5 }),
+		Limiter: limit.New(p.Hot, kit.Clock.Now, func() float64 { return 0.5 }),
 	}
 	return c
 }

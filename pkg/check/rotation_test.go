@@ -69,7 +69,7 @@ func (r *rotated) round(t *testing.T, n int) {
 			}
 		})
 	case n%3 == 1 && awaits:
-		if err := kit.Store.PutFirstUse(t.Context(), r.key, kit.Clock.Now()); err != nil {
+		if err := kit.Hot.PutFirstUse(t.Context(), r.key, kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 

@@ -373,9 +373,6 @@ func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, e
 	return m.key, nil
 }
 
-// FirstUse implements check.Keys.
-func (memory) FirstUse(context.Context, *apikey.Key) (time.Time, error) { return time.Time{}, nil }
-
 func (memory) Claims(context.Context, apikey.Environment, string) ([]string, error) {
 	return nil, nil
 }

@@ -18,7 +18,7 @@ func half() float64 { return 0.5 }
 
 // limiter is a new instance over the kit's table.
 func limiter(kit *storetest.Kit) *limit.Limiter {
-	return limit.New(kit.Store, kit.Clock.Now, half)
+	return limit.New(kit.Hot, kit.Clock.Now, half)
 }
 
 // per is a limit of so many calls in a window.

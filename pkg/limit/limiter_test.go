@@ -31,7 +31,7 @@ func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 		var instances []*limit.Limiter
 		for range 4 {
 			instances = append(instances,
-				limit.New(kit.Restart().Store, kit.Clock.Now, half))
+				limit.New(kit.Restart().Hot, kit.Clock.Now, half))
 		}
 
 		for _, l := range instances { // all know the state of before, and none what the others take

@@ -100,11 +100,11 @@ func (b twice) ChargeLimits(
 func TestReleaseThatIsSentTwiceGivesBackOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	store := &struct{ limit.Store }{kit.Store}
+	store := &struct{ limit.Store }{kit.Hot}
 	l := limit.New(store, kit.Clock.Now, half)
 	admitted(t, l, fast(), 100)
 	admitted(t, limiter(kit), fast(), 50) // others' calls, that it could take for its own
-	store.Store = twice{kit.Store}
+	store.Store = twice{kit.Hot}
 	release(t, l)
 
 	if got := left(t, kit, fast()); got[0] > 59_850 || got[1] > 99_850 {
@@ -144,7 +144,7 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 		what.Name = "minute"
 
 		what.High = 1 << 62
-		if _, made, err := kit.Store.ChargeLimits(t.Context(), subject, limit.Charge{
+		if _, made, err := kit.Hot.ChargeLimits(t.Context(), subject, limit.Charge{
 			Policy:  state.Policy,
 			PurgeAt: state.PurgeAt,
 			Limits:  []limit.RateCharge{what},
@@ -178,7 +178,7 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 func stored(t *testing.T, kit *storetest.Kit) *limit.State {
 	t.Helper()
 
-	state, err := kit.Store.ReadLimits(t.Context(), subject)
+	state, err := kit.Hot.ReadLimits(t.Context(), subject)
 	if err != nil || state == nil {
 		t.Fatal(state, err)
 	}

@@ -105,7 +105,7 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 
 			wantState, want, _ := do(memory)
 
-			gotState, got, err := do(kit.Store)
+			gotState, got, err := do(kit.Hot)
 			if err != nil || got != want {
 				r.Fatalf("made %v, want %v: %v", got, want, err)
 			}
@@ -114,7 +114,7 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 				r.Fatalf("state (-want +got):\n%s", diff)
 			}
 
-			read, err := kit.Store.ReadLimits(t.Context(), s)
+			read, err := kit.Hot.ReadLimits(t.Context(), s)
 			if diff := cmp.Diff(memory.states[s], read); err != nil || diff != "" {
 				r.Fatalf("read (-want +got): %v\n%s", err, diff)
 			}
@@ -129,7 +129,7 @@ func TestPurgeAt(t *testing.T) {
 	p := policy(per("slow", 10, 30*24*time.Hour))
 	take(t, limiter(kit), p)
 
-	state, err := kit.Store.ReadLimits(t.Context(), subject)
+	state, err := kit.Hot.ReadLimits(t.Context(), subject)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestRowsAreSealedAnew(t *testing.T) {
 		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 
-	told, err := p.Tables.PepperPass(t.Context())
+	told, err := p.Peppers.Pass(t.Context())
 	if err != nil || told.EndedAt.IsZero() || told.Unread != 0 {
 		t.Fatalf("%+v, %v", told, err)
 	}
@@ -269,7 +269,7 @@ func TestPassGoesOn(t *testing.T) {
 		t.Errorf("what was left took %d pages", n)
 	}
 
-	told, err := kit.Tables.PepperPass(t.Context())
+	told, err := kit.Peppers.Pass(t.Context())
 	if err != nil || told.EndedAt.IsZero() || told.Counts["production/1"] != nil {
 		t.Fatalf("%+v, %v", told, err)
 	}

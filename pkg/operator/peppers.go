@@ -30,7 +30,7 @@ const Settling = store.PepperSettling
 // Peppers looks after the peppers of a deployment.
 type Peppers struct {
 	Keyring *pepper.Keyring
-	Tables  *store.Tables
+	Stored  *store.Peppers
 	Scanner store.Scanner
 	Now     func() time.Time
 }
@@ -74,12 +74,12 @@ func (p *Peppers) Rotate(ctx context.Context, env apikey.Environment) (int, erro
 func (p *Peppers) Status(
 	ctx context.Context, limit int, progress func(rows int64),
 ) (*Status, error) {
-	uses, err := p.Tables.PepperUses(ctx, p.Scanner, limit, progress)
+	uses, err := p.Stored.Uses(ctx, p.Scanner, limit, progress)
 	if err != nil {
 		return nil, err
 	}
 
-	pass, err := p.Tables.PepperPass(ctx)
+	pass, err := p.Stored.Pass(ctx)
 	if err != nil && !errors.Is(err, store.ErrDamaged) { // it has no seal, and decides nothing
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 			Settling/time.Minute)
 	}
 
-	uses, err := p.Tables.PepperUses(ctx, p.Scanner, 0, progress)
+	uses, err := p.Stored.Uses(ctx, p.Scanner, 0, progress)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 			strings.Join(uses.Places, ", "))
 	}
 
-	return p.Tables.RetirePepper(ctx, scope.Environment, scope.Version, newest, p.Now())
+	return p.Stored.Retire(ctx, scope.Environment, scope.Version, newest, p.Now())
 }
 
 func countsOf(counts map[string]int64) string {
@@ -170,7 +170,7 @@ func countsOf(counts map[string]int64) string {
 
 // stored returns the stored versions in order.
 func (p *Peppers) stored(ctx context.Context, env apikey.Environment) ([]pepper.Wrapped, error) {
-	stored, err := p.Tables.Peppers(ctx, env)
+	stored, err := p.Stored.Peppers(ctx, env)
 	slices.SortFunc(stored, func(a, b pepper.Wrapped) int { return a.Version - b.Version })
 	return stored, err
 }

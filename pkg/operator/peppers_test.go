@@ -21,7 +21,7 @@ func peppers(kit *storetest.Kit) *operator.Peppers {
 	p := kit.Restart()
 	return &operator.Peppers{
 		Keyring: p.Keyring,
-		Tables:  p.Tables,
+		Stored:  p.Peppers,
 		Scanner: p.SDK,
 		Now:     kit.Clock.Now,
 	}
@@ -296,7 +296,7 @@ func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 	}
 
 	for _, versions := range [][2]int{{2, 1}, {1, 1}, {1, 3}, {5, 6}} {
-		if err := kit.Tables.RetirePepper(t.Context(), apikey.Staging, versions[0], versions[1],
+		if err := kit.Peppers.Retire(t.Context(), apikey.Staging, versions[0], versions[1],
 			kit.Clock.Now()); !errors.Is(err, store.ErrPeppersStale) {
 			t.Errorf("%v: %v", versions, err)
 		}

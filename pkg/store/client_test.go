@@ -96,7 +96,7 @@ type lagging struct {
 func (l *lagging) Query(
 	ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options),
 ) (*dynamodb.QueryOutput, error) {
-	list, _ := in.ExpressionAttributeValues[":list"].(*types.AttributeValueMemberS)
+	list, _ := in.ExpressionAttributeValues[":pk"].(*types.AttributeValueMemberS)
 
 	name := *in.IndexName + " " + list.Value
 	if out := l.first[name]; out != nil {
@@ -146,20 +146,6 @@ func (p partial) BatchGetItem(
 	}
 
 	return out, err
-}
-
-// counting counts batches.
-type counting struct {
-	store.Client
-	batches int
-}
-
-// BatchGetItem implements store.Client.
-func (c *counting) BatchGetItem(
-	ctx context.Context, in *dynamodb.BatchGetItemInput, opts ...func(*dynamodb.Options),
-) (*dynamodb.BatchGetItemOutput, error) {
-	c.batches++
-	return c.Client.BatchGetItem(ctx, in, opts...)
 }
 
 // failing fails every transaction.

@@ -266,7 +266,7 @@ func TestConflicts(t *testing.T) {
 			k := kit.Key(t)
 			client := &conflicting{Client: kit.SDK, left: conflicts}
 
-			s := store.New(store.NewTables(client, kit.Core, kit.Hot), kit.Keyring,
+			s := store.New(store.NewPeppers(client, kit.CoreTable), kit.Keyring,
 				kit.Log.Logger())
 			if err := s.Commit(t.Context(), s.PutKey(t.Context(), k, 0)); !errors.Is(err, want) ||
 				(err == nil) != (want == nil) {

@@ -7,8 +7,8 @@ import (
 
 // CountKeys counts the keys of an organization that a filter finds, by the indexes alone: what it
 // costs is the index and no row, a read for each megabyte of entries. Indexes lag by moments, so
-// the number is as right as a list is complete. Only a sieve has it read every key. Errors:
-// ErrUnavailable, those of the sieve.
+// the number is as right as a list is complete. Only a PostFilter has it read every key. Errors:
+// ErrUnavailable, those of the PostFilter.
 func (s *Store) CountKeys(
 	ctx context.Context, org string, f Filter, now time.Time,
 ) (n int, err error) {

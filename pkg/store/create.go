@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // CreateTable makes a table of the properties that a template gives it (AWS::DynamoDB::Table), for
@@ -47,7 +49,7 @@ func CreateTable(
 	}
 
 	if err != nil {
-		return unavailable("create table "+name, err)
+		return dynamo.Unavailable("create table "+name, err)
 	}
 
 	if p.TimeToLiveSpecification == nil {
@@ -59,7 +61,7 @@ func CreateTable(
 		TimeToLiveSpecification: p.TimeToLiveSpecification,
 	})
 	if err != nil {
-		return unavailable("set the TTL of table "+name, err)
+		return dynamo.Unavailable("set the TTL of table "+name, err)
 	}
 
 	return nil

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // MaxCustomers is the most customers that a key may be scoped to. A transaction takes 100 items: a
@@ -60,21 +60,28 @@ func putCustomerKeys(k *apikey.Key, at time.Time, failure error) []Write {
 			err = fmt.Errorf("store: encode key of a customer: %w", err)
 		}
 
-		out = append(out, noNewer(Write{item: item, err: err, failure: failure}, k.Version))
+		out = append(out, noNewer(dynamo.Put, item, err, k.Version, failure))
 	}
 
 	return out
 }
 
-// noNewer lets a write replace no item of a later version. The row beside it is written on its
+// noNewer is a write that replaces no item of a later version. The row beside it is written on its
 // exact version.
-func noNewer(w Write, version int64) Write {
-	w.condition = isNew + " OR #version <= :version"
-	w.names = map[string]string{
-		"#version": "version",
+func noNewer(
+	kind dynamo.Kind, item dynamo.Item, err error, version int64, failure error,
+) Write {
+	return Write{
+		row: dynamo.Write{
+			Kind: kind,
+			Item: item,
+			Condition: dynamo.IsNew.Or(
+				expression.Name("version").LessThanEqual(expression.Value(version)),
+			),
+			Failure: failure,
+		},
+		err: err,
 	}
-	w.values = map[string]types.AttributeValue{":version": number(version)}
-	return w
 }
 
 // LeaveCustomers removes a key from the lists of customers that it had before and has no longer. It
@@ -83,13 +90,10 @@ func (s *Store) LeaveCustomers(before, after *apikey.Key) []Write {
 	var out []Write
 	for _, customer := range before.Customers {
 		if !slices.Contains(after.Customers, customer) {
-			key := primaryKey(customerKeysPartition(before.OrganizationID, customer),
+			key := dynamo.At(customerKeysPartition(before.OrganizationID, customer),
 				keyPartition(before.Environment, before.ID))
-			out = append(out, noNewer(Write{
-				item:    key,
-				kind:    remove,
-				failure: apikey.ErrStale,
-			}, after.Version))
+			out = append(out,
+				noNewer(dynamo.Remove, key.Item(), nil, after.Version, apikey.ErrStale))
 		}
 	}
 
@@ -102,36 +106,13 @@ func (s *Store) LeaveCustomers(before, after *apikey.Key) []Write {
 func (s *Store) KeysOfCustomer(
 	ctx context.Context, org, customer, after string, limit int,
 ) (page []*apikey.Key, next string, err error) {
-	strong, most := true, int32(min(limit, MaxPage))
-	in := &dynamodb.QueryInput{
-		TableName:      &s.core,
-		ConsistentRead: &strong,
-		Limit:          &most,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":customer": textValue(customerKeysPartition(org, customer)),
-		},
-	}
-
-	condition := "pk = :customer"
-	if after != "" {
-		condition += " AND sk > :after"
-		in.ExpressionAttributeValues[":after"] = textValue(after)
-	}
-
-	in.KeyConditionExpression = &condition
-
-	out, err := s.client.Query(ctx, in)
+	rows, next, err := s.keysIn(ctx, customerKeysPartition(org, customer), after, limit,
+		"keys of a customer")
 	if err != nil {
-		return nil, "", unavailable("keys of a customer", err)
+		return nil, "", err
 	}
 
-	var refs []keyRef
-	for _, item := range out.Items {
-		e := entry{keyItem: keyItem{SK: text(item[sortAttribute])}}
-		refs, after = append(refs, e.ref()), e.SK
-	}
-
-	keys, err := s.keysOf(ctx, refs)
+	keys, err := s.keysOf(ctx, rows)
 	if err != nil {
 		return nil, "", err
 	}
@@ -140,9 +121,5 @@ func (s *Store) KeysOfCustomer(
 		return k.OrganizationID != org || !slices.Contains(k.Customers, customer)
 	})
 
-	if len(out.LastEvaluatedKey) == 0 {
-		after = ""
-	}
-
-	return page, after, nil
+	return page, next, nil
 }

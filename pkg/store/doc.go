@@ -1,12 +1,14 @@
-// Package store keeps everything in two DynamoDB tables, and is the only package that knows
-// DynamoDB.
+// Package store is the table core: keys, people, history, jobs, receipts and peppers. The table hot
+// has a room of its own, pkg/store/hot.
 //
 // It promises that a key is read by one strongly consistent GetItem; that a sealed row whose seal
 // doesn't fit is refused and never obeyed; that every write carries a condition; that a change, its
 // history entry and its idempotency receipt are written in one transaction, all or none; that no
-// item is larger than DynamoDB takes; and that no request scans (PepperUses is for an operator's
+// item is larger than DynamoDB takes; and that no request scans (Peppers.Uses is for an operator's
 // command, PassPeppers for upkeep). What it cannot answer is ErrUnavailable. It does not decide who
 // may do what.
+//
+// Peppers are the rows that are read before anything can be unsealed. Store has all others.
 //
 // The items of the table core, each with the calls that use it:
 //
@@ -17,8 +19,8 @@
 //	                                                                    TakenKeys: BatchGetItem
 //	                              claims         who is in line for its secret, sealed  Claims: GetItem, strong  Commit(Claim): on its version
 //	pepper#<environment>          ring           wrapped peppers        Peppers: GetItem, strong        AddPepper: one attribute per version
-//	                                                                                                    RetirePepper: while a newer one is there
-//	upkeep                        peppers        how far its pass is    PepperPass: GetItem, strong     PassPeppers: on its version
+//	                                                                                                    Peppers.Retire: while a newer one is there
+//	upkeep                        peppers        how far its pass is    Peppers.Pass: GetItem, strong    PassPeppers: on its version
 //	catalogue                     catalogue      the permissions, sealed  Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization, sealed  Organization: GetItem, strong   Commit(PutOrganization): on its version
 //	<environment>#organization#<org> standing    runtime settings, sealed RuntimeSettings: GetItem, strong     Commit(PutRuntimeSettings): whole rows, on an older version
@@ -40,24 +42,6 @@
 //	ownKeys#<org>#<owner>         <env>#<keyId>  of a personal key      OwnKeys: Query, strong,         Commit(OwnKey): new only
 //	                                                                    then BatchGetItem
 //	once#<receipt>                once           a receipt, sealed      Receipt: GetItem, strong        Commit(Keep): new, or after its end
-//
-// The items of the table hot, where TTL removes what is over:
-//
-//	pk                            sk             is                     read by                         written by
-//	<environment>#<keyId>#limits  limits         the state of limits    ReadLimits: GetItem, strong     ChargeLimits, ReplaceLimits: on the state before
-//	address#<network>             limits         likewise, of callers without a key
-//	<environment>#<keyId>         firstUse#<at>  that of a rotation     FirstUse: GetItem, strong       PutFirstUse: new only
-//	                                                                    ObserveFirstUses: BatchGetItem
-//	                              usage#<hour>#<writer> an instance's counts Usage, Usages: Query        PutUsage: on a lower sequence
-//	                              usage#<hour>   an hour put together   likewise                        CompactUsage: on its version
-//	                              used           the last use           LastUses: BatchGetItem          PutLastUse: on an earlier one
-//	                              request#<at>#<id> a call              Requests: Query, strong         PutRequest: new only
-//	                              secrets#<rotation>#<writer> who sends which SecretUse: Query, strong  PutSecretUse: on a lower sequence
-//	                              counted#<slot>#<page> ids of counted calls Pages: Query, strong       Count: on its version, with usage# and secrets#
-//	<environment>#organization#<org> usage#...   as of a key            Usage, Usages: Query            PutUsage, Count, CompactUsage
-//	<environment>#request#<id>    request        a call                 Request: BatchGetItem of 3      PutRequest: new only
-//	<environment>#journal#<hour>  <writer>       scopes with counts     Journal: Query, strong          PutJournal: new only
-//	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one
 //
 // The indexes serve lists only, and project what lists filter by and never a hash. byOrganization
 // has in listPk the list, which is of keys, history#<org>, person#<email>, organizations or jobs,

@@ -8,10 +8,10 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // changesAttribute holds what an entry says was changed; partsAttribute, in its place, the number
@@ -25,19 +25,13 @@ const (
 // Append writes a history entry. One whose changes do not fit in an item is written in as many as
 // it takes: nothing of it is left out.
 func (s *Store) Append(e history.Entry) Write {
-	at := place{
-		historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID), listSort(e.At, e.ID),
-	}
-	item, err := marshalJSONTags(e, at.partition, at.sort)
-	listed(item, historyList(e.OrganizationID), at.sort)
+	at := dynamo.At(historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID),
+		listSort(e.At, e.ID))
+	item, err := dynamo.MarshalJSONTags(e, at)
+	listed(item, historyList(e.OrganizationID), at.Sort)
 
-	w := Write{
-		item:      item,
-		err:       err,
-		condition: isNew,
-		failure:   ErrConflict,
-	}
-	if err != nil || itemSize(item) <= roomy {
+	w := fresh(item, err, ErrConflict)
+	if err != nil || dynamo.Size(item) <= dynamo.Roomy {
 		return w
 	}
 
@@ -48,26 +42,26 @@ func (s *Store) Append(e history.Entry) Write {
 
 	delete(item, changesAttribute)
 
-	for part := range slices.Chunk(text, roomy) {
-		of := primaryKey(historyPartsPartition(e.OrganizationID, e.ID), partSort(len(w.also)))
+	for part := range slices.Chunk(text, dynamo.Roomy) {
+		of := dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(len(w.also))).Item()
 		of[partAttribute] = &types.AttributeValueMemberB{Value: part}
-		w.also = append(w.also, Write{item: of, condition: isNew, failure: ErrConflict})
+		w.also = append(w.also, fresh(of, nil, ErrConflict))
 	}
 
-	item[partsAttribute] = number(int64(len(w.also)))
+	item[partsAttribute] = dynamo.Number(int64(len(w.also)))
 	return w
 }
 
 // entry reads a history entry, with its changes from wherever they stand, and returns how many
 // bytes it has.
 func (s *Store) entry(
-	ctx context.Context, item map[string]types.AttributeValue,
+	ctx context.Context, item dynamo.Item,
 ) (e history.Entry, size int, err error) {
-	if err := unmarshalJSONTags(item, &e); err != nil {
-		return e, 0, damaged("history", err)
+	if err := dynamo.UnmarshalJSONTags(item, &e); err != nil {
+		return e, 0, dynamo.Damaged("history", err)
 	}
 
-	size = itemSize(item)
+	size = dynamo.Size(item)
 	if item[partsAttribute] == nil {
 		return e, size, nil
 	}
@@ -75,12 +69,12 @@ func (s *Store) entry(
 	var count int
 	if err := attributevalue.Unmarshal(item[partsAttribute], &count); err != nil || count < 1 ||
 		count > MaxItems {
-		return e, 0, damaged("history", err)
+		return e, 0, dynamo.Damaged("history", err)
 	}
 
-	keys := make([]map[string]types.AttributeValue, 0, count)
+	keys := make([]dynamo.Key, 0, count)
 	for i := range count {
-		keys = append(keys, primaryKey(historyPartsPartition(e.OrganizationID, e.ID), partSort(i)))
+		keys = append(keys, dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(i)))
 	}
 
 	found, err := s.batch(ctx, keys)
@@ -90,16 +84,16 @@ func (s *Store) entry(
 
 	var text []byte
 	for _, key := range keys {
-		part, _ := found[itemName(key)][partAttribute].(*types.AttributeValueMemberB)
+		part, _ := found[key][partAttribute].(*types.AttributeValueMemberB)
 		if part == nil {
-			return e, 0, damaged("history", errors.New("a part of an entry is missing"))
+			return e, 0, dynamo.Damaged("history", errors.New("a part of an entry is missing"))
 		}
 
 		text = append(text, part.Value...)
 	}
 
 	if err := json.Unmarshal(text, &e.Changes); err != nil {
-		return e, 0, damaged("history", err)
+		return e, 0, dynamo.Damaged("history", err)
 	}
 
 	return e, size + len(text), nil
@@ -110,10 +104,10 @@ func (s *Store) entry(
 func (s *Store) History(
 	ctx context.Context, org, objectType, objectID, after string, limit int,
 ) ([]history.Entry, string, error) {
-	strong := true
-	return s.historyPage(ctx, &dynamodb.QueryInput{
-		ConsistentRead: &strong,
-	}, partitionAttribute, sortAttribute, historyPartition(org, objectType, objectID), after, limit)
+	return s.historyPage(ctx, dynamo.Range{
+		Partition: historyPartition(org, objectType, objectID),
+		After:     after,
+	}, limit)
 }
 
 // OrganizationHistory returns a page of the history of everything in an organization, newest first,
@@ -121,45 +115,31 @@ func (s *Store) History(
 func (s *Store) OrganizationHistory(
 	ctx context.Context, org, after string, limit int,
 ) ([]history.Entry, string, error) {
-	index := indexName
-	return s.historyPage(ctx, &dynamodb.QueryInput{
-		IndexName: &index,
-	}, listPartitionAttribute, listSortAttribute, historyList(org), after, limit)
+	return s.historyPage(ctx, dynamo.Range{
+		Index:     byOrganization,
+		Partition: historyList(org),
+		After:     after,
+	}, limit)
 }
 
 // maxHistoryPage is the most bytes of a page of history, unless its only entry has more: an answer
 // has a bound, and few entries may have many bytes.
 const maxHistoryPage = 2 << 20
 
-// historyPage queries one partition backwards. Positions are sort keys.
+// historyPage reads a range backwards. Positions are sort keys.
 func (s *Store) historyPage(
-	ctx context.Context, in *dynamodb.QueryInput, partition, sort, value, after string, limit int,
+	ctx context.Context, r dynamo.Range, limit int,
 ) ([]history.Entry, string, error) {
-	backwards, most := false, int32(limit)+1
-	condition := "#partition = :value"
-	in.TableName = &s.core
-	in.ScanIndexForward = &backwards
-	in.Limit = &most
-	in.KeyConditionExpression = &condition
-	in.ExpressionAttributeNames = map[string]string{"#partition": partition}
+	r.Backwards = true
 
-	in.ExpressionAttributeValues = map[string]types.AttributeValue{":value": textValue(value)}
-	if after != "" {
-		condition += " AND #sort < :after"
-		in.ExpressionAttributeNames["#sort"] = sort
-		in.ExpressionAttributeValues[":after"] = textValue(after)
-	}
-
-	page, err := s.client.Query(ctx, in)
+	items, next, err := s.page(ctx, r, limit, "history")
 	if err != nil {
-		return nil, "", unavailable("history", err)
+		return nil, "", err
 	}
 
-	items := page.Items
-	more := len(items) > limit || len(page.LastEvaluatedKey) > 0
+	more := next != ""
 
-	items = items[:min(limit, len(items))]
-	if in.IndexName != nil {
+	if r.Index == byOrganization {
 		if items, err = s.whole(ctx, items); err != nil {
 			return nil, "", err
 		}
@@ -192,14 +172,11 @@ func (s *Store) historyPage(
 
 // whole reads the items that entries of the index stand for, in their order.
 func (s *Store) whole(
-	ctx context.Context, entries []map[string]types.AttributeValue,
-) ([]map[string]types.AttributeValue, error) {
-	keys := make([]map[string]types.AttributeValue, 0, len(entries))
+	ctx context.Context, entries []dynamo.Item,
+) ([]dynamo.Item, error) {
+	keys := make([]dynamo.Key, 0, len(entries))
 	for _, e := range entries {
-		keys = append(keys, map[string]types.AttributeValue{
-			partitionAttribute: e[partitionAttribute],
-			sortAttribute:      e[sortAttribute],
-		})
+		keys = append(keys, dynamo.KeyOf(e))
 	}
 
 	found, err := s.batch(ctx, keys)
@@ -207,27 +184,15 @@ func (s *Store) whole(
 		return nil, err
 	}
 
-	out := make([]map[string]types.AttributeValue, 0, len(keys))
+	out := make([]dynamo.Item, 0, len(keys))
 	for _, key := range keys {
-		item := found[itemName(key)]
+		item := found[key]
 		if item == nil {
-			return nil, damaged("history", errors.New("an entry of the index has no item"))
+			return nil, dynamo.Damaged("history", errors.New("an entry of the index has no item"))
 		}
 
 		out = append(out, item)
 	}
 
 	return out, nil
-}
-
-// itemName is an item's primary key as one text.
-func itemName(item map[string]types.AttributeValue) string {
-	pk, _ := item[partitionAttribute].(*types.AttributeValueMemberS)
-
-	sk, _ := item[sortAttribute].(*types.AttributeValueMemberS)
-	if pk == nil || sk == nil {
-		return ""
-	}
-
-	return fmt.Sprintf("%q %q", pk.Value, sk.Value)
 }

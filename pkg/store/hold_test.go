@@ -110,7 +110,7 @@ func TestHoldIsTriedAgain(t *testing.T) {
 	for conflicts, want := range map[int]error{3: nil, 1e6: store.ErrConflict} {
 		client := &conflicting{Client: kit.SDK, left: conflicts}
 
-		s := store.New(store.NewTables(client, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+		s := store.New(store.NewPeppers(client, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 		if err := s.Hold(t.Context(), apikey.Pace(time.Now().UnixMilli()),
 			s.StillKey(k)); !errors.Is(err, want) {
 			t.Errorf("%d conflicts: %v, want %v", conflicts, err, want)

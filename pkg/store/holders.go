@@ -4,9 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // organizationsList is the partition of the index that names all organizations.
@@ -45,7 +44,7 @@ func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[str
 
 // walk visits every entry of a list.
 func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error {
-	from := stream{index: indexName, partition: listPartitionAttribute, list: list}
+	from := stream{index: byOrganization, list: list}
 	for after, more := "", true; more; {
 		var entries []entry
 
@@ -64,11 +63,11 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 }
 
 // listed adds what makes an item an entry of a list.
-func listed(item map[string]types.AttributeValue, list, order string) {
+func listed(item dynamo.Item, list, order string) {
 	if item == nil {
 		return // it could not be made, and its error is told
 	}
 
-	item[listPartitionAttribute] = textValue(list)
-	item[listSortAttribute] = textValue(order)
+	item[byOrganization.Partition] = dynamo.Text(list)
+	item[byOrganization.Sort] = dynamo.Text(order)
 }

@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // importsItem says of an environment that keys of other systems were brought into it.
 type importsItem struct {
-	PK      string `dynamodbav:"pk"`
-	SK      string `dynamodbav:"sk"`
 	Version int64  `dynamodbav:"version"`
 	Pepper  int    `dynamodbav:"pepper"`
 	SHA256  string `dynamodbav:"sha256Since,omitempty"`
@@ -25,14 +24,13 @@ type importsItem struct {
 func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error) {
 	what := "the imports of " + string(env)
 
-	item, err := s.get(ctx, importsPartition(env), importsSort)
+	item, err := s.get(ctx, importsRow(env))
 	if err != nil || item == nil {
 		return nil, err
 	}
 
 	var row importsItem
-	if err := unseal(ctx, s.ring, env, item,
-		place{importsPartition(env), importsSort}, &row, what); err != nil {
+	if err := s.unseal(ctx, env, item, importsRow(env), &row, what); err != nil {
 		return nil, err
 	}
 
@@ -42,18 +40,18 @@ func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Im
 		Since:   map[apikey.Algorithm]time.Time{},
 	}
 
-	times := timeReader{}
+	times := dynamo.Times{}
 	for algorithm, since := range map[apikey.Algorithm]string{
 		apikey.SHA256: row.SHA256,
 		apikey.SHA512: row.SHA512,
 	} {
 		if since != "" {
-			out.Since[algorithm] = times.read(since)
+			out.Since[algorithm] = times.Read(since)
 		}
 	}
 
-	if times.err != nil {
-		return nil, damaged(what, times.err)
+	if times.Err != nil {
+		return nil, dynamo.Damaged(what, times.Err)
 	}
 
 	return out, nil
@@ -79,7 +77,7 @@ func (s *Store) EnsureImports(
 
 		p, err := s.ring.Ensure(ctx, env)
 		if err != nil {
-			return nil, unavailable("pepper", err)
+			return nil, dynamo.Unavailable("pepper", err)
 		}
 
 		after := &apikey.Imports{
@@ -106,13 +104,11 @@ func (s *Store) EnsureImports(
 			return before, nil
 		}
 
-		item, err := sealed(p, &importsItem{
-			PK:      importsPartition(env),
-			SK:      importsSort,
+		item, err := sealed(p, importsRow(env), &importsItem{
 			Version: after.Version,
 			Pepper:  after.Pepper,
-			SHA256:  formatTime(after.Since[apikey.SHA256]),
-			SHA512:  formatTime(after.Since[apikey.SHA512]),
+			SHA256:  dynamo.FormatTime(after.Since[apikey.SHA256]),
+			SHA512:  dynamo.FormatTime(after.Since[apikey.SHA512]),
 		})
 
 		err = s.Commit(ctx, versioned(item, err, after.Version-1, errImports, errImports))
@@ -133,19 +129,20 @@ func (s *Store) EnsureImports(
 func (s *Store) TakenKeys(
 	ctx context.Context, env apikey.Environment, ids []string,
 ) (map[string]*apikey.Key, error) {
-	refs := make([]keyRef, 0, len(ids))
+	rows := make([]dynamo.Key, 0, len(ids))
 	for _, id := range ids {
-		refs = append(refs, keyRef{env, id})
+		rows = append(rows, keyRow(env, id))
 	}
 
-	items, err := s.batchGet(ctx, refs)
+	items, err := s.batch(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
 
 	taken := make(map[string]*apikey.Key, len(items))
-	for ref, item := range items {
-		if taken[ref.id], err = decodeKey(ctx, s.ring, item, env, ref.id); err != nil {
+	for at, item := range items {
+		_, id := keyAt(at.Partition)
+		if taken[id], err = s.decodeKey(ctx, item, at); err != nil {
 			return nil, err
 		}
 	}
@@ -156,8 +153,6 @@ func (s *Store) TakenKeys(
 // claimsItem lists who stands in line for a secret of another system: other organizations imported
 // it, too. It stands beside the first key that was made of the secret.
 type claimsItem struct {
-	PK      string   `dynamodbav:"pk"`
-	SK      string   `dynamodbav:"sk"`
 	Version int64    `dynamodbav:"version"`
 	IDs     []string `dynamodbav:"ids"`
 }
@@ -171,14 +166,14 @@ func (s *Store) Claims(ctx context.Context, env apikey.Environment, id string) (
 
 func (s *Store) claims(ctx context.Context, env apikey.Environment, id string) (claimsItem, error) {
 	var row claimsItem
-	at := place{keyPartition(env, id), claimsSort}
+	at := claimsRow(env, id)
 
-	item, err := s.get(ctx, at.partition, at.sort)
+	item, err := s.get(ctx, at)
 	if err != nil || item == nil {
 		return row, err
 	}
 
-	return row, unseal(ctx, s.ring, env, item, at, &row, "the claims of "+id)
+	return row, s.unseal(ctx, env, item, at, &row, "the claims of "+id)
 }
 
 // MaxClaims is how many keys stand in line for one secret of another system.
@@ -212,11 +207,11 @@ func (s *Store) Claim(
 
 	p, err := s.ring.Ensure(ctx, env)
 	if err != nil {
-		return nil, unavailable("pepper", err)
+		return nil, dynamo.Unavailable("pepper", err)
 	}
 
-	row.PK, row.SK, row.Version, row.IDs = keyPartition(env,
-		first), claimsSort, row.Version+1, append(row.IDs, id)
-	item, err := sealed(p, &row)
+	row.Version++
+	row.IDs = append(row.IDs, id)
+	item, err := sealed(p, claimsRow(env, first), &row)
 	return []Write{versioned(item, err, row.Version-1, apikey.ErrExists, apikey.ErrExists)}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // A key stands in eight indexes for lists: in one partition for each choice of environment and
@@ -66,19 +67,17 @@ func listsOf(k *apikey.Key, customer string, at time.Time) lists {
 // stream is a part of an index that a list reads: a partition, or those of its entries that have a
 // rank.
 type stream struct {
-	index     string
-	partition string // the name of its attribute
-	list      string // and its value
-	rank      string // "" for all
+	index dynamo.Index
+	list  string // its partition
+	rank  string // "" for all
 }
 
 // streams are the parts of the indexes whose entries, merged by time, are the list of a filter, but
 // for what no index knows.
 func (f Filter) streams(org string) []stream {
 	base := stream{
-		index:     indexName,
-		partition: listPartitionAttribute,
-		rank:      map[apikey.Status]string{apikey.Active: live, apikey.Inactive: rest}[f.Status],
+		index: byOrganization,
+		rank:  map[apikey.Status]string{apikey.Active: live, apikey.Inactive: rest}[f.Status],
 	}
 
 	var out []stream
@@ -99,38 +98,30 @@ func (f Filter) streams(org string) []stream {
 		s := base
 		switch env := string(f.Environment); {
 		case env != "" && owner != "":
-			s.index = "byOwnerAndEnvironment"
-			s.partition = "listOwnerEnvironmentPk"
+			s.index.Name = "byOwnerAndEnvironment"
+			s.index.Partition = "listOwnerEnvironmentPk"
 			s.list = keysList(org, f.Customer, ownership, env, owner)
 		case owner != "":
-			s.index = "byOwner"
-			s.partition = "listOwnerPk"
+			s.index.Name = "byOwner"
+			s.index.Partition = "listOwnerPk"
 			s.list = keysList(org, f.Customer, ownership, owner)
 		case env != "":
-			s.index = "byEnvironment"
-			s.partition = "listEnvironmentPk"
+			s.index.Name = "byEnvironment"
+			s.index.Partition = "listEnvironmentPk"
 			s.list = keysList(org, f.Customer, ownership, env)
 		default:
 			s.list = keysList(org, f.Customer, ownership)
 		}
 
 		if s.rank != "" {
-			s.index += "AndRank"
+			s.index.Name += "AndRank"
+			s.index.Sort = "listRankSk"
 		}
 
 		out = append(out, s)
 	}
 
 	return out
-}
-
-// sort names the sort attribute of the stream's index.
-func (s stream) sort() string {
-	if s.rank == "" {
-		return listSortAttribute
-	}
-
-	return rankSortAttribute
 }
 
 // bound is what the sort attribute of the first entry after a position stands beyond. Ranks, times

@@ -6,15 +6,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Job reads a job, strongly consistent. Errors: job.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
-	return object[job.Job](ctx, s, place{jobsPartition(org), id}, "job "+id+" of "+org,
+	return object[job.Job](ctx, s, dynamo.At(jobsPartition(org), id), "job "+id+" of "+org,
 		job.ErrNotFound)
 }
 
@@ -22,13 +20,13 @@ func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
 // a new job takes its place, and one that is over leaves it. Failures: job.ErrLost, job.ErrExists,
 // job.ErrPlaceTaken.
 func (s *Store) PutJob(j *job.Job, replaces int64) Write {
-	item, err := marshalJSONTags(j, jobsPartition(j.OrganizationID), j.ID)
+	item, err := dynamo.MarshalJSONTags(j, dynamo.At(jobsPartition(j.OrganizationID), j.ID))
 	switch {
 	case err != nil:
 	case j.Open():
 		listed(item, openJobsList, j.ID+"#"+j.OrganizationID)
 	default:
-		item[purgeAttribute] = number(j.FinishedAt.Add(job.Retention).Unix())
+		item[dynamo.PurgeAttribute] = dynamo.Number(j.FinishedAt.Add(job.Retention).Unix())
 	}
 
 	w := versioned(item, err, replaces, job.ErrLost, job.ErrExists).underSeal()
@@ -45,42 +43,34 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 
 // takePlace writes that a job has its place.
 func takePlace(j *job.Job) Write {
-	item := primaryKey(placesPartition(j.OrganizationID), j.Place)
-	item[placeJobAttribute] = textValue(j.ID)
-	return Write{item: item, condition: isNew, failure: job.ErrPlaceTaken}
+	item := dynamo.At(placesPartition(j.OrganizationID), j.Place).Item()
+	item[placeJobAttribute] = dynamo.Text(j.ID)
+	return fresh(item, nil, job.ErrPlaceTaken)
 }
 
 // leavePlace removes what takePlace wrote, whatever became of it: a job's end waits for nothing.
 func leavePlace(j *job.Job) Write {
-	return Write{
-		item:      primaryKey(placesPartition(j.OrganizationID), j.Place),
-		kind:      remove,
-		condition: isNew + " OR attribute_exists(pk)",
-	}
+	return Write{row: dynamo.Write{
+		Kind:      dynamo.Remove,
+		Item:      dynamo.At(placesPartition(j.OrganizationID), j.Place).Item(),
+		Condition: dynamo.IsNew.Or(dynamo.Exists),
+	}}
 }
 
 // FreePlace names a place that no open job of the organization takes, of so many that are called by
 // the same name. Which one is left to chance, so that callers at the same time do not all want the
 // same. Errors: job.ErrTooMany, ErrUnavailable.
 func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (string, error) {
-	strong, condition := true, "pk = :places AND begins_with(sk, :name)"
-
-	out, err := s.client.Query(ctx, &dynamodb.QueryInput{ // so few that they come at once
-		TableName:              &s.core,
-		ConsistentRead:         &strong,
-		KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":places": textValue(placesPartition(org)),
-			":name":   textValue(name + "#"),
-		},
-	})
-	if err != nil {
-		return "", unavailable("places of jobs", err)
-	}
+	r := dynamo.Range{Partition: placesPartition(org)}
+	r.First, r.Last = inOrder(name+"#", "")
 
 	taken := map[string]bool{}
-	for _, item := range out.Items {
-		taken[placeOf(item).sort] = true
+	for item, err := range s.core.All(ctx, r) {
+		if err != nil {
+			return "", err
+		}
+
+		taken[dynamo.KeyOf(item).Sort] = true
 	}
 
 	for _, n := range rand.Perm(most) { //nolint:gosec // chance, not a secret
@@ -97,32 +87,15 @@ func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (stri
 func (s *Store) Jobs(
 	ctx context.Context, org, after string, limit int,
 ) (page []job.Job, next string, err error) {
-	strong := true
-	backwards := false
-	most := int32(limit) + 1
-	condition := "pk = :jobs"
-
-	in := &dynamodb.QueryInput{
-		TableName:              &s.core,
-		ConsistentRead:         &strong,
-		ScanIndexForward:       &backwards,
-		Limit:                  &most,
-		KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":jobs": textValue(jobsPartition(org)),
-		},
-	}
-	if after != "" {
-		condition += " AND sk < :after"
-		in.ExpressionAttributeValues[":after"] = textValue(after)
-	}
-
-	out, err := s.client.Query(ctx, in)
+	items, next, err := s.page(ctx, dynamo.Range{
+		Partition: jobsPartition(org),
+		After:     after,
+		Backwards: true,
+	}, limit, "jobs")
 	if err != nil {
-		return nil, "", unavailable("jobs", err)
+		return nil, "", err
 	}
 
-	items, next := firstOf(out, limit)
 	page, _, err = decodeAll[job.Job](ctx, s, items, jobsPartition(org), "a job of "+org)
 	return page, next, err
 }

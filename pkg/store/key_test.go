@@ -77,7 +77,7 @@ func TestKeyIsOneConsistentRead(t *testing.T) {
 		}
 		requests[0].Decode(t, &in)
 
-		if !in.ConsistentRead || in.TableName != kit.Core {
+		if !in.ConsistentRead || in.TableName != kit.CoreTable {
 			t.Errorf("%s: %s", name, requests[0].Body)
 		}
 	}

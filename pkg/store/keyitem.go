@@ -5,10 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Retention is how long a key's row stays after the end of the key's life, for its history and
@@ -116,24 +115,24 @@ type keyItem struct {
 // current pepper of its environment.
 func encodeKey(
 	ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time.Time,
-) (map[string]types.AttributeValue, error) {
+) (dynamo.Item, error) {
 	current, err := ring.Current(ctx, k.Environment)
 	if err != nil {
-		return nil, unavailable("pepper", err)
+		return nil, dynamo.Unavailable("pepper", err)
 	}
 
-	return sealed(current, toKeyItem(k, at))
+	return sealed(current, keyRow(k.Environment, k.ID), toKeyItem(k, at))
 }
 
 // decodeKey checks the seal of a row and its place in the table, and only then reads it. Every
 // fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable.
-func decodeKey(
-	ctx context.Context, ring *pepper.Keyring, item map[string]types.AttributeValue,
-	env apikey.Environment, id string,
+func (s *Store) decodeKey(
+	ctx context.Context, item dynamo.Item, at dynamo.Key,
 ) (*apikey.Key, error) {
+	env, id := keyAt(at.Partition)
+
 	var row keyItem
-	if err := unseal(ctx, ring, env, item, place{keyPartition(env, id), keySort}, &row,
-		"key "+id); err != nil {
+	if err := s.unseal(ctx, env, item, at, &row, "key "+id); err != nil {
 		return nil, err
 	}
 
@@ -162,17 +161,17 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		Grantable:      string(k.Grantable),
 		Provisional:    k.Provisional,
 		Customers:      k.Customers,
-		NotBefore:      formatTime(k.NotBefore),
-		ExpiresAt:      formatTime(k.ExpiresAt),
+		NotBefore:      dynamo.FormatTime(k.NotBefore),
+		ExpiresAt:      dynamo.FormatTime(k.ExpiresAt),
 		Secret:         verifierItem(k.Secret),
-		RenewedAt:      formatTime(k.RenewedAt),
+		RenewedAt:      dynamo.FormatTime(k.RenewedAt),
 		Hint:           k.Hint,
-		DeletedAt:      formatTime(k.DeletedAt),
+		DeletedAt:      dynamo.FormatTime(k.DeletedAt),
 		Metadata:       k.Metadata,
 		Tags:           k.Tags,
 		Version:        k.Version,
-		CreatedAt:      formatTime(k.CreatedAt),
-		UpdatedAt:      formatTime(k.UpdatedAt),
+		CreatedAt:      dynamo.FormatTime(k.CreatedAt),
+		UpdatedAt:      dynamo.FormatTime(k.UpdatedAt),
 		PurgeAt:        purgeAt(k),
 		Pace:           int64(k.Pace),
 	}
@@ -196,13 +195,13 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 
 	if r := k.Rotation; r != nil {
 		row.Rotation = &rotationItem{
-			formatTime(r.StartedAt), string(r.StartsAt), r.Overlap.Milliseconds(),
-			formatTime(r.FirstUsedAt), verifierItem(r.Old), r.OldHint, formatTime(r.OldEndsAt),
+			dynamo.FormatTime(r.StartedAt), string(r.StartsAt), r.Overlap.Milliseconds(),
+			dynamo.FormatTime(r.FirstUsedAt), verifierItem(r.Old), r.OldHint, dynamo.FormatTime(r.OldEndsAt),
 		}
 	}
 
 	if r := k.Revocation; r != nil {
-		row.RevokedAt = formatTime(r.At)
+		row.RevokedAt = dynamo.FormatTime(r.At)
 		row.Revocation = &revocationItem{
 			actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName},
 			r.Reason,
@@ -211,7 +210,7 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 	}
 
 	if e := k.Exposure; e != nil {
-		row.Exposure = &exposureItem{formatTime(e.At), e.Source, e.URL, string(e.Action)}
+		row.Exposure = &exposureItem{dynamo.FormatTime(e.At), e.Source, e.URL, string(e.Action)}
 	}
 
 	return row
@@ -220,7 +219,7 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 // fromKeyItem reads a row, or an entry of an index, which has the few attributes that lists filter
 // by.
 func fromKeyItem(row *keyItem) (*apikey.Key, error) {
-	times := timeReader{}
+	times := dynamo.Times{}
 
 	k := &apikey.Key{
 		ID:             row.ID,
@@ -238,17 +237,17 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		Grantable:      apikey.Grantable(row.Grantable),
 		Provisional:    row.Provisional,
 		Customers:      row.Customers,
-		NotBefore:      times.read(row.NotBefore),
-		ExpiresAt:      times.read(row.ExpiresAt),
+		NotBefore:      times.Read(row.NotBefore),
+		ExpiresAt:      times.Read(row.ExpiresAt),
 		Secret:         apikey.Verifier(row.Secret),
-		RenewedAt:      times.read(row.RenewedAt),
+		RenewedAt:      times.Read(row.RenewedAt),
 		Hint:           row.Hint,
-		DeletedAt:      times.read(row.DeletedAt),
+		DeletedAt:      times.Read(row.DeletedAt),
 		Metadata:       row.Metadata,
 		Tags:           row.Tags,
 		Version:        row.Version,
-		CreatedAt:      times.read(row.CreatedAt),
-		UpdatedAt:      times.read(row.UpdatedAt),
+		CreatedAt:      times.Read(row.CreatedAt),
+		UpdatedAt:      times.Read(row.UpdatedAt),
 		Pace:           apikey.Pace(row.Pace),
 	}
 	for _, l := range row.RateLimits {
@@ -267,7 +266,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	for _, a := range row.AllowedAddresses {
 		prefix, err := netip.ParsePrefix(a)
 		if err != nil {
-			return nil, damaged("key "+row.ID, err)
+			return nil, dynamo.Damaged("key "+row.ID, err)
 		}
 
 		k.AllowedAddresses = append(k.AllowedAddresses, prefix)
@@ -280,7 +279,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	k.Rotation = row.Rotation.rotation(&times)
 
 	if row.RevokedAt != "" {
-		k.Revocation = &apikey.Revocation{At: times.read(row.RevokedAt)}
+		k.Revocation = &apikey.Revocation{At: times.Read(row.RevokedAt)}
 		if r := row.Revocation; r != nil {
 			k.Revocation.By = r.By.actor()
 			k.Revocation.Reason = r.Reason
@@ -290,33 +289,33 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 
 	if e := row.Exposure; e != nil {
 		k.Exposure = &apikey.Exposure{
-			At:     times.read(e.At),
+			At:     times.Read(e.At),
 			Source: e.Source,
 			URL:    e.URL,
 			Action: apikey.ExposureAction(e.Action),
 		}
 	}
 
-	if times.err != nil {
-		return nil, damaged("key "+row.ID, times.err)
+	if times.Err != nil {
+		return nil, dynamo.Damaged("key "+row.ID, times.Err)
 	}
 
 	return k, nil
 }
 
-func (r *rotationItem) rotation(times *timeReader) *apikey.Rotation {
+func (r *rotationItem) rotation(times *dynamo.Times) *apikey.Rotation {
 	if r == nil {
 		return nil
 	}
 
 	return &apikey.Rotation{
-		StartedAt:   times.read(r.StartedAt),
+		StartedAt:   times.Read(r.StartedAt),
 		StartsAt:    apikey.OverlapStart(r.StartsAt),
 		Overlap:     time.Duration(r.Overlap) * time.Millisecond,
-		FirstUsedAt: times.read(r.FirstUsedAt),
+		FirstUsedAt: times.Read(r.FirstUsedAt),
 		Old:         apikey.Verifier(r.Old),
 		OldHint:     r.OldHint,
-		OldEndsAt:   times.read(r.OldEndsAt),
+		OldEndsAt:   times.Read(r.OldEndsAt),
 	}
 }
 
@@ -342,16 +341,4 @@ func purgeAt(k *apikey.Key) int64 {
 	}
 
 	return end.Add(Retention).Unix()
-}
-
-// timeReader reads several times and keeps the first error.
-type timeReader struct{ err error }
-
-func (r *timeReader) read(s string) time.Time {
-	t, err := parseTime(s)
-	if err != nil && r.err == nil {
-		r.err = err
-	}
-
-	return t
 }

@@ -90,7 +90,7 @@ func (f Filter) mayMatch(e entry, now time.Time) bool {
 		return true
 	}
 
-	k.ID = e.ref().id
+	_, k.ID = keyAt(e.row().Partition)
 	f.Viewer = ""
 	f.Environment = ""
 	f.Ownership = ""
@@ -108,7 +108,7 @@ func (f Filter) selective() bool {
 // Keys returns a page of an organization's keys, newest first, and the position after it: "" where
 // the list ends. after is a position that an earlier page ended with. A page costs at most maxReads
 // reads. It is full unless a filter passes over many keys that only it can tell: permission, tag,
-// text, the status expired, a sieve. Errors: ErrUnavailable, those of the sieve.
+// text, the status expired, a PostFilter. Errors: ErrUnavailable, those of the PostFilter.
 func (s *Store) Keys(
 	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,
 ) (page []*apikey.Key, next string, err error) {

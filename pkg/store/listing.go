@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // maxReads is what a page may cost: with the three reads of the admin API's gate and the one of its
@@ -35,7 +34,7 @@ type listing struct {
 // affords reports whether the indexes can be read once more, and the rows of this many entries
 // after that.
 func (l *listing) affords(entries int) bool {
-	rows := (entries + batchGetMost - 1) / batchGetMost
+	rows := (entries + dynamo.MaxBatch - 1) / dynamo.MaxBatch
 	if l.filter.PostFilter != nil {
 		rows *= 2
 	}
@@ -148,15 +147,15 @@ func (l *listing) round(
 // rows reads the keys of entries, of which an index may lag behind, and returns those that match. A
 // damaged row is left out.
 func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key, err error) {
-	for chunk := range slices.Chunk(entries, batchGetMost) {
-		refs := make([]keyRef, 0, len(chunk))
+	for chunk := range slices.Chunk(entries, dynamo.MaxBatch) {
+		rows := make([]dynamo.Key, 0, len(chunk))
 		for _, e := range chunk {
-			refs = append(refs, e.ref())
+			rows = append(rows, e.row())
 		}
 
 		l.left--
 
-		keys, err := l.keysOf(ctx, refs)
+		keys, err := l.keysOf(ctx, rows)
 		if err != nil {
 			return nil, err
 		}
@@ -177,23 +176,24 @@ func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key
 	return page, nil
 }
 
-// keysOf reads keys in the order of their names. What is not there, or damaged, is left out.
-func (s *Store) keysOf(ctx context.Context, refs []keyRef) (keys []*apikey.Key, err error) {
-	rows, err := s.batchGet(ctx, refs)
+// keysOf reads keys in the order of their rows. What is not there, or damaged, is left out.
+func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.Key, err error) {
+	found, err := s.batch(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
 
-	for _, ref := range refs {
-		item := rows[ref]
+	for _, at := range rows {
+		item := found[at]
 		if item == nil {
 			continue // removed since the index was written
 		}
 
-		k, err := decodeKey(ctx, s.ring, item, ref.environment, ref.id)
+		k, err := s.decodeKey(ctx, item, at)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id,
+			_, id := keyAt(at.Partition)
+			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", id,
 				"error", err)
 		case err != nil:
 			return nil, err
@@ -212,16 +212,14 @@ type entry struct {
 	damaged  bool // nothing but its place is known
 }
 
-// ref names the row that the entry is of by the place where it stands, whatever the row says of
-// itself.
-func (e *entry) ref() keyRef {
-	place := e.PK
-	if e.SK != keySort {
-		place = e.SK // of an item that scopes a key to a customer
+// row is where the row stands that the entry is of, by the place of the entry and whatever the row
+// says of itself.
+func (e *entry) row() dynamo.Key {
+	if e.SK != keySort { // an item that scopes a key to a customer
+		return dynamo.At(e.SK, keySort)
 	}
 
-	env, id, _ := strings.Cut(place, "#")
-	return keyRef{apikey.Environment(env), id}
+	return dynamo.At(e.PK, keySort)
 }
 
 // query reads up to size entries of a stream after a position, newest first unless forwards, and
@@ -229,55 +227,33 @@ func (e *entry) ref() keyRef {
 func (s *Store) query(
 	ctx context.Context, from stream, after string, size int, forwards bool,
 ) (entries []entry, goesOn bool, err error) {
-	limit, sort := int32(size), from.sort()
-	condition := "#list = :list AND #sort " + map[bool]string{
-		false: "<",
-		true:  ">",
-	}[forwards] + " :bound"
-
-	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
-		TableName:                &s.core,
-		IndexName:                &from.index,
-		ScanIndexForward:         &forwards,
-		Limit:                    &limit,
-		KeyConditionExpression:   &condition,
-		ExpressionAttributeNames: map[string]string{"#list": from.partition, "#sort": sort},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":list":  textValue(from.list),
-			":bound": textValue(from.bound(after, forwards)),
-		},
-	})
+	items, more, err := s.core.Query(ctx, dynamo.Range{
+		Index:     from.index,
+		Partition: from.list,
+		After:     from.bound(after, forwards),
+		Backwards: !forwards,
+		Limit:     int32(size),
+	}, "list")
 	if err != nil {
-		return nil, false, unavailable("list", err)
+		return nil, false, err
 	}
 
-	for _, item := range out.Items {
+	for _, item := range items {
 		var e entry
 		if attributevalue.UnmarshalMap(item, &e.keyItem) != nil {
 			// One damaged row must not take the list of all others with it. The keys of table and
 			// index are texts, or DynamoDB would refuse them.
-			e = entry{
-				keyItem: keyItem{PK: text(item[partitionAttribute]), SK: text(item[sortAttribute])},
-				damaged: true,
-			}
+			at := dynamo.KeyOf(item)
+			e = entry{keyItem: keyItem{PK: at.Partition, SK: at.Sort}, damaged: true}
 		}
 
 		var within bool
-		if e.position, within = from.position(text(item[sort])); !within {
+		if e.position, within = from.position(dynamo.TextOf(item[from.index.Sort])); !within {
 			return entries, false, nil
 		}
 
 		entries = append(entries, e)
 	}
 
-	return entries, len(out.LastEvaluatedKey) > 0 && len(entries) > 0, nil
-}
-
-func text(value types.AttributeValue) string {
-	s, _ := value.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
-	}
-
-	return s.Value
+	return entries, more && len(entries) > 0, nil
 }

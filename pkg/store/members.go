@@ -4,25 +4,22 @@ import (
 	"context"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember,
 // ErrDamaged, ErrUnavailable.
 func (s *Store) Member(ctx context.Context, org, email string) (*organization.Member, error) {
-	return object[organization.Member](ctx, s, place{
-		organizationPartition(org), memberSort(email),
-	}, aMember(org), organization.ErrNoMember)
+	return object[organization.Member](ctx, s, memberRow(org, email), aMember(org),
+		organization.ErrNoMember)
 }
 
 // PutMember writes a member. replaces is the version that the change started from, 0 for a new one.
 // Failure: organization.ErrMemberStale.
 func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
-	item, err := marshalJSONTags(m, organizationPartition(m.OrganizationID), memberSort(m.Email))
+	item, err := dynamo.MarshalJSONTags(m, memberRow(m.OrganizationID, m.Email))
 	listed(item, personList(m.Email), m.OrganizationID)
 	return versioned(item, err, replaces, organization.ErrMemberStale,
 		organization.ErrMemberStale).underSeal()
@@ -33,30 +30,27 @@ func aMember(org string) string { return "a member of " + org }
 
 // RemoveMember removes a member at its version. Failure: organization.ErrMemberStale.
 func (s *Store) RemoveMember(m *organization.Member) Write {
-	return atVersion(remove, memberKey(m), m.Version, organization.ErrMemberStale)
+	return atVersion(dynamo.Remove, memberRow(m.OrganizationID, m.Email), m.Version,
+		organization.ErrMemberStale)
 }
 
 // StillMember writes nothing, but lets a transaction fail when the member was changed or removed
 // since it was read. Failure: organization.ErrMemberStale.
 func (s *Store) StillMember(m *organization.Member) Write {
-	return atVersion(look, memberKey(m), m.Version, organization.ErrMemberStale)
+	return atVersion(dynamo.Look, memberRow(m.OrganizationID, m.Email), m.Version,
+		organization.ErrMemberStale)
 }
 
 // StillKey writes nothing, but lets a transaction fail when the key was changed since it was read.
 // Failure: apikey.ErrStale.
 func (s *Store) StillKey(k *apikey.Key) Write {
-	return atVersion(look, primaryKey(keyPartition(k.Environment, k.ID), keySort), k.Version,
-		apikey.ErrStale)
-}
-
-func memberKey(m *organization.Member) map[string]types.AttributeValue {
-	return primaryKey(organizationPartition(m.OrganizationID), memberSort(m.Email))
+	return atVersion(dynamo.Look, keyRow(k.Environment, k.ID), k.Version, apikey.ErrStale)
 }
 
 // atVersion removes a row, or looks at it, at the version that it was read with.
-func atVersion(k kind, key map[string]types.AttributeValue, version int64, stale error) Write {
-	w := versioned(key, nil, version, stale, stale)
-	w.kind = k
+func atVersion(kind dynamo.Kind, at dynamo.Key, version int64, stale error) Write {
+	w := versioned(at.Item(), nil, version, stale, stale)
+	w.row.Kind = kind
 	return w
 }
 
@@ -128,32 +122,15 @@ func (s *Store) MembersPage(
 func (s *Store) membersPage(
 	ctx context.Context, org, after string, limit int,
 ) (page []organization.Member, next string, left, err error) {
-	condition := "pk = :org AND begins_with(sk, :members)"
-	strong := true
-	most := int32(limit) + 1
-	partition := organizationPartition(org)
+	r := dynamo.Range{Partition: organizationPartition(org)}
+	r.First, r.Last = inOrder(memberSort(""), after)
 
-	in := &dynamodb.QueryInput{
-		TableName:              &s.core,
-		ConsistentRead:         &strong,
-		Limit:                  &most, // one more, to know whether the list goes on
-		KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":org":     textValue(partition),
-			":members": textValue(memberSort("")),
-		},
-	}
-	if after != "" {
-		in.ExclusiveStartKey = primaryKey(partition, memberSort(after))
-	}
-
-	out, err := s.client.Query(ctx, in)
+	items, next, err := s.page(ctx, r, limit, "members")
 	if err != nil {
-		return nil, "", nil, unavailable("members", err)
+		return nil, "", nil, err
 	}
 
-	items, next := firstOf(out, limit)
-	page, left, err = decodeAll[organization.Member](ctx, s, items, partition, aMember(org))
+	page, left, err = decodeAll[organization.Member](ctx, s, items, r.Partition, aMember(org))
 	return page, strings.TrimPrefix(next, memberSort("")), left, err
 }
 

@@ -5,28 +5,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/limit"
-	"github.com/bitting-keys/bitting/pkg/usage"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// The key attributes of the tables and of the index that lists everything but the keys of a place
-// (index.go).
+// The attributes that only the store sets. The keys of the indexes of keys are in index.go.
 const (
-	partitionAttribute     = "pk"
-	sortAttribute          = "sk"
-	indexName              = "byOrganization"
-	listPartitionAttribute = "listPk"
-	listSortAttribute      = "listSk"
-	rankSortAttribute      = "listRankSk"
-	sealAttribute          = "seal"
-	sealPepperAttribute    = "sealPepper" // the version of the pepper that made the seal
-	placeJobAttribute      = "job"
+	sealAttribute       = "seal"
+	sealPepperAttribute = "sealPepper" // the version of the pepper that made the seal
+	placeJobAttribute   = "job"
 	// how fast the row is changed; no seal covers it, since Hold writes it alone
 	paceAttribute = "pace"
 )
+
+// byOrganization is the index that lists everything but the keys of a place.
+var byOrganization = dynamo.Index{Name: "byOrganization", Partition: "listPk", Sort: "listSk"}
 
 // operators is the organization of operator keys, which has no row.
 const operators = apikey.OperatorOrganization
@@ -43,53 +36,13 @@ const (
 	onceSort            = "once"
 	bootstrapSort       = "bootstrap"
 	peppersSort         = "peppers"
-	usedSort            = "used"
-	requestSort         = "request"
-	stageSort           = "#stage" // before every writer
 )
-
-// Prefixes of sort keys in the table hot. What follows # ends before $, the next character.
-const (
-	usagePrefix   = "usage#"
-	requestPrefix = "request#"
-	secretsPrefix = "secrets#"
-	countedPrefix = "counted#"
-	afterHash     = "$"
-)
-
-// limitsSort is the sort key of the state of limits, in the table hot.
-const limitsSort = "limits"
-
-// limitsPartition is apart from what else is counted of a key, since it is written the most.
-func limitsPartition(s limit.Subject) string {
-	if s.KeyID == "" {
-		return "address#" + s.Address.String()
-	}
-
-	return keyPartition(s.Environment, s.KeyID) + "#limits"
-}
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
-func pepperPartition(env apikey.Environment) string         { return "pepper#" + string(env) }
-
-// runtimeSettingsPartition starts with the environment, as a key's does, so that its authorizer may read
-// it.
-func runtimeSettingsPartition(env apikey.Environment, org string) string {
-	return string(env) + "#organization#" + org
-}
-
-// importsPartition starts with the environment too.
-func importsPartition(env apikey.Environment) string { return string(env) + "#imports" }
-
-// upkeepPartition holds how far upkeep is.
-const upkeepPartition = "upkeep"
-
-func cataloguePartition() string              { return "catalogue" }
-func organizationPartition(org string) string { return "organization#" + org }
-func memberSort(who string) string            { return "member#" + who }
-func customerSort(id string) string           { return "customer#" + id }
-func oncePartition(receipt string) string     { return "once#" + receipt }
-func historyList(org string) string           { return "history#" + org }
+func organizationPartition(org string) string               { return "organization#" + org }
+func memberSort(who string) string                          { return "member#" + who }
+func customerSort(id string) string                         { return "customer#" + id }
+func historyList(org string) string                         { return "history#" + org }
 
 // customerKeysPartition holds an item for each key that is scoped to a customer; its sort keys are
 // the partition keys of the keys.
@@ -133,82 +86,54 @@ func historyPartsPartition(org, entry string) string { return historyPartition(o
 
 func partSort(i int) string { return fmt.Sprintf("%04d", i) }
 
-// firstUseSort names a rotation by its start. It stands in the table hot, under the key's
-// partition.
-func firstUseSort(rotation time.Time) string { return "firstUse#" + formatTime(rotation) }
-
-// scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no
-// organization's place is that of a key.
-func scopePartition(s usage.Scope) string {
-	if s.Organization {
-		return string(s.Environment) + "#organization#" + s.ID
-	}
-
-	return keyPartition(s.Environment, s.ID)
-}
-
-func requestPartition(env apikey.Environment, id string) string {
-	return string(env) + "#request#" + id
-}
-
-func journalPartition(env apikey.Environment, hour time.Time) string {
-	return string(env) + "#journal#" + formatHour(hour)
-}
-
-// hourSort is where an hour is kept that was put together; writers' rows stand after it.
-func hourSort(hour time.Time) string { return usagePrefix + formatHour(hour) }
-
-func usageSort(hour time.Time, writer string) string { return hourSort(hour) + "#" + writer }
-
-func requestItemSort(at time.Time, id string) string {
-	return requestPrefix + formatTime(at) + "#" + id
-}
-
-// secretsSort is where a writer's row stands of the rotation that started then; the zero time is
-// for keys without one.
-func secretsSort(rotation time.Time, writer string) string {
-	return secretsPrefix + formatTime(rotation) + "#" + writer
-}
-
-// countedSlot is where the ledger of the calls of a slot of time stands, in pages.
-func countedSlot(slot time.Time) string { return countedPrefix + slot.UTC().Format(slotLayout) }
-
-func countedSort(slot time.Time, page int) string {
-	return countedSlot(slot) + fmt.Sprintf("#%04d", page)
-}
-
-// slotLayout is that of slots, which compare as strings do.
-const slotLayout = "2006-01-02T15:04:05"
-
-// hourLayout is that of hours, which compare as strings do.
-const hourLayout = "2006-01-02T15"
-
-func formatHour(t time.Time) string { return t.UTC().Format(hourLayout) }
-
 // listSort orders by time, then id.
-func listSort(at time.Time, id string) string { return formatTime(at) + "#" + id }
+func listSort(at time.Time, id string) string { return dynamo.FormatTime(at) + "#" + id }
 
-func formatTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-
-	return apikey.FormatTime(t) // of a fixed width, so that times compare as strings do
+func keyRow(env apikey.Environment, id string) dynamo.Key {
+	return dynamo.At(keyPartition(env, id), keySort)
 }
 
-// parseTime is the inverse of formatTime; a text that is no time is an error, since rows are only
-// written by formatTime.
-func parseTime(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-
-	return time.Parse(apikey.TimeLayout, s)
+// keyAt is the key of a key's partition, which is its sort key where it is in a list of a person or
+// a customer.
+func keyAt(partition string) (apikey.Environment, string) {
+	env, id, _ := strings.Cut(partition, "#")
+	return apikey.Environment(env), id
 }
 
-func primaryKey(partition, sort string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{
-		partitionAttribute: textValue(partition),
-		sortAttribute:      textValue(sort),
-	}
+// ringRow holds the wrapped peppers of an environment.
+func ringRow(env apikey.Environment) dynamo.Key { return dynamo.At("pepper#"+string(env), ringSort) }
+
+// passRow holds how far upkeep is with the peppers.
+func passRow() dynamo.Key { return dynamo.At("upkeep", peppersSort) }
+
+func catalogueRow() dynamo.Key { return dynamo.At("catalogue", catalogueSort) }
+
+func organizationRow(org string) dynamo.Key {
+	return dynamo.At(organizationPartition(org), organizationSort)
 }
+
+func memberRow(org, email string) dynamo.Key {
+	return dynamo.At(organizationPartition(org), memberSort(email))
+}
+
+func customerRow(org, id string) dynamo.Key {
+	return dynamo.At(organizationPartition(org), customerSort(id))
+}
+
+// runtimeSettingsRow starts with the environment, as a key's row does, so that its authorizer may
+// read it.
+func runtimeSettingsRow(env apikey.Environment, org string) dynamo.Key {
+	return dynamo.At(string(env)+"#organization#"+org, runtimeSettingsSort)
+}
+
+// importsRow starts with the environment too.
+func importsRow(env apikey.Environment) dynamo.Key {
+	return dynamo.At(string(env)+"#imports", importsSort)
+}
+
+// claimsRow stands beside the first key of a secret of another system.
+func claimsRow(env apikey.Environment, id string) dynamo.Key {
+	return dynamo.At(keyPartition(env, id), claimsSort)
+}
+
+func receiptRow(id string) dynamo.Key { return dynamo.At("once#"+id, onceSort) }

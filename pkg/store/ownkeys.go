@@ -2,25 +2,17 @@ package store
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // OwnKey makes a new personal key one of its owner's, for OwnKeys. A key keeps its ownership and
 // its owner, so it is written once. Failure: apikey.ErrExists.
 func (s *Store) OwnKey(k *apikey.Key) Write {
-	return Write{
-		item: primaryKey(ownKeysPartition(k.OrganizationID, k.Owner.ID),
-			keyPartition(k.Environment, k.ID)),
-		condition: isNew,
-		failure:   apikey.ErrExists,
-	}
+	return fresh(dynamo.At(ownKeysPartition(k.OrganizationID, k.Owner.ID),
+		keyPartition(k.Environment, k.ID)).Item(), nil, apikey.ErrExists)
 }
 
 // OwnKeys returns a page of the personal keys that a person ever had in an organization, in no
@@ -30,63 +22,41 @@ func (s *Store) OwnKey(k *apikey.Key) Write {
 func (s *Store) OwnKeys(
 	ctx context.Context, org, owner, after string, limit int,
 ) (page []KeyAt, next string, err error) {
-	strong := true
-	most := int32(min(limit, MaxPage))
-	condition := "pk = :own"
-
-	in := &dynamodb.QueryInput{
-		TableName:              &s.core,
-		ConsistentRead:         &strong,
-		Limit:                  &most,
-		KeyConditionExpression: &condition,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":own": textValue(ownKeysPartition(org, owner)),
-		},
-	}
-	if after != "" {
-		condition += " AND sk > :after"
-		in.ExpressionAttributeValues[":after"] = textValue(after)
-	}
-
-	out, err := s.client.Query(ctx, in)
-	if err != nil {
-		return nil, "", unavailable("own keys", err)
-	}
-
-	var refs []keyRef
-	for _, item := range out.Items {
-		after = text(item[sortAttribute])
-		env, id, _ := strings.Cut(after, "#")
-		refs = append(refs, keyRef{apikey.Environment(env), id})
-	}
-
-	rows, err := s.batchGet(ctx, refs)
+	rows, next, err := s.keysIn(ctx, ownKeysPartition(org, owner), after, limit, "own keys")
 	if err != nil {
 		return nil, "", err
 	}
 
-	for _, ref := range refs {
-		if rows[ref] == nil {
-			continue // TTL removed it
-		}
-
-		k, err := decodeKey(ctx, s.ring, rows[ref], ref.environment, ref.id)
-		switch {
-		case errors.Is(err, ErrDamaged):
-			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", ref.id,
-				"error", err)
-		case err != nil:
-			return nil, "", err
-		case k.OrganizationID == org && k.Ownership == apikey.Personal && k.Owner.ID == owner:
-			page = append(page, KeyAt{k, keyPartition(ref.environment, ref.id)})
+	keys, err := s.keysOf(ctx, rows)
+	for _, k := range keys { // TTL removed the others
+		if k.OrganizationID == org && k.Ownership == apikey.Personal && k.Owner.ID == owner {
+			page = append(page, KeyAt{k, keyPartition(k.Environment, k.ID)})
 		}
 	}
 
-	if len(out.LastEvaluatedKey) == 0 {
-		after = ""
+	return page, next, err
+}
+
+// keysIn returns the rows of a page of the keys that a partition names by its sort keys, strongly
+// consistent, and the position after it: "" where it ends.
+func (s *Store) keysIn(
+	ctx context.Context, partition, after string, limit int, what string,
+) (rows []dynamo.Key, next string, err error) {
+	items, more, err := s.core.Query(ctx, dynamo.Range{
+		Partition: partition,
+		After:     after,
+		Limit:     int32(min(limit, MaxPage)),
+	}, what)
+	for _, item := range items {
+		next = dynamo.KeyOf(item).Sort
+		rows = append(rows, dynamo.At(next, keySort))
 	}
 
-	return page, after, nil
+	if !more {
+		next = ""
+	}
+
+	return rows, next, err
 }
 
 // KeyAt is a key of a list, and the position after it there.

@@ -46,7 +46,7 @@ func TestPageCostsAtMostTenReads(t *testing.T) {
 	kit := storetest.New(t)
 	fill(t, kit, "acme", 200)
 
-	slow := store.New(store.NewTables(short{kit.SDK, 1}, kit.Core, kit.Hot), kit.Keyring,
+	slow := store.New(store.NewPeppers(short{kit.SDK, 1}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 	for name, test := range map[string]struct {
 		store  *store.Store
@@ -260,7 +260,7 @@ func TestSieve(t *testing.T) {
 	calls = 0
 	kit.Traffic.Reset()
 
-	some := store.New(store.NewTables(short{kit.SDK, 60}, kit.Core, kit.Hot), kit.Keyring,
+	some := store.New(store.NewPeppers(short{kit.SDK, 60}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 	if _, _, err := some.Keys(t.Context(), "acme", f, "", 200, kit.Clock.Now()); err != nil ||
 		kit.Traffic.Count()+calls > mostReads {
@@ -284,10 +284,10 @@ func TestListsAskTheRows(t *testing.T) {
 		k.CreatedAt = k.CreatedAt.Add(time.Second)
 	})
 	gone, _ := kit.MustKey(t, nil)
-	s := store.New(store.NewTables(&lagging{
+	s := store.New(store.NewPeppers(&lagging{
 		kit.SDK,
 		map[string]*dynamodb.QueryOutput{},
-	}, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	}, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 
 	active := store.Filter{Status: apikey.Active}
 	if got := walk(t, s, "acme", active, 10, kit.Clock.Now()); len(got) != 3 {
@@ -420,7 +420,7 @@ func TestUnprocessedRows(t *testing.T) {
 	keys := fill(t, kit, "acme", 20)
 
 	over := func(c store.Client) *store.Store {
-		return store.New(store.NewTables(c, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+		return store.New(store.NewPeppers(c, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 	}
 	if diff := gocmp.Diff(storetest.Shown(keys, store.Filter{}, kit.Clock.Now()),
 		walk(t, over(partial{
@@ -438,57 +438,5 @@ func TestUnprocessedRows(t *testing.T) {
 	if k, err := stuck.FindKey(t.Context(), keys[0].ID); !errors.Is(err, store.ErrUnavailable) ||
 		k != nil {
 		t.Errorf("%v, %v", k, err)
-	}
-}
-
-// Before what was left is asked for again some time passes, longer each time: who asks at once is
-// what keeps DynamoDB from answering. A caller who has gone away is not waited for.
-func TestUnprocessedRowsAreNotAskedForAtOnce(t *testing.T) {
-	t.Parallel()
-	kit := storetest.New(t)
-	keys := fill(t, kit, "acme", 3)
-	asked := &counting{Client: partial{kit.SDK, true}}
-	tables := store.NewTables(asked, kit.Core, kit.Hot)
-	var pauses []time.Duration
-	tables.Pauses(func(_ context.Context, d time.Duration) error {
-		pauses = append(pauses, d)
-		return nil
-	})
-
-	for name, read := range map[string]func() error{
-		"core": func() error {
-			_, err := store.New(tables, kit.Keyring, kit.Log.Logger()).FindKey(t.Context(),
-				keys[0].ID)
-			return err
-		},
-		"hot": func() error {
-			_, err := tables.LastUses(t.Context(), keys...)
-			return err
-		},
-	} {
-		asked.batches = 0
-		pauses = nil
-
-		if err := read(); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("%s: %v", name, err)
-		}
-
-		if asked.batches != len(pauses)+1 || len(pauses) < 3 {
-			t.Errorf("%s: asked %d times, with the pauses %v", name, asked.batches, pauses)
-		}
-
-		for i, d := range pauses {
-			if longest := 20 * time.Millisecond << i; d < longest/2 || d > longest {
-				t.Errorf("%s: pause %d of %v", name, i, d)
-			}
-		}
-	}
-
-	asked.batches = 0
-	tables.Pauses(func(context.Context, time.Duration) error { return context.Canceled })
-
-	if _, err := tables.LastUses(t.Context(), keys...); !errors.Is(err, store.ErrUnavailable) ||
-		asked.batches != 1 {
-		t.Errorf("asked %d times for nobody, %v", asked.batches, err)
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 const (
@@ -32,7 +33,7 @@ const PepperSettling = 15 * time.Minute
 
 // PepperPass is a pass over the table core that seals rows anew by the newest version of their
 // pepper, and counts what needs which version. It goes on over many runs of upkeep, and decides
-// nothing: a version is retired by PepperUses alone.
+// nothing: a version is retired by Peppers.Uses alone.
 type PepperPass struct {
 	Version   int64     `json:"version"`
 	Peppers   string    `json:"peppers"` // the versions that there are: others begin another pass
@@ -67,17 +68,17 @@ func (p *PepperPass) Finished() *PassCounts {
 	return &p.PassCounts
 }
 
-// PepperPass returns the pass that goes on or ended last; nil before the first. Errors: ErrDamaged,
+// Pass returns the pass that goes on or ended last; nil before the first. Errors: ErrDamaged,
 // ErrUnavailable.
-func (t *Tables) PepperPass(ctx context.Context) (*PepperPass, error) {
-	item, err := t.get(ctx, upkeepPartition, peppersSort)
+func (p *Peppers) Pass(ctx context.Context) (*PepperPass, error) {
+	item, err := p.core.Get(ctx, passRow())
 	if err != nil || item == nil {
 		return nil, err
 	}
 
 	pass := &PepperPass{}
-	if err := unmarshalJSONTags(item, pass); err != nil {
-		return nil, damaged("pass over the peppers", err)
+	if err := dynamo.UnmarshalJSONTags(item, pass); err != nil {
+		return nil, dynamo.Damaged("pass over the peppers", err)
 	}
 
 	return pass, nil
@@ -91,12 +92,12 @@ func (t *Tables) PepperPass(ctx context.Context) (*PepperPass, error) {
 func (s *Store) PassPeppers(
 	ctx context.Context, scanner Scanner, now func() time.Time,
 ) (resealed int, err error) {
-	uses, newest, err := s.noPepperUses(ctx)
+	uses, newest, err := s.peppers.noUses(ctx)
 	if err != nil || !uses.several() || now().Before(uses.youngest.Add(PepperSettling)) {
 		return 0, err
 	}
 
-	pass, err := s.PepperPass(ctx)
+	pass, err := s.peppers.Pass(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -106,18 +107,20 @@ func (s *Store) PassPeppers(
 	}
 
 	for pass.EndedAt.IsZero() {
-		page, err := s.passPage(ctx, scanner, pass)
+		after := dynamo.At(pass.AfterPartition, pass.AfterSort)
+
+		page, last, err := s.core.ScanPage(ctx, scanner, after, passPage)
 		if err != nil {
 			return resealed, err
 		}
 
-		for _, item := range page.Items {
+		for _, item := range page {
 			n, err := s.reseal(ctx, item, newest)
 
 			broken := errors.Is(err, ErrDamaged)
 			if broken {
 				s.logger.ErrorContext(ctx, "a damaged row is not sealed anew", "row",
-					placeOf(item).partition, "error", err)
+					dynamo.KeyOf(item).Partition, "error", err)
 			} else if err != nil {
 				return resealed, err
 			}
@@ -127,13 +130,10 @@ func (s *Store) PassPeppers(
 			uses.add(item, newest, 0, broken)
 		}
 
-		pass.AfterPartition = ""
-		pass.AfterSort = ""
+		pass.AfterPartition = last.Partition
+		pass.AfterSort = last.Sort
 
-		if at := placeOf(page.LastEvaluatedKey); at != (place{}) {
-			pass.AfterPartition = at.partition
-			pass.AfterSort = at.sort
-		} else {
+		if last == (dynamo.Key{}) {
 			pass.EndedAt = now()
 		}
 
@@ -150,30 +150,11 @@ func (s *Store) PassPeppers(
 	return resealed, nil
 }
 
-// passPage reads the rows after those that a pass has read.
-func (s *Store) passPage(
-	ctx context.Context, scanner Scanner, pass *PepperPass,
-) (*dynamodb.ScanOutput, error) {
-	strong, most := true, int32(passPage)
-
-	in := &dynamodb.ScanInput{TableName: &s.core, ConsistentRead: &strong, Limit: &most}
-	if pass.AfterPartition != "" {
-		in.ExclusiveStartKey = primaryKey(pass.AfterPartition, pass.AfterSort)
-	}
-
-	page, err := scanner.Scan(ctx, in)
-	if err != nil {
-		return nil, unavailable("scan", err)
-	}
-
-	return page, nil
-}
-
 // keepPass writes how far a pass is, in place of the version before. Error: ErrConflict.
 func (s *Store) keepPass(ctx context.Context, pass *PepperPass) error {
 	replaces := pass.Version
 	pass.Version++
-	item, err := marshalJSONTags(pass, upkeepPartition, peppersSort)
+	item, err := dynamo.MarshalJSONTags(pass, passRow())
 	return s.Commit(ctx, versioned(item, err, replaces, ErrConflict, ErrConflict))
 }
 
@@ -255,10 +236,10 @@ func passName(scope pepper.Scope) string {
 // that change sealed it; item is then what the row is by now. Errors: ErrDamaged, where a seal is
 // broken, or missing where the row should have one; ErrUnavailable.
 func (s *Store) reseal(
-	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
+	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (int, error) {
-	at := placeOf(item)
-	if at == (place{cataloguePartition(), catalogueSort}) {
+	at := dynamo.KeyOf(item)
+	if at == catalogueRow() {
 		return s.resealCatalogue(ctx, item, newest)
 	}
 
@@ -271,13 +252,13 @@ func (s *Store) reseal(
 		return 0, nil
 	}
 
-	if err := genuine(ctx, s.ring, env, item, at, "a row"); err != nil {
+	if err := s.genuine(ctx, env, item, at, "a row"); err != nil {
 		return 0, err
 	}
 
 	p, err := s.ring.Version(ctx, env, newest[env])
 	if err != nil {
-		return 0, unavailable("pepper", err)
+		return 0, dynamo.Unavailable("pepper", err)
 	}
 
 	anew := maps.Clone(item)
@@ -285,14 +266,10 @@ func (s *Store) reseal(
 		return 0, fmt.Errorf("store: seal: %w", err)
 	}
 
-	done, err := s.putAnew(ctx, item,
-		"SET #seal = :seal, #version = :version", "#seal = :old",
-		map[string]string{"#seal": sealAttribute, "#version": sealPepperAttribute},
-		map[string]types.AttributeValue{
-			":seal":    anew[sealAttribute],
-			":version": anew[sealPepperAttribute],
-			":old":     item[sealAttribute],
-		})
+	done, err := s.putAnew(ctx, item, dynamo.Set(dynamo.Item{
+		sealAttribute:       anew[sealAttribute],
+		sealPepperAttribute: anew[sealPepperAttribute],
+	}), dynamo.Is(sealAttribute, item[sealAttribute]))
 	if err != nil || !done {
 		return 0, err
 	}
@@ -303,7 +280,7 @@ func (s *Store) reseal(
 
 // olderSeal reports whether a row's seal is of an older version than this one, or names none that
 // can be read. One of a newer version was made after the versions were read.
-func olderSeal(item map[string]types.AttributeValue, newest int) bool {
+func olderSeal(item dynamo.Item, newest int) bool {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
 	if !ok {
 		return true
@@ -316,11 +293,11 @@ func olderSeal(item map[string]types.AttributeValue, newest int) bool {
 // resealCatalogue does so with the seals of the catalogue, one for each environment. One that is
 // broken keeps no other from being made anew.
 func (s *Store) resealCatalogue(
-	ctx context.Context, item map[string]types.AttributeValue, newest map[apikey.Environment]int,
+	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (n int, broken error) {
 	var row catalogueItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return 0, damaged("catalogue", err)
+		return 0, dynamo.Damaged("catalogue", err)
 	}
 
 	for _, env := range apikey.Environments() {
@@ -341,7 +318,7 @@ func (s *Store) resealCatalogue(
 
 		p, err := s.ring.Version(ctx, env, newest[env])
 		if err != nil {
-			return 0, unavailable("pepper", err)
+			return 0, dynamo.Unavailable("pepper", err)
 		}
 
 		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
@@ -357,9 +334,8 @@ func (s *Store) resealCatalogue(
 		return 0, fmt.Errorf("store: encode seals: %w", err)
 	}
 
-	done, err := s.putAnew(ctx, item, "SET #seals = :seals", "#seals = :old",
-		map[string]string{"#seals": "seals"},
-		map[string]types.AttributeValue{":seals": seals, ":old": item["seals"]})
+	done, err := s.putAnew(ctx, item, dynamo.Set(dynamo.Item{"seals": seals}),
+		dynamo.Is("seals", item["seals"]))
 	if err != nil || !done {
 		return 0, err
 	}
@@ -369,10 +345,8 @@ func (s *Store) resealCatalogue(
 }
 
 // refresh makes an item what it is by now, so that it is counted so; empty where the row is gone.
-func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValue) error {
-	at := placeOf(item)
-
-	now, err := s.get(ctx, at.partition, at.sort)
+func (s *Store) refresh(ctx context.Context, item dynamo.Item) error {
+	now, err := s.get(ctx, dynamo.KeyOf(item))
 	if err != nil {
 		return err
 	}
@@ -383,33 +357,18 @@ func (s *Store) refresh(ctx context.Context, item map[string]types.AttributeValu
 }
 
 // putAnew updates a row under a condition, and reports whether it held. Where it did not, item
-// becomes what the row is by now. Transactions in flight are waited for, as of any other write: a row
-// in use must not end the pass.
+// becomes what the row is by now. Transactions in flight are waited for, as of any other write: a
+// row in use must not end the pass.
 func (s *Store) putAnew(
-	ctx context.Context, item map[string]types.AttributeValue, update, condition string,
-	names map[string]string, values map[string]types.AttributeValue,
+	ctx context.Context, item dynamo.Item, update expression.UpdateBuilder,
+	condition expression.ConditionBuilder,
 ) (bool, error) {
-	at := placeOf(item)
-	in := &dynamodb.UpdateItemInput{
-		TableName:                 &s.core,
-		Key:                       primaryKey(at.partition, at.sort),
-		UpdateExpression:          &update,
-		ConditionExpression:       &condition,
-		ExpressionAttributeNames:  names,
-		ExpressionAttributeValues: values,
-	}
-	err := retryConflicts(ctx, func() error {
-		_, err := s.client.UpdateItem(ctx, in)
-		return err
+	err := dynamo.RetryConflicts(ctx, func() error {
+		return s.core.Update(ctx, dynamo.KeyOf(item), update, condition, "seal anew")
 	})
-
-	var failed *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &failed), errors.Is(err, ErrConflict): // the next pass meets the row again
-		return false, s.refresh(ctx, item)
-	case err != nil:
-		return false, unavailable("seal anew", err)
+	if errors.Is(err, dynamo.ErrCondition) || errors.Is(err, ErrConflict) {
+		return false, s.refresh(ctx, item) // the next pass meets the row again
 	}
 
-	return true, nil
+	return err == nil, err
 }

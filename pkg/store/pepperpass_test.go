@@ -168,7 +168,7 @@ func passOver(t *testing.T, kit *storetest.Kit, p *storetest.Process) (resealed 
 func lastPass(t *testing.T, kit *storetest.Kit) *store.PassCounts {
 	t.Helper()
 
-	pass, err := kit.Tables.PepperPass(t.Context())
+	pass, err := kit.Peppers.Pass(t.Context())
 	if err != nil || pass.Finished() == nil {
 		t.Fatalf("no pass ended: %+v, %v", pass, err)
 	}
@@ -179,7 +179,7 @@ func lastPass(t *testing.T, kit *storetest.Kit) *store.PassCounts {
 func usesOf(t *testing.T, kit *storetest.Kit) *store.PepperUses {
 	t.Helper()
 
-	uses, err := kit.Restart().Tables.PepperUses(t.Context(), kit.SDK, 0, func(int64) {})
+	uses, err := kit.Restart().Peppers.Uses(t.Context(), kit.SDK, 0, func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -546,7 +546,7 @@ func TestLastPassIsKept(t *testing.T) {
 	kit := storetest.New(t)
 	commit(t, kit, sealedRows()["customer"].put(kit, "acme", "one")...)
 
-	if pass, err := kit.Tables.PepperPass(t.Context()); pass.Finished() != nil || err != nil {
+	if pass, err := kit.Peppers.Pass(t.Context()); pass.Finished() != nil || err != nil {
 		t.Errorf("before the first: %+v, %v", pass, err)
 	}
 
@@ -585,7 +585,7 @@ func TestLastPassIsKept(t *testing.T) {
 		t.Error("the pass was not cut off")
 	}
 
-	pass, err := kit.Tables.PepperPass(t.Context())
+	pass, err := kit.Peppers.Pass(t.Context())
 	if err != nil || !pass.EndedAt.IsZero() || pass.Rows != 200 {
 		t.Errorf("a pass that goes on: %+v, %v", pass, err)
 	}

@@ -2,31 +2,23 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's
 // command, with the operator's own rights, and for upkeep: no function that answers a call may
 // scan.
-type Scanner interface {
-	Scan(
-		ctx context.Context,
-		in *dynamodb.ScanInput,
-		opts ...func(*dynamodb.Options),
-	) (*dynamodb.ScanOutput, error)
-}
+type Scanner = dynamodb.ScanAPIClient
 
 // What uses a pepper by its hashes, and what an imported key is named by. Seals have names of their
 // own.
@@ -80,51 +72,47 @@ type usingItem struct {
 
 // usingAttributes are those of usingItem, and what a key is named by.
 var usingAttributes = []string{
-	partitionAttribute, sortAttribute, sealPepperAttribute, "pepper", "secret", "rotation",
-	"retired", "seals",
-	"organizationId", "deletedAt",
+	dynamo.PartitionAttribute, dynamo.SortAttribute, sealPepperAttribute,
+	"pepper", "secret", "rotation", "retired", "seals", "organizationId", "deletedAt",
 }
 
-// PepperUses reads the whole table core, strongly consistent and page by page, and counts what
+// Uses reads the whole table core, strongly consistent and page by page, and counts what
 // needs each version of each pepper. It names up to limit keys for each version that is not the
 // newest. progress is told of the rows that were read, after each page. Errors: ErrDamaged,
 // ErrUnavailable.
-func (t *Tables) PepperUses(
-	ctx context.Context,
-	scanner Scanner,
-	limit int,
-	progress func(rows int64),
+func (p *Peppers) Uses(
+	ctx context.Context, scanner Scanner, limit int, progress func(rows int64),
 ) (*PepperUses, error) {
-	uses, newest, err := t.noPepperUses(ctx)
+	uses, newest, err := p.noUses(ctx)
 	if err != nil {
 		return nil, err
 	}
 
-	err = t.scan(ctx, scanner, usingAttributes, func(page []map[string]types.AttributeValue) error {
+	for page, err := range p.core.Scan(ctx, scanner, usingAttributes) {
+		if err != nil {
+			return nil, err
+		}
+
 		for _, item := range page {
 			uses.add(item, newest, limit, false)
 		}
 
 		progress(uses.Rows)
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 
 	return uses, nil
 }
 
-// noPepperUses returns the uses of the versions that are stored, none of them counted yet, and the
+// noUses returns the uses of the versions that are stored, none of them counted yet, and the
 // newest version of each environment.
-func (t *Tables) noPepperUses(
+func (p *Peppers) noUses(
 	ctx context.Context,
 ) (*PepperUses, map[apikey.Environment]int, error) {
 	uses := &PepperUses{Of: map[pepper.Scope]*PepperUse{}}
 
 	newest := map[apikey.Environment]int{}
 	for _, env := range apikey.Environments() {
-		stored, err := t.Peppers(ctx, env)
+		stored, err := p.Peppers(ctx, env)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -143,62 +131,18 @@ func (t *Tables) noPepperUses(
 	return uses, newest, nil
 }
 
-// scan reads these attributes of every row of the table core, strongly consistent, and hands on
-// page by page.
-func (t *Tables) scan(
-	ctx context.Context,
-	scanner Scanner,
-	attributes []string,
-	each func([]map[string]types.AttributeValue) error,
-) error {
-	strong, names := true, map[string]string{}
-	for i, name := range attributes {
-		names["#"+strconv.Itoa(i)] = name
-	}
-
-	projection := make([]string, 0, len(names))
-	for i := range attributes {
-		projection = append(projection, "#"+strconv.Itoa(i))
-	}
-
-	text := strings.Join(projection, ", ")
-
-	in := &dynamodb.ScanInput{
-		TableName:                &t.core,
-		ConsistentRead:           &strong,
-		ProjectionExpression:     &text,
-		ExpressionAttributeNames: names,
-	}
-	for {
-		page, err := scanner.Scan(ctx, in)
-		if err != nil {
-			return unavailable("scan", err)
-		}
-
-		if err := each(page.Items); err != nil {
-			return err
-		}
-
-		if len(page.LastEvaluatedKey) == 0 {
-			return nil
-		}
-
-		in.ExclusiveStartKey = page.LastEvaluatedKey
-	}
-}
-
 // maxPlaces is how many partitions are named whose rows cannot be read.
 const maxPlaces = 10
 
 // add counts what a row needs. One whose seal is known to be broken counts as unread too.
 func (u *PepperUses) add(
-	item map[string]types.AttributeValue,
+	item dynamo.Item,
 	newest map[apikey.Environment]int,
 	limit int,
 	broken bool,
 ) {
 	u.Rows++
-	at := placeOf(item)
+	at := dynamo.KeyOf(item)
 
 	needs, err := pepperNeeds(item, at)
 	for scope := range needs {
@@ -209,7 +153,7 @@ func (u *PepperUses) add(
 
 	if err != nil || broken {
 		if u.Unread++; len(u.Places) < maxPlaces {
-			u.Places = append(u.Places, at.partition)
+			u.Places = append(u.Places, at.Partition)
 		}
 	}
 
@@ -223,7 +167,7 @@ func (u *PepperUses) add(
 			use.Counts[name]++
 		}
 
-		if at.sort != keySort || scope.Version == newest[scope.Environment] {
+		if at.Sort != keySort || scope.Version == newest[scope.Environment] {
 			continue
 		}
 
@@ -232,12 +176,12 @@ func (u *PepperUses) add(
 			continue
 		}
 
-		_, id, _ := strings.Cut(at.partition, "#")
+		_, id, _ := strings.Cut(at.Partition, "#")
 		slices.Sort(what)
 		use.Keys = append(use.Keys, PepperKey{
-			OrganizationID: text(item["organizationId"]),
+			OrganizationID: dynamo.TextOf(item["organizationId"]),
 			ID:             id,
-			Deleted:        text(item["deletedAt"]) != "",
+			Deleted:        dynamo.TextOf(item["deletedAt"]) != "",
 			Uses:           slices.Compact(what),
 		})
 	}
@@ -246,9 +190,9 @@ func (u *PepperUses) add(
 // pepperNeeds returns what of a row needs which versions. A row that belongs to no environment is
 // the administration's.
 func pepperNeeds(
-	item map[string]types.AttributeValue, at place,
+	item dynamo.Item, at dynamo.Key,
 ) (map[pepper.Scope][]string, error) {
-	if at.sort == ringSort {
+	if at.Sort == ringSort {
 		return nil, nil
 	}
 
@@ -268,7 +212,7 @@ func pepperNeeds(
 	if row.Seal != nil {
 		add(env, *row.Seal, sealUse(at))
 	} else if sealedKind(at) {
-		err = damaged("a row has no seal", nil)
+		err = dynamo.Damaged("a row has no seal", nil)
 	}
 
 	if row.Imports != nil {
@@ -291,17 +235,17 @@ func pepperNeeds(
 		add(apikey.Environment(name), seal.Pepper, "seals of the permission catalogue")
 	}
 
-	if at == (place{cataloguePartition(), catalogueSort}) &&
+	if at == catalogueRow() &&
 		len(row.Seals) < len(apikey.Environments()) {
-		err = damaged("the catalogue has no seal of an environment", nil)
+		err = dynamo.Damaged("the catalogue has no seal of an environment", nil)
 	}
 
 	return needs, err
 }
 
 // environmentOf is the environment whose pepper a row is sealed with.
-func environmentOf(at place) apikey.Environment {
-	first, _, _ := strings.Cut(at.partition, "#")
+func environmentOf(at dynamo.Key) apikey.Environment {
+	first, _, _ := strings.Cut(at.Partition, "#")
 	if env := apikey.Environment(first); slices.Contains(apikey.Environments(), env) {
 		return env
 	}
@@ -313,75 +257,32 @@ func environmentOf(at place) apikey.Environment {
 const otherSeals = "seals of other rows"
 
 // sealedKind reports whether the rows that stand there have a seal, in sealPepper.
-func sealedKind(at place) bool { return sealUse(at) != otherSeals }
+func sealedKind(at dynamo.Key) bool { return sealUse(at) != otherSeals }
 
 // sealUse names the seal of a row by where the row stands.
-func sealUse(at place) string {
-	ofOrganization := strings.HasPrefix(at.partition, organizationPartition(""))
+func sealUse(at dynamo.Key) string {
+	ofOrganization := strings.HasPrefix(at.Partition, organizationPartition(""))
 
 	switch {
-	case at.sort == keySort:
+	case at.Sort == keySort:
 		return UseKeySeal
-	case at.sort == claimsSort:
+	case at.Sort == claimsSort:
 		return "seals of claims"
-	case at.sort == runtimeSettingsSort:
+	case at.Sort == runtimeSettingsSort:
 		return "seals of runtime settings"
-	case at.sort == importsSort:
+	case at.Sort == importsSort:
 		return "seals of imports"
-	case at.sort == organizationSort:
+	case at.Sort == organizationSort:
 		return "seals of organizations"
-	case at.sort == onceSort:
+	case at.Sort == onceSort:
 		return "seals of idempotency receipts"
-	case strings.HasPrefix(at.partition, jobsPartition("")):
+	case strings.HasPrefix(at.Partition, jobsPartition("")):
 		return "seals of jobs"
-	case ofOrganization && strings.HasPrefix(at.sort, memberSort("")):
+	case ofOrganization && strings.HasPrefix(at.Sort, memberSort("")):
 		return "seals of members"
-	case ofOrganization && strings.HasPrefix(at.sort, customerSort("")):
+	case ofOrganization && strings.HasPrefix(at.Sort, customerSort("")):
 		return "seals of customers"
 	}
 
 	return otherSeals
-}
-
-// ErrPeppersStale says that the peppers were changed meanwhile.
-var ErrPeppersStale = fmt.Errorf("store: the peppers: %w", apikey.ErrStale)
-
-// RetirePepper removes a wrapped pepper for good and leaves a note that it was there, so that its
-// number is not given again. It does so only while a newer version is there. Whether anything
-// needs it is for the caller to know. Errors: ErrPeppersStale, ErrUnavailable.
-func (t *Tables) RetirePepper(
-	ctx context.Context,
-	env apikey.Environment,
-	version, newer int,
-	at time.Time,
-) error {
-	if newer <= version {
-		return ErrPeppersStale
-	}
-
-	update := "SET #v.retiredAt = :at REMOVE #v.ciphertext"
-	condition := "attribute_exists(#v.ciphertext) AND attribute_exists(#newer.ciphertext)"
-	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:           &t.core,
-		Key:                 primaryKey(pepperPartition(env), ringSort),
-		UpdateExpression:    &update,
-		ConditionExpression: &condition,
-		ExpressionAttributeNames: map[string]string{
-			"#v":     pepperPrefix + strconv.Itoa(version),
-			"#newer": pepperPrefix + strconv.Itoa(newer),
-		},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":at": textValue(formatTime(at)),
-		},
-	})
-
-	var failed *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &failed):
-		return ErrPeppersStale
-	case err != nil:
-		return unavailable("retire pepper", err)
-	}
-
-	return nil
 }

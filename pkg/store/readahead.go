@@ -5,9 +5,8 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Ahead names rows that are about to be read. The zero value of a field names none.
@@ -24,33 +23,33 @@ type Ahead struct {
 // context that it returns, the first read of each of them is answered from what it read; any other
 // read asks the table. Error: ErrUnavailable.
 func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error) {
-	var rows []map[string]types.AttributeValue
+	var rows []dynamo.Key
 	if a.Catalogue {
-		rows = append(rows, primaryKey(cataloguePartition(), catalogueSort))
+		rows = append(rows, catalogueRow())
 	}
 
 	for _, env := range apikey.Environments() {
 		if a.FindKey != "" {
-			rows = append(rows, primaryKey(keyPartition(env, a.FindKey), keySort))
+			rows = append(rows, keyRow(env, a.FindKey))
 		}
 	}
 
 	// DynamoDB refuses to read a row twice
 	if a.Key != "" && a.Key != a.FindKey {
-		rows = append(rows, primaryKey(keyPartition(a.Environment, a.Key), keySort))
+		rows = append(rows, keyRow(a.Environment, a.Key))
 	}
 
 	if a.Organization != "" {
-		rows = append(rows, primaryKey(organizationPartition(a.Organization), organizationSort))
+		rows = append(rows, organizationRow(a.Organization))
 	}
 
 	if a.Organization != "" && a.Member != "" {
-		rows = append(rows, primaryKey(organizationPartition(a.Organization), memberSort(a.Member)))
+		rows = append(rows, memberRow(a.Organization, a.Member))
 	}
 
-	read := &ahead{items: make(map[string]map[string]types.AttributeValue, len(rows))}
-	for _, row := range rows {
-		read.items[itemName(row)] = nil // for those that are not there
+	read := &ahead{items: make(map[dynamo.Key]dynamo.Item, len(rows))}
+	for _, at := range rows {
+		read.items[at] = nil // for those that are not there
 	}
 
 	items, err := s.batch(ctx, rows)
@@ -64,59 +63,56 @@ func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error)
 
 type aheadKey struct{}
 
-// ahead is what was read ahead, by name; nil for a row that is not there.
+// ahead is what was read ahead; nil for a row that is not there.
 type ahead struct {
 	guard sync.Mutex
-	items map[string]map[string]types.AttributeValue
+	items map[dynamo.Key]dynamo.Item
 }
 
-// get reads one row of the table core, strongly consistent; nil where there is none.
-func (s *Store) get(
-	ctx context.Context, partition, sort string,
-) (map[string]types.AttributeValue, error) {
+// get reads one row, strongly consistent; nil where there is none.
+func (s *Store) get(ctx context.Context, at dynamo.Key) (dynamo.Item, error) {
 	if read, _ := ctx.Value(aheadKey{}).(*ahead); read != nil {
-		if item, ok := read.take(primaryKey(partition, sort)); ok {
+		if item, ok := read.take(at); ok {
 			return item, nil
 		}
 	}
 
-	return s.Tables.get(ctx, partition, sort)
+	return s.core.Get(ctx, at)
 }
 
-// batch reads rows of the table core by their primary keys, strongly consistent, and returns those
-// that are there by name.
+// batch reads rows, strongly consistent, and returns those that are there.
 func (s *Store) batch(
-	ctx context.Context, rows []map[string]types.AttributeValue,
-) (map[string]map[string]types.AttributeValue, error) {
+	ctx context.Context, rows []dynamo.Key,
+) (map[dynamo.Key]dynamo.Item, error) {
 	read, _ := ctx.Value(aheadKey{}).(*ahead)
 	if read == nil {
-		return s.batchOf(ctx, s.core, rows)
+		return s.core.BatchGet(ctx, rows)
 	}
 
-	found := make(map[string]map[string]types.AttributeValue, len(rows))
+	found := make(map[dynamo.Key]dynamo.Item, len(rows))
 
-	var rest []map[string]types.AttributeValue
-	for _, row := range rows {
-		switch item, ok := read.take(row); {
+	var rest []dynamo.Key
+	for _, at := range rows {
+		switch item, ok := read.take(at); {
 		case !ok:
-			rest = append(rest, row)
+			rest = append(rest, at)
 		case item != nil:
-			found[itemName(row)] = item
+			found[at] = item
 		}
 	}
 
-	items, err := s.batchOf(ctx, s.core, rest)
+	items, err := s.core.BatchGet(ctx, rest)
 	maps.Copy(found, items)
 	return found, err
 }
 
 // take returns a row that was read ahead, once: whoever reads a row a second time wants to know what
 // became of it.
-func (a *ahead) take(row map[string]types.AttributeValue) (map[string]types.AttributeValue, bool) {
+func (a *ahead) take(at dynamo.Key) (dynamo.Item, bool) {
 	a.guard.Lock()
 	defer a.guard.Unlock()
 
-	item, read := a.items[itemName(row)]
-	delete(a.items, itemName(row))
+	item, read := a.items[at]
+	delete(a.items, at)
 	return item, read
 }

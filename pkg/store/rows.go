@@ -9,28 +9,26 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // Organization reads an organization, strongly consistent. Errors: organization.ErrNotFound,
 // ErrDamaged, ErrUnavailable.
 func (s *Store) Organization(ctx context.Context, id string) (*organization.Organization, error) {
-	return object[organization.Organization](ctx, s, place{
-		organizationPartition(id), organizationSort,
-	}, "organization "+id, organization.ErrNotFound)
+	return object[organization.Organization](ctx, s, organizationRow(id), "organization "+id,
+		organization.ErrNotFound)
 }
 
 // ErrCatalogueStale says that the catalogue was changed meanwhile.
 var ErrCatalogueStale = fmt.Errorf("store: the permission catalogue: %w", apikey.ErrStale)
 
 type catalogueItem struct {
-	PK          string `dynamodbav:"pk"`
-	SK          string `dynamodbav:"sk"`
 	Version     int64  `dynamodbav:"version"`
 	Permissions []byte `dynamodbav:"permissions"` // JSON: it is read whole and compiled
 	// Seals are by environment, since an authorizer has the pepper of its own only.
@@ -53,14 +51,14 @@ func (c *catalogueItem) sealed() []byte {
 func (s *Store) Catalogue(
 	ctx context.Context, env apikey.Environment,
 ) ([]permission.Permission, int64, error) {
-	item, err := s.get(ctx, cataloguePartition(), catalogueSort)
+	item, err := s.get(ctx, catalogueRow())
 	if err != nil || item == nil {
 		return nil, 0, err
 	}
 
 	var row catalogueItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return nil, 0, damaged("catalogue", err)
+		return nil, 0, dynamo.Damaged("catalogue", err)
 	}
 
 	if err := s.genuineCatalogue(ctx, env, &row); err != nil {
@@ -69,7 +67,7 @@ func (s *Store) Catalogue(
 
 	var permissions []permission.Permission
 	if err := json.Unmarshal(row.Permissions, &permissions); err != nil {
-		return nil, 0, damaged("catalogue", err)
+		return nil, 0, dynamo.Damaged("catalogue", err)
 	}
 
 	return permissions, row.Version, nil
@@ -85,11 +83,11 @@ func (s *Store) genuineCatalogue(
 	p, err := s.ring.Version(ctx, env, seal.Pepper)
 	switch {
 	case errors.Is(err, pepper.ErrNotFound):
-		return damaged("catalogue", err)
+		return dynamo.Damaged("catalogue", err)
 	case err != nil:
-		return unavailable("pepper", err)
+		return dynamo.Unavailable("pepper", err)
 	case !hmac.Equal(p.Seal(row.sealed()), seal.Seal):
-		return damaged("the seal of the catalogue is broken", nil)
+		return dynamo.Damaged("the seal of the catalogue is broken", nil)
 	}
 
 	return nil
@@ -114,8 +112,6 @@ func (s *Store) PutCatalogue(
 	}
 
 	row := &catalogueItem{
-		PK:          cataloguePartition(),
-		SK:          catalogueSort,
 		Version:     replaces + 1,
 		Permissions: text,
 		Seals:       map[string]sealItem{},
@@ -123,14 +119,14 @@ func (s *Store) PutCatalogue(
 	for _, env := range apikey.Environments() {
 		p, err := s.ring.Ensure(ctx, env)
 		if err != nil {
-			return Write{err: unavailable("pepper", err)}
+			return Write{err: dynamo.Unavailable("pepper", err)}
 		}
 
 		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
 	}
 
 	item, err := attributevalue.MarshalMap(row)
-	return versioned(item, err, replaces, ErrCatalogueStale, ErrCatalogueStale)
+	return versioned(catalogueRow().Of(item), err, replaces, ErrCatalogueStale, ErrCatalogueStale)
 }
 
 // ReceiptLife is how long an Idempotency-Key is remembered.
@@ -151,14 +147,13 @@ type Receipt struct {
 // Receipt reads a receipt that has not ended at now; nil where there is none. Errors: ErrDamaged,
 // ErrUnavailable.
 func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt, error) {
-	item, err := s.get(ctx, oncePartition(id), onceSort)
+	item, err := s.get(ctx, receiptRow(id))
 	if err != nil || item == nil {
 		return nil, err
 	}
 
 	r := Receipt{ID: id}
-	if err := unseal(ctx, s.ring, administration, item, place{oncePartition(id), onceSort}, &r,
-		"a receipt"); err != nil {
+	if err := s.unseal(ctx, administration, item, receiptRow(id), &r, "a receipt"); err != nil {
 		return nil, err
 	}
 
@@ -172,18 +167,10 @@ func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt
 // Keep writes a receipt, in place of one that has ended at now if need be. Failure: ErrReceipt.
 func (s *Store) Keep(r Receipt, now time.Time) Write {
 	item, err := attributevalue.MarshalMap(r)
-	if err == nil {
-		for name, value := range primaryKey(oncePartition(r.ID), onceSort) {
-			item[name] = value
-		}
-	}
 
-	return Write{
-		item:      item,
-		err:       err,
-		sealed:    true,
-		condition: isNew + " OR purgeAt <= :now",
-		failure:   ErrReceipt,
-		values:    map[string]types.AttributeValue{":now": number(now.Unix())},
-	}
+	w := fresh(receiptRow(r.ID).Of(item), err, ErrReceipt).underSeal()
+	w.row.Condition = dynamo.IsNew.Or(
+		expression.Name(dynamo.PurgeAttribute).LessThanEqual(expression.Value(now.Unix())),
+	)
+	return w
 }

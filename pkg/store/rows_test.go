@@ -248,17 +248,17 @@ func TestPeppers(t *testing.T) {
 			Ciphertext: []byte{byte(version)},
 			CreatedAt:  kit.Clock.Now(),
 		}
-		if err := kit.Tables.AddPepper(t.Context(), apikey.Production, want[version]); err != nil {
+		if err := kit.Peppers.AddPepper(t.Context(), apikey.Production, want[version]); err != nil {
 			t.Fatal(err)
 		}
 
-		if err := kit.Tables.AddPepper(t.Context(), apikey.Production,
+		if err := kit.Peppers.AddPepper(t.Context(), apikey.Production,
 			want[version]); !errors.Is(err, pepper.ErrExists) {
 			t.Errorf("version %d twice: %v", version, err)
 		}
 	}
 
-	read, err := kit.Tables.Peppers(t.Context(), apikey.Production)
+	read, err := kit.Peppers.Peppers(t.Context(), apikey.Production)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestPeppers(t *testing.T) {
 		t.Errorf("(-stored +read):\n%s", diff)
 	}
 
-	if got, err := kit.Tables.Peppers(t.Context(), apikey.Staging); len(got) != 0 || err != nil {
+	if got, err := kit.Peppers.Peppers(t.Context(), apikey.Staging); len(got) != 0 || err != nil {
 		t.Errorf("staging: %v, %v", got, err)
 	}
 }
@@ -284,7 +284,7 @@ func TestRetiredPepper(t *testing.T) {
 	made := kit.Clock.Now()
 
 	for version := 1; version <= 3; version++ {
-		if err := kit.Tables.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+		if err := kit.Peppers.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
 			Version:    version,
 			Ciphertext: []byte{byte(version)},
 			CreatedAt:  made,
@@ -296,7 +296,7 @@ func TestRetiredPepper(t *testing.T) {
 	kit.Clock.Advance(time.Hour)
 
 	retire := func(version, newer int) error {
-		return kit.Tables.RetirePepper(t.Context(), apikey.Staging, version, newer, kit.Clock.Now())
+		return kit.Peppers.Retire(t.Context(), apikey.Staging, version, newer, kit.Clock.Now())
 	}
 	refused := func(what string, version, newer int) {
 		t.Helper()
@@ -343,7 +343,7 @@ func TestRetiredPepper(t *testing.T) {
 
 	refused("again", 1, 3)
 
-	stored, err := kit.Tables.Peppers(t.Context(), apikey.Staging)
+	stored, err := kit.Peppers.Peppers(t.Context(), apikey.Staging)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestRetiredPepper(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	if err := kit.Tables.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+	if err := kit.Peppers.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
 		Version:    1,
 		Ciphertext: []byte("another"),
 		CreatedAt:  kit.Clock.Now(),
@@ -400,7 +400,7 @@ func TestDamagedRows(t *testing.T) {
 	} {
 		put("pepper#production", "ring", attributes)
 
-		if got, err := kit.Tables.Peppers(t.Context(),
+		if got, err := kit.Peppers.Peppers(t.Context(),
 			apikey.Production); !errors.Is(err, store.ErrDamaged) || got != nil {
 			t.Errorf("pepper, %s: %v, %v", name, got, err)
 		}
@@ -432,17 +432,15 @@ func TestUnavailable(t *testing.T) {
 	k, _ := kit.MustKey(t, nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	otherTable := store.New(store.NewTables(kit.SDK, "no-such-table", kit.Hot), kit.Keyring,
-		kit.Log.Logger())
 
-	nobody := kit.Elsewhere("http://127.0.0.1:1").Store
+	nobody := kit.Elsewhere("http://127.0.0.1:1").Peppers
 	for name, test := range map[string]struct {
-		store *store.Store
-		ctx   context.Context
+		peppers *store.Peppers
+		ctx     context.Context
 	}{
 		"nothing listens":    {nobody, t.Context()},
-		"no such table":      {otherTable, t.Context()},
-		"the caller gave up": {kit.Store, gone},
+		"no such table":      {store.NewPeppers(kit.SDK, "no-such-table"), t.Context()},
+		"the caller gave up": {kit.Peppers, gone},
 	} {
 		calls := map[string]func(*store.Store, context.Context) error{
 			"Key": func(s *store.Store, ctx context.Context) error {
@@ -465,12 +463,12 @@ func TestUnavailable(t *testing.T) {
 				_, err := s.Receipt(ctx, "r", kit.Clock.Now())
 				return err
 			},
-			"Peppers": func(s *store.Store, ctx context.Context) error {
-				_, err := s.Peppers(ctx, apikey.Production)
+			"Peppers": func(_ *store.Store, ctx context.Context) error {
+				_, err := test.peppers.Peppers(ctx, apikey.Production)
 				return err
 			},
-			"AddPepper": func(s *store.Store, ctx context.Context) error {
-				return s.AddPepper(ctx, apikey.Production, pepper.Wrapped{
+			"AddPepper": func(_ *store.Store, ctx context.Context) error {
+				return test.peppers.AddPepper(ctx, apikey.Production, pepper.Wrapped{
 					Version:    9,
 					Ciphertext: []byte("x"),
 				})
@@ -487,8 +485,10 @@ func TestUnavailable(t *testing.T) {
 				return s.Commit(ctx, s.PutCatalogue(ctx, nil, 0))
 			},
 		}
+		s := store.New(test.peppers, kit.Keyring, kit.Log.Logger())
+
 		for call, try := range calls {
-			if err := try(test.store, test.ctx); !errors.Is(err, store.ErrUnavailable) ||
+			if err := try(s, test.ctx); !errors.Is(err, store.ErrUnavailable) ||
 				errors.Is(err, store.ErrDamaged) {
 				t.Errorf("%s, %s: %v", name, call, err)
 			}
@@ -505,7 +505,7 @@ func TestCreateTableTwice(t *testing.T) {
 		"AttributeDefinitions": []any{map[string]any{"AttributeName": "pk", "AttributeType": "S"}},
 		"KeySchema":            []any{map[string]any{"AttributeName": "pk", "KeyType": "HASH"}},
 	}
-	if err := store.CreateTable(t.Context(), kit.Client, kit.Core, properties); err != nil {
+	if err := store.CreateTable(t.Context(), kit.Client, kit.CoreTable, properties); err != nil {
 		t.Error(err)
 	}
 

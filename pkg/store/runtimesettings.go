@@ -5,16 +5,13 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // runtimeSettingsItem is the row of an organization's runtime settings in one environment.
 type runtimeSettingsItem struct {
-	PK                 string   `dynamodbav:"pk"`
-	SK                 string   `dynamodbav:"sk"`
 	OrganizationID     string   `dynamodbav:"organizationId"`
 	Version            int64    `dynamodbav:"version"`
 	DeletedAt          string   `dynamodbav:"deletedAt,omitempty"`
@@ -36,14 +33,9 @@ func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organiza
 	var writes []Write
 	for _, env := range apikey.Environments() {
 		item, err := s.encodeRuntimeSettings(ctx, env, standing)
-		writes = append(writes, Write{
-			item:      item,
-			err:       err,
-			condition: isNew + " OR #version < :version",
-			failure:   organization.ErrStale,
-			names:     map[string]string{"#version": "version"},
-			values:    map[string]types.AttributeValue{":version": number(standing.Version)},
-		})
+		w := fresh(item, err, organization.ErrStale)
+		w.row.Condition = dynamo.IsNew.Or(dynamo.Below("version", standing.Version))
+		writes = append(writes, w)
 	}
 
 	return writes
@@ -51,18 +43,16 @@ func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organiza
 
 func (s *Store) encodeRuntimeSettings(
 	ctx context.Context, env apikey.Environment, standing *organization.RuntimeSettings,
-) (map[string]types.AttributeValue, error) {
+) (dynamo.Item, error) {
 	p, err := s.ring.Ensure(ctx, env)
 	if err != nil {
-		return nil, unavailable("pepper", err)
+		return nil, dynamo.Unavailable("pepper", err)
 	}
 
 	row := runtimeSettingsItem{
-		PK:                 runtimeSettingsPartition(env, standing.OrganizationID),
-		SK:                 runtimeSettingsSort,
 		OrganizationID:     standing.OrganizationID,
 		Version:            standing.Version,
-		DeletedAt:          formatTime(standing.DeletedAt),
+		DeletedAt:          dynamo.FormatTime(standing.DeletedAt),
 		LegacyKeysAccepted: standing.LegacyKeysAccepted,
 		SampleRequests:     strconv.FormatFloat(standing.SampleRequests, 'g', -1, 64),
 	}
@@ -70,7 +60,7 @@ func (s *Store) encodeRuntimeSettings(
 		row.AllowedAddresses = append(row.AllowedAddresses, network.String())
 	}
 
-	return sealed(p, row)
+	return sealed(p, runtimeSettingsRow(env, standing.OrganizationID), row)
 }
 
 // RuntimeSettings reads the settings of an organization in an environment, strongly consistent, and
@@ -81,19 +71,17 @@ func (s *Store) RuntimeSettings(
 ) (*organization.RuntimeSettings, error) {
 	what := "the standing of " + org + " in " + string(env)
 
-	item, err := s.get(ctx, runtimeSettingsPartition(env, org), runtimeSettingsSort)
+	item, err := s.get(ctx, runtimeSettingsRow(env, org))
 	if err != nil {
 		return nil, err
 	}
 
 	if item == nil {
-		return nil, damaged(what+" is missing", nil)
+		return nil, dynamo.Damaged(what+" is missing", nil)
 	}
 
 	var row runtimeSettingsItem
-	if err := unseal(ctx, s.ring, env, item, place{
-		runtimeSettingsPartition(env, org), runtimeSettingsSort,
-	}, &row, what); err != nil {
+	if err := s.unseal(ctx, env, item, runtimeSettingsRow(env, org), &row, what); err != nil {
 		return nil, err
 	}
 
@@ -108,18 +96,18 @@ func (row *runtimeSettingsItem) standing(what string) (*organization.RuntimeSett
 	}
 
 	var err error
-	if out.DeletedAt, err = parseTime(row.DeletedAt); err != nil {
-		return nil, damaged(what, err)
+	if out.DeletedAt, err = dynamo.ParseTime(row.DeletedAt); err != nil {
+		return nil, dynamo.Damaged(what, err)
 	}
 
 	if out.SampleRequests, err = strconv.ParseFloat(row.SampleRequests, 64); err != nil {
-		return nil, damaged(what, err)
+		return nil, dynamo.Damaged(what, err)
 	}
 
 	for _, text := range row.AllowedAddresses {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, damaged(what, err)
+			return nil, dynamo.Damaged(what, err)
 		}
 
 		out.AllowedAddresses = append(out.AllowedAddresses, network)

@@ -16,28 +16,21 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // administration is the environment whose pepper seals the rows that belong to no environment:
 // organizations, members, customers, jobs and receipts.
 const administration = apikey.Production
 
-// place is where an item stands.
-type place struct{ partition, sort string }
-
-// placeOf is where an item says that it stands.
-func placeOf(item map[string]types.AttributeValue) place {
-	return place{text(item[partitionAttribute]), text(item[sortAttribute])}
-}
-
-// sealed makes the item of a row and seals it.
-func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) {
+// sealed makes the item of a row that stands there, and seals it.
+func sealed(p *pepper.Pepper, at dynamo.Key, row any) (dynamo.Item, error) {
 	item, err := attributevalue.MarshalMap(row)
 	if err != nil {
 		return nil, fmt.Errorf("store: encode %T: %w", row, err)
 	}
 
-	if err := putSeal(p, item); err != nil {
+	if err := putSeal(p, at.Of(item)); err != nil {
 		return nil, fmt.Errorf("store: seal %T: %w", row, err)
 	}
 
@@ -45,8 +38,8 @@ func sealed(p *pepper.Pepper, row any) (map[string]types.AttributeValue, error) 
 }
 
 // putSeal seals an item, in place of the seal that it has.
-func putSeal(p *pepper.Pepper, item map[string]types.AttributeValue) error {
-	item[sealPepperAttribute] = number(int64(p.Version()))
+func putSeal(p *pepper.Pepper, item dynamo.Item) error {
+	item[sealPepperAttribute] = dynamo.Number(int64(p.Version()))
 
 	text, err := canonical(item)
 	if err != nil {
@@ -66,10 +59,10 @@ func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 
 		p, err := s.ring.Ensure(ctx, administration)
 		if err != nil {
-			return unavailable("pepper", err)
+			return dynamo.Unavailable("pepper", err)
 		}
 
-		if err := putSeal(p, w.item); err != nil {
+		if err := putSeal(p, w.row.Item); err != nil {
 			return fmt.Errorf("store: seal: %w", err)
 		}
 	}
@@ -78,16 +71,16 @@ func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 }
 
 // unseal checks an item, and only then reads it into a row.
-func unseal(
-	ctx context.Context, ring *pepper.Keyring, env apikey.Environment,
-	item map[string]types.AttributeValue, at place, row any, what string,
+func (s *Store) unseal(
+	ctx context.Context, env apikey.Environment, item dynamo.Item, at dynamo.Key, row any,
+	what string,
 ) error {
-	if err := genuine(ctx, ring, env, item, at, what); err != nil {
+	if err := s.genuine(ctx, env, item, at, what); err != nil {
 		return err
 	}
 
 	if err := attributevalue.UnmarshalMap(item, row); err != nil {
-		return damaged(what, err)
+		return dynamo.Damaged(what, err)
 	}
 
 	return nil
@@ -96,52 +89,51 @@ func unseal(
 // genuine checks that an item is one that the store wrote, for this place: its seal covers where it
 // stands, and it must stand where it was looked for. Every fault is ErrDamaged; a pepper that
 // cannot be had is ErrUnavailable.
-func genuine(
-	ctx context.Context, ring *pepper.Keyring, env apikey.Environment,
-	item map[string]types.AttributeValue, at place, what string,
+func (s *Store) genuine(
+	ctx context.Context, env apikey.Environment, item dynamo.Item, at dynamo.Key, what string,
 ) error {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
 
 	seal, has := item[sealAttribute].(*types.AttributeValueMemberB)
 	if !ok || !has {
-		return damaged(what+" has no seal", nil)
+		return dynamo.Damaged(what+" has no seal", nil)
 	}
 
 	n, err := strconv.Atoi(version.Value)
 	if err != nil {
-		return damaged(what, err)
+		return dynamo.Damaged(what, err)
 	}
 
-	p, err := ring.Version(ctx, env, n)
+	p, err := s.ring.Version(ctx, env, n)
 	switch {
 	case errors.Is(err, pepper.ErrNotFound):
-		return damaged(what, err)
+		return dynamo.Damaged(what, err)
 	case err != nil:
-		return unavailable("pepper", err)
+		return dynamo.Unavailable("pepper", err)
 	}
 
 	text, err := canonical(item)
 	if err != nil {
-		return damaged(what, err)
+		return dynamo.Damaged(what, err)
 	}
 
 	if !hmac.Equal(p.Seal(text), seal.Value) {
-		return damaged("the seal of "+what+" is broken", nil)
+		return dynamo.Damaged("the seal of "+what+" is broken", nil)
 	}
 
-	if placeOf(item) != at {
-		return damaged(what+" stands in the wrong place", nil)
+	if dynamo.KeyOf(item) != at {
+		return dynamo.Damaged(what+" stands in the wrong place", nil)
 	}
 
 	return nil
 }
 
-// object reads an item that marshalJSONTags made and a commit sealed, strongly consistent; missing
+// object reads an item that MarshalJSONTags made and a commit sealed, strongly consistent; missing
 // is the error where there is none.
 func object[T any](
-	ctx context.Context, s *Store, at place, what string, missing error,
+	ctx context.Context, s *Store, at dynamo.Key, what string, missing error,
 ) (*T, error) {
-	item, err := s.get(ctx, at.partition, at.sort)
+	item, err := s.get(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -153,17 +145,17 @@ func object[T any](
 	return decode[T](ctx, s, item, at, what)
 }
 
-// decode checks the seal of an item that marshalJSONTags made, and only then reads it.
+// decode checks the seal of an item that MarshalJSONTags made, and only then reads it.
 func decode[T any](
-	ctx context.Context, s *Store, item map[string]types.AttributeValue, at place, what string,
+	ctx context.Context, s *Store, item dynamo.Item, at dynamo.Key, what string,
 ) (*T, error) {
-	if err := genuine(ctx, s.ring, administration, item, at, what); err != nil {
+	if err := s.genuine(ctx, administration, item, at, what); err != nil {
 		return nil, err
 	}
 
 	out := new(T)
-	if err := unmarshalJSONTags(item, out); err != nil {
-		return nil, damaged(what, err)
+	if err := dynamo.UnmarshalJSONTags(item, out); err != nil {
+		return nil, dynamo.Damaged(what, err)
 	}
 
 	return out, nil
@@ -172,10 +164,10 @@ func decode[T any](
 // decodeAll reads the items of a list, all of one partition. A damaged one is told of and left out:
 // it must not take the list of all others with it.
 func decodeAll[T any](
-	ctx context.Context, s *Store, items []map[string]types.AttributeValue, partition, what string,
-) (out []T, left error, err error) {
+	ctx context.Context, s *Store, items []dynamo.Item, partition, what string,
+) (out []T, left, err error) {
 	for _, item := range items {
-		row, err := decode[T](ctx, s, item, place{partition, placeOf(item).sort}, what)
+		row, err := decode[T](ctx, s, item, dynamo.At(partition, dynamo.KeyOf(item).Sort), what)
 		switch {
 		case errors.Is(err, ErrDamaged):
 			s.logger.ErrorContext(ctx, "a damaged row is left out of a list",
@@ -195,12 +187,12 @@ func decodeAll[T any](
 // their names, each name and value with its length before it, so that no two items share one. It
 // covers whatever else stands in the row; an attribute that somebody adds breaks the seal as well
 // as one that is changed or taken away.
-func canonical(item map[string]types.AttributeValue) ([]byte, error) {
+func canonical(item dynamo.Item) ([]byte, error) {
 	out := make([]byte, 0, 1536) // a usual key row, so that a check allocates once
 	return appendMap(out, item, sealAttribute, paceAttribute)
 }
 
-func appendMap(out []byte, m map[string]types.AttributeValue, without ...string) ([]byte, error) {
+func appendMap(out []byte, m dynamo.Item, without ...string) ([]byte, error) {
 	names := make([]string, 0, len(m))
 	for name := range maps.Keys(m) {
 		if !slices.Contains(without, name) {

@@ -286,8 +286,9 @@ func TestSealedRowInAnotherPlaceIsFound(t *testing.T) {
 
 	// DynamoDB answers what stands in the place that was asked for. An answer for another place is
 	// what a client gets whose cache is mixed up.
-	swapped := store.New(store.NewTables(elsewhere{process.SDK, "production#" + k.ID}, kit.Core,
-		kit.Hot), process.Keyring, kit.Log.Logger())
+	others := store.NewPeppers(elsewhere{process.SDK, "production#" + k.ID}, kit.CoreTable)
+	swapped := store.New(others, process.Keyring, kit.Log.Logger())
+
 	for what, ask := range map[string]func() (*apikey.Key, error){
 		"another id": func() (*apikey.Key, error) {
 			return swapped.Key(t.Context(), apikey.Production, "0000000000000000")

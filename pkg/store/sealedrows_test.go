@@ -281,7 +281,7 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 				refused(t, what, got, err)
 				// An answer for another place is what a client gets whose cache is mixed up: its
 				// seal is good.
-				mixed := store.New(store.NewTables(instead{kit.SDK, original}, kit.Core, kit.Hot),
+				mixed := store.New(store.NewPeppers(instead{kit.SDK, original}, kit.CoreTable),
 					kit.Keyring, kit.Log.Logger())
 				got, err = row.read(t.Context(), mixed, place[0], place[1])
 				refused(t, what+", by the client", got, err)
@@ -419,7 +419,7 @@ func TestSealTakesNumbersByValue(t *testing.T) {
 			Value: sample,
 		})
 		answer := with(whole, "settings", &types.AttributeValueMemberM{Value: changed})
-		_, err := store.New(store.NewTables(instead{kit.SDK, answer}, kit.Core, kit.Hot),
+		_, err := store.New(store.NewPeppers(instead{kit.SDK, answer}, kit.CoreTable),
 			kit.Keyring, kit.Log.Logger()).Organization(t.Context(), "acme")
 		return err
 	}

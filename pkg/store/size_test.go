@@ -18,8 +18,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
-	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
 // long is a text of so many characters, each of which takes as many bytes as a character may.
@@ -263,7 +263,7 @@ func TestLargestItemsFit(t *testing.T) {
 	}
 
 	for version := range pepper.MaxVersions {
-		if err := s.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
+		if err := kit.Peppers.AddPepper(t.Context(), apikey.Staging, pepper.Wrapped{
 			Version:    version + 2,
 			Ciphertext: make([]byte, 600),
 			CreatedAt:  now,
@@ -272,10 +272,8 @@ func TestLargestItemsFit(t *testing.T) {
 		}
 	}
 
-	putLargestHot(t, kit)
-
 	largest := map[string]int{}
-	for _, item := range append(kit.Items(t), kit.HotItems(t)...) {
+	for _, item := range kit.Items(t) {
 		first := func(attribute string) string {
 			name, _ := item[attribute].(*types.AttributeValueMemberS)
 			before, _, _ := strings.Cut(name.Value, "#")
@@ -283,18 +281,18 @@ func TestLargestItemsFit(t *testing.T) {
 		}
 
 		kind := first("pk") + " " + first("sk")
-		if n := store.ItemSize(item); n > largest[kind] {
+		if n := dynamo.Size(item); n > largest[kind] {
 			largest[kind] = n
 		}
 	}
 
 	for kind, n := range largest {
-		if n > store.MostItem {
+		if n > dynamo.MaxItem {
 			t.Errorf("%s: %d bytes", kind, n)
 		}
 	}
 
-	if len(largest) < 20 {
+	if len(largest) < 16 {
 		t.Errorf("only %v were written", largest)
 	}
 
@@ -302,88 +300,6 @@ func TestLargestItemsFit(t *testing.T) {
 	read, _, err := s.History(t.Context(), "acme", "permissions", "catalogue", "", 10)
 	if err != nil || len(read) != 1 || len(fmt.Sprint(read[0].Changes)) < 2*len(catalogue)*200 {
 		t.Errorf("%d entries, %v", len(read), err)
-	}
-}
-
-// putLargestHot writes the largest rows of the table hot.
-func putLargestHot(t *testing.T, kit *storetest.Kit) {
-	t.Helper()
-	s, now := kit.Store, kit.Clock.Now()
-	scope := usage.OrganizationScope(apikey.Production, strings.Repeat("o", 39))
-
-	counts := usage.Counts{Cells: map[usage.Cell]int64{}, Customers: map[string]int64{}}
-	for _, name := range many(101, 65) {
-		counts.Cells[usage.Cell{
-			Outcome:    "customer_not_allowed",
-			Permission: name,
-		}] = 1 << 60
-		counts.Customers[name[1:]] = 1 << 60
-	}
-
-	use := usage.SecretUse{
-		Environment: apikey.Production,
-		KeyID:       "k",
-		Writer:      "w",
-		Sequence:    1,
-		At:          now,
-		OldCalls:    1 << 60,
-		Sources:     map[usage.Source]usage.SourceUse{},
-	}
-	for i := range 21 {
-		use.Sources[usage.Source{
-			SourceIP:  fmt.Sprint(i),
-			UserAgent: strings.Repeat("g", 256),
-		}] = usage.SourceUse{
-			Calls:  1 << 60,
-			LastAt: now,
-		}
-	}
-
-	scopes := slices.Repeat([]usage.Scope{scope}, usage.MaxScopes)
-	page := usage.Page{
-		Environment: apikey.Production,
-		KeyID:       "k",
-		Slot:        now,
-		Version:     1,
-		IDs:         make([]byte, 8*usage.PageIDs),
-	}
-
-	row := usage.Row{
-		Scope:    scope,
-		Hour:     now,
-		Writer:   "w-1",
-		Sequence: 1,
-		Counts:   counts,
-	}
-	for name, err := range map[string]error{
-		"usage":      s.PutUsage(t.Context(), row),
-		"secret use": s.PutSecretUse(t.Context(), use),
-		"journal": s.PutJournal(t.Context(), usage.Journal{
-			Environment: apikey.Production,
-			Hour:        now,
-			Writer:      "w",
-			Scopes:      scopes,
-		}),
-		"counted": s.Count(t.Context(), []usage.Page{page}, nil, nil),
-		"a last use": s.PutLastUse(t.Context(), usage.LastUse{
-			Environment: apikey.Production,
-			KeyID:       "k",
-			At:          now,
-			SourceIP:    "::1",
-			UserAgent:   strings.Repeat("g", 256),
-		}),
-		"a call": s.PutRequest(t.Context(), usage.Request{
-			ID:          strings.Repeat("r", 128),
-			At:          now,
-			Environment: apikey.Production,
-			KeyID:       "k",
-			Path:        strings.Repeat("p", 1024),
-			Route:       strings.Repeat("p", 200),
-		}),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 
@@ -407,7 +323,7 @@ func TestTooLargeAndRefused(t *testing.T) {
 	kit.Traffic.Reset()
 
 	for name, writes := range map[string][]store.Write{
-		"an item": {receipt(store.MostItem)},
+		"an item": {receipt(dynamo.MaxItem)},
 		"a transaction": {
 			receipt(400_001), receipt(400_002), receipt(400_003), receipt(400_004),
 			receipt(400_005), receipt(400_006), receipt(400_007), receipt(400_008),
@@ -430,10 +346,9 @@ func TestTooLargeAndRefused(t *testing.T) {
 
 	_, _, listed := kit.Store.Keys(t.Context(), "acme", store.Filter{}, "", 10, kit.Clock.Now())
 	for name, err := range map[string]error{
-		"read":      read,
-		"list":      listed,
-		"write":     kit.Store.Commit(t.Context(), receipt(10)),
-		"write hot": kit.Store.PutUsage(t.Context(), row("w", 1, 1)),
+		"read":  read,
+		"list":  listed,
+		"write": kit.Store.Commit(t.Context(), receipt(10)),
 	} {
 		if !errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
@@ -466,260 +381,10 @@ func TestTooLargeAndRefused(t *testing.T) {
 		CancellationReasons: []types.CancellationReason{{Code: &code}},
 	}}
 
-	aside := store.New(store.NewTables(cancelled, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	aside := store.New(store.NewPeppers(cancelled, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 	if err := aside.Commit(t.Context(), receipt(10)); !errors.Is(err, store.ErrRefused) ||
 		errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a cancelled transaction: %v", err)
-	}
-}
-
-// crowd writes the rows of many writers in an hour, each with as many customers and permissions of
-// its own as a row tells apart, with one call of each; and returns how many calls of customers that
-// makes.
-func crowd(t *testing.T, kit *storetest.Kit, scope usage.Scope, writers int) (calls int64) {
-	t.Helper()
-
-	for w := range writers {
-		counts := usage.Counts{
-			Cells:     map[usage.Cell]int64{},
-			Customers: map[string]int64{"regular": 10},
-		}
-		for i := range 100 {
-			counts.Cells[usage.Cell{
-				Outcome:    usage.Allowed,
-				Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i),
-			}] = 1
-			counts.Customers[fmt.Sprintf("%060d", w*100+i)] = 1
-		}
-
-		counts.Cells[usage.Cell{Outcome: "expired"}] = 7
-		calls += 110
-		putRows(t, kit.Store, usage.Row{
-			Scope:    scope,
-			Hour:     hour9,
-			Writer:   fmt.Sprintf("w-%04d", w),
-			Sequence: 1,
-			Counts:   counts,
-		})
-	}
-
-	return calls
-}
-
-// What many writers counted of many customers and permissions is put together all the same, in
-// items that fit. Totals stay exact, no customer has more calls than it made, and what has the most
-// is told apart.
-func TestCompactManyCustomers(t *testing.T) {
-	t.Parallel()
-
-	for _, scope := range []usage.Scope{site, usage.OrganizationScope(apikey.Production, "acme")} {
-		kit := storetest.New(t)
-		const writers = 130
-		customers := crowd(t, kit, scope, writers)
-		check := func(when string) (rows int) {
-			t.Helper()
-
-			hours, err := kit.Store.Usage(t.Context(), scope, hour9, hour9.Add(time.Hour))
-			if err != nil {
-				t.Fatal(err)
-			}
-
-			c := hours[hour9]
-			if got := c.Totals(); got.Allowed != writers*100 || got.Denied != writers*7 {
-				t.Errorf("%s: %+v", when, got)
-			}
-
-			var sum int64
-			for name, n := range c.Customers {
-				if sum += n; n > 1 && name != usage.Others && name != "regular" {
-					t.Errorf("%s: customer %s has %d calls", when, name, n)
-				}
-			}
-
-			if sum != customers || c.Customers["regular"] != writers*10 ||
-				len(c.Customers) > 1001 || len(c.Cells) > 1012 {
-				t.Errorf("%s: %d calls of %d customers, %d of the regular one; %d cells", when, sum,
-					len(c.Customers), c.Customers["regular"], len(c.Cells))
-			}
-
-			for _, item := range kit.HotItems(t) {
-				if rows++; store.ItemSize(item) > store.MostItem {
-					t.Errorf("%s: an item of %d bytes", when, store.ItemSize(item))
-				}
-			}
-
-			return rows
-		}
-		check("written")
-
-		for _, fold := range []bool{false, true} {
-			for range 2 { // repeating it changes nothing
-				if err := kit.Store.CompactUsage(t.Context(), scope, hour9, fold); err != nil {
-					t.Fatal(err)
-				}
-
-				rows := check(fmt.Sprintf("folded %v", fold))
-				if fold && rows != 1 || !fold && rows > writers-10 {
-					t.Errorf("folded %v: %d rows are left", fold, rows)
-				}
-			}
-
-			// a row that comes late counts, whether its writer's part was taken in or not
-			if !fold {
-				late := usage.Counts{Cells: map[usage.Cell]int64{{Outcome: "expired"}: 0}}
-				for _, writer := range []string{"w-0000", "w-0129"} {
-					putRows(t, kit.Store, usage.Row{
-						Scope:    scope,
-						Hour:     hour9,
-						Writer:   writer,
-						Sequence: 1,
-						Counts:   late,
-					}) // an old one
-				}
-
-				check("after rows that came twice")
-			}
-		}
-	}
-}
-
-// An hour that cannot be put together for one key is put together for all others, as are other
-// hours; what fails is told.
-func TestCompactPassesOver(t *testing.T) {
-	t.Parallel()
-	kit := storetest.New(t)
-
-	var scopes []usage.Scope
-	for _, id := range []string{"first", "damaged", "last"} {
-		scopes = append(scopes, usage.KeyScope(apikey.Production, id))
-	}
-
-	for _, hour := range []time.Time{hour9, hour9.Add(time.Hour)} {
-		for _, scope := range scopes {
-			for _, writer := range []string{"a-1", "b-1"} {
-				r := row(writer, 1, 2)
-				r.Scope = scope
-				r.Hour = hour
-				putRows(t, kit.Store, r)
-			}
-		}
-
-		if err := kit.Store.PutJournal(t.Context(), usage.Journal{
-			Environment: apikey.Production,
-			Hour:        hour,
-			Writer:      "a-2",
-			Scopes:      scopes,
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	kit.PutHot(t, "production#damaged", "usage#2026-11-24T09#c-1", map[string]any{"cells": "none"})
-	kit.PutHot(t, "production#journal#2026-11-24T09", "c-2", map[string]any{"scopes": 7})
-	kit.Clock.Set(hour9.Add(4 * time.Hour))
-
-	left := func() (out []string) {
-		for _, scope := range scopes {
-			for _, sort := range hotRows(t, kit, "production#"+scope.ID) {
-				if strings.Count(sort, "#") == 2 {
-					out = append(out, scope.ID+" "+sort)
-				}
-			}
-		}
-
-		return out
-	}
-
-	done, err := usage.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
-	if !errors.Is(err, usage.ErrStuck) || !strings.Contains(fmt.Sprint(err), "2026-11-24T09") {
-		t.Errorf("%d hours, %v", done, err)
-	}
-
-	want := []string{
-		"damaged usage#2026-11-24T09#a-1", "damaged usage#2026-11-24T09#b-1",
-		"damaged usage#2026-11-24T09#c-1",
-	}
-	if got := left(); !slices.Equal(got, want) {
-		t.Errorf("left are %q", got)
-	}
-
-	// What is stuck holds up no later run.
-	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
-		kit.Clock.Now()); err != nil {
-		t.Error(err)
-	}
-
-	kit.Clock.Advance(24 * time.Hour)
-
-	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
-		kit.Clock.Now()); !errors.Is(err, usage.ErrStuck) {
-		t.Errorf("folded: %v", err)
-	}
-
-	folded := 0
-	for _, item := range kit.HotItems(t) {
-		if is, _ := item["folded"].(*types.AttributeValueMemberBOOL); is != nil && is.Value {
-			folded++
-		}
-	}
-
-	if folded != 5 { // two scopes in two hours, and the damaged one's other hour
-		t.Errorf("%d hours are folded", folded)
-	}
-}
-
-// What may succeed the next time is tried again then, and keeps nothing else from its turn.
-func TestCompactTriesAgain(t *testing.T) {
-	t.Parallel()
-	kit := storetest.New(t)
-
-	scopes := []usage.Scope{
-		usage.KeyScope(apikey.Production, "one"), usage.KeyScope(apikey.Production, "two"),
-	}
-	for _, scope := range scopes {
-		for _, writer := range []string{"a-1", "b-1"} {
-			r := row(writer, 1, 2)
-			r.Scope = scope
-			putRows(t, kit.Store, r)
-		}
-	}
-
-	if err := kit.Store.PutJournal(t.Context(), usage.Journal{
-		Environment: apikey.Production,
-		Hour:        hour9,
-		Writer:      "a-2",
-		Scopes:      scopes,
-	}); err != nil {
-		t.Fatal(err)
-	}
-
-	kit.Clock.Set(hour9.Add(2 * time.Hour))
-	kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
-		if r.Operation == "Query" && strings.Contains(string(r.Body), "production#one") {
-			return storetest.Throttled
-		}
-
-		return storetest.None
-	})
-
-	done, err := usage.Compact(t.Context(), kit.Store, apikey.Production, kit.Clock.Now())
-	if err == nil || errors.Is(err, usage.ErrStuck) {
-		t.Errorf("%d hours, %v", done, err)
-	}
-
-	if rows := hotRows(t, kit, "production#two"); len(rows) != 1 {
-		t.Errorf("two has the rows %q", rows)
-	}
-
-	kit.Traffic.Inject(nil)
-
-	if done, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
-		kit.Clock.Now()); err != nil || done != 1 {
-		t.Errorf("%d hours, %v", done, err)
-	}
-
-	if rows := hotRows(t, kit, "production#one"); len(rows) != 1 {
-		t.Errorf("one has the rows %q", rows)
 	}
 }
 

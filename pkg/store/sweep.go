@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // SweepExpired moves up to most keys that have expired at now from among the live entries of lists
@@ -21,20 +19,20 @@ import (
 func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (moved int, err error) {
 	var passed []error
 	for _, env := range apikey.Environments() {
-		var start map[string]types.AttributeValue
-		for more := true; more && moved < most; more = len(start) > 0 {
-			var refs []keyRef
-			if refs, start, err = s.expired(ctx, env, now, most-moved, start); err != nil {
+		after, more := "", true
+		for more && moved < most {
+			var rows []dynamo.Key
+			if rows, after, more, err = s.expired(ctx, env, now, most-moved, after); err != nil {
 				return moved, errors.Join(append(passed, err)...)
 			}
 
-			for _, ref := range refs {
-				done, err := s.sweep(ctx, ref, now)
+			for _, at := range rows {
+				done, err := s.sweep(ctx, at, now)
 				switch {
 				case errors.Is(err, ErrUnavailable):
 					return moved, errors.Join(append(passed, err)...)
 				case err != nil: // it keeps no other from being moved
-					passed = append(passed, fmt.Errorf("key %s: %w", ref.id, err))
+					passed = append(passed, fmt.Errorf("row %s: %w", at.Partition, err))
 				case done:
 					moved++
 				}
@@ -45,48 +43,41 @@ func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (move
 	return moved, errors.Join(passed...)
 }
 
-// expired names up to most keys of an environment that have expired and were not swept since.
+// byExpiry lists the keys that are to expire.
+var byExpiry = dynamo.Index{Name: "byExpiry", Partition: "listExpiringPk", Sort: "listExpiringSk"}
+
+// expired returns up to most rows of keys of an environment that have expired and were not swept
+// since, and the position after them.
 func (s *Store) expired(
-	ctx context.Context, env apikey.Environment, now time.Time, most int,
-	start map[string]types.AttributeValue,
-) (refs []keyRef, next map[string]types.AttributeValue, err error) {
-	index := "byExpiry"
-	limit := int32(min(most, maxEntries))
-	condition := "listExpiringPk = :expiring AND listExpiringSk < :later"
-
-	out, err := s.client.Query(ctx, &dynamodb.QueryInput{
-		TableName:              &s.core,
-		IndexName:              &index,
-		Limit:                  &limit,
-		KeyConditionExpression: &condition,
-		ExclusiveStartKey:      start,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":expiring": textValue(expiringPartition(env)),
-			":later":    textValue(listSort(now, "~")),
-		},
-	})
-	if err != nil {
-		return nil, nil, unavailable("expired keys", err)
+	ctx context.Context, env apikey.Environment, now time.Time, most int, after string,
+) (rows []dynamo.Key, next string, more bool, err error) {
+	items, more, err := s.core.Query(ctx, dynamo.Range{
+		Index:     byExpiry,
+		Partition: expiringPartition(env),
+		First:     after + "\x01",
+		Last:      listSort(now, "~"),
+		Limit:     int32(min(most, maxEntries)),
+	}, "expired keys")
+	for _, item := range items {
+		next = dynamo.TextOf(item[byExpiry.Sort])
+		rows = append(rows, dynamo.At(dynamo.KeyOf(item).Partition, keySort))
 	}
 
-	for _, item := range out.Items {
-		e := entry{keyItem: keyItem{PK: text(item[partitionAttribute]), SK: keySort}}
-		refs = append(refs, e.ref())
-	}
-
-	return refs, out.LastEvaluatedKey, nil
+	return rows, next, more, err
 }
 
 // sweep writes one key again as it is, but for where lists find it. A key that was changed or
 // removed meanwhile is left alone, and a damaged one is told of.
-func (s *Store) sweep(ctx context.Context, ref keyRef, now time.Time) (moved bool, err error) {
-	k, err := s.Key(ctx, ref.environment, ref.id)
+func (s *Store) sweep(ctx context.Context, at dynamo.Key, now time.Time) (moved bool, err error) {
+	env, id := keyAt(at.Partition)
+
+	k, err := s.Key(ctx, env, id)
 	switch {
 	case errors.Is(err, apikey.ErrNotFound):
 		return false, nil
 	case errors.Is(err, ErrDamaged):
 		s.logger.ErrorContext(ctx, "a damaged row is left out of a list",
-			"key_id", ref.id, "error", err)
+			"key_id", id, "error", err)
 		return false, nil
 	case err != nil:
 		return false, err

@@ -213,7 +213,7 @@ func TestSweepLosesNoChange(t *testing.T) {
 		})
 	}}
 
-	s := store.New(store.NewTables(client, kit.Core, kit.Hot), kit.Keyring, kit.Log.Logger())
+	s := store.New(store.NewPeppers(client, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 	if n, err := s.SweepExpired(t.Context(), kit.Clock.Now(), 10); n != 0 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}

@@ -45,7 +45,7 @@ func Tasks(d *boot.Deployment) []Task {
 		{
 			Name: "usage",
 			Run: func(ctx context.Context) (int, error) {
-				return compactUsage(ctx, d.Store, d.Now())
+				return compactUsage(ctx, d.Hot, d.Now())
 			},
 		},
 		{Name: "jobs", Run: adminapi.NewWorker(d).Run},

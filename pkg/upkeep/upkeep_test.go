@@ -123,7 +123,7 @@ func TestExpiredKeysAreSwept(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, func(k *apikey.Key) { k.ExpiresAt = k.CreatedAt.Add(time.Minute) })
-	tasks := upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now})
+	tasks := upkeep.Tasks(&boot.Deployment{Store: kit.Store, Hot: kit.Hot, Now: kit.Clock.Now})
 
 	sweep := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool {
 		return t.Name == "expired keys"

@@ -17,7 +17,7 @@ func TestUsageIsPutTogether(t *testing.T) {
 	kit := storetest.New(t)
 
 	var run func() int
-	for _, task := range upkeep.Tasks(&boot.Deployment{Store: kit.Store, Now: kit.Clock.Now}) {
+	for _, task := range upkeep.Tasks(&boot.Deployment{Hot: kit.Hot, Now: kit.Clock.Now}) {
 		if task.Name == "usage" {
 			run = func() int {
 				done, err := task.Run(t.Context())
@@ -41,12 +41,12 @@ func TestUsageIsPutTogether(t *testing.T) {
 				Sequence: 1,
 				Counts:   usage.Counts{Cells: map[usage.Cell]int64{{Outcome: usage.Allowed}: 1}},
 			}
-			if err := kit.Store.PutUsage(t.Context(), row); err != nil {
+			if err := kit.Hot.PutUsage(t.Context(), row); err != nil {
 				t.Fatal(err)
 			}
 		}
 
-		if err := kit.Store.PutJournal(t.Context(), usage.Journal{
+		if err := kit.Hot.PutJournal(t.Context(), usage.Journal{
 			Environment: env,
 			Hour:        hour,
 			Writer:      "a-2",

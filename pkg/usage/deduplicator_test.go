@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -72,7 +72,7 @@ func counted(t testing.TB, kit *storetest.Kit, s usage.Scope) int64 {
 	t.Helper()
 	now := kit.Clock.Now()
 
-	hours, err := kit.Store.Usage(context.Background(), s, now.Add(-48*time.Hour),
+	hours, err := kit.Hot.Usage(context.Background(), s, now.Add(-48*time.Hour),
 		now.Add(2*time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +114,8 @@ func TestOnceCountsABatchThatComesAgainOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
-	one := newOnce(kit.Store, kit)
-	other := newOnce(kit.Restart().Store, kit)
+	one := newOnce(kit.Hot, kit)
+	other := newOnce(kit.Restart().Hot, kit)
 	batch := append(several("a", onceKey, 30, now.Add(-time.Minute), time.Second),
 		several("b", onceOther, 5, now, 0)...)
 	record(t, one, append(batch, batch...)...)
@@ -139,7 +139,7 @@ func TestOnceIsExact(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		runs++
 		key := fmt.Sprintf("%016d", 1000+runs) // a key of its own for each run over the same tables
-		workers := []*usage.Deduplicator{newOnce(kit.Store, kit), newOnce(kit.Store, kit)}
+		workers := []*usage.Deduplicator{newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)}
 
 		var all []usage.Entry
 		for i := range rapid.IntRange(1, 60).Draw(r, "calls") {
@@ -178,7 +178,7 @@ func TestOnceByManyInstancesAtOnce(t *testing.T) {
 
 	var running sync.WaitGroup
 	for worker := range 4 {
-		o := newOnce(kit.Store, kit)
+		o := newOnce(kit.Hot, kit)
 		running.Go(func() {
 			shuffled := slices.Clone(all)
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
@@ -228,7 +228,7 @@ func TestOnceAfterFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kit := storetest.New(t)
-			o := newOnce(kit.Store, kit)
+			o := newOnce(kit.Hot, kit)
 			record(t, o, several("before", onceKey, 3, kit.Clock.Now(), 0)...)
 			kit.Traffic.Reset()
 			kit.Traffic.Inject(fault)
@@ -242,7 +242,7 @@ func TestOnceAfterFaults(t *testing.T) {
 			kit.Traffic.Inject(nil)
 			after := append(batch, several("after", onceKey, 2, kit.Clock.Now(), 0)...)
 			record(t, o, after...)
-			record(t, newOnce(kit.Restart().Store, kit), after...)
+			record(t, newOnce(kit.Restart().Hot, kit), after...)
 			exactly(t, kit, onceKey, 30, 30)
 		})
 	}
@@ -253,12 +253,12 @@ func TestOnceBeginsAPageWhereOneIsFull(t *testing.T) {
 	kit := storetest.New(t)
 	at := kit.Clock.Now().Truncate(usage.SlotLength)
 	all := several("a", onceKey, 2*usage.PageIDs+10, at, 0)
-	record(t, newOnce(kit.Store, kit), all[:usage.PageIDs-1]...)
-	record(t, newOnce(kit.Store, kit), all[100:]...)
-	record(t, newOnce(kit.Store, kit), all...)
+	record(t, newOnce(kit.Hot, kit), all[:usage.PageIDs-1]...)
+	record(t, newOnce(kit.Hot, kit), all[100:]...)
+	record(t, newOnce(kit.Hot, kit), all...)
 	exactly(t, kit, onceKey, int64(len(all)), int64(len(all)))
 
-	pages, err := kit.Store.Pages(t.Context(), apikey.Production, onceKey, at)
+	pages, err := kit.Hot.Pages(t.Context(), apikey.Production, onceKey, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,14 +276,14 @@ func TestOnceBeginsAPageWhereOneIsFull(t *testing.T) {
 // torn tells of the first page as it was before it was full, though there is another after it:
 // DynamoDB reads one item after the other.
 type torn struct {
-	*store.Store
+	*hot.Table
 	times int
 }
 
 func (l *torn) Pages(
 	ctx context.Context, env apikey.Environment, keyID string, slot time.Time,
 ) ([]usage.Page, error) {
-	pages, err := l.Store.Pages(ctx, env, keyID, slot)
+	pages, err := l.Table.Pages(ctx, env, keyID, slot)
 	if l.times > 0 && len(pages) > 1 {
 		l.times--
 		pages[0].IDs = pages[0].IDs[:8]
@@ -296,8 +296,8 @@ func TestOnceReadsATornLedgerAgain(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	all := several("a", onceKey, usage.PageIDs+10, kit.Clock.Now(), 0)
-	record(t, newOnce(kit.Store, kit), all...)
-	l := &torn{Store: kit.Store, times: 1}
+	record(t, newOnce(kit.Hot, kit), all...)
+	l := &torn{Table: kit.Hot, times: 1}
 	record(t, newOnce(l, kit), all...)
 
 	if l.times != 0 {
@@ -314,7 +314,7 @@ func TestOnceRefusesWhatComesTooLate(t *testing.T) {
 	kit := storetest.New(t)
 	hour := kit.Clock.Now().Truncate(time.Hour)
 	late := hour.Add(time.Hour + usage.LatestWrite)
-	o := newOnce(kit.Store, kit)
+	o := newOnce(kit.Hot, kit)
 	kit.Clock.Set(late)
 	record(t, o, allowed("in time", onceKey, hour))
 	exactly(t, kit, onceKey, 1, 1)
@@ -333,13 +333,13 @@ func TestOnceGoesOnAfterRowsArePutTogether(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	hour := kit.Clock.Now().Truncate(time.Hour)
-	one, other := newOnce(kit.Store, kit), newOnce(kit.Store, kit)
+	one, other := newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)
 	all := several("a", onceKey, 9, hour, 20*time.Second)
 	record(t, one, all[:3]...)
 	record(t, other, all[2:6]...)
 	kit.Clock.Advance(2 * time.Hour)
 
-	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
+	if _, err := usage.Compact(t.Context(), kit.Hot, apikey.Production,
 		kit.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func TestOnceGoesOnAfterRowsArePutTogether(t *testing.T) {
 func TestOnceWritesByKeyNotByCall(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	o := newOnce(kit.Store, kit)
+	o := newOnce(kit.Hot, kit)
 	at := kit.Clock.Now().Truncate(usage.SlotLength)
 	record(t, o, several("first", onceKey, 1, at, 0)...)
 	kit.Traffic.Reset()
@@ -383,11 +383,11 @@ func TestOnceKeepsTheLastUseAndRefusals(t *testing.T) {
 	batch := []usage.Entry{
 		denied, allowed("last", onceKey, now), allowed("first", onceKey, now.Add(-time.Minute)),
 	}
-	o := newOnce(kit.Store, kit)
+	o := newOnce(kit.Hot, kit)
 	record(t, o, batch...)
 	record(t, o, batch[2:]...)
 
-	uses, err := kit.Store.LastUses(t.Context(), &apikey.Key{
+	uses, err := kit.Hot.LastUses(t.Context(), &apikey.Key{
 		ID:          onceKey,
 		Environment: apikey.Production,
 	})
@@ -395,7 +395,7 @@ func TestOnceKeepsTheLastUseAndRefusals(t *testing.T) {
 		t.Errorf("last use: %+v, %v", uses, err)
 	}
 
-	r, found, err := kit.Store.Request(t.Context(), "request-denied", now)
+	r, found, err := kit.Hot.Request(t.Context(), "request-denied", now)
 	if err != nil || !found || r.Outcome != "permission_denied" || r.KeyID != onceKey {
 		t.Errorf("the refused call: %+v, %v, %v", r, found, err)
 	}
@@ -418,12 +418,12 @@ func TestOnceCountsSecretsOnce(t *testing.T) {
 		}
 	}
 
-	one, other := newOnce(kit.Store, kit), newOnce(kit.Store, kit)
+	one, other := newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)
 	record(t, one, batch[6:]...)
 	record(t, other, batch...)
 	record(t, one, batch...)
 
-	got, err := kit.Store.SecretUse(t.Context(), apikey.Production, onceKey, rotation)
+	got, err := kit.Hot.SecretUse(t.Context(), apikey.Production, onceKey, rotation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,7 +458,7 @@ func TestOnceCountsWhatIsNotStuck(t *testing.T) {
 
 	batch = append(batch, several("stuck", stuck, 3, now, 0)...)
 
-	once := newOnce(kit.Store, kit)
+	once := newOnce(kit.Hot, kit)
 	for range 2 {
 		if err := once.Record(t.Context(), batch); !errors.Is(err, usage.ErrStuck) {
 			t.Errorf("%v", err)

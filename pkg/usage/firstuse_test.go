@@ -27,7 +27,7 @@ func rotating(t *testing.T, kit *storetest.Kit) *apikey.Key {
 func firstUse(t *testing.T, kit *storetest.Kit, k *apikey.Key) time.Time {
 	t.Helper()
 
-	at, err := kit.Store.FirstUse(t.Context(), k)
+	at, err := kit.Hot.FirstUse(t.Context(), k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestFirstUseIsToldOnce(t *testing.T) {
 	for i := range 3 {
 		p := kit.Restart()
 
-		instance := usage.NewFirstUses(p.Store, kit.Log.Logger())
+		instance := usage.NewFirstUses(p.Hot, kit.Log.Logger())
 		for n := range 5 {
 			instance.Used(t.Context(), k, begin.Add(time.Duration(10*i+n+1)*time.Second))
 			instance.Flush()
@@ -76,7 +76,7 @@ func TestFirstUseByManyAtOnce(t *testing.T) {
 	for i := range instances {
 		all.Go(func() {
 			p := kit.Restart()
-			instance := usage.NewFirstUses(p.Store, kit.Log.Logger())
+			instance := usage.NewFirstUses(p.Hot, kit.Log.Logger())
 
 			var calls sync.WaitGroup
 			for range uses {
@@ -116,7 +116,7 @@ func TestFirstUseThatIsLost(t *testing.T) {
 	kit := storetest.New(t)
 	k := rotating(t, kit)
 	begin := kit.Clock.Now()
-	instance := usage.NewFirstUses(kit.Store, kit.Log.Logger())
+	instance := usage.NewFirstUses(kit.Hot, kit.Log.Logger())
 	kit.Traffic.Inject(storetest.Always(storetest.Refused))
 	instance.Used(t.Context(), k, begin.Add(time.Second))
 	instance.Flush()
@@ -148,7 +148,7 @@ func TestUsesThatNeedNoRecord(t *testing.T) {
 	known.FirstUsed(kit.Clock.Now())
 	over := rotating(t, kit)
 	kit.Traffic.Reset()
-	instance := usage.NewFirstUses(kit.Store, kit.Log.Logger())
+	instance := usage.NewFirstUses(kit.Hot, kit.Log.Logger())
 	instance.Used(t.Context(), plain, kit.Clock.Now())
 	instance.Used(t.Context(), known, kit.Clock.Now())
 	instance.Used(t.Context(), over, over.Rotation.OldEndsAt)

@@ -13,7 +13,7 @@ import (
 // Behind returns the store as it is over indexes that lag so far behind that no list of keys has an
 // entry yet.
 func (k *Kit) Behind() *store.Store {
-	return store.New(store.NewTables(behind{k.SDK}, k.Core, k.Hot), k.Keyring, k.Log.Logger())
+	return store.New(store.NewPeppers(behind{k.SDK}, k.CoreTable), k.Keyring, k.Log.Logger())
 }
 
 type behind struct{ store.Client }
@@ -22,7 +22,7 @@ type behind struct{ store.Client }
 func (b behind) Query(
 	ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options),
 ) (*dynamodb.QueryOutput, error) {
-	list, _ := in.ExpressionAttributeValues[":list"].(*types.AttributeValueMemberS)
+	list, _ := in.ExpressionAttributeValues[":pk"].(*types.AttributeValueMemberS)
 	if in.IndexName != nil && list != nil && strings.HasPrefix(list.Value, "keys#") {
 		return &dynamodb.QueryOutput{}, nil
 	}

@@ -35,6 +35,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
 // Brand is the brand of the secrets that the kit mints.
@@ -43,12 +44,12 @@ const Brand = apikey.Brand("bt")
 // Kit is a store over tables of its own, and what stands around it.
 type Kit struct {
 	Process
-	Core     string           // the name of the table core
-	Hot      string           // the name of the table hot
-	Client   *dynamodb.Client // for what only a test does to a table; its calls are not in Traffic
-	Provider pepper.Provider  // the local key provider, its key in a folder of the test's
-	Clock    *Clock
-	Log      *Log
+	CoreTable string           // the name of the table core
+	HotTable  string           // the name of the table hot
+	Client    *dynamodb.Client // for what only a test does to a table; its calls are not in Traffic
+	Provider  pepper.Provider  // the local key provider, its key in a folder of the test's
+	Clock     *Clock
+	Log       *Log
 
 	endpoint string
 
@@ -59,7 +60,8 @@ type Kit struct {
 // Process is what one process has of the store: its own connection and whatever it keeps in memory.
 type Process struct {
 	Store   *store.Store
-	Tables  *store.Tables
+	Hot     *hot.Table
+	Peppers *store.Peppers
 	Keyring *pepper.Keyring
 	Traffic *Traffic
 	SDK     *dynamodb.Client // the client that Traffic watches
@@ -99,13 +101,13 @@ func New(t testing.TB) *Kit {
 
 		switch id {
 		case "Core":
-			k.Core = name
+			k.CoreTable = name
 		case "Hot":
-			k.Hot = name
+			k.HotTable = name
 		}
 	}
 
-	if k.Core == "" || k.Hot == "" {
+	if k.CoreTable == "" || k.HotTable == "" {
 		t.Fatal("template.yaml has no tables Core and Hot")
 	}
 
@@ -122,9 +124,10 @@ func (k *Kit) Restart() *Process { return k.With(k.Provider) }
 func (k *Kit) With(provider pepper.Provider) *Process {
 	p := &Process{Traffic: &Traffic{}}
 	p.SDK = client(k.endpoint, p.Traffic)
-	p.Tables = store.NewTables(p.SDK, k.Core, k.Hot)
-	p.Keyring = pepper.NewKeyring(p.Tables, provider, k.Clock.Now)
-	p.Store = store.New(p.Tables, p.Keyring, k.Log.Logger())
+	p.Hot = hot.New(p.SDK, k.HotTable)
+	p.Peppers = store.NewPeppers(p.SDK, k.CoreTable)
+	p.Keyring = pepper.NewKeyring(p.Peppers, provider, k.Clock.Now)
+	p.Store = store.New(p.Peppers, p.Keyring, k.Log.Logger())
 	return p
 }
 
@@ -132,12 +135,12 @@ func (k *Kit) With(provider pepper.Provider) *Process {
 // listens.
 func (k *Kit) Elsewhere(endpoint string) *Process {
 	other := Kit{
-		Core:     k.Core,
-		Hot:      k.Hot,
-		Provider: k.Provider,
-		Clock:    k.Clock,
-		Log:      k.Log,
-		endpoint: endpoint,
+		CoreTable: k.CoreTable,
+		HotTable:  k.HotTable,
+		Provider:  k.Provider,
+		Clock:     k.Clock,
+		Log:       k.Log,
+		endpoint:  endpoint,
 	}
 	return other.Restart()
 }
@@ -145,13 +148,13 @@ func (k *Kit) Elsewhere(endpoint string) *Process {
 // Items returns everything in the table core.
 func (k *Kit) Items(t testing.TB) []map[string]types.AttributeValue {
 	t.Helper()
-	return items(t, k.Client, k.Core)
+	return items(t, k.Client, k.CoreTable)
 }
 
 // HotItems returns everything in the table hot.
 func (k *Kit) HotItems(t testing.TB) []map[string]types.AttributeValue {
 	t.Helper()
-	return items(t, k.Client, k.Hot)
+	return items(t, k.Client, k.HotTable)
 }
 
 func items(t testing.TB, client *dynamodb.Client, table string) []map[string]types.AttributeValue {
@@ -174,7 +177,7 @@ func items(t testing.TB, client *dynamodb.Client, table string) []map[string]typ
 // Dump returns every text and every byte in the table core as they are.
 func (k *Kit) Dump(t testing.TB) string {
 	t.Helper()
-	return dump(t, k.Client, k.Core)
+	return dump(t, k.Client, k.CoreTable)
 }
 
 // DumpTables returns every text and every byte in tables behind an endpoint, as they are.
@@ -224,7 +227,7 @@ func (k *Kit) Item(t testing.TB, partition, sort string) map[string]types.Attrib
 	t.Helper()
 
 	out, err := k.Client.GetItem(t.Context(), &dynamodb.GetItemInput{
-		TableName:      &k.Core,
+		TableName:      &k.CoreTable,
 		Key:            key(partition, sort),
 		ConsistentRead: aws.Bool(true),
 	})
@@ -240,7 +243,7 @@ func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
 	t.Helper()
 
 	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{
-		TableName: &k.Core,
+		TableName: &k.CoreTable,
 		Item:      maps.Clone(item),
 	}); err != nil {
 		t.Fatal(err)
@@ -260,7 +263,7 @@ func (k *Kit) PutHot(t testing.TB, partition, sort string, attributes map[string
 	maps.Copy(item, key(partition, sort))
 
 	if _, err := k.Client.PutItem(t.Context(), &dynamodb.PutItemInput{
-		TableName: &k.Hot,
+		TableName: &k.HotTable,
 		Item:      item,
 	}); err != nil {
 		t.Fatal(err)
@@ -318,7 +321,7 @@ func (k *Kit) Remove(t testing.TB, partition, sort string) {
 	t.Helper()
 
 	if _, err := k.Client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
-		TableName: &k.Core,
+		TableName: &k.CoreTable,
 		Key:       key(partition, sort),
 	}); err != nil {
 		t.Fatal(err)
@@ -465,7 +468,7 @@ func Operations(requests []Request) []string {
 // HotRows returns the sort keys of a partition of the table hot, in order.
 func (k *Kit) HotRows(ctx context.Context, partition string) ([]string, error) {
 	out, err := k.Client.Query(ctx, &dynamodb.QueryInput{
-		TableName:              &k.Hot,
+		TableName:              &k.HotTable,
 		ConsistentRead:         aws.Bool(true),
 		KeyConditionExpression: aws.String("pk = :pk"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{

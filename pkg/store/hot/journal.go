@@ -1,4 +1,4 @@
-package store
+package hot
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -23,7 +23,7 @@ type journalItem struct {
 }
 
 // PutJournal implements usage.Writer.
-func (t *Tables) PutJournal(ctx context.Context, j usage.Journal) error {
+func (t *Table) PutJournal(ctx context.Context, j usage.Journal) error {
 	names := make([]string, 0, len(j.Scopes))
 	for _, s := range j.Scopes {
 		names = append(names, map[bool]string{false: "k", true: "o"}[s.Organization]+s.ID)
@@ -34,30 +34,29 @@ func (t *Tables) PutJournal(ctx context.Context, j usage.Journal) error {
 		return err
 	}
 
-	attributes := map[string]types.AttributeValue{
-		"scopes":       scopes,
-		purgeAttribute: purgeValue(j.Hour.Add(journalRetention)),
-	}
-	return settled(t.set(ctx, journalPartition(j.Environment, j.Hour),
-		j.Writer, attributes, isNew, nil))
+	return t.set(ctx, journalRow(j.Environment, j.Hour, j.Writer), dynamo.Item{"scopes": scopes},
+		j.Hour.Add(journalRetention), dynamo.IsNew)
 }
 
 // Journal implements usage.Hours.
-func (t *Tables) Journal(
+func (t *Table) Journal(
 	ctx context.Context, env apikey.Environment, hour time.Time,
 ) (scopes []usage.Scope, err error) {
-	items, err := t.queryHot(ctx, journalPartition(env, hour), stageSort, "~", true)
-	if err != nil {
-		return nil, err
-	}
-
 	seen := map[string]bool{}
 
 	var stuck error // one damaged row must not take the scopes of all others with it
-	for _, item := range items {
+	for item, err := range t.rows.All(ctx, dynamo.Range{
+		Partition: journalRow(env, hour, "").Partition,
+		First:     stageSort,
+		Last:      "~",
+	}) {
+		if err != nil {
+			return nil, err
+		}
+
 		var row journalItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			stuck = lasting(damaged("journal "+placeOf(item).sort, err))
+			stuck = lasting(dynamo.Damaged("journal "+dynamo.KeyOf(item).Sort, err))
 			continue
 		}
 
@@ -79,15 +78,15 @@ func (t *Tables) Journal(
 }
 
 // Stages implements usage.Hours.
-func (t *Tables) Stages(
+func (t *Table) Stages(
 	ctx context.Context, env apikey.Environment, hours []time.Time,
 ) ([]usage.Stage, error) {
-	keys := make([]map[string]types.AttributeValue, 0, len(hours))
+	keys := make([]dynamo.Key, 0, len(hours))
 	for _, hour := range hours {
-		keys = append(keys, primaryKey(journalPartition(env, hour), stageSort))
+		keys = append(keys, journalRow(env, hour, stageSort))
 	}
 
-	found, err := t.batchOf(ctx, t.hot, keys)
+	found, err := t.rows.BatchGet(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +94,8 @@ func (t *Tables) Stages(
 	out := make([]usage.Stage, len(hours))
 	for i, key := range keys {
 		var row journalItem
-		if err := attributevalue.UnmarshalMap(found[itemName(key)], &row); err != nil {
-			return nil, damaged("journal", err)
+		if err := attributevalue.UnmarshalMap(found[key], &row); err != nil {
+			return nil, dynamo.Damaged("journal", err)
 		}
 
 		out[i] = usage.Stage(row.Stage)
@@ -106,13 +105,10 @@ func (t *Tables) Stages(
 }
 
 // SetStage implements usage.Hours.
-func (t *Tables) SetStage(
+func (t *Table) SetStage(
 	ctx context.Context, env apikey.Environment, hour time.Time, stage usage.Stage,
 ) error {
-	attributes := map[string]types.AttributeValue{
-		"stage":        number(int64(stage)),
-		purgeAttribute: purgeValue(hour.Add(journalRetention)),
-	}
-	return settled(t.set(ctx, journalPartition(env, hour), stageSort, attributes,
-		isNew+" OR #stage < :stage", nil))
+	return t.set(ctx, journalRow(env, hour, stageSort),
+		dynamo.Item{"stage": dynamo.Number(int64(stage))}, hour.Add(journalRetention),
+		dynamo.IsNew.Or(dynamo.Below("stage", stage)))
 }

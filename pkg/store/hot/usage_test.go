@@ -1,4 +1,4 @@
-package store_test
+package hot_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -39,7 +40,7 @@ func row(writer string, sequence, calls int64) usage.Row {
 	}
 }
 
-func putRows(t *testing.T, s *store.Store, rows ...usage.Row) {
+func putRows(t *testing.T, s *hot.Table, rows ...usage.Row) {
 	t.Helper()
 
 	for _, r := range rows {
@@ -50,7 +51,7 @@ func putRows(t *testing.T, s *store.Store, rows ...usage.Row) {
 }
 
 // calls is how many calls the key has in the hour.
-func calls(t *testing.T, s *store.Store) int64 {
+func calls(t *testing.T, s *hot.Table) int64 {
 	t.Helper()
 
 	hours, err := s.Usage(t.Context(), site, hour9, hour9.Add(time.Hour))
@@ -65,15 +66,15 @@ func calls(t *testing.T, s *store.Store) int64 {
 func TestUsageRowsReplaceOlderOnesOnly(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	putRows(t, kit.Store, row("a-1", 2, 20), row("a-1", 1, 10), row("a-1", 2, 20), row("b-1", 1, 5),
+	putRows(t, kit.Hot, row("a-1", 2, 20), row("a-1", 1, 10), row("a-1", 2, 20), row("b-1", 1, 5),
 		row("a-1", 3, 21))
 	other := row("a-1", 1, 99)
 	other.Hour = hour9.Add(time.Hour)
 	apart := row("a-1", 1, 99)
 	apart.Scope.Organization = true
-	putRows(t, kit.Store, other, apart)
+	putRows(t, kit.Hot, other, apart)
 
-	hours, err := kit.Store.Usage(t.Context(), site, hour9.Add(-time.Hour), hour9.Add(time.Hour))
+	hours, err := kit.Hot.Usage(t.Context(), site, hour9.Add(-time.Hour), hour9.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestCompactUsage(t *testing.T) {
 
 func compactCutOff(t *testing.T, fault storetest.Fault, fold bool, n int) {
 	kit := storetest.New(t)
-	putRows(t, kit.Store, row("a-1", 3, 30), row("b-1", 1, 8), row("c-1", 7, 4))
+	putRows(t, kit.Hot, row("a-1", 3, 30), row("b-1", 1, 8), row("c-1", 7, 4))
 	kit.Traffic.Reset()
 	writes := 0
 	kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
@@ -128,47 +129,47 @@ func compactCutOff(t *testing.T, fault storetest.Fault, fold bool, n int) {
 
 		return fault
 	})
-	_ = kit.Store.CompactUsage(t.Context(), site, hour9, fold) // cut off, or not
+	_ = kit.Hot.CompactUsage(t.Context(), site, hour9, fold) // cut off, or not
 	kit.Traffic.Inject(nil)
 
-	if got := calls(t, kit.Store); got != 42 {
+	if got := calls(t, kit.Hot); got != 42 {
 		t.Errorf("cut off: %d calls", got)
 	}
 
 	if !fold {
 		// an old one that took long, and a late one
-		putRows(t, kit.Store, row("a-1", 2, 29), row("b-1", 2, 9))
+		putRows(t, kit.Hot, row("a-1", 2, 29), row("b-1", 2, 9))
 
-		if got := calls(t, kit.Store); got != 43 {
+		if got := calls(t, kit.Hot); got != 43 {
 			t.Errorf("after a late row: %d calls", got)
 		}
 	}
 
 	for range 2 {
-		if err := kit.Store.CompactUsage(t.Context(), site, hour9, fold); err != nil {
+		if err := kit.Hot.CompactUsage(t.Context(), site, hour9, fold); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	putRows(t, kit.Store, row("a-1", 3, 30))
+	putRows(t, kit.Hot, row("a-1", 3, 30))
 
 	want := map[bool]int64{false: 43, true: 42}[fold]
-	if got := calls(t, kit.Store); got != want {
+	if got := calls(t, kit.Hot); got != want {
 		t.Errorf("done: %d calls, want %d", got, want)
 	}
 
-	if err := kit.Store.CompactUsage(t.Context(), site, hour9, true); err != nil {
+	if err := kit.Hot.CompactUsage(t.Context(), site, hour9, true); err != nil {
 		t.Fatal(err)
 	}
 
-	if got, rows := calls(t, kit.Store), hotRows(t, kit, "production#site"); got != want ||
+	if got, rows := calls(t, kit.Hot), hotRows(t, kit, "production#site"); got != want ||
 		len(rows) != 1 {
 		t.Errorf("folded: %d calls in the rows %q, want %d in one", got, rows, want)
 	}
 
-	putRows(t, kit.Store, row("z-1", 1, 1000))
+	putRows(t, kit.Hot, row("z-1", 1, 1000))
 
-	if got := calls(t, kit.Store); got != want {
+	if got := calls(t, kit.Hot); got != want {
 		t.Errorf("a row of a folded hour counts: %d calls", got)
 	}
 }
@@ -179,20 +180,20 @@ func TestCompactUsageByTwo(t *testing.T) {
 
 	kit := storetest.New(t)
 	for i := range 5 {
-		putRows(t, kit.Store, row(fmt.Sprint("a-", i), 1, 10))
+		putRows(t, kit.Hot, row(fmt.Sprint("a-", i), 1, 10))
 	}
 
 	other := kit.Restart()
 
 	done := make(chan error)
-	go func() { done <- other.Store.CompactUsage(t.Context(), site, hour9, false) }()
+	go func() { done <- other.Hot.CompactUsage(t.Context(), site, hour9, false) }()
 
-	if err := errors.Join(kit.Store.CompactUsage(t.Context(), site, hour9, true),
+	if err := errors.Join(kit.Hot.CompactUsage(t.Context(), site, hour9, true),
 		<-done); err != nil {
 		t.Fatal(err)
 	}
 
-	if got := calls(t, kit.Store); got != 50 {
+	if got := calls(t, kit.Hot); got != 50 {
 		t.Errorf("%d calls", got)
 	}
 }
@@ -204,12 +205,12 @@ func TestWrittenWhilePutTogether(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		before    string // which write of the compaction
-		meanwhile func(t *testing.T, s *store.Store)
+		meanwhile func(t *testing.T, s *hot.Table)
 	}{
-		"a row, before rows are removed": {"DeleteItem", func(t *testing.T, s *store.Store) {
+		"a row, before rows are removed": {"DeleteItem", func(t *testing.T, s *hot.Table) {
 			putRows(t, s, row("a-1", 4, 33), row("b-1", 2, 9))
 		}},
-		"the hour, before it is written": {"UpdateItem", func(t *testing.T, s *store.Store) {
+		"the hour, before it is written": {"UpdateItem", func(t *testing.T, s *hot.Table) {
 			putRows(t, s, row("a-1", 4, 33), row("b-1", 2, 9))
 
 			if err := s.CompactUsage(t.Context(), site, hour9, false); err != nil {
@@ -220,30 +221,30 @@ func TestWrittenWhilePutTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kit := storetest.New(t)
-			putRows(t, kit.Store, row("c-1", 1, 1), row("d-1", 1, 1))
+			putRows(t, kit.Hot, row("c-1", 1, 1), row("d-1", 1, 1))
 
-			if err := kit.Store.CompactUsage(t.Context(), site, hour9, false); err != nil {
+			if err := kit.Hot.CompactUsage(t.Context(), site, hour9, false); err != nil {
 				t.Fatal(err)
 			}
 
-			putRows(t, kit.Store, row("a-1", 3, 30), row("b-1", 1, 8))
+			putRows(t, kit.Hot, row("a-1", 3, 30), row("b-1", 1, 8))
 			other, done := kit.Restart(), false
 			kit.Traffic.Inject(func(r storetest.Request) storetest.Fault {
 				if r.Operation == test.before && !done {
 					done = true
-					test.meanwhile(t, other.Store)
+					test.meanwhile(t, other.Hot)
 				}
 
 				return storetest.None
 			})
 
-			if err := kit.Store.CompactUsage(t.Context(), site, hour9, false); err != nil {
+			if err := kit.Hot.CompactUsage(t.Context(), site, hour9, false); err != nil {
 				t.Fatal(err)
 			}
 
 			kit.Traffic.Inject(nil)
 
-			if got := calls(t, kit.Store); got != 44 || !done {
+			if got := calls(t, kit.Hot); got != 44 || !done {
 				t.Errorf("%d calls, want 44", got)
 			}
 		})
@@ -256,7 +257,7 @@ func TestCompact(t *testing.T) {
 	kit := storetest.New(t)
 	record := func(n int) {
 		for i := range 3 {
-			r := usage.NewRecorder(kit.Store, fmt.Sprint("i", n, i), kit.Clock.Now,
+			r := usage.NewRecorder(kit.Hot, fmt.Sprint("i", n, i), kit.Clock.Now,
 				slog.New(slog.DiscardHandler))
 			for range 10 {
 				r.Record(usage.Call{
@@ -279,7 +280,7 @@ func TestCompact(t *testing.T) {
 	kit.Clock.Advance(time.Hour)
 	record(2)
 	sum := func() (n int64) {
-		hours, err := kit.Store.Usage(t.Context(), site, hour9, hour9.Add(100*time.Hour))
+		hours, err := kit.Hot.Usage(t.Context(), site, hour9, hour9.Add(100*time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +312,7 @@ func TestCompact(t *testing.T) {
 		// the first hour ended half an hour ago, the second goes on
 		kit.Clock.Advance(step.after)
 
-		if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
+		if _, err := usage.Compact(t.Context(), kit.Hot, apikey.Production,
 			kit.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +325,7 @@ func TestCompact(t *testing.T) {
 
 	kit.Traffic.Reset()
 
-	if _, err := usage.Compact(t.Context(), kit.Store, apikey.Production,
+	if _, err := usage.Compact(t.Context(), kit.Hot, apikey.Production,
 		kit.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -350,12 +351,12 @@ func TestLastUses(t *testing.T) {
 
 	older.UserAgent = "older"
 	for _, u := range []usage.LastUse{older, use, older} {
-		if err := kit.Store.PutLastUse(t.Context(), u); err != nil {
+		if err := kit.Hot.PutLastUse(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	got, err := kit.Store.LastUses(t.Context(), &apikey.Key{
+	got, err := kit.Hot.LastUses(t.Context(), &apikey.Key{
 		ID:          "k1",
 		Environment: apikey.Staging,
 	}, &apikey.Key{
@@ -400,12 +401,12 @@ func TestSecretUse(t *testing.T) {
 		use("a", 2, 20, started), use("a", 1, 10, started), use("b", 1, 5, started),
 		use("c", 1, 99, started.Add(-time.Hour)), use("d", 1, 99, time.Time{}),
 	} {
-		if err := kit.Store.PutSecretUse(t.Context(), u); err != nil {
+		if err := kit.Hot.PutSecretUse(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	got, err := kit.Store.SecretUse(t.Context(), apikey.Production, "k1", started)
+	got, err := kit.Hot.SecretUse(t.Context(), apikey.Production, "k1", started)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,12 +427,12 @@ func TestSecretUse(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
-	if got, err := kit.Store.SecretUse(t.Context(), apikey.Production, "k1",
+	if got, err := kit.Hot.SecretUse(t.Context(), apikey.Production, "k1",
 		time.Time{}); err != nil || got.OldCalls != 99 {
 		t.Errorf("without a rotation: %+v, %v", got, err)
 	}
 
-	none, err := kit.Store.SecretUse(t.Context(), apikey.Production, "k2", started)
+	none, err := kit.Hot.SecretUse(t.Context(), apikey.Production, "k2", started)
 	if diff := cmp.Diff(usage.SecretUse{
 		Environment: apikey.Production,
 		KeyID:       "k2",
@@ -470,7 +471,7 @@ func TestRequestPages(t *testing.T) {
 		}
 
 		for range 2 { // a write that comes twice
-			if err := kit.Store.PutRequest(t.Context(), r); err != nil {
+			if err := kit.Hot.PutRequest(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -486,7 +487,7 @@ func TestRequestPages(t *testing.T) {
 
 	var got []usage.Request
 	for after, pages := "", 0; ; pages++ {
-		page, next, err := kit.Store.Requests(t.Context(), apikey.Production, "k1", after, 2, now)
+		page, next, err := kit.Hot.Requests(t.Context(), apikey.Production, "k1", after, 2, now)
 		if err != nil || len(page) > 2 || pages > 2 {
 			t.Fatalf("page %d of %d: %v", pages, len(page), err)
 		}
@@ -502,7 +503,7 @@ func TestRequestPages(t *testing.T) {
 		t.Errorf("the list (-want +got):\n%s", diff)
 	}
 
-	if page, _, err := kit.Store.Requests(t.Context(), apikey.Production, "k2",
+	if page, _, err := kit.Hot.Requests(t.Context(), apikey.Production, "k2",
 		"", 5, now); err != nil || len(page) != 1 || page[0] != other {
 		t.Errorf("the other's list: %+v, %v", page, err)
 	}
@@ -513,7 +514,7 @@ func TestRequestPages(t *testing.T) {
 		"over":     nil,
 		"nobody's": nil,
 	} {
-		r, found, err := kit.Store.Request(t.Context(), id, now)
+		r, found, err := kit.Hot.Request(t.Context(), id, now)
 		if err != nil || found != (want != nil) || found && r != *want {
 			t.Errorf("%s: %+v, %v, %v", id, r, found, err)
 		}
@@ -526,59 +527,66 @@ func TestUsageIsUnavailable(t *testing.T) {
 	kit.Traffic.Inject(storetest.Always(storetest.Refused))
 
 	ctx, env := t.Context(), apikey.Production
-	for name, call := range map[string]func(*store.Store) error{
-		"PutUsage": func(s *store.Store) error { return s.PutUsage(ctx, row("a", 1, 1)) },
-		"PutJournal": func(s *store.Store) error {
+	for name, call := range map[string]func(*hot.Table) error{
+		"PutUsage": func(s *hot.Table) error { return s.PutUsage(ctx, row("a", 1, 1)) },
+		"PutJournal": func(s *hot.Table) error {
 			return s.PutJournal(ctx, usage.Journal{Environment: env, Hour: hour9, Writer: "a"})
 		},
-		"PutLastUse": func(s *store.Store) error {
+		"PutLastUse": func(s *hot.Table) error {
 			return s.PutLastUse(ctx, usage.LastUse{
 				Environment: env,
 				KeyID:       "k",
 			})
 		},
-		"PutRequest": func(s *store.Store) error {
+		"PutRequest": func(s *hot.Table) error {
 			return s.PutRequest(ctx, usage.Request{Environment: env, KeyID: "k", ID: "r"})
 		},
-		"PutSecretUse": func(s *store.Store) error {
+		"PutSecretUse": func(s *hot.Table) error {
 			return s.PutSecretUse(ctx, usage.SecretUse{
 				Environment: env,
 				KeyID:       "k",
 			})
 		},
-		"Usages": func(s *store.Store) error {
+		"Usages": func(s *hot.Table) error {
 			_, err := s.Usages(ctx, []usage.Scope{site}, hour9, hour9.Add(time.Hour))
 			return err
 		},
-		"CompactUsage": func(s *store.Store) error {
+		"CompactUsage": func(s *hot.Table) error {
 			return s.CompactUsage(ctx, site, hour9, false)
 		},
-		"Journal": func(s *store.Store) error { _, err := s.Journal(ctx, env, hour9); return err },
-		"Stages": func(s *store.Store) error {
+		"Journal": func(s *hot.Table) error { _, err := s.Journal(ctx, env, hour9); return err },
+		"Stages": func(s *hot.Table) error {
 			_, err := s.Stages(ctx, env, []time.Time{hour9})
 			return err
 		},
-		"SetStage": func(s *store.Store) error { return s.SetStage(ctx, env, hour9, usage.Folded) },
-		"LastUses": func(s *store.Store) error {
+		"SetStage": func(s *hot.Table) error { return s.SetStage(ctx, env, hour9, usage.Folded) },
+		"LastUses": func(s *hot.Table) error {
 			_, err := s.LastUses(ctx, &apikey.Key{ID: "k", Environment: env})
 			return err
 		},
-		"Requests": func(s *store.Store) error {
+		"Requests": func(s *hot.Table) error {
 			_, _, err := s.Requests(ctx, env, "k", "", 5, hour9)
 			return err
 		},
-		"Request": func(s *store.Store) error {
+		"Request": func(s *hot.Table) error {
 			_, _, err := s.Request(ctx, "r", hour9)
 			return err
 		},
-		"SecretUse": func(s *store.Store) error {
+		"SecretUse": func(s *hot.Table) error {
 			_, err := s.SecretUse(ctx, env, "k", hour9)
 			return err
 		},
 	} {
-		if err := call(kit.Store); !errors.Is(err, store.ErrUnavailable) {
+		if err := call(kit.Hot); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+
+	kit.Traffic.Inject(storetest.Always(storetest.Invalid))
+
+	if err := kit.Hot.PutUsage(ctx, row("w", 1, 1)); !errors.Is(err, store.ErrRefused) ||
+		errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("what is wrong: %v", err)
 	}
 }
 

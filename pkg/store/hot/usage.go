@@ -1,14 +1,15 @@
-package store
+package hot
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -54,31 +55,25 @@ func (i countsItem) counts() usage.Counts {
 	return c
 }
 
-// usageAttributes are those of a writer's row, but for its key.
-func usageAttributes(row usage.Row) (map[string]types.AttributeValue, error) {
-	attributes, err := attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
-	if err != nil {
-		return nil, err
-	}
-
-	attributes[purgeAttribute] = purgeValue(row.Hour.Add(UsageRetention))
-	return attributes, nil
+// usageAttributes are those of a writer's row, but for its key and its end.
+func usageAttributes(row usage.Row) (dynamo.Item, error) {
+	return attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
 }
 
 // PutUsage implements usage.Writer.
-func (t *Tables) PutUsage(ctx context.Context, row usage.Row) error {
+func (t *Table) PutUsage(ctx context.Context, row usage.Row) error {
 	attributes, err := usageAttributes(row)
 	if err != nil {
 		return err
 	}
 
-	return settled(t.set(ctx, scopePartition(row.Scope), usageSort(row.Hour, row.Writer),
-		attributes, isNewer, nil))
+	return t.set(ctx, usageRow(row.Scope, row.Hour, row.Writer), attributes,
+		row.Hour.Add(UsageRetention), newer(row.Sequence))
 }
 
 // Usage returns what was counted for a scope in the hours from from to before to, by hour, those
 // without calls left out. It may lag by moments. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) Usage(
+func (t *Table) Usage(
 	ctx context.Context, s usage.Scope, from, to time.Time,
 ) (map[time.Time]usage.Counts, error) {
 	hours, err := t.hours(ctx, s, from, to, false)
@@ -98,7 +93,7 @@ func (t *Tables) Usage(
 const usagesAtOnce = 16
 
 // Usages is Usage of several scopes, in their order.
-func (t *Tables) Usages(
+func (t *Table) Usages(
 	ctx context.Context, scopes []usage.Scope, from, to time.Time,
 ) ([]map[time.Time]usage.Counts, error) {
 	out := make([]map[time.Time]usage.Counts, len(scopes))
@@ -123,7 +118,7 @@ type hour struct {
 
 // hours reads the hours from from to before to. Of rows that stand by themselves only their sum is
 // kept.
-func (t *Tables) hours(
+func (t *Table) hours(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 ) (map[time.Time]*hour, error) {
 	out := map[time.Time]*hour{}
@@ -147,7 +142,7 @@ func (t *Tables) hours(
 
 // eachUsage visits what stands of the hours from from to before to, in order: of each hour first
 // what was put together, as of no writer, and then writers' rows.
-func (t *Tables) eachUsage(
+func (t *Table) eachUsage(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 	visit func(at time.Time, writer string, row *usageItem),
 ) error {
@@ -155,24 +150,32 @@ func (t *Tables) eachUsage(
 		return nil
 	}
 
-	first, last := hourSort(from), hourSort(to.Add(-1))+afterHash
-	return t.eachHot(ctx, scopePartition(s), first, last,
-		strong, func(item map[string]types.AttributeValue) error {
-			var row usageItem
-			if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-				return damaged("usage", err)
-			}
+	for item, err := range t.rows.All(ctx, dynamo.Range{
+		Partition: scopePartition(s),
+		First:     hourSort(from),
+		Last:      hourSort(to.Add(-1)) + afterHash,
+		Lagging:   !strong,
+	}) {
+		if err != nil {
+			return err
+		}
 
-			name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
+		var row usageItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return dynamo.Damaged("usage", err)
+		}
 
-			at, err := time.Parse(hourLayout, name)
-			if err != nil {
-				return damaged("usage", err)
-			}
+		name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
 
-			visit(at, writer, &row)
-			return nil
-		})
+		at, err := time.Parse(hourLayout, name)
+		if err != nil {
+			return dynamo.Damaged("usage", err)
+		}
+
+		visit(at, writer, &row)
+	}
+
+	return nil
 }
 
 func (i *usageItem) part() usage.Part {
@@ -196,7 +199,7 @@ func (i *usageItem) hour() usage.Hour {
 // packed reads an hour, and takes the rows that stand by themselves into it as far as an item has
 // room; those are its rows. The others stay as they are, and count as they are, until the hour is
 // folded.
-func (t *Tables) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour, error) {
+func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour, error) {
 	h := &hour{rows: map[string]int64{}}
 	size := 0
 	err := t.eachUsage(ctx, s, at, at.Add(time.Hour),
@@ -221,7 +224,7 @@ func (t *Tables) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour
 			switch {
 			case h.Folded, has && known.Sequence >= p.Sequence: // it counts no more
 				h.rows[writer] = row.Sequence
-			case size+grows <= roomy:
+			case size+grows <= dynamo.Roomy:
 				h.rows[writer] = row.Sequence
 				h.Take(writer, p)
 				size += grows
@@ -232,14 +235,14 @@ func (t *Tables) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour
 
 // partSize is how many bytes a part takes in an hour's item.
 func partSize(writer string, p usage.Part) int {
-	n := len(writer) + collection + 3*(nested+collection) + len("seq") + maxNumber + len("cells") +
-		len("customers")
+	n := len(writer) + dynamo.Collection + 3*(dynamo.Nested+dynamo.Collection) +
+		len("seq") + dynamo.MaxNumber + len("cells") + len("customers")
 	for cell := range p.Counts.Cells {
-		n += nested + len(cell.Outcome) + len(cell.Permission) + 1 + maxNumber
+		n += dynamo.Nested + len(cell.Outcome) + len(cell.Permission) + 1 + dynamo.MaxNumber
 	}
 
 	for customer := range p.Counts.Customers {
-		n += nested + len(customer) + maxNumber
+		n += dynamo.Nested + len(customer) + dynamo.MaxNumber
 	}
 
 	return n
@@ -248,7 +251,7 @@ func partSize(writer string, p usage.Part) int {
 // CompactUsage implements usage.Hours. The hour is written before its rows are removed, and each
 // row only as it was taken: whenever it stops, and whatever is written meanwhile, the hour and the
 // rows that are left come to the same.
-func (t *Tables) CompactUsage(
+func (t *Table) CompactUsage(
 	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (err error) {
 	defer func() { err = lasting(err) }()
@@ -266,13 +269,15 @@ func (t *Tables) CompactUsage(
 		h.Fold()
 	}
 
-	if err := t.putHour(ctx, s, at, &h.Hour); err != nil {
-		return settled(err) // somebody else was at it: it is done, or done again next time
+	held, err := t.putHour(ctx, s, at, &h.Hour)
+	if err != nil || !held {
+		return err // somebody else was at it: it is done, or done again next time
 	}
 
 	for writer, sequence := range h.rows {
-		if err := settled(t.drop(ctx, scopePartition(s),
-			usageSort(at, writer), sequence)); err != nil {
+		err := t.rows.Delete(ctx, usageRow(s, at, writer), dynamo.Is(sequenceAttribute, sequence),
+			"remove")
+		if err != nil && !errors.Is(err, dynamo.ErrCondition) {
 			return err
 		}
 	}
@@ -282,7 +287,7 @@ func (t *Tables) CompactUsage(
 
 // together reads an hour to be put together: all of it for a sum, and else as much as has room; nil
 // where there is nothing of it.
-func (t *Tables) together(
+func (t *Table) together(
 	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (*hour, error) {
 	if !fold {
@@ -293,8 +298,10 @@ func (t *Tables) together(
 	return hours[at], err
 }
 
-// putHour writes an hour on its version.
-func (t *Tables) putHour(ctx context.Context, s usage.Scope, at time.Time, h *usage.Hour) error {
+// putHour writes an hour on its version, and reports whether it was still on that.
+func (t *Table) putHour(
+	ctx context.Context, s usage.Scope, at time.Time, h *usage.Hour,
+) (held bool, err error) {
 	row := struct {
 		countsItem
 		Version int64               `dynamodbav:"version"`
@@ -312,18 +319,14 @@ func (t *Tables) putHour(ctx context.Context, s usage.Scope, at time.Time, h *us
 
 	attributes, err := attributevalue.MarshalMap(row)
 	if err != nil {
-		return err
+		return false, err
 	}
 
-	attributes[purgeAttribute] = purgeValue(at.Add(UsageRetention))
-
-	condition, more := isNew, map[string]types.AttributeValue(nil)
+	condition := dynamo.IsNew
 	if h.Version > 0 {
-		condition = "#version = :replaces"
-		more = map[string]types.AttributeValue{
-			":replaces": number(h.Version),
-		}
+		condition = dynamo.Is("version", h.Version)
 	}
 
-	return t.set(ctx, scopePartition(s), hourSort(at), attributes, condition, more)
+	return t.swap(ctx, dynamo.At(scopePartition(s), hourSort(at)), attributes,
+		at.Add(UsageRetention), condition)
 }

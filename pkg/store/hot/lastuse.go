@@ -1,13 +1,13 @@
-package store
+package hot
 
 import (
 	"context"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -18,49 +18,48 @@ type lastUseItem struct {
 }
 
 // PutLastUse implements usage.Writer.
-func (t *Tables) PutLastUse(ctx context.Context, use usage.LastUse) error {
+func (t *Table) PutLastUse(ctx context.Context, use usage.LastUse) error {
 	attributes, err := attributevalue.MarshalMap(lastUseItem{
-		formatTime(use.At), use.SourceIP, use.UserAgent,
+		dynamo.FormatTime(use.At), use.SourceIP, use.UserAgent,
 	})
 	if err != nil {
 		return err
 	}
 
-	attributes[purgeAttribute] = purgeValue(use.At.Add(UsageRetention))
-	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID), usedSort, attributes,
-		isNew+" OR #at < :at", nil))
+	return t.set(ctx, usedRow(use.Environment, use.KeyID), attributes, use.At.Add(UsageRetention),
+		dynamo.IsNew.Or(dynamo.Below("at", dynamo.FormatTime(use.At))))
 }
 
 // LastUses returns when each of the keys was last used, by id; those that never were are left out.
 // Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) LastUses(
+func (t *Table) LastUses(
 	ctx context.Context, keys ...*apikey.Key,
 ) (map[string]usage.LastUse, error) {
-	names := make([]map[string]types.AttributeValue, 0, len(keys))
+	rows := make([]dynamo.Key, 0, len(keys))
 	for _, k := range keys {
-		names = append(names, primaryKey(keyPartition(k.Environment, k.ID), usedSort))
+		rows = append(rows, usedRow(k.Environment, k.ID))
 	}
 
-	found, err := t.batchOf(ctx, t.hot, names)
+	found, err := t.rows.BatchGet(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
 
 	out := make(map[string]usage.LastUse, len(found))
 	for i, k := range keys {
-		item := found[itemName(names[i])]
+		item := found[rows[i]]
 		if item == nil {
 			continue
 		}
 
 		var row lastUseItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, damaged("last use of "+k.ID, err)
+			return nil, dynamo.Damaged("last use of "+k.ID, err)
 		}
 
-		at, err := parseTime(row.At)
+		at, err := dynamo.ParseTime(row.At)
 		if err != nil {
-			return nil, damaged("last use of "+k.ID, err)
+			return nil, dynamo.Damaged("last use of "+k.ID, err)
 		}
 
 		out[k.ID] = usage.LastUse{
@@ -95,68 +94,65 @@ type secretUseItem struct {
 	Sources      []sourceItem `dynamodbav:"sources"`
 }
 
-// secretUseAttributes are those of a writer's row, but for its key.
-func secretUseAttributes(use usage.SecretUse) (map[string]types.AttributeValue, error) {
+// secretUseAttributes are those of a writer's row, but for its key and its end.
+func secretUseAttributes(use usage.SecretUse) (dynamo.Item, error) {
 	row := secretUseItem{
 		Sequence:     use.Sequence,
-		At:           formatTime(use.At),
+		At:           dynamo.FormatTime(use.At),
 		OldCalls:     use.OldCalls,
 		RetiredCalls: use.RetiredCalls,
-		NewFirstAt:   formatTime(use.NewFirstAt),
+		NewFirstAt:   dynamo.FormatTime(use.NewFirstAt),
 	}
 	for s, u := range use.Sources {
 		row.Sources = append(row.Sources, sourceItem{
-			s.SourceIP, s.UserAgent, u.Calls, formatTime(u.LastAt),
+			s.SourceIP, s.UserAgent, u.Calls, dynamo.FormatTime(u.LastAt),
 		})
 	}
 
-	attributes, err := attributevalue.MarshalMap(row)
-	if err != nil {
-		return nil, err
-	}
-
-	attributes[purgeAttribute] = purgeValue(use.At.Add(retiredRetention))
-	return attributes, nil
+	return attributevalue.MarshalMap(row)
 }
 
 // PutSecretUse implements usage.Writer.
-func (t *Tables) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
+func (t *Table) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
 	attributes, err := secretUseAttributes(use)
 	if err != nil {
 		return err
 	}
 
-	return settled(t.set(ctx, keyPartition(use.Environment, use.KeyID),
-		secretsSort(use.Rotation, use.Writer), attributes, isNewer, nil))
+	return t.set(ctx, secretsRow(use), attributes, use.At.Add(retiredRetention),
+		newer(use.Sequence))
 }
 
 // SecretUse returns who sends which secret of a key since the rotation that started then; of
 // retired secrets where the key has none, by the zero time. It is the sum over all instances; where
 // nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) SecretUse(
+func (t *Table) SecretUse(
 	ctx context.Context, env apikey.Environment, id string, rotation time.Time,
 ) (usage.SecretUse, error) {
 	sum := usage.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
 	first := secretsSort(rotation, "")
 
-	items, err := t.queryHot(ctx, keyPartition(env, id), first, first+"~", true)
-	if err != nil {
-		return sum, err
-	}
-
-	for _, item := range items {
-		var row secretUseItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return sum, damaged("use of secrets of "+id, err)
+	for item, err := range t.rows.All(ctx, dynamo.Range{
+		Partition: keyPartition(env, id),
+		First:     first,
+		Last:      first + "~",
+	}) {
+		if err != nil {
+			return sum, err
 		}
 
-		times := timeReader{}
+		var row secretUseItem
+		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+			return sum, dynamo.Damaged("use of secrets of "+id, err)
+		}
+
+		times := dynamo.Times{}
 
 		use := usage.SecretUse{
 			OldCalls:     row.OldCalls,
 			RetiredCalls: row.RetiredCalls,
-			At:           times.read(row.At),
-			NewFirstAt:   times.read(row.NewFirstAt),
+			At:           times.Read(row.At),
+			NewFirstAt:   times.Read(row.NewFirstAt),
 			Sources:      map[usage.Source]usage.SourceUse{},
 		}
 		for _, s := range row.Sources {
@@ -165,12 +161,12 @@ func (t *Tables) SecretUse(
 				UserAgent: s.UserAgent,
 			}] = usage.SourceUse{
 				Calls:  s.Calls,
-				LastAt: times.read(s.LastAt),
+				LastAt: times.Read(s.LastAt),
 			}
 		}
 
-		if times.err != nil {
-			return sum, damaged("use of secrets of "+id, times.err)
+		if times.Err != nil {
+			return sum, dynamo.Damaged("use of secrets of "+id, times.Err)
 		}
 
 		sum.Take(use)

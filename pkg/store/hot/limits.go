@@ -1,4 +1,4 @@
-package store
+package hot
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/limit"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
 // tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are
@@ -33,7 +34,7 @@ type limitsItem struct {
 	PurgeAt   int64            `dynamodbav:"purgeAt"`
 }
 
-func encodeLimits(s limit.Subject, state *limit.State) (map[string]types.AttributeValue, error) {
+func encodeLimits(s limit.Subject, state *limit.State) (dynamo.Item, error) {
 	item, err := attributevalue.MarshalMap(limitsItem{
 		Policy:    state.Policy,
 		Version:   state.Version,
@@ -50,23 +51,23 @@ func encodeLimits(s limit.Subject, state *limit.State) (map[string]types.Attribu
 		return nil, fmt.Errorf("store: encode limits: %w", err)
 	}
 
-	item = keyed(item, limitsPartition(s), limitsSort)
+	item = limitsRow(s).Of(item)
 	for name, tat := range state.TAT {
-		item[tatPrefix+name] = number(tat)
+		item[tatPrefix+name] = dynamo.Number(tat)
 	}
 
 	return item, nil
 }
 
 // decodeLimits returns nil for no item.
-func decodeLimits(item map[string]types.AttributeValue) (*limit.State, error) {
+func decodeLimits(item dynamo.Item) (*limit.State, error) {
 	if len(item) == 0 {
 		return nil, nil
 	}
 
 	var row limitsItem
 	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return nil, damaged("limits", err)
+		return nil, dynamo.Damaged("limits", err)
 	}
 
 	state := &limit.State{
@@ -89,7 +90,7 @@ func decodeLimits(item map[string]types.AttributeValue) (*limit.State, error) {
 
 		var tat int64
 		if err := attributevalue.Unmarshal(value, &tat); err != nil {
-			return nil, damaged("limits: "+attribute, err)
+			return nil, dynamo.Damaged("limits: "+attribute, err)
 		}
 
 		state.TAT[name] = tat
@@ -99,8 +100,8 @@ func decodeLimits(item map[string]types.AttributeValue) (*limit.State, error) {
 }
 
 // ReadLimits implements limit.Store. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State, error) {
-	item, err := t.getOf(ctx, t.hot, limitsPartition(s), limitsSort)
+func (t *Table) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State, error) {
+	item, err := t.rows.Get(ctx, limitsRow(s))
 	if err != nil {
 		return nil, err
 	}
@@ -108,36 +109,37 @@ func (t *Tables) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State,
 	return decodeLimits(item)
 }
 
-// expression collects the parts of a conditional update, and numbers its names and values.
-type expression struct {
+// terms collects the parts of a conditional update, and numbers its names and values. It is written
+// out, since a check waits for it: the SDK's builder makes four times as many objects.
+type terms struct {
 	conditions, sets, adds []string
 	names                  map[string]string
-	values                 map[string]types.AttributeValue
+	values                 dynamo.Item
 }
 
-func (e *expression) name(attribute string) string {
+func (e *terms) name(attribute string) string {
 	name := "#" + strconv.Itoa(len(e.names))
 	e.names[name] = attribute
 	return name
 }
 
-func (e *expression) value(v types.AttributeValue) string {
+func (e *terms) value(v types.AttributeValue) string {
 	name := ":" + strconv.Itoa(len(e.values))
 	e.values[name] = v
 	return name
 }
 
-func (e *expression) number(n int64) string  { return e.value(number(n)) }
-func (e *expression) text(s string) string   { return e.value(textValue(s)) }
-func (e *expression) when(condition string)  { e.conditions = append(e.conditions, condition) }
-func (e *expression) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
-func (e *expression) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
+func (e *terms) number(n int64) string  { return e.value(dynamo.Number(n)) }
+func (e *terms) text(s string) string   { return e.value(dynamo.Text(s)) }
+func (e *terms) when(condition string)  { e.conditions = append(e.conditions, condition) }
+func (e *terms) set(name, value string) { e.sets = append(e.sets, name+" = "+value) }
+func (e *terms) add(name, value string) { e.adds = append(e.adds, name+" "+value) }
 
 // ChargeLimits implements limit.Store. Errors: limit.ErrThrottled, ErrDamaged, ErrUnavailable.
-func (t *Tables) ChargeLimits(
+func (t *Table) ChargeLimits(
 	ctx context.Context, s limit.Subject, c limit.Charge,
 ) (*limit.State, bool, error) {
-	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
+	e := &terms{names: map[string]string{}, values: dynamo.Item{}}
 	e.when(e.name("policy") + " = " + e.text(c.Policy))
 
 	for _, l := range c.Limits {
@@ -189,9 +191,9 @@ func (t *Tables) ChargeLimits(
 
 	condition := strings.Join(e.conditions, " AND ")
 
-	out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName:                           &t.hot,
-		Key:                                 primaryKey(limitsPartition(s), limitsSort),
+	out, err := t.rows.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                           &t.rows.Name,
+		Key:                                 limitsRow(s).Item(),
 		UpdateExpression:                    &update,
 		ConditionExpression:                 &condition,
 		ExpressionAttributeNames:            e.names,
@@ -210,7 +212,7 @@ func (t *Tables) ChargeLimits(
 // ReplaceLimits implements limit.Store. The state before must be as it was in all that counts;
 // the same number of another period is another. Errors: limit.ErrThrottled, ErrDamaged,
 // ErrUnavailable.
-func (t *Tables) ReplaceLimits(
+func (t *Table) ReplaceLimits(
 	ctx context.Context, s limit.Subject, was, next *limit.State,
 ) (*limit.State, bool, error) {
 	item, err := encodeLimits(s, next)
@@ -218,9 +220,9 @@ func (t *Tables) ReplaceLimits(
 		return nil, false, err
 	}
 
-	e := &expression{names: map[string]string{}, values: map[string]types.AttributeValue{}}
+	e := &terms{names: map[string]string{}, values: dynamo.Item{}}
 	if was == nil {
-		e.when("attribute_not_exists(" + e.name(partitionAttribute) + ")")
+		e.when("attribute_not_exists(" + e.name(dynamo.PartitionAttribute) + ")")
 	} else {
 		e.when(e.name("policy") + " = " + e.text(was.Policy))
 		e.when(e.name("since") + " = " + e.number(was.Since))
@@ -241,7 +243,7 @@ func (t *Tables) ReplaceLimits(
 	condition := strings.Join(e.conditions, " AND ")
 
 	in := &dynamodb.PutItemInput{
-		TableName:                           &t.hot,
+		TableName:                           &t.rows.Name,
 		Item:                                item,
 		ConditionExpression:                 &condition,
 		ExpressionAttributeNames:            e.names,
@@ -251,7 +253,7 @@ func (t *Tables) ReplaceLimits(
 		in.ExpressionAttributeValues = e.values
 	}
 
-	if _, err := t.client.PutItem(ctx, in); err != nil {
+	if _, err := t.rows.PutItem(ctx, in); err != nil {
 		return refusedCharge(err)
 	}
 
@@ -268,10 +270,10 @@ func refusedCharge(err error) (*limit.State, bool, error) {
 	}
 
 	if throttled(err) {
-		return nil, false, fmt.Errorf("%w: %w", limit.ErrThrottled, unavailable("limits", err))
+		return nil, false, fmt.Errorf("%w: %w", limit.ErrThrottled, dynamo.Unavailable("limits", err))
 	}
 
-	return nil, false, unavailable("limits", err)
+	return nil, false, dynamo.Unavailable("limits", err)
 }
 
 // throttled reports whether DynamoDB was asked for more than it gives. The SDK has tried again by

@@ -1,14 +1,13 @@
-package store
+package hot
 
 import (
 	"context"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -35,10 +34,10 @@ type requestItem struct {
 }
 
 // PutRequest implements usage.Writer.
-func (t *Tables) PutRequest(ctx context.Context, r usage.Request) error {
+func (t *Table) PutRequest(ctx context.Context, r usage.Request) error {
 	attributes, err := attributevalue.MarshalMap(requestItem{
 		ID:             r.ID,
-		At:             formatTime(r.At),
+		At:             dynamo.FormatTime(r.At),
 		Environment:    string(r.Environment),
 		OrganizationID: r.OrganizationID,
 		KeyID:          r.KeyID,
@@ -59,22 +58,22 @@ func (t *Tables) PutRequest(ctx context.Context, r usage.Request) error {
 		return err
 	}
 
-	attributes[purgeAttribute] = purgeValue(r.At.Add(usage.RequestLife))
+	ends := r.At.Add(usage.RequestLife)
 	// Two calls may have one id, since a client may choose it: the first stays under the id, and
 	// both are in the list.
-	if err := settled(t.set(ctx, requestPartition(r.Environment, r.ID), requestSort, attributes,
-		isNew, nil)); err != nil {
+	if err := t.set(ctx, requestRow(r.Environment, r.ID), attributes, ends,
+		dynamo.IsNew); err != nil {
 		return err
 	}
 
-	return settled(t.set(ctx, keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID),
-		attributes, isNew, nil))
+	return t.set(ctx, dynamo.At(keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID)),
+		attributes, ends, dynamo.IsNew)
 }
 
 func (i *requestItem) request() (usage.Request, error) {
-	at, err := parseTime(i.At)
+	at, err := dynamo.ParseTime(i.At)
 	if err != nil {
-		return usage.Request{}, damaged("request", err)
+		return usage.Request{}, dynamo.Damaged("request", err)
 	}
 
 	return usage.Request{
@@ -100,42 +99,30 @@ func (i *requestItem) request() (usage.Request, error) {
 
 // Requests returns a page of the last calls of a key that are kept, newest first, and the position
 // after it: "" where it ends. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) Requests(
+func (t *Table) Requests(
 	ctx context.Context, env apikey.Environment, id, after string, limit int, now time.Time,
 ) (page []usage.Request, next string, err error) {
-	first := requestItemSort(now.Add(-usage.RequestLife), "")
-
 	last := requestPrefix + "~"
 	if after != "" {
 		last = after
 	}
 
-	backwards := false
-	strong := true
-	// the one that the page before ended with, and one to know whether the list goes on
-	most := int32(limit) + 2
-	condition := "pk = :pk AND sk BETWEEN :from AND :to"
-
-	out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-		TableName:              &t.hot,
-		KeyConditionExpression: &condition,
-		ScanIndexForward:       &backwards,
-		ConsistentRead:         &strong,
-		Limit:                  &most,
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":pk":   textValue(keyPartition(env, id)),
-			":from": textValue(first),
-			":to":   textValue(last),
-		},
-	})
+	items, more, err := t.rows.Query(ctx, dynamo.Range{
+		Partition: keyPartition(env, id),
+		First:     requestItemSort(now.Add(-usage.RequestLife), ""),
+		Last:      last,
+		Backwards: true,
+		// the one that the page before ended with, and one to know whether the list goes on
+		Limit: int32(limit) + 2,
+	}, "requests")
 	if err != nil {
-		return nil, "", unavailable("requests", err)
+		return nil, "", err
 	}
 
-	for _, item := range out.Items {
+	for _, item := range items {
 		var row requestItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, "", damaged("request", err)
+			return nil, "", dynamo.Damaged("request", err)
 		}
 
 		if row.SK == after {
@@ -154,7 +141,7 @@ func (t *Tables) Requests(
 		page, next = append(page, r), row.SK
 	}
 
-	if len(out.LastEvaluatedKey) > 0 {
+	if more {
 		return page, next, nil
 	}
 
@@ -163,15 +150,15 @@ func (t *Tables) Requests(
 
 // Request returns a call that is kept, by its id, of whatever environment; false where there is
 // none. Errors: ErrDamaged, ErrUnavailable.
-func (t *Tables) Request(
+func (t *Table) Request(
 	ctx context.Context, id string, now time.Time,
 ) (r usage.Request, found bool, err error) {
-	var keys []map[string]types.AttributeValue
+	var keys []dynamo.Key
 	for _, env := range apikey.Environments() {
-		keys = append(keys, primaryKey(requestPartition(env, id), requestSort))
+		keys = append(keys, requestRow(env, id))
 	}
 
-	items, err := t.batchOf(ctx, t.hot, keys)
+	items, err := t.rows.BatchGet(ctx, keys)
 	if err != nil {
 		return r, false, err
 	}
@@ -179,7 +166,7 @@ func (t *Tables) Request(
 	for _, item := range items {
 		var row requestItem
 		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return r, false, damaged("request", err)
+			return r, false, dynamo.Damaged("request", err)
 		}
 
 		if r, err = row.request(); err != nil || now.Sub(r.At) < usage.RequestLife {

@@ -1,0 +1,75 @@
+package hot
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+)
+
+// firstUseKept is how long the record of a first use stays after the last moment at which it can
+// matter.
+const firstUseKept = 7 * 24 * time.Hour
+
+// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first used;
+// the zero time where nobody recorded that. It implements check.FirstUses. Errors: ErrDamaged,
+// ErrUnavailable.
+func (t *Table) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) {
+	item, err := t.rows.Get(ctx, firstUseRow(k))
+	if err != nil {
+		return time.Time{}, err
+	}
+
+	return firstUseOf(item)
+}
+
+// ObserveFirstUses tells each of the keys when the new secret of its rotation was first used, where
+// somebody recorded that. All of them have a rotation. Errors: ErrDamaged, ErrUnavailable.
+func (t *Table) ObserveFirstUses(ctx context.Context, keys []*apikey.Key) error {
+	rows := make([]dynamo.Key, 0, len(keys))
+	for _, k := range keys {
+		rows = append(rows, firstUseRow(k))
+	}
+
+	items, err := t.rows.BatchGet(ctx, rows)
+	if err != nil {
+		return err
+	}
+
+	for i, k := range keys {
+		at, err := firstUseOf(items[rows[i]])
+		if err != nil {
+			return err
+		}
+
+		if !at.IsZero() {
+			k.FirstUsed(at)
+		}
+	}
+
+	return nil
+}
+
+// firstUseOf reads the record of a first use; the zero time where there is none.
+func firstUseOf(item dynamo.Item) (time.Time, error) {
+	if item == nil {
+		return time.Time{}, nil
+	}
+
+	at, err := dynamo.ParseTime(dynamo.TextOf(item["at"]))
+	if err != nil || at.IsZero() {
+		return time.Time{}, dynamo.Damaged("first use", err)
+	}
+
+	return at, nil
+}
+
+// PutFirstUse records when the new secret of the key's rotation was first used, unless that was
+// recorded before: the first one counts. Error: ErrUnavailable.
+func (t *Table) PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error {
+	return t.set(ctx, firstUseRow(k), dynamo.Item{"at": dynamo.Text(dynamo.FormatTime(at))},
+		k.Rotation.OldEndsAt.Add(firstUseKept), expression.Name("at").AttributeNotExists())
+}

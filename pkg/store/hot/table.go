@@ -1,0 +1,89 @@
+// Package hot is the table hot: the state of limits, and what is counted and told of calls. It is
+// written by calls, and never by admins; TTL removes what is over.
+//
+// It promises that every write carries a condition, and that one which came twice or late changes
+// nothing. It implements what limit and usage ask of a table, and check.FirstUses. Its rows have no
+// seal; docs/security.md says why. Its errors are those of package store.
+//
+// The items, each with the calls that use it:
+//
+//	pk                            sk             is                     read by                         written by
+//	<environment>#<keyId>#limits  limits         the state of limits    ReadLimits: GetItem, strong     ChargeLimits, ReplaceLimits: on the state before
+//	address#<network>             limits         likewise, of callers without a key
+//	<environment>#<keyId>         firstUse#<at>  that of a rotation     FirstUse: GetItem, strong       PutFirstUse: new only
+//	                                                                    ObserveFirstUses: BatchGetItem
+//	                              usage#<hour>#<writer> an instance's counts Usage, Usages: Query        PutUsage: on a lower sequence
+//	                              usage#<hour>   an hour put together   likewise                        CompactUsage: on its version
+//	                              used           the last use           LastUses: BatchGetItem          PutLastUse: on an earlier one
+//	                              request#<at>#<id> a call              Requests: Query, strong         PutRequest: new only
+//	                              secrets#<rotation>#<writer> who sends which SecretUse: Query, strong  PutSecretUse: on a lower sequence
+//	                              counted#<slot>#<page> ids of counted calls Pages: Query, strong       Count: on its version, with usage# and secrets#
+//	<environment>#organization#<org> usage#...   as of a key            Usage, Usages: Query            PutUsage, Count, CompactUsage
+//	<environment>#request#<id>    request        a call                 Request: BatchGetItem of 3      PutRequest: new only
+//	<environment>#journal#<hour>  <writer>       scopes with counts     Journal: Query, strong          PutJournal: new only
+//	                              #stage         how far it is put together Stages: BatchGetItem        SetStage: on a lower one
+package hot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/usage"
+)
+
+// UsageRetention is how long usage stays.
+const UsageRetention = 400 * 24 * time.Hour
+
+// Table is the table hot.
+type Table struct{ rows *dynamo.Table }
+
+// New returns the table hot, which has that name.
+func New(client dynamo.Client, name string) *Table {
+	return &Table{rows: dynamo.NewTable(client, name)}
+}
+
+// set writes attributes of a row where the condition holds, and has TTL remove the row from a time
+// on; the others of the row stay. A condition that does not hold is no error: a write that came
+// twice or late has nothing to do. Errors: ErrUnavailable.
+func (t *Table) set(
+	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
+	condition expression.ConditionBuilder,
+) error {
+	_, err := t.swap(ctx, at, attributes, purgeAt, condition)
+	return err
+}
+
+// swap is set that reports whether the condition held.
+func (t *Table) swap(
+	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
+	condition expression.ConditionBuilder,
+) (held bool, err error) {
+	attributes[dynamo.PurgeAttribute] = dynamo.Number(purgeAt.Unix())
+
+	err = t.rows.Update(ctx, at, dynamo.Set(attributes), condition, "write")
+	if errors.Is(err, dynamo.ErrCondition) {
+		return false, nil
+	}
+
+	return err == nil, err
+}
+
+// newer is the condition of rows that carry the sequence of their only writer.
+func newer(sequence int64) expression.ConditionBuilder {
+	return dynamo.IsNew.Or(dynamo.Below(sequenceAttribute, sequence))
+}
+
+// lasting makes a usage.ErrStuck of an error that asking again does not mend.
+func lasting(err error) error {
+	if errors.Is(err, dynamo.ErrDamaged) || errors.Is(err, dynamo.ErrRefused) ||
+		errors.Is(err, dynamo.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", usage.ErrStuck, err)
+	}
+
+	return err
+}
