@@ -404,7 +404,7 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 	path := s.keys + "/" + maker.CreateKey(t, s.id, fields).Key.ID
 
 	before := func(what string) {
-		machine.Operator().Call(t, http.MethodPost, path+"/"+what, nil).Want(t, http.StatusOK)
+		maker.Call(t, http.MethodPost, path+"/"+what, nil).Want(t, http.StatusOK)
 	}
 	switch op {
 	case "getKey":
