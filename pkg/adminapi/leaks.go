@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -195,7 +194,7 @@ func (a *API) limitReports(ctx context.Context) error {
 		return fmt.Errorf("%w: limit of reports: %w", store.ErrUnavailable, err)
 	}
 
-	if allowance.Outcome != check.Allowed {
+	if allowance.Verdict != limit.Admitted {
 		p := rateLimited.with("There are too many reports from your address: try again later.")
 		p.retryAfter = strconv.Itoa(int(math.Ceil(allowance.RetryAfter.Seconds())))
 		return p

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/guard"
+	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
 // limitedKey is in no usage plan, so API Gateway answers INVALID_API_KEY to a call that carries it,
@@ -38,14 +39,14 @@ func (c *Context) headers() {
 // limitsText is the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds until
 // it is whole, joined by commas, the quota by the name quota. It has no quotes, so that a gateway
 // response's template can repeat it; those that would make it too long are left out.
-func limitsText(a *check.Allowance, most int) string {
+func limitsText(a *limit.Allowance, most int) string {
 	if a == nil {
 		return ""
 	}
 
 	var out strings.Builder
 
-	add := func(name string, l check.Left, now time.Time) {
+	add := func(name string, l limit.Left, now time.Time) {
 		one := fmt.Sprintf("%s;q=%d;w=%d;r=%d;t=%d", name, l.Limit, wholeSeconds(l.Window),
 			l.Remaining, max(0, wholeSeconds(l.ResetAt.Sub(now))))
 		if out.Len() > 0 {

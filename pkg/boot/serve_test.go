@@ -8,7 +8,6 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -35,7 +34,7 @@ func TestEndGivesBackLeases(t *testing.T) {
 		}
 		for range 100 {
 			if a, err := d.Limits.Spend(t.Context(), subject, policy); err != nil ||
-				a.Outcome != check.Allowed {
+				a.Verdict != limit.Admitted {
 				t.Fatal(a, err)
 			}
 		}

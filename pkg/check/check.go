@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -82,7 +83,7 @@ type Verdict struct {
 	Policy policy.Policy
 
 	// what the key's limits say; nil where it has none, and where the check ended before
-	Allowance *Allowance
+	Allowance *limit.Allowance
 
 	// Settings are the key's organization's; nil where the check ended before it was asked for, and
 	// for an operator's key.

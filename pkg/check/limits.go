@@ -5,35 +5,16 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
 // Limits are the rate limits and quotas of keys.
 type Limits interface {
 	// Spend takes one call of every limit of a key, or of none where one of them refuses. An error
 	// means that nobody knows whether there is room.
-	Spend(ctx context.Context, k *apikey.Key) (*Allowance, error)
+	Spend(ctx context.Context, k *apikey.Key) (*limit.Allowance, error)
 	// Peek says what Spend would answer at a time, and takes nothing.
-	Peek(ctx context.Context, k *apikey.Key, at time.Time) (*Allowance, error)
-}
-
-// Allowance is what the limits of a key say of a call.
-type Allowance struct {
-	Outcome Outcome   // Allowed, RateLimited or QuotaExceeded
-	At      time.Time // when that is
-	// the name of the limit that refuses; "" for the quota, and where none does
-	Limit      string
-	RetryAfter time.Duration // for a refusal: how long it lasts at least
-	Limits     []Left        // of every rate limit, in the key's order
-	Quota      *Left         // nil where there is no quota
-}
-
-// Left is what is left of one limit.
-type Left struct {
-	Name      string // "" for the quota
-	Limit     int64
-	Window    time.Duration // of the quota: how long its period is
-	Remaining int64
-	ResetAt   time.Time // when all of it is there again, if nothing more is taken
+	Peek(ctx context.Context, k *apikey.Key, at time.Time) (*limit.Allowance, error)
 }
 
 // Limited reports whether a key has limits.
@@ -65,5 +46,12 @@ func (c *Checker) limit(ctx context.Context, v *Verdict, call Call, now time.Tim
 		return Unavailable
 	}
 
-	return v.Allowance.Outcome
+	switch v.Allowance.Verdict {
+	case limit.Admitted:
+		return Allowed
+	case limit.OverQuota:
+		return QuotaExceeded
+	default:
+		return RateLimited
+	}
 }

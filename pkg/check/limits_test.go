@@ -142,12 +142,12 @@ func TestKeysWithoutLimitsCostNothing(t *testing.T) {
 type broken struct{}
 
 // Spend implements check.Limits.
-func (broken) Spend(context.Context, *apikey.Key) (*check.Allowance, error) {
+func (broken) Spend(context.Context, *apikey.Key) (*limit.Allowance, error) {
 	return nil, errors.New("no answer")
 }
 
 // Peek implements check.Limits.
-func (broken) Peek(context.Context, *apikey.Key, time.Time) (*check.Allowance, error) {
+func (broken) Peek(context.Context, *apikey.Key, time.Time) (*limit.Allowance, error) {
 	return nil, errors.New("no answer")
 }
 

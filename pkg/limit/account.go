@@ -1,10 +1,6 @@
 package limit
 
-import (
-	"time"
-
-	"github.com/bitting-keys/bitting/pkg/check"
-)
+import "time"
 
 // account is what an instance knows of one subject. Who uses it holds its sem's token.
 type account struct {
@@ -42,7 +38,7 @@ type lease struct {
 // refusal is what the next calls are told without asking anybody.
 type refusal struct {
 	span
-	outcome check.Outcome
+	verdict Verdict
 	limit   string
 	retryAt int64
 }
@@ -73,7 +69,7 @@ func (a *account) setPolicy(p Policy) {
 
 // local answers without the store, if it can: with a call that was leased, or with a refusal that
 // is certain.
-func (a *account) local(now int64) *check.Allowance {
+func (a *account) local(now int64) *Allowance {
 	if a.lease.calls > 0 && a.lease.holds(now) {
 		a.lease.calls--
 		return a.allowed(now)
@@ -87,14 +83,14 @@ func (a *account) local(now int64) *check.Allowance {
 }
 
 // allowed is the answer to a call that was taken.
-func (a *account) allowed(now int64) *check.Allowance {
+func (a *account) allowed(now int64) *Allowance {
 	return a.plan.allowance(a.state.current(a.plan, now), now, a.lease.calls)
 }
 
 // refused is the answer to a call that the refusal is for.
-func (a *account) refused(now int64) *check.Allowance {
+func (a *account) refused(now int64) *Allowance {
 	out := a.plan.allowance(a.state.current(a.plan, now), now, 0)
-	out.Outcome = a.refusal.outcome
+	out.Verdict = a.refusal.verdict
 	out.Limit = a.refusal.limit
 	out.RetryAfter = time.Duration(a.refusal.retryAt - now)
 	return out

@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -241,7 +240,7 @@ func TestNoSequenceOfChangesRefills(t *testing.T) {
 			"call": func(r *rapid.T) {
 				for range rapid.IntRange(1, 10).Draw(r, "calls") {
 					if take(t, rapid.SampledFrom(instances).Draw(r, "instance"),
-						p).Outcome == check.Allowed {
+						p).Verdict == limit.Admitted {
 						total++
 					}
 				}

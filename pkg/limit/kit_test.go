@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -32,7 +31,7 @@ func policy(limits ...apikey.RateLimit) limit.Policy {
 }
 
 // take takes one call.
-func take(t testing.TB, l *limit.Limiter, p limit.Policy) *check.Allowance {
+func take(t testing.TB, l *limit.Limiter, p limit.Policy) *limit.Allowance {
 	t.Helper()
 
 	a, err := l.Spend(t.Context(), subject, p)
@@ -48,7 +47,7 @@ func admitted(t testing.TB, l *limit.Limiter, p limit.Policy, calls int) (n int)
 	t.Helper()
 
 	for range calls {
-		if take(t, l, p).Outcome == check.Allowed {
+		if take(t, l, p).Verdict == limit.Admitted {
 			n++
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 )
 
 const (
@@ -53,20 +52,20 @@ func New(store Store, now func() time.Time, jitter func() float64) *Limiter {
 type Keys struct{ *Limiter }
 
 // Spend implements check.Limits.
-func (l Keys) Spend(ctx context.Context, k *apikey.Key) (*check.Allowance, error) {
+func (l Keys) Spend(ctx context.Context, k *apikey.Key) (*Allowance, error) {
 	return l.Limiter.Spend(ctx, KeySubject(k), PolicyOf(k))
 }
 
 // Peek implements check.Limits.
 func (l Keys) Peek(
 	ctx context.Context, k *apikey.Key, at time.Time,
-) (*check.Allowance, error) {
+) (*Allowance, error) {
 	return l.Limiter.Peek(ctx, KeySubject(k), PolicyOf(k), at)
 }
 
 // Spend takes one call of every limit of the policy, or of none where one of them refuses. An error
 // means that nobody knows: the call is not admitted.
-func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*check.Allowance, error) {
+func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*Allowance, error) {
 	a := l.account(s)
 	select {
 	case <-a.sem:
@@ -99,7 +98,7 @@ func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*check.Allowa
 // nothing of it.
 func (l *Limiter) Peek(
 	ctx context.Context, s Subject, p Policy, at time.Time,
-) (*check.Allowance, error) {
+) (*Allowance, error) {
 	state, err := l.store.ReadLimits(ctx, s)
 	if err != nil {
 		return nil, err
@@ -113,7 +112,7 @@ func (l *Limiter) Peek(
 	state = state.current(plan, now)
 	out := plan.allowance(state, now, 0)
 	var wait int64
-	out.Outcome, out.Limit, wait = plan.refusal(state, now)
+	out.Verdict, out.Limit, wait = plan.refusal(state, now)
 	out.RetryAfter = time.Duration(wait)
 	return out, nil
 }
@@ -138,7 +137,7 @@ func (l *Limiter) account(s Subject) *account {
 }
 
 // ask takes calls from the store, as many as are worth a lease, and spends the first of them.
-func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowance, error) {
+func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*Allowance, error) {
 	a.refusal = refusal{}
 	if !a.known {
 		state, err := l.store.ReadLimits(ctx, s)
@@ -177,7 +176,7 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*check.Allowa
 
 // contended is the answer where other instances were quicker each time: they take what there is, so
 // the limit that has the least refuses.
-func (l *Limiter) contended(a *account) (*check.Allowance, error) {
+func (l *Limiter) contended(a *account) (*Allowance, error) {
 	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
 		return nil, errContended
 	}
@@ -186,7 +185,7 @@ func (l *Limiter) contended(a *account) (*check.Allowance, error) {
 	a.misses++
 	name, wait := a.tightest(now)
 	wait = max(wait, l.pause(a, name))
-	a.refusal = refusal{span{now, now + wait}, check.RateLimited, name, now + wait}
+	a.refusal = refusal{span{now, now + wait}, OverRate, name, now + wait}
 	return a.refused(now), nil
 }
 
@@ -217,7 +216,7 @@ func (a *account) adoptStored(now int64) error {
 }
 
 // grant takes note of calls that the store gave, and spends the first.
-func (l *Limiter) grant(a *account, t spendPlan) *check.Allowance {
+func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 	until := t.now + int64(a.leaseTime)
 	if a.plan.quota != nil {
 		if _, end := bounds(t.state.Period); end.UnixNano() < until {
@@ -232,7 +231,7 @@ func (l *Limiter) grant(a *account, t spendPlan) *check.Allowance {
 		a.misses = max(0, a.misses-1)
 		name, wait := a.tightest(t.now)
 		wait = max(wait, l.pause(a, name))
-		a.refusal = refusal{span{t.now, t.now + wait}, check.RateLimited, name, t.now + wait}
+		a.refusal = refusal{span{t.now, t.now + wait}, OverRate, name, t.now + wait}
 	} else {
 		a.misses = 0
 	}
@@ -258,16 +257,16 @@ func (a *account) tightest(now int64) (name string, wait int64) {
 // refuse remembers why there is no room, for as long as that is certain. Where it took a write to
 // find out, the instance pauses for longer: each write without success is paid for, and other
 // instances take what comes back meanwhile.
-func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *check.Allowance {
-	outcome, limit, wait := a.plan.refusal(t.state, t.now)
-	if paid && outcome == check.RateLimited {
+func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *Allowance {
+	verdict, limit, wait := a.plan.refusal(t.state, t.now)
+	if paid && verdict == OverRate {
 		a.misses++
 		wait = max(wait, l.pause(a, limit))
 	}
 
 	a.refusal = refusal{
 		span{t.now, t.now + min(wait, int64(certainFor))},
-		outcome,
+		verdict,
 		limit,
 		t.now + wait,
 	}

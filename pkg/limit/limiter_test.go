@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -48,7 +47,7 @@ func TestExactlyTheLimitIsAdmitted(t *testing.T) {
 				a, err := instances[i%len(instances)].Spend(t.Context(), subject, p)
 				if err != nil {
 					t.Error(err)
-				} else if a.Outcome == check.Allowed {
+				} else if a.Verdict == limit.Admitted {
 					n.Add(1)
 				}
 			})
@@ -119,12 +118,12 @@ func TestRetryAfter(t *testing.T) {
 
 	a := take(t, l, p)
 
-	want := &check.Allowance{
-		Outcome:    check.RateLimited,
+	want := &limit.Allowance{
+		Verdict:    limit.OverRate,
 		At:         kit.Clock.Now(),
 		Limit:      "l",
 		RetryAfter: 20 * time.Second,
-		Limits: []check.Left{{
+		Limits: []limit.Left{{
 			Name:    "l",
 			Limit:   3,
 			Window:  time.Minute,
@@ -175,7 +174,7 @@ func TestNothingIsTakenFromOneLimitWhereAnotherRefuses(t *testing.T) {
 	}
 
 	for range 3 { // instances that know nothing yet
-		if a := take(t, limiter(kit), p); a.Outcome != check.RateLimited || a.Limit != "minute" {
+		if a := take(t, limiter(kit), p); a.Verdict != limit.OverRate || a.Limit != "minute" {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -198,7 +197,7 @@ func TestQuotaAtTheEndOfTheMonth(t *testing.T) {
 	}
 
 	a := take(t, l, p)
-	if a.Outcome != check.QuotaExceeded || a.RetryAfter != time.Second ||
+	if a.Verdict != limit.OverQuota || a.RetryAfter != time.Second ||
 		!a.Quota.ResetAt.Equal(end) || a.Quota.Window != 30*24*time.Hour {
 		t.Errorf("%+v %+v", a, a.Quota)
 	}
@@ -281,7 +280,7 @@ func TestLimitsAreTheKeysInItsEnvironment(t *testing.T) {
 			if a, err := l.Spend(t.Context(), limit.Subject{
 				Environment: env,
 				KeyID:       id,
-			}, p); err != nil || a.Outcome != check.Allowed {
+			}, p); err != nil || a.Verdict != limit.Admitted {
 				t.Errorf("%s %s: %v %v", env, id, a, err)
 			}
 		}
@@ -402,28 +401,28 @@ func TestAddresses(t *testing.T) {
 	l, p := limiter(kit), policy(per("l", 1, time.Minute))
 	for _, test := range []struct {
 		address string
-		want    check.Outcome
+		want    limit.Verdict
 	}{
-		{"192.0.2.1", check.Allowed},
-		{"::ffff:192.0.2.1", check.RateLimited},
-		{"192.0.2.2", check.Allowed},
-		{"2001:db8::1", check.Allowed},
-		{"2001:db8::2", check.RateLimited},
+		{"192.0.2.1", limit.Admitted},
+		{"::ffff:192.0.2.1", limit.OverRate},
+		{"192.0.2.2", limit.Admitted},
+		{"2001:db8::1", limit.Admitted},
+		{"2001:db8::2", limit.OverRate},
 		{
-			"2001:db8:0:0:ffff::%eth0", check.RateLimited,
+			"2001:db8:0:0:ffff::%eth0", limit.OverRate,
 		},
-		{"2001:db8:0:1::1", check.Allowed},
+		{"2001:db8:0:1::1", limit.Admitted},
 	} {
 		a, err := l.Spend(t.Context(), limit.AddressSubject(netip.MustParseAddr(test.address)), p)
-		if err != nil || a.Outcome != test.want {
-			t.Errorf("%s: %+v %v, want %s", test.address, a, err, test.want)
+		if err != nil || a.Verdict != test.want {
+			t.Errorf("%s: %+v %v, want %d", test.address, a, err, test.want)
 		}
 	}
 
-	for _, want := range []check.Outcome{check.Allowed, check.RateLimited} {
+	for _, want := range []limit.Verdict{limit.Admitted, limit.OverRate} {
 		if a, err := l.Spend(t.Context(), limit.AddressSubject(netip.Addr{}), p); err != nil ||
-			a.Outcome != want {
-			t.Errorf("an address that is not known: %+v %v, want %s", a, err, want)
+			a.Verdict != want {
+			t.Errorf("an address that is not known: %+v %v, want %d", a, err, want)
 		}
 	}
 }

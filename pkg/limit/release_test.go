@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -20,7 +19,7 @@ func leased(t *testing.T, kit *storetest.Kit, p limit.Policy) *limit.Limiter {
 
 	l := limiter(kit)
 	for range 100 {
-		if take(t, l, p).Outcome != check.Allowed {
+		if take(t, l, p).Verdict != limit.Admitted {
 			t.Fatal("refused")
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
@@ -120,7 +119,7 @@ func (w world) run(t *testing.T) (out result) {
 					switch {
 					case err != nil:
 						out.failed++
-					case answer.Outcome == check.Allowed:
+					case answer.Verdict == limit.Admitted:
 						out.admitted = append(out.admitted, time.Since(begin))
 					}
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"maps"
 	"time"
-
-	"github.com/bitting-keys/bitting/pkg/check"
 )
 
 // ErrThrottled says that the table takes fewer writes than it is asked for. Stores wrap it.
@@ -107,12 +105,12 @@ func (s *State) current(p *plan, now int64) *State {
 
 // refusal is why a state has no room for a call: how long that lasts at least, and which limit it
 // is.
-func (p *plan) refusal(s *State, now int64) (outcome check.Outcome, limit string, wait int64) {
-	outcome = check.Allowed
+func (p *plan) refusal(s *State, now int64) (verdict Verdict, limit string, wait int64) {
+	verdict = Admitted
 	for _, b := range p.buckets {
 		if w := b.wait(s.TAT[b.Name], now); b.left(s.TAT[b.Name], now) < 1 &&
-			(outcome == check.Allowed || w > wait) {
-			outcome = check.RateLimited
+			(verdict == Admitted || w > wait) {
+			verdict = OverRate
 			limit = b.Name
 			wait = w
 		}
@@ -120,24 +118,24 @@ func (p *plan) refusal(s *State, now int64) (outcome check.Outcome, limit string
 
 	if p.quota != nil && s.Used >= p.quota.Limit {
 		_, end := bounds(s.Period)
-		outcome = check.QuotaExceeded
+		verdict = OverQuota
 		limit = ""
 		wait = max(wait, end.UnixNano()-now)
 	}
 
-	return outcome, limit, wait
+	return verdict, limit, wait
 }
 
 // allowance is what is left in a state, of which an instance has some calls at hand.
-func (p *plan) allowance(s *State, now, atHand int64) *check.Allowance {
-	a := &check.Allowance{
-		Outcome: check.Allowed,
+func (p *plan) allowance(s *State, now, atHand int64) *Allowance {
+	a := &Allowance{
+		Verdict: Admitted,
 		At:      time.Unix(0, now).UTC(),
-		Limits:  make([]check.Left, 0, len(p.buckets)),
+		Limits:  make([]Left, 0, len(p.buckets)),
 	}
 	for _, b := range p.buckets {
 		tat := s.TAT[b.Name]
-		a.Limits = append(a.Limits, check.Left{
+		a.Limits = append(a.Limits, Left{
 			Name:      b.Name,
 			Limit:     b.Limit,
 			Window:    b.Window,
@@ -148,7 +146,7 @@ func (p *plan) allowance(s *State, now, atHand int64) *check.Allowance {
 
 	if p.quota != nil {
 		from, end := bounds(s.Period)
-		a.Quota = &check.Left{
+		a.Quota = &Left{
 			Limit:     p.quota.Limit,
 			Window:    end.Sub(from),
 			Remaining: max(0, p.quota.Limit-s.Used+atHand),
