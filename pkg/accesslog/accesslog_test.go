@@ -392,13 +392,37 @@ func TestOutcomes(t *testing.T) {
 			var got *told
 			if len(w.taken.entries) == 1 {
 				c := w.taken.entries[0].Call
-				got = &told{c.Outcome, c.Permission, c.Customer, c.Route}
+				got = &told{string(c.Outcome), c.Permission, c.Customer, c.Route}
 			}
 
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What the authorizer's context says of a refusal is what counts, whichever outcomes there are.
+func TestRefusalsCountAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	types := map[int]string{403: "ACCESS_DENIED", 429: "INVALID_API_KEY"}
+
+	for _, outcome := range check.Outcomes() {
+		if types[outcome.Status()] == "" {
+			continue
+		}
+
+		w := newWorld(t)
+		if err := w.send(t, line(t, "Rest", map[string]string{
+			"error.responseType":    types[outcome.Status()],
+			"authorizer.denialCode": outcome.Code(),
+		})); err != nil {
+			t.Fatal(err)
+		}
+
+		if n := len(w.taken.entries); n != 1 || w.taken.entries[0].Outcome != outcome {
+			t.Errorf("%s: %+v", outcome, w.taken.entries)
+		}
 	}
 }
 

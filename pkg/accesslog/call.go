@@ -19,7 +19,7 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 		Environment:    l.environment,
 		OrganizationID: l.organizationID,
 		KeyID:          l.keyID,
-		Outcome:        string(l.outcome(d)),
+		Outcome:        l.outcome(d),
 		Customer:       brand.Redact(d.Customer),
 		Secret:         apikey.Current,
 		Rotation:       l.rotation,
@@ -46,7 +46,7 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 		if l.oldSecret {
 			c.Secret = apikey.Retired
 		}
-	case !d.PermissionHeld || c.Outcome == string(check.PermissionDenied):
+	case !d.PermissionHeld || c.Outcome == check.PermissionDenied:
 		// a key that holds all permissions uses the first that opens the route, too
 		c.Permission = d.Required
 	}
@@ -117,6 +117,7 @@ func (l line) ended() bool {
 // by whom the call was refused; everything else is the backend's own affair, a 403 of it included.
 // A call that nobody was recognised at has no outcome that could be told of a key.
 func (l line) outcome(d permission.Decision) check.Outcome {
+	said := check.Outcome(l.denialCode)
 	switch l.responseType {
 	case accessDenied:
 		if l.ended() {
@@ -127,26 +128,26 @@ func (l line) outcome(d permission.Decision) check.Outcome {
 			return check.Expired
 		}
 
-		if check.Outcome(l.denialCode) == check.PathNotSupported {
-			return check.PathNotSupported
-		}
-
 		// An API of somebody's own may cache by less than the path: then the code is that of the
 		// call that filled the cache, which may have named another customer. The path tells, where
 		// it can be read.
-		another := check.Outcome(l.denialCode) == check.CustomerNotAllowed
+		another := said == check.CustomerNotAllowed
 		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {
 			another = !d.CustomerAllowed
 		}
 
-		if another {
+		switch {
+		case said.Status() == 403 && said != check.CustomerNotAllowed && said != check.PermissionDenied:
+			return said
+		case another:
 			return check.CustomerNotAllowed
+		default:
+			return check.PermissionDenied
 		}
 
-		return check.PermissionDenied
 	case "INVALID_API_KEY": // the authorizer's way to say 429
-		if l.denialCode == string(check.QuotaExceeded) {
-			return check.QuotaExceeded
+		if said.Status() == 429 {
+			return said
 		}
 
 		return check.RateLimited

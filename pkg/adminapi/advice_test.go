@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	entries "github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -122,13 +123,13 @@ func (p past) commit(writes ...store.Write) {
 }
 
 // counted says that calls were counted some time ago.
-func (p past) counted(ago time.Duration, outcome, permission string, n int64) {
+func (p past) counted(ago time.Duration, outcome check.Outcome, permission string, n int64) {
 	p.t.Helper()
 
 	row := usage.Row{
 		Scope:    usage.KeyScope(p.key.Environment, p.key.ID),
 		Hour:     p.now.Add(-ago).Truncate(time.Hour),
-		Writer:   outcome + permission,
+		Writer:   string(outcome) + permission,
 		Sequence: 1,
 		Counts: usage.Counts{
 			Cells: map[usage.Cell]int64{{Outcome: outcome, Permission: permission}: n},
@@ -153,7 +154,7 @@ func (p past) used(ago time.Duration) {
 }
 
 // recorded says that a call was recorded some time ago.
-func (p past) recorded(ago time.Duration, outcome, method, path string) {
+func (p past) recorded(ago time.Duration, outcome check.Outcome, method, path string) {
 	p.t.Helper()
 
 	r := usage.Request{

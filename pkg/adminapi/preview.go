@@ -54,7 +54,7 @@ func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*
 		}
 
 		for _, r := range page {
-			if r.Outcome != string(check.Allowed) {
+			if r.Outcome != check.Allowed {
 				continue
 			}
 

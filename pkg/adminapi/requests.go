@@ -42,8 +42,8 @@ func viewRequest(r usage.Request) api.Request {
 		Method:      r.Method,
 		Route:       r.Route,
 		Path:        r.Path,
-		Status:      check.Outcome(r.Outcome).Status(),
-		Outcome:     r.Outcome,
+		Status:      r.Outcome.Status(),
+		Outcome:     string(r.Outcome),
 		Permission:  r.Permission,
 		SourceIP:    r.SourceIP,
 		UserAgent:   r.UserAgent,
@@ -109,9 +109,8 @@ func (a *API) getRequest(
 	}
 
 	out := &requestOutput{api.RecordedRequest{Request: viewRequest(r)}}
-	if outcome := check.Outcome(r.Outcome); outcome != check.Allowed &&
-		outcome != check.Unavailable {
-		out.Body.Steps = viewSteps(check.Recorded(outcome, r.Permission))
+	if r.Outcome != check.Allowed && r.Outcome != check.Unavailable {
+		out.Body.Steps = viewSteps(check.Recorded(r.Outcome, r.Permission))
 	}
 
 	return out, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -24,7 +25,10 @@ func WriteCSV(to io.Writer, u *api.Usage) error {
 	for _, p := range u.Series {
 		names := slices.Sorted(maps.Keys(p.Values))
 		if u.By == string(usage.ByOutcome) {
-			names = usage.Outcomes()
+			names = names[:0]
+			for _, outcome := range check.Counted() {
+				names = append(names, string(outcome))
+			}
 		}
 
 		for _, name := range names {

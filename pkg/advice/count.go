@@ -3,6 +3,7 @@ package advice
 import (
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -13,13 +14,10 @@ func (f *Facts) Count(hour time.Time, counts usage.Counts) {
 	}
 
 	for cell, n := range counts.Cells {
-		switch cell.Outcome {
-		case usage.Allowed, "rate_limited", "quota_exceeded":
-			// a limit refused what the permission would have opened
-			if cell.Permission != "" {
-				f.Used[cell.Permission] = latest(f.Used[cell.Permission], hour)
-			}
-		case "retired_secret":
+		switch {
+		case cell.Outcome.Opened() && cell.Permission != "":
+			f.Used[cell.Permission] = latest(f.Used[cell.Permission], hour)
+		case cell.Outcome == check.RetiredSecret:
 			if f.usedWithin(hour.Add(time.Hour), f.window(UnusedWindow)) {
 				f.RetiredCalls, f.RetiredAt = f.RetiredCalls+n, latest(f.RetiredAt, hour)
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/advice"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -18,7 +19,7 @@ func TestCount(t *testing.T) {
 		Retired     int64
 		RetiredAt   time.Time
 	}
-	count := func(outcome, permission string, n int64) usage.Counts {
+	count := func(outcome check.Outcome, permission string, n int64) usage.Counts {
 		return usage.Counts{
 			Cells: map[usage.Cell]int64{{Outcome: outcome, Permission: permission}: n},
 		}

@@ -91,7 +91,7 @@ func contextOf(v check.Verdict, most int) Context {
 		Limits:             limitsText(v.Allowance, most),
 		Limited:            "false",
 		RetryAfter:         "0",
-		DenialCode:         string(check.PermissionDenied),
+		DenialCode:         check.PermissionDenied.Code(),
 		RequiredPermission: v.Required,
 		DenialDetail:       "The key does not hold a permission for this route.",
 	}
@@ -111,12 +111,9 @@ func contextOf(v check.Verdict, most int) Context {
 	switch {
 	case v.Outcome.Status() == 429:
 		c.limited(v)
-	case v.Outcome == check.CustomerNotAllowed:
-		c.DenialCode = string(check.CustomerNotAllowed)
-		c.DenialDetail = "The key is scoped to other customers than the one in the path."
-	case v.Outcome == check.PathNotSupported:
-		c.DenialCode = string(check.PathNotSupported)
-		c.DenialDetail = check.NotSupported
+	case v.Outcome.Detail() != "":
+		c.DenialCode = v.Outcome.Code()
+		c.DenialDetail = v.Outcome.Detail()
 	case v.Outcome == check.PermissionDenied && v.Spelling() != "":
 		c.DenialDetail = v.Spelling()
 	case v.Required != "":

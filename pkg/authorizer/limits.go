@@ -1,6 +1,7 @@
 package authorizer
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -20,12 +21,8 @@ const limitedKey = "bitting-limited-call"
 func (c *Context) limited(v check.Verdict) {
 	c.Limited = "true"
 	c.RetryAfter = strconv.FormatInt(wholeSeconds(v.Allowance.RetryAfter), 10)
-	c.DenialCode = string(v.Outcome)
-
-	c.DenialDetail = "The key is over its limit " + v.Allowance.Limit + "."
-	if v.Outcome == check.QuotaExceeded {
-		c.DenialDetail = "The key has used up its quota."
-	}
+	c.DenialCode = v.Outcome.Code()
+	c.DenialDetail = cmp.Or(v.Outcome.Detail(), "The key is over its limit "+v.Allowance.Limit+".")
 }
 
 // headers says the state of the limits as a gateway response has it in its headers.

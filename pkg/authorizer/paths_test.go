@@ -128,7 +128,7 @@ func TestPathThatNoPolicySays(t *testing.T) {
 					evaluates(t, got.Policy, arn(t, event), want == check.Allowed)
 				}
 
-				if len(recorded.told) != 1 || recorded.told[0].Outcome != string(want) {
+				if len(recorded.told) != 1 || recorded.told[0].Outcome != want {
 					t.Errorf("%.40s: recorded %+v, want %s", test.path, recorded.told, want)
 				}
 			}

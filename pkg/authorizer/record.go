@@ -27,7 +27,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		OrganizationID: v.Key.OrganizationID,
 		KeyID:          v.Key.ID,
 		KeyVersion:     v.Key.Version,
-		Outcome:        string(v.Outcome),
+		Outcome:        v.Outcome,
 		Permission:     v.Permission(),
 		Customer:       conceal(v.Customer()),
 		Secret:         v.Secret(),

@@ -106,7 +106,7 @@ func TestRecord(t *testing.T) {
 							test.path, c.SourceIP, c.UserAgent, c.RequestID)
 					}
 
-					got = &told{c.Outcome, c.Permission, c.Customer, c.Route, c.Path, c.Secret}
+					got = &told{string(c.Outcome), c.Permission, c.Customer, c.Route, c.Path, c.Secret}
 				}
 
 				if name == "REST TOKEN" && test.want != nil && test.want.Secret == apikey.Unknown {

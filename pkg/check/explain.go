@@ -56,14 +56,15 @@ func (c *Checker) Explain(
 // was then is not known any more, but which step refused follows from the outcome; required is the
 // permission that was missing, "" for a route in no permission.
 func Recorded(outcome Outcome, required string) []Step {
-	if outcome == WrongSecret || outcome == RetiredSecret {
-		return []Step{{secretCheck, false, recordedDetail(outcome, required)}}
+	refusing, detail := refusalOf(outcome, required)
+	if refusing == secretStep {
+		return []Step{{secretCheck, false, detail}}
 	}
 
 	steps := []Step{{secretCheck, true, "The secret was the key's."}}
 	for s := statusStep; s <= lastStep; s++ {
-		if s == stepOf(outcome, required) {
-			return append(steps, Step{s.String(), false, recordedDetail(outcome, required)})
+		if s == refusing {
+			return append(steps, Step{s.String(), false, detail})
 		}
 
 		steps = append(steps, Step{s.String(), true, "This step was passed."})
@@ -239,61 +240,15 @@ func limitDetail(v *Verdict) string {
 	}
 }
 
-// stepOf is the step that refuses with an outcome; no step where none does.
-func stepOf(outcome Outcome, required string) step {
-	switch outcome {
-	case Inactive, Expired, NotYetValid:
-		return statusStep
-	case AddressNotAllowed:
-		return addressStep
-	case CustomerNotAllowed:
-		return customerStep
-	case PathNotSupported:
-		return policyStep
-	case RateLimited, QuotaExceeded:
-		return limitStep
-	case PermissionDenied:
-		if required == "" {
-			return routeStep
-		}
-
-		return permissionStep
+// refusalOf is the step that refuses with an outcome, and what is told of that afterwards.
+func refusalOf(outcome Outcome, required string) (step, string) {
+	switch f := outcome.facts(); {
+	case outcome != PermissionDenied:
+		return f.step, f.past
+	case required == "":
+		return routeStep, "No permission had the route, or the path was spelled in a way that not " +
+			"everybody reads alike."
 	default:
-		return -1
-	}
-}
-
-func recordedDetail(outcome Outcome, required string) string {
-	switch outcome {
-	case WrongSecret:
-		return "The secret was never the key's."
-	case RetiredSecret:
-		return "The secret was one that the key had before."
-	case Inactive:
-		return "The key was disabled, revoked or deleted, or its organization refused it."
-	case Expired:
-		return "The key had expired."
-	case NotYetValid:
-		return "The key was not valid yet."
-	case AddressNotAllowed:
-		return "The caller's address was not among those that the key, or every key of its " +
-			"organization, may be used from."
-	case CustomerNotAllowed:
-		return "The key was scoped to other customers than the one in the path."
-	case PathNotSupported:
-		return "The key could have made the call, but the API refused it. " + NotSupported
-	case RateLimited:
-		return "The key was over one of its rate limits."
-	case QuotaExceeded:
-		return "The key had used up its quota."
-	case PermissionDenied:
-		if required == "" {
-			return "No permission had the route, or the path was spelled in a way that not " +
-				"everybody reads alike."
-		}
-
-		return fmt.Sprintf("The key did not hold %s, which the route needed.", required)
-	default:
-		return ""
+		return f.step, fmt.Sprintf("The key did not hold %s, which the route needed.", required)
 	}
 }

@@ -3,8 +3,7 @@ package check
 // Outcome is the result of a check. All but Allowed are refusals.
 type Outcome string
 
-// The outcomes. The first five name no key that could be told of, so they are in logs and metrics
-// only; the others count in the key's usage.
+// The outcomes, each with a row of the table below.
 const (
 	NoKey            Outcome = "no_key"
 	Malformed        Outcome = "malformed"
@@ -28,33 +27,115 @@ const (
 	Unavailable      Outcome = "unavailable"
 )
 
-// Reason says that a refusal is not the key's own but its organization's. Who called is not told;
-// logs and explanations are.
-type Reason string
+// tally is what an outcome counts as in the usage of the key.
+type tally int
 
-// The reasons: the first two go with Inactive, the last with AddressNotAllowed.
 const (
-	OrganizationDeleted   Reason = "organization_deleted"
-	LegacyNotAccepted     Reason = "legacy_not_accepted"
-	OrganizationAddresses Reason = "organization_addresses"
+	keyless tally = iota // it names no key that could be told of: it is in logs and metrics only
+	counted
+	denial // counted, as a refusal for what the key is or may
 )
 
-// Status returns the HTTP status of an outcome. Every fault of the key itself is 401, so that
-// nobody learns which keys there are.
-func (o Outcome) Status() int {
-	switch o {
-	case Allowed:
-		return 200
-	case CustomerNotAllowed, PermissionDenied, PathNotSupported:
-		return 403
-	case RateLimited, QuotaExceeded:
-		return 429
-	case Unavailable:
-		return 503
-	default:
-		return 401
-	}
+// facts is a row of the table of outcomes.
+type facts struct {
+	outcome Outcome
+	status  int
+	tally   tally
+	step    step   // the one that refuses with it
+	detail  string // why the call is refused, in a sentence; "" where that takes more than the outcome
+	past    string // the same, of a call that was recorded
 }
+
+// outcomes is the table of outcomes, in the order in which usage shows them. Every fault of the key
+// itself is 401, so that nobody learns which keys there are. A wrong secret is no denial, since
+// outsiders can cause it; nor is a failure of ours.
+var outcomes = []facts{
+	{Allowed, 200, counted, noStep, "", ""},
+	{PermissionDenied, 403, denial, permissionStep, "", ""}, // see refusalOf
+	{RateLimited, 429, denial, limitStep, "", "The key was over one of its rate limits."},
+	{
+		QuotaExceeded, 429, denial, limitStep,
+		"The key has used up its quota.",
+		"The key had used up its quota.",
+	},
+	{
+		Inactive, 401, denial, statusStep, "",
+		"The key was disabled, revoked or deleted, or its organization refused it.",
+	},
+	{Expired, 401, denial, statusStep, "", "The key had expired."},
+	{NotYetValid, 401, denial, statusStep, "", "The key was not valid yet."},
+	{
+		AddressNotAllowed, 401, denial, addressStep, "",
+		"The caller's address was not among those that the key, or every key of its organization, " +
+			"may be used from.",
+	},
+	{
+		CustomerNotAllowed, 403, denial, customerStep,
+		"The key is scoped to other customers than the one in the path.",
+		"The key was scoped to other customers than the one in the path.",
+	},
+	{
+		PathNotSupported, 403, denial, policyStep, NotSupported,
+		"The key could have made the call, but the API refused it. " + NotSupported,
+	},
+	{WrongSecret, 401, counted, secretStep, "", "The secret was never the key's."},
+	{RetiredSecret, 401, denial, secretStep, "", "The secret was one that the key had before."},
+	{Unavailable, 503, counted, noStep, "", ""},
+
+	{NoKey, 401, keyless, noStep, "", ""},
+	{Malformed, 401, keyless, noStep, "", ""},
+	{WrongEnvironment, 401, keyless, noStep, "", ""},
+	{UnknownKey, 401, keyless, noStep, "", ""},
+	{Ambiguous, 401, keyless, noStep, "", ""},
+}
+
+// facts returns the outcome's row. A name that was read and is no outcome is a denial by none of
+// the steps.
+func (o Outcome) facts() *facts {
+	for i := range outcomes {
+		if outcomes[i].outcome == o {
+			return &outcomes[i]
+		}
+	}
+
+	return &facts{outcome: o, status: 401, tally: denial, step: noStep}
+}
+
+// Outcomes returns all outcomes.
+func Outcomes() []Outcome { return listed(func(facts) bool { return true }) }
+
+// Counted returns the outcomes of calls whose key is known, in the order in which they are shown.
+func Counted() []Outcome { return listed(func(f facts) bool { return f.tally != keyless }) }
+
+func listed(which func(facts) bool) (list []Outcome) {
+	for _, f := range outcomes {
+		if which(f) {
+			list = append(list, f.outcome)
+		}
+	}
+
+	return list
+}
+
+// Status returns the HTTP status of an outcome.
+func (o Outcome) Status() int { return o.facts().status }
+
+// Denied reports whether an outcome is a refusal of the key itself.
+func (o Outcome) Denied() bool { return o.facts().tally == denial }
+
+// Good reports whether the call was made with a good key: it is a use of the key, whatever became
+// of it.
+func (o Outcome) Good() bool {
+	status := o.Status()
+	return status == 200 || status == 403 || status == 429
+}
+
+// Opened reports whether the key's permissions opened the route. A limit may have refused the call
+// all the same.
+func (o Outcome) Opened() bool { return o == Allowed || o.Status() == 429 }
+
+// Detail says in a sentence why the call is refused; "" where that takes more than the outcome.
+func (o Outcome) Detail() string { return o.facts().detail }
 
 // Code returns the problem code of an outcome; "" for Allowed.
 func (o Outcome) Code() string {
@@ -67,3 +148,14 @@ func (o Outcome) Code() string {
 		return string(o)
 	}
 }
+
+// Reason says that a refusal is not the key's own but its organization's. Who called is not told;
+// logs and explanations are.
+type Reason string
+
+// The reasons: the first two go with Inactive, the last with AddressNotAllowed.
+const (
+	OrganizationDeleted   Reason = "organization_deleted"
+	LegacyNotAccepted     Reason = "legacy_not_accepted"
+	OrganizationAddresses Reason = "organization_addresses"
+)

@@ -24,6 +24,9 @@ const (
 	policyStep
 	limitStep // last, so that a call that is refused for another reason takes nothing of a limit
 	lastStep  = limitStep
+
+	secretStep step = -1 // finds out the key, before the others
+	noStep     step = -2
 )
 
 // run takes the steps up to the last that is wanted, or to the first that refuses.

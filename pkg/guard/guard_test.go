@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/guard"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
@@ -159,6 +160,36 @@ func TestProtectWithoutAPIGateway(t *testing.T) {
 
 	if w.Code != 503 {
 		t.Errorf("status %d", w.Code)
+	}
+}
+
+// Guard imports no check, so that backends stay light. It spells outcomes as the check does.
+func TestCodesAreThoseOfTheCheck(t *testing.T) {
+	t.Parallel()
+	code := func(context map[string]any, next http.Handler) (body struct{ Code check.Outcome }) {
+		w := httptest.NewRecorder()
+		said(context).Protect(next).ServeHTTP(w,
+			httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		_ = json.Unmarshal(w.Body.Bytes(), &body)
+		return body
+	}
+
+	for _, outcome := range check.Outcomes() {
+		context, next := authorizer(nil), http.Handler(ok)
+		switch {
+		case outcome.Status() == 429:
+			context = authorizer(map[string]any{"limited": "true", "denialCode": string(outcome)})
+		case outcome == check.Unavailable:
+			context = nil
+		case outcome == check.PermissionDenied:
+			next = guard.Require("other:x")(ok)
+		default:
+			continue
+		}
+
+		if got := code(context, next).Code; got != outcome {
+			t.Errorf("%s is told as %q", outcome, got)
+		}
 	}
 }
 

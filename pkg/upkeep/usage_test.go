@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -39,7 +40,7 @@ func TestUsageIsPutTogether(t *testing.T) {
 				Hour:     hour,
 				Writer:   writer,
 				Sequence: 1,
-				Counts:   usage.Counts{Cells: map[usage.Cell]int64{{Outcome: usage.Allowed}: 1}},
+				Counts:   usage.Counts{Cells: map[usage.Cell]int64{{Outcome: check.Allowed}: 1}},
 			}
 			if err := kit.Hot.PutUsage(t.Context(), row); err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -18,8 +19,8 @@ type Call struct {
 	Environment    apikey.Environment
 	OrganizationID string
 	KeyID          string
-	KeyVersion     int64  // of the key's row that the call was checked with
-	Outcome        string // one of Outcomes
+	KeyVersion     int64 // of the key's row that the call was checked with
+	Outcome        check.Outcome
 	// the one that the call was made with, or lacked; "" where the check ended before, and on the
 	// admin API
 	Permission string
@@ -40,39 +41,6 @@ type Call struct {
 	SampleRate float64
 }
 
-// The outcomes that matter here by themselves.
-const (
-	Allowed     = "allowed"
-	WrongSecret = "wrong_secret"
-)
-
-// Outcomes are the outcomes of calls whose key is known, in the order in which they are shown.
-func Outcomes() []string {
-	return []string{
-		Allowed, "permission_denied", "rate_limited", "quota_exceeded", "inactive", "expired",
-		"not_yet_valid", "address_not_allowed", "customer_not_allowed",
-		"path_not_supported", WrongSecret, "retired_secret", "unavailable",
-	}
-}
-
-// Denied reports whether an outcome is a refusal of the key itself. A wrong secret is none, since
-// outsiders can cause it; nor is a failure of ours.
-func Denied(outcome string) bool {
-	return outcome != Allowed && outcome != WrongSecret && outcome != "unavailable"
-}
-
-// good reports whether the call was made with a good key: it is a use of the key, whatever became
-// of it.
-func good(outcome string) bool {
-	switch outcome {
-	case Allowed, "permission_denied", "customer_not_allowed", "path_not_supported", "rate_limited",
-		"quota_exceeded":
-		return true
-	default:
-		return false
-	}
-}
-
 // Scope is what is counted for: a key, or all keys of an organization in one environment.
 type Scope struct {
 	Environment  apikey.Environment
@@ -89,7 +57,10 @@ func OrganizationScope(env apikey.Environment, id string) Scope {
 }
 
 // Cell is what is counted apart.
-type Cell struct{ Outcome, Permission string }
+type Cell struct {
+	Outcome    check.Outcome
+	Permission string
+}
 
 // Others stands for the permissions, customers and sources beyond the number that is counted apart.
 // It is no name that one of them can have.
@@ -125,7 +96,7 @@ func (c *Call) countedCustomer() string {
 }
 
 // add counts one call.
-func (c *Counts) add(outcome, permission, customer string) {
+func (c *Counts) add(outcome check.Outcome, permission, customer string) {
 	if c.Cells == nil {
 		c.Cells = make(map[Cell]int64, 2)
 	}
@@ -137,7 +108,7 @@ func (c *Counts) add(outcome, permission, customer string) {
 
 	c.Cells[cell]++
 
-	if customer == "" || outcome != Allowed {
+	if customer == "" || outcome != check.Allowed {
 		return
 	}
 
@@ -213,9 +184,9 @@ func (c *Counts) Totals() Totals {
 	var t Totals
 	for cell, n := range c.Cells {
 		switch {
-		case cell.Outcome == Allowed:
+		case cell.Outcome == check.Allowed:
 			t.Allowed += n
-		case Denied(cell.Outcome):
+		case cell.Outcome.Denied():
 			t.Denied += n
 		}
 	}
@@ -242,13 +213,13 @@ func (c *Counts) Values(by By) map[string]int64 {
 		maps.Copy(out, c.Customers)
 	case ByPermission:
 		for cell, n := range c.Cells {
-			if cell.Outcome == Allowed && cell.Permission != "" {
+			if cell.Outcome == check.Allowed && cell.Permission != "" {
 				out[cell.Permission] += n
 			}
 		}
 	default:
 		for cell, n := range c.Cells {
-			out[cell.Outcome] += n
+			out[string(cell.Outcome)] += n
 		}
 	}
 

@@ -151,7 +151,7 @@ func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 		c := &entries[i].Call
 
 		s := KeyScope(c.Environment, c.KeyID)
-		if good(c.Outcome) && (last[s] == nil || !c.At.Before(last[s].At)) {
+		if c.Outcome.Good() && (last[s] == nil || !c.At.Before(last[s].At)) {
 			last[s] = c
 		}
 

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -48,7 +49,7 @@ func allowed(id, key string, at time.Time) usage.Entry {
 			Environment:    apikey.Production,
 			OrganizationID: onceOrganization,
 			KeyID:          key,
-			Outcome:        usage.Allowed,
+			Outcome:        check.Allowed,
 			Permission:     "messages:read",
 			RequestID:      "request-" + id,
 			UserAgent:      "curl/8",

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -287,7 +288,7 @@ func aCall(at time.Time, key string) usage.Call {
 		OrganizationID: "acme",
 		KeyID:          key,
 		KeyVersion:     1,
-		Outcome:        usage.Allowed,
+		Outcome:        check.Allowed,
 		Permission:     "messages:read",
 		Secret:         apikey.Current,
 		RequestID:      "r",

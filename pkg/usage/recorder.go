@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 )
 
 // Writer keeps what a recorder counted. Each of its writes may come twice, late and in any order.
@@ -190,7 +191,7 @@ func (r *Recorder) count(c *Call) {
 
 	customer := c.countedCustomer()
 
-	stranger := c.Outcome == WrongSecret
+	stranger := c.Outcome == check.WrongSecret
 	for _, row := range [...]*row{k.row, k.org} {
 		row.counts.add(c.Outcome, c.Permission, customer)
 
@@ -222,7 +223,7 @@ func (r *Recorder) count(c *Call) {
 
 // remember keeps what is not a number: the last use, who sends which secret, and the call itself.
 func (r *Recorder) remember(k *keyState, c *Call) {
-	if good(c.Outcome) && !c.At.Before(k.usedAt) {
+	if c.Outcome.Good() && !c.At.Before(k.usedAt) {
 		k.usedAt = c.At
 		k.usedFrom = c.SourceIP
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -41,7 +42,7 @@ func TestWhenItWrites(t *testing.T) {
 			t.Errorf("%s: %d calls are written, want %d", what, got, n)
 		}
 	}
-	wrong := func(c *usage.Call) { c.Outcome, c.Secret = usage.WrongSecret, apikey.Unknown }
+	wrong := func(c *usage.Call) { c.Outcome, c.Secret = check.WrongSecret, apikey.Unknown }
 	record(wrong)
 
 	if got := s.counts(key1).Cells; len(got) != 0 {
@@ -80,7 +81,7 @@ func TestWhenItWrites(t *testing.T) {
 	}
 
 	counts := s.counts(key1)
-	if got := counts.Values(usage.ByOutcome)[usage.WrongSecret]; got != 1001 {
+	if got := counts.Values(usage.ByOutcome)[string(check.WrongSecret)]; got != 1001 {
 		t.Errorf("%d calls with a wrong secret", got)
 	}
 
@@ -95,7 +96,7 @@ func TestWrongSecretsAreWritten(t *testing.T) {
 	s, c := newShelf(1), newClock()
 	r := newRecorder(s, c)
 	call := aCall(c.Now(), "key1")
-	call.Outcome = usage.WrongSecret
+	call.Outcome = check.WrongSecret
 	call.Secret = apikey.Unknown
 	r.Record(call)
 	c.advance(time.Minute)
@@ -105,7 +106,7 @@ func TestWrongSecretsAreWritten(t *testing.T) {
 	}
 
 	counts := s.counts(key1)
-	if got := counts.Values(usage.ByOutcome)[usage.WrongSecret]; got != 1 {
+	if got := counts.Values(usage.ByOutcome)[string(check.WrongSecret)]; got != 1 {
 		t.Errorf("%d calls", got)
 	}
 }
@@ -116,7 +117,7 @@ func TestCounts(t *testing.T) {
 	s, c := newShelf(1), newClock()
 
 	r := newRecorder(s, c)
-	for i, outcome := range usage.Outcomes() {
+	for i, outcome := range check.Counted() {
 		for range i + 1 {
 			call := aCall(c.Now(), "key1")
 			call.Outcome = outcome
@@ -135,11 +136,11 @@ func TestCounts(t *testing.T) {
 		counts := s.counts(scope)
 
 		want := map[string]int64{}
-		for i, outcome := range usage.Outcomes() {
-			want[outcome] = int64(i + 1)
+		for i, outcome := range check.Counted() {
+			want[string(outcome)] = int64(i + 1)
 		}
 
-		want[usage.Allowed]++
+		want[string(check.Allowed)]++
 		for by, want := range map[usage.By]map[string]int64{
 			usage.ByOutcome:    want,
 			usage.ByPermission: {"messages:read": 1, "messages:write": 1},
@@ -387,17 +388,9 @@ func TestLastUseIsThatOfAGoodKey(t *testing.T) {
 	t.Parallel()
 	s, c := newShelf(1), newClock()
 	r := newRecorder(s, c)
-	uses := map[string]bool{
-		"allowed":              true,
-		"permission_denied":    true,
-		"customer_not_allowed": true,
-		"path_not_supported":   true,
-		"rate_limited":         true,
-		"quota_exceeded":       true,
-	}
 
-	for _, outcome := range usage.Outcomes() {
-		call := aCall(c.Now(), "key-"+outcome)
+	for _, outcome := range check.Counted() {
+		call := aCall(c.Now(), "key-"+string(outcome))
 		call.Outcome = outcome
 		call.SourceIP = netip.MustParseAddr("::ffff:192.0.2.7")
 		call.UserAgent = "curl/8"
@@ -406,19 +399,19 @@ func TestLastUseIsThatOfAGoodKey(t *testing.T) {
 
 	flush(t, r)
 
-	for _, outcome := range usage.Outcomes() {
+	for _, outcome := range check.Counted() {
 		want := usage.LastUse{}
-		if uses[outcome] {
+		if outcome.Good() {
 			want = usage.LastUse{
 				Environment: apikey.Production,
-				KeyID:       "key-" + outcome,
+				KeyID:       "key-" + string(outcome),
 				At:          c.Now(),
 				SourceIP:    "192.0.2.7",
 				UserAgent:   "curl/8",
 			}
 		}
 
-		if diff := cmp.Diff(want, s.uses["key-"+outcome]); diff != "" {
+		if diff := cmp.Diff(want, s.uses["key-"+string(outcome)]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", outcome, diff)
 		}
 	}
@@ -486,7 +479,7 @@ func TestRefusalsAreKept(t *testing.T) {
 	t.Parallel()
 	s, c := newShelf(1), newClock()
 	r := newRecorder(s, c)
-	refuse := func(n int, outcome string) {
+	refuse := func(n int, outcome check.Outcome) {
 		for range n {
 			call := aCall(c.Now(), "key1")
 			call.Outcome = outcome
@@ -498,7 +491,7 @@ func TestRefusalsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	refuse(1000, usage.WrongSecret)
+	refuse(1000, check.WrongSecret)
 	refuse(10, "inactive")
 
 	if got := len(s.requests); got != 13 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 )
 
 // RequestLife is how long a call stays in the log of requests.
@@ -28,7 +29,7 @@ type Request struct {
 	Method         string
 	Route          string
 	Path           string
-	Outcome        string
+	Outcome        check.Outcome
 	Permission     string
 	SourceIP       string
 	UserAgent      string
@@ -79,11 +80,11 @@ func (b *allowance) take(now time.Time, burst int, every time.Duration) bool {
 // keep decides whether a call goes into the log of requests.
 func (k *keyState) keep(c *Call) bool {
 	switch {
-	case c.Outcome == Allowed && !sampled(c.RequestID, c.SampleRate):
+	case c.Outcome == check.Allowed && !sampled(c.RequestID, c.SampleRate):
 		return false
-	case c.Outcome == Allowed && k.allowed.take(c.At, allowedBurst, allowedEvery),
-		c.Outcome == WrongSecret && k.strangers.take(c.At, strangerBurst, strangerEvery),
-		c.Outcome != Allowed && c.Outcome != WrongSecret &&
+	case c.Outcome == check.Allowed && k.allowed.take(c.At, allowedBurst, allowedEvery),
+		c.Outcome == check.WrongSecret && k.strangers.take(c.At, strangerBurst, strangerEvery),
+		c.Outcome != check.Allowed && c.Outcome != check.WrongSecret &&
 			k.denials.take(c.At, denialBurst, denialEvery):
 		return true
 	}

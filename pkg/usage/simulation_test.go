@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -56,19 +57,20 @@ func (w *run) call() *usage.Recorder {
 		Environment:    apikey.Production,
 		OrganizationID: fmt.Sprint("org", n%7),
 		KeyID:          fmt.Sprint("key", n),
-		Outcome:        usage.Allowed,
+		Outcome:        check.Allowed,
 		Permission:     fmt.Sprint("p:", w.random.IntN(4)),
 		RequestID:      fmt.Sprint(w.random.Uint64()),
 		SampleRate:     0.1,
 	}
 	switch w.random.IntN(12) {
 	case 0, 1:
-		c.Outcome = usage.Outcomes()[w.random.IntN(len(usage.Outcomes()))]
+		counted := check.Counted()
+		c.Outcome = counted[w.random.IntN(len(counted))]
 	case 2:
 		c.Customer = fmt.Sprint("c", w.random.IntN(5))
 	}
 
-	if c.Outcome == usage.WrongSecret {
+	if c.Outcome == check.WrongSecret {
 		w.stranger++
 	}
 
@@ -182,7 +184,7 @@ func compare(t *testing.T, w *run, most int64) (missing int64) {
 		}
 
 		for cell, n := range truth.Cells {
-			if !scope.Organization && cell.Outcome != usage.WrongSecret {
+			if !scope.Organization && cell.Outcome != check.WrongSecret {
 				missing += n - got.Cells[cell]
 			}
 		}

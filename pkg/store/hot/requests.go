@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -46,7 +47,7 @@ func (t *Table) PutRequest(ctx context.Context, r usage.Request) error {
 		Method:         r.Method,
 		Route:          r.Route,
 		Path:           r.Path,
-		Outcome:        r.Outcome,
+		Outcome:        string(r.Outcome),
 		Permission:     r.Permission,
 		SourceIP:       r.SourceIP,
 		UserAgent:      r.UserAgent,
@@ -87,7 +88,7 @@ func (i *requestItem) request() (usage.Request, error) {
 		Method:         i.Method,
 		Route:          i.Route,
 		Path:           i.Path,
-		Outcome:        i.Outcome,
+		Outcome:        check.Outcome(i.Outcome),
 		Permission:     i.Permission,
 		SourceIP:       i.SourceIP,
 		UserAgent:      i.UserAgent,

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -132,7 +133,7 @@ func crowd(t *testing.T, kit *storetest.Kit, scope usage.Scope, writers int) (ca
 		}
 		for i := range 100 {
 			counts.Cells[usage.Cell{
-				Outcome:    usage.Allowed,
+				Outcome:    check.Allowed,
 				Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i),
 			}] = 1
 			counts.Customers[fmt.Sprintf("%060d", w*100+i)] = 1

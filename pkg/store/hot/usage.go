@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -39,7 +40,7 @@ type usageItem struct {
 func toCountsItem(c usage.Counts) countsItem {
 	item := countsItem{Cells: make(map[string]int64, len(c.Cells)), Customers: c.Customers}
 	for cell, n := range c.Cells {
-		item.Cells[cell.Outcome+"/"+cell.Permission] = n
+		item.Cells[string(cell.Outcome)+"/"+cell.Permission] = n
 	}
 
 	return item
@@ -49,7 +50,7 @@ func (i countsItem) counts() usage.Counts {
 	c := usage.Counts{Cells: make(map[usage.Cell]int64, len(i.Cells)), Customers: i.Customers}
 	for name, n := range i.Cells {
 		outcome, permission, _ := strings.Cut(name, "/")
-		c.Cells[usage.Cell{Outcome: outcome, Permission: permission}] = n
+		c.Cells[usage.Cell{Outcome: check.Outcome(outcome), Permission: permission}] = n
 	}
 
 	return c

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
@@ -33,7 +34,7 @@ func row(writer string, sequence, calls int64) usage.Row {
 		Sequence: sequence,
 		Counts: usage.Counts{
 			Cells: map[usage.Cell]int64{
-				{Outcome: usage.Allowed, Permission: "messages:read"}: calls,
+				{Outcome: check.Allowed, Permission: "messages:read"}: calls,
 			},
 			Customers: map[string]int64{"42": calls / 2},
 		},
@@ -82,7 +83,7 @@ func TestUsageRowsReplaceOlderOnesOnly(t *testing.T) {
 	want := map[time.Time]usage.Counts{
 		hour9: {
 			Cells: map[usage.Cell]int64{
-				{Outcome: usage.Allowed, Permission: "messages:read"}: 26,
+				{Outcome: check.Allowed, Permission: "messages:read"}: 26,
 			},
 			Customers: map[string]int64{"42": 12},
 		},
@@ -265,7 +266,7 @@ func TestCompact(t *testing.T) {
 					Environment:    apikey.Production,
 					OrganizationID: "acme",
 					KeyID:          "site",
-					Outcome:        usage.Allowed,
+					Outcome:        check.Allowed,
 					Permission:     "messages:read",
 					RequestID:      "r",
 				})
