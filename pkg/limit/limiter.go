@@ -183,10 +183,15 @@ func (l *Limiter) contended(a *account) (*Allowance, error) {
 
 	now := l.now().UnixNano()
 	a.misses++
+	l.standOff(a, now)
+	return a.refused(now), nil
+}
+
+// standOff refuses by the limit that has the least, until others may have left some of it.
+func (l *Limiter) standOff(a *account, now int64) {
 	name, wait := a.tightest(now)
 	wait = max(wait, l.pause(a, name))
 	a.refusal = refusal{span{now, now + wait}, OverRate, name, now + wait}
-	return a.refused(now), nil
 }
 
 // adoptStored takes the stored policy for the one that counts where the caller knows the key of a
@@ -229,9 +234,7 @@ func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 	a.leaseTime = max(leaseTime, a.leaseTime/2)
 	if t.short {
 		a.misses = max(0, a.misses-1)
-		name, wait := a.tightest(t.now)
-		wait = max(wait, l.pause(a, name))
-		a.refusal = refusal{span{t.now, t.now + wait}, OverRate, name, t.now + wait}
+		l.standOff(a, t.now)
 	} else {
 		a.misses = 0
 	}
@@ -278,7 +281,7 @@ func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *Allowance {
 }
 
 // pause is how long to leave the store alone: a jittered quarter to half second, longer when it was
-// without success again and again, and never so long that the limit would be whole again meanwhile,
+// without success again and again, and never so long that the limit would be full again meanwhile,
 // if nobody else took of it.
 func (l *Limiter) pause(a *account, limit string) int64 {
 	pause := int64(float64(shortestPause) * (1 + l.jitter()))

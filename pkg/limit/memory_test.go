@@ -107,9 +107,9 @@ func charge(old *limit.State, c limit.Charge) (*limit.State, bool) {
 	for _, l := range c.Limits {
 		tat, ok := old.TAT[l.Name]
 		switch {
-		case !ok, l.Whole && tat >= l.Low, !l.Whole && (tat < l.Low || tat > l.High):
+		case !ok, l.Full && tat >= l.Low, !l.Full && (tat < l.Low || tat > l.High):
 			return nil, false
-		case l.Whole:
+		case l.Full:
 			next.TAT[l.Name] = l.By
 		default:
 			next.TAT[l.Name] += l.By

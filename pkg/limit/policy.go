@@ -59,14 +59,14 @@ type plan struct {
 	quota   *apikey.Quota
 }
 
-// written is how a policy is kept beside its state.
-type written struct {
-	Limits []writtenLimit `json:"l,omitempty"`
-	Quota  int64          `json:"q,omitempty"`
-	Period string         `json:"p,omitempty"`
+// storedPolicy is how a policy is kept beside its state.
+type storedPolicy struct {
+	Limits []storedLimit `json:"l,omitempty"`
+	Quota  int64         `json:"q,omitempty"`
+	Period string        `json:"p,omitempty"`
 }
 
-type writtenLimit struct {
+type storedLimit struct {
 	Name   string `json:"n"`
 	Limit  int64  `json:"l"`
 	Window int64  `json:"w"` // nanoseconds
@@ -76,11 +76,11 @@ type writtenLimit struct {
 func newPlan(p Policy) *plan {
 	out := &plan{version: p.Version}
 
-	var w written
+	var w storedPolicy
 	for _, l := range p.Limits {
 		b := newBucket(l)
 		out.buckets = append(out.buckets, b)
-		w.Limits = append(w.Limits, writtenLimit{b.Name, b.Limit, int64(b.Window), b.Burst})
+		w.Limits = append(w.Limits, storedLimit{b.Name, b.Limit, int64(b.Window), b.Burst})
 	}
 
 	if p.Quota != nil {
@@ -97,7 +97,7 @@ func newPlan(p Policy) *plan {
 
 // readPlan is the plan that a text was made of.
 func readPlan(text string, version int64) (*plan, error) {
-	var w written
+	var w storedPolicy
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return nil, fmt.Errorf("limit: policy of version %d: %w", version, err)
 	}

@@ -132,7 +132,7 @@ func TestReleaseBesideAnotherLease(t *testing.T) {
 }
 
 // What an instance holds counts for its next charge only while nobody has given calls back since:
-// the limit may have been whole in between, and so others' calls would pay for it.
+// the limit may have been full in between, and so others' calls would pay for it.
 func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -160,9 +160,9 @@ func TestNothingIsPaidForAfterAReturn(t *testing.T) {
 	kit.Clock.Advance(1600 * time.Millisecond)
 	now := kit.Clock.Now().UnixNano()
 	charge(limit.RateCharge{
-		Whole: true,
-		Low:   now,
-		By:    now + int64(10*time.Second),
+		Full: true,
+		Low:  now,
+		By:   now + int64(10*time.Second),
 	}, limit.Return{})
 	kit.Clock.Advance(500 * time.Millisecond)
 	before := stored(t, kit).TAT["minute"]

@@ -82,9 +82,9 @@ func (a *account) missing(b bucket, now, back int64) int64 {
 func (a *account) room(s *State, now, back int64, attempt int) int64 {
 	room := int64(1) << 40
 	for _, b := range a.plan.buckets {
-		tat, whole := s.TAT[b.Name], now+b.margin(attempt)
-		if tat < whole {
-			room = min(room, b.Burst, b.fit(now+b.capacity-whole))
+		tat, full := s.TAT[b.Name], now+b.margin(attempt)
+		if tat < full {
+			room = min(room, b.Burst, b.fit(now+b.capacity-full))
 			continue
 		}
 
@@ -98,7 +98,7 @@ func (a *account) room(s *State, now, back int64, attempt int) int64 {
 	return room
 }
 
-// margin is by how much a limit that is nearly whole is taken for less than it is, when writes were
+// margin is by how much a limit that is nearly full is taken for less than it is, when writes were
 // without success again and again: where others take and it comes back at the same pace, what was
 // seen a moment ago is always just not so any more. It costs a few calls' room, and never admits
 // more.
@@ -151,12 +151,12 @@ func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 	}
 
 	for _, b := range a.plan.buckets {
-		if whole := now + b.margin(attempt); s.TAT[b.Name] < whole {
+		if full := now + b.margin(attempt); s.TAT[b.Name] < full {
 			c.Limits = append(c.Limits, RateCharge{
-				Name:  b.Name,
-				Whole: true,
-				Low:   whole,
-				By:    whole + b.cost(calls),
+				Name: b.Name,
+				Full: true,
+				Low:  full,
+				By:   full + b.cost(calls),
 			})
 			continue
 		}
@@ -199,7 +199,7 @@ func charged(s *State, c Charge) *State {
 
 	next.PurgeAt = c.PurgeAt
 	for _, l := range c.Limits {
-		if l.Whole {
+		if l.Full {
 			next.TAT[l.Name] = l.By
 		} else {
 			next.TAT[l.Name] = s.TAT[l.Name] + l.By

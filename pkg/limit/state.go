@@ -68,10 +68,10 @@ const (
 )
 
 // RateCharge is what is charged to a rate limit. Additions commute, so that instances do not stand
-// in each other's way; only the first one after a limit was whole again sets its TAT.
+// in each other's way; only the first one after a limit was full again sets its TAT.
 type RateCharge struct {
 	Name      string
-	Whole     bool  // the TAT must be before Low, and becomes By
+	Full      bool  // the TAT must be before Low, and becomes By
 	Low, High int64 // else it must be between these, both included, and By is added
 	By        int64
 }

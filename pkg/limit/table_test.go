@@ -75,11 +75,11 @@ func TestMemoryIsLikeTheTable(t *testing.T) {
 					}
 
 					c.Limits = append(c.Limits, limit.RateCharge{
-						Name:  name,
-						Whole: rapid.Bool().Draw(r, "whole"),
-						Low:   low,
-						High:  low + rapid.Int64Range(0, 3).Draw(r, "high"),
-						By:    rapid.Int64Range(0, 3).Draw(r, "by"),
+						Name: name,
+						Full: rapid.Bool().Draw(r, "full"),
+						Low:  low,
+						High: low + rapid.Int64Range(0, 3).Draw(r, "high"),
+						By:   rapid.Int64Range(0, 3).Draw(r, "by"),
 					})
 				}
 

@@ -105,22 +105,22 @@ const groupsAtOnce = 20
 
 // Record counts the entries that were not counted before. After an error some may be counted: to
 // record all of them again is right.
-func (o *Deduplicator) Record(ctx context.Context, entries []Entry) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	entries = o.dropLate(ctx, entries)
+func (d *Deduplicator) Record(ctx context.Context, entries []Entry) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	entries = d.dropLate(ctx, entries)
 	groups := groupsOf(entries)
 
 	var stuck []error
 	for chunk := range slices.Chunk(groups, groupsAtOnce) {
-		if err := o.count(ctx, chunk); errors.Is(err, ErrStuck) {
+		if err := d.count(ctx, chunk); errors.Is(err, ErrStuck) {
 			stuck = append(stuck, err) // the others are counted, whatever becomes of these
 		} else if err != nil {
 			return errors.Join(append(stuck, err)...)
 		}
 	}
 
-	return errors.Join(append(stuck, o.remember(ctx, entries))...)
+	return errors.Join(append(stuck, d.remember(ctx, entries))...)
 }
 
 // ahead is how far in the future a call may be, by clocks that differ.
@@ -128,14 +128,14 @@ const ahead = 10 * time.Minute
 
 // dropLate leaves out calls of hours that are about to become sums, of which the ledger may know no
 // more: they would count twice.
-func (o *Deduplicator) dropLate(ctx context.Context, entries []Entry) []Entry {
-	now := o.now()
+func (d *Deduplicator) dropLate(ctx context.Context, entries []Entry) []Entry {
+	now := d.now()
 
 	kept := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
 		return now.Sub(hourOf(e.At)) > time.Hour+LatestWrite || e.At.Sub(now) > ahead
 	})
 	if left := len(entries) - len(kept); left > 0 {
-		o.logger.ErrorContext(ctx, "calls came too late to be counted", "calls", left)
+		d.logger.ErrorContext(ctx, "calls came too late to be counted", "calls", left)
 	}
 
 	return kept
@@ -178,19 +178,19 @@ const overtakenMost = 20
 // count counts groups in as few transactions as it takes. Where another instance was faster it goes
 // on by halves, so that one busy key does not hold up the others; and where one is stuck, so that
 // the others are counted.
-func (o *Deduplicator) count(ctx context.Context, groups []*group) error {
+func (d *Deduplicator) count(ctx context.Context, groups []*group) error {
 	for attempt := 1; ; {
-		more, err := o.countSome(ctx, groups)
+		more, err := d.countSome(ctx, groups)
 		switch {
 		case (errors.Is(err, ErrVersionConflict) || errors.Is(err, ErrStuck)) && len(groups) > 1:
 			half := len(groups) / 2
 
-			first := o.count(ctx, groups[:half])
+			first := d.count(ctx, groups[:half])
 			if first != nil && !errors.Is(first, ErrStuck) {
 				return first
 			}
 
-			return errors.Join(first, o.count(ctx, groups[half:]))
+			return errors.Join(first, d.count(ctx, groups[half:]))
 		case errors.Is(err, ErrVersionConflict) && attempt < overtakenMost:
 			if err := pause(ctx, time.Duration(rand.Int64N(int64(attempt)*int64(10*time.Millisecond)))); err != nil { //nolint:gosec // jitter, not a secret
 				return err
@@ -207,12 +207,12 @@ func (o *Deduplicator) count(ctx context.Context, groups []*group) error {
 
 // countSome counts as much of the groups as fits on a page of each. More reports whether something
 // is left.
-func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
+func (d *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
 	var pages []Page
 
-	draft := o.draft()
+	draft := d.draft()
 	for _, g := range groups {
-		known, err := o.ledger.Pages(ctx, g.environment, g.keyID, g.slot)
+		known, err := d.ledger.Pages(ctx, g.environment, g.keyID, g.slot)
 		if err != nil {
 			return false, err
 		}
@@ -238,12 +238,12 @@ func (o *Deduplicator) countSome(ctx context.Context, groups []*group) (more boo
 	}
 
 	for _, j := range draft.journals() {
-		if err := o.ledger.PutJournal(ctx, j); err != nil {
+		if err := d.ledger.PutJournal(ctx, j); err != nil {
 			return false, err
 		}
 	}
 
-	err = o.ledger.Count(ctx, pages, slices.Collect(maps.Values(draft.rows)),
+	err = d.ledger.Count(ctx, pages, slices.Collect(maps.Values(draft.rows)),
 		slices.Collect(maps.Values(draft.secrets)))
 	draft.settle(err)
 	return more, err

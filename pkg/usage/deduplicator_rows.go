@@ -9,7 +9,7 @@ import (
 
 // draft is rows as they will be when a transaction is done.
 type draft struct {
-	once    *Deduplicator
+	counter *Deduplicator
 	rows    map[rowID]Row
 	secrets map[secretID]SecretUse
 }
@@ -20,8 +20,8 @@ type secretID struct {
 	rotation time.Time
 }
 
-func (o *Deduplicator) draft() *draft {
-	return &draft{once: o, rows: map[rowID]Row{}, secrets: map[secretID]SecretUse{}}
+func (d *Deduplicator) draft() *draft {
+	return &draft{counter: d, rows: map[rowID]Row{}, secrets: map[secretID]SecretUse{}}
 }
 
 // add counts a call for its key and for its organization.
@@ -34,7 +34,7 @@ func (d *draft) add(c Call) {
 
 		row, begun := d.rows[id]
 		if !begun {
-			row = d.once.row(id)
+			row = d.counter.row(id)
 			row.Sequence++
 			row.Counts = row.Counts.clone()
 		}
@@ -55,12 +55,12 @@ func (d *draft) addSecret(c *Call) {
 	row, begun := d.secrets[id]
 	if !begun {
 		var known bool
-		if row, known = d.once.secrets[id]; !known {
+		if row, known = d.counter.secrets[id]; !known {
 			row = SecretUse{
 				Environment: c.Environment,
 				KeyID:       c.KeyID,
 				Rotation:    c.Rotation,
-				Writer:      d.once.names.next(),
+				Writer:      d.counter.names.next(),
 			}
 		}
 
@@ -74,12 +74,12 @@ func (d *draft) addSecret(c *Call) {
 }
 
 // row is the row as it was written last, or a new one.
-func (o *Deduplicator) row(id rowID) Row {
-	if row, ok := o.rows[id]; ok {
+func (d *Deduplicator) row(id rowID) Row {
+	if row, ok := d.rows[id]; ok {
 		return row
 	}
 
-	return Row{Scope: id.Scope, Hour: id.hour, Writer: o.names.next()}
+	return Row{Scope: id.Scope, Hour: id.hour, Writer: d.names.next()}
 }
 
 // journals notes the new rows. A journal of a row that is not written after all does no harm.
@@ -101,7 +101,7 @@ func (d *draft) journals() []Journal {
 			journals = append(journals, Journal{
 				Environment: id.Environment,
 				Hour:        id.hour,
-				Writer:      d.once.names.next(),
+				Writer:      d.counter.names.next(),
 			})
 		}
 
@@ -111,39 +111,37 @@ func (d *draft) journals() []Journal {
 	return journals
 }
 
-// settle keeps what was written. Where nobody knows whether it was, the rows are left as they are
-// and new ones begun: a row that one is wrong about must not be written over.
+// settle keeps what was written.
 func (d *draft) settle(err error) {
-	o := d.once
-	if len(o.rows)+len(o.secrets) > maxRows {
-		clear(o.rows) // whatever comes next begins new rows
-		clear(o.secrets)
+	to := d.counter
+	if len(to.rows)+len(to.secrets) > maxRows {
+		clear(to.rows) // whatever comes next begins new rows
+		clear(to.secrets)
 	}
 
-	for id, row := range d.rows {
-		switch {
-		case err == nil:
-			o.rows[id] = row
-		case !errors.Is(err, ErrVersionConflict):
-			delete(o.rows, id)
-		}
-	}
+	settle(to.rows, d.rows, err)
+	settle(to.secrets, d.secrets, err)
+}
 
-	for id, row := range d.secrets {
-		switch {
-		case err == nil:
-			o.secrets[id] = row
-		case !errors.Is(err, ErrVersionConflict):
-			delete(o.secrets, id)
+// settle takes over rows as a transaction left them. Where nobody knows whether they were written,
+// they are left as they are and new ones begun: a row that one is wrong about must not be written
+// over.
+func settle[ID comparable, R any](kept, drafted map[ID]R, err error) {
+	switch {
+	case err == nil:
+		maps.Copy(kept, drafted)
+	case !errors.Is(err, ErrVersionConflict):
+		for id := range drafted {
+			delete(kept, id)
 		}
 	}
 }
 
 // remember keeps what is not a number: calls, and the last use of each key, which may be up to
 // useAge behind. Both do no harm when they are written again.
-func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
-	if len(o.keys) > maxKeys {
-		clear(o.keys)
+func (d *Deduplicator) remember(ctx context.Context, entries []Entry) error {
+	if len(d.keys) > maxKeys {
+		clear(d.keys)
 	}
 
 	last := map[Scope]*Call{}
@@ -155,17 +153,17 @@ func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 			last[s] = c
 		}
 
-		k := o.keys[s]
+		k := d.keys[s]
 		if k == nil {
 			k = &keyState{scope: s}
-			o.keys[s] = k
+			d.keys[s] = k
 		}
 
 		if !k.keep(c) {
 			continue
 		}
 
-		if err := o.ledger.PutRequest(ctx, requestOf(c, k, func() string {
+		if err := d.ledger.PutRequest(ctx, requestOf(c, k, func() string {
 			return entries[i].ID
 		})); err != nil {
 			return err
@@ -175,7 +173,7 @@ func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 	}
 
 	for s, c := range last {
-		k := o.keys[s]
+		k := d.keys[s]
 		if c.At.Sub(k.usedAt) < useAge {
 			continue
 		}
@@ -187,7 +185,7 @@ func (o *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 			SourceIP:    address(c.SourceIP),
 			UserAgent:   clean(c.UserAgent, maxAgent),
 		}
-		if err := o.ledger.PutLastUse(ctx, use); err != nil {
+		if err := d.ledger.PutLastUse(ctx, use); err != nil {
 			return err
 		}
 

@@ -32,7 +32,7 @@ var onceInstances struct {
 	made int
 }
 
-func newOnce(l usage.Ledger, kit *storetest.Kit) *usage.Deduplicator {
+func newDeduplicator(l usage.Ledger, kit *storetest.Kit) *usage.Deduplicator {
 	onceInstances.Lock()
 	defer onceInstances.Unlock()
 	onceInstances.made++
@@ -111,12 +111,12 @@ func record(t testing.TB, o *usage.Deduplicator, entries ...usage.Entry) {
 	}
 }
 
-func TestOnceCountsABatchThatComesAgainOnce(t *testing.T) {
+func TestDeduplicatorCountsABatchThatComesAgainOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
-	one := newOnce(kit.Hot, kit)
-	other := newOnce(kit.Restart().Hot, kit)
+	one := newDeduplicator(kit.Hot, kit)
+	other := newDeduplicator(kit.Restart().Hot, kit)
 	batch := append(several("a", onceKey, 30, now.Add(-time.Minute), time.Second),
 		several("b", onceOther, 5, now, 0)...)
 	record(t, one, append(batch, batch...)...)
@@ -132,7 +132,7 @@ func TestOnceCountsABatchThatComesAgainOnce(t *testing.T) {
 
 // Whatever batches the calls come in, however often, in which order and to which instance: each is
 // counted once.
-func TestOnceIsExact(t *testing.T) {
+func TestDeduplicatorIsExact(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
@@ -140,7 +140,7 @@ func TestOnceIsExact(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		runs++
 		key := fmt.Sprintf("%016d", 1000+runs) // a key of its own for each run over the same tables
-		workers := []*usage.Deduplicator{newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)}
+		workers := []*usage.Deduplicator{newDeduplicator(kit.Hot, kit), newDeduplicator(kit.Hot, kit)}
 
 		var all []usage.Entry
 		for i := range rapid.IntRange(1, 60).Draw(r, "calls") {
@@ -171,7 +171,7 @@ func TestOnceIsExact(t *testing.T) {
 	})
 }
 
-func TestOnceByManyInstancesAtOnce(t *testing.T) {
+func TestDeduplicatorByManyInstancesAtOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	all := append(several("a", onceKey, 200, kit.Clock.Now().Add(-15*time.Second),
@@ -179,7 +179,7 @@ func TestOnceByManyInstancesAtOnce(t *testing.T) {
 
 	var running sync.WaitGroup
 	for worker := range 4 {
-		o := newOnce(kit.Hot, kit)
+		o := newDeduplicator(kit.Hot, kit)
 		running.Go(func() {
 			shuffled := slices.Clone(all)
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
@@ -211,7 +211,7 @@ func TestOnceByManyInstancesAtOnce(t *testing.T) {
 
 // An instance that ends after its write, or is told that it failed, leaves a batch that comes
 // again: to itself, or to another instance.
-func TestOnceAfterFaults(t *testing.T) {
+func TestDeduplicatorAfterFaults(t *testing.T) {
 	t.Parallel()
 
 	for name, fault := range map[string]func(storetest.Request) storetest.Fault{
@@ -229,7 +229,7 @@ func TestOnceAfterFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kit := storetest.New(t)
-			o := newOnce(kit.Hot, kit)
+			o := newDeduplicator(kit.Hot, kit)
 			record(t, o, several("before", onceKey, 3, kit.Clock.Now(), 0)...)
 			kit.Traffic.Reset()
 			kit.Traffic.Inject(fault)
@@ -243,20 +243,20 @@ func TestOnceAfterFaults(t *testing.T) {
 			kit.Traffic.Inject(nil)
 			after := append(batch, several("after", onceKey, 2, kit.Clock.Now(), 0)...)
 			record(t, o, after...)
-			record(t, newOnce(kit.Restart().Hot, kit), after...)
+			record(t, newDeduplicator(kit.Restart().Hot, kit), after...)
 			exactly(t, kit, onceKey, 30, 30)
 		})
 	}
 }
 
-func TestOnceBeginsAPageWhereOneIsFull(t *testing.T) {
+func TestDeduplicatorBeginsAPageWhereOneIsFull(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	at := kit.Clock.Now().Truncate(usage.SlotLength)
 	all := several("a", onceKey, 2*usage.PageIDs+10, at, 0)
-	record(t, newOnce(kit.Hot, kit), all[:usage.PageIDs-1]...)
-	record(t, newOnce(kit.Hot, kit), all[100:]...)
-	record(t, newOnce(kit.Hot, kit), all...)
+	record(t, newDeduplicator(kit.Hot, kit), all[:usage.PageIDs-1]...)
+	record(t, newDeduplicator(kit.Hot, kit), all[100:]...)
+	record(t, newDeduplicator(kit.Hot, kit), all...)
 	exactly(t, kit, onceKey, int64(len(all)), int64(len(all)))
 
 	pages, err := kit.Hot.Pages(t.Context(), apikey.Production, onceKey, at)
@@ -293,13 +293,13 @@ func (l *torn) Pages(
 	return pages, err
 }
 
-func TestOnceReadsATornLedgerAgain(t *testing.T) {
+func TestDeduplicatorReadsATornLedgerAgain(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	all := several("a", onceKey, usage.PageIDs+10, kit.Clock.Now(), 0)
-	record(t, newOnce(kit.Hot, kit), all...)
+	record(t, newDeduplicator(kit.Hot, kit), all...)
 	l := &torn{Table: kit.Hot, times: 1}
-	record(t, newOnce(l, kit), all...)
+	record(t, newDeduplicator(l, kit), all...)
 
 	if l.times != 0 {
 		t.Error("the ledger was not torn")
@@ -310,12 +310,12 @@ func TestOnceReadsATornLedgerAgain(t *testing.T) {
 
 // What comes when its hour may soon be a sum is not counted, since nobody would know anymore
 // whether it was.
-func TestOnceRefusesWhatComesTooLate(t *testing.T) {
+func TestDeduplicatorRefusesWhatComesTooLate(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	hour := kit.Clock.Now().Truncate(time.Hour)
 	late := hour.Add(time.Hour + usage.LatestWrite)
-	o := newOnce(kit.Hot, kit)
+	o := newDeduplicator(kit.Hot, kit)
 	kit.Clock.Set(late)
 	record(t, o, allowed("in time", onceKey, hour))
 	exactly(t, kit, onceKey, 1, 1)
@@ -330,11 +330,11 @@ func TestOnceRefusesWhatComesTooLate(t *testing.T) {
 }
 
 // Rows that were put together count on, and what was counted in them is not counted again.
-func TestOnceGoesOnAfterRowsArePutTogether(t *testing.T) {
+func TestDeduplicatorGoesOnAfterRowsArePutTogether(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	hour := kit.Clock.Now().Truncate(time.Hour)
-	one, other := newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)
+	one, other := newDeduplicator(kit.Hot, kit), newDeduplicator(kit.Hot, kit)
 	all := several("a", onceKey, 9, hour, 20*time.Second)
 	record(t, one, all[:3]...)
 	record(t, other, all[2:6]...)
@@ -352,10 +352,10 @@ func TestOnceGoesOnAfterRowsArePutTogether(t *testing.T) {
 }
 
 // A batch costs by its keys and not by its calls.
-func TestOnceWritesByKeyNotByCall(t *testing.T) {
+func TestDeduplicatorWritesByKeyNotByCall(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	o := newOnce(kit.Hot, kit)
+	o := newDeduplicator(kit.Hot, kit)
 	at := kit.Clock.Now().Truncate(usage.SlotLength)
 	record(t, o, several("first", onceKey, 1, at, 0)...)
 	kit.Traffic.Reset()
@@ -374,7 +374,7 @@ func TestOnceWritesByKeyNotByCall(t *testing.T) {
 	}
 }
 
-func TestOnceKeepsTheLastUseAndRefusals(t *testing.T) {
+func TestDeduplicatorKeepsTheLastUseAndRefusals(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
@@ -384,7 +384,7 @@ func TestOnceKeepsTheLastUseAndRefusals(t *testing.T) {
 	batch := []usage.Entry{
 		denied, allowed("last", onceKey, now), allowed("first", onceKey, now.Add(-time.Minute)),
 	}
-	o := newOnce(kit.Hot, kit)
+	o := newDeduplicator(kit.Hot, kit)
 	record(t, o, batch...)
 	record(t, o, batch[2:]...)
 
@@ -403,7 +403,7 @@ func TestOnceKeepsTheLastUseAndRefusals(t *testing.T) {
 }
 
 // During a rotation it is known who sends which secret, by numbers that are as exact.
-func TestOnceCountsSecretsOnce(t *testing.T) {
+func TestDeduplicatorCountsSecretsOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now()
@@ -419,7 +419,7 @@ func TestOnceCountsSecretsOnce(t *testing.T) {
 		}
 	}
 
-	one, other := newOnce(kit.Hot, kit), newOnce(kit.Hot, kit)
+	one, other := newDeduplicator(kit.Hot, kit), newDeduplicator(kit.Hot, kit)
 	record(t, one, batch[6:]...)
 	record(t, other, batch...)
 	record(t, one, batch...)
@@ -442,7 +442,7 @@ func TestOnceCountsSecretsOnce(t *testing.T) {
 
 // Calls of a key whose ledger is damaged keep no others from being counted, however they come
 // together; and the batch is an error, so that somebody hears of it.
-func TestOnceCountsWhatIsNotStuck(t *testing.T) {
+func TestDeduplicatorCountsWhatIsNotStuck(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	now := kit.Clock.Now().Truncate(usage.SlotLength)
@@ -459,7 +459,7 @@ func TestOnceCountsWhatIsNotStuck(t *testing.T) {
 
 	batch = append(batch, several("stuck", stuck, 3, now, 0)...)
 
-	once := newOnce(kit.Hot, kit)
+	once := newDeduplicator(kit.Hot, kit)
 	for range 2 {
 		if err := once.Record(t.Context(), batch); !errors.Is(err, usage.ErrStuck) {
 			t.Errorf("%v", err)

@@ -79,7 +79,7 @@ type Recorder struct {
 
 	mu       sync.Mutex
 	keys     map[Scope]*keyState
-	rows     map[rowID]*row
+	rows     map[rowID]*rowState
 	hour     time.Time // of the last call
 	names    names
 	pending  int64     // calls that are in no row that was written, but for those of strangers
@@ -92,7 +92,7 @@ type Recorder struct {
 	retryAt  time.Time // no flush before, since the last one failed
 	lost     int64     // calls that could not be counted
 
-	dirty    []*row
+	dirty    []*rowState
 	dirtyUse []*keyState
 	secrets  []*secretRow
 	requests []Request
@@ -104,8 +104,8 @@ type rowID struct {
 	hour time.Time
 }
 
-// row counts for a scope in an hour.
-type row struct {
+// rowState is a Row in the making.
+type rowState struct {
 	id  rowID
 	key *keyState // nil for a row of an organization
 	// differs from that of any other row, so that a row that was put out of memory is not written
@@ -122,7 +122,7 @@ type row struct {
 
 // unsaved is how many calls a kill would lose of the row. A call counts in two rows; it is the
 // key's that tells.
-func (r *row) unsaved() int64 {
+func (r *rowState) unsaved() int64 {
 	if r.key == nil {
 		return 0
 	}
@@ -133,7 +133,7 @@ func (r *row) unsaved() int64 {
 // keyState is what an instance remembers of a key.
 type keyState struct {
 	scope    Scope
-	row, org *row // of the last call's hour
+	row, org *rowState // of the last call's hour
 	secret   *secretRow
 	written  time.Time // when a call was last handed to a flush
 
@@ -157,7 +157,7 @@ func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.L
 		names:  names{instance: instance},
 		wake:   make(chan struct{}, 1),
 		keys:   map[Scope]*keyState{},
-		rows:   map[rowID]*row{},
+		rows:   map[rowID]*rowState{},
 	}
 }
 
@@ -192,7 +192,7 @@ func (r *Recorder) count(c *Call) {
 	customer := c.countedCustomer()
 
 	stranger := c.Outcome == check.WrongSecret
-	for _, row := range [...]*row{k.row, k.org} {
+	for _, row := range [...]*rowState{k.row, k.org} {
 		row.counts.add(c.Outcome, c.Permission, customer)
 
 		if !stranger {
@@ -277,7 +277,7 @@ func (r *Recorder) bindRows(k *keyState, c *Call, hour time.Time) bool {
 	return k.row != nil && k.org != nil
 }
 
-func (r *Recorder) row(id rowID) *row {
+func (r *Recorder) row(id rowID) *rowState {
 	if known := r.rows[id]; known != nil {
 		return known
 	}
@@ -286,7 +286,7 @@ func (r *Recorder) row(id rowID) *row {
 		return nil
 	}
 
-	made := &row{id: id, writer: r.names.next()}
+	made := &rowState{id: id, writer: r.names.next()}
 	r.rows[id] = made
 	return made
 }
@@ -300,7 +300,7 @@ func (r *Recorder) makeRoom(n, most int) {
 	}
 }
 
-func (r *Recorder) markDirty(row *row) {
+func (r *Recorder) markDirty(row *rowState) {
 	if !row.dirty {
 		row.dirty, r.dirty = true, append(r.dirty, row)
 	}

@@ -206,7 +206,7 @@ func (r *Recorder) takeSecrets() []pendingWrite {
 func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 	var writes []pendingWrite
 
-	fresh := map[hourID][]*row{}
+	fresh := map[hourID][]*rowState{}
 	for _, row := range r.dirty {
 		row.dirty = false
 		// it may have been summed up, and would count twice
@@ -269,7 +269,7 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 const MaxScopes = 1000
 
 // journal makes the write of a journal that names rows.
-func (r *Recorder) journal(id hourID, rows []*row) pendingWrite {
+func (r *Recorder) journal(id hourID, rows []*rowState) pendingWrite {
 	j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.names.next()}
 	for _, row := range rows {
 		j.Scopes = append(j.Scopes, row.id.Scope)
@@ -286,7 +286,7 @@ func (r *Recorder) journal(id hourID, rows []*row) pendingWrite {
 }
 
 // requeue makes a row wait that could not be written.
-func (r *Recorder) requeue(row *row, calls int64) {
+func (r *Recorder) requeue(row *rowState, calls int64) {
 	r.markDirty(row)
 
 	if row.key == nil {

@@ -144,7 +144,7 @@ func (t *Table) ChargeLimits(
 
 	for _, l := range c.Limits {
 		name := e.name(tatPrefix + l.Name)
-		if l.Whole {
+		if l.Full {
 			e.when(name + " < " + e.number(l.Low))
 			e.set(name, e.number(l.By))
 			continue
