@@ -420,6 +420,48 @@ func TestBehindTheCacheChangesActInTime(t *testing.T) {
 		"a key is disabled": {func(t *testing.T, b *behind, k *apikey.Key) {
 			b.MustChange(t, k, func(k *apikey.Key) { k.Enabled = false })
 		}, 300 * time.Second, "401 invalid_key"},
+		"a key is revoked": {func(t *testing.T, b *behind, k *apikey.Key) {
+			b.MustChange(t, k, func(k *apikey.Key) {
+				k.Revocation = &apikey.Revocation{At: b.Clock.Now()}
+			})
+		}, 300 * time.Second, "401 invalid_key"},
+		"a key is deleted": {func(t *testing.T, b *behind, k *apikey.Key) {
+			b.MustChange(t, k, func(k *apikey.Key) { k.Delete(b.Clock.Now()) })
+		}, 300 * time.Second, "401 invalid_key"},
+		"a key is regenerated": {func(t *testing.T, b *behind, k *apikey.Key) {
+			_, other := b.MustKey(t, nil)
+
+			parts, err := storetest.Brand.Parse(other.Reveal())
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			pepper, err := b.Keyring.Current(t.Context(), k.Environment)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			b.MustChange(t, k, func(k *apikey.Key) {
+				err = k.Regenerate(apikey.IssuedSecret{Verifier: apikey.Verifier{
+					Hash:   pepper.Hash(parts),
+					Pepper: pepper.Version(),
+				}}, b.Clock.Now())
+			})
+
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, 300 * time.Second, "401 invalid_key"},
+		"a key gets addresses": {func(t *testing.T, b *behind, k *apikey.Key) {
+			b.MustChange(t, k, func(k *apikey.Key) {
+				k.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+			})
+		}, 300 * time.Second, "401 invalid_key"},
+		"the organization gets addresses": {func(t *testing.T, b *behind, _ *apikey.Key) {
+			b.MustRuntimeSettings(t, "acme", func(o *organization.Organization) {
+				o.Settings.AllowedAddresses = []string{"198.51.100.0/24"}
+			})
+		}, 310 * time.Second, "401 invalid_key"},
 		"a key begins later": {func(t *testing.T, b *behind, k *apikey.Key) {
 			b.MustChange(t, k, func(k *apikey.Key) { k.NotBefore = b.Clock.Now().Add(time.Hour) })
 		}, 300 * time.Second, "401 invalid_key"},
@@ -450,6 +492,25 @@ func TestBehindTheCacheChangesActInTime(t *testing.T) {
 			b.want(t, "/messages", secret, test.want, 2)
 		})
 	}
+}
+
+// Neither a key of another environment nor an outage leaves an answer for the calls that follow.
+func TestBehindTheCacheRefusalsAreNotKept(t *testing.T) {
+	t.Parallel()
+	b := behindTheCache(t)
+	_, good := b.MustKey(t, nil)
+	_, other := b.MustKey(t, func(k *apikey.Key) { k.Environment = apikey.Staging })
+
+	for asked := range 2 {
+		b.want(t, "/messages", other, "401 invalid_key", asked+1)
+	}
+
+	b.Traffic.Inject(storetest.Always(storetest.Broken, "GetItem"))
+	b.want(t, "/messages", good, "503 unavailable", 3)
+	b.Traffic.Inject(nil)
+	b.want(t, "/messages", good, "200", 4)
+	b.Traffic.Inject(storetest.Always(storetest.Broken, "GetItem"))
+	b.want(t, "/messages", good, "200", 4)
 }
 
 // A header twice is refused where the authorizer sees it. Where API Gateway keys its cache on one
