@@ -7,12 +7,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/advice"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/store"
-	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
 func (a *API) registerAdvice() {
@@ -53,35 +51,14 @@ func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
 		return nil
 	}
 
-	f := &validator{}
-	in.window = f.duration("query.window", in.Window, time.Second, hot.UsageRetention)
-	return f.errors
+	var err error
+	in.window, err = admin.CheckWindow(in.Window)
+	return resolved(ctx, err)
 }
 
 type keyAdviceInput struct {
 	KeyPath
 	AdviceWindow
-}
-
-type keyAdviceOutput struct{ Body api.KeyAdvice }
-
-func (a *API) keyAdvice(
-	ctx context.Context, s *request, in *keyAdviceInput,
-) (*keyAdviceOutput, error) {
-	facts, err := a.facts(ctx, s, in.window, s.key)
-	if err != nil {
-		return nil, err
-	}
-
-	items, err := a.adviceItems(ctx, s, facts[0], requestsOfKey)
-	if err != nil {
-		return nil, err
-	}
-
-	return &keyAdviceOutput{api.KeyAdvice{
-		ObservedSince: api.Time{Time: facts[0].ObservedSince().UTC()},
-		Items:         append([]api.AdviceItem{}, items...),
-	}}, nil
 }
 
 type listAdviceInput struct {
@@ -90,19 +67,24 @@ type listAdviceInput struct {
 	AdviceWindow
 }
 
-type listAdviceOutput struct{ Body api.AdvicePage }
-
-const (
-	// adviceChunk is how many keys are advised on at once.
-	adviceChunk = 10
-	// adviceTime is when a page ends, however many keys are on it: well before the function does.
-	adviceTime = 5 * time.Second
-)
+func (a *API) keyAdvice(
+	ctx context.Context, r *admin.Request, in *keyAdviceInput,
+) (*answered[api.KeyAdvice], error) {
+	found, err := a.admin.KeyAdvice(ctx, r, in.window)
+	return answer(api.KeyAdvice{
+		ObservedSince: api.Time{Time: found.ObservedSince},
+		Items:         viewAdvice(in.Org, found.Items),
+	}, err)
+}
 
 func (a *API) listAdvice(
-	ctx context.Context, s *request, in *listAdviceInput,
-) (*listAdviceOutput, error) {
-	filter := store.Filter{Status: apikey.Active, Viewer: viewer(s)}
+	ctx context.Context, r *admin.Request, in *listAdviceInput,
+) (*answered[api.AdvicePage], error) {
+	filter, err := a.admin.Filter(r, api.KeyFilter{})
+	if err != nil {
+		return nil, err
+	}
+
 	query := scope{
 		List:         "advice",
 		Organization: in.Org,
@@ -110,84 +92,34 @@ func (a *API) listAdvice(
 		Filter:       filter,
 	}
 
-	after, err := a.readCursor(ctx, query, in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-
-	page := api.AdvicePage{
-		ObservedSince: api.Time{
-			Time: later(s.organization.CreatedAt, s.now.Add(-hot.UsageRetention)).UTC(),
-		},
-		Items: []api.AdviceItem{},
-	}
-
-	end := s.now.Add(adviceTime)
-	for keys := 0; ; {
-		chunk, next, err := a.store.Keys(ctx, in.Org, filter, after,
-			min(adviceChunk, in.Limit-keys), s.now)
-		if err != nil {
-			return nil, err
-		}
-
-		items, err := a.adviceOn(ctx, s, in.window, chunk)
-		if err != nil {
-			return nil, err
-		}
-
-		page.Items = append(page.Items, items...)
-
-		keys, after = keys+len(chunk), next
-		if after == "" || keys >= in.Limit || a.now().After(end) {
-			break
-		}
-	}
-
-	page.NextCursor, err = a.nextCursor(ctx, query, after)
-	return &listAdviceOutput{page}, err
+	var since time.Time
+	page, err := list(ctx, a, query, in.Cursor, func(
+		after string,
+	) ([]api.AdviceItem, string, error) {
+		found, next, err := a.admin.Advise(ctx, r, filter, in.window, after, in.Limit)
+		since = found.ObservedSince
+		return viewAdvice(in.Org, found.Items), next, err
+	})
+	return answer(api.AdvicePage{
+		ObservedSince: api.Time{Time: since},
+		Items:         page.Items,
+		NextCursor:    page.NextCursor,
+	}, err)
 }
 
-// later is the later of two times.
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-
-	return b
-}
-
-// viewAdvice makes the shape of an item.
-func viewAdvice(k *apikey.Key, i advice.Item, p *api.Preview) api.AdviceItem {
-	out := api.AdviceItem{
-		Code:     string(i.Code),
-		Severity: string(i.Severity),
-		KeyID:    k.ID,
-		KeyName:  k.Name,
-		Detail:   i.Detail,
-		Change:   viewChange(k, i.Change),
-		Preview:  p,
-		Evidence: api.AdviceEvidence{
-			ObservedSince: orNull(i.Evidence.ObservedSince.UTC()),
-			Permission:    i.Evidence.Permission,
-			Used:          i.Evidence.Used,
-			LastUsedAt:    orNull(i.Evidence.LastUsed.UTC()),
-			SecretSince:   orNull(i.Evidence.Since.UTC()),
-		},
-	}
-	if i.Evidence.Window > 0 {
-		out.Evidence.Window = formatDuration(i.Evidence.Window)
-	}
-
-	if i.Code == advice.NoLimit || i.Code == advice.RetiredSecretUsed {
-		out.Evidence.Calls = &i.Evidence.Calls
+// viewAdvice makes the shape of items, each with the call that mends it.
+func viewAdvice(org string, items []admin.AdviceItem) []api.AdviceItem {
+	out := make([]api.AdviceItem, 0, len(items))
+	for _, i := range items {
+		i.Change = viewChange("/v1/organizations/"+org+"/keys/"+i.KeyID, i.Mend)
+		out = append(out, i.AdviceItem)
 	}
 
 	return out
 }
 
-// viewChange makes the call of a change.
-func viewChange(k *apikey.Key, c advice.Change) api.AdviceChange {
-	path := "/v1/organizations/" + k.OrganizationID + "/keys/" + k.ID
+// viewChange makes the call of a change of the key at a path.
+func viewChange(path string, c advice.Change) api.AdviceChange {
 	switch c.Action {
 	case advice.Rotate:
 		return api.AdviceChange{Method: http.MethodPost, Path: path + "/rotate", Body: c.Body}

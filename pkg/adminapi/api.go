@@ -2,30 +2,22 @@ package adminapi
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"path"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
-	"github.com/bitting-keys/bitting/pkg/secretscan"
-	"github.com/bitting-keys/bitting/pkg/store"
-	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
 // Group is the operations that one Lambda function serves.
@@ -43,43 +35,38 @@ const (
 // MaxBody is the largest body that is read, in bytes, but of an import.
 const MaxBody = 256 << 10
 
+// Config is what the admin API works with.
+type Config struct {
+	Admin   *admin.Service
+	Group   Group
+	Brand   apikey.Brand
+	DocsURL string          // what a problem's code is appended to
+	Keyring *pepper.Keyring // that seals cursors
+}
+
 // API is the admin API's operations.
 type API struct {
+	admin   *admin.Service
+	group   Group
 	brand   apikey.Brand
 	docs    string
-	profile string
-	// how long API Gateway keeps an authorizer's answer; 0 where it keeps none
-	cacheTime time.Duration
-	countedBy string // who counts calls: authorizer or access_log
-	limitsOff bool   // the deployment enforces no limits of keys
-	explained string // the name of the API that calls are explained for
-	store     *store.Store
-	hot       *hot.Table
-	keyring   *pepper.Keyring
-	checker   *check.Checker
-	limits    *limit.Limiter
-	github    *secretscan.Keys
-	logger    *slog.Logger
-	now       func() time.Time
-	wait      func(ctx context.Context, d time.Duration)
-	random    io.Reader
-
-	group Group
-	huma  huma.API
-	mux   *http.ServeMux
+	keyring *pepper.Keyring
+	huma    huma.API
+	mux     *http.ServeMux
 }
 
-// New returns the HTTP handler of a group of operations.
-func New(d *boot.Deployment, group Group) http.Handler {
-	return http.HandlerFunc(newAPI(d, group).serve)
-}
-
-func newAPI(d *boot.Deployment, group Group) *API {
+// New returns the operations of a group.
+func New(c Config) *API {
 	installProblems()
-	a := assemble(d)
-	a.group = group
-	a.mux = http.NewServeMux()
-	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), group})
+	a := &API{
+		admin:   c.Admin,
+		group:   c.Group,
+		brand:   c.Brand,
+		docs:    c.DocsURL,
+		keyring: c.Keyring,
+		mux:     http.NewServeMux(),
+	}
+	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), c.Group})
 	a.huma.UseMiddleware(a.withAPI)
 	a.registerKeys()
 	a.registerImport()
@@ -105,29 +92,6 @@ func newAPI(d *boot.Deployment, group Group) *API {
 	return a
 }
 
-// assemble returns what operations and jobs work with, and mounts nothing.
-func assemble(d *boot.Deployment) *API {
-	return &API{
-		brand:     d.Brand,
-		docs:      d.DocsURL,
-		profile:   d.Profile,
-		cacheTime: d.CacheTime(),
-		countedBy: d.CountedBy,
-		limitsOff: d.KeyLimitsOff,
-		explained: d.API,
-		store:     d.Store,
-		hot:       d.Hot,
-		keyring:   d.Keyring,
-		checker:   d.Checker,
-		limits:    d.Limits,
-		github:    secretscan.NewKeys(d.GitHubKeysURL, d.Now),
-		logger:    d.Logger,
-		now:       d.Now,
-		wait:      d.Wait,
-		random:    rand.Reader,
-	}
-}
-
 // only mounts the operations of one group; the document has them all.
 type only struct {
 	huma.Adapter
@@ -141,8 +105,8 @@ func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
 	}
 }
 
-// serve answers 404 where there is no operation, in our own form.
-func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements http.Handler. Where there is no operation, it answers 404 in our own form.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r, w = normal(r), &response{ResponseWriter: w, call: r}
 	_, pattern := a.mux.Handler(r)
 
@@ -158,7 +122,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	a.write(w, gatewayContextOf(r.Context()).requestID, notFound.with("There is no such route."))
+	a.write(w, gatewayContextOf(r.Context()).RequestID, admin.Refuse(api.CodeNotFound,
+		"There is no such route."))
 }
 
 // normal is a request without the slash at the end of its path, which is that of the route without
@@ -177,8 +142,9 @@ func normal(r *http.Request) *http.Request {
 	return &out
 }
 
-// write answers a problem outside of an operation.
-func (a *API) write(w http.ResponseWriter, requestID string, p *Problem) {
+// write answers an error outside of an operation.
+func (a *API) write(w http.ResponseWriter, requestID string, err *admin.Error) {
+	p := problemOf(err)
 	p.finish(a.docs, requestID)
 
 	for name, values := range p.GetHeaders() {
@@ -210,18 +176,18 @@ var installProblems = sync.OnceFunc(func() {
 	// "Name" is no field: it would be set without the checks of "name"
 	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return problemOfInput("", status, message, errs)
+		return problemOf(errorOfInput("", status, message, errs))
 	}
 	huma.NewErrorWithContext = func(
 		ctx huma.Context, status int, message string, errs ...error,
 	) huma.StatusError {
 		a := apiOf(ctx.Context())
 		if a == nil {
-			return problemOfInput("", status, message, errs)
+			return problemOf(errorOfInput("", status, message, errs))
 		}
 
-		p := problemOfInput(a.brand, status, message, slices.Concat(faultsOf(ctx.Context()), errs))
-		p.finish(a.docs, gatewayContextOf(ctx.Context()).requestID)
+		p := a.problem(ctx.Context(), errorOfInput(a.brand, status, message,
+			slices.Concat(detailsOf(faultsOf(ctx.Context())), errs)))
 		// huma sets those of an operation's own errors alone
 		for name, values := range p.GetHeaders() {
 			ctx.SetHeader(name, values[0])
@@ -251,7 +217,7 @@ type operation struct {
 
 // register declares an operation behind the gate.
 func register[I, O any](
-	a *API, op operation, work func(context.Context, *request, *I) (*O, error),
+	a *API, op operation, work func(context.Context, *admin.Request, *I) (*O, error),
 ) {
 	declared := op.declare()
 
@@ -268,17 +234,25 @@ func register[I, O any](
 		defer op.describeBody(declared.RequestBody)
 	}
 
+	serve(a, declared, func(ctx context.Context, in *I) (*O, error) {
+		return work(ctx, requestOf(ctx), in)
+	})
+}
+
+// serve declares an operation whose input is read, and answers its errors.
+func serve[I, O any](
+	a *API, declared huma.Operation, work func(context.Context, *I) (*O, error),
+) {
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
-		if err := a.wellRead(ctx); err != nil {
-			return nil, a.problem(ctx, err)
+		err := a.wellRead(ctx)
+		if err == nil {
+			var out *O
+			if out, err = work(ctx, in); err == nil {
+				return out, nil
+			}
 		}
 
-		out, err := work(ctx, requestOf(ctx), in)
-		if err != nil {
-			return nil, a.problem(ctx, err)
-		}
-
-		return out, nil
+		return nil, a.problem(ctx, err)
 	})
 }
 
@@ -316,18 +290,7 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 		defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
 	}
 
-	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
-		if err := a.wellRead(ctx); err != nil {
-			return nil, a.problem(ctx, err)
-		}
-
-		out, err := work(ctx, in)
-		if err != nil {
-			return nil, a.problem(ctx, err)
-		}
-
-		return out, nil
-	})
+	serve(a, declared, work)
 }
 
 func (op operation) declare() huma.Operation {
@@ -357,7 +320,7 @@ func (op operation) declare() huma.Operation {
 
 // problem makes the problem of an error, complete.
 func (a *API) problem(ctx context.Context, err error) *Problem {
-	p := problemOf(ctx, a.logger, err)
-	p.finish(a.docs, gatewayContextOf(ctx).requestID)
+	p := problemOf(a.admin.Error(ctx, err))
+	p.finish(a.docs, gatewayContextOf(ctx).RequestID)
 	return p
 }

@@ -295,7 +295,7 @@ func TestBulkEndsWithItsMaker(t *testing.T) {
 			j := d.job(t, "acme", len(keys))
 			d.meanwhile(2, func() { lose(t, d) })
 
-			if _, err := adminapi.NewWorker(d.deployment).Run(t.Context()); err != nil {
+			if _, err := newWorker(d.deployment).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 
@@ -326,7 +326,7 @@ func TestBulkEndsItsOwnKeyLast(t *testing.T) {
 	j.Version = 2
 	d.put(t, j, 1)
 
-	if _, err := adminapi.NewWorker(d.deployment).Run(t.Context()); err != nil {
+	if _, err := newWorker(d.deployment).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 

@@ -2,11 +2,13 @@ package adminapi
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
@@ -38,7 +40,7 @@ func (a *API) writeCursor(ctx context.Context, q scope, position string) (string
 		return "", err
 	}
 
-	sealed, err := p.Encrypt(a.random, "cursor", []byte(position), query)
+	sealed, err := p.Encrypt(rand.Reader, "cursor", []byte(position), query)
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +64,8 @@ func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, e
 		return "", nil
 	}
 
-	wrong := malformed.with("The cursor is not one of this list: start again without it.",
+	wrong := admin.Refuse(api.CodeMalformed,
+		"The cursor is not one of this list: start again without it.",
 		api.FieldError{
 			Location: "query.cursor",
 			Message:  "expected the nextCursor of a page with the same filters",

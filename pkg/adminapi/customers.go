@@ -2,18 +2,13 @@ package adminapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/permission"
-	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 const (
@@ -37,7 +32,7 @@ func (a *API) registerCustomers() {
 		path:    customersPath,
 		summary: "List customers",
 		about:   "By id.",
-	}, a.listCustomers)
+	}, lists[organizationList](a, "customers", a.admin.Customers))
 	register(a, operation{
 		id:      organization.GetCustomer,
 		group:   GroupOrganizations,
@@ -65,20 +60,6 @@ func (a *API) registerCustomers() {
 	}, a.deleteCustomer)
 }
 
-func viewCustomer(c *organization.Customer) api.Customer {
-	out := api.Customer{
-		ID:        c.ID,
-		Name:      c.Name,
-		Metadata:  c.Metadata,
-		CreatedAt: api.Time{Time: c.CreatedAt},
-	}
-	if out.Metadata == nil {
-		out.Metadata = map[string]string{}
-	}
-
-	return out
-}
-
 type createCustomerInput struct {
 	OrganizationPath
 	IdempotencyHeader
@@ -88,133 +69,35 @@ type createCustomerInput struct {
 		Metadata map[string]string `json:"metadata" required:"false"`
 	}
 	RawBody []byte
+
+	customer admin.NewCustomer // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
-func (in *createCustomerInput) Resolve(huma.Context) []error {
-	f := &validator{}
-	if fieldsOf(in.RawBody)["name"] {
-		in.Body.Name = f.name("body.name", in.Body.Name)
-	}
-
-	if in.Body.ID != nil && !permission.ValidCustomer(*in.Body.ID) {
-		f.add("body.id", "expected 1 to 64 letters, digits, dots, hyphens and underscores",
-			*in.Body.ID)
-	}
-
-	f.metadata(in.Body.Metadata)
-	return f.errors
+func (in *createCustomerInput) Resolve(ctx huma.Context) []error {
+	in.customer = admin.NewCustomer(in.Body)
+	return resolved(ctx, admin.CheckNewCustomer(&in.customer))
 }
 
 func (a *API) createCustomer(
-	ctx context.Context, s *request, in *createCustomerInput,
+	ctx context.Context, r *admin.Request, in *createCustomerInput,
 ) (*posted[api.CustomerAnswer], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.CustomerAnswer]], error) {
-		c := &organization.Customer{
-			OrganizationID: in.Org,
-			Name:           in.Body.Name,
-			Metadata:       in.Body.Metadata,
-			CreatedAt:      s.now,
-			Version:        1,
+	made := func(c api.CustomerAnswer) posted[api.CustomerAnswer] {
+		return posted[api.CustomerAnswer]{
+			Status:   http.StatusCreated,
+			Location: "/v1/organizations/" + in.Org + "/customers/" + c.Customer.ID,
+			Body:     c,
 		}
-		if c.ID = value(in.Body.ID); c.ID == "" {
-			id, err := apikey.NewID(a.random)
-			if err != nil {
-				return attempt[posted[api.CustomerAnswer]]{}, err
-			}
-
-			c.ID = id
-		}
-
-		e, err := a.customerEntry(s, "customer.created", nil, c)
-		if err != nil {
-			return attempt[posted[api.CustomerAnswer]]{}, err
-		}
-
-		return attempt[posted[api.CustomerAnswer]]{
-			writes: []store.Write{a.store.PutCustomer(c, 0), a.store.Append(e)},
-			answer: posted[api.CustomerAnswer]{
-				Status:   http.StatusCreated,
-				Location: "/v1/organizations/" + in.Org + "/customers/" + c.ID,
-				Body:     api.CustomerAnswer{Customer: viewCustomer(c)},
-			},
-		}, nil
+	}
+	return post(r, made, func() (api.CustomerAnswer, error) {
+		return a.admin.CreateCustomer(ctx, r, &in.customer)
 	})
-}
-
-func (a *API) customerEntry(
-	s *request, action string, before, after *organization.Customer,
-) (history.Entry, error) {
-	of := after
-	if of == nil {
-		of = before
-	}
-
-	e, err := a.event(s, action, of.OrganizationID, history.Object{
-		Type: "customer",
-		ID:   of.ID,
-		Name: of.Name,
-	})
-	if err != nil {
-		return e, err
-	}
-
-	e.Changes, err = shownDifferences(before, after, viewCustomer)
-	return e, err
-}
-
-type listCustomersInput struct {
-	OrganizationPath
-	Page
-}
-
-type customerPage api.Page[api.Customer]
-
-type listCustomersOutput struct{ Body customerPage }
-
-func (a *API) listCustomers(
-	ctx context.Context, _ *request, in *listCustomersInput,
-) (*listCustomersOutput, error) {
-	query := scope{List: "customers", Organization: in.Org}
-
-	after, err := a.readCursor(ctx, query, in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-
-	customers, next, err := a.store.Customers(ctx, in.Org, after, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-
-	out := &listCustomersOutput{}
-
-	out.Body.Items = make([]api.Customer, 0, len(customers))
-	for i := range customers {
-		out.Body.Items = append(out.Body.Items, viewCustomer(&customers[i]))
-	}
-
-	out.Body.NextCursor, err = a.nextCursor(ctx, query, next)
-	return out, err
 }
 
 // CustomerPath is the path of an operation on a customer.
 type CustomerPath struct {
 	Org      string `path:"org"`
 	Customer string `path:"customer" maxLength:"64"`
-}
-
-type customerOutput struct{ Body api.Customer }
-
-func (a *API) getCustomer(
-	ctx context.Context, _ *request, in *CustomerPath,
-) (*customerOutput, error) {
-	c, err := a.store.Customer(ctx, in.Org, in.Customer)
-	if err != nil {
-		return nil, err
-	}
-
-	return &customerOutput{viewCustomer(c)}, nil
 }
 
 type updateCustomerInput struct {
@@ -224,73 +107,36 @@ type updateCustomerInput struct {
 		Metadata map[string]string `json:"metadata" required:"false"`
 	}
 	RawBody []byte
+
+	customer api.UpdateCustomer // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
-func (in *updateCustomerInput) Resolve(huma.Context) []error {
-	f := &validator{}
-	if in.Body.Name != nil {
-		*in.Body.Name = f.name("body.name", *in.Body.Name)
-	}
+func (in *updateCustomerInput) Resolve(ctx huma.Context) []error {
+	in.customer.Name = optional(in.Body.Name)
+	in.customer.Metadata = patchMap(fieldsOf(in.RawBody)["metadata"], in.Body.Metadata)
+	return resolved(ctx, admin.CheckCustomer(&in.customer))
+}
 
-	f.metadata(in.Body.Metadata)
-	return f.errors
+func (a *API) getCustomer(
+	ctx context.Context, r *admin.Request, in *CustomerPath,
+) (*answered[api.Customer], error) {
+	return answer(a.admin.Customer(ctx, r, in.Customer))
 }
 
 func (a *API) updateCustomer(
-	ctx context.Context, s *request, in *updateCustomerInput,
-) (*customerOutput, error) {
-	return change(ctx, a, s, func(s *request) (attempt[*customerOutput], error) {
-		return a.tryUpdateCustomer(ctx, s, in)
-	})
+	ctx context.Context, r *admin.Request, in *updateCustomerInput,
+) (*answered[api.Customer], error) {
+	return answer(a.admin.UpdateCustomer(ctx, r, in.Customer, &in.customer))
 }
 
-func (a *API) tryUpdateCustomer(
-	ctx context.Context, s *request, in *updateCustomerInput,
-) (got attempt[*customerOutput], err error) {
-	before, err := a.store.Customer(ctx, in.Org, in.Customer)
-	if err != nil {
-		return got, err
-	}
-
-	after := *before
-	if in.Body.Name != nil {
-		after.Name = *in.Body.Name
-	}
-
-	if fieldsOf(in.RawBody)["metadata"] {
-		after.Metadata = in.Body.Metadata
-	}
-
-	e, err := a.customerEntry(s, "customer.updated", before, &after)
-
-	got.answer = &customerOutput{viewCustomer(&after)}
-	if err != nil || len(e.Changes) == 0 {
-		return got, err
-	}
-
-	after.Version++
-	if after.Pace, err = spend(before.Pace, apikey.Ordinary, s.now); err != nil {
-		return got, err
-	}
-
-	got.writes = []store.Write{
-		a.store.PutCustomer(&after, before.Version).At(before.Pace), a.store.Append(e),
-	}
-	return got, nil
+type deleteCustomerInput struct {
+	CustomerPath
+	Force bool `query:"force" doc:"Disable the keys that are scoped to the customer"`
 }
 
-// knownCustomers checks that a key's customers are customers of the organization; those that it had
-// before are not asked about.
-func (f *validator) knownCustomers(ctx context.Context, a *API, s *request, before, k *apikey.Key) {
-	missing, err := a.store.MissingCustomers(ctx, s.organization.ID, addedCustomers(before, k))
-	if err != nil {
-		f.errors = append(f.errors, a.problem(ctx, err))
-		return
-	}
-
-	for _, id := range missing {
-		f.add(fmt.Sprintf("body.customers[%d]", slices.Index(k.Customers, id)),
-			"there is no such customer", id)
-	}
+func (a *API) deleteCustomer(
+	ctx context.Context, r *admin.Request, in *deleteCustomerInput,
+) (*acceptedOutput, error) {
+	return accepted(a.admin.DeleteCustomer(ctx, r, in.Customer, in.Force))
 }

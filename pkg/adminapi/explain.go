@@ -3,18 +3,13 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 func (a *API) registerExplain() {
@@ -38,100 +33,28 @@ type explainBody struct {
 	At          *time.Time `json:"at" required:"false" doc:"When; now where it is absent"`
 }
 
-// methods are those that API Gateway passes on.
-var methods = []string{
-	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-	http.MethodHead, http.MethodOptions,
-}
-
 type explainInput struct {
 	KeyPath
 	Body explainBody
 
-	source netip.Addr // made by Resolve
+	call admin.Explain // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
-func (in *explainInput) Resolve(huma.Context) []error {
-	f := &validator{}
-	switch path := in.Body.Path; {
-	case !strings.HasPrefix(path, "/"):
-		f.add("body.path", "expected a path that starts with /", path)
-	case strings.ContainsAny(path, "?#"):
-		// which may hold a secret
-		f.add("body.path", "expected a path alone, without the query", nil)
+func (in *explainInput) Resolve(ctx huma.Context) []error {
+	in.call = admin.Explain{
+		Method:      in.Body.Method,
+		Path:        in.Body.Path,
+		API:         in.Body.API,
+		SourceIP:    in.Body.SourceIP,
+		Environment: in.Body.Environment,
+		At:          optional(in.Body.At),
 	}
-
-	if !slices.Contains(methods, strings.ToUpper(in.Body.Method)) {
-		f.add("body.method", "expected one of "+strings.Join(methods, ", "), in.Body.Method)
-	}
-
-	if text := value(in.Body.SourceIP); text != "" {
-		var err error
-		if in.source, err = netip.ParseAddr(text); err != nil {
-			f.add("body.sourceIp", "expected an address such as 203.0.113.7 or 2001:db8::1", text)
-		}
-	}
-
-	return f.errors
+	return resolved(ctx, admin.CheckExplain(&in.call))
 }
-
-type explainOutput struct{ Body api.Explanation }
 
 func (a *API) explainKey(
-	ctx context.Context, s *request, in *explainInput,
-) (*explainOutput, error) {
-	b := in.Body
-
-	call := check.Call{
-		API:      a.explained,
-		Method:   strings.ToUpper(b.Method),
-		Path:     b.Path,
-		SourceIP: in.source,
-	}
-	if b.API != nil {
-		call.API = *b.API
-	}
-
-	env, at := s.key.Environment, s.now
-	if b.Environment != nil {
-		env = apikey.Environment(*b.Environment)
-	}
-
-	if b.At != nil {
-		at = moment(b.At)
-	}
-
-	call.ARN = usualARN(call, env)
-	e := a.checker.Explain(ctx, s.key, env, call, at)
-	return &explainOutput{api.Explanation{
-		Allowed:            e.Outcome == check.Allowed,
-		Outcome:            string(e.Outcome),
-		Status:             e.Outcome.Status(),
-		Steps:              viewSteps(e.Steps),
-		RequiredPermission: e.Required,
-	}}, nil
-}
-
-// usualARN stands for API Gateway's name of a call that is explained, which is not known here: it
-// is as long as such names are.
-func usualARN(call check.Call, env apikey.Environment) policy.ARN {
-	return policy.ARN{
-		Partition: "aws",
-		Region:    "us-east-1",
-		Account:   "123456789012",
-		API:       "1234567890",
-		Stage:     string(env),
-		Method:    call.Method,
-		Path:      call.Path,
-	}
-}
-
-func viewSteps(steps []check.Step) []api.Step {
-	out := make([]api.Step, 0, len(steps))
-	for _, s := range steps {
-		out = append(out, api.Step(s))
-	}
-
-	return out
+	ctx context.Context, r *admin.Request, in *explainInput,
+) (*answered[api.Explanation], error) {
+	return answer(a.admin.Explain(ctx, r, &in.call), nil)
 }

@@ -5,16 +5,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"strings"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -59,45 +57,33 @@ type posted[T any] struct {
 	Body     T
 }
 
-// replayable is a body that can be told again without its secret.
-type replayable[T any] interface{ Replay() T }
-
-// idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
-// kept, without its secret, in the transaction of the change itself, so there is never one without
-// the other. Whoever sends the call again is answered by serveIdempotent.
-func idempotent[T replayable[T]](
-	ctx context.Context, a *API, s *request, try func(s *request) (attempt[posted[T]], error),
+// post makes the output of a POST, of what its work returns: now, and in the receipt of the call.
+func post[T any](
+	r *admin.Request, output func(T) posted[T], work func() (T, error),
 ) (*posted[T], error) {
-	answer, err := change(ctx, a, s, func(s *request) (attempt[posted[T]], error) {
-		got, err := try(s)
-		if err != nil || s.receipt == nil {
-			return got, err
+	r.Describe(func(answer any, to *store.Receipt) {
+		if of, ok := answer.(T); ok {
+			told := output(of)
+			to.Status = told.Status
+			to.ETag = told.ETag
+			to.Location = told.Location
 		}
-
-		receipt := *s.receipt
-		if receipt.Answer, err = json.Marshal(got.answer.Body.Replay()); err != nil {
-			return got, fmt.Errorf("encode receipt: %w", err)
-		}
-
-		receipt.Status = got.answer.Status
-		receipt.ETag = got.answer.ETag
-		receipt.Location = got.answer.Location
-		// first: what else failed is no news
-		got.writes = append([]store.Write{a.store.Keep(receipt, s.now)}, got.writes...)
-		return got, nil
 	})
+
+	done, err := work()
 	if err != nil {
 		return nil, err
 	}
 
-	return &answer, nil
+	out := output(done)
+	return &out, nil
 }
 
 // idempotentCall is a call with an Idempotency-Key.
 type idempotentCall struct {
 	key     string
 	body    [sha256.Size]byte
-	receipt *store.Receipt // set by the gate, when it is known whose call it is
+	request *admin.Request // set by the gate
 	kept    *store.Receipt // what was kept of an earlier call; nil for none
 }
 
@@ -117,8 +103,8 @@ const maxIdempotencyKey = 200
 func (a *API) serveIdempotent(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxImportBody+1))
 	if err != nil {
-		a.write(w, gatewayContextOf(r.Context()).requestID,
-			malformed.with("The body could not be read."))
+		a.write(w, gatewayContextOf(r.Context()).RequestID,
+			admin.Refuse(api.CodeMalformed, "The body could not be read."))
 		return
 	}
 
@@ -130,9 +116,8 @@ func (a *API) serveIdempotent(w http.ResponseWriter, r *http.Request) {
 	answer := &recorder{header: http.Header{}}
 	a.mux.ServeHTTP(answer, r)
 
-	if answer.status >= http.StatusBadRequest && o.receipt != nil && o.kept == nil {
-		kept, err := a.store.Receipt(ctx, o.receipt.ID, a.now())
-		if err == nil && kept != nil && bytes.Equal(kept.Body, o.receipt.Body) {
+	if answer.status >= http.StatusBadRequest && o.request != nil && o.kept == nil {
+		if kept, err := a.admin.Kept(ctx, o.request); err == nil {
 			o.kept = kept
 		}
 	}
@@ -145,69 +130,17 @@ func (a *API) serveIdempotent(w http.ResponseWriter, r *http.Request) {
 	answer.copyTo(w)
 }
 
-// kept looks for the answer of an earlier call with the same Idempotency-Key by the same caller,
-// and names the receipt of this one. Errors: a problem, where that call had another body; those of
-// the store.
-func (a *API) kept(ctx context.Context, s *request) error {
+// kept looks for the answer of an earlier call with the same Idempotency-Key.
+func (a *API) kept(ctx context.Context, r *admin.Request) (err error) {
 	o := idempotentCallOf(ctx)
 	if o == nil {
 		return nil
 	}
 
-	name := sha256.New()
-	for _, part := range []string{
-		s.caller.ID(), string(s.operation), s.organizationID, s.keyID, o.key,
-	} {
-		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash takes everything
-	}
-
-	o.receipt = &store.Receipt{
-		ID:        hex.EncodeToString(name.Sum(nil)),
-		Body:      o.body[:],
-		ExpiresAt: s.now.Add(store.ReceiptLife).Unix(),
-	}
-	s.receipt = o.receipt
-
-	kept, err := a.store.Receipt(ctx, o.receipt.ID, s.now)
-	if err != nil || kept == nil {
-		return err
-	}
-
-	if !bytes.Equal(kept.Body, o.receipt.Body) {
-		return errOtherBody()
-	}
-
-	if s.operation == organization.BulkKeys {
-		a.refresh(ctx, s, kept)
-	}
-
-	o.kept = kept
-	return nil
-}
-
-func errOtherBody() *Problem {
-	return mismatch.with("This Idempotency-Key came with another body before: use a new one.")
-}
-
-// refresh makes the answer of a bulk change that is told again say how far its job is by now, if
-// that can be read.
-func (a *API) refresh(ctx context.Context, s *request, kept *store.Receipt) {
-	var answer api.BulkAnswer
-	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
-		return
-	}
-
-	j, err := a.store.Job(ctx, s.organizationID, answer.Job.ID)
-	if err != nil {
-		return
-	}
-
-	shown := viewJob(j, s.caller)
-
-	answer.Job = &shown
-	if text, err := json.Marshal(answer); err == nil {
-		kept.Answer = text
-	}
+	r.Once(o.key, o.body)
+	o.request = r
+	o.kept, err = a.admin.Kept(ctx, r)
+	return err
 }
 
 // replay tells an answer again.

@@ -1,12 +1,12 @@
 package adminapi
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -65,91 +65,19 @@ type createKeyInput struct {
 	Body    createKeyBody
 	RawBody []byte
 
-	key *apikey.Key // what the body asks for, made by Resolve
+	key admin.NewKey // made by Resolve
 }
 
 // Resolve implements huma.Resolver: the rules that a schema cannot say, so that all faults are told
 // at once.
 func (in *createKeyInput) Resolve(ctx huma.Context) []error {
-	return in.make(ctx.Context(), apiOf(ctx.Context()), requestOf(ctx.Context()))
-}
-
-// make makes the key that the body asks for, by the rules of a request, and returns what is wrong
-// with it.
-func (in *createKeyInput) make(ctx context.Context, a *API, s *request) []error {
-	f := &validator{}
-	in.key = &apikey.Key{
-		OrganizationID: s.organization.ID,
-		Environment:    apikey.Environment(in.Body.Environment),
-		Ownership:      ownership(s, in.Body.Ownership),
-		Enabled:        true,
-		CreatedAt:      s.now,
-		UpdatedAt:      s.now,
-		Version:        1,
-	}
-
 	present := fieldsOf(in.RawBody)
-	if present["name"] {
-		in.key.Name = f.name("body.name", in.Body.Name)
-	}
-
-	if s.caller.Key != nil && in.key.Ownership == apikey.Personal {
-		f.add("body.ownership", "a key cannot make a personal key: a signed-in member can",
-			in.Body.Ownership)
-	}
-
-	in.Body.apply(f, s, in.key, present)
-
-	if !present["permissions"] || in.Body.Permissions == nil {
-		in.key.Permissions = defaults(s)
-	}
-
-	if in.key.ExpiresAt.IsZero() {
-		in.key.ExpiresAt = defaultEnd(s, in.key)
-	}
-
-	f.rules(s, nil, in.key)
-	f.knownCustomers(ctx, a, s, nil, in.key)
-	return f.errors
-}
-
-// defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never
-// outlives, or after the organization's longest life, whichever comes first; never where there is
-// neither.
-func defaultEnd(s *request, k *apikey.Key) time.Time {
-	var end time.Time
-	if s.caller.Key != nil {
-		end = s.caller.Key.ExpiresAt
-	}
-
-	if longest, limited := s.organization.Settings.LongestLife[k.Environment]; limited {
-		if last := k.CreatedAt.Add(longest); end.IsZero() || last.Before(end) {
-			end = last
-		}
-	}
-
-	return end
-}
-
-// ownership is what is asked for, or the widest that the caller may create.
-func ownership(s *request, asked string) apikey.Ownership {
-	switch {
-	case asked != "":
-		return apikey.Ownership(asked)
-	case s.caller.Person != nil && !s.caller.MayCreate(s.organization, apikey.Organization):
-		return apikey.Personal
-	default:
-		return apikey.Organization
-	}
-}
-
-// defaults are the permissions of a key whose maker names none.
-func defaults(s *request) []string {
-	if set := s.organization.Settings.DefaultPermissions; set != nil {
-		return set
-	}
-
-	return s.catalogue.Defaults()
+	in.key.KeyFields = in.Body.fields(present)
+	in.key.Name = patch(present["name"], &in.Body.Name)
+	in.key.Environment = api.Set(in.Body.Environment)
+	in.key.Ownership = api.Set(in.Body.Ownership)
+	return resolved(ctx, apiOf(ctx.Context()).admin.CheckNewKey(ctx.Context(),
+		requestOf(ctx.Context()), &in.key))
 }
 
 type updateKeyBody struct {
@@ -165,117 +93,65 @@ type updateKeyInput struct {
 	MatchHeader
 	Body    updateKeyBody
 	RawBody []byte
+
+	key admin.KeyFields // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
 func (in *updateKeyInput) Resolve(ctx huma.Context) []error {
-	s := requestOf(ctx.Context())
-
-	f, present := &validator{}, fieldsOf(in.RawBody)
-	for name, value := range map[string]*string{
-		"environment": in.Body.Environment,
-		"ownership":   in.Body.Ownership,
-	} {
-		was := map[string]string{
-			"environment": string(s.key.Environment),
-			"ownership":   string(s.key.Ownership),
-		}[name]
-		if present[name] && (value == nil || *value != was) {
-			return []error{immutable.with("A key keeps its "+name+" for life: make a new key.",
-				api.FieldError{
-					Location: "body." + name,
-					Message:  "cannot be changed",
-				})}
-		}
-	}
-
-	changed := s.key.Clone()
-	in.apply(f, s, changed)
-	f.rules(s, s.key, changed)
-	f.knownCustomers(ctx.Context(), apiOf(ctx.Context()), s, s.key, changed)
-	return f.errors
-}
-
-// apply changes k as the body says.
-func (in *updateKeyInput) apply(f *validator, s *request, k *apikey.Key) {
 	present := fieldsOf(in.RawBody)
-	if present["name"] { // null, which huma lets pass, is no name either
-		k.Name = f.name("body.name", value(in.Body.Name))
-	}
-
-	if present["enabled"] && in.Body.Enabled == nil {
-		f.add("body.enabled", "expected true or false", nil)
-	}
-
-	in.Body.apply(f, s, k, present)
-	k.Legacy = k.Legacy && k.AllPermissions // a legacy key that is narrowed is one like the others
+	in.key = in.Body.fields(present)
+	in.key.Name = patch(present["name"], in.Body.Name)
+	in.key.Environment = patch(present["environment"], in.Body.Environment)
+	in.key.Ownership = patch(present["ownership"], in.Body.Ownership)
+	return resolved(ctx, apiOf(ctx.Context()).admin.CheckKey(ctx.Context(),
+		requestOf(ctx.Context()), &in.key))
 }
 
-// apply sets what is present on k.
-func (b *KeyFields) apply(f *validator, s *request, k *apikey.Key, present map[string]bool) {
-	if present["description"] {
-		k.Description = value(b.Description)
-	}
+// fields are the fields of a body, as far as they are present.
+func (b *KeyFields) fields(present map[string]bool) admin.KeyFields {
+	return admin.KeyFields{UpdateKey: api.UpdateKey{
+		Description:      patch(present["description"], b.Description),
+		Enabled:          patch(present["enabled"], b.Enabled),
+		Permissions:      patchList(present["permissions"], b.Permissions),
+		AllPermissions:   patch(present["allPermissions"], b.AllPermissions),
+		Grantable:        patch(present["grantable"], b.Grantable),
+		Customers:        patchList(present["customers"], b.Customers),
+		RateLimits:       patchList(present["rateLimits"], b.RateLimits),
+		Quota:            patch(present["quota"], (*api.Quota)(b.Quota)),
+		AllowedAddresses: patchList(present["allowedAddresses"], b.AllowedAddresses),
+		NotBefore:        patch(present["notBefore"], b.NotBefore),
+		ExpiresAt:        patch(present["expiresAt"], b.ExpiresAt),
+		ExpiresIn:        patch(present["expiresIn"], b.ExpiresIn),
+		Metadata:         patchMap(present["metadata"], b.Metadata),
+		Tags:             patchList(present["tags"], b.Tags),
+	}}
+}
 
-	if b.Enabled != nil {
-		k.Enabled = *b.Enabled
-	}
-
-	if present["permissions"] {
-		k.Permissions = f.permissions(s.catalogue, b.Permissions)
-	}
-
-	if present["allPermissions"] {
-		k.AllPermissions = value(b.AllPermissions)
-	}
-
-	if present["grantable"] {
-		k.Grantable = apikey.Grantable(value(b.Grantable))
-	}
-
-	if present["customers"] {
-		k.Customers = f.customers(b.Customers)
-	}
-
-	if present["rateLimits"] {
-		k.RateLimits = f.rateLimits(b.RateLimits)
-	}
-
-	if present["quota"] {
-		k.Quota = (*apikey.Quota)(b.Quota)
-	}
-
-	if present["allowedAddresses"] {
-		k.AllowedAddresses = f.networks("body.allowedAddresses", b.AllowedAddresses)
-	}
-
-	if present["notBefore"] {
-		k.NotBefore = moment(b.NotBefore)
-	}
-
-	if present["expiresAt"] || present["expiresIn"] {
-		f.end = endField(b.ExpiresIn)
-		k.EndAt(f.expiry(s.now, b.ExpiresAt, b.ExpiresIn))
-	}
-
-	if present["metadata"] {
-		k.Metadata = f.metadata(b.Metadata)
-	}
-
-	if present["tags"] {
-		k.Tags = f.tags(b.Tags)
+// patch makes a field of a change: absent, null, or a value.
+func patch[T any](present bool, v *T) api.Patch[T] {
+	switch {
+	case !present:
+		return api.Patch[T]{}
+	case v == nil:
+		return api.Null[T]()
+	default:
+		return api.Set(*v)
 	}
 }
 
-// endField names the field of a body that says when a key ends.
-func endField(expiresIn *string) string {
-	if expiresIn != nil {
-		return "expiresIn"
-	}
-
-	return "expiresAt"
+func patchList[T any](present bool, v []T) api.Patch[[]T] {
+	return api.Patch[[]T]{Sent: present, Null: present && v == nil, Value: v}
 }
 
+func patchMap(present bool, v map[string]string) api.Patch[map[string]string] {
+	return api.Patch[map[string]string]{Sent: present, Null: present && v == nil, Value: v}
+}
+
+// optional makes a field of which null is the same as absent.
+func optional[T any](v *T) api.Patch[T] { return patch(v != nil, v) }
+
+// value returns what a pointer points to; the zero value for nil.
 func value[T any](p *T) T {
 	var zero T
 	if p == nil {
@@ -283,15 +159,6 @@ func value[T any](p *T) T {
 	}
 
 	return *p
-}
-
-// moment is a time in the milliseconds that are kept; the zero time for null.
-func moment(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-
-	return t.UTC().Truncate(time.Millisecond)
 }
 
 // fieldsOf tells which fields a body has, null ones included. A body that is no object has none;

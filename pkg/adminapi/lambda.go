@@ -3,31 +3,54 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"time"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/guard"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/proxy"
+	"github.com/bitting-keys/bitting/pkg/secretscan"
 )
 
 // Function is the Lambda function that serves one group of the admin API's operations.
 func Function(d *boot.Deployment, group Group) *proxy.Function {
-	return proxy.New(withGatewayContext(New(d, group)))
+	service := admin.New(admin.Config{
+		Brand:     d.Brand,
+		Profile:   d.Profile,
+		CacheTime: d.CacheTime(),
+		CountedBy: d.CountedBy,
+		LimitsOff: d.KeyLimitsOff,
+		API:       d.API,
+		Store:     d.Store,
+		Hot:       d.Hot,
+		Keyring:   d.Keyring,
+		Checker:   d.Checker,
+		Limits:    d.Limits,
+		GitHub:    secretscan.NewKeys(d.GitHubKeysURL, d.Now),
+		Logger:    d.Logger,
+		Now:       d.Now,
+		Wait:      d.Wait,
+	})
+	return proxy.New(withGatewayContext(New(Config{
+		Admin:   service,
+		Group:   group,
+		Brand:   d.Brand,
+		DocsURL: d.DocsURL,
+		Keyring: d.Keyring,
+	})))
 }
 
 // gatewayContext is what API Gateway says of a call besides the HTTP request: who its authorizer
 // let in, and from where.
 type gatewayContext struct {
-	requestID string
-	sourceIP  string
-	userAgent string
-	// the key that the authorizer let in; "" for a person, and where no authorizer ran
-	keyID       string
-	environment apikey.Environment // the key's
-	person      organization.Person
+	admin.Origin
+
 	// the key is over a limit, which the authorizer has no way to answer; nil where it is not
-	limit *Problem
+	limit *admin.Error
 }
 
 type gatewayContextKey struct{}
@@ -43,18 +66,18 @@ func withGatewayContext(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := proxy.CallOf(r.Context())
 
-		o := gatewayContext{
-			requestID:   c.RequestID,
-			sourceIP:    c.SourceIP,
-			userAgent:   r.UserAgent(),
-			keyID:       c.Said("keyId"),
-			environment: apikey.Environment(c.Said("environment")),
-			person: organization.Person{
+		o := gatewayContext{Origin: admin.Origin{
+			RequestID:   c.RequestID,
+			SourceIP:    c.SourceIP,
+			UserAgent:   r.UserAgent(),
+			KeyID:       c.Said("keyId"),
+			Environment: apikey.Environment(c.Said("environment")),
+			Person: organization.Person{
 				ID:    c.Said("userId"),
 				Email: c.Said("userEmail"),
 				Name:  c.Said("userName"),
 			},
-		}
+		}}
 		if c.Said("limited") == "true" {
 			o.limit = overLimit(c)
 		}
@@ -65,14 +88,15 @@ func withGatewayContext(next http.Handler) http.Handler {
 	})
 }
 
-// overLimit is the answer to a call whose key is over a limit.
-func overLimit(c proxy.Call) *Problem {
-	k := rateLimited
-	if c.Said("denialCode") == string(quotaExceeded.code) {
-		k = quotaExceeded
+// overLimit is the error of a call whose key is over a limit.
+func overLimit(c proxy.Call) *admin.Error {
+	code := api.CodeRateLimited
+	if c.Said("denialCode") == string(api.CodeQuotaExceeded) {
+		code = api.CodeQuotaExceeded
 	}
 
-	p := k.with(c.Said("denialDetail"))
-	p.retryAfter = c.Said("retryAfter")
-	return p
+	err := admin.Refuse(code, c.Said("denialDetail"))
+	seconds, _ := strconv.Atoi(c.Said("retryAfter")) // the authorizer wrote it
+	err.RetryAfter = time.Duration(seconds) * time.Second
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
@@ -253,4 +254,17 @@ func (o *office) authenticate(t *testing.T, secret apikey.Secret) check.Outcome 
 	return checker.Authenticate(t.Context(), check.Headers{
 		APIKey: []string{secret.Reveal()},
 	}, netip.Addr{}).Outcome
+}
+
+// newWorker makes the worker that a deployment's upkeep has.
+func newWorker(d *boot.Deployment) *admin.Worker {
+	return admin.NewWorker(admin.New(admin.Config{
+		Brand:     d.Brand,
+		LimitsOff: d.KeyLimitsOff,
+		Store:     d.Store,
+		Hot:       d.Hot,
+		Logger:    d.Logger,
+		Now:       d.Now,
+		Wait:      d.Wait,
+	}))
 }

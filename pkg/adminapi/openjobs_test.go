@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/job"
@@ -63,7 +62,7 @@ func (o *office) work(t *testing.T) {
 	o.Clock.Advance(job.LeaseFor)
 	p := o.Restart()
 
-	w := adminapi.NewWorker(&boot.Deployment{
+	w := newWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
 		Hot:           p.Hot,

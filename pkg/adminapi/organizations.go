@@ -3,13 +3,11 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
@@ -43,148 +41,33 @@ type createOrganizationInput struct {
 	Body    createOrganizationBody
 	RawBody []byte
 
-	organization *organization.Organization // made by Resolve
-	firstAdmin   *organization.Member
+	organization admin.NewOrganization // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
 func (in *createOrganizationInput) Resolve(ctx huma.Context) []error {
-	s := requestOf(ctx.Context())
-	f := &validator{}
-	o := &organization.Organization{
-		CreatedAt: s.now,
-		Settings:  organization.DefaultSettings(),
-		Admins:    1,
-		Version:   1,
+	in.organization = admin.NewOrganization{
+		ID:         in.Body.ID,
+		Name:       in.Body.Name,
+		FirstAdmin: in.Body.FirstAdmin,
 	}
-
-	present := fieldsOf(in.RawBody)
-	if present["name"] {
-		o.Name = f.name("body.name", in.Body.Name)
-	}
-
-	if in.Body.ID != nil {
-		if o.ID = *in.Body.ID; !organization.ValidID(o.ID) {
-			f.add("body.id",
-				"expected 2 to 39 lower-case letters, digits and hyphens, a letter first", o.ID)
-		}
-	} else if o.ID = organization.Slug(o.Name); o.ID == "" && o.Name != "" {
-		f.add("body.id", "no id can be made of this name: give one", nil)
-	}
-
-	in.firstAdmin = &organization.Member{
-		OrganizationID: o.ID,
-		Role:           organization.RoleAdmin,
-		Grants:         []organization.Grant{},
-		InvitedAt:      s.now,
-		Version:        1,
-	}
-	switch p := s.caller.Person; {
-	case p != nil && in.Body.FirstAdmin != nil:
-		f.add("body.firstAdmin", "you become the first admin yourself: leave this out", nil)
-	case p != nil:
-		in.firstAdmin.Email = p.Email
-		in.firstAdmin.ID = p.ID
-		in.firstAdmin.JoinedAt = s.now
-	default:
-		email, ok := organization.Email(value(in.Body.FirstAdmin))
-		if !ok {
-			f.add("body.firstAdmin", "expected the e-mail address of the first admin",
-				in.Body.FirstAdmin)
-		}
-
-		in.firstAdmin.Email = email
-	}
-
-	in.organization = o
-	return f.errors
+	return resolved(ctx, admin.CheckNewOrganization(requestOf(ctx.Context()), &in.organization))
 }
 
 func (a *API) createOrganization(
-	ctx context.Context, s *request, in *createOrganizationInput,
+	ctx context.Context, r *admin.Request, in *createOrganizationInput,
 ) (*posted[api.OrganizationSecret], error) {
-	if in.firstAdmin.Email == "" {
-		return nil, &organization.ForbiddenError{
-			Reason: "your identity provider has not verified your e-mail address, which members " +
-				"are named by",
+	made := func(o api.OrganizationSecret) posted[api.OrganizationSecret] {
+		return posted[api.OrganizationSecret]{
+			Status:   http.StatusCreated,
+			ETag:     etag(1),
+			Location: "/v1/organizations/" + o.Organization.ID,
+			Body:     o,
 		}
 	}
-
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.OrganizationSecret]], error) {
-		return a.tryCreateOrganization(ctx, s, in)
+	return post(r, made, func() (api.OrganizationSecret, error) {
+		return a.admin.CreateOrganization(ctx, r, &in.organization)
 	})
-}
-
-// tryCreateOrganization makes the organization, its first admin and its default key. An operator's
-// key gives the default key no more than it may hand out.
-func (a *API) tryCreateOrganization(
-	ctx context.Context, s *request, in *createOrganizationInput,
-) (got attempt[posted[api.OrganizationSecret]], err error) {
-	o := in.organization
-
-	k := &apikey.Key{
-		OrganizationID: o.ID,
-		Name:           "Default key",
-		Environment:    apikey.Production,
-		Ownership:      apikey.Organization,
-		Owner:          s.caller.Actor(),
-		CreatedBy:      s.caller.Actor(),
-		Enabled:        true,
-		Permissions:    s.catalogue.Defaults(),
-		CreatedAt:      s.now,
-		UpdatedAt:      s.now,
-		Version:        1,
-	}
-	if maker := s.caller.Key; maker != nil {
-		k.RateLimits = maker.RateLimits
-		k.Quota = maker.Quota
-		k.AllowedAddresses = maker.AllowedAddresses
-		k.ExpiresAt = maker.ExpiresAt
-
-		k.Permissions = slices.DeleteFunc(k.Permissions, func(p string) bool {
-			return !s.caller.CanGrant(s.catalogue, o, p)
-		})
-		if err := a.within(s, nil, k, "expiresAt"); err != nil {
-			return got, err
-		}
-	}
-
-	secret, writes, err := a.newKey(ctx, s, k)
-	if err != nil {
-		return got, err
-	}
-
-	created, err := a.event(s, "organization.created", o.ID, history.Object{
-		Type: "organization",
-		ID:   o.ID,
-		Name: o.Name,
-	})
-	if err != nil {
-		return got, err
-	}
-
-	created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
-
-	member, err := a.memberEntry(s, "member.added", nil, in.firstAdmin)
-	if err != nil {
-		return got, err
-	}
-
-	text := secret.Reveal()
-	writes = append(writes, a.store.PutOrganization(o, 0), a.store.Append(created),
-		a.store.PutMember(in.firstAdmin, 0), a.store.Append(member))
-	// after the organization, whose id may be taken
-	got.writes = append(writes, a.store.PutRuntimeSettings(ctx, o)...)
-	got.answer = posted[api.OrganizationSecret]{
-		Status:   http.StatusCreated,
-		ETag:     etag(o.Version),
-		Location: "/v1/organizations/" + o.ID,
-		Body: api.OrganizationSecret{
-			Organization: viewOrganization(o),
-			KeySecret:    api.KeySecret{Key: viewKey(k, s.now), Secret: &text},
-		},
-	}
-	return got, nil
 }
 
 // OrganizationPath is the path of an operation on an organization.
@@ -192,16 +75,118 @@ type OrganizationPath struct {
 	Org string `path:"org"`
 }
 
-type organizationOutput struct {
-	ETag string `header:"ETag"`
-	Body api.Organization
+func (a *API) getOrganization(
+	_ context.Context, r *admin.Request, _ *OrganizationPath,
+) (*versioned[api.Organization], error) {
+	o, at := a.admin.Organization(r)
+	return version(o, at, nil)
 }
 
-func (a *API) getOrganization(
-	_ context.Context, s *request, _ *OrganizationPath,
-) (*organizationOutput, error) {
-	return &organizationOutput{
-		ETag: etag(s.organization.Version),
-		Body: viewOrganization(s.organization),
-	}, nil
+func (a *API) registerSettings() {
+	register(a, operation{
+		id:      organization.UpdateOrganization,
+		group:   GroupOrganizations,
+		method:  http.MethodPatch,
+		path:    "/v1/organizations/{org}",
+		summary: "Change an organization's name and settings",
+		about: "Settings are merged field by field; null means the catalogue's, or no longest " +
+			"life. What bears on calls acts within ten seconds.",
+	}, a.updateOrganization)
+}
+
+type lifeInput struct {
+	Production  *string `json:"production" required:"false"`
+	Staging     *string `json:"staging" required:"false"`
+	Development *string `json:"development" required:"false"`
+}
+
+type settingsInput struct {
+	OrganizationKeysBy *string    `json:"organizationKeysBy" required:"false" nullable:"false" enum:"admins,members"`
+	PersonalKeysBy     *string    `json:"personalKeysBy" required:"false" nullable:"false" enum:"members,admins,nobody"`
+	MemberPermissions  []string   `json:"memberPermissions" required:"false" maxItems:"200" doc:"What members may hand out; null: every data-plane permission"`
+	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a key holds when its maker names none; null: the catalogue's defaults"`
+	LongestLife        *lifeInput `json:"longestLife,omitempty"`
+	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
+	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks, or single addresses, that calls of the organization's keys may come from, besides what each key says; empty: every address. Not asked of the admin API"`
+	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
+}
+
+type updateOrganizationInput struct {
+	OrganizationPath
+	MatchHeader
+	Body struct {
+		Name     *string        `json:"name" required:"false" nullable:"false" maxLength:"100"`
+		Settings *settingsInput `json:"settings,omitempty"`
+	}
+	RawBody []byte
+
+	change api.UpdateOrganization // made by Resolve
+}
+
+// Resolve implements huma.Resolver.
+func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error {
+	in.change.Name = optional(in.Body.Name)
+	if in.Body.Settings != nil {
+		in.change.Settings = in.Body.Settings.patches(fieldOf(in.RawBody, "settings"))
+	}
+
+	return resolved(ctx, admin.CheckOrganization(requestOf(ctx.Context()), &in.change))
+}
+
+// patches are the fields of settings, as far as they are present.
+func (b *settingsInput) patches(raw []byte) api.UpdateSettings {
+	present := fieldsOf(raw)
+
+	out := api.UpdateSettings{
+		OrganizationKeysBy: optional(b.OrganizationKeysBy),
+		PersonalKeysBy:     optional(b.PersonalKeysBy),
+		MemberPermissions:  patchList(present["memberPermissions"], b.MemberPermissions),
+		DefaultPermissions: patchList(present["defaultPermissions"], b.DefaultPermissions),
+		LegacyKeysAccepted: optional(b.LegacyKeysAccepted),
+		AllowedAddresses:   patchList(present["allowedAddresses"], b.AllowedAddresses),
+		SampleRequests:     optional(b.SampleRequests),
+	}
+	if life := b.LongestLife; life != nil {
+		present := fieldsOf(fieldOf(raw, "longestLife"))
+		out.LongestLife = api.UpdateLongestLife{
+			Production:  patch(present["production"], life.Production),
+			Staging:     patch(present["staging"], life.Staging),
+			Development: patch(present["development"], life.Development),
+		}
+	}
+
+	return out
+}
+
+func (a *API) updateOrganization(
+	ctx context.Context, r *admin.Request, in *updateOrganizationInput,
+) (*versioned[api.Organization], error) {
+	return version(a.admin.UpdateOrganization(ctx, r, in.matches, &in.change))
+}
+
+func (a *API) registerDeletion() {
+	register(a, operation{
+		id:      organization.DeleteOrganization,
+		group:   GroupOrganizations,
+		method:  http.MethodDelete,
+		path:    "/v1/organizations/{org}",
+		status:  http.StatusAccepted,
+		summary: "Delete an organization",
+		about: "Its keys are refused within ten seconds; a job then deletes keys, members and " +
+			"customers. Its people and its keys find it no more; who deleted it can watch " +
+			"the job, operators read its history, and nobody gets its id again. Repeated, it " +
+			"answers with the same job.",
+	}, a.deleteOrganization)
+}
+
+type deleteOrganizationInput struct {
+	OrganizationPath
+	MatchHeader
+}
+
+func (a *API) deleteOrganization(
+	ctx context.Context, r *admin.Request, in *deleteOrganizationInput,
+) (*jobOutput, error) {
+	j, err := a.admin.DeleteOrganization(ctx, r, in.matches)
+	return &jobOutput{Location: jobPath(j), Body: api.JobAnswer{Job: j}}, err
 }

@@ -42,17 +42,17 @@ func codesIn(t *testing.T, file string, pick func(ast.Node) []ast.Expr) (names [
 func TestTheCodesOfProblemsAreConstants(t *testing.T) {
 	t.Parallel()
 
-	answered := codesIn(t, "problem.go", func(n ast.Node) []ast.Expr {
-		l, ok := n.(*ast.CompositeLit)
-		if !ok {
+	answered := codesIn(t, "problem.go", func(n ast.Node) (keys []ast.Expr) {
+		table, ok := n.(*ast.ValueSpec)
+		if !ok || table.Names[0].Name != "statuses" {
 			return nil
 		}
 
-		if name, ok := l.Type.(*ast.Ident); !ok || name.Name != "problemType" {
-			return nil
+		for _, row := range table.Values[0].(*ast.CompositeLit).Elts {
+			keys = append(keys, row.(*ast.KeyValueExpr).Key)
 		}
 
-		return l.Elts[1:2]
+		return keys
 	})
 
 	declared := codesIn(t, "../api/problem.go", func(n ast.Node) []ast.Expr {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/strictjson"
 )
 
@@ -25,8 +28,8 @@ import (
 // says. What it found is told together with what huma and the rules of the operation find.
 func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
-	f, op := &validator{}, ctx.Operation()
-	ctx = huma.WithValue(ctx, validatorKey{}, f)
+	f, op := &faults{}, ctx.Operation()
+	ctx = huma.WithValue(ctx, faultsKey{}, f)
 
 	f.query(r)
 	f.headers(r, op)
@@ -42,27 +45,38 @@ func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-type validatorKey struct{}
+// faults collects what is wrong with a call as it was sent.
+type faults struct{ fields []api.FieldError }
+
+func (f *faults) add(location, message string, value any) {
+	f.fields = append(f.fields, api.FieldError{
+		Location: location,
+		Message:  message,
+		Value:    value,
+	})
+}
+
+type faultsKey struct{}
 
 // faultsOf are the faults that read found.
-func faultsOf(ctx context.Context) []error {
-	f, ok := ctx.Value(validatorKey{}).(*validator)
+func faultsOf(ctx context.Context) []api.FieldError {
+	f, ok := ctx.Value(faultsKey{}).(*faults)
 	if !ok {
 		return nil
 	}
 
-	return f.errors
+	return f.fields
 }
 
-// wellRead is the problem of a call in which read found faults, and huma none; nil where there are
+// wellRead is the error of a call in which read found faults, and huma none; nil where there are
 // none.
 func (a *API) wellRead(ctx context.Context) error {
-	errs := faultsOf(ctx)
-	if len(errs) == 0 {
+	found := faultsOf(ctx)
+	if len(found) == 0 {
 		return nil
 	}
 
-	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "", errs)
+	return errorOfInput(a.brand, http.StatusUnprocessableEntity, "", detailsOf(found))
 }
 
 // lossy reports whether a text is not UTF-8, or was not before somebody on the way put the
@@ -71,7 +85,7 @@ func (a *API) wellRead(ctx context.Context) error {
 func lossy(text string) bool { return strings.ContainsRune(text, utf8.RuneError) }
 
 // query takes each parameter once. Where one came twice, nobody could tell which is meant.
-func (f *validator) query(r *http.Request) {
+func (f *faults) query(r *http.Request) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		f.add("query", "expected name=value, separated by & and percent-encoded", nil)
@@ -95,7 +109,7 @@ var entityTags = regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
 var idempotencyKey = regexp.MustCompile(fmt.Sprintf(`^[ -~]{0,%d}[!-~]$`, maxIdempotencyKey-1))
 
 // headers takes each header that the operation knows once, but for those that are lists.
-func (f *validator) headers(r *http.Request, op *huma.Operation) {
+func (f *faults) headers(r *http.Request, op *huma.Operation) {
 	for _, p := range op.Parameters {
 		if p.In != "header" {
 			continue
@@ -138,7 +152,7 @@ func unread(status int, message string) *unreadable {
 // readBody reads a body of JSON, and puts one in its place that means the same to every reader. One
 // that is missing, or too large, is left to huma.
 func (a *API) readBody(
-	ctx context.Context, f *validator, r *http.Request, op *huma.Operation,
+	ctx context.Context, f *faults, r *http.Request, op *huma.Operation,
 ) *unreadable {
 	text, err := io.ReadAll(io.LimitReader(r.Body, op.MaxBodyBytes))
 	if err != nil {
@@ -178,14 +192,14 @@ func (a *API) readBody(
 	}
 
 	if refused, _ := ctx.Value(secretsRefusedKey{}).(bool); refused {
-		f.secrets(a.holdsSecret(requestOf(ctx)), "body", value)
+		f.secrets(a.admin.HoldsSecret(requestOf(ctx)), "body", value)
 	}
 
-	told := len(f.errors)
+	told := len(f.fields)
 
 	value = f.times(a.huma.OpenAPI().Components.Schemas, op.RequestBody.Content[jsonType].Schema,
 		"body", value)
-	if len(f.errors) > told {
+	if len(f.fields) > told {
 		if clean, err = json.Marshal(value); err != nil {
 			// it came from JSON: nothing comes here
 			return unread(http.StatusBadRequest, "expected JSON")
@@ -193,5 +207,43 @@ func (a *API) readBody(
 	}
 
 	r.Body = io.NopCloser(bytes.NewReader(clean))
+	return nil
+}
+
+// takesIfMatch reports whether an operation's input has If-Match.
+func takesIfMatch[I any]() bool {
+	_, takes := reflect.TypeFor[I]().FieldByName("IfMatch")
+	return takes
+}
+
+// conditions refuses a change with a condition that its operation knows nothing of: whoever sent it
+// would take it for kept (RFC 9110 §13.1).
+func (a *API) conditions(ifMatch bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if err := unknownCondition(ctx, ifMatch); err != nil {
+			a.refuse(ctx, err)
+			return
+		}
+
+		next(ctx)
+	}
+}
+
+func unknownCondition(ctx huma.Context, ifMatch bool) *admin.Error {
+	if ctx.Method() == http.MethodGet {
+		return nil // nothing depends on it
+	}
+
+	for _, header := range []string{"If-Match", "If-None-Match"} {
+		if ctx.Header(header) == "" || header == "If-Match" && ifMatch {
+			continue
+		}
+
+		return admin.Refuse(api.CodeMalformed,
+			"This call takes no such condition: send it without, and look at what is there before.",
+			api.FieldError{Location: "header." + header, Message: "expected no " + header},
+		)
+	}
+
 	return nil
 }

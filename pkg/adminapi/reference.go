@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/bitting-keys/bitting/pkg/boot"
 )
 
 // document is what the OpenAPI document says besides the operations.
@@ -33,6 +33,7 @@ func document() huma.Config {
 			delete(op.RequestBody.Content, "application/octet-stream")
 		}
 	})
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"apiKey": {
 			Type:        "apiKey",
@@ -44,6 +45,16 @@ func document() huma.Config {
 	}
 	config.Security = []map[string][]string{{"apiKey": {}}, {"bearer": {}}}
 	return config
+}
+
+// schemaName names a schema as huma does, but for a page, which is named as what is on it.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if of, page := strings.CutPrefix(name, "Page"); page && of != "" {
+		return of + "Page"
+	}
+
+	return name
 }
 
 // misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it
@@ -113,5 +124,5 @@ var referencePage []byte
 
 // Document returns the OpenAPI document of all operations, without anything behind them.
 func Document() *huma.OpenAPI {
-	return newAPI(&boot.Deployment{}, "").huma.OpenAPI()
+	return New(Config{}).huma.OpenAPI()
 }

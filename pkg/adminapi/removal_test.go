@@ -156,7 +156,7 @@ func TestRemovalDoesNotGoByIndexes(t *testing.T) {
 		t.Fatalf("the index knows %d keys, %v", found, err)
 	}
 
-	w := adminapi.NewWorker(&boot.Deployment{
+	w := newWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         lagging,
 		Keyring:       y.Keyring,

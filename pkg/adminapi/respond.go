@@ -5,8 +5,33 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
+
+// answered is the output of what answers with a body and no more.
+type answered[T any] struct{ Body T }
+
+func answer[T any](body T, err error) (*answered[T], error) { return &answered[T]{body}, err }
+
+// shows is the operation that answers with what a request is about.
+func shows[I, T any](
+	read func(context.Context, *admin.Request) (T, error),
+) func(context.Context, *admin.Request, *I) (*answered[T], error) {
+	return func(ctx context.Context, r *admin.Request, _ *I) (*answered[T], error) {
+		return answer(read(ctx, r))
+	}
+}
+
+// versioned is the output of what shows something that has a version.
+type versioned[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
+func version[T any](body T, version int64, err error) (*versioned[T], error) {
+	return &versioned[T]{ETag: etag(version), Body: body}, err
+}
 
 // response is an answer on its way out: its links are made such that they lead on from where the
 // caller called, and what the caller has already is not sent again. Operations write links as if

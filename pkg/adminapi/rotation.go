@@ -3,12 +3,11 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
@@ -39,7 +38,7 @@ func (a *API) registerRotation() {
 		method:  http.MethodGet,
 		path:    keyPath + "/rotation",
 		summary: "Show the running rotation",
-	}, a.getRotation)
+	}, shows[KeyPath](a.admin.Rotation))
 	register(a, operation{
 		id:      organization.FinishRotation,
 		group:   GroupRotation,
@@ -60,15 +59,6 @@ type actionInput struct {
 	RawBody []byte
 }
 
-func (a *API) regenerateKey(
-	ctx context.Context, s *request, in *actionInput,
-) (*posted[api.KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders,
-		"key.regenerated", func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error {
-			return k.Regenerate(fresh, now)
-		})
-}
-
 type rotateBody struct {
 	Overlap  *string `json:"overlap" required:"false" doc:"How long the old secret lives on, from 0s to 30d; 24h where it is absent"`
 	StartsAt *string `json:"startsAt" required:"false" enum:"now,first_use" doc:"From when overlap is counted: from now, where it is absent, or from the first use of the new secret"`
@@ -81,116 +71,105 @@ type rotateInput struct {
 	Body    rotateBody
 	RawBody []byte
 
-	overlap, longest time.Duration // made by Resolve
+	rotate admin.Rotate // made by Resolve
 }
-
-// defaultOverlap is what an absent overlap means.
-const defaultOverlap = day
 
 // Resolve implements huma.Resolver.
-func (in *rotateInput) Resolve(huma.Context) []error {
-	f := &validator{}
-	in.overlap = f.overlap("body.overlap", in.Body.Overlap, defaultOverlap)
-
-	in.longest = f.overlap("body.longest", in.Body.Longest, apikey.MaxOverlap)
-	switch {
-	case in.Body.Longest == nil || len(f.errors) > 0:
-	case !in.fromFirstUse():
-		f.add("body.longest",
-			"goes with startsAt first_use only: an overlap from now ends when it ends",
-			*in.Body.Longest)
-	case in.longest < in.overlap || in.longest == 0:
-		f.add("body.longest",
-			"expected more than nothing, and at least the overlap, which is "+
-				formatDuration(in.overlap), *in.Body.Longest)
+func (in *rotateInput) Resolve(ctx huma.Context) []error {
+	in.rotate = admin.Rotate{
+		Overlap:  in.Body.Overlap,
+		StartsAt: in.Body.StartsAt,
+		Longest:  in.Body.Longest,
 	}
-
-	return f.errors
+	return resolved(ctx, admin.CheckRotate(&in.rotate))
 }
 
-// overlap reads a duration that an old secret may live on for; otherwise is what an absent one
-// means.
-func (f *validator) overlap(location string, text *string, otherwise time.Duration) time.Duration {
-	if text == nil {
-		return otherwise
-	}
-
-	return f.duration(location, *text, 0, apikey.MaxOverlap)
+// renewed is the output of what gave a key a new secret.
+func renewed(k api.KeySecret) posted[api.KeySecret] {
+	return posted[api.KeySecret]{Status: http.StatusOK, ETag: etag(k.Key.Version), Body: k}
 }
 
-func (in *rotateInput) fromFirstUse() bool {
-	return apikey.OverlapStart(value(in.Body.StartsAt)) == apikey.StartsFirstUse
+func (a *API) regenerateKey(
+	ctx context.Context, r *admin.Request, in *actionInput,
+) (*posted[api.KeySecret], error) {
+	return post(r, renewed, func() (api.KeySecret, error) {
+		return a.admin.RegenerateKey(ctx, r, in.matches)
+	})
 }
 
 func (a *API) rotateKey(
-	ctx context.Context, s *request, in *rotateInput,
+	ctx context.Context, r *admin.Request, in *rotateInput,
 ) (*posted[api.KeySecret], error) {
-	return a.renew(ctx, s, in.PostHeaders,
-		"key.rotation_started", func(
-			k *apikey.Key, fresh apikey.IssuedSecret, now time.Time,
-		) error {
-			if in.fromFirstUse() {
-				if in.overlap < a.cacheTime {
-					return a.unseen(in.overlap)
-				}
-
-				return k.RotateFromFirstUse(fresh, in.overlap, in.longest, now)
-			}
-
-			return k.Rotate(fresh, in.overlap, now)
-		})
+	return post(r, renewed, func() (api.KeySecret, error) {
+		return a.admin.RotateKey(ctx, r, in.matches, &in.rotate)
+	})
 }
 
-// unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old
-// secret without asking whether the new one was used.
-func (a *API) unseen(overlap time.Duration) error {
-	f := &validator{}
-	f.add("body.overlap",
-		"with startsAt first_use, in the profile cached, expected at least "+
-			formatDuration(a.cacheTime)+
-			": for so long API Gateway answers from its cache without asking",
-		formatDuration(overlap))
-	return problemOfInput(a.brand, http.StatusUnprocessableEntity, "validation failed", f.errors)
+// changed is the output of what changed a key.
+func changed(k api.KeyOnly) posted[api.KeyOnly] {
+	return posted[api.KeyOnly]{Status: http.StatusOK, ETag: etag(k.Key.Version), Body: k}
 }
 
-// renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must
-// be theirs to hand out, or the key their own.
-func (a *API) renew(
-	ctx context.Context, s *request, h PostHeaders, action string,
-	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
-) (*posted[api.KeySecret], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeySecret]], error) {
-		secret, minted, err := a.mint(ctx, s.key.Environment, s.key.ID)
-		if err != nil {
-			return attempt[posted[api.KeySecret]]{}, err
-		}
+func (a *API) finishRotation(
+	ctx context.Context, r *admin.Request, in *actionInput,
+) (*posted[api.KeyOnly], error) {
+	return post(r, changed, func() (api.KeyOnly, error) {
+		return a.admin.FinishRotation(ctx, r, in.matches)
+	})
+}
 
-		got, err := a.edit(ctx, s, h.MatchHeader, action, "", func(k *apikey.Key) error {
-			if err := change(k, minted, s.now); err != nil || s.caller.Holds(k) {
-				return err
-			}
+func (a *API) registerRevocation() {
+	register(a, operation{
+		id:      organization.RevokeKey,
+		group:   GroupRevocation,
+		method:  http.MethodPost,
+		path:    keyPath + "/revoke",
+		bare:    true,
+		summary: "Revoke a key",
+		about: "The key is refused at once, by the deployment's revocation profile; everything " +
+			"is kept. A compromised key comes back only by a new secret.",
+	}, a.revokeKey)
+	register(a, operation{
+		id:      organization.RestoreKey,
+		group:   GroupRevocation,
+		method:  http.MethodPost,
+		path:    keyPath + "/restore",
+		bare:    true,
+		summary: "Restore a revoked key",
+	}, a.restoreKey)
+}
 
-			return a.within(s, nil, k, "expiresAt")
-		})
-		return answered(got, err, func(k *apikey.Key) api.KeySecret {
-			text := secret.Reveal()
-			return api.KeySecret{Key: viewKey(k, s.now), Secret: &text}
+type revokeBody struct {
+	Reason      *string `json:"reason" required:"false" maxLength:"500" doc:"For the history; no secrets here"`
+	Compromised *bool   `json:"compromised" required:"false" doc:"The secret is in the wrong hands: the key cannot be restored, only regenerated"`
+}
+
+type revokeInput struct {
+	KeyPath
+	PostHeaders
+	Body    revokeBody
+	RawBody []byte
+}
+
+func revoked(k api.Revoked) posted[api.Revoked] {
+	return posted[api.Revoked]{Status: http.StatusOK, ETag: etag(k.Key.Version), Body: k}
+}
+
+func (a *API) revokeKey(
+	ctx context.Context, r *admin.Request, in *revokeInput,
+) (*posted[api.Revoked], error) {
+	return post(r, revoked, func() (api.Revoked, error) {
+		return a.admin.RevokeKey(ctx, r, in.matches, api.RevokeKey{
+			Reason:      value(in.Body.Reason),
+			Compromised: value(in.Body.Compromised),
 		})
 	})
 }
 
-func (a *API) finishRotation(
-	ctx context.Context, s *request, in *actionInput,
+func (a *API) restoreKey(
+	ctx context.Context, r *admin.Request, in *actionInput,
 ) (*posted[api.KeyOnly], error) {
-	return idempotent(ctx, a, s, func(s *request) (attempt[posted[api.KeyOnly]], error) {
-		got, err := a.edit(ctx, s, in.MatchHeader, "key.rotation_finished",
-			"", func(k *apikey.Key) error {
-				return k.FinishRotation(s.now)
-			})
-		return answered(got, err, func(k *apikey.Key) api.KeyOnly {
-			return api.KeyOnly{
-				Key: viewKey(k, s.now),
-			}
-		})
+	return post(r, changed, func() (api.KeyOnly, error) {
+		return a.admin.RestoreKey(ctx, r, in.matches)
 	})
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
-	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
 // withoutSecret says what is wrong with a field that holds a secret. It quotes nothing.
@@ -20,8 +20,8 @@ const withoutSecret = "expected a text without a key's secret: whoever reads it 
 // knows of it: a field that is added tomorrow is covered. Those of the body are found where that is
 // read. The operations that take leaks do without.
 func (a *API) secrets(ctx huma.Context, next func(huma.Context)) {
-	if p := a.secretsInAddress(ctx); p != nil {
-		a.refuse(ctx, p)
+	if err := a.secretsInAddress(ctx); err != nil {
+		a.refuse(ctx, err)
 		return
 	}
 
@@ -32,7 +32,7 @@ func (a *API) secrets(ctx huma.Context, next func(huma.Context)) {
 type secretsRefusedKey struct{}
 
 // secretsInAddress finds secrets in the parameters of a call; nil where there are none.
-func (a *API) secretsInAddress(ctx huma.Context) *Problem {
+func (a *API) secretsInAddress(ctx huma.Context) *admin.Error {
 	var stored, read []api.FieldError
 	add := func(to *[]api.FieldError, location, value string) {
 		if a.brand.Holds(value) {
@@ -57,16 +57,16 @@ func (a *API) secretsInAddress(ctx huma.Context) *Problem {
 
 	switch {
 	case len(read) > 0:
-		return malformed.with("Some parameters or headers are not valid.", read...)
+		return admin.Refuse(api.CodeMalformed, "Some parameters or headers are not valid.", read...)
 	case len(stored) > 0:
-		return validation.with("The path holds a secret.", stored...)
+		return admin.Refuse(api.CodeValidation, "The path holds a secret.", stored...)
 	default:
 		return nil
 	}
 }
 
 // secrets finds secrets in a value of JSON: in every text and every name in it, wherever it stands.
-func (f *validator) secrets(holds func(text string) bool, location string, value any) {
+func (f *faults) secrets(holds func(text string) bool, location string, value any) {
 	switch value := value.(type) {
 	case string:
 		if holds(value) {
@@ -86,14 +86,5 @@ func (f *validator) secrets(holds func(text string) bool, location string, value
 		for i := range value {
 			f.secrets(holds, fmt.Sprintf("%s[%d]", location, i), value[i])
 		}
-	}
-}
-
-// holdsSecret returns what tells of a text of a body whether it holds a secret, or what may be the
-// secret part of one: for the key of the path that is proved, for others it goes by its form.
-func (a *API) holdsSecret(s *request) func(text string) bool {
-	return func(text string) bool {
-		return a.brand.Holds(text) || apikey.LooksLikeTail(text) || s != nil && s.key != nil &&
-			a.brand.HoldsTailOf(text, s.key.Environment, s.key.ID)
 	}
 }

@@ -287,7 +287,7 @@ func TestAJobHoldsOthersOff(t *testing.T) {
 	changes := d.rival(t, time.Second, func() error {
 		return d.changeKey(t, keys[1], apikey.Restriction)
 	})
-	if _, err := adminapi.NewWorker(d.deployment).Run(t.Context()); err != nil {
+	if _, err := newWorker(d.deployment).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 

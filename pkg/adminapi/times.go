@@ -3,55 +3,16 @@ package adminapi
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/admin"
 )
-
-// Times are of years with four digits in UTC, whatever offset they are sent with: others cannot be
-// written as RFC 3339 wants them. They begin where the clocks of computers do, so that none is the
-// time that stands for no time.
-const (
-	firstYear = 1970
-	lastYear  = 9999
-)
-
-const (
-	expectedTime  = "expected a time such as 2026-11-01T00:00:00Z"
-	expectedYears = "expected a time in the years 1970 to 9999, in UTC"
-)
-
-// timePattern is what Go's reader of times lets pass beyond: an hour of one digit, a comma, an
-// offset of a day.
-var timePattern = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
-
-// parseTime reads a time (RFC 3339); message says what is wrong with it, and is "" where nothing
-// is.
-func parseTime(text string) (at time.Time, message string) {
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil || !timePattern.MatchString(text) {
-		return time.Time{}, expectedTime
-	}
-
-	if at = at.UTC(); !timely(at) {
-		return time.Time{}, expectedYears
-	}
-
-	return at, ""
-}
-
-func timely(at time.Time) bool {
-	year := at.UTC().Year()
-	return firstYear <= year && year <= lastYear
-}
 
 // times finds the times of a body that are none, by the schema of where they stand, and empties
 // them: the decoder would stop at one, and leave what stands behind it as if it was not sent.
-func (f *validator) times(registry huma.Registry, s *huma.Schema, location string, value any) any {
+func (f *faults) times(registry huma.Registry, s *huma.Schema, location string, value any) any {
 	for s != nil && s.Ref != "" {
 		s = registry.SchemaFromRef(s.Ref)
 	}
@@ -66,7 +27,7 @@ func (f *validator) times(registry huma.Registry, s *huma.Schema, location strin
 			return value
 		}
 
-		if _, message := parseTime(value); message != "" {
+		if _, message := admin.ParseTime(value); message != "" {
 			f.add(location, message, value)
 			return nil
 		}
@@ -81,13 +42,4 @@ func (f *validator) times(registry huma.Registry, s *huma.Schema, location strin
 	}
 
 	return value
-}
-
-// orNull is null for the zero time.
-func orNull(t time.Time) *api.Time {
-	if t.IsZero() {
-		return nil
-	}
-
-	return &api.Time{Time: t}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/job"
@@ -122,9 +122,9 @@ func (y yard) put(t *testing.T, j *job.Job, replaces int64) {
 }
 
 // worker is a worker of another process, whose traffic is its own.
-func (y yard) worker() (*adminapi.Worker, *storetest.Process) {
+func (y yard) worker() (*admin.Worker, *storetest.Process) {
 	p := y.Restart()
-	return adminapi.NewWorker(&boot.Deployment{
+	return newWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
 		Hot:           p.Hot,
@@ -425,7 +425,7 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	small := y.job(t, "globex", 1)
 	p := y.Restart()
 
-	w := adminapi.NewWorker(&boot.Deployment{
+	w := newWorker(&boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
 		Store:         p.Store,
 		Hot:           p.Hot,

@@ -18,7 +18,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -35,6 +35,16 @@ type Task struct {
 
 // Tasks are what the function upkeep does for a deployment.
 func Tasks(d *boot.Deployment) []Task {
+	worker := admin.NewWorker(admin.New(admin.Config{
+		Brand:     d.Brand,
+		LimitsOff: d.KeyLimitsOff,
+		Store:     d.Store,
+		Hot:       d.Hot,
+		Logger:    d.Logger,
+		Now:       d.Now,
+		Wait:      d.Wait,
+	}))
+
 	return []Task{
 		{
 			Name: "expired keys",
@@ -48,7 +58,7 @@ func Tasks(d *boot.Deployment) []Task {
 				return compactUsage(ctx, d.Hot, d.Now())
 			},
 		},
-		{Name: "jobs", Run: adminapi.NewWorker(d).Run},
+		{Name: "jobs", Run: worker.Run},
 		{
 			Name: "peppers",
 			Run:  func(ctx context.Context) (int, error) { return passPeppers(ctx, d) },

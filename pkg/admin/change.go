@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -16,12 +16,12 @@ import (
 
 // edit changes the key of the request: on a copy, with its history entry, on the version that it
 // started from. A change that changes nothing writes nothing.
-func (a *API) edit(
-	ctx context.Context, s *request, h MatchHeader, action, reason string,
+func (s *Service) edit(
+	ctx context.Context, r *Request, match Match, action, reason string,
 	change func(k *apikey.Key) error,
 ) (attempt[*apikey.Key], error) {
-	before := s.key
-	if !h.matches(before.Version) {
+	before := r.key
+	if !match.holds(before.Version) {
 		return attempt[*apikey.Key]{}, fmt.Errorf("%w: %w", errCondition, apikey.ErrStale)
 	}
 
@@ -34,49 +34,49 @@ func (a *API) edit(
 		return attempt[*apikey.Key]{answer: before}, nil
 	}
 
-	if err := s.caller.MayRevive(s.organization, before, after); err != nil {
+	if err := r.caller.MayRevive(r.organization, before, after); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 
-	urgency := apikey.UrgencyOf(before, after, s.catalogue.IsAdmin)
+	urgency := apikey.UrgencyOf(before, after, r.catalogue.IsAdmin)
 
 	var err error
-	if after.Pace, err = spend(before.Pace, urgency, s.now); err != nil {
+	if after.Pace, err = spend(before.Pace, urgency, r.now); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 
 	after.Version = before.Version + 1
-	after.UpdatedAt = s.now
+	after.UpdatedAt = r.now
 
-	entry, err := a.entry(s, action, reason, before, after)
+	entry, err := s.entry(r, action, reason, before, after)
 	if err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 
 	return attempt[*apikey.Key]{
 		answer:  after,
-		writes:  a.keyWrites(ctx, before, after, urgency, entry),
+		writes:  s.keyWrites(ctx, before, after, urgency, entry),
 		urgency: urgency,
 	}, nil
 }
 
 // keyWrites is the transaction that writes a key: its row, its history entry, and that what the
 // change relies on is still so. before is nil for a new key.
-func (a *API) keyWrites(
+func (s *Service) keyWrites(
 	ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry,
 ) []store.Write {
-	writes := []store.Write{a.store.PutKey(ctx, after, after.Version-1), a.store.Append(entry)}
+	writes := []store.Write{s.store.PutKey(ctx, after, after.Version-1), s.store.Append(entry)}
 	if before != nil {
 		writes[0] = paced(writes[0], u, before.Pace)
-		writes = append(writes, a.store.LeaveCustomers(before, after)...)
+		writes = append(writes, s.store.LeaveCustomers(before, after)...)
 	}
 
 	if before == nil && after.Ownership == apikey.Personal {
-		writes = append(writes, a.store.OwnKey(after))
+		writes = append(writes, s.store.OwnKey(after))
 	}
 
 	for _, id := range addedCustomers(before, after) {
-		writes = append(writes, a.store.StillCustomer(after.OrganizationID, id))
+		writes = append(writes, s.store.StillCustomer(after.OrganizationID, id))
 	}
 
 	return writes
@@ -94,10 +94,10 @@ func addedCustomers(before, after *apikey.Key) []string {
 }
 
 // entry makes the history entry of a change of a key; before is nil for a new one.
-func (a *API) entry(
-	s *request, action, reason string, before, after *apikey.Key,
+func (s *Service) entry(
+	r *Request, action, reason string, before, after *apikey.Key,
 ) (history.Entry, error) {
-	e, err := a.event(s, action, after.OrganizationID, history.Object{
+	e, err := s.event(r, action, after.OrganizationID, history.Object{
 		Type: "key",
 		ID:   after.ID,
 		Name: after.Name,
@@ -108,7 +108,7 @@ func (a *API) entry(
 
 	e.Reason = reason
 	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) api.Key {
-		return viewKey(k, s.now)
+		return viewKey(k, r.now)
 	})
 	return e, err
 }
@@ -132,22 +132,24 @@ func shownDifferences[T, S any](before, after *T, show func(*T) S) ([]history.Fi
 }
 
 // event makes an entry without changes.
-func (a *API) event(s *request, action, org string, object history.Object) (history.Entry, error) {
-	id, err := apikey.NewID(a.random)
+func (s *Service) event(
+	r *Request, action, org string, object history.Object) (history.Entry, error,
+) {
+	id, err := apikey.NewID(s.random)
 	if err != nil {
 		return history.Entry{}, err
 	}
 
 	return history.Entry{
 		ID:             id,
-		At:             s.now,
+		At:             r.now,
 		Action:         action,
 		OrganizationID: org,
-		Actor:          s.caller.Actor(),
-		SourceIP:       s.caller.SourceIP,
-		UserAgent:      s.caller.UserAgent,
+		Actor:          r.caller.Actor(),
+		SourceIP:       r.caller.SourceIP,
+		UserAgent:      r.caller.UserAgent,
 		Object:         object,
-		RequestID:      s.caller.RequestID,
+		RequestID:      r.caller.RequestID,
 	}, nil
 }
 
@@ -208,20 +210,20 @@ func empty(v any) bool {
 }
 
 // mint makes a fresh secret for a key, as it is shown once and as it is kept.
-func (a *API) mint(
+func (s *Service) mint(
 	ctx context.Context, env apikey.Environment, id string,
 ) (apikey.Secret, apikey.IssuedSecret, error) {
-	secret, err := a.brand.Mint(a.random, env, id)
+	secret, err := s.brand.Mint(s.random, env, id)
 	if err != nil {
 		return apikey.Secret{}, apikey.IssuedSecret{}, err
 	}
 
-	parts, err := a.brand.Parse(secret.Reveal())
+	parts, err := s.brand.Parse(secret.Reveal())
 	if err != nil {
 		return apikey.Secret{}, apikey.IssuedSecret{}, err
 	}
 
-	p, err := a.keyring.Ensure(ctx, env)
+	p, err := s.keyring.Ensure(ctx, env)
 	if err != nil {
 		return apikey.Secret{}, apikey.IssuedSecret{}, fmt.Errorf("%w: pepper: %w",
 			store.ErrUnavailable,

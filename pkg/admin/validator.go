@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"cmp"
@@ -10,26 +10,46 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// validator collects what is wrong with an input, field by field.
+// InvalidError says what is wrong with an input, field by field.
+type InvalidError struct{ Fields []api.FieldError }
+
+// Error implements error.
+func (e *InvalidError) Error() string {
+	return fmt.Sprintf("%d fields are not valid, first %s: %s", len(e.Fields),
+		e.Fields[0].Location, e.Fields[0].Message)
+}
+
+// validator collects what is wrong with an input.
 type validator struct {
-	errors []error
+	fields []api.FieldError
+	failed error  // why it is not known whether the input is valid
 	end    string // the field that says when the key ends; expiresAt where it is empty
 }
 
 func (f *validator) add(location, message string, value any) {
-	f.errors = append(f.errors, &huma.ErrorDetail{
+	f.fields = append(f.fields, api.FieldError{
 		Location: location,
 		Message:  message,
 		Value:    value,
 	})
+}
+
+// err returns what is wrong with the input; nil where nothing is.
+func (f *validator) err() error {
+	switch {
+	case f.failed != nil:
+		return f.failed
+	case len(f.fields) > 0:
+		return &InvalidError{f.fields}
+	default:
+		return nil
+	}
 }
 
 // name checks a name: something to read, on one line.
@@ -88,10 +108,10 @@ func (f *validator) rateLimits(limits []api.RateLimit) []apikey.RateLimit {
 	var out []apikey.RateLimit
 	for i, l := range limits {
 		at := fmt.Sprintf("body.rateLimits[%d]", i)
-		told := len(f.errors)
+		told := len(f.fields)
 
 		window := f.duration(at+".window", l.Window, shortestWindow, maxWindow)
-		if len(f.errors) == told {
+		if len(f.fields) == told {
 			f.keepable(at, apikey.RateLimit{
 				Name:   l.Name,
 				Limit:  l.Limit,
@@ -160,16 +180,18 @@ func network(text string) (p netip.Prefix, message string) {
 	return p, ""
 }
 
-func (f *validator) expiry(now time.Time, at *time.Time, in *string) time.Time {
+func (f *validator) expiry(
+	now time.Time, at api.Patch[time.Time], in api.Patch[string],
+) time.Time {
 	switch {
-	case at != nil && in != nil:
+	case given(at) && given(in):
 		f.add("body.expiresIn", "give expiresAt or expiresIn, not both", nil)
-	case in != nil:
-		return now.Add(f.duration("body.expiresIn", *in, time.Second, maxDuration))
-	case at != nil && !at.After(now):
-		f.add("body.expiresAt", "expected a time in the future", apikey.FormatTime(*at))
-	case at != nil && at.After(now.AddDate(100, 0, 0)):
-		f.add("body.expiresAt", "expected a time within 100 years", apikey.FormatTime(*at))
+	case given(in):
+		return now.Add(f.duration("body.expiresIn", in.Value, time.Second, maxDuration))
+	case given(at) && !at.Value.After(now):
+		f.add("body.expiresAt", "expected a time in the future", apikey.FormatTime(at.Value))
+	case given(at) && at.Value.After(now.AddDate(100, 0, 0)):
+		f.add("body.expiresAt", "expected a time within 100 years", apikey.FormatTime(at.Value))
 	}
 
 	return moment(at)
@@ -216,22 +238,22 @@ func (f *validator) tags(tags []string) []string {
 }
 
 // rules are those over several fields of a key; before is nil for a new one.
-func (f *validator) rules(s *request, before, k *apikey.Key) {
+func (f *validator) rules(r *Request, before, k *apikey.Key) {
 	if !k.ExpiresAt.IsZero() && !k.NotBefore.Before(k.ExpiresAt) {
 		f.add("body.notBefore", "expected a time before the key expires", nil)
 	}
 
-	if slices.ContainsFunc(k.Permissions, s.catalogue.IsAdmin) && k.Environment.Valid() &&
+	if slices.ContainsFunc(k.Permissions, r.catalogue.IsAdmin) && k.Environment.Valid() &&
 		k.Environment != apikey.Production {
 		f.add("body.permissions",
 			"a key with permissions of the admin API must be a production key", nil)
 	}
 
-	if s.limitsOff {
+	if r.limitsOff {
 		f.noLimits(before, k)
 	}
 
-	longest, limited := s.organization.Settings.LongestLife[k.Environment]
+	longest, limited := r.organization.Settings.LongestLife[k.Environment]
 	end := k.CreatedAt.Add(longest)
 
 	unchanged := before != nil && before.ExpiresAt.Equal(k.ExpiresAt)
@@ -258,5 +280,15 @@ func (f *validator) noLimits(before, k *apikey.Key) {
 
 	if k.Quota != nil && (before.Quota == nil || *k.Quota != *before.Quota) {
 		f.add("body.quota", message, nil)
+	}
+}
+
+// HoldsSecret returns what tells of a text that would be kept whether it holds a secret, or what
+// may be the secret part of one: for the key of the request that is proved, for others it goes by
+// its form.
+func (s *Service) HoldsSecret(r *Request) func(text string) bool {
+	return func(text string) bool {
+		return s.brand.Holds(text) || apikey.LooksLikeTail(text) || r != nil && r.key != nil &&
+			s.brand.HoldsTailOf(text, r.key.Environment, r.key.ID)
 	}
 }

@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"time"
@@ -67,12 +67,12 @@ func viewKey(k *apikey.Key, now time.Time) api.Key {
 	return out
 }
 
-func viewActor(a apikey.Actor) api.Actor {
+func viewActor(s apikey.Actor) api.Actor {
 	return api.Actor{
-		Type:    string(a.Type),
-		ID:      a.ID,
-		Email:   a.Email,
-		KeyName: a.KeyName,
+		Type:    string(s.Type),
+		ID:      s.ID,
+		Email:   s.Email,
+		KeyName: s.KeyName,
 	}
 }
 
@@ -110,8 +110,8 @@ func viewLimits(limits []apikey.RateLimit) []api.RateLimit {
 
 func viewAddresses(k *apikey.Key) []string {
 	out := make([]string, 0, len(k.AllowedAddresses))
-	for _, a := range k.AllowedAddresses {
-		out = append(out, a.String())
+	for _, s := range k.AllowedAddresses {
+		out = append(out, s.String())
 	}
 
 	return out
@@ -131,12 +131,12 @@ func viewAll[T, V any](list []T, view func(T) V) []V {
 	return out
 }
 
-func orEmpty(s []string) []string {
-	if s == nil {
+func orEmpty(r []string) []string {
+	if r == nil {
 		return []string{}
 	}
 
-	return s
+	return r
 }
 
 func viewOrganization(o *organization.Organization) api.Organization {

@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 
 // used adds to shown keys when they were last used, which is read beside the keys: a call never
 // touches a key's row.
-func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
-	uses, err := a.hot.LastUses(ctx, keys...)
+func (s *Service) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
+	uses, err := s.hot.LastUses(ctx, keys...)
 	if err != nil {
 		return err
 	}
@@ -33,18 +33,18 @@ func (a *API) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) err
 }
 
 // withUsage adds to shown keys how often they were used on each of the last days, today last.
-func (a *API) withUsage(
-	ctx context.Context, s *request, keys []*apikey.Key, shown []api.Key,
+func (s *Service) withUsage(
+	ctx context.Context, r *Request, keys []*apikey.Key, shown []api.Key,
 ) error {
 	scopes := make([]usage.Scope, 0, len(keys))
 	for _, k := range keys {
 		scopes = append(scopes, usage.KeyScope(k.Environment, k.ID))
 	}
 
-	to := s.now.Truncate(day).Add(day)
+	to := r.now.Truncate(day).Add(day)
 	from := to.Add(-usualDays * day)
 
-	hours, err := a.hot.Usages(ctx, scopes, from, to)
+	hours, err := s.hot.Usages(ctx, scopes, from, to)
 	if err != nil {
 		return err
 	}
@@ -60,9 +60,9 @@ func (a *API) withUsage(
 }
 
 // usedBefore lets those keys through that were not used since a time, or never.
-func (a *API) usedBefore(since time.Time) store.PostFilter {
+func (s *Service) usedBefore(since time.Time) store.PostFilter {
 	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
-		uses, err := a.hot.LastUses(ctx, keys...)
+		uses, err := s.hot.LastUses(ctx, keys...)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func (f *validator) since(location, text string, now time.Time) time.Time {
 		return now.Add(-f.duration(location, text, 0, maxDuration))
 	}
 
-	at, message := parseTime(text)
+	at, message := ParseTime(text)
 	if message == expectedTime {
 		message += " or a duration such as 90d"
 	}

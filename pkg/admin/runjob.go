@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -36,30 +37,30 @@ type item struct {
 // phase is one list of objects that a job walks: up to limit of them from the job's position on,
 // and the position behind those, "" where the list ends.
 type phase func(
-	ctx context.Context, s *request, j *job.Job, limit int,
+	ctx context.Context, r *Request, j *job.Job, limit int,
 ) (page []item, next string, err error)
 
 // plan is what a job does: its phases, one after the other, and what is written with its end.
 type plan struct {
 	phases []phase
 	// nil for nothing
-	last func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error)
+	last func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error)
 	// stop says that the job takes rights away. It leaves out no object that others change, but
 	// holds them off, and it is not done as long as one could not be changed.
 	stop bool
 }
 
 // plan reads what a job is to do.
-func (a *API) plan(j *job.Job) (*plan, error) {
+func (s *Service) plan(j *job.Job) (*plan, error) {
 	switch j.Kind {
 	case job.Bulk:
-		return a.bulkPlan(j)
+		return s.bulkPlan(j)
 	case job.DeleteOrganization:
-		return a.deletionPlan(), nil
+		return s.deletionPlan(), nil
 	case job.RemoveMember:
-		return a.removalPlan(j)
+		return s.removalPlan(j)
 	case job.DeleteCustomer:
-		return a.customerPlan(j)
+		return s.customerPlan(j)
 	default:
 		return nil, fmt.Errorf("there is no job of kind %q", j.Kind)
 	}
@@ -70,32 +71,32 @@ func (a *API) plan(j *job.Job) (*plan, error) {
 // and how far the job is, on the version of the job that it started from. So whatever stops a
 // worker, an object is changed once and counted once. Errors: those of the store; a job that cannot
 // go on fails, and tells why.
-func (a *API) runJob(
+func (s *Service) runJob(
 	ctx context.Context, j *job.Job, worker string, until time.Time,
 ) (*job.Job, error) {
 	for tries := 0; j.Open() && ctx.Err() == nil; {
-		after, err := a.step(ctx, j, worker, tries)
+		after, err := s.step(ctx, j, worker, tries)
 		switch {
 		case err == nil:
 			j, tries = after, 0
 		case errors.Is(err, job.ErrLost):
-			return a.store.Job(ctx, j.OrganizationID, j.ID)
+			return s.store.Job(ctx, j.OrganizationID, j.ID)
 		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict),
 			errors.Is(err, organization.ErrNoCustomer):
 			// and no longer than until: what is in the way now need not be there at the next turn
 			tries++
 		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
 			// else its lease ends
-			if free, freed := a.saveJob(ctx, j, (*job.Job).Release); freed == nil {
+			if free, freed := s.saveJob(ctx, j, (*job.Job).Release); freed == nil {
 				j = free
 			}
 
 			return j, err
 		default:
-			return a.fail(ctx, j, err)
+			return s.fail(ctx, j, err)
 		}
 
-		if j.Open() && !a.now().Before(until) {
+		if j.Open() && !s.now().Before(until) {
 			break
 		}
 	}
@@ -104,18 +105,20 @@ func (a *API) runJob(
 		return j, nil
 	}
 
-	return a.saveJob(ctx, j, (*job.Job).Release)
+	return s.saveJob(ctx, j, (*job.Job).Release)
 }
 
 // saveJob changes a job by itself. It ends even where the work was to stop.
-func (a *API) saveJob(ctx context.Context, j *job.Job, change func(*job.Job)) (*job.Job, error) {
+func (s *Service) saveJob(
+	ctx context.Context, j *job.Job, change func(*job.Job)) (*job.Job, error,
+) {
 	after := j.Clone()
 	change(after)
 	after.Version++
 
-	err := a.store.Commit(context.WithoutCancel(ctx), a.store.PutJob(after, j.Version))
+	err := s.store.Commit(context.WithoutCancel(ctx), s.store.PutJob(after, j.Version))
 	if errors.Is(err, job.ErrLost) {
-		return a.store.Job(ctx, j.OrganizationID, j.ID)
+		return s.store.Job(ctx, j.OrganizationID, j.ID)
 	}
 
 	if err != nil {
@@ -129,39 +132,41 @@ func (a *API) saveJob(ctx context.Context, j *job.Job, change func(*job.Job)) (*
 var errMaker = errors.New("whoever started the job may no longer do what it does")
 
 // fail ends a job that cannot go on.
-func (a *API) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
+func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
 	reason := job.Error{
-		Code:   string(internal.code),
+		Code:   string(api.CodeInternal),
 		Detail: "This is our fault, and it is logged under the job's id.",
 	}
 	if errors.Is(err, errMaker) {
-		reason = job.Error{Code: string(denied.code), Detail: sentence(errMaker.Error())}
+		reason = job.Error{Code: string(api.CodePermissionDenied), Detail: sentence(errMaker.Error())}
 	} else {
-		a.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id",
+		s.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id",
 			j.OrganizationID, "error", err)
 	}
 
-	return a.saveJob(ctx, j, func(j *job.Job) {
+	return s.saveJob(ctx, j, func(j *job.Job) {
 		j.Fail(reason)
-		j.Finish(job.Failed, a.now())
+		j.Finish(job.Failed, s.now())
 	})
 }
 
 // step does the next step of a job, and returns the job as it is then. tries is how often it was
 // tried without success.
-func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error) {
-	p, err := a.plan(j)
+func (s *Service) step(
+	ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error,
+) {
+	p, err := s.plan(j)
 	if err != nil {
 		return nil, err
 	}
 
-	s, err := a.acting(ctx, j)
+	r, err := s.acting(ctx, j)
 	if err != nil {
 		return nil, err
 	}
 
 	after := j.Clone()
-	if err := after.Step(worker, s.now); err != nil {
+	if err := after.Step(worker, r.now); err != nil {
 		return nil, err
 	}
 
@@ -172,7 +177,7 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 		limit = 1
 	}
 
-	page, next, err := p.phases[j.Phase](ctx, s, j, limit)
+	page, next, err := p.phases[j.Phase](ctx, r, j, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -183,14 +188,14 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 			page[0].writes = nil
 			page[0].err = store.ErrConflict
 		case slices.ContainsFunc(page, tooFast):
-			a.wait(ctx, busyPause)
+			s.wait(ctx, busyPause)
 			return nil, store.ErrConflict
 		}
 	}
 
-	writes, whole := a.take(ctx, after, page)
+	writes, whole := s.take(ctx, after, page)
 	if whole {
-		ending, err := a.turn(ctx, s, p, after, next)
+		ending, err := s.turn(ctx, r, p, after, next)
 		if err != nil {
 			return nil, err
 		}
@@ -199,12 +204,12 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 	}
 
 	// the job first: who lost it hears of nothing else
-	writes = append([]store.Write{a.store.PutJob(after, j.Version)}, writes...)
-	writes = store.With(writes, a.stillCaller(s)...)
+	writes = append([]store.Write{s.store.PutJob(after, j.Version)}, writes...)
+	writes = store.With(writes, s.stillCaller(r)...)
 
-	err = a.store.Commit(ctx, writes...)
+	err = s.store.Commit(ctx, writes...)
 	if p.stop && errors.Is(err, apikey.ErrStale) {
-		return nil, errors.Join(err, a.store.Hold(ctx, apikey.Held(a.now()), writes[1:]...))
+		return nil, errors.Join(err, s.store.Hold(ctx, apikey.Held(s.now()), writes[1:]...))
 	}
 
 	return after, err
@@ -212,8 +217,8 @@ func (a *API) step(ctx context.Context, j *job.Job, worker string, tries int) (*
 
 // turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what
 // is written with its end.
-func (a *API) turn(
-	ctx context.Context, s *request, p *plan, after *job.Job, next string,
+func (s *Service) turn(
+	ctx context.Context, r *Request, p *plan, after *job.Job, next string,
 ) (ending []store.Write, err error) {
 	if after.Position = next; next != "" {
 		return nil, nil
@@ -224,7 +229,7 @@ func (a *API) turn(
 	}
 
 	if p.last != nil {
-		if ending, err = p.last(ctx, s, after); err != nil {
+		if ending, err = p.last(ctx, r, after); err != nil {
 			return nil, err
 		}
 	}
@@ -234,14 +239,14 @@ func (a *API) turn(
 		state = job.Failed
 	}
 
-	after.Finish(state, s.now)
+	after.Finish(state, r.now)
 	return ending, nil
 }
 
 // tooFast reports whether an object was changed faster than it may be, lately.
 func tooFast(i item) bool {
-	var p *Problem
-	return errors.As(i.err, &p) && p.Code == tooManyChanges.code
+	var e *Error
+	return errors.As(i.err, &e) && e.Code == api.CodeTooManyChanges
 }
 
 // room is what a step leaves in its transaction for the job itself and for what is written with its
@@ -250,7 +255,7 @@ const room = 5
 
 // take notes in the job what becomes of a page, and returns the writes. It is not whole where the
 // transaction is full before.
-func (a *API) take(
+func (s *Service) take(
 	ctx context.Context, j *job.Job, page []item,
 ) (writes []store.Write, whole bool) {
 	for _, i := range page {
@@ -261,7 +266,7 @@ func (a *API) take(
 
 		switch {
 		case i.err != nil:
-			j.Fail(a.jobError(ctx, i))
+			j.Fail(s.jobError(ctx, i))
 		case i.key == nil:
 		case len(i.writes) == 0:
 			j.Result.Unchanged++
@@ -280,13 +285,13 @@ func (a *API) take(
 	return writes, true
 }
 
-// jobError is the problem of one object.
-func (a *API) jobError(ctx context.Context, i item) job.Error {
-	p := problemOf(ctx, a.logger, i.err)
+// jobError is what is wrong with one object.
+func (s *Service) jobError(ctx context.Context, i item) job.Error {
+	told := s.Error(ctx, i.err)
 
-	e := job.Error{Code: string(p.Code), Detail: p.Detail}
-	if len(p.Errors) > 0 {
-		e.Detail = sentence(p.Errors[0].Message)
+	e := job.Error{Code: string(told.Code), Detail: told.Detail}
+	if len(told.Fields) > 0 {
+		e.Detail = sentence(told.Fields[0].Message)
 	}
 
 	if i.key != nil {
@@ -301,48 +306,53 @@ func (a *API) jobError(ctx context.Context, i item) job.Error {
 // acting is a request in the name of whoever made a job. A bulk change is theirs step by step: each
 // asks anew what they may, on their row as its transaction finds it. What the other jobs do was
 // decided as a whole, by the transaction that made them, and goes on whatever its maker is by now.
-func (a *API) acting(ctx context.Context, j *job.Job) (*request, error) {
-	s := &request{now: a.now(), limitsOff: a.limitsOff, organizationID: j.OrganizationID}
+func (s *Service) acting(ctx context.Context, j *job.Job) (*Request, error) {
+	r := &Request{
+		call:      Call{Organization: j.OrganizationID},
+		now:       s.now(),
+		limitsOff: s.limitsOff,
+	}
+
 	var err error
 
-	s.catalogue, s.version, err = a.catalogue(ctx)
+	r.catalogue, r.version, err = s.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
 
-	if s.organization, err = a.organization(ctx, j.OrganizationID); err != nil {
+	if r.organization, err = s.organization(ctx, j.OrganizationID); err != nil {
 		return nil, err
 	}
 
-	s.caller = organization.ActingAs(j.CreatedBy, j.OrganizationID)
+	r.caller = organization.ActingAs(j.CreatedBy, j.OrganizationID)
 	if j.Kind == job.Bulk {
-		if s.caller, err = a.maker(ctx, s, j); err != nil {
+		if r.caller, err = s.maker(ctx, r, j); err != nil {
 			return nil, err
 		}
 	}
 
-	s.caller.SourceIP = j.SourceIP
-	s.caller.UserAgent = j.UserAgent
-	s.caller.RequestID = j.RequestID
-	return s, nil
+	r.caller.SourceIP = j.SourceIP
+	r.caller.UserAgent = j.UserAgent
+	r.caller.RequestID = j.RequestID
+	return r, nil
 }
 
 // maker is who made a job, as they are now. Error: errMaker, where they are nobody any more.
-func (a *API) maker(ctx context.Context, s *request, j *job.Job) (*organization.Caller, error) {
+func (s *Service) maker(ctx context.Context, r *Request, j *job.Job) (*organization.Caller, error) {
 	by := j.CreatedBy
 	if by.Type != apikey.ActorUser {
 		// the environment of every key of the admin API
-		c, err := a.keyCaller(ctx, s, apikey.Production, by.ID)
+		c, err := s.keyCaller(ctx, r, apikey.Production, by.ID)
 
-		var refused *Problem
-		if errors.As(err, &refused) {
+		var no *Error
+		if errors.As(err, &no) {
 			err = fmt.Errorf("%w: %w", errMaker, err)
 		}
 
 		return c, err
 	}
 
-	m, err := a.store.Member(ctx, j.OrganizationID, by.Email)
+	m, err := s.store.Member(ctx, j.OrganizationID, by.Email)
 	if errors.Is(err, organization.ErrNoMember) ||
 		err == nil && (m.ID != by.ID || !m.LeavingAt.IsZero()) {
 		return nil, errMaker
@@ -356,9 +366,9 @@ func (a *API) maker(ctx context.Context, s *request, j *job.Job) (*organization.
 
 // keyItems are the items of a page of keys, each with the writes of a change. A key that was
 // deleted meanwhile stays as it is.
-func (a *API) keyItems(
-	ctx context.Context, s *request, j *job.Job, page []store.KeyAt, action, reason string,
-	change func(s *request, k *apikey.Key) error,
+func (s *Service) keyItems(
+	ctx context.Context, r *Request, j *job.Job, page []store.KeyAt, action, reason string,
+	change func(r *Request, k *apikey.Key) error,
 ) ([]item, error) {
 	if reason != "" {
 		reason += " "
@@ -369,23 +379,18 @@ func (a *API) keyItems(
 	out := make([]item, 0, len(page))
 	for _, placed := range page {
 		i := item{after: placed.After, key: placed.Key}
-		of := *s
+		of := *r
 
 		of.key = placed.Key
 		if placed.Key.DeletedAt.IsZero() {
 			var got attempt[*apikey.Key]
-			got, i.err = a.edit(ctx, &of, MatchHeader{}, action, reason, func(k *apikey.Key) error {
+			got, i.err = s.edit(ctx, &of, nil, action, reason, func(k *apikey.Key) error {
 				return change(&of, k)
 			})
 			i.writes = got.writes
 		}
 
-		// else the whole step failed, and not for this key
-		var (
-			problem   *Problem
-			forbidden *organization.ForbiddenError
-		)
-		if i.err != nil && !errors.As(i.err, &problem) && !errors.As(i.err, &forbidden) {
+		if i.err != nil && !refused(i.err) { // the whole step failed, and not for this key
 			return nil, i.err
 		}
 
@@ -397,64 +402,64 @@ func (a *API) keyItems(
 
 // bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are
 // not among those that its maker counted.
-func (a *API) bulkPlan(j *job.Job) (*plan, error) {
+func (s *Service) bulkPlan(j *job.Job) (*plan, error) {
 	var c bulkChange
 	if err := unmarshalParameters(j, &c); err != nil {
 		return nil, err
 	}
 
-	c.Filter.PostFilter = a.postFilter(&c)
-	keys := func(ctx context.Context, s *request, j *job.Job, limit int) ([]item, string, error) {
-		_, refused := s.caller.MayEach(c.single(), s.organization)
-		if refused = errors.Join(refused, a.mayExtend(s, &c, "expiresAt")); refused != nil {
+	c.Filter.PostFilter = s.postFilter(&c)
+	keys := func(ctx context.Context, r *Request, j *job.Job, limit int) ([]item, string, error) {
+		_, refused := r.caller.MayEach(c.single(), r.organization)
+		if refused = errors.Join(refused, s.mayExtend(r, &c, "expiresAt")); refused != nil {
 			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
 		}
 
-		page, next, err := a.store.KeysAt(ctx,
-			j.OrganizationID, c.Filter, j.Position, limit, s.now)
+		page, next, err := s.store.KeysAt(ctx,
+			j.OrganizationID, c.Filter, j.Position, limit, r.now)
 		if err != nil {
 			return nil, "", err
 		}
 
 		counted := page[:0]
 		for _, placed := range page {
-			if !placed.Key.CreatedAt.After(j.CreatedAt) && !c.endsItself(s, placed.Key) {
+			if !placed.Key.CreatedAt.After(j.CreatedAt) && !c.endsItself(r, placed.Key) {
 				counted = append(counted, placed)
 			}
 		}
 
-		items, err := a.keyItems(ctx, s, j, counted, c.recorded(),
-			c.Reason, func(s *request, k *apikey.Key) error {
-				return c.apply(a, s, k)
+		items, err := s.keyItems(ctx, r, j, counted, c.recorded(),
+			c.Reason, func(r *Request, k *apikey.Key) error {
+				return c.apply(s, r, k)
 			})
 		if err == nil && c.Action == "enable" {
-			err = a.owned(ctx, j.OrganizationID, items)
+			err = s.owned(ctx, j.OrganizationID, items)
 		}
 
 		return items, next, err
 	}
-	last := func(ctx context.Context, s *request, j *job.Job) ([]store.Write, error) {
-		own := s.caller.Key
-		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(s, own) ||
+	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
+		own := r.caller.Key
+		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(r, own) ||
 			own.CreatedAt.After(j.CreatedAt) {
 			return nil, nil
 		}
 
-		found, err := c.Filter.Finds(ctx, own, s.now)
+		found, err := c.Filter.Finds(ctx, own, r.now)
 		if err != nil || !found {
 			return nil, err
 		}
 
-		items, err := a.keyItems(ctx, s, j, []store.KeyAt{{
+		items, err := s.keyItems(ctx, r, j, []store.KeyAt{{
 			Key: own,
-		}}, c.recorded(), c.Reason, func(s *request, k *apikey.Key) error {
-			return c.apply(a, s, k)
+		}}, c.recorded(), c.Reason, func(r *Request, k *apikey.Key) error {
+			return c.apply(s, r, k)
 		})
 		if err != nil {
 			return nil, err
 		}
 
-		writes, _ := a.take(ctx, j, items)
+		writes, _ := s.take(ctx, j, items)
 		return writes, nil
 	}
 	return &plan{phases: []phase{keys}, last: last, stop: c.urgency() == apikey.Stop}, nil
@@ -462,6 +467,6 @@ func (a *API) bulkPlan(j *job.Job) (*plan, error) {
 
 // endsItself reports whether a bulk change would stop the very key that makes it: that comes last,
 // since nothing goes on by a key that was stopped.
-func (c *bulkChange) endsItself(s *request, k *apikey.Key) bool {
-	return c.urgency() == apikey.Stop && s.caller.Key != nil && s.caller.Key.ID == k.ID
+func (c *bulkChange) endsItself(r *Request, k *apikey.Key) bool {
+	return c.urgency() == apikey.Stop && r.caller.Key != nil && r.caller.Key.ID == k.ID
 }

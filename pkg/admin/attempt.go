@@ -1,13 +1,12 @@
-package adminapi
+package admin
 
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -39,21 +38,21 @@ const (
 // who calls, what they see and what they may, and the transaction fails where the rows that said so
 // have changed since. An error of an attempt ends it, and so does one that writes nothing.
 func change[T any](
-	ctx context.Context, a *API, s *request, try func(s *request) (attempt[T], error),
+	ctx context.Context, s *Service, r *Request, try func(r *Request) (attempt[T], error),
 ) (T, error) {
 	var none T
 	for n := 1; ; n++ {
-		got, err := try(s)
+		got, err := try(r)
 		if err == nil && len(got.writes) == 0 {
 			return got.answer, nil
 		}
 
 		if err == nil {
 			if !got.alone {
-				got.writes = store.With(got.writes, a.stillCaller(s)...)
+				got.writes = store.With(got.writes, s.stillCaller(r)...)
 			}
 
-			err = a.store.Commit(ctx, got.writes...)
+			err = s.store.Commit(ctx, got.writes...)
 		}
 
 		if err == nil {
@@ -64,11 +63,11 @@ func change[T any](
 			err = store.ErrConflict
 		}
 
-		if err = a.lost(ctx, err, n, got.urgency, got.writes); err != nil {
+		if err = s.lost(ctx, err, n, got.urgency, got.writes); err != nil {
 			return none, err
 		}
 
-		if s, err = s.again(ctx, a); err != nil {
+		if r, err = s.again(ctx, r); err != nil {
 			return none, err
 		}
 	}
@@ -76,7 +75,7 @@ func change[T any](
 
 // lost returns nil where an attempt is to be repeated after an error, the nth, and the error to
 // answer where it is not. A stop keeps other changes off the rows first.
-func (a *API) lost(
+func (s *Service) lost(
 	ctx context.Context, err error, n int, u apikey.Urgency, writes []store.Write,
 ) error {
 	raced := errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition) ||
@@ -93,7 +92,7 @@ func (a *API) lost(
 	case n == most:
 		return store.ErrConflict // the caller set no condition that could have failed
 	case u == apikey.Stop:
-		return a.store.Hold(ctx, apikey.Held(a.now()), writes...)
+		return s.store.Hold(ctx, apikey.Held(s.now()), writes...)
 	default:
 		return nil
 	}
@@ -109,43 +108,51 @@ func paced(w store.Write, u apikey.Urgency, p apikey.Pace) store.Write {
 	return w.At(p)
 }
 
-// errCondition says that the caller's own If-Match does not hold: no other attempt will find that
+// Match reports whether a change that the caller set a condition for may start from a version; nil
+// where they set none.
+type Match func(version int64) bool
+
+func (m Match) holds(version int64) bool { return m == nil || m(version) }
+
+// errCondition says that the caller's own condition does not hold: no other attempt will find that
 // it does.
-var errCondition = errors.New("the condition of If-Match does not hold")
+var errCondition = errors.New("the caller's condition does not hold")
 
 // again opens the request anew: who the caller is by now, what they may, and the key as it is.
-func (s *request) again(ctx context.Context, a *API) (*request, error) {
-	next, err := a.open(ctx, s.operation, s.organizationID, s.keyID)
+func (s *Service) again(ctx context.Context, r *Request) (*Request, error) {
+	next, err := s.Open(ctx, r.call)
 	if err != nil {
 		return nil, err
 	}
 
-	next.receipt = s.receipt
+	next.receipt = r.receipt
+	next.describe = r.describe
 	return next, nil
 }
 
 // stillCaller looks at the rows that said what the caller may: beside a removal or a revocation
 // nothing slips in.
-func (a *API) stillCaller(s *request) []store.Write {
+func (s *Service) stillCaller(r *Request) []store.Write {
 	var looks []store.Write
-	if s.caller.Key != nil && s.caller.Key.Version > 0 {
-		looks = append(looks, a.store.StillKey(s.caller.Key))
+	if r.caller.Key != nil && r.caller.Key.Version > 0 {
+		looks = append(looks, s.store.StillKey(r.caller.Key))
 	}
 
-	if person := s.caller.Behind(); person != nil && person.Member != nil {
-		looks = append(looks, a.store.StillMember(person.Member))
+	if person := r.caller.Behind(); person != nil && person.Member != nil {
+		looks = append(looks, s.store.StillMember(person.Member))
 	}
 
 	return looks
 }
 
-// spend returns the pace of a row after one more change, or 429 where it is changed too fast.
+// spend returns the pace of a row after one more change, or an error where it is changed too fast.
 func spend(p apikey.Pace, u apikey.Urgency, now time.Time) (apikey.Pace, error) {
 	next, wait := p.Spend(u, now)
 	if wait > 0 {
-		problem := tooManyChanges.with("This is changed faster than it may be: try again later.")
-		problem.retryAfter = strconv.Itoa(int(math.Ceil(wait.Seconds())))
-		return p, problem
+		e := Refuse(api.CodeTooManyChanges,
+			"This is changed faster than it may be: try again later.")
+		e.RetryAfter = wait
+		return p, e
 	}
 
 	return next, nil

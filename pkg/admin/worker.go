@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"cmp"
@@ -9,20 +9,19 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // Worker goes on with the jobs that calls began and left over. Several may run at once, anywhere.
 type Worker struct {
-	api  *API
-	name string
+	service *Service
+	name    string
 }
 
 // NewWorker returns a worker with a name of its own.
-func NewWorker(d *boot.Deployment) *Worker {
-	return &Worker{api: assemble(d), name: "worker " + rand.Text()}
+func NewWorker(s *Service) *Worker {
+	return &Worker{service: s, name: "worker " + rand.Text()}
 }
 
 // turn is how long a worker stays with one organization before it is another's turn.
@@ -36,12 +35,12 @@ func (w *Worker) Run(ctx context.Context) (done int, err error) {
 
 	var failures []error
 	for ctx.Err() == nil {
-		refs, err := w.api.store.OpenJobs(ctx)
+		refs, err := w.service.store.OpenJobs(ctx)
 		if err != nil {
 			return done, errors.Join(append(failures, err)...)
 		}
 
-		refs = slices.DeleteFunc(refs, func(r store.JobRef) bool { return skip[r] })
+		refs = slices.DeleteFunc(refs, func(ref store.JobRef) bool { return skip[ref] })
 		if len(refs) == 0 {
 			break
 		}
@@ -64,27 +63,27 @@ func (w *Worker) Run(ctx context.Context) (done int, err error) {
 
 // turns are the oldest jobs of each organization.
 func turns(refs []store.JobRef) []store.JobRef {
-	slices.SortFunc(refs, func(a, b store.JobRef) int {
-		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.ID, b.ID))
+	slices.SortFunc(refs, func(x, y store.JobRef) int {
+		return cmp.Or(cmp.Compare(x.OrganizationID, y.OrganizationID), cmp.Compare(x.ID, y.ID))
 	})
-	return slices.CompactFunc(refs, func(a, b store.JobRef) bool {
-		return a.OrganizationID == b.OrganizationID
+	return slices.CompactFunc(refs, func(x, y store.JobRef) bool {
+		return x.OrganizationID == y.OrganizationID
 	})
 }
 
 // turn works on a job for a while. went is false where there was nothing to do: it is over, or
 // another has it.
 func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went bool, err error) {
-	before, err := w.api.store.Job(ctx, ref.OrganizationID, ref.ID)
+	before, err := w.service.store.Job(ctx, ref.OrganizationID, ref.ID)
 	if errors.Is(err, job.ErrNotFound) { // TTL removed it, and the index lags
 		before, err = nil, nil
 	}
 
-	if err != nil || before == nil || !before.Free(w.api.now()) {
+	if err != nil || before == nil || !before.Free(w.service.now()) {
 		return 0, false, err
 	}
 
-	after, err := w.api.runJob(ctx, before, w.name, w.api.now().Add(turn))
+	after, err := w.service.runJob(ctx, before, w.name, w.service.now().Add(turn))
 	if after == nil {
 		return 0, true, err
 	}

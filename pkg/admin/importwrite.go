@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 		return nil
 	}
 
-	imports, err := i.store.EnsureImports(ctx, env, algorithms(keys), i.s.now)
+	imports, err := i.store.EnsureImports(ctx, env, algorithms(keys), i.r.now)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []
 		}
 
 		k.first = naming.ForeignID(env, k.algorithm, k.digest)
-		k.rival = naming.RivalID(env, k.algorithm, i.s.organization.ID, k.digest)
+		k.rival = naming.RivalID(env, k.algorithm, i.r.organization.ID, k.digest)
 	}
 
 	return nil
@@ -95,7 +95,7 @@ func (i *importation) unique(keys []importing) []importing {
 	return slices.DeleteFunc(keys, func(k importing) bool {
 		earlier, seen := first[k.first]
 		if seen {
-			i.fail(k.index, duplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
+			i.fail(k.index, api.CodeDuplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
 			return true
 		}
 
@@ -133,7 +133,7 @@ func (i *importation) fresh(
 		case i.made(k): // by the same call at once
 			continue
 		case first != nil && first.OrganizationID == k.key.OrganizationID, rival != nil:
-			i.fail(k.index, duplicate,
+			i.fail(k.index, api.CodeDuplicate,
 				"The organization imported this hash into "+string(env)+" before.")
 
 			if err := i.queue(ctx, rival, k.first); err != nil {
@@ -209,8 +209,8 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 	keys = slices.Clone(keys)
 	again := false
 
-	written, err := change(ctx, i.API, i.s, func(s *request) (got attempt[int], err error) {
-		i.s = s
+	written, err := change(ctx, i.Service, i.r, func(r *Request) (got attempt[int], err error) {
+		i.r = r
 		if again { // the same call at once may have come first
 			if err := i.follow(ctx); err != nil {
 				return got, err
@@ -235,8 +235,9 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 	i.answer.Imported += written
 	// a customer was there a moment ago
 	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) {
-		return conflict.with("Other changes got in the way: send the call again, which goes on " +
-			"from here.")
+		return Refuse(api.CodeConflict,
+			"Other changes got in the way: send the call again, which goes on "+
+				"from here.")
 	}
 
 	return err
@@ -247,7 +248,7 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 
 	var customers []string
 	for _, k := range keys {
-		entry, err := i.entry(i.s, "key.imported", "", nil, k.key)
+		entry, err := i.entry(i.r, "key.imported", "", nil, k.key)
 		if err != nil {
 			return nil, err
 		}
@@ -268,10 +269,10 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 	slices.Sort(customers)
 
 	for _, id := range slices.Compact(customers) {
-		writes = append(writes, i.store.StillCustomer(i.s.organization.ID, id))
+		writes = append(writes, i.store.StillCustomer(i.r.organization.ID, id))
 	}
 
-	if i.s.receipt == nil {
+	if i.r.receipt == nil {
 		return writes, nil
 	}
 
@@ -280,6 +281,6 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 		ids = append(ids, k.key.ID)
 	}
 
-	step, err := i.progress.step(*i.s.receipt, ids)
-	return append(writes, i.store.Keep(step, i.s.now)), err
+	step, err := i.progress.step(*i.r.receipt, ids)
+	return append(writes, i.store.Keep(step, i.r.now)), err
 }

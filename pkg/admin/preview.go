@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"cmp"
@@ -19,8 +19,8 @@ import (
 
 // trial tries changes of a key on its recorded calls.
 type trial struct {
-	*API
-	session *request
+	*Service
+	request *Request
 	key     *apikey.Key
 	since   time.Time
 	calls   []recorded
@@ -37,34 +37,34 @@ type recorded struct {
 
 // trial reads the last calls of a key, at most so many. What the key as it is would not be allowed
 // either is no change's doing.
-func (a *API) trial(ctx context.Context, s *request, k *apikey.Key, most int) (*trial, error) {
+func (s *Service) trial(ctx context.Context, r *Request, k *apikey.Key, most int) (*trial, error) {
 	t := &trial{
-		API:     a,
-		session: s,
+		Service: s,
+		request: r,
 		key:     k,
-		since:   later(k.CreatedAt, s.now.Add(-usage.RequestLife)),
+		since:   later(k.CreatedAt, r.now.Add(-usage.RequestLife)),
 		known:   map[string]*api.Preview{},
 	}
 
 	after := ""
 	for read := 0; ; {
-		page, next, err := a.hot.Requests(ctx, k.Environment, k.ID, after, most-read, s.now)
+		page, next, err := s.hot.Requests(ctx, k.Environment, k.ID, after, most-read, r.now)
 		if err != nil {
 			return nil, err
 		}
 
-		for _, r := range page {
-			if r.Outcome != check.Allowed {
+		for _, one := range page {
+			if one.Outcome != check.Allowed {
 				continue
 			}
 
 			c := recorded{
-				Request: r,
-				call:    check.Call{API: r.API, Method: r.Method, Path: r.Path},
-				route:   r.Method + " " + r.Route,
+				Request: one,
+				call:    check.Call{API: one.API, Method: one.Method, Path: one.Path},
+				route:   one.Method + " " + one.Route,
 			}
 
-			c.call.SourceIP, _ = netip.ParseAddr(r.SourceIP) // "" is an address that is not known
+			c.call.SourceIP, _ = netip.ParseAddr(one.SourceIP) // "" is an address that is not known
 			if c.now, err = t.allows(ctx, k, c); err != nil {
 				return nil, err
 			}
@@ -126,7 +126,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, err
 
 	p := &api.Preview{
 		Since:          api.Time{Time: t.since.UTC()},
-		SampleRequests: t.session.organization.Settings.SampleRequests,
+		SampleRequests: t.request.organization.Settings.SampleRequests,
 		ByRoute:        []api.RoutePreview{},
 	}
 
@@ -137,45 +137,44 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, err
 			return nil, err
 		}
 
-		r := routes[call.route]
-		if r == nil {
-			r = &api.RoutePreview{Route: call.route}
-			routes[call.route] = r
+		one := routes[call.route]
+		if one == nil {
+			one = &api.RoutePreview{Route: call.route}
+			routes[call.route] = one
 		}
 
 		p.Recorded = p.Recorded + 1
 
-		r.Calls = r.Calls + 1
+		one.Calls = one.Calls + 1
 		if call.now && !allowed {
 			p.Refused = p.Refused + 1
-			r.Refused = r.Refused + 1
+			one.Refused = one.Refused + 1
 		}
 	}
 
-	for _, r := range routes {
-		p.ByRoute = append(p.ByRoute, *r)
+	for _, one := range routes {
+		p.ByRoute = append(p.ByRoute, *one)
 	}
 
-	slices.SortFunc(p.ByRoute, func(a, b api.RoutePreview) int {
-		return cmp.Or(b.Refused-a.Refused, b.Calls-a.Calls, cmp.Compare(a.Route, b.Route))
+	slices.SortFunc(p.ByRoute, func(s, b api.RoutePreview) int {
+		return cmp.Or(b.Refused-s.Refused, b.Calls-s.Calls, cmp.Compare(s.Route, b.Route))
 	})
 	t.known[string(body)] = p
 	return p, nil
 }
 
-// changed is the key as a PATCH with the body would make it, by what takes such a PATCH.
+// changed is the key as a change would make it, by what makes such changes.
 func (t *trial) changed(body []byte) (*apikey.Key, error) {
-	in := updateKeyInput{RawBody: body}
-	if err := json.Unmarshal(body, &in.Body); err != nil {
+	var in KeyFields
+	if err := json.Unmarshal(body, &in.UpdateKey); err != nil {
 		return nil, fmt.Errorf("advise a change: %w", err)
 	}
 
 	k, f := t.key.Clone(), &validator{}
-	in.apply(f, t.session, k)
-	f.rules(t.session, t.key, k)
+	in.change(f, t.request, t.key, k)
 
-	if len(f.errors) > 0 {
-		return nil, fmt.Errorf("advise a change that would be refused: %w", f.errors[0])
+	if err := f.err(); err != nil {
+		return nil, fmt.Errorf("advise a change that would be refused: %w", err)
 	}
 
 	return k, nil

@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/history"
@@ -28,13 +29,14 @@ type leak struct {
 	url    string
 	note   string
 	source string
+	origin Origin // of the report
 }
 
 // expose does what a leak asks for, and says nothing of it: only what could not be done is an
 // error. A secret of another system may be that of a key in each environment.
-func (a *API) expose(ctx context.Context, l leak) error {
-	for _, env := range a.checker.Environments {
-		if err := a.exposeIn(ctx, env, l); err != nil {
+func (s *Service) expose(ctx context.Context, l leak) error {
+	for _, env := range s.checker.Environments {
+		if err := s.exposeIn(ctx, env, l); err != nil {
 			return err
 		}
 	}
@@ -42,8 +44,8 @@ func (a *API) expose(ctx context.Context, l leak) error {
 	return nil
 }
 
-func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
-	for _, v := range a.checker.Identify(ctx, env, l.secret) {
+func (s *Service) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
+	for _, v := range s.checker.Identify(ctx, env, l.secret) {
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
 		}
@@ -52,7 +54,7 @@ func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) erro
 			continue // it never was anybody's
 		}
 
-		if err := a.exposeOf(ctx, env, v, l); err != nil {
+		if err := s.exposeOf(ctx, env, v, l); err != nil {
 			return err
 		}
 	}
@@ -62,29 +64,31 @@ func (a *API) exposeIn(ctx context.Context, env apikey.Environment, l leak) erro
 
 // exposeOf does it of one key, as the check found it. Each further attempt asks again what the key
 // makes of the secret.
-func (a *API) exposeOf(ctx context.Context, env apikey.Environment, v check.Verdict, l leak) error {
+func (s *Service) exposeOf(
+	ctx context.Context, env apikey.Environment, v check.Verdict, l leak,
+) error {
 	for n := 1; ; n++ {
 		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
 			return nil // it never was its own
 		}
 
-		writes, err := a.exposureOf(ctx, &v, l)
+		writes, err := s.exposureOf(ctx, &v, l)
 		if err != nil || len(writes) == 0 {
 			return err
 		}
 
-		err = a.store.Commit(ctx, writes...)
+		err = s.store.Commit(ctx, writes...)
 		if err == nil || errors.Is(err, store.ErrReceipt) {
 			return nil
 		}
 
 		// whatever it was: a conflict would tell that there is a key
-		if err = a.lost(ctx, err, n, apikey.Stop, writes); err != nil {
+		if err = s.lost(ctx, err, n, apikey.Stop, writes); err != nil {
 			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
 		}
 
 		id := v.Key.ID
-		all := a.checker.Identify(ctx, env, l.secret)
+		all := s.checker.Identify(ctx, env, l.secret)
 
 		at := slices.IndexFunc(all, func(v check.Verdict) bool {
 			return v.Outcome == check.Unavailable || v.Key != nil && v.Key.ID == id
@@ -100,8 +104,8 @@ func (a *API) exposeOf(ctx context.Context, env apikey.Environment, v check.Verd
 }
 
 // exposureOf makes the writes of a leak of a known secret; none where it changes nothing.
-func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store.Write, error) {
-	now := a.now()
+func (s *Service) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store.Write, error) {
+	now := s.now()
 
 	which := apikey.Current
 	switch {
@@ -112,17 +116,17 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 	}
 
 	before := v.Key.Clone() // the check may keep it for others
-	if err := a.observe(ctx, now, before); err != nil {
+	if err := s.observe(ctx, now, before); err != nil {
 		return nil, err
 	}
 
-	publishable, err := a.publishable(ctx, before)
+	publishable, err := s.publishable(ctx, before)
 	if err != nil {
 		return nil, err
 	}
 
 	after := before.Clone()
-	found := apikey.Exposure{At: now, Source: l.source, URL: a.concealedURL(l)}
+	found := apikey.Exposure{At: now, Source: l.source, URL: s.concealedURL(l)}
 	after.Expose(which, publishable, found, leaks, "its secret was found in the open")
 	ended := which == apikey.Retired || !before.DeletedAt.IsZero()
 	// of the secret that ended by it
@@ -132,31 +136,31 @@ func (a *API) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store
 		return nil, nil
 	}
 
-	entry, err := a.exposureEntry(ctx, now, l, before, after)
+	entry, err := s.exposureEntry(now, l, before, after)
 	if err != nil {
 		return nil, err
 	}
 
 	if ended {
 		return []store.Write{
-			a.store.Append(entry), a.store.Keep(onceADay(before, found.URL, now), now),
+			s.store.Append(entry), s.store.Keep(onceADay(before, found.URL, now), now),
 		}, nil
 	}
 
 	after.Version = before.Version + 1
 	after.UpdatedAt = now
 	after.Pace, _ = before.Pace.Spend(apikey.Stop, now)
-	return []store.Write{a.store.PutKey(ctx, after, before.Version), a.store.Append(entry)}, nil
+	return []store.Write{s.store.PutKey(ctx, after, before.Version), s.store.Append(entry)}, nil
 }
 
 // publishable reports whether everything that a key opens may be done by everybody who reads its
 // secret. A key that opens nothing is none: nobody meant it to be published.
-func (a *API) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
+func (s *Service) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {
 		return false, nil
 	}
 
-	catalogue, _, err := a.catalogue(ctx)
+	catalogue, _, err := s.catalogue(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -180,14 +184,16 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 
 	for _, name := range after.Permissions {
 		if !isPublishable(catalogue, name) && !slices.Contains(before.Permissions, name) {
-			return compromised.with("The key's secret was found in the open, so it takes no " +
-				"permission that is not publishable, such as " + name + ": regenerate it first.")
+			return Refuse(api.CodeCompromised,
+				"The key's secret was found in the open, so it takes no "+
+					"permission that is not publishable, such as "+name+": regenerate it first.")
 		}
 	}
 
 	if after.AllPermissions && !before.AllPermissions {
-		return compromised.with("The key's secret was found in the open, so it does not take all " +
-			"permissions: regenerate it first.")
+		return Refuse(api.CodeCompromised,
+			"The key's secret was found in the open, so it does not take all "+
+				"permissions: regenerate it first.")
 	}
 
 	return nil
@@ -195,43 +201,42 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 
 // exposureEntry is the history entry of a leak. It names where the report came from, and the system
 // as who acted.
-func (a *API) exposureEntry(
-	ctx context.Context, now time.Time, l leak, before, after *apikey.Key,
+func (s *Service) exposureEntry(
+	now time.Time, l leak, before, after *apikey.Key,
 ) (history.Entry, error) {
-	o := gatewayContextOf(ctx)
-	s := &request{
+	r := &Request{
 		now: now,
 		caller: &organization.Caller{
 			System:    leaks.ID,
-			SourceIP:  o.sourceIP,
-			UserAgent: a.conceal(o.userAgent, l.secret),
-			RequestID: a.conceal(o.requestID, l.secret),
+			SourceIP:  l.origin.SourceIP,
+			UserAgent: s.conceal(l.origin.UserAgent, l.secret),
+			RequestID: s.conceal(l.origin.RequestID, l.secret),
 		},
 	}
 
-	reason := a.conceal(l.note, l.secret)
+	reason := s.conceal(l.note, l.secret)
 	if reason == "" && l.url != "" {
-		reason = "found at " + a.concealedURL(l)
+		reason = "found at " + s.concealedURL(l)
 	}
 
-	return a.entry(s, "key.exposed", reason, before, after)
+	return s.entry(r, "key.exposed", reason, before, after)
 }
 
 // conceal takes secrets out of a text that is kept: those of our form, and the very one that was
 // reported, in whatever form an address has it.
-func (a *API) conceal(text, secret string) string {
-	return a.brand.Redact(apikey.Conceal(text, secret))
+func (s *Service) conceal(text, secret string) string {
+	return s.brand.Redact(apikey.Conceal(text, secret))
 }
 
 // concealedURL is where the leak was found, without what could be a secret there.
-func (a *API) concealedURL(l leak) string {
+func (s *Service) concealedURL(l leak) string {
 	u := webAddress(l.url)
 	if u == nil {
 		return ""
 	}
 
 	u.User = nil
-	return a.conceal(u.String(), l.secret)
+	return s.conceal(u.String(), l.secret)
 }
 
 // onceADay is the receipt of a report that changes no key, and so would make an entry each time

@@ -1,4 +1,4 @@
-package adminapi
+package admin
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/advice"
-	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
@@ -23,20 +22,20 @@ const (
 )
 
 // adviceOn is the advice on several keys, in their order.
-func (a *API) adviceOn(
-	ctx context.Context, s *request, window time.Duration, keys []*apikey.Key,
-) ([]api.AdviceItem, error) {
-	facts, err := a.facts(ctx, s, window, keys...)
+func (s *Service) adviceOn(
+	ctx context.Context, r *Request, window time.Duration, keys []*apikey.Key,
+) ([]AdviceItem, error) {
+	facts, err := s.facts(ctx, r, window, keys...)
 	if err != nil {
 		return nil, err
 	}
 
-	found := make([][]api.AdviceItem, len(keys))
+	found := make([][]AdviceItem, len(keys))
 
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range facts {
 		g.Go(func() (err error) {
-			found[i], err = a.adviceItems(ctx, s, facts[i], requestsOfOne)
+			found[i], err = s.adviceItems(ctx, r, facts[i], requestsOfOne)
 			return err
 		})
 	}
@@ -45,7 +44,7 @@ func (a *API) adviceOn(
 		return nil, err
 	}
 
-	var out []api.AdviceItem
+	var out []AdviceItem
 	for _, items := range found {
 		out = append(out, items...)
 	}
@@ -54,20 +53,20 @@ func (a *API) adviceOn(
 }
 
 // adviceItems is the advice that the facts of a key come to, with its previews.
-func (a *API) adviceItems(
-	ctx context.Context, s *request, f *advice.Facts, requests int,
-) ([]api.AdviceItem, error) {
+func (s *Service) adviceItems(
+	ctx context.Context, r *Request, f *advice.Facts, requests int,
+) ([]AdviceItem, error) {
 	items := advice.Of(*f)
 	if len(items) == 0 {
 		return nil, nil
 	}
 
-	try, err := a.trial(ctx, s, f.Key, requests)
+	try, err := s.trial(ctx, r, f.Key, requests)
 	if err != nil {
 		return nil, err
 	}
 
-	var out []api.AdviceItem
+	var out []AdviceItem
 	for _, i := range items {
 		p, err := try.preview(ctx, i.Change)
 		if err != nil {
@@ -81,10 +80,10 @@ func (a *API) adviceItems(
 }
 
 // facts gathers what is known of keys.
-func (a *API) facts(
-	ctx context.Context, s *request, window time.Duration, keys ...*apikey.Key,
+func (s *Service) facts(
+	ctx context.Context, r *Request, window time.Duration, keys ...*apikey.Key,
 ) ([]*advice.Facts, error) {
-	uses, err := a.hot.LastUses(ctx, keys...)
+	uses, err := s.hot.LastUses(ctx, keys...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,26 +94,26 @@ func (a *API) facts(
 	for i, k := range keys {
 		out[i] = &advice.Facts{
 			Key:         k,
-			Catalogue:   s.catalogue,
-			Now:         s.now,
+			Catalogue:   r.catalogue,
+			Now:         r.now,
 			Window:      window,
-			KeptSince:   s.now.Add(-hot.UsageRetention),
+			KeptSince:   r.now.Add(-hot.UsageRetention),
 			SecretSince: k.SecretSince(),
-			LongestLife: s.organization.Settings.LongestLife[k.Environment],
-			LimitsOff:   s.limitsOff,
+			LongestLife: r.organization.Settings.LongestLife[k.Environment],
+			LimitsOff:   r.limitsOff,
 			LastUsed:    uses[k.ID].At,
 		}
-		g.Go(func() error { return a.remember(ctx, out[i]) })
+		g.Go(func() error { return s.remember(ctx, out[i]) })
 	}
 
 	return out, g.Wait()
 }
 
 // remember reads the key's past into the facts, as far back as a window reaches.
-func (a *API) remember(ctx context.Context, f *advice.Facts) error {
+func (s *Service) remember(ctx context.Context, f *advice.Facts) error {
 	since := later(f.Key.CreatedAt, f.Now.Add(-max(f.Window, advice.LongWindow)))
 
-	hours, err := a.hot.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),
+	hours, err := s.hot.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),
 		since.Truncate(time.Hour), f.Now.Add(time.Hour))
 	if err != nil {
 		return err
@@ -130,7 +129,7 @@ func (a *API) remember(ctx context.Context, f *advice.Facts) error {
 
 	after := ""
 	for range historyPages {
-		entries, next, err := a.store.History(ctx, f.Key.OrganizationID, "key", f.Key.ID, after,
+		entries, next, err := s.store.History(ctx, f.Key.OrganizationID, "key", f.Key.ID, after,
 			store.MaxPage)
 		if err != nil {
 			return err

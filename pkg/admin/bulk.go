@@ -1,0 +1,430 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// sampleSize is how many keys a dry run shows.
+const sampleSize = 10
+
+// bulkChange is what a bulk job does; it is kept as the job's parameters.
+type bulkChange struct {
+	Action      string       `json:"action"`
+	Filter      store.Filter `json:"filter"`
+	UnusedSince time.Time    `json:"unusedSince"` // zero for any
+	Reason      string       `json:"reason"`
+	Compromised bool         `json:"compromised"`
+	ExpiresAt   time.Time    `json:"expiresAt"`
+}
+
+// Bulk is what is asked of a change of many keys.
+type Bulk struct {
+	Action      string // revoke, disable, enable or extend
+	Filter      api.KeyFilter
+	Really      bool // else it is a dry run: nothing changes
+	Expected    *int // what the dry run said
+	Reason      string
+	Compromised *bool
+	ExpiresAt   api.Patch[time.Time]
+	ExpiresIn   api.Patch[string]
+
+	change bulkChange // made by CheckBulk
+}
+
+// CheckBulk reads what is asked of a change of many keys. Error: *InvalidError.
+func CheckBulk(r *Request, in *Bulk) error {
+	f := &validator{}
+
+	in.change = bulkChange{
+		Action:      in.Action,
+		Filter:      filterOf(in.Filter),
+		Reason:      in.Reason,
+		Compromised: in.Compromised != nil && *in.Compromised,
+	}
+	if in.Filter.UnusedSince != "" {
+		in.change.UnusedSince = f.since("body.filter.unusedSince", in.Filter.UnusedSince, r.now)
+	}
+
+	if in.Really && in.Expected == nil {
+		f.add("body.expected", "expected the number of keys that the dry run found", nil)
+	}
+
+	if in.Compromised != nil && in.Action != "revoke" {
+		f.add("body.compromised", "only a revocation says so", *in.Compromised)
+	}
+
+	switch {
+	case in.Action == "extend" && !given(in.ExpiresAt) && !given(in.ExpiresIn):
+		f.add("body.expiresAt", "expected expiresAt or expiresIn, to extend to", nil)
+	case in.Action == "extend":
+		in.change.ExpiresAt = f.expiry(r.now, in.ExpiresAt, in.ExpiresIn)
+	case given(in.ExpiresAt):
+		f.add("body.expiresAt", "only extend takes it", nil)
+	case given(in.ExpiresIn):
+		f.add("body.expiresIn", "only extend takes it", nil)
+	}
+
+	return f.err()
+}
+
+// single is the operation on one key that asks what an action asks.
+func (c *bulkChange) single() organization.Operation {
+	if c.Action == "revoke" || c.Action == "disable" {
+		return organization.RevokeKey
+	}
+
+	return organization.UpdateKey
+}
+
+// urgency says whether the action takes rights away.
+func (c *bulkChange) urgency() apikey.Urgency {
+	if c.single() == organization.RevokeKey {
+		return apikey.Stop
+	}
+
+	return apikey.Ordinary
+}
+
+// Bulk changes many keys of the request's organization by a job, or says which they would be, as
+// CheckBulk has read.
+func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswer, error) {
+	if !in.Really {
+		return s.dryRun(ctx, r, in)
+	}
+
+	out, err := idempotent(ctx, s, r, func(r *Request) (attempt[api.BulkAnswer], error) {
+		return s.tryBulk(ctx, r, in)
+	})
+	if err != nil {
+		return api.BulkAnswer{}, err
+	}
+
+	j, err := s.store.Job(ctx, r.call.Organization, out.Job.ID)
+	if err != nil {
+		return out, nil //nolint:nilerr // the job was made, and the answer says so; how far it is can be asked for
+	}
+
+	j = s.begin(ctx, r, j, callTime)
+	shown := viewJob(j, r.caller)
+	out.Job = &shown
+	return out, nil
+}
+
+// reached narrows a bulk change to the keys that the caller may change so, and reports whether
+// there can be some. Errors: those of May, and of what the caller may not hand out.
+func (s *Service) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err error) {
+	narrowed := in.change
+
+	reach, err := r.caller.MayEach(narrowed.single(), r.organization)
+	if err != nil {
+		return nil, false, err
+	}
+
+	if err := s.mayExtend(r, &narrowed, endField(in.ExpiresIn)); err != nil {
+		return nil, false, err
+	}
+
+	some = narrow(&narrowed.Filter, reach)
+	narrowed.Filter.PostFilter = s.postFilter(&narrowed)
+	return &narrowed, some, nil
+}
+
+// tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
+func (s *Service) tryBulk(
+	ctx context.Context, r *Request, in *Bulk,
+) (got attempt[api.BulkAnswer], err error) {
+	c, some, err := s.reached(r, in)
+	if err != nil {
+		return got, err
+	}
+
+	matched, err := s.count(ctx, r, c, some)
+	if err != nil {
+		return got, err
+	}
+
+	if matched != *in.Expected {
+		return got, Refuse(api.CodeConflict,
+			fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
+	}
+
+	j, err := s.newJob(r, job.Bulk, c, matched)
+	if err != nil {
+		return got, err
+	}
+
+	if err := s.takePlace(ctx, r, c, j); err != nil {
+		return got, err
+	}
+
+	shown := viewJob(j, r.caller)
+	return attempt[api.BulkAnswer]{
+		answer:  api.BulkAnswer{Job: &shown},
+		writes:  []store.Write{s.store.PutJob(j, 0)},
+		urgency: c.urgency(),
+	}, nil
+}
+
+// takePlace gives the job of a bulk change one of the places that there are for open ones. Errors:
+// *Error, where all are taken; those of the store.
+func (s *Service) takePlace(
+	ctx context.Context, r *Request, c *bulkChange, j *job.Job) (err error,
+) {
+	name, most := "change", job.MaxChanges
+	if c.urgency() == apikey.Stop {
+		name, most = "stop#"+r.caller.ID(), job.MaxStops
+	}
+
+	if j.Place, err = s.store.FreePlace(ctx, j.OrganizationID,
+		name, most); !errors.Is(err, job.ErrTooMany) {
+		return err
+	}
+
+	e := Refuse(api.CodeTooManyJobs, fmt.Sprintf("%d bulk changes are open: GET …/jobs says how "+
+		"far they are. Try again when one is over.", most))
+	e.RetryAfter = placeRetryAfter
+	return e
+}
+
+// placeRetryAfter is when to try again after all places for jobs were taken.
+const placeRetryAfter = 10 * time.Second
+
+// narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It
+// reports whether there can be some.
+func narrow(f *store.Filter, reach organization.Reach) bool {
+	f.Living = true
+	if !reach.Others {
+		f.Viewer = reach.Person
+	}
+
+	if !reach.Organization {
+		if f.Ownership == apikey.Organization {
+			return false
+		}
+
+		f.Ownership = apikey.Personal
+	}
+
+	return true
+}
+
+// mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the
+// same for all keys.
+func (s *Service) mayExtend(r *Request, c *bulkChange, end string) error {
+	if c.Action != "extend" {
+		return nil
+	}
+
+	return s.within(r, &apikey.Key{ExpiresAt: r.now}, &apikey.Key{ExpiresAt: c.ExpiresAt}, end)
+}
+
+// postFilter is the part of the filter that looks at the last use of keys; nil for none.
+func (s *Service) postFilter(c *bulkChange) store.PostFilter {
+	if c.UnusedSince.IsZero() {
+		return nil
+	}
+
+	return s.usedBefore(c.UnusedSince)
+}
+
+// maxPostFiltered is how many keys a count reads: their last use stands beside them, and is read
+// for each.
+const maxPostFiltered = 10_000
+
+// count counts the keys that a bulk change is about.
+func (s *Service) count(ctx context.Context, r *Request, c *bulkChange, some bool) (int, error) {
+	if !some {
+		return 0, nil
+	}
+
+	if c.Filter.PostFilter != nil {
+		all := c.Filter
+		all.PostFilter = nil
+
+		n, err := s.store.CountKeys(ctx, r.organization.ID, all, r.now)
+		if err != nil {
+			return 0, err
+		}
+
+		if n > maxPostFiltered {
+			return 0, Refuse(api.CodeValidation,
+				fmt.Sprintf("The last use of %d keys would have to be "+
+					"looked at, and at most %d can be.", n, maxPostFiltered),
+				api.FieldError{
+					Location: "body.filter",
+					Message:  "narrow the filter, such as by environment or tag",
+				})
+		}
+	}
+
+	return s.store.CountKeys(ctx, r.organization.ID, c.Filter, r.now)
+}
+
+func (s *Service) dryRun(
+	ctx context.Context, r *Request, in *Bulk,
+) (out api.BulkAnswer, err error) {
+	c, some, err := s.reached(r, in)
+	if err != nil {
+		return out, err
+	}
+
+	matched, err := s.count(ctx, r, c, some)
+	if err != nil {
+		return out, err
+	}
+
+	out = api.BulkAnswer{Matched: &matched, Sample: []api.Key{}}
+	// Whoever may stop keys learns how many they would stop, and what they are only where they may
+	// read keys.
+	_, hidden := r.caller.MayEach(organization.ListKeys, r.organization)
+	for after, more := "", matched > 0 && hidden == nil; more &&
+		len(out.Sample) < sampleSize; more = after != "" {
+		var keys []*apikey.Key
+		if keys, after, err = s.store.Keys(ctx, r.organization.ID, c.Filter, after,
+			sampleSize-len(out.Sample), r.now); err != nil {
+			return out, err
+		}
+
+		shown, err := s.shown(ctx, r, keys)
+		if err != nil {
+			return out, err
+		}
+
+		out.Sample = append(out.Sample, shown...)
+	}
+
+	return out, nil
+}
+
+// apply changes one key as the action says. Error: *InvalidError, where the organization does not
+// let the key live so long.
+func (c *bulkChange) apply(s *Service, r *Request, k *apikey.Key) error {
+	before := k.Clone()
+	if r.caller.May(c.single(), r.organization, before) != nil {
+		return Refuse(api.CodePermissionDenied,
+			"Whoever started this may no longer change this key.")
+	}
+
+	switch c.Action {
+	case "revoke":
+		return k.Revoke(r.caller.Actor(), c.Reason, c.Compromised, r.now)
+	case "disable":
+		k.Enabled = false
+	case "enable":
+		k.Enabled = true
+	case "extend":
+		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(c.ExpiresAt) {
+			k.EndAt(c.ExpiresAt)
+		}
+	default:
+		return fmt.Errorf("bulk: there is no action %q", c.Action)
+	}
+
+	f := &validator{}
+	f.rules(r, before, k)
+	return f.err()
+}
+
+// recorded is the action's name in the history.
+func (c *bulkChange) recorded() string {
+	if c.Action == "revoke" {
+		return "key.revoked"
+	}
+
+	return "key.updated"
+}
+
+// owned keeps a bulk change from enabling what the removal of its owner, or of a customer that it
+// is scoped to, disabled: a filter finds such keys among others that were disabled for other
+// reasons. Of who is there, the change fails where they are removed meanwhile, so that it enables
+// nothing that the removal has looked at.
+func (s *Service) owned(ctx context.Context, org string, items []item) error {
+	if err := s.ownedByMembers(ctx, org, items); err != nil {
+		return err
+	}
+
+	return s.ofCustomers(ctx, org, items)
+}
+
+// ownedByMembers leaves out the personal keys of people who are no members.
+func (s *Service) ownedByMembers(ctx context.Context, org string, items []item) error {
+	var members []organization.Member
+
+	looked := map[string]bool{} // a transaction looks at a row once
+	for n := range items {
+		i := &items[n]
+		if len(i.writes) == 0 || i.key.Ownership != apikey.Personal {
+			continue
+		}
+
+		if members == nil {
+			var err error
+			if members, err = s.store.Members(ctx, org); err != nil {
+				return err
+			}
+		}
+
+		owner := slices.IndexFunc(members, func(m organization.Member) bool {
+			return m.Joined() && m.ID == i.key.Owner.ID && m.LeavingAt.IsZero()
+		})
+		switch {
+		case owner < 0:
+			i.writes = nil
+			i.err = Refuse(api.CodeValidation,
+				"Its owner is no member: enable this key by itself, if it is meant.")
+		case !looked[i.key.Owner.ID]:
+			looked[i.key.Owner.ID] = true
+			i.writes = append(i.writes, s.store.StillMember(&members[owner]))
+		}
+	}
+
+	return nil
+}
+
+// ofCustomers leaves out the keys that are scoped to a customer who is gone, or is being deleted.
+func (s *Service) ofCustomers(ctx context.Context, org string, items []item) error {
+	looked := map[string]bool{}
+	for n := range items {
+		i := &items[n]
+		if len(i.writes) == 0 || len(i.key.Customers) == 0 {
+			continue
+		}
+
+		missing, err := s.store.MissingCustomers(ctx, org, i.key.Customers)
+		switch {
+		case errors.Is(err, store.ErrDamaged): // who they are cannot be read: the other keys go on
+			i.writes = nil
+			i.err = err
+		case err != nil:
+			return err
+		case len(missing) > 0:
+			i.writes = nil
+			i.err = Refuse(api.CodeValidation,
+				"A customer that it is scoped to is gone: enable this key by "+
+					"itself, if it is meant.")
+		}
+
+		if i.err != nil {
+			continue
+		}
+
+		for _, id := range i.key.Customers {
+			if !looked[id] {
+				looked[id] = true
+				i.writes = append(i.writes, s.store.StillCustomer(org, id))
+			}
+		}
+	}
+
+	return nil
+}

@@ -1,0 +1,211 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// goneCustomer is what a job deletes.
+type goneCustomer struct {
+	ID string `json:"id"`
+}
+
+// DeleteCustomer deletes a customer of the request's organization; with force, it disables the keys
+// that are scoped to it, by a job, which goes on by itself where those are very many.
+//
+// It first lets no more keys be scoped to the customer, and only then looks which are: a key that
+// is being made at that moment either was made before, and is found by the list that does not lag,
+// or is not made.
+func (s *Service) DeleteCustomer(
+	ctx context.Context, r *Request, id string, force bool,
+) (api.Job, error) {
+	j, err := s.beginDeletion(ctx, r, id, force)
+	if err != nil {
+		return api.Job{}, err
+	}
+
+	return viewJob(s.begin(ctx, r, j, removalTime), r.caller), nil
+}
+
+// beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted,
+// it returns that job.
+func (s *Service) beginDeletion(
+	ctx context.Context, r *Request, id string, force bool,
+) (*job.Job, error) {
+	c, err := s.store.Customer(ctx, r.call.Organization, id)
+	if err != nil {
+		return nil, err
+	}
+
+	if c.LeavingJob != "" { // a refusal must not take back what was acknowledged
+		if j, err := s.store.Job(ctx, c.OrganizationID, c.LeavingJob); err != nil || j.Open() {
+			return j, err
+		}
+	}
+
+	if !force { // before the mark, so that what is refused anyway writes nothing
+		if err := s.unusedCustomer(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+
+	if !force {
+		if err := s.mark(ctx, r, id, true); err != nil {
+			return nil, err
+		}
+
+		if err := s.unusedCustomer(ctx, c); err != nil {
+			return nil, errors.Join(err, s.mark(ctx, r, id, false))
+		}
+	}
+
+	return change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
+		return s.tryDeleteCustomer(ctx, r, id)
+	})
+}
+
+// tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
+// goes through those that are.
+func (s *Service) tryDeleteCustomer(
+	ctx context.Context, r *Request, id string,
+) (attempt[*job.Job], error) {
+	c, err := s.store.Customer(ctx, r.call.Organization, id)
+	if err != nil {
+		return attempt[*job.Job]{}, err
+	}
+
+	if c.LeavingJob != "" {
+		if j, err := s.store.Job(ctx, c.OrganizationID, c.LeavingJob); err != nil || j.Open() {
+			return attempt[*job.Job]{answer: j}, err
+		}
+	}
+
+	j, err := s.newJob(r, job.DeleteCustomer, goneCustomer{c.ID}, 0)
+	if err != nil {
+		return attempt[*job.Job]{}, err
+	}
+
+	named := *c
+	named.Leaving = true
+	named.LeavingJob = j.ID
+	named.Version = c.Version + 1
+	named.Pace, _ = c.Pace.Spend(apikey.Stop, r.now)
+	return attempt[*job.Job]{
+		answer:  j,
+		writes:  []store.Write{s.store.PutJob(j, 0), s.store.PutCustomer(&named, c.Version)},
+		urgency: apikey.Stop,
+	}, nil
+}
+
+// mark marks a customer as one that is being deleted, before it is known whether it can be, or
+// takes the mark away. Nobody sees it, so it makes no history.
+func (s *Service) mark(ctx context.Context, r *Request, id string, leaving bool) error {
+	_, err := change(ctx, s, r, func(r *Request) (got attempt[struct{}], err error) {
+		c, err := s.store.Customer(ctx, r.call.Organization, id)
+		if err != nil || c.Leaving == leaving || c.LeavingJob != "" {
+			return got, err
+		}
+
+		after := *c
+		after.Leaving = leaving
+		after.Version = c.Version + 1
+
+		if !leaving {
+			got.urgency = apikey.Stop // a refusal must not leave the mark, whoever else writes
+		}
+
+		if after.Pace, err = spend(c.Pace, got.urgency, r.now); err != nil {
+			return got, err
+		}
+
+		got.writes = []store.Write{
+			paced(s.store.PutCustomer(&after, c.Version), got.urgency, c.Pace),
+		}
+		return got, nil
+	})
+	return err
+}
+
+// unusedCustomer refuses to delete a customer that keys are scoped to.
+func (s *Service) unusedCustomer(ctx context.Context, c *organization.Customer) error {
+	used, err := s.usesOf(ctx, c)
+	if err == nil && used > 0 {
+		many := map[bool]string{true: " or more"}[used == maxCounted]
+		err = Refuse(api.CodeInUse,
+			fmt.Sprintf("%d keys%s are scoped to this customer: change them first, "+
+				"or say ?force=true, which disables them.", used, many))
+	}
+
+	return err
+}
+
+// maxCounted is how many keys of a customer are counted at most: from there on it is no matter how
+// many they are.
+const maxCounted = 1000
+
+// usesOf counts the keys that are scoped to a customer, up to maxCounted; deleted ones count for
+// nothing.
+func (s *Service) usesOf(ctx context.Context, c *organization.Customer) (used int, err error) {
+	for after, more := "", true; more && used < maxCounted; more = after != "" {
+		var keys []*apikey.Key
+		if keys, after, err = s.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after,
+			store.MaxPage); err != nil {
+			return 0, err
+		}
+
+		for _, k := range keys {
+			if k.DeletedAt.IsZero() {
+				used++
+			}
+		}
+	}
+
+	return min(used, maxCounted), nil
+}
+
+// customerPlan disables the keys of a customer, and then deletes it.
+func (s *Service) customerPlan(j *job.Job) (*plan, error) {
+	var gone goneCustomer
+	if err := unmarshalParameters(j, &gone); err != nil {
+		return nil, err
+	}
+
+	keys := func(ctx context.Context, r *Request, j *job.Job, limit int) ([]item, string, error) {
+		page, next, err := s.store.KeysAtOfCustomer(ctx,
+			j.OrganizationID, gone.ID, j.Position, limit)
+		if err != nil {
+			return nil, "", err
+		}
+
+		items, err := s.keyItems(ctx, r, j, page, "key.updated", "", disable)
+		return items, next, err
+	}
+	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
+		c, err := s.store.Customer(ctx, j.OrganizationID, gone.ID)
+		// another call deleted it, and it may have been made anew
+		if errors.Is(err, organization.ErrNoCustomer) || err == nil && !c.Leaving {
+			return nil, nil
+		}
+
+		if err != nil {
+			return nil, err
+		}
+
+		e, err := s.customerEntry(r, "customer.deleted", c, nil)
+		return []store.Write{s.store.RemoveCustomer(c), s.store.Append(e)}, err
+	}
+	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
+}
+
+// disable is the change of keys that go with somebody or something.
+func disable(_ *Request, k *apikey.Key) error {
+	k.Enabled = false
+	return nil
+}

@@ -1,0 +1,43 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/history"
+)
+
+// KeyHistory lists the history of the request's key from a position on, newest first, and says
+// where it goes on: "" for nowhere.
+func (s *Service) KeyHistory(
+	ctx context.Context, r *Request, after string, limit int,
+) (shown []api.Entry, next string, err error) {
+	entries, next, err := s.store.History(ctx, r.call.Organization, "key", r.key.ID, after, limit)
+	return viewAll(entries, viewEntry), next, err
+}
+
+// History is the same of all objects of the request's organization.
+func (s *Service) History(
+	ctx context.Context, r *Request, after string, limit int,
+) (shown []api.Entry, next string, err error) {
+	entries, next, err := s.store.OrganizationHistory(ctx, r.call.Organization, after, limit)
+	return viewAll(entries, viewEntry), next, err
+}
+
+func viewEntry(e history.Entry) api.Entry {
+	return api.Entry{
+		ID:             e.ID,
+		At:             api.Time{Time: e.At},
+		Action:         e.Action,
+		OrganizationID: e.OrganizationID,
+		Actor:          viewActor(e.Actor),
+		SourceIP:       e.SourceIP,
+		UserAgent:      e.UserAgent,
+		Object:         api.Object(e.Object),
+		Changes: viewAll(e.Changes, func(c history.FieldChange) api.FieldChange {
+			return api.FieldChange(c)
+		}),
+		Reason:    e.Reason,
+		RequestID: e.RequestID,
+	}
+}

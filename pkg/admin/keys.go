@@ -1,0 +1,236 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
+)
+
+// CreateKey makes a key. Its secret is in the answer, this once.
+func (s *Service) CreateKey(
+	ctx context.Context, r *Request, in *NewKey,
+) (api.KeySecret, error) {
+	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.KeySecret], err error) {
+		if err := s.CheckNewKey(ctx, r, in); err != nil {
+			return got, err
+		}
+
+		k := in.key
+		k.Owner = r.caller.Actor()
+		k.CreatedBy = r.caller.Actor()
+
+		if !r.caller.MayCreate(r.organization, k.Ownership) {
+			return got, &organization.ForbiddenError{
+				Reason: "your role and the organization's settings do not let you create " +
+					string(k.Ownership) + " keys",
+			}
+		}
+
+		if err := s.within(r, nil, k, in.endField()); err != nil {
+			return got, err
+		}
+
+		secret, writes, err := s.newKey(ctx, r, k)
+		if err != nil {
+			return got, err
+		}
+
+		got.writes = writes
+		got.answer = withSecret(k, r.now, secret)
+		return got, nil
+	})
+}
+
+// withSecret shows a key with its new secret.
+func withSecret(k *apikey.Key, now time.Time, secret apikey.Secret) api.KeySecret {
+	text := secret.Reveal()
+	return api.KeySecret{Key: viewKey(k, now), Secret: &text}
+}
+
+// newKey gives a key its id and its secret, and makes the writes of both it and its history.
+func (s *Service) newKey(
+	ctx context.Context, r *Request, k *apikey.Key,
+) (apikey.Secret, []store.Write, error) {
+	id, err := apikey.NewID(s.random)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+
+	secret, fresh, err := s.mint(ctx, k.Environment, id)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+
+	k.ID = id
+	k.Secret = fresh.Verifier
+	k.Hint = fresh.Hint
+
+	entry, err := s.entry(r, "key.created", "", nil, k)
+	if err != nil {
+		return apikey.Secret{}, nil, err
+	}
+
+	return secret, s.keyWrites(ctx, nil, k, apikey.Ordinary, entry), nil
+}
+
+// within is the rule that nobody hands out more than they hold. The end is the field that says when
+// the key ends.
+func (s *Service) within(r *Request, before, after *apikey.Key, end string) error {
+	excess := r.caller.Escalations(r.catalogue, r.organization, before, after)
+	if len(excess) == 0 {
+		return nil
+	}
+
+	for i := range excess {
+		if excess[i].Field == "expiresAt" {
+			excess[i].Field = end
+		}
+	}
+
+	return beyond(excess)
+}
+
+// beyond is the error of asking for more than one holds.
+func beyond(excess []organization.Escalation) error {
+	p := Refuse(api.CodeEscalation, "This is more than you may hand out.")
+	for _, e := range excess {
+		p.Fields = append(p.Fields, api.FieldError{Location: "body." + e.Field, Message: e.Message})
+	}
+
+	return p
+}
+
+// Key shows the key of the request.
+func (s *Service) Key(ctx context.Context, r *Request) (api.Key, error) {
+	keys := []api.Key{viewKey(r.key, r.now)}
+	err := s.used(ctx, []*apikey.Key{r.key}, keys)
+	return keys[0], err
+}
+
+// UpdateKey changes the key of the request.
+func (s *Service) UpdateKey(
+	ctx context.Context, r *Request, match Match, in *KeyFields,
+) (api.Key, error) {
+	k, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
+		return s.edit(ctx, r, match, "key.updated", "", func(k *apikey.Key) error {
+			if !k.DeletedAt.IsZero() {
+				return apikey.ErrDeleted
+			}
+
+			before, f := k.Clone(), &validator{}
+			in.change(f, r, before, k)
+
+			if err := f.err(); err != nil { // it was checked, unless the key was changed since
+				return err
+			}
+
+			if err := exposed(r.catalogue, before, k); err != nil {
+				return err
+			}
+
+			return s.within(r, before, k, in.endField())
+		})
+	})
+	if err != nil {
+		return api.Key{}, err
+	}
+
+	return viewKey(k, s.now()), nil
+}
+
+// DeleteKey stops the key of the request for good. Its record stays.
+func (s *Service) DeleteKey(ctx context.Context, r *Request, match Match) error {
+	_, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
+		return s.edit(ctx, r, match, "key.deleted", "", func(k *apikey.Key) error {
+			k.Delete(r.now)
+			return nil
+		})
+	})
+	return err
+}
+
+// Filter is which keys a list is of: those that the caller sees, of those that are asked for.
+func (s *Service) Filter(r *Request, asked api.KeyFilter) (store.Filter, error) {
+	out := filterOf(asked)
+	out.Viewer = viewer(r)
+
+	if asked.UnusedSince == "" {
+		return out, nil
+	}
+
+	f := &validator{}
+	out.PostFilter = s.usedBefore(f.since("query.unusedSince", asked.UnusedSince, r.now))
+	return out, f.err()
+}
+
+// filterOf is the filter of what the rows of keys say.
+func filterOf(asked api.KeyFilter) store.Filter {
+	return store.Filter{
+		Status:      listedStatus(asked.Status),
+		Environment: apikey.Environment(asked.Environment),
+		Ownership:   apikey.Ownership(asked.Ownership),
+		Owner:       asked.Owner,
+		Customer:    asked.Customer,
+		Permission:  asked.Permission,
+		Tag:         asked.Tag,
+		Text:        asked.Text,
+	}
+}
+
+// Keys lists keys of the request's organization from a position on, and says where it goes on: ""
+// for nowhere.
+func (s *Service) Keys(
+	ctx context.Context, r *Request, f store.Filter, usage bool, after string, limit int,
+) (shown []api.Key, next string, err error) {
+	keys, next, err := s.store.Keys(ctx, r.organization.ID, f, after, limit, r.now)
+	if err != nil {
+		return nil, "", err
+	}
+
+	if shown, err = s.shown(ctx, r, keys); err == nil && usage {
+		err = s.withUsage(ctx, r, keys, shown)
+	}
+
+	return shown, next, err
+}
+
+// shown shows keys with their last use.
+func (s *Service) shown(ctx context.Context, r *Request, keys []*apikey.Key) ([]api.Key, error) {
+	if err := s.observe(ctx, r.now, keys...); err != nil {
+		return nil, err
+	}
+
+	out := make([]api.Key, 0, len(keys))
+	for _, k := range keys {
+		out = append(out, viewKey(k, r.now))
+	}
+
+	return out, s.used(ctx, keys, out)
+}
+
+// listedStatus is the status that a filter asks for: active where it says nothing, any for all.
+func listedStatus(asked string) apikey.Status {
+	switch asked {
+	case "":
+		return apikey.Active
+	case "all":
+		return ""
+	default:
+		return apikey.Status(asked)
+	}
+}
+
+// viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees
+// all.
+func viewer(r *Request) string {
+	person := r.caller.Behind()
+	if person == nil || person.Member.Has(organization.ManageOthersKeys) {
+		return ""
+	}
+
+	return person.Person.ID
+}

@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/usage"
+)
+
+func viewRequest(one usage.Request) api.Request {
+	return api.Request{
+		RequestID:   one.ID,
+		At:          api.Time{Time: one.At},
+		Method:      one.Method,
+		Route:       one.Route,
+		Path:        one.Path,
+		Status:      one.Outcome.Status(),
+		Outcome:     string(one.Outcome),
+		Permission:  one.Permission,
+		SourceIP:    one.SourceIP,
+		UserAgent:   one.UserAgent,
+		LatencyMs:   one.LatencyMs,
+		Environment: string(one.Environment),
+		OldSecret:   one.OldSecret,
+		Omitted:     one.Omitted,
+		KeyID:       one.KeyID,
+		KeyVersion:  one.KeyVersion,
+		API:         one.API,
+	}
+}
+
+// Requests lists the last calls of the request's key from a position on, newest first, and says
+// where it goes on: "" for nowhere.
+func (s *Service) Requests(
+	ctx context.Context, r *Request, after string, limit int,
+) (shown []api.Request, next string, err error) {
+	requests, next, err := s.hot.Requests(ctx, r.key.Environment, r.key.ID, after, limit, r.now)
+	return viewAll(requests, viewRequest), next, err
+}
+
+// Request shows a call by its id, where it was kept.
+func (s *Service) Request(ctx context.Context, r *Request, id string) (api.RecordedRequest, error) {
+	one, _, err := s.recorded(ctx, r, id)
+	if err != nil {
+		return api.RecordedRequest{}, err
+	}
+
+	out := api.RecordedRequest{Request: viewRequest(one)}
+	if one.Outcome != check.Allowed && one.Outcome != check.Unavailable {
+		out.Steps = viewSteps(check.Recorded(one.Outcome, one.Permission))
+	}
+
+	return out, nil
+}
+
+// recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
+func (s *Service) recorded(
+	ctx context.Context, r *Request, id string,
+) (usage.Request, *apikey.Key, error) {
+	hidden := Refuse(api.CodeNotFound, "There is no such call, or it was not kept.")
+
+	one, found, err := s.hot.Request(ctx, id, r.now)
+	switch {
+	case err != nil:
+		return one, nil, err
+	case !found:
+		return one, nil, hidden
+	}
+
+	k, err := s.visibleKey(ctx, r.call.Organization, one.KeyID)
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		return one, nil, hidden
+	case err != nil:
+		return one, nil, err
+	case !r.caller.SeesKey(k):
+		return one, nil, hidden
+	}
+
+	return one, k, nil
+}

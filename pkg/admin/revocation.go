@@ -1,0 +1,43 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+)
+
+// RevokeKey refuses the key of the request from now on.
+func (s *Service) RevokeKey(
+	ctx context.Context, r *Request, match Match, in api.RevokeKey,
+) (api.Revoked, error) {
+	return idempotent(ctx, s, r, func(r *Request) (attempt[api.Revoked], error) {
+		edited, err := s.edit(ctx, r, match, "key.revoked", in.Reason, func(k *apikey.Key) error {
+			return k.Revoke(r.caller.Actor(), in.Reason, in.Compromised, r.now)
+		})
+		return answered(edited, err, func(k *apikey.Key) api.Revoked {
+			return api.Revoked{
+				Key:         viewKey(k, r.now),
+				EffectiveBy: api.Time{Time: s.effectiveBy(r.now)},
+			}
+		})
+	})
+}
+
+// effectiveBy is when a change that ends a key or a secret has reached every call, by the
+// deployment's revocation profile.
+func (s *Service) effectiveBy(now time.Time) time.Time {
+	if s.profile == "fast" {
+		return now.Add(5 * time.Second)
+	}
+
+	return now.Add(s.cacheTime)
+}
+
+// RestoreKey takes back the revocation of the request's key.
+func (s *Service) RestoreKey(ctx context.Context, r *Request, match Match) (api.KeyOnly, error) {
+	return s.changeOnly(ctx, r, match, "key.restored", func(k *apikey.Key, _ time.Time) error {
+		return k.Restore()
+	})
+}
