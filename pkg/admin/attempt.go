@@ -130,8 +130,8 @@ func (s *Service) again(ctx context.Context, r *Request) (*Request, error) {
 	return next, nil
 }
 
-// stillCaller looks at the rows that said what the caller may: beside a removal or a revocation
-// nothing slips in.
+// stillCaller looks at the rows that said what the caller may: nothing slips in beside a removal or a
+// revocation, and no key is made beside a change of the settings or a deletion of its organization.
 func (s *Service) stillCaller(r *Request) []store.Write {
 	var looks []store.Write
 	if r.caller.Key != nil && r.caller.Key.Version > 0 {
@@ -140,6 +140,12 @@ func (s *Service) stillCaller(r *Request) []store.Write {
 
 	if person := r.caller.Behind(); person != nil && person.Member != nil {
 		looks = append(looks, s.store.StillMember(person.Member))
+	}
+
+	makes := r.call.Operation == organization.CreateKey ||
+		r.call.Operation == organization.ImportKeys
+	if makes && r.organization.Version > 0 { // the operators' has no row
+		looks = append(looks, s.store.StillOrganization(r.organization))
 	}
 
 	return looks
@@ -161,7 +167,7 @@ func spend(p apikey.Pace, u apikey.Urgency, now time.Time) (apikey.Pace, error) 
 // urgencyOfRole returns how urgent the change of a member is: a demotion takes something and gives
 // nothing.
 func urgencyOfRole(before, after *organization.Member) apikey.Urgency {
-	if before != nil && (after == nil || before.Includes(after)) {
+	if before != nil && (after == nil || before.Includes(after) && !after.Includes(before)) {
 		return apikey.Stop
 	}
 

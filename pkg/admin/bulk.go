@@ -331,8 +331,14 @@ func (c *bulkChange) apply(s *Service, r *Request, k *apikey.Key) error {
 	}
 
 	f := &validator{}
+
 	f.rules(r, before, k)
-	return f.err()
+
+	if err := f.err(); err != nil || c.Action != "extend" {
+		return err
+	}
+
+	return s.withinChange(r, before, k, "expiresAt")
 }
 
 // recorded is the action's name in the history.

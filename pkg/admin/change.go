@@ -34,7 +34,7 @@ func (s *Service) edit(
 		return attempt[*apikey.Key]{answer: before}, nil
 	}
 
-	if err := r.caller.MayRevive(r.organization, before, after); err != nil {
+	if err := r.caller.MayRevive(r.organization, before, after, r.now); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 

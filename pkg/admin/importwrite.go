@@ -181,10 +181,10 @@ const (
 )
 
 // transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a
-// history entry and an item for each customer of each, a look at each customer, two at the caller,
-// and the receipt.
+// history entry and an item for each customer of each, a look at each customer, two at the caller, one
+// at the organization, and the receipt.
 func transactionKeys(keys []importing) int {
-	writes, customers := 3, map[string]bool{}
+	writes, customers := 4, map[string]bool{}
 	for n, k := range keys {
 		writes += 3 + len(k.key.Customers)
 		for _, id := range k.key.Customers {
@@ -206,10 +206,15 @@ func transactionKeys(keys []importing) int {
 // so that an import ends with its maker's right. Where another call brought some of the keys in
 // meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
+	r, err := i.again(ctx, i.r)
+	if err != nil {
+		return err
+	}
+
 	keys = slices.Clone(keys)
 	again := false
 
-	written, err := change(ctx, i.Service, i.r, func(r *Request) (got attempt[int], err error) {
+	written, err := change(ctx, i.Service, r, func(r *Request) (got attempt[int], err error) {
 		i.r = r
 		if again { // the same call at once may have come first
 			if err := i.follow(ctx); err != nil {

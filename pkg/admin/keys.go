@@ -77,6 +77,16 @@ func (s *Service) newKey(
 	return secret, s.keyWrites(ctx, nil, k, apikey.Ordinary, entry), nil
 }
 
+// withinChange is within for the change of a key. One that expired and lives again by it is handed out
+// again, as with a new secret.
+func (s *Service) withinChange(r *Request, before, after *apikey.Key, end string) error {
+	if after.Outlives(before, r.now) && !r.caller.Holds(after) {
+		before = nil
+	}
+
+	return s.within(r, before, after, end)
+}
+
 // within is the rule that nobody hands out more than they hold. The end is the field that says when
 // the key ends.
 func (s *Service) within(r *Request, before, after *apikey.Key, end string) error {
@@ -132,7 +142,7 @@ func (s *Service) UpdateKey(
 				return err
 			}
 
-			return s.within(r, before, k, in.endField())
+			return s.withinChange(r, before, k, in.endField())
 		})
 	})
 	if err != nil {

@@ -274,6 +274,8 @@ func (s *Service) memberAsAsked(
 
 	after.Role = in.Role
 	after.Grants = append([]organization.Grant{}, in.Grants...)
+	slices.Sort(after.Grants)
+	after.Grants = slices.Compact(after.Grants)
 	return before, after, nil
 }
 

@@ -85,7 +85,7 @@ func (a *API) createCustomer(
 	made := func(c api.CustomerAnswer) posted[api.CustomerAnswer] {
 		return posted[api.CustomerAnswer]{
 			Status:   http.StatusCreated,
-			Location: "/v1/organizations/" + in.Org + "/customers/" + c.Customer.ID,
+			Location: "/v1/organizations/" + in.Org + "/customers/" + c.ID,
 			Body:     c,
 		}
 	}

@@ -50,24 +50,30 @@ func (k *Key) Regenerate(fresh IssuedSecret, now time.Time) error {
 	return nil
 }
 
-// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that
-// it may become compromised. Error: ErrDeleted.
+// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that it
+// may become compromised, and that a personal key which its owner revoked, or a leak, may be revoked
+// by somebody else: those bring it back. Error: ErrDeleted.
 func (k *Key) Revoke(by Actor, reason string, compromised bool, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
 		return ErrDeleted
-	case k.Revocation == nil:
+	case k.Revocation == nil, k.ownersOwn(k.Revocation.By) && !k.ownersOwn(by):
 		k.Revocation = &Revocation{
 			At:          now,
 			By:          by,
 			Reason:      reason,
-			Compromised: compromised,
+			Compromised: compromised || k.Revocation != nil && k.Revocation.Compromised,
 		}
 	case compromised:
 		k.Revocation.Compromised = true
 	}
 
 	return nil
+}
+
+// ownersOwn reports whether what an actor stopped of a personal key is its owner's to bring back.
+func (k *Key) ownersOwn(by Actor) bool {
+	return k.Ownership == Personal && (by.Type == ActorSystem || by.ID == k.Owner.ID)
 }
 
 // Restore lifts a revocation; a key that is not revoked stays as it is. Errors: ErrDeleted,

@@ -62,7 +62,8 @@ func Held(now time.Time) Pace {
 // a permission is one of the admin API's.
 func UrgencyOf(before, after *Key, isAdmin func(permission string) bool) Urgency {
 	revoked := after.Revocation != nil &&
-		(before.Revocation == nil || after.Revocation.Compromised && !before.Revocation.Compromised)
+		(before.Revocation == nil || after.Revocation.By != before.Revocation.By ||
+			after.Revocation.Compromised && !before.Revocation.Compromised)
 	exposed := after.Exposure != nil && before.Exposure == nil
 	deleted := before.DeletedAt.IsZero() && !after.DeletedAt.IsZero()
 	ended := before.Rotation != nil && after.Rotation == nil

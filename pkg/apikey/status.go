@@ -31,6 +31,12 @@ func (k *Key) expired(now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
+// Outlives reports whether other has expired by now, and k has not: a key that expired lives again by
+// such a change.
+func (k *Key) Outlives(other *Key, now time.Time) bool {
+	return other.expired(now) && !k.expired(now)
+}
+
 // Started reports whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -215,16 +216,18 @@ func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	}
 }
 
-// MayRevive decides on a change by which a key that was revoked or disabled may be used again. It
-// takes what making such a key takes; and a personal key that somebody else revoked comes back by
+// MayRevive decides on a change at now by which a key that was revoked, disabled or expired may be
+// used again. It takes what making such a key takes; and a personal key that somebody else revoked comes back by
 // those who manage others' keys. Error: *ForbiddenError.
-func (c *Caller) MayRevive(o *Organization, before, after *apikey.Key) error {
+func (c *Caller) MayRevive(
+	o *Organization, before, after *apikey.Key, now time.Time,
+) error {
 	restored := before.Revocation != nil && after.Revocation == nil
 	enabled := after.Enabled && !before.Enabled
 
 	person := c.Behind()
 	switch {
-	case !restored && !enabled, person == nil:
+	case !restored && !enabled && !after.Outlives(before, now), person == nil:
 		return nil
 	case !c.MayCreate(o, before.Ownership):
 		return &ForbiddenError{

@@ -60,16 +60,22 @@ func (c *Caller) SettingsEscalations(
 		out = append(out, Escalation{"settings." + field, message})
 	}
 
+	for _, name := range after.DefaultPermissions {
+		if !slices.Contains(before.DefaultPermissions, name) && !c.CanGrant(catalogue, o, name) {
+			refuse("defaultPermissions", "you may not hand out "+name)
+		}
+	}
+
 	for _, field := range after.Exceeds(before) {
 		switch field {
 		case "organizationKeysBy", "personalKeysBy":
-			if !c.CanGrant(catalogue, o, "keys:write") {
-				refuse(field, "to let others make keys takes keys:write")
+			if !c.CanGrant(catalogue, o, "keys:write") || c.scoped() {
+				refuse(field, "to let others make keys takes keys:write, for every customer")
 			}
 		case "memberPermissions":
-			if after.MemberPermissions == nil && !c.grantsCatalogue() {
+			if after.MemberPermissions == nil && (!c.grantsCatalogue() || c.scoped()) {
 				refuse(field, "to let members hand out every permission takes a key that may hand "+
-					"out every one")
+					"out every one, for every customer")
 			}
 
 			for _, name := range after.MemberPermissions {
@@ -79,7 +85,7 @@ func (c *Caller) SettingsEscalations(
 				}
 			}
 		case "legacyKeysAccepted":
-			if !c.grantsCatalogue() {
+			if !c.grantsCatalogue() || c.scoped() {
 				refuse(field, "legacy keys hold every permission: to accept them again takes a key "+
 					"that may hand out every one")
 			}
@@ -108,6 +114,9 @@ func (c *Caller) admin() bool {
 func (c *Caller) grantsCatalogue() bool {
 	return c.Key != nil && c.Key.Grantable == apikey.GrantCatalogue
 }
+
+// scoped reports whether the caller is a key of some customers.
+func (c *Caller) scoped() bool { return c.Key != nil && len(c.Key.Customers) > 0 }
 
 // Escalations lists what the key k would hold beyond what the caller may hand out, compared with
 // what it held before; before is nil for a new key, and for a new secret, which hands everything
@@ -259,12 +268,22 @@ func (c *Caller) RoleEscalations(admin []string, role Role, grants []Grant) []Es
 			return !slices.Contains(c.Key.Permissions, p)
 		})
 	}
-	catalogue := c.grantsCatalogue() && len(c.Key.Customers) == 0
+	catalogue := c.grantsCatalogue() && !c.scoped()
 
 	var out []Escalation
 	if !holds(role) || role != RoleViewer && !catalogue {
 		out = append(out, Escalation{
 			"role", "your own key holds less than a member with this role",
+		})
+	}
+
+	k := c.Key
+
+	bounded := !k.ExpiresAt.IsZero() && !k.Provisional || len(k.AllowedAddresses) > 0 ||
+		len(k.RateLimits) > 0 || k.Quota != nil
+	if role != RoleViewer && bounded {
+		out = append(out, Escalation{
+			"role", "your own key has an end, limits or networks, which a person who makes keys has not",
 		})
 	}
 

@@ -400,7 +400,7 @@ func TestMayRevive(t *testing.T) {
 		before, after := test.change()
 
 		var forbidden *organization.ForbiddenError
-		if err := test.caller.MayRevive(o, before, after); (err == nil) != test.may ||
+		if err := test.caller.MayRevive(o, before, after, now); (err == nil) != test.may ||
 			err != nil && !errors.As(err, &forbidden) {
 			t.Errorf("%s: %v, want %v", name, err, test.may)
 		}

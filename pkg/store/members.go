@@ -41,6 +41,12 @@ func (s *Store) StillMember(m *organization.Member) Write {
 		organization.ErrMemberStale)
 }
 
+// StillOrganization writes nothing, but lets a transaction fail when the organization was changed
+// since it was read. Failure: organization.ErrStale.
+func (s *Store) StillOrganization(o *organization.Organization) Write {
+	return atVersion(dynamo.Look, organizationRow(o.ID), o.Version, organization.ErrStale)
+}
+
 // StillKey writes nothing, but lets a transaction fail when the key was changed since it was read.
 // Failure: apikey.ErrStale.
 func (s *Store) StillKey(k *apikey.Key) Write {
