@@ -15,14 +15,16 @@ func newBootstrap() *cobra.Command {
 	var reach deployed
 	c := &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Make the first operator key of a deployment",
+		Short: "Create the first operator key of a deployment",
 		Args:  cobra.NoArgs,
-		Long: "Makes the first operator key, once, and prints it, once. Rotate or regenerate it " +
-			"within 24 hours, or it ends.\n" +
-			"It writes to the deployment's table and uses its KMS key with the AWS credentials " +
-			"in the environment (AWS_ACCESS_KEY_ID,\n" +
-			"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials " +
-			"--format env` prints those of a profile.",
+		Long: "Creates the first operator key and prints it. It can be run only once, and the key " +
+			"is shown only once.\n" +
+			"Rotate or regenerate the key within 24 hours, or it expires.\n" +
+			"It needs AWS credentials that may write the deployment's table and use its KMS key, " +
+			"in the environment variables\n" +
+			"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. `aws configure " +
+			"export-credentials --format env`\n" +
+			"prints those of a profile.",
 		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key " +
 			"arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -42,7 +44,8 @@ func newBootstrap() *cobra.Command {
 			}
 
 			_, err = fmt.Fprintln(c.ErrOrStderr(),
-				"This operator key is shown once. Regenerate or rotate it within 24 hours, or it ends.")
+				"This operator key is shown only once. Rotate or regenerate it within 24 hours, "+
+					"or it expires.")
 			return err
 		},
 	}
@@ -58,7 +61,7 @@ type deployed struct{ table, key, region, brand string }
 func (d *deployed) flags(add func(p *string, name, value, usage string)) {
 	add(&d.table, "table", "", "name of the table (the stack's output CoreTable)")
 	add(&d.key, "kms-key", "", "ARN of the KMS key (the stack's output PepperKeyArn)")
-	add(&d.region, "region", "", "AWS region; AWS_REGION where it is absent")
+	add(&d.region, "region", "", "AWS region (default: the environment variable AWS_REGION)")
 }
 
 // environment is what the flags say, and whatever else the caller's environment says.

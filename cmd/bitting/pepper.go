@@ -24,9 +24,9 @@ import (
 // scanTimeout is how long a page of the table may take, of up to a megabyte, with all attempts.
 const scanTimeout = "20s"
 
-const pepperAWS = "It uses the deployment's table and KMS key with the AWS credentials in the " +
-	"environment (AWS_ACCESS_KEY_ID,\n" +
-	"AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); `aws configure export-credentials --format env` " +
+const pepperAWS = "It needs AWS credentials for the deployment's table and KMS key, in the " +
+	"environment variables AWS_ACCESS_KEY_ID,\n" +
+	"AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. `aws configure export-credentials --format env` " +
 	"prints those of a profile."
 
 const pepperReach = " --table bitting-Core-ABC --kms-key " +
@@ -36,10 +36,10 @@ func newPepper() *cobra.Command {
 	var reach deployed
 	c := &cobra.Command{
 		Use:   "pepper",
-		Short: "Replace the peppers that secrets are hashed with",
-		Long: "Replaces the peppers of a deployment: rotate makes a new version, status says " +
+		Short: "Rotate and retire the peppers that secrets are hashed with",
+		Long: "Manages the peppers of a deployment: rotate creates a new version, status shows " +
 			"what still needs an older one, and\n" +
-			"retire removes one that nothing needs.\n" + pepperAWS,
+			"retire removes one that is no longer needed.\n" + pepperAWS,
 		Example: "  bitting pepper rotate --environment production" + pepperReach,
 	}
 	reach.flags(c.PersistentFlags().StringVar)
@@ -52,12 +52,13 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 	var names []string
 	c := &cobra.Command{
 		Use:   "rotate",
-		Short: "Make a new version, which everything new uses",
+		Short: "Create a new version of a pepper",
 		Args:  cobra.NoArgs,
-		Long: "Makes a new version of the pepper of each environment that is named. New secrets " +
-			"and seals use it within a minute; what\n" +
-			"is there goes on to work. Upkeep seals rows anew; a key's secret moves when it is " +
-			"regenerated or\nrotated: see bitting pepper status.\n" + pepperAWS,
+		Long: "Creates a new version of the pepper of each named environment. New secrets and " +
+			"seals use it within a minute;\n" +
+			"existing ones keep working. Upkeep reseals rows. A key's secret moves to the new " +
+			"version when the key is\n" +
+			"regenerated or rotated: see bitting pepper status.\n" + pepperAWS,
 		Example: "  bitting pepper rotate --environment production --environment staging" +
 			pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -74,7 +75,7 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 			for _, env := range environments {
 				version, err := peppers.Rotate(c.Context(), env)
 				if errors.Is(err, pepper.ErrExists) {
-					return fmt.Errorf("somebody else rotates the pepper of %s at this moment", env)
+					return fmt.Errorf("somebody else is rotating the pepper of %s right now", env)
 				}
 
 				if err != nil {
@@ -91,7 +92,7 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&names, "environment", nil,
-		"environment whose pepper it is; may be repeated")
+		"environment whose pepper to rotate; may be repeated")
 	_ = c.MarkFlagRequired("environment") // there is such a flag
 	return c
 }
@@ -102,12 +103,12 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 	var last bool
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Say what needs which version, and which keys have not moved",
+		Short: "Show what needs which version, and which keys have not moved",
 		Args:  cobra.NoArgs,
-		Long: "Reads the whole table, and says for each environment and version what needs it, " +
+		Long: "Reads the whole table, and shows for each environment and version what needs it " +
 			"and which keys have not moved to the\n" +
 			"current version. With --last it reads a single row instead: what upkeep counted " +
-			"when it last sealed rows anew.\n" + pepperAWS,
+			"when it last resealed rows.\n" + pepperAWS,
 		Example: "  bitting pepper status --environment production --limit 50" + pepperReach,
 		RunE: func(c *cobra.Command, _ []string) error {
 			environments := apikey.Environments()
@@ -147,10 +148,10 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&names, "environment", nil,
-		"environment to tell of; may be repeated; all where it is absent")
+		"environment to show (default: all); may be repeated")
 	c.Flags().IntVar(&limit, "limit", 20, "how many keys to name for each version")
 	c.Flags().BoolVar(&last, "last", false,
-		"say what upkeep counted last, without reading the whole table")
+		"show what upkeep counted last, without reading the whole table")
 	c.MarkFlagsMutuallyExclusive("last", "limit")
 	return c
 }
@@ -159,17 +160,18 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use:   "retire VERSION",
-		Short: "Remove a version that nothing needs",
+		Short: "Remove a version that is no longer needed",
 		Args:  cobra.ExactArgs(1),
-		Long: "Removes a version for good, after reading the whole table. It refuses the current " +
-			"version, one that anything needs, and\n" +
-			"any in the first quarter of an hour after a rotation. A backup of the table from " +
-			"before may need what is removed.\n" + pepperAWS,
+		Long: "Removes a version permanently, after reading the whole table. It refuses to remove " +
+			"the current version, a version that\n" +
+			"anything still needs, and any version within 15 minutes of a rotation. An older " +
+			"backup of the table may still need the\n" +
+			"removed version.\n" + pepperAWS,
 		Example: "  bitting pepper retire 1 --environment production" + pepperReach,
 		RunE: func(c *cobra.Command, args []string) error {
 			version, err := strconv.Atoi(args[0])
 			if err != nil || version < 1 {
-				return fmt.Errorf("%s: expected the number of a version", shown(args[0]))
+				return fmt.Errorf("%s: expected a version number", shown(args[0]))
 			}
 
 			environments, err := environmentsOf([]string{name})
@@ -184,7 +186,7 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 
 			scope := pepper.Scope{Environment: environments[0], Version: version}
 			if err := peppers.Retire(c.Context(), scope, progress(c.ErrOrStderr())); err != nil {
-				return fmt.Errorf("%s: version %d is not retired: %w",
+				return fmt.Errorf("%s: version %d was not retired: %w",
 					scope.Environment, version, err)
 			}
 
@@ -193,7 +195,7 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&name, "environment", "", "environment whose pepper it is")
+	c.Flags().StringVar(&name, "environment", "", "environment whose pepper to retire")
 	_ = c.MarkFlagRequired("environment") // there is such a flag
 	return c
 }
@@ -265,7 +267,7 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 	}
 
 	if status.Unread > 0 {
-		fmt.Fprintf(&out, "%d rows cannot be read, or name no version that is stored, such as in %s\n",
+		fmt.Fprintf(&out, "%d rows cannot be read, or name a version that is not stored, such as in %s\n",
 			status.Unread, strings.Join(status.Places, ", "))
 	}
 
@@ -279,7 +281,7 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 // lastText says what upkeep's last pass counted, of these environments.
 func lastText(pass *store.PepperPass, environments []apikey.Environment) string {
 	if pass == nil {
-		return "upkeep has not sealed rows anew yet\n"
+		return "upkeep has not resealed any rows yet\n"
 	}
 
 	var out strings.Builder
@@ -304,17 +306,18 @@ func lastText(pass *store.PepperPass, environments []apikey.Environment) string 
 // writePass says how far upkeep is.
 func writePass(out *strings.Builder, pass *store.PepperPass) {
 	if ended := pass.Finished(); ended != nil {
-		fmt.Fprintf(out, "upkeep sealed %d of %d rows anew, and ended on %s\n", ended.Resealed,
+		fmt.Fprintf(out, "upkeep resealed %d of %d rows, and finished on %s\n", ended.Resealed,
 			ended.Rows, ended.EndedAt.UTC().Format(time.RFC3339))
 	}
 
 	if pass.EndedAt.IsZero() {
-		fmt.Fprintf(out, "upkeep is sealing rows anew: of %d so far, %d\n", pass.Rows, pass.Resealed)
+		fmt.Fprintf(out, "upkeep is resealing rows: %d of the %d read so far\n", pass.Resealed,
+			pass.Rows)
 	}
 }
 
 func writeVersion(out *strings.Builder, v operator.Version) {
-	fmt.Fprintf(out, "%s: version %d, made %s", v.Environment, v.Version,
+	fmt.Fprintf(out, "%s: version %d, created %s", v.Environment, v.Version,
 		v.CreatedAt.UTC().Format(time.DateOnly))
 
 	switch {
@@ -350,14 +353,14 @@ func writeCounts(out *strings.Builder, counts map[string]int64) {
 func advice(k store.PepperKey) string {
 	switch {
 	case k.Deleted:
-		return "deleted; its row goes in time"
+		return "deleted; its row will be removed in time"
 	case slices.Contains(k.Uses, store.UseSecret):
 		return "rotate or regenerate it"
 	case slices.Contains(k.Uses, store.UseOldSecret):
-		return "its rotation must end, and further secrets replace the one that ended"
+		return "finish its rotation, and replace its secret until it forgets this one"
 	case slices.Contains(k.Uses, store.UseEndedSecret):
-		return "it remembers a secret that ended, until five more have"
+		return "it remembers an old secret until five more have ended"
 	}
 
-	return "upkeep seals its row anew"
+	return "upkeep reseals its row"
 }

@@ -50,7 +50,7 @@ func TestPepperRefusesToGuess(t *testing.T) {
 		"a wrong version": {
 			append([]string{
 				"retire", "v1", "--environment", "staging",
-			}, reach...), "v1: expected the number of a version",
+			}, reach...), "v1: expected a version number",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,9 +100,9 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 
 	code, out, faults = pepper("status", "--environment", "production")
 	for _, want := range []string{
-		"production: version 1, made 2026-11-24\n",
+		"production: version 1, created 2026-11-24\n",
 		"  1 secrets of keys\n",
-		"  key " + k.ID + " of acme: rotate or regenerate it\n", "production: version 2, made ",
+		"  key " + k.ID + " of acme: rotate or regenerate it\n", "production: version 2, created ",
 		", current\n",
 	} {
 		if !strings.Contains(out, want) {
@@ -116,7 +116,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 	}
 
 	code, out, faults = pepper("status", "--last")
-	if code != 0 || out != "upkeep has not sealed rows anew yet\n" || faults != "" {
+	if code != 0 || out != "upkeep has not resealed any rows yet\n" || faults != "" {
 		t.Errorf("the last before the first: %d, %q, %q", code, out, faults)
 	}
 
@@ -133,8 +133,8 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 		"production: version 1 was needed by\n  1 seals of runtime settings\n  1 secrets of keys\n",
 		"production: version 2 was needed by\n  1 seals of keys\n",
 		"1 rows could not be read, or their seals are broken\n",
-		"upkeep sealed 2 of ",
-		" rows anew, and ended on 20",
+		"upkeep resealed 2 of ",
+		" rows, and finished on 20",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the last has no %q:\n%s", want, out)
@@ -148,7 +148,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 	code, out, faults = pepper("retire", "2", "--environment", "production")
 	if code != 1 || out != "" ||
 		!strings.Contains(faults,
-			"production: version 2 is not retired: it is the current version") {
+			"production: version 2 was not retired: it is the current version") {
 		t.Errorf("retire the current: %d, %q, %q", code, out, faults)
 	}
 

@@ -33,9 +33,9 @@ func newLocal() *cobra.Command {
 		Use:   "local",
 		Short: "Run a whole deployment on this machine, without AWS",
 		Args:  cobra.NoArgs,
-		Long: "Runs the functions of template.yaml behind gateways that answer as API Gateway " +
-			"does, with a DynamoDB stand-in whose data\n" +
-			"is on disk, and a demo to try. Start it in a checkout, after `make deps`.",
+		Long: "Runs the functions of template.yaml behind a stand-in for API Gateway, with a " +
+			"DynamoDB stand-in that keeps its data on\n" +
+			"disk, and a demo to try. Start it in a checkout, after `make deps`.",
 		Example: "  bitting local\n  bitting local --listen 127.0.0.1:4001 --data /tmp/bitting " +
 			"--fresh\n  bitting local --functions process --profile cached",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,16 +51,16 @@ func newLocal() *cobra.Command {
 	}
 	c.AddCommand(newToken())
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:4000", "address to listen on")
-	c.Flags().StringVar(&o.Data, "data", ".bitting", "folder of all data")
+	c.Flags().StringVar(&o.Data, "data", ".bitting", "folder for all data")
 	c.Flags().StringVar(&o.Profile, "profile", "strict",
 		"revocation profile: strict, fast or cached")
 	c.Flags().StringVar(&o.API, "api", "rest", "kind of the demo APIs: rest or http")
 	c.Flags().StringVar(&functions, "functions", "inprocess",
-		"how the functions run: inprocess, or process for each as its built bootstrap")
+		"how the functions run: inprocess, or process (each from its built bootstrap binary)")
 	c.Flags().StringVar(&o.DynamoDB, "dynamodb", "",
-		"address of another DynamoDB, such as http://127.0.0.1:8000")
-	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "make no demo organizations, people and keys")
-	c.Flags().BoolVar(&o.Fresh, "fresh", false, "start without the data of before")
+		"address of another DynamoDB to use, such as http://127.0.0.1:8000")
+	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "create no demo organizations, people and keys")
+	c.Flags().BoolVar(&o.Fresh, "fresh", false, "delete the existing data first")
 	return c
 }
 
@@ -116,10 +116,10 @@ func newToken() *cobra.Command {
 	var data, as string
 	c := &cobra.Command{
 		Use:   "token",
-		Short: "Print a token of one of the demo's people",
+		Short: "Print a token for a person of the demo",
 		Args:  cobra.NoArgs,
-		Long: "Prints an ID token, good for an hour, as the sign-in page of the bitting local " +
-			"that uses this data would give it.",
+		Long: "Prints an ID token that is valid for an hour, as the sign-in page of the bitting local " +
+			"that uses this data would issue it.",
 		Example: "  bitting local token --as alice@acme.test",
 		RunE: func(c *cobra.Command, _ []string) error {
 			token, err := local.Token(data, as)
@@ -131,8 +131,8 @@ func newToken() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&data, "data", ".bitting", "folder of the data of a running bitting local")
-	c.Flags().StringVar(&as, "as", "", "e-mail of the person")
+	c.Flags().StringVar(&data, "data", ".bitting", "data folder of a running bitting local")
+	c.Flags().StringVar(&as, "as", "", "e-mail address of the person")
 	_ = c.MarkFlagRequired("as") // there is such a flag
 	return c
 }

@@ -23,29 +23,29 @@ Call the demo API with a key of its production environment:
 
   curl -i {{.URL}}/production/messages -H 'X-Api-Key: {{.Key}}'
 
-The same key lacks the permission for licenses (403), and is no key of staging (401):
+The same key lacks the permission for licenses (403), and does not work in staging (401):
 
   curl -i {{.URL}}/production/licenses -H 'X-Api-Key: {{.Key}}'
   curl -i {{.URL}}/staging/messages -H 'X-Api-Key: {{.Key}}'
 
-Create a key of your own, with the admin key of the organization acme. Its secret is in the answer, this once:
+Create your own key with the admin key of the organization acme. The response shows its secret, only this once:
 
   curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
     -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["messages:read"]}'
 
-Call the admin API as one of the demo's people:
+Call the admin API as a member of the demo organization:
 
   curl -i {{.URL}}/v1/me -H "Authorization: Bearer $({{.Command}} local token --data {{.Data}} --as alice@acme.test)"
 
-What a key is and may do, told to whoever holds it:
+Ask what a key is and what it may do:
 
   curl -i {{.URL}}/v1/whoami -H 'X-Api-Key: {{.Key}}'
 
-All of the admin API: {{.URL}}/v1/docs
+Reference of the admin API: {{.URL}}/v1/docs
 {{else}}
-There is no demo. The operator key, which makes organizations and sets the permissions ({{.URL}}/v1/docs), is in {{.Ready}}.
+There is no demo. The operator key, which creates organizations and sets the permissions ({{.URL}}/v1/docs), is in {{.Ready}}.
 {{end}}
-Programs find all of this in {{.Ready}}. The log is {{.Log}}. Ctrl-C stops; the data stays in {{.Data}}.
+All of this is in {{.Ready}}, for programs. The log is {{.Log}}. Ctrl-C stops Bitting; the data stays in {{.Data}}.
 `
 
 // firstSteps prints what to try.
