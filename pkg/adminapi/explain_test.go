@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 
 	e = explain(t, o, k.Key.ID, map[string]any{"method": "GET", "path": "/messages/%37"})
 	if last := e.Steps[len(e.Steps)-1]; e.Allowed || e.Outcome != "permission_denied" ||
-		last.Check != "route" || !strings.HasPrefix(last.Detail, "It is the encoding") {
+		last.Check != "route" || !strings.HasPrefix(last.Detail, "The encoding is the problem") {
 		t.Errorf("an encoded digit: %+v", e)
 	}
 

@@ -41,23 +41,24 @@ func (f *Facts) all() []Item {
 
 	code := AllPermissions
 
-	what := "The key holds all permissions, also those added later."
+	what := "The key holds all permissions, including those added later."
 	if f.Key.Legacy {
 		code = Legacy
-		what = "The key came from another system, and holds all permissions, also those added later."
+		what = "The key was imported from another system and holds all permissions, " +
+			"including those added later."
 	}
 
 	window := f.window(UnusedWindow)
 	used := f.usedIn(window)
 	names := used
 
-	does := "The change leaves it what it used in the last " + words(window) + ": " +
+	does := "The change leaves it the permissions that it used in the last " + words(window) + ": " +
 		strings.Join(used, ", ") + "."
 	if len(used) == 0 {
 		names = f.Catalogue.DataPlane()
-		does = "No permission of it is known to be used in the last " + words(window) +
-			", so the change names those that there are now: it gets no more, and its use will " +
-			"say which it needs."
+		does = "It is not known to have used any permission in the last " + words(window) +
+			", so the change names all current permissions: the key gets no new ones, and its " +
+			"use will show which it needs."
 	}
 
 	return []Item{{
@@ -114,7 +115,7 @@ func (f *Facts) idle() []Item {
 			apikey.FormatTime(item.Evidence.ObservedSince) + "."
 	}
 
-	item.Detail += " The change disables it: enabling it again brings it back as it is."
+	item.Detail += " The change disables it; enabling it again restores it unchanged."
 	item.Change = Change{Update, map[string]any{"enabled": false}}
 	return []Item{item}
 }
@@ -214,7 +215,7 @@ func (f *Facts) rotation() []Item {
 	return []Item{{
 		Code:     RotationOverdue,
 		Severity: Medium,
-		Detail: fmt.Sprintf("The secret is from %s: more than %s old. The change makes a new "+
+		Detail: fmt.Sprintf("The secret is from %s: more than %s old. The change creates a new "+
 			"one, and lets the old one work for 7 more days.", apikey.FormatTime(f.SecretSince),
 			words(MaxSecretAge)),
 		Evidence: Evidence{Since: f.SecretSince, LastUsed: f.lastUse()},
@@ -233,8 +234,8 @@ func (f *Facts) retired() []Item {
 		Code:     RetiredSecretUsed,
 		Severity: Medium,
 		Detail: fmt.Sprintf("In the last %s, %s came with a secret that has ended, the last in "+
-			"the hour from %s. The change shows them: they are refused, and whoever sends them "+
-			"needs the new secret.",
+			"the hour from %s. They are refused: the caller needs the new secret. The change shows "+
+			"these calls.",
 			words(window), plural(f.RetiredCalls, "call"), apikey.FormatTime(f.RetiredAt)),
 		Evidence: Evidence{
 			ObservedSince: f.KeptSince,
@@ -259,21 +260,21 @@ func (f *Facts) expiry() []Item {
 	item := Item{
 		Code:     NoExpiry,
 		Severity: Low,
-		Detail: "The key never expires. The change lets it live for " + words(life) +
-			" more; another can extend that.",
+		Detail: "The key never expires. The change lets it work for " + words(life) +
+			" more; you can extend that later.",
 		Evidence: Evidence{LastUsed: f.lastUse()},
 		Change:   Change{Update, map[string]any{"expiresIn": "365d"}},
 	}
 	if last := f.Key.CreatedAt.Add(f.LongestLife); f.LongestLife > 0 &&
 		last.Before(f.Now.Add(life)) {
 		item.Detail = fmt.Sprintf("The key never expires, and the organization lets keys of %s "+
-			"live for %s. The change ends it then.", f.Key.Environment, words(f.LongestLife))
+			"live for %s. The change makes it expire then.", f.Key.Environment, words(f.LongestLife))
 		item.Change.Body = map[string]any{"expiresAt": apikey.FormatTime(last)}
 		// there is no such end, or none that leaves time to apply it
 		if !last.After(f.Now.Add(Day)) {
 			item.Detail = fmt.Sprintf("The key never expires, and is older than the %s that the "+
-				"organization lets keys of %s live. The change disables it: make a new one in "+
-				"its place first.",
+				"organization lets keys of %s live. The change disables it: create its "+
+				"replacement first.",
 				words(f.LongestLife), f.Key.Environment)
 			item.Change.Body = map[string]any{"enabled": false}
 		}
@@ -297,8 +298,8 @@ func (f *Facts) limit() []Item {
 	return []Item{{
 		Code:     NoLimit,
 		Severity: Low,
-		Detail: fmt.Sprintf("The key may be used as often as anybody likes. Calls in its "+
-			"busiest hour: %d; the change allows %d.", f.BusiestHour, most),
+		Detail: fmt.Sprintf("The key has no rate limit and no quota. Calls in its busiest "+
+			"hour: %d; the change allows %d.", f.BusiestHour, most),
 		Evidence: Evidence{ObservedSince: f.ObservedSince(), Calls: f.BusiestHour},
 		Change: Change{Update, map[string]any{
 			"rateLimits": []map[string]any{{"name": "hourly", "limit": most, "window": "1h"}},

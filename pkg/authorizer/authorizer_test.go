@@ -129,7 +129,7 @@ func TestAnswers(t *testing.T) {
 					"permission":   "customers:read",
 					"customers":    "42",
 					"denialCode":   "customer_not_allowed",
-					"denialDetail": "The key is scoped to other customers than the one in the path.",
+					"denialDetail": "The key is not scoped to the customer in the path.",
 				},
 			},
 			"disabled": {

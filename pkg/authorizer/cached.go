@@ -45,5 +45,5 @@ func (a *Authorizer) mayEnd(r request, k *apikey.Key) bool {
 // the cache is keyed on leaves nothing else.
 func (c *Context) ended() {
 	c.DenialCode = check.Expired.Code()
-	c.DenialDetail = "The secret was good when this was last checked, and has ended since."
+	c.DenialDetail = "The secret was valid when it was last checked, and has ended since."
 }

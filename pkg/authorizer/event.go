@@ -92,7 +92,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	case e.Version == "" && e.Type == "REQUEST":
 		r.kind = RESTRequest
 	default:
-		return request{}, errors.New("authorizer: the event is of no known form")
+		return request{}, errors.New("authorizer: the event has no known format")
 	}
 
 	var err error

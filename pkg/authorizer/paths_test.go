@@ -143,9 +143,9 @@ func TestSpellingIsTold(t *testing.T) {
 
 	_, secret := kit.MustKey(t, nil)
 	for path, want := range map[string]string{
-		"/messages/%34":    "It is the encoding",
-		"/messages/4%00":   "It is the encoding",
-		"/messages/%2534":  "It is the encoding",
+		"/messages/%34":    "The encoding is the problem",
+		"/messages/4%00":   "The encoding is the problem",
+		"/messages/%2534":  "The encoding is the problem",
 		"/messages;x=1/4":  "a semicolon",
 		"/messages/../4":   "an empty segment, . or ..",
 		"/messages/4/5":    "does not hold a permission for this route",

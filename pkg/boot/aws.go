@@ -33,7 +33,7 @@ func timeout(env Environment) (time.Duration, error) {
 
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return totalTimeout, fmt.Errorf("BITTING_AWS_TIMEOUT %q is no duration such as 3s", text)
+		return totalTimeout, fmt.Errorf("BITTING_AWS_TIMEOUT %q is not a duration such as 3s", text)
 	}
 
 	return d, nil

@@ -114,8 +114,8 @@ func Configure(env Environment) (Configuration, error) {
 	case name == "" && c.API != "":
 		// What guards an API and is not told its environment must not take the keys of all.
 		faults = append(faults,
-			errors.New("BITTING_ENVIRONMENT is not set, and BITTING_API is: production, staging, "+
-				"development or *"))
+			errors.New("BITTING_ENVIRONMENT is not set, but BITTING_API is: expected production, "+
+				"staging, development or *"))
 	case name == "*" || name == "":
 		c.Environments = apikey.Environments()
 	case apikey.Environment(name).Valid():
@@ -133,16 +133,16 @@ func Configure(env Environment) (Configuration, error) {
 		oneOf("BITTING_SIMPLE_RESPONSES", env("BITTING_SIMPLE_RESPONSES"), "", "true", "false"))
 	if c.Profile == "cached" && c.SimpleResponses {
 		faults = append(faults,
-			errors.New("BITTING_SIMPLE_RESPONSES is true, and BITTING_PROFILE is cached: such an "+
-				"answer cannot say when it ends"))
+			errors.New("BITTING_SIMPLE_RESPONSES is true and BITTING_PROFILE is cached: a simple "+
+				"response cannot say when it expires"))
 	}
 
 	if c.Profile == "cached" && !c.KeyLimitsOff {
 		// API Gateway answers from its cache without asking: what a key may be limited to, nobody
 		// would hold it to.
 		faults = append(faults,
-			errors.New("BITTING_KEY_LIMITS is not off, and BITTING_PROFILE is cached: behind API "+
-				"Gateway's cache, keys cannot be limited"))
+			errors.New("BITTING_PROFILE is cached, but BITTING_KEY_LIMITS is not off: behind API "+
+				"Gateway's cache, keys cannot have limits"))
 	}
 
 	if _, err := timeout(env); err != nil {
@@ -151,7 +151,7 @@ func Configure(env Environment) (Configuration, error) {
 
 	if c.OIDCIssuer != "" && c.OIDCAudience == "" {
 		faults = append(faults,
-			errors.New("BITTING_OIDC_AUDIENCE is not set, beside BITTING_OIDC_ISSUER"))
+			errors.New("BITTING_OIDC_ISSUER is set, but BITTING_OIDC_AUDIENCE is not"))
 	}
 
 	if c.KMSKey == "" && c.LocalKeys == "" {

@@ -61,7 +61,7 @@ func Recorded(outcome Outcome, required string) []Step {
 		return []Step{{secretCheck, false, detail}}
 	}
 
-	steps := []Step{{secretCheck, true, "The secret was the key's."}}
+	steps := []Step{{secretCheck, true, "The secret belonged to the key."}}
 	for s := statusStep; s <= lastStep; s++ {
 		if s == refusing {
 			return append(steps, Step{s.String(), false, detail})
@@ -112,10 +112,10 @@ func (s step) detail(v *Verdict, call Call, now time.Time) string {
 
 func environmentDetail(k *apikey.Key, env apikey.Environment) string {
 	if env == k.Environment {
-		return fmt.Sprintf("The key is one of %s, and so is the endpoint.", k.Environment)
+		return fmt.Sprintf("Both the key and the endpoint are for %s.", k.Environment)
 	}
 
-	return fmt.Sprintf("The key is one of %s, and the endpoint takes keys of %s only.",
+	return fmt.Sprintf("The key is for %s, but the endpoint accepts only keys of %s.",
 		k.Environment, env)
 }
 
@@ -123,12 +123,12 @@ func statusDetail(v *Verdict, now time.Time) string {
 	k := v.Key
 	switch {
 	case v.Outcome == Unavailable:
-		return "What the key's organization has set could not be read."
+		return "The settings of the key's organization could not be read."
 	case v.Reason == OrganizationDeleted:
 		return "The key's organization was deleted at " + apikey.FormatTime(v.Settings.DeletedAt) +
 			"."
 	case v.Reason == LegacyNotAccepted:
-		return "The key is a legacy one, and its organization does not accept those."
+		return "The key is a legacy key, and its organization does not accept legacy keys."
 	case v.Outcome == NotYetValid:
 		return "The key is not valid before " + apikey.FormatTime(k.NotBefore) + "."
 	case v.Outcome == Expired:
@@ -158,7 +158,7 @@ func addressDetail(v *Verdict, source netip.Addr) string {
 	switch {
 	case len(v.Key.AllowedAddresses) == 0 &&
 		(v.Settings == nil || len(v.Settings.AllowedAddresses) == 0):
-		return "The key may be used from every address."
+		return "The key may be used from any address."
 	case !source.IsValid():
 		return upper(bound) +
 			" may be used from certain addresses only, and the caller's is not known."
@@ -191,11 +191,11 @@ func customerDetail(v *Verdict) string {
 	case len(v.Key.Customers) == 0:
 		return "The key is not scoped to customers."
 	case v.Outcome != Allowed:
-		return fmt.Sprintf("The key is scoped to other customers than %s.", customer)
+		return fmt.Sprintf("The key is not scoped to %s.", customer)
 	case customer == "":
 		return "The path names no customer."
 	default:
-		return fmt.Sprintf("The key is scoped to %s, among others or alone.", customer)
+		return fmt.Sprintf("The key is scoped to %s.", customer)
 	}
 }
 
@@ -213,12 +213,12 @@ func permissionDetail(v *Verdict) string {
 func policyDetail(v *Verdict, call Call) string {
 	switch {
 	case call.ARN == (policy.ARN{}):
-		return "The answer needs no policy."
+		return "The response needs no policy."
 	case v.Outcome != Allowed:
-		return "The key may make the call, but an API that is guarded by policies refuses it. " +
+		return "The key may make the call, but an API that uses policies refuses it. " +
 			NotSupported
 	default:
-		return "A policy can say the call."
+		return "A policy can express the call."
 	}
 }
 
@@ -247,7 +247,7 @@ func refusalOf(outcome Outcome, required string) (step, string) {
 		return f.step, f.past
 	case required == "":
 		return routeStep, "No permission had the route, or the path was spelled in a way that not " +
-			"everybody reads alike."
+			"every server reads alike."
 	default:
 		return f.step, fmt.Sprintf("The key did not hold %s, which the route needed.", required)
 	}

@@ -50,7 +50,7 @@ func TestExplain(t *testing.T) {
 			call:   read,
 			want:   check.WrongEnvironment,
 			steps:  "environment",
-			detail: "The key is one of production, and the endpoint takes keys of staging only.",
+			detail: "The key is for production, but the endpoint accepts only keys of staging.",
 		},
 		"disabled": {
 			change: func(k *apikey.Key) { k.Enabled = false },
@@ -106,37 +106,37 @@ func TestExplain(t *testing.T) {
 			call:  call("GET", "/messages/%34", ""),
 			want:  check.PermissionDenied,
 			steps: "environment status address route",
-			detail: "It is the encoding: the path has an escape that a server which decodes it " +
-				"could take for another route. " +
-				"Letters, digits, - . _ and ~ must not be escaped; / % ? # and control " +
-				"characters cannot be; and where some route has a fixed word, nothing can.",
+			detail: "The encoding is the problem: the path has an escape that a server could " +
+				"decode into another route. Letters, digits, - . _ and ~ must not be escaped; " +
+				"/ % ? # and control characters cannot be; and where a route has a fixed word, nothing can.",
 		},
 		"parameters": {
 			call:  call("GET", "/messages;x=1/4", ""),
 			want:  check.PermissionDenied,
 			steps: "environment status address route",
-			detail: "The path has a semicolon where some route has a fixed word, and some " +
-				"servers leave out what follows a semicolon.",
+			detail: "The path has a semicolon where a route has a fixed word, and some " +
+				"servers drop what follows a semicolon.",
 		},
 		"dots": {
-			call:   call("GET", "/messages/../messages", ""),
-			want:   check.PermissionDenied,
-			steps:  "environment status address route",
-			detail: "The path has an empty segment, . or .., or one that some servers take for such.",
+			call:  call("GET", "/messages/../messages", ""),
+			want:  check.PermissionDenied,
+			steps: "environment status address route",
+			detail: "The path has an empty segment, . or .., or a segment that some servers read " +
+				"as one of these.",
 		},
 		"a backslash": {
 			call:  call("GET", `/messages/a\b`, ""),
 			want:  check.PermissionDenied,
 			steps: "environment status address route",
-			detail: "The path has a character that no path has: a backslash, ?, # or a control " +
+			detail: "The path has an invalid character: a backslash, ?, # or a control " +
 				"character.",
 		},
 		"a slash at the end": {
 			call:  call("GET", "/metrics/", ""),
 			want:  check.PermissionDenied,
 			steps: "environment status address route",
-			detail: "The path has a slash at its end, and with it some servers would take " +
-				"another route. Leave it out.",
+			detail: "The path has a slash at its end, which some servers would route " +
+				"differently. Leave it out.",
 		},
 		"a policy": {
 			call:   answered(call("GET", "/messages/4%202", "")),
@@ -148,7 +148,7 @@ func TestExplain(t *testing.T) {
 			call:  answered(call("GET", "/messages/4%202*", "")),
 			want:  check.PathNotSupported,
 			steps: all + " policy",
-			detail: "The key may make the call, but an API that is guarded by policies refuses it. " +
+			detail: "The key may make the call, but an API that uses policies refuses it. " +
 				check.NotSupported,
 		},
 		"another customer": {
@@ -156,7 +156,7 @@ func TestExplain(t *testing.T) {
 			call:   call("GET", "/customers/42", ""),
 			want:   check.CustomerNotAllowed,
 			steps:  "environment status address route customer",
-			detail: "The key is scoped to other customers than 42.",
+			detail: "The key is not scoped to 42.",
 		},
 		"no permission": {
 			call:     call("POST", "/messages", ""),

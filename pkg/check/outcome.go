@@ -71,15 +71,15 @@ var outcomes = []facts{
 	},
 	{
 		CustomerNotAllowed, 403, denial, customerStep,
-		"The key is scoped to other customers than the one in the path.",
-		"The key was scoped to other customers than the one in the path.",
+		"The key is not scoped to the customer in the path.",
+		"The key was not scoped to the customer in the path.",
 	},
 	{
 		PathNotSupported, 403, denial, policyStep, NotSupported,
 		"The key could have made the call, but the API refused it. " + NotSupported,
 	},
-	{WrongSecret, 401, counted, secretStep, "", "The secret was never the key's."},
-	{RetiredSecret, 401, denial, secretStep, "", "The secret was one that the key had before."},
+	{WrongSecret, 401, counted, secretStep, "", "The key never had this secret."},
+	{RetiredSecret, 401, denial, secretStep, "", "The secret was an earlier one of the key."},
 	{Unavailable, 503, counted, noStep, "", ""},
 
 	{NoKey, 401, keyless, noStep, "", ""},

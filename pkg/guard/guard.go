@@ -117,7 +117,7 @@ func CallerOf(ctx context.Context) (Caller, bool) {
 var missing = refusal{
 	status:     http.StatusServiceUnavailable,
 	code:       "unavailable",
-	title:      "The call passed no authorizer",
+	title:      "The call did not pass an authorizer",
 	retryAfter: "5",
 }
 

@@ -41,9 +41,9 @@ func (c *claims) refusal(issuer, audience string, now time.Time) string {
 	// A second audience could use the token against us as well as we against it (OpenID Connect
 	// Core 1.0, section 3.1.3.7, rule 3).
 	case len(c.Audience) != 1 || c.Audience[0] != audience:
-		return "not for this audience alone"
+		return "has another audience"
 	case c.TokenUse != "" && c.TokenUse != "id":
-		return "not an ID token, by its use"
+		return "is not an ID token, according to token_use"
 	case c.Subject == "" || len(c.Subject) > maxSubject:
 		return "no subject, or one longer than 255 bytes"
 	case c.Expiry == nil || c.IssuedAt == nil:

@@ -40,7 +40,7 @@ var (
 	// ErrUnavailable says that nobody can report whether the token is good: the issuer cannot be
 	// reached and no key that is at hand fits, or the configuration is unfit. The text has the
 	// reason, for logs.
-	ErrUnavailable = errors.New("identity: the issuer's keys cannot be had")
+	ErrUnavailable = errors.New("identity: the issuer's keys are unavailable")
 )
 
 // Person is who signed in, in the issuer's words.
@@ -160,7 +160,7 @@ func (v *Verifier) Verify(ctx context.Context, rawToken string) (Person, error) 
 	// Other tokens of the same issuer and audience, such as logout tokens, say by their type that
 	// they are no ID token (RFC 8725, section 3.11).
 	if typ, there := header.ExtraHeaders[jose.HeaderType]; there && !isJWT(typ) {
-		return Person{}, invalid("not an ID token, by its type")
+		return Person{}, invalid("is not an ID token, according to its type")
 	}
 
 	if header.KeyID == "" {
@@ -174,12 +174,12 @@ func (v *Verifier) Verify(ctx context.Context, rawToken string) (Person, error) 
 
 	signed, ok := payload(token, keys)
 	if !ok {
-		return Person{}, invalid("not signed by the key that it names")
+		return Person{}, invalid("is not signed by the key that it names")
 	}
 
 	var c claims
 	if err := json.Unmarshal(signed, &c); err != nil {
-		return Person{}, invalid("claims of another shape than an ID token's")
+		return Person{}, invalid("does not have the claims of an ID token")
 	}
 
 	if reason := c.refusal(v.issuer, v.audience, v.now()); reason != "" {

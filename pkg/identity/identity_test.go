@@ -109,8 +109,8 @@ func TestVerifyRefusesClaims(t *testing.T) {
 		{"issued in the future", map[string]any{
 			"iat": start.Add(61 * time.Second).Unix(),
 		}, "future"},
-		{"an expiry that is no number", map[string]any{"exp": "tomorrow"}, "shape"},
-		{"a time past all clocks", map[string]any{"nbf": 1e300}, "shape"},
+		{"an expiry that is no number", map[string]any{"exp": "tomorrow"}, "claims of an ID token"},
+		{"a time past all clocks", map[string]any{"nbf": 1e300}, "claims of an ID token"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -218,14 +218,14 @@ func TestVerifyRefusesSignatures(t *testing.T) {
 			return signRaw(t,
 				`{"sub":"alice-1","sub":"mallory","iss":"`+i.URL+
 					`","aud":"console","iat":1,"exp":9999999999}`)
-		}, "shape"},
+		}, "claims of an ID token"},
 		{"a claim in capitals", func(t *testing.T, i *issuer) string {
 			return signRaw(t,
 				`{"SUB":"mallory","iss":"`+i.URL+`","aud":"console","iat":1,"exp":9999999999}`)
 		}, "subject"},
 		{"claims that are no object", func(t *testing.T, _ *issuer) string {
 			return signRaw(t, `["alice-1"]`)
-		}, "shape"},
+		}, "claims of an ID token"},
 		{"nothing", func(*testing.T, *issuer) string { return "" }, "malformed"},
 		{"two parts", func(*testing.T, *issuer) string {
 			return "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0"

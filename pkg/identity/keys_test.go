@@ -250,15 +250,15 @@ func TestDiscovery(t *testing.T) {
 		{"as it should be", func(i *issuer) map[string]string { return i.document }, false, ""},
 		{"another issuer's", func(i *issuer) map[string]string {
 			return map[string]string{"issuer": "https://issuer.test", "jwks_uri": i.URL + "/keys"}
-		}, false, "another issuer's"},
+		}, false, "from another issuer"},
 		{"keys without TLS", func(i *issuer) map[string]string {
 			return map[string]string{"issuer": i.URL, "jwks_uri": "http://issuer.test/keys"}
-		}, false, "not an https address"},
+		}, false, "neither an https address"},
 		{"no keys named", func(i *issuer) map[string]string {
 			return map[string]string{
 				"issuer": i.URL,
 			}
-		}, false, "not an https address"},
+		}, false, "neither an https address"},
 		{"not needed where the keys' address is configured", func(*issuer) map[string]string {
 			return nil
 		}, true, ""},

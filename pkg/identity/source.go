@@ -87,7 +87,7 @@ func (s *source) discover(ctx context.Context) (string, error) {
 	}
 
 	if document.Issuer != s.issuer {
-		return "", errors.New("the document is another issuer's")
+		return "", errors.New("the document is from another issuer")
 	}
 
 	return document.JWKSURI, checkURL(document.JWKSURI)
@@ -160,7 +160,7 @@ func checkURL(address string) error {
 
 	safe := u.Scheme == "https" || u.Scheme == "http" && local
 	if u.Host == "" || !safe {
-		return fmt.Errorf("%q is not an https address, nor one of this machine", address)
+		return fmt.Errorf("%q is neither an https address nor one of this machine", address)
 	}
 
 	return nil

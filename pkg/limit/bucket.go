@@ -70,8 +70,8 @@ func Unkeepable(l apikey.RateLimit) (field, message string) {
 	case l.Limit > fastest*int64(l.Window/time.Second):
 		return "limit", "expected at most 50,000 calls a second"
 	case b.capacity >= horizon:
-		return "burst", "expected a burst that comes back within 100 years: at the limit's rate, " +
-			"this one does not"
+		return "burst", "expected a burst that refills within 100 years at the limit's " +
+			"rate"
 	default:
 		return "", ""
 	}

@@ -83,7 +83,7 @@ func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*Allowance, e
 	}
 
 	if a.backoff.holds(now) {
-		return nil, fmt.Errorf("%w: the store is left alone for a moment", ErrThrottled)
+		return nil, fmt.Errorf("%w: pausing before the next write", ErrThrottled)
 	}
 
 	answer, err := l.ask(ctx, s, a)

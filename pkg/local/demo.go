@@ -105,7 +105,7 @@ func (m *machine) demo(ctx context.Context) (secrets, error) {
 	}
 
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("%s: %w; --fresh starts without the data of before",
+		return s, fmt.Errorf("%s: %w; --fresh deletes the existing data first",
 			m.path(demoFile), err)
 	}
 

@@ -43,7 +43,7 @@ func (p *Provider) showPeople(w http.ResponseWriter, r *http.Request) {
 // over answers for a sign-in that is not, or no longer, under way.
 func (p *Provider) over(w http.ResponseWriter, r *http.Request) {
 	p.render(w, r, http.StatusBadRequest, page{
-		Problem: "This sign-in is over or too old. Start again from where you came.",
+		Problem: "This sign-in has ended or expired. Start again from the application.",
 	}, "")
 }
 
@@ -62,7 +62,7 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 		p.render(w, r, http.StatusBadRequest, page{
 			ID:      id,
 			People:  p.people,
-			Problem: "There is no such person here. Pick one of the list.",
+			Problem: "Nobody here has this address. Pick a person from the list.",
 		}, asked.redirect)
 		return
 	}
@@ -76,7 +76,7 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p.logger.ErrorContext(r.Context(), "sign-in failed", "error", err)
 		p.render(w, r, http.StatusServiceUnavailable, page{
-			Problem: "Too many sign-ins are under way. Try again in a minute.",
+			Problem: "Too many sign-ins are in progress. Try again in a minute.",
 		}, "")
 		return
 	}
@@ -119,7 +119,7 @@ func (p *Provider) render(
 
 	if err != nil {
 		p.logger.ErrorContext(r.Context(), "sign-in page failed", "error", err)
-		http.Error(w, "The sign-in page could not be made.", http.StatusInternalServerError)
+		http.Error(w, "The sign-in page could not be rendered.", http.StatusInternalServerError)
 		return
 	}
 

@@ -187,7 +187,7 @@ func TestPageIsOver(t *testing.T) {
 		address, m.URL + "/oidc/sign-in", m.URL + "/oidc/sign-in?id=x",
 	} {
 		if a := get(t, address); a.status != http.StatusBadRequest ||
-			!strings.Contains(a.body, "over or too old") || strings.Contains(a.body, "<form") {
+			!strings.Contains(a.body, "has ended or expired") || strings.Contains(a.body, "<form") {
 			t.Errorf("%s: %d %s", address, a.status, a.body)
 		}
 	}

@@ -52,7 +52,7 @@ func readKey(file string) (*rsa.PrivateKey, error) {
 
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != pemType {
-		return nil, fmt.Errorf("%s is no private key in PEM", file)
+		return nil, fmt.Errorf("%s is not a private key in PEM", file)
 	}
 
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
@@ -62,7 +62,7 @@ func readKey(file string) (*rsa.PrivateKey, error) {
 
 	key, ok := parsed.(*rsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s is no RSA key", file)
+		return nil, fmt.Errorf("%s is not an RSA key", file)
 	}
 
 	return key, nil

@@ -55,7 +55,7 @@ func (s *store[T]) put(value T) (string, error) {
 	}
 
 	if len(s.kept) >= maxWaiting {
-		return "", errors.New("too many sign-ins are under way; try again in some minutes")
+		return "", errors.New("too many sign-ins are in progress; try again in a few minutes")
 	}
 
 	if s.kept == nil {

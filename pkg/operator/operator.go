@@ -20,8 +20,8 @@ import (
 )
 
 // ErrBootstrapped says that the deployment has had its first operator key.
-var ErrBootstrapped = errors.New("operator: this deployment has had its first operator key; " +
-	"another one is made with it, by POST /v1/organizations/_operators/keys")
+var ErrBootstrapped = errors.New("operator: this deployment already had its first operator " +
+	"key; create others with it, by POST /v1/organizations/_operators/keys")
 
 // Life is how long the first operator key works, unless it is rotated or regenerated.
 const Life = 24 * time.Hour

@@ -16,12 +16,12 @@ import (
 
 // Why a pepper is neither rotated nor retired.
 var (
-	ErrNoPepper  = errors.New("there is no pepper yet: bitting bootstrap makes the first")
-	ErrNoVersion = errors.New("there is no such version, or it is retired already")
+	ErrNoPepper  = errors.New("there is no pepper yet: bitting bootstrap creates the first")
+	ErrNoVersion = errors.New("the version does not exist, or is already retired")
 	ErrNewest    = errors.New("it is the current version: rotate first")
 	ErrInUse     = errors.New("it is in use")
-	ErrSettling  = errors.New("a newer version is too young")
-	ErrUnread    = errors.New("there are rows that cannot be read")
+	ErrSettling  = errors.New("the newest version is too recent")
+	ErrUnread    = errors.New("some rows cannot be read")
 )
 
 // Settling is how long after a rotation nothing is retired.
@@ -136,7 +136,7 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 		return w.Version > scope.Version && !p.Now().Before(w.CreatedAt.Add(Settling))
 	})
 	if !settled {
-		return fmt.Errorf("%w: try again %d minutes after it was made", ErrSettling,
+		return fmt.Errorf("%w: try again %d minutes after it was created", ErrSettling,
 			Settling/time.Minute)
 	}
 
@@ -152,7 +152,7 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 	}
 
 	if uses.Unread > 0 {
-		return fmt.Errorf("%w, and may need it: %d, such as in %s", ErrUnread, uses.Unread,
+		return fmt.Errorf("%w and may need it: %d, such as in %s", ErrUnread, uses.Unread,
 			strings.Join(uses.Places, ", "))
 	}
 

@@ -140,7 +140,7 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 		return c.personMay(rule.People, o, k)
 	case c.Owner != nil && c.Owner.personMay(rule.People, o, k) != nil:
 		return &ForbiddenError{
-			Reason: "a personal key may no more than its owner, and " + rule.People.owner(),
+			Reason: "a personal key may do no more than its owner, and " + rule.People.owner(),
 		}
 	case rule.Operators && !c.Operator():
 		return &ForbiddenError{Reason: "only an operator or a signed-in person may do this"}
@@ -232,12 +232,13 @@ func (c *Caller) MayRevive(
 	case !c.MayCreate(o, before.Ownership):
 		return &ForbiddenError{
 			Reason: "your role and the organization's settings do not let you create such a key, " +
-				"and so not bring one back",
+				"so you cannot restore one",
 		}
 	case restored && before.Ownership == apikey.Personal && !person.Member.Has(ManageOthersKeys) &&
 		!c.acted(before.Revocation.By):
 		return &ForbiddenError{
-			Reason: "somebody else revoked this key: only those who manage others' keys bring it back",
+			Reason: "somebody else revoked this key: only those who manage other people's keys may " +
+				"restore it",
 		}
 	default:
 		return nil

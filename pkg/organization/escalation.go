@@ -70,34 +70,34 @@ func (c *Caller) SettingsEscalations(
 		switch field {
 		case "organizationKeysBy", "personalKeysBy":
 			if !c.CanGrant(catalogue, o, "keys:write") || c.scoped() {
-				refuse(field, "to let others make keys takes keys:write, for every customer")
+				refuse(field, "to let others create keys, you need keys:write, for every customer")
 			}
 		case "memberPermissions":
 			if after.MemberPermissions == nil && (!c.grantsCatalogue() || c.scoped()) {
-				refuse(field, "to let members hand out every permission takes a key that may hand "+
-					"out every one, for every customer")
+				refuse(field, "to let members grant every permission, your key must be able to "+
+					"grant every one, for every customer")
 			}
 
 			for _, name := range after.MemberPermissions {
 				if !slices.Contains(before.MemberPermissions, name) &&
 					!c.CanGrant(catalogue, o, name) {
-					refuse(field, "you may not hand out "+name)
+					refuse(field, "you may not grant "+name)
 				}
 			}
 		case "legacyKeysAccepted":
 			if !c.grantsCatalogue() || c.scoped() {
-				refuse(field, "legacy keys hold every permission: to accept them again takes a key "+
-					"that may hand out every one")
+				refuse(field, "legacy keys hold every permission: to accept them again, your key "+
+					"must be able to grant every one")
 			}
 		case "longestLife":
 			if c.Key != nil && !c.Key.ExpiresAt.IsZero() {
-				refuse(field, "your own key ends: it does not let others live longer")
+				refuse(field, "your own key expires: it cannot let others live longer")
 			}
 		case "allowedAddresses":
 			if c.Key != nil &&
 				!apikey.NetworksWithin(c.Key.AllowedAddresses, after.networks()) {
-				refuse(field, "your own key works from some networks only: name at least one that "+
-					"lies within those, and no other")
+				refuse(field, "your own key works only from some networks: name at least one, and "+
+					"only networks within those")
 			}
 		}
 	}
@@ -138,13 +138,13 @@ func (c *Caller) Escalations(
 		had := slices.Contains(before.Permissions, p) ||
 			before.AllPermissions && !catalogue.IsAdmin(p)
 		if !had && !c.CanGrant(catalogue, o, p) {
-			out = append(out, Escalation{"permissions", "you may not hand out " + p})
+			out = append(out, Escalation{"permissions", "you may not grant " + p})
 		}
 	}
 
 	if k.AllPermissions && !before.AllPermissions && !c.admin() {
 		out = append(out, Escalation{
-			"allPermissions", "only an admin, signed in, hands out all permissions",
+			"allPermissions", "only a signed-in admin may grant all permissions",
 		})
 	}
 
@@ -152,7 +152,7 @@ func (c *Caller) Escalations(
 		!c.admin() && !c.grantsCatalogue() {
 		out = append(out, Escalation{
 			"grantable",
-			"only an admin, signed in, or a key that has it itself, sets this to catalogue",
+			"only a signed-in admin, or a key that has it itself, may set this to catalogue",
 		})
 	}
 
@@ -167,16 +167,16 @@ func (c *Caller) Escalations(
 	}{
 		{
 			apikey.BoundCustomers,
-			"your own key is scoped to some customers: name at least one of those, and no other",
+			"your own key is scoped to some customers: name at least one of those, and no others",
 		},
 		{
 			apikey.BoundRateLimits,
-			"your own key has limits: set limits and a quota that are not above them",
+			"your own key has limits: set limits and a quota that do not exceed them",
 		},
 		{
 			apikey.BoundAllowedAddresses,
-			"your own key works from some networks only: name at least one that lies within " +
-				"those, and no other",
+			"your own key works only from some networks: name at least one, and only networks " +
+				"within those",
 		},
 		{
 			apikey.BoundExpiresAt,
@@ -201,14 +201,14 @@ func (c *Caller) operatorEscalations(before, after *apikey.Key) []Escalation {
 
 	return changedBounds(before, after,
 		"this operator key holds a permission that yours does not: only a key that holds all of "+
-			"them may change this")
+			"its permissions may change it")
 }
 
 // itself lists what a key may not change about itself, in either direction: whoever holds it must
 // neither shed what bounds it nor take the key away from those who gave it out.
 func itself(before, after *apikey.Key) []Escalation {
 	return changedBounds(before, after,
-		"a key does not change this of itself: another key or a person may")
+		"a key cannot change this about itself: another key or a person can")
 }
 
 // changedBounds lists what bounds a key and is different after a change, each with the message.

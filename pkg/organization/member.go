@@ -16,7 +16,7 @@ import (
 var (
 	ErrNoMember    = errors.New("organization: no such member")
 	ErrMemberStale = fmt.Errorf("organization: the member: %w", apikey.ErrStale)
-	ErrLastAdmin   = errors.New("organization: the last admin stays")
+	ErrLastAdmin   = errors.New("organization: cannot remove the last admin")
 )
 
 // Role is what a member is.

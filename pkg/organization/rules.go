@@ -87,7 +87,7 @@ func (p People) needs() string {
 // owner says in words what the owner of a personal key lacks.
 func (p People) owner() string {
 	if p == Admins {
-		return "its owner is no admin of the organization"
+		return "its owner is not an admin of the organization"
 	}
 
 	return "the role of its owner and the organization's settings do not let them do this"

@@ -192,11 +192,11 @@ func TestInvalidFields(t *testing.T) {
 		"permissions[2].name: is also the name of permissions[0]",
 		"permissions[3].name: is built in and cannot be redefined",
 		"permissions[4].title: is required",
-		"permissions[5].builtIn: is for the permissions of the admin API only",
-		"permissions[6].routes[0].path: names its parameters otherwise than the same route in " +
+		"permissions[5].builtIn: is only for permissions of the admin API",
+		"permissions[6].routes[0].path: names its parameters differently from the same route in " +
 			"permissions[0].routes[0]",
 		"permissions[6].routes[2]: is the same as permissions[6].routes[1]",
-		"permissions[7].title: must have no control and format characters",
+		"permissions[7].title: must not have control or format characters",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -335,7 +335,7 @@ func TestRoutesAndPaths(t *testing.T) {
 		},
 		"one route more": {
 			slices.Concat(routes("a", "a", 250, 4), routes("b", "a", 250, 4),
-				routes("c", "a", 1, 1)), "at most 2000 routes in all, not 2001",
+				routes("c", "a", 1, 1)), "at most 2000 routes in total, not 2001",
 		},
 	} {
 		p := perm("a:b")

@@ -107,7 +107,7 @@ func validate(ps []Permission) error {
 	}
 
 	if routes > maxRoutes {
-		v.add("permissions", "must have at most %d routes in all, not %d", maxRoutes, routes)
+		v.add("permissions", "must have at most %d routes in total, not %d", maxRoutes, routes)
 	}
 
 	v.resources(ps)
@@ -143,7 +143,7 @@ func (v *validator) resources(ps []Permission) {
 		}
 
 		if n > maxResources {
-			v.add("permissions", "must name at most %d paths of an API, not %d of %s", maxResources,
+			v.add("permissions", "must name at most %d paths for each API, not %d for %s", maxResources,
 				n, api)
 		}
 
@@ -188,7 +188,7 @@ func (v *validator) permission(i int, p Permission) {
 	case strings.TrimSpace(p.Title) == "":
 		v.add(at+".title", "is required")
 	case strings.ContainsFunc(p.Title, unseen):
-		v.add(at+".title", "must have no control and format characters")
+		v.add(at+".title", "must not have control or format characters")
 	case titled > maxTitle:
 		v.add(at+".title", "must be at most %d characters long, not %d", maxTitle, titled)
 	}
@@ -223,7 +223,7 @@ func (v *validator) name(at string, i int, p Permission) {
 		v.add(at, "is built in and cannot be redefined")
 	case p.BuiltIn && !reserved:
 		v.add(strings.TrimSuffix(at, ".name")+".builtIn",
-			"is for the permissions of the admin API only")
+			"is only for permissions of the admin API")
 	}
 }
 
@@ -257,7 +257,7 @@ func (v *validator) collision(at string, permission int, r Route) {
 		}
 
 		if other.Path != r.Path {
-			v.add(at+".path", "names its parameters otherwise than the same route in %s",
+			v.add(at+".path", "names its parameters differently from the same route in %s",
 				other.location)
 			break
 		}

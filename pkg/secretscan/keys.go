@@ -80,7 +80,7 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	}
 
 	if within(failedPause, k.failedAt, now) {
-		return nil, fmt.Errorf("%w: they could not be had a moment ago", ErrUnavailable)
+		return nil, fmt.Errorf("%w: they were unavailable a moment ago", ErrUnavailable)
 	}
 
 	if err := k.ask(ctx); err != nil {

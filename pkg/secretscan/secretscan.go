@@ -19,9 +19,9 @@ import (
 
 var (
 	// ErrSignature says that a message is not GitHub's.
-	ErrSignature = errors.New("secretscan: the signature does not fit")
+	ErrSignature = errors.New("secretscan: the signature does not match")
 	// ErrUnavailable says that nobody can tell: GitHub's keys could not be had.
-	ErrUnavailable = errors.New("secretscan: the keys of the signatures cannot be had")
+	ErrUnavailable = errors.New("secretscan: the public keys are unavailable")
 	// ErrMalformed says that a message has no list of matches.
 	ErrMalformed = errors.New("secretscan: not a list of matches")
 	// ErrTooMany says that a message has more matches than MaxMatches.

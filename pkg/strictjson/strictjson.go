@@ -156,7 +156,7 @@ func (r *reader) take(token json.Token, raw []byte) error {
 	case json.Delim:
 		if len(r.open) == maxDepth {
 			return &SyntaxError{
-				fmt.Sprintf("expected at most %d arrays and objects in each other", maxDepth),
+				fmt.Sprintf("expected at most %d levels of nested arrays and objects", maxDepth),
 			}
 		}
 
@@ -169,7 +169,7 @@ func (r *reader) take(token json.Token, raw []byte) error {
 		return nil
 	case string:
 		if halved(raw) {
-			r.fault("expected whole characters: a \\u escape of half a character stands alone")
+			r.fault("expected whole characters: a \\u escape is half a surrogate pair")
 		}
 	case json.Number:
 		r.takeNumber(raw)
@@ -195,9 +195,9 @@ func (r *reader) takeName(of *container, name string, raw []byte) {
 
 	switch {
 	case halved(raw):
-		r.fault("expected a name of whole characters: a \\u escape of half a character stands alone")
+		r.fault("expected a name of whole characters: a \\u escape is half a surrogate pair")
 	case twice:
-		r.fault("expected once: the object has this name more than once")
+		r.fault("expected this name only once in the object")
 	}
 }
 

@@ -88,7 +88,7 @@ func TestSyntax(t *testing.T) {
 		"[\"ab\xff\"]":       "expected JSON in UTF-8: see line 1, column 5",
 		"[\"\xed\xa0\x80\"]": "expected JSON in UTF-8: see line 1, column 3",
 		strings.Repeat("[",
-			65) + strings.Repeat("]", 65): "expected at most 64 arrays and objects in each other",
+			65) + strings.Repeat("]", 65): "expected at most 64 levels of nested arrays and objects",
 		strings.Repeat("[", 200_000): "expected JSON: see line 1, column 10001",
 	} {
 		_, _, err := strictjson.Read([]byte(text))
