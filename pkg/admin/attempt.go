@@ -156,7 +156,7 @@ func spend(p apikey.Pace, u apikey.Urgency, now time.Time) (apikey.Pace, error) 
 	next, wait := p.Spend(u, now)
 	if wait > 0 {
 		e := Refuse(api.CodeTooManyChanges,
-			"This is changed faster than it may be: try again later.")
+			"This object is changed too often: try again later.")
 		e.RetryAfter = wait
 		return p, e
 	}

@@ -60,12 +60,12 @@ func CheckBulk(r *Request, in *Bulk) error {
 	}
 
 	if in.Compromised != nil && in.Action != "revoke" {
-		f.add("body.compromised", "only a revocation says so", *in.Compromised)
+		f.add("body.compromised", "is only for revoke", *in.Compromised)
 	}
 
 	switch {
 	case in.Action == "extend" && !given(in.ExpiresAt) && !given(in.ExpiresIn):
-		f.add("body.expiresAt", "expected expiresAt or expiresIn, to extend to", nil)
+		f.add("body.expiresAt", "expected expiresAt or expiresIn", nil)
 	case in.Action == "extend":
 		in.change.ExpiresAt = f.expiry(r.now, in.ExpiresAt, in.ExpiresIn)
 	case given(in.ExpiresAt):
@@ -155,7 +155,7 @@ func (s *Service) tryBulk(
 
 	if matched != *in.Expected {
 		return got, Refuse(api.CodeConflict,
-			fmt.Sprintf("%d keys match by now: look at them in another dry run.", matched))
+			fmt.Sprintf("%d keys match now: check them in another dry run.", matched))
 	}
 
 	j, err := s.newJob(r, job.Bulk, c, matched)
@@ -190,8 +190,8 @@ func (s *Service) takePlace(
 		return err
 	}
 
-	e := Refuse(api.CodeTooManyJobs, fmt.Sprintf("%d bulk changes are open: GET …/jobs says how "+
-		"far they are. Try again when one is over.", most))
+	e := Refuse(api.CodeTooManyJobs, fmt.Sprintf("%d bulk changes are open: GET …/jobs shows "+
+		"their progress. Try again when one has ended.", most))
 	e.RetryAfter = placeRetryAfter
 	return e
 }
@@ -259,10 +259,10 @@ func (s *Service) count(ctx context.Context, r *Request, c *bulkChange, some boo
 		if n > maxPostFiltered {
 			return 0, Refuse(api.CodeValidation,
 				fmt.Sprintf("The last use of %d keys would have to be "+
-					"looked at, and at most %d can be.", n, maxPostFiltered),
+					"read; at most %d can be.", n, maxPostFiltered),
 				api.FieldError{
 					Location: "body.filter",
-					Message:  "narrow the filter, such as by environment or tag",
+					Message:  "narrow the filter, for example by environment or tag",
 				})
 		}
 	}
@@ -312,7 +312,7 @@ func (c *bulkChange) apply(s *Service, r *Request, k *apikey.Key) error {
 	before := k.Clone()
 	if r.caller.May(c.single(), r.organization, before) != nil {
 		return Refuse(api.CodePermissionDenied,
-			"Whoever started this may no longer change this key.")
+			"The caller that started the job may no longer change this key.")
 	}
 
 	switch c.Action {
@@ -387,7 +387,7 @@ func (s *Service) ownedByMembers(ctx context.Context, org string, items []item) 
 		case owner < 0:
 			i.writes = nil
 			i.err = Refuse(api.CodeValidation,
-				"Its owner is no member: enable this key by itself, if it is meant.")
+				"The owner is not a member: if you mean to, enable this key individually.")
 		case !looked[i.key.Owner.ID]:
 			looked[i.key.Owner.ID] = true
 			i.writes = append(i.writes, s.store.StillMember(&members[owner]))
@@ -416,8 +416,8 @@ func (s *Service) ofCustomers(ctx context.Context, org string, items []item) err
 		case len(missing) > 0:
 			i.writes = nil
 			i.err = Refuse(api.CodeValidation,
-				"A customer that it is scoped to is gone: enable this key by "+
-					"itself, if it is meant.")
+				"The key is scoped to a customer that no longer exists: if you "+
+					"mean to, enable it individually.")
 		}
 
 		if i.err != nil {

@@ -140,7 +140,7 @@ func (s *Service) unusedCustomer(ctx context.Context, c *organization.Customer) 
 		many := map[bool]string{true: " or more"}[used == maxCounted]
 		err = Refuse(api.CodeInUse,
 			fmt.Sprintf("%d keys%s are scoped to this customer: change them first, "+
-				"or say ?force=true, which disables them.", used, many))
+				"or send ?force=true, which disables them.", used, many))
 	}
 
 	return err

@@ -182,6 +182,6 @@ func (f *validator) knownCustomers(
 
 	for _, id := range missing {
 		f.add(fmt.Sprintf("body.customers[%d]", slices.Index(k.Customers, id)),
-			"there is no such customer", id)
+			"this customer does not exist", id)
 	}
 }

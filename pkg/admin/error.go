@@ -76,11 +76,11 @@ var table = []struct {
 	},
 	{
 		apikey.ErrNotActive, api.CodeNotActive,
-		"The key must be active for this, and it is disabled, revoked or expired.",
+		"The key must be active for this, but it is disabled, revoked or expired.",
 	},
 	{
 		apikey.ErrNoRotation, api.CodeNoRotation,
-		"The key has one secret: no rotation is running that could be shown or finished.",
+		"No rotation is running: the key has only one secret.",
 	},
 	{
 		apikey.ErrRotationRunning, api.CodeRotationRunning,
@@ -96,16 +96,16 @@ var table = []struct {
 	},
 	{
 		store.ErrCatalogueStale, api.CodeStale,
-		"The catalogue is at another version now: read it again and repeat the change.",
+		"The catalogue has changed since you read it: read it again and repeat the change.",
 	},
 	{
 		organization.ErrStale, api.CodeStale,
-		"The organization is at another version now: read it again and repeat the change.",
+		"The organization has changed since you read it: read it again and repeat the change.",
 	},
 	// which the others are too
 	{
 		apikey.ErrStale, api.CodeStale,
-		"The key is at another version now: read it again and repeat the change.",
+		"The key has changed since you read it: read it again and repeat the change.",
 	},
 	{
 		organization.ErrExists, api.CodeDuplicate,
@@ -114,7 +114,7 @@ var table = []struct {
 	{apikey.ErrExists, api.CodeDuplicate, "There is a key with this id."},
 	{
 		store.ErrReceipt, api.CodeConflict,
-		"Another call with this Idempotency-Key is being answered: try again.",
+		"Another call with this Idempotency-Key is still running: try again.",
 	},
 	{
 		store.ErrConflict, api.CodeConflict,
@@ -122,7 +122,7 @@ var table = []struct {
 	},
 	{
 		secretscan.ErrSignature, api.CodeMalformed,
-		"The message is not signed by GitHub, or was changed on its way.",
+		"The message is not signed by GitHub, or was changed in transit.",
 	},
 	{secretscan.ErrMalformed, api.CodeMalformed, "The body is not a list of matches."},
 	{
@@ -192,7 +192,7 @@ func (s *Service) Error(ctx context.Context, err error) *Error {
 	}
 
 	s.logger.ErrorContext(ctx, "unexpected error", "error", err)
-	return Refuse(api.CodeInternal, "This is our fault, and it is logged under the request id.")
+	return Refuse(api.CodeInternal, "This is a bug in Bitting. It is logged with the request id.")
 }
 
 // Tellable returns what may be told of wrong fields: no secrets, and nothing of a field in which

@@ -185,14 +185,14 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 	for _, name := range after.Permissions {
 		if !isPublishable(catalogue, name) && !slices.Contains(before.Permissions, name) {
 			return Refuse(api.CodeCompromised,
-				"The key's secret was found in the open, so it takes no "+
-					"permission that is not publishable, such as "+name+": regenerate it first.")
+				"The key's secret was found in public, so the key cannot get a permission that "+
+					"is not publishable, such as "+name+": regenerate it first.")
 		}
 	}
 
 	if after.AllPermissions && !before.AllPermissions {
 		return Refuse(api.CodeCompromised,
-			"The key's secret was found in the open, so it does not take all "+
+			"The key's secret was found in public, so the key cannot get all "+
 				"permissions: regenerate it first.")
 	}
 

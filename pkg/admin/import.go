@@ -30,7 +30,7 @@ type ImportKey struct {
 // CheckImport checks how many keys are to be imported at once. Error: *Error.
 func CheckImport(n int) error {
 	if n > maxImport {
-		return Refuse(api.CodeTooLarge, fmt.Sprintf("A call imports at most 1,000 keys, and this "+
+		return Refuse(api.CodeTooLarge, fmt.Sprintf("A call imports at most 1,000 keys, but this "+
 			"one has %d: make several calls.", n))
 	}
 
@@ -86,7 +86,7 @@ func (s *Service) ImportKeys(
 ) (api.Imported, error) {
 	if r.call.Organization == apikey.OperatorOrganization {
 		return api.Imported{}, Refuse(api.CodePermissionDenied,
-			"An operator's secret is made here and never brought from elsewhere.")
+			"Operator keys cannot be imported: create one instead.")
 	}
 
 	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.Imported], err error) {
@@ -154,7 +154,7 @@ func (i *importation) valid(ctx context.Context, asked []ImportKey) ([]importing
 		one.digest = f.digest(one.algorithm, entry.Hash)
 		for at, id := range one.key.Customers {
 			if missing[id] {
-				f.add(fmt.Sprintf("body.customers[%d]", at), "there is no such customer", id)
+				f.add(fmt.Sprintf("body.customers[%d]", at), "this customer does not exist", id)
 			}
 		}
 
@@ -334,15 +334,15 @@ func (i *importation) made(k importing) bool {
 
 // unfinished is the answer of an import that ran out of time with some of its keys made.
 func (i *importation) unfinished() *Error {
-	detail := fmt.Sprintf("There was no time for all: %d keys are imported so far. ",
+	detail := fmt.Sprintf("There was no time for all keys: %d are imported so far. ",
 		i.answer.Imported)
 	if i.r.receipt == nil {
 		return Refuse(api.CodeUnavailable,
-			detail+"Send the call again, which goes on from there and tells "+
-				"these as duplicates; with an Idempotency-Key, a repeated call tells them as imported.")
+			detail+"Send the call again: it resumes, and reports these as "+
+				"duplicates. With an Idempotency-Key, a repeated call reports them as imported.")
 	}
 
 	return Refuse(api.CodeUnavailable,
-		detail+"Send the call again with the same Idempotency-Key, until it "+
-			"is done: it goes on from there, and tells these as imported.")
+		detail+"Send the call again with the same Idempotency-Key until it is "+
+			"done: it resumes, and reports these as imported.")
 }

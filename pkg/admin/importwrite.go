@@ -241,8 +241,8 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 	// a customer was there a moment ago
 	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) {
 		return Refuse(api.CodeConflict,
-			"Other changes got in the way: send the call again, which goes on "+
-				"from here.")
+			"Other changes got in the way: send the call again, and it "+
+				"resumes.")
 	}
 
 	return err

@@ -45,7 +45,7 @@ func (s *Service) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error
 	in.name(f, k)
 
 	if r.caller.Key != nil && k.Ownership == apikey.Personal {
-		f.add("body.ownership", "a key cannot make a personal key: a signed-in member can",
+		f.add("body.ownership", "a key cannot create a personal key: a signed-in member can",
 			in.Ownership.Value)
 	}
 
@@ -87,7 +87,7 @@ func (s *Service) CheckKey(ctx context.Context, r *Request, in *KeyFields) error
 	} {
 		if fixed.asked.Sent && (fixed.asked.Null || fixed.asked.Value != fixed.is) {
 			return Refuse(api.CodeImmutable,
-				"A key keeps its "+fixed.name+" for life: make a new key.", api.FieldError{
+				"A key keeps its "+fixed.name+" for life: create a new key.", api.FieldError{
 					Location: "body." + fixed.name,
 					Message:  "cannot be changed",
 				})

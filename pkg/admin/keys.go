@@ -106,7 +106,7 @@ func (s *Service) within(r *Request, before, after *apikey.Key, end string) erro
 
 // beyond is the error of asking for more than one holds.
 func beyond(excess []organization.Escalation) error {
-	p := Refuse(api.CodeEscalation, "This is more than you may hand out.")
+	p := Refuse(api.CodeEscalation, "This is more than you may grant.")
 	for _, e := range excess {
 		p.Fields = append(p.Fields, api.FieldError{Location: "body." + e.Field, Message: e.Message})
 	}

@@ -154,7 +154,7 @@ func (s *Service) limitReports(ctx context.Context, from Origin) error {
 
 	if allowance.Verdict != limit.Admitted {
 		e := Refuse(api.CodeRateLimited,
-			"There are too many reports from your address: try again later.")
+			"Too many reports came from your address: try again later.")
 		e.RetryAfter = allowance.RetryAfter
 		return e
 	}

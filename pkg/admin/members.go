@@ -162,7 +162,7 @@ func (s *Service) findMember(ctx context.Context, org, user string) (*organizati
 // CheckMember checks the name of a member: what is no member's id must be an e-mail. Error: *Error.
 func CheckMember(user string) error {
 	if _, ok := organization.Email(user); !ok && strings.ContainsAny(user, "@ ") {
-		return Refuse(api.CodeValidation, "The address is not one.", api.FieldError{
+		return Refuse(api.CodeValidation, "This is not an e-mail address.", api.FieldError{
 			Location: "path.user",
 			Message:  "expected an e-mail address, or a member's id",
 			Value:    user,

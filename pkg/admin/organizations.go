@@ -38,7 +38,7 @@ func CheckNewOrganization(r *Request, in *NewOrganization) error {
 				"expected 2 to 39 lower-case letters, digits and hyphens, a letter first", o.ID)
 		}
 	} else if o.ID = organization.Slug(o.Name); o.ID == "" && o.Name != "" {
-		f.add("body.id", "no id can be made of this name: give one", nil)
+		f.add("body.id", "no id can be derived from this name: give one", nil)
 	}
 
 	admin := &organization.Member{
@@ -78,8 +78,8 @@ func (s *Service) CreateOrganization(
 ) (api.OrganizationSecret, error) {
 	if in.firstAdmin.Email == "" {
 		return api.OrganizationSecret{}, &organization.ForbiddenError{
-			Reason: "your identity provider has not verified your e-mail address, which members " +
-				"are named by",
+			Reason: "your identity provider has not verified your e-mail address, which " +
+				"identifies members",
 		}
 	}
 

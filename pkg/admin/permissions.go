@@ -163,8 +163,8 @@ func (s *Service) unused(ctx context.Context, r *Request, next *permission.Catal
 	}
 
 	p := Refuse(api.CodeInUse,
-		"Keys still hold a permission that would go: take it from them first, or say "+
-			"?force=true.")
+		"Keys still hold a permission that would be removed: remove it from them "+
+			"first, or send ?force=true.")
 	for _, name := range removed {
 		if holders[name] > 0 {
 			p.Fields = append(p.Fields, api.FieldError{

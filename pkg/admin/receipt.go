@@ -81,7 +81,7 @@ func (s *Service) Kept(ctx context.Context, r *Request) (*store.Receipt, error) 
 
 func errOtherBody() *Error {
 	return Refuse(api.CodeIdempotencyMismatch,
-		"This Idempotency-Key came with another body before: use a new one.")
+		"This Idempotency-Key was already used with another body: use a new one.")
 }
 
 // refresh makes the answer of a bulk change that is told again say how far its job is by now, if

@@ -100,7 +100,7 @@ func (s *Service) Open(ctx context.Context, c Call) (*Request, error) {
 
 	if c.Organization == apikey.OperatorOrganization && needsRow(c.Operation) {
 		return nil, Refuse(api.CodePermissionDenied,
-			"The operators' organization has keys, and no "+
+			"The operators' organization has only keys: no "+
 				"settings, members or customers.")
 	}
 
@@ -250,7 +250,7 @@ func (s *Service) keyCaller(
 		return nil, errNobody()
 	case !slices.ContainsFunc(k.Permissions, r.catalogue.IsAdmin):
 		return nil, Refuse(api.CodePermissionDenied,
-			"The key holds no permission of the admin API.")
+			"The key has no permission of the admin API.")
 	}
 
 	c := &organization.Caller{Key: k}
@@ -273,7 +273,7 @@ func (s *Service) owner(ctx context.Context, k *apikey.Key) (*organization.Calle
 
 	if gone || m.ID != k.Owner.ID || !m.LeavingAt.IsZero() {
 		return nil, Refuse(api.CodePermissionDenied,
-			"The owner of this personal key is no member of its organization.")
+			"The owner of this personal key is not a member of its organization.")
 	}
 
 	return &organization.Caller{

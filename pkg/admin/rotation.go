@@ -38,11 +38,11 @@ func CheckRotate(in *Rotate) error {
 	case in.Longest == nil || len(f.fields) > 0:
 	case !in.fromFirstUse():
 		f.add("body.longest",
-			"goes with startsAt first_use only: an overlap from now ends when it ends",
+			"is only for startsAt first_use: an overlap from now has a fixed end",
 			*in.Longest)
 	case in.longest < in.overlap || in.longest == 0:
 		f.add("body.longest",
-			"expected more than nothing, and at least the overlap, which is "+
+			"expected more than 0s, and at least the overlap, which is "+
 				formatDuration(in.overlap), *in.Longest)
 	}
 
@@ -87,9 +87,9 @@ func (s *Service) RotateKey(
 func (s *Service) unseen(overlap time.Duration) error {
 	f := &validator{}
 	f.add("body.overlap",
-		"with startsAt first_use, in the profile cached, expected at least "+
+		"expected, with startsAt first_use in the profile cached, at least "+
 			formatDuration(s.cacheTime)+
-			": for so long API Gateway answers from its cache without asking",
+			": API Gateway answers from its cache for that long",
 		formatDuration(overlap))
 	return f.err()
 }

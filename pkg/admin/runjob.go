@@ -135,7 +135,7 @@ var errMaker = errors.New("whoever started the job may no longer do what it does
 func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
 	reason := job.Error{
 		Code:   string(api.CodeInternal),
-		Detail: "This is our fault, and it is logged under the job's id.",
+		Detail: "This is a bug in Bitting. It is logged with the job's id.",
 	}
 	if errors.Is(err, errMaker) {
 		reason = job.Error{Code: string(api.CodePermissionDenied), Detail: sentence(errMaker.Error())}

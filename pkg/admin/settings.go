@@ -87,10 +87,10 @@ func (f *validator) dataPlane(
 		switch {
 		case catalogue.IsAdmin(name):
 			f.add(fmt.Sprintf("%s[%d]", location, i),
-				"permissions of the admin API are handed out by admins only", name)
+				"only admins may grant permissions of the admin API", name)
 		case !known:
 			f.add(fmt.Sprintf("%s[%d]", location, i),
-				"there is no such permission: see GET /v1/permissions", name)
+				"this permission does not exist: see GET /v1/permissions", name)
 		}
 	}
 

@@ -59,7 +59,7 @@ func (f *validator) name(location, name string) string {
 	case name == "":
 		f.add(location, "expected a name of 1 to 100 characters", nil)
 	case strings.ContainsFunc(name, unseen):
-		f.add(location, "expected a name without control and format characters", nil)
+		f.add(location, "expected a name without control or format characters", nil)
 	}
 
 	return name
@@ -74,7 +74,7 @@ func (f *validator) permissions(catalogue *permission.Catalogue, names []string)
 	for i, name := range names {
 		if _, ok := catalogue.Lookup(name); !ok {
 			f.add(fmt.Sprintf("body.permissions[%d]", i),
-				"there is no such permission: see GET /v1/permissions", name)
+				"this permission does not exist: see GET /v1/permissions", name)
 		} else if !slices.Contains(out, name) {
 			out = append(out, name)
 		}
@@ -121,7 +121,7 @@ func (f *validator) rateLimits(limits []api.RateLimit) []apikey.RateLimit {
 		}
 
 		if slices.ContainsFunc(out, func(o apikey.RateLimit) bool { return o.Name == l.Name }) {
-			f.add(at+".name", "another limit has this name", l.Name)
+			f.add(at+".name", "another limit already has this name", l.Name)
 		}
 
 		out = append(out, apikey.RateLimit{
@@ -209,7 +209,7 @@ func (f *validator) metadata(m map[string]string) map[string]string {
 		}
 
 		if strings.ContainsFunc(name, unseen) {
-			f.add("body.metadata", "expected names without control and format characters", nil)
+			f.add("body.metadata", "expected names without control or format characters", nil)
 			break
 		}
 	}
@@ -228,7 +228,7 @@ func (f *validator) tags(tags []string) []string {
 	for i, tag := range tags {
 		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, unseen) {
 			f.add(fmt.Sprintf("body.tags[%d]", i),
-				"expected 1 to 50 characters that can be seen, without spaces and commas", tag)
+				"expected 1 to 50 visible characters, without spaces or commas", tag)
 		} else if !slices.Contains(out, tag) {
 			out = append(out, tag)
 		}
@@ -267,8 +267,8 @@ func (f *validator) rules(r *Request, before, k *apikey.Key) {
 // noLimits refuses new limits where the deployment would not enforce them: nobody should believe in
 // a limit that holds nobody. Those that a key has already may stay and go.
 func (f *validator) noLimits(before, k *apikey.Key) {
-	const message = "this deployment enforces no limits of keys (KeyLimits=off, as the profile " +
-		"cached needs): API Gateway answers from its cache without asking"
+	const message = "this deployment does not enforce limits of keys (KeyLimits=off, which the " +
+		"profile cached needs): API Gateway answers from its cache without invoking the authorizer"
 
 	if before == nil {
 		before = &apikey.Key{}

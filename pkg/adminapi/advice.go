@@ -14,16 +14,15 @@ import (
 )
 
 func (a *API) registerAdvice() {
-	const about = "Each item comes with the change that mends it, as a call to send as it " +
-		"stands, and with what that change would have refused of the recorded calls of the last " +
-		"7 days. " +
-		"Nothing is called unused for a window longer than it was observed."
+	const about = "Each item comes with a change, as a call that is ready to be sent, and with a " +
+		"preview: what the change would have refused of the recorded calls of the last 7 days. " +
+		"Nothing is called unused for longer than it has been observed."
 	register(a, operation{
 		id:      organization.KeyAdvice,
 		group:   GroupUsage,
 		method:  http.MethodGet,
 		path:    keyPath + "/advice",
-		summary: "Advise how a key could be narrower",
+		summary: "Advise how to narrow a key",
 		about:   about,
 	}, a.keyAdvice)
 	register(a, operation{
@@ -31,15 +30,15 @@ func (a *API) registerAdvice() {
 		group:   GroupUsage,
 		method:  http.MethodGet,
 		path:    "/v1/organizations/{org}/advice",
-		summary: "Advise on the keys that you see",
-		about: about + " Active keys, newest first; limit counts keys, and a page may be " +
-			"short, with a cursor to go on.",
+		summary: "Advise on the keys that you may see",
+		about: about + " Active keys, newest first. limit counts keys; a page may be short " +
+			"and still have a next cursor.",
 	}, a.listAdvice)
 }
 
 // AdviceWindow is how long something has to be unused.
 type AdviceWindow struct {
-	Window string `query:"window" minLength:"1" maxLength:"20" example:"30d" doc:"How long something has to be unused, from 1s to 400d; absent: 30d, and 90d for keys that were used before"`
+	Window string `query:"window" minLength:"1" maxLength:"20" example:"30d" doc:"How long something must be unused, from 1s to 400d; default: 30d, and 90d for keys that were used before"`
 
 	window time.Duration // made by Resolve; 0 where it is absent
 }

@@ -262,12 +262,12 @@ func describeCondition(declared *huma.Operation) func() {
 	declared.Parameters = []*huma.Param{{
 		Name:        "If-None-Match",
 		In:          "header",
-		Description: "The ETag of what the caller has: 304 where that is still so",
+		Description: "The ETag of the version that the caller has: 304 if it is still current",
 		Schema:      &huma.Schema{Type: huma.TypeString},
 	}}
 	declared.Responses = map[string]*huma.Response{}
 	return func() {
-		declared.Responses["304"] = &huma.Response{Description: "It is still as the caller has it"}
+		declared.Responses["304"] = &huma.Response{Description: "The caller's version is current"}
 	}
 }
 

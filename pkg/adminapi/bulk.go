@@ -19,37 +19,36 @@ func (a *API) registerBulk() {
 		method:  http.MethodPost,
 		path:    keysPath + "/bulk",
 		summary: "Change many keys",
-		about: "One action on the keys that a filter finds and that you may change; keys:revoke " +
-			"is needed to revoke or disable, keys:write to enable or extend. A dry run, which is " +
-			"the default, says how many they " +
-			"are. With dryRun false and that number, a job does it: 202. A key that is already " +
-			"so stays as it is, and so does, with enable, a personal key whose owner is no " +
-			"member, and a key of a customer that is gone. " +
-			"At most 10 changes that enable or extend are open in an organization, and 3 of each " +
-			"caller that revoke or disable.",
+		about: "Does one action on all keys that match a filter and that you may change. " +
+			"Revoking and disabling need keys:revoke, enabling and extending keys:write. A dry " +
+			"run, the default, returns the number of keys. With dryRun false and that number, a " +
+			"job makes the change: 202. A key that is already in that state is left unchanged. " +
+			"enable also skips personal keys whose owner is not a member, and keys of customers " +
+			"that no longer exist. An organization may have 10 open changes that enable or " +
+			"extend, and each caller 3 that revoke or disable.",
 	}, a.bulkKeys)
 }
 
 type bulkFilter struct {
-	Status      string `json:"status,omitempty" enum:"active,inactive,expired,all" doc:"active where it is absent, as in the list"`
+	Status      string `json:"status,omitempty" enum:"active,inactive,expired,all" doc:"Default: active, as in the list"`
 	Environment string `json:"environment,omitempty" enum:"production,staging,development"`
 	Ownership   string `json:"ownership,omitempty" enum:"personal,organization"`
 	Owner       string `json:"owner,omitempty" maxLength:"200" doc:"The owner's id"`
 	Customer    string `json:"customer,omitempty" maxLength:"64"`
 	Permission  string `json:"permission,omitempty" maxLength:"65"`
 	Tag         string `json:"tag,omitempty" maxLength:"50"`
-	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, the id, or the hint as it is shown, or its last four characters"`
-	UnusedSince string `json:"unusedSince,omitempty" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
+	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, the id, the hint as it is shown, or the hint's last four characters"`
+	UnusedSince string `json:"unusedSince,omitempty" maxLength:"40" doc:"A time or a duration such as 90d: keys not used since then, or never"`
 }
 
 type bulkBody struct {
 	Action      string     `json:"action" enum:"revoke,disable,enable,extend"`
-	Filter      bulkFilter `json:"filter" doc:"As in the list of keys; {} are the active ones"`
-	DryRun      *bool      `json:"dryRun" required:"false" doc:"true where it is absent: nothing changes"`
-	Expected    *int       `json:"expected" required:"false" minimum:"0" doc:"What the dry run said; needed when dryRun is false"`
-	Reason      *string    `json:"reason" required:"false" maxLength:"400" doc:"For the history; no secrets here"`
+	Filter      bulkFilter `json:"filter" doc:"As in the list of keys; {} selects the active ones"`
+	DryRun      *bool      `json:"dryRun" required:"false" doc:"Default: true, which changes nothing"`
+	Expected    *int       `json:"expected" required:"false" minimum:"0" doc:"The number that the dry run returned; required when dryRun is false"`
+	Reason      *string    `json:"reason" required:"false" maxLength:"400" doc:"For the history; must not contain secrets"`
 	Compromised *bool      `json:"compromised" required:"false" doc:"With revoke: as for one key"`
-	ExpiresAt   *time.Time `json:"expiresAt" required:"false" doc:"With extend: when the keys expire from now on, unless they do so later or never"`
+	ExpiresAt   *time.Time `json:"expiresAt" required:"false" doc:"With extend: the new expiry of keys that would expire earlier"`
 	ExpiresIn   *string    `json:"expiresIn" required:"false" doc:"With extend, instead of expiresAt: a duration from now, such as 90d"`
 }
 

@@ -65,7 +65,7 @@ func (a *API) readCursor(ctx context.Context, q scope, cursor string) (string, e
 	}
 
 	wrong := admin.Refuse(api.CodeMalformed,
-		"The cursor is not one of this list: start again without it.",
+		"The cursor does not belong to this list: start again without it.",
 		api.FieldError{
 			Location: "query.cursor",
 			Message:  "expected the nextCursor of a page with the same filters",

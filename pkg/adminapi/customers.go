@@ -54,9 +54,9 @@ func (a *API) registerCustomers() {
 		path:    customerPath,
 		status:  http.StatusAccepted,
 		summary: "Delete a customer",
-		about: "Refused while keys are scoped to it. With force, those keys are disabled, " +
-			"never widened, before this answers 204. Where they are very many, a job goes on " +
-			"with them: 202.",
+		about: "Refused while keys are scoped to the customer. With force, those keys are " +
+			"disabled, never widened, before the response, 204. If there are very many, a job " +
+			"continues: 202.",
 	}, a.deleteCustomer)
 }
 
@@ -64,7 +64,7 @@ type createCustomerInput struct {
 	OrganizationPath
 	IdempotencyHeader
 	Body struct {
-		ID       *string           `json:"id" required:"false" doc:"1 to 64 letters, digits, dots, hyphens and underscores; made up where it is absent"`
+		ID       *string           `json:"id" required:"false" doc:"1 to 64 letters, digits, dots, hyphens and underscores; default: generated"`
 		Name     string            `json:"name" maxLength:"100"`
 		Metadata map[string]string `json:"metadata" required:"false"`
 	}

@@ -19,18 +19,18 @@ func (a *API) registerExplain() {
 		method:  http.MethodPost,
 		path:    keyPath + "/explain",
 		summary: "Explain what a call with the key would get",
-		about: "The check itself, step by step, for a call that nobody makes: it counts for " +
-			"nothing.",
+		about: "Runs the check itself, step by step, for a hypothetical call. It is not " +
+			"counted.",
 	}, a.explainKey)
 }
 
 type explainBody struct {
 	Method      string     `json:"method" minLength:"1" maxLength:"20" example:"GET"`
 	Path        string     `json:"path" minLength:"1" maxLength:"2000" example:"/customers/42" doc:"As it is sent, without the stage and the query"`
-	API         *string    `json:"api" required:"false" maxLength:"100" doc:"The API's name in the catalogue's routes; the deployment's own where it is absent"`
-	SourceIP    *string    `json:"sourceIp" required:"false" maxLength:"64" doc:"The caller's address; unknown where it is absent, which refuses a key that is bound to addresses"`
-	Environment *string    `json:"environment" required:"false" enum:"production,staging,development" doc:"The endpoint's; the key's own where it is absent"`
-	At          *time.Time `json:"at" required:"false" doc:"When; now where it is absent"`
+	API         *string    `json:"api" required:"false" maxLength:"100" doc:"The API's name in the catalogue's routes; default: the deployment's own"`
+	SourceIP    *string    `json:"sourceIp" required:"false" maxLength:"64" doc:"The caller's address; default: unknown, so a key with allowedAddresses is refused"`
+	Environment *string    `json:"environment" required:"false" enum:"production,staging,development" doc:"The endpoint's environment; default: the key's own"`
+	At          *time.Time `json:"at" required:"false" doc:"The time of the call; default: now"`
 }
 
 type explainInput struct {

@@ -24,12 +24,12 @@ type PostHeaders struct {
 
 // IdempotencyHeader makes a call happen once however often it is sent.
 type IdempotencyHeader struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and body get the same answer for 24 hours, without the secret"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"200" doc:"The same key and body get the same response for 24 hours, without the secret"`
 }
 
 // MatchHeader makes a call conditional (RFC 9110 §13.1.1).
 type MatchHeader struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag that the change starts from; another one now is 412"`
+	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag of the version that the change is based on; if it is no longer current, 412"`
 }
 
 // matches reports whether the ETag of a version is among those of If-Match.

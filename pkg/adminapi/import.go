@@ -22,21 +22,19 @@ func (a *API) registerImport() {
 		group:   GroupKeys,
 		method:  http.MethodPost,
 		path:    keysPath + "/import",
-		summary: "Import keys of another system",
-		about: "By the hash of each secret, which goes on to work as it is sent today. At most " +
-			"1,000 keys a call. A hash that the organization has already in its environment " +
-			"fails as " +
-			"a duplicate, so a repeated call imports nothing twice. A call that runs out of time is " +
-			"503: sent again with its Idempotency-Key, it goes on and answers as if it had been one. " +
-			"Keys without permissions get " +
-			"all of them, and are marked as legacy.",
+		summary: "Import keys from another system",
+		about: "Imports keys by the hashes of their secrets, which keep working. At most 1,000 " +
+			"keys a call. A hash that the organization already has in the environment fails as a " +
+			"duplicate, so a repeated call imports nothing twice. A call that runs out of time " +
+			"is 503: repeated with its Idempotency-Key, it resumes, and responds for all of its " +
+			"keys. Keys without permissions get all of them, and are marked as legacy.",
 		maxBody: maxImportBody,
 	}, a.importKeys)
 }
 
 type hashInput struct {
-	Algorithm string  `json:"algorithm" enum:"sha256,sha512" doc:"How the other system hashed the secret itself, without a salt"`
-	Encoding  *string `json:"encoding" required:"false" enum:"hex,base64" doc:"Of either alphabet, padded or not; told by the value's length where it is absent"`
+	Algorithm string  `json:"algorithm" enum:"sha256,sha512" doc:"How the other system hashed the secret, without a salt"`
+	Encoding  *string `json:"encoding" required:"false" enum:"hex,base64" doc:"base64 in either alphabet, padded or not; default: recognised by the value's length"`
 	Value     string  `json:"value" minLength:"1" maxLength:"200"`
 }
 

@@ -47,7 +47,7 @@ func TestImportFailsPartly(t *testing.T) {
 		{map[string]any{"name": "  "}, "name: expected a name"},
 		{map[string]any{
 			"permissions": []string{"messages:read", "no:such"},
-		}, "permissions[1]: there is no such permission"},
+		}, "permissions[1]: this permission does not exist"},
 		{map[string]any{
 			"permissions": []string{"keys:read"},
 			"environment": "staging",
@@ -55,7 +55,7 @@ func TestImportFailsPartly(t *testing.T) {
 		}, "permissions: a key with permissions of the admin API"},
 		{map[string]any{
 			"customers": []string{"c1", "c9"},
-		}, "customers[1]: there is no such customer"},
+		}, "customers[1]: this customer does not exist"},
 		{map[string]any{"customers": []string{"c 1"}}, "customers[0]: expected a customer's id"},
 		{map[string]any{
 			"allowedAddresses": []string{"192.0.2.1/24"},

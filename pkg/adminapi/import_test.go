@@ -263,7 +263,7 @@ func TestImportIsBounded(t *testing.T) {
 	p := o.admin.Call(t, http.MethodPost, o.keys+"/import", map[string]any{
 		"keys": many,
 	}).Refused(t, http.StatusRequestEntityTooLarge, "too_large")
-	if p.Detail != "A call imports at most 1,000 keys, and this one has 1001: make several calls." {
+	if p.Detail != "A call imports at most 1,000 keys, but this one has 1001: make several calls." {
 		t.Errorf("%q", p.Detail)
 	}
 

@@ -17,9 +17,9 @@ import (
 type KeyFields struct {
 	Description      *string           `json:"description" required:"false" maxLength:"1000"`
 	Enabled          *bool             `json:"enabled" required:"false"`
-	Permissions      []string          `json:"permissions" required:"false" maxItems:"200" doc:"Names of the catalogue; empty: none. Absent: a new key gets the default permissions, an imported one all, and a changed one keeps its own"`
-	AllPermissions   *bool             `json:"allPermissions" required:"false" doc:"Every data-plane permission, also those added later"`
-	Grantable        *string           `json:"grantable" required:"false" enum:"own,catalogue" doc:"What an admin key may hand out"`
+	Permissions      []string          `json:"permissions" required:"false" maxItems:"200" doc:"Names from the catalogue; empty: none. Absent: a new key gets the default permissions, an imported one all, and a changed one keeps its own"`
+	AllPermissions   *bool             `json:"allPermissions" required:"false" doc:"Every data-plane permission, including those added later"`
+	Grantable        *string           `json:"grantable" required:"false" enum:"own,catalogue" doc:"What an admin key may grant"`
 	Customers        []string          `json:"customers" required:"false" maxItems:"30" doc:"Empty: every customer"`
 	RateLimits       []api.RateLimit   `json:"rateLimits" required:"false" maxItems:"5"`
 	Quota            *quotaInput       `json:"quota" required:"false"`
@@ -82,8 +82,8 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 
 type updateKeyBody struct {
 	Name        *string `json:"name" required:"false" nullable:"false" maxLength:"100"`
-	Environment *string `json:"environment" required:"false" doc:"Immutable: only here to say so"`
-	Ownership   *string `json:"ownership" required:"false" doc:"Immutable: only here to say so"`
+	Environment *string `json:"environment" required:"false" doc:"Immutable: any other value is an error"`
+	Ownership   *string `json:"ownership" required:"false" doc:"Immutable: any other value is an error"`
 	KeyFields
 }
 

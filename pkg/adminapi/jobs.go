@@ -19,7 +19,7 @@ func (a *API) registerJobs() {
 		method:  http.MethodGet,
 		path:    jobsPath,
 		summary: "List background jobs",
-		about:   "Newest first; those that are over stay for 90 days.",
+		about:   "Newest first. Ended jobs are kept for 90 days.",
 	}, lists[organizationList](a, "jobs", a.admin.Jobs))
 	register(a, operation{
 		id:      organization.GetJob,

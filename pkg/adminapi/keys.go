@@ -26,7 +26,7 @@ func (a *API) registerKeys() {
 		path:    keysPath,
 		status:  http.StatusCreated,
 		summary: "Create a key",
-		about:   "The secret is in the answer, this once.",
+		about:   "The response shows the secret, only this once.",
 	}, a.createKey)
 	register(a, operation{
 		id:      organization.ListKeys,
@@ -34,8 +34,8 @@ func (a *API) registerKeys() {
 		method:  http.MethodGet,
 		path:    keysPath,
 		summary: "List keys",
-		about: "Newest first; active keys unless status says otherwise. A page may be short, " +
-			"with a cursor to go on, when few keys match.",
+		about: "Newest first; active keys unless status says otherwise. When few keys match, a " +
+			"page may be short and still have a next cursor.",
 	}, a.listKeys)
 	register(a, operation{
 		id:      organization.GetKey,
@@ -50,8 +50,8 @@ func (a *API) registerKeys() {
 		method:  http.MethodPatch,
 		path:    keyPath,
 		summary: "Change a key",
-		about: "Fields that are absent stay; null empties a field. A change acts from the next " +
-			"check on.",
+		about: "Absent fields stay unchanged; null clears a field. A change takes effect from " +
+			"the next check.",
 	}, a.updateKey)
 	register(a, operation{
 		id:      organization.DeleteKey,
@@ -60,8 +60,8 @@ func (a *API) registerKeys() {
 		path:    keyPath,
 		status:  http.StatusNoContent,
 		summary: "Delete a key",
-		about: "The key stops at once. Its record stays readable, with its history and usage; " +
-			"nothing brings it back.",
+		about: "The key stops working at once, and cannot be restored. Its record, history and " +
+			"usage stay readable.",
 	}, a.deleteKey)
 }
 
@@ -78,19 +78,19 @@ type deleteKeyInput struct {
 
 type listKeysInput struct {
 	Org         string `path:"org"`
-	Status      string `query:"status" enum:"active,inactive,expired,all" doc:"active where it is absent"`
+	Status      string `query:"status" enum:"active,inactive,expired,all" doc:"Default: active"`
 	Environment string `query:"environment" enum:"production,staging,development"`
 	Ownership   string `query:"ownership" enum:"personal,organization"`
 	Owner       string `query:"owner" maxLength:"200" doc:"The owner's id"`
 	Customer    string `query:"customer" maxLength:"64"`
 	Permission  string `query:"permission" maxLength:"65"`
 	Tag         string `query:"tag" maxLength:"50"`
-	Text        string `query:"q" maxLength:"100" doc:"Part of the name, the id, or the hint as it is shown, or its last four characters"`
-	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt), where it is absent, or oldest first (createdAt)"`
-	UnusedSince string `query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys that were not used since, and those that never were"`
-	Include     string `query:"include" enum:"usage" doc:"usage adds to each key its calls of the last 14 days, one number a day, today last"`
+	Text        string `query:"q" maxLength:"100" doc:"Part of the name, the id, the hint as it is shown, or the hint's last four characters"`
+	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt, the default) or oldest first (createdAt)"`
+	UnusedSince string `query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys not used since then, or never"`
+	Include     string `query:"include" enum:"usage" doc:"usage adds each key's calls of the last 14 days, one number a day, today last"`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the page before"`
+	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the previous page"`
 
 	filter store.Filter // made by Resolve
 }

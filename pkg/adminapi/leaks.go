@@ -21,11 +21,11 @@ func (a *API) registerLeaks() {
 		path:    "/v1/leaks",
 		status:  http.StatusAccepted,
 		maxBody: maxReport,
-		summary: "Report a secret that was found in the open",
-		about: "Anybody may: who has the secret could use it, too. The answer is the same " +
-			"whatever the secret is or was. One of a key of ours is revoked as " +
-			"compromised, or flagged where all that it opens may be published; the old secret of " +
-			"a rotation ends, and its key goes on.",
+		summary: "Report a secret that was found in public",
+		about: "Open to everybody, since anybody who has the secret could also use it. The " +
+			"response is the same for every secret. A key whose secret is reported is revoked as " +
+			"compromised, or only flagged if all of its permissions are publishable. The old " +
+			"secret of a rotation ends, and its key keeps working.",
 	}, a.reportLeak)
 	registerOpen(a, operation{
 		id:      "reportGitHubLeaks",
@@ -35,15 +35,15 @@ func (a *API) registerLeaks() {
 		status:  http.StatusAccepted,
 		raw:     githubMessage(),
 		summary: "Report secrets that GitHub's secret scanning found",
-		about: "For GitHub, by its partner program's protocol; nobody else can sign such a " +
-			"message.",
+		about: "For GitHub, by the protocol of its partner program: the message must have " +
+			"GitHub's signature.",
 	}, a.reportGitHubLeaks)
 }
 
 type leakBody struct {
-	Secret string  `json:"secret" minLength:"1" doc:"The whole secret, or a text with secrets: all of ours in it are taken, at most 32, and another system's if it stands by itself"`
+	Secret string  `json:"secret" minLength:"1" doc:"The whole secret, or a text that contains secrets: Bitting finds all of its own, at most 32, and another system's if it stands alone"`
 	URL    *string `json:"url" required:"false" maxLength:"2000" doc:"Where it was found: http or https"`
-	Note   *string `json:"note" required:"false" maxLength:"500" doc:"For the key's history; no secrets here"`
+	Note   *string `json:"note" required:"false" maxLength:"500" doc:"For the key's history; must not contain secrets"`
 }
 
 type leakInput struct {

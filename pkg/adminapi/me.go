@@ -18,7 +18,7 @@ func (a *API) registerMe() {
 		method:  http.MethodGet,
 		path:    "/v1/me",
 		summary: "Show who is signed in",
-		about:   "With their organizations, and what they may do in each.",
+		about:   "Shows the person, their organizations, and what they may do in each.",
 	}, shows[struct{}](a.admin.Me))
 }
 
@@ -29,8 +29,8 @@ func (a *API) registerWhoami() {
 		method:  http.MethodGet,
 		path:    "/v1/whoami",
 		summary: "Show the key that was sent",
-		about: "For the key holder: any good key of any environment. It costs nothing of the " +
-			"key's limits.",
+		about: "For the key holder: accepts any valid key of any environment. The call does " +
+			"not count against the key's limits.",
 	}, a.whoami)
 }
 

@@ -38,8 +38,9 @@ func (a *API) registerMembers() {
 		method:  http.MethodPut,
 		path:    memberPath,
 		summary: "Invite or change a member",
-		about: "By e-mail, or for a member by id. An invitation becomes active at the first " +
-			"sign-in with that verified e-mail. 201 for a new member, 200 for a changed one.",
+		about: "By e-mail address; an existing member also by id. An invitation becomes active " +
+			"at the first sign-in with that verified address. 201 for a new member, 200 for a " +
+			"changed one.",
 	}, a.putMember)
 	register(a, operation{
 		id:      organization.DeleteMember,
@@ -48,15 +49,15 @@ func (a *API) registerMembers() {
 		path:    memberPath,
 		status:  http.StatusAccepted,
 		summary: "Remove a member",
-		about: "They are no member any more at once, and their personal keys are disabled " +
-			"before this answers 204. Where those are very many, a job goes on with them: 202.",
+		about: "The person stops being a member at once, and their personal keys are " +
+			"disabled before the response, 204. If there are very many, a job continues: 202.",
 	}, a.deleteMember)
 }
 
 // MemberPath is the path of an operation on a member.
 type MemberPath struct {
 	Org  string `path:"org"`
-	User string `path:"user" maxLength:"254" doc:"An e-mail, or a member's id"`
+	User string `path:"user" maxLength:"254" doc:"An e-mail address, or a member's id"`
 }
 
 type memberOutput struct {

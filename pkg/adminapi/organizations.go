@@ -19,7 +19,8 @@ func (a *API) registerOrganizations() {
 		path:    "/v1/organizations",
 		status:  http.StatusCreated,
 		summary: "Create an organization",
-		about:   "With its first admin and its default key, whose secret is in the answer, this once.",
+		about: "Also creates its first admin and its default key. The response shows the key's " +
+			"secret, only this once.",
 	}, a.createOrganization)
 	register(a, operation{
 		id:      organization.GetOrganization,
@@ -31,9 +32,9 @@ func (a *API) registerOrganizations() {
 }
 
 type createOrganizationBody struct {
-	ID         *string `json:"id" required:"false" doc:"2 to 39 lower-case letters, digits and hyphens, a letter first; made of the name where it is absent"`
+	ID         *string `json:"id" required:"false" doc:"2 to 39 lower-case letters, digits and hyphens, starting with a letter; default: derived from the name"`
 	Name       string  `json:"name" maxLength:"100"`
-	FirstAdmin *string `json:"firstAdmin" required:"false" doc:"For operators: the e-mail of the person who becomes its first admin. A signed-in person becomes it themselves"`
+	FirstAdmin *string `json:"firstAdmin" required:"false" doc:"For operators: the e-mail address of the first admin. A signed-in person becomes the first admin themselves"`
 }
 
 type createOrganizationInput struct {
@@ -89,8 +90,8 @@ func (a *API) registerSettings() {
 		method:  http.MethodPatch,
 		path:    "/v1/organizations/{org}",
 		summary: "Change an organization's name and settings",
-		about: "Settings are merged field by field; null means the catalogue's, or no longest " +
-			"life. What bears on calls acts within ten seconds.",
+		about: "Settings are merged field by field; null means the catalogue's value, or no " +
+			"longest lifetime. Settings that affect calls take effect within ten seconds.",
 	}, a.updateOrganization)
 }
 
@@ -103,11 +104,11 @@ type lifeInput struct {
 type settingsInput struct {
 	OrganizationKeysBy *string    `json:"organizationKeysBy" required:"false" nullable:"false" enum:"admins,members"`
 	PersonalKeysBy     *string    `json:"personalKeysBy" required:"false" nullable:"false" enum:"members,admins,nobody"`
-	MemberPermissions  []string   `json:"memberPermissions" required:"false" maxItems:"200" doc:"What members may hand out; null: every data-plane permission"`
-	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a key holds when its maker names none; null: the catalogue's defaults"`
+	MemberPermissions  []string   `json:"memberPermissions" required:"false" maxItems:"200" doc:"What members may grant; null: every data-plane permission"`
+	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a new key gets if the request names no permissions; null: the catalogue's defaults"`
 	LongestLife        *lifeInput `json:"longestLife,omitempty"`
 	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
-	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks, or single addresses, that calls of the organization's keys may come from, besides what each key says; empty: every address. Not asked of the admin API"`
+	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks or single addresses that calls with the organization's keys may come from, in addition to each key's own; empty: any address. Does not apply to the admin API"`
 	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
 }
 
@@ -173,9 +174,9 @@ func (a *API) registerDeletion() {
 		status:  http.StatusAccepted,
 		summary: "Delete an organization",
 		about: "Its keys are refused within ten seconds; a job then deletes keys, members and " +
-			"customers. Its people and its keys find it no more; who deleted it can watch " +
-			"the job, operators read its history, and nobody gets its id again. Repeated, it " +
-			"answers with the same job.",
+			"customers. Its people and its keys get 404 from then on. The caller who deleted it " +
+			"can follow the job, and operators can read its history. The id is never reused. A " +
+			"repeated call returns the same job.",
 	}, a.deleteOrganization)
 }
 

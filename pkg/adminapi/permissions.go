@@ -24,8 +24,8 @@ func (a *API) registerPermissions() {
 		method:  http.MethodPut,
 		path:    "/v1/permissions",
 		summary: "Replace the permission catalogue",
-		about: "The whole of it, but for the built-in ones, which are left as they are: at " +
-			"most 200 permissions, 2,000 routes in all and 300 paths of an API. A change acts " +
+		about: "Replaces the whole catalogue except for the built-in permissions: at most 200 " +
+			"permissions, 2,000 routes in total and 300 paths of an API. A change takes effect " +
 			"within 10 seconds. For operators only.",
 	}, a.putPermissions)
 }
@@ -37,13 +37,13 @@ type permissionInput struct {
 	Description string      `json:"description,omitempty"`
 	Default     bool        `json:"default,omitempty"`
 	Publishable bool        `json:"publishable,omitempty"`
-	BuiltIn     bool        `json:"builtIn,omitempty" doc:"Built-in permissions may be sent back; they are left as they are"`
+	BuiltIn     bool        `json:"builtIn,omitempty" doc:"Built-in permissions may be included; they are left unchanged"`
 	Routes      []api.Route `json:"routes,omitempty"`
 }
 
 type putPermissionsInput struct {
 	MatchHeader
-	Force bool `query:"force" doc:"Remove permissions although keys hold them; those keys keep the name, which opens nothing"`
+	Force bool `query:"force" doc:"Remove permissions even if keys hold them; those keys keep the name, which then opens nothing"`
 	Body  struct {
 		Permissions []permissionInput `json:"permissions" nullable:"false" maxItems:"220"`
 	}

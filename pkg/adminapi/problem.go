@@ -39,7 +39,7 @@ var statuses = map[api.Code]struct {
 	title  string
 }{
 	api.CodeMalformed:        {http.StatusBadRequest, "The request cannot be read"},
-	api.CodeUnauthenticated:  {http.StatusUnauthorized, "A valid key is needed"},
+	api.CodeUnauthenticated:  {http.StatusUnauthorized, "A valid credential is needed"},
 	api.CodeInvalidKey:       {http.StatusUnauthorized, "The API key is missing or not valid"},
 	api.CodePermissionDenied: {http.StatusForbidden, "The permission is missing"},
 	api.CodeNotFound:         {http.StatusNotFound, "Not found"},

@@ -173,7 +173,7 @@ func (a *API) readBody(
 	// written \ufffd, it is meant
 	if utf8.Valid(text) && lossy(string(text)) {
 		return unread(http.StatusBadRequest, "expected JSON in UTF-8: a replacement character "+
-			"(U+FFFD) stands where something else was sent, or is to be written as \\ufffd")
+			"(U+FFFD) is in place of invalid bytes; if you mean it, write it as \\ufffd")
 	}
 
 	clean, found, err := strictjson.Read(text)
@@ -240,7 +240,8 @@ func unknownCondition(ctx huma.Context, ifMatch bool) *admin.Error {
 		}
 
 		return admin.Refuse(api.CodeMalformed,
-			"This call takes no such condition: send it without, and look at what is there before.",
+			"This call does not support the condition: send it without, after checking the "+
+				"current state.",
 			api.FieldError{Location: "header." + header, Message: "expected no " + header},
 		)
 	}

@@ -16,9 +16,9 @@ import (
 // document is what the OpenAPI document says besides the operations.
 func document() huma.Config {
 	config := huma.DefaultConfig("Bitting admin API", "1")
-	config.Info.Description = "Manage API keys: who owns them, what they open, how long they live. " +
-		"Errors are application/problem+json (RFC 9457) with a code for programs and every wrong " +
-		"field named."
+	config.Info.Description = "Manage API keys: who owns them, what they open, how long they " +
+		"live. Errors are application/problem+json (RFC 9457), with a code for programs and a " +
+		"list of all wrong fields."
 	config.OpenAPIPath = ""
 	config.DocsPath = ""
 	config.SchemasPath = ""  // served below, by the function that the template routes them to

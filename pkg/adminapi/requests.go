@@ -16,11 +16,11 @@ func (a *API) registerRequests() {
 		method:  http.MethodGet,
 		path:    keyPath + "/requests",
 		summary: "List a key's last calls",
-		about: "Newest first, of the last 7 days. Refusals are all kept, up to one a second of a " +
-			"key and instance after the first ten, and for wrong secrets one in ten seconds " +
-			"after the first three; " +
-			"of the allowed calls a sample, by the organization's sampleRequests. omitted counts " +
-			"what was left out before. Never a body, a header or a secret.",
+		about: "Newest first, of the last 7 days. All refusals are kept, up to one a second for " +
+			"each key and instance after the first ten, and for wrong secrets one in ten seconds " +
+			"after the first three. Of the allowed calls a sample is kept, set by the " +
+			"organization's sampleRequests. omitted counts the calls that were left out just " +
+			"before. Bodies, headers and secrets are never kept.",
 	}, lists[keyList](a, "requests", a.admin.Requests))
 	register(a, operation{
 		id:      organization.GetRequest,
@@ -28,7 +28,7 @@ func (a *API) registerRequests() {
 		method:  http.MethodGet,
 		path:    "/v1/organizations/{org}/requests/{requestId}",
 		summary: "Show a call",
-		about:   "By the requestId of its answer, where the call was kept.",
+		about:   "By the requestId of its response, if the call was kept.",
 	}, a.getRequest)
 }
 

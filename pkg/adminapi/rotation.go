@@ -19,8 +19,8 @@ func (a *API) registerRotation() {
 		path:    keyPath + "/regenerate",
 		bare:    true,
 		summary: "Give a key a new secret, at once",
-		about: "The old secret stops at once, both of them during a rotation. A revocation is " +
-			"lifted; a disabled key stays disabled.",
+		about: "The old secret stops working at once; during a rotation, both do. A revocation " +
+			"is lifted; a disabled key stays disabled.",
 	}, a.regenerateKey)
 	register(a, operation{
 		id:      organization.RotateKey,
@@ -29,8 +29,8 @@ func (a *API) registerRotation() {
 		path:    keyPath + "/rotate",
 		bare:    true,
 		summary: "Give a key a new secret, with an overlap",
-		about: "The old secret lives on for overlap, counted from now or from the first use of " +
-			"the new one, and at most to the key's own expiry.",
+		about: "The old secret keeps working for overlap, counted from now or from the first use " +
+			"of the new one, but no longer than the key itself.",
 	}, a.rotateKey)
 	register(a, operation{
 		id:      organization.GetRotation,
@@ -60,9 +60,9 @@ type actionInput struct {
 }
 
 type rotateBody struct {
-	Overlap  *string `json:"overlap" required:"false" doc:"How long the old secret lives on, from 0s to 30d; 24h where it is absent"`
-	StartsAt *string `json:"startsAt" required:"false" enum:"now,first_use" doc:"From when overlap is counted: from now, where it is absent, or from the first use of the new secret"`
-	Longest  *string `json:"longest" required:"false" doc:"With first_use, when the old secret ends if the new one is not used: from overlap to 30d, which it is where it is absent"`
+	Overlap  *string `json:"overlap" required:"false" doc:"How long the old secret keeps working, from 0s to 30d; default: 24h"`
+	StartsAt *string `json:"startsAt" required:"false" enum:"now,first_use" doc:"When overlap starts: now (the default), or at the first use of the new secret"`
+	Longest  *string `json:"longest" required:"false" doc:"With first_use, when the old secret ends if the new one is not used: from overlap to 30d; default: 30d"`
 }
 
 type rotateInput struct {
@@ -126,8 +126,8 @@ func (a *API) registerRevocation() {
 		path:    keyPath + "/revoke",
 		bare:    true,
 		summary: "Revoke a key",
-		about: "The key is refused at once, by the deployment's revocation profile; everything " +
-			"is kept. A compromised key comes back only by a new secret.",
+		about: "The key is refused as soon as the deployment's revocation profile promises; " +
+			"nothing is deleted. A compromised key needs a new secret to work again.",
 	}, a.revokeKey)
 	register(a, operation{
 		id:      organization.RestoreKey,
@@ -140,7 +140,7 @@ func (a *API) registerRevocation() {
 }
 
 type revokeBody struct {
-	Reason      *string `json:"reason" required:"false" maxLength:"500" doc:"For the history; no secrets here"`
+	Reason      *string `json:"reason" required:"false" maxLength:"500" doc:"For the history; must not contain secrets"`
 	Compromised *bool   `json:"compromised" required:"false" doc:"The secret is in the wrong hands: the key cannot be restored, only regenerated"`
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // withoutSecret says what is wrong with a field that holds a secret. It quotes nothing.
-const withoutSecret = "expected a text without a key's secret: whoever reads it could use the " +
-	"key. Report a secret that others may have seen, at POST /v1/leaks"
+const withoutSecret = "expected a text without a key's secret: anybody who reads it could use " +
+	"the key. If others may have seen the secret, report it at POST /v1/leaks"
 
 // secrets refuses secrets of our form in whatever an operation takes, so that none is kept, and
 // none comes back where others read it. It goes by what was sent, and not by what the operation

@@ -13,9 +13,9 @@ import (
 )
 
 func (a *API) registerUsage() {
-	about := "Numbers of calls by hour or day, in UTC. By outcome they are all calls; by " +
-		"permission and by customer those that were allowed. A call is counted within 10 seconds, " +
-		"or when its instance is used again or ends. As CSV with Accept: text/csv."
+	about := "Counts calls by hour or day, in UTC: by outcome all calls, by permission and by " +
+		"customer the allowed ones. A call is counted within 10 seconds, or when its instance is " +
+		"used again or ends. Send Accept: text/csv for CSV."
 	op := operation{
 		id:      organization.KeyUsage,
 		group:   GroupUsage,
@@ -29,7 +29,7 @@ func (a *API) registerUsage() {
 	op.id = organization.GetUsage
 	op.path = "/v1/organizations/{org}/usage"
 	op.summary = "Show how the organization's keys are used"
-	op.about += " All keys together, personal ones too."
+	op.about += " All keys together, including personal ones."
 	register(a, op, a.organizationUsage)
 }
 
@@ -43,7 +43,7 @@ func (a *API) usageAnswers() map[string]*huma.MediaType {
 		csvType: {
 			Schema: &huma.Schema{
 				Type:        huma.TypeString,
-				Description: "at,outcome,count (or permission, or customer), without the zeros",
+				Description: "at,outcome,count (or permission, or customer), without rows of zero",
 			},
 		},
 	}
@@ -51,8 +51,8 @@ func (a *API) usageAnswers() map[string]*huma.MediaType {
 
 // UsageQuery is what part of the usage is asked for.
 type UsageQuery struct {
-	From        string `query:"from" maxLength:"40" doc:"A day or a time, rounded down to the granularity; 14 days before the end where it is absent"`
-	To          string `query:"to" maxLength:"40" doc:"A day, which is included, or a time, rounded up; now where it is absent"`
+	From        string `query:"from" maxLength:"40" doc:"A day or a time, rounded down to the granularity; default: 14 days before the end"`
+	To          string `query:"to" maxLength:"40" doc:"A day, which is included, or a time, rounded up; default: now"`
 	Granularity string `query:"granularity" enum:"hour,day" default:"day" doc:"At most 31 days by hour, and 400 by day"`
 	By          string `query:"by" enum:"outcome,permission,customer" default:"outcome"`
 	Accept      string `header:"Accept" doc:"text/csv for CSV"`

@@ -2,15 +2,15 @@ package api
 
 // KeyAdvice is the advice on a key.
 type KeyAdvice struct {
-	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"From when on the key could be used and its use is known"`
+	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"Since when the key could be used and its use is known"`
 	Items         []AdviceItem `json:"items" nullable:"false" doc:"What matters most first"`
 }
 
 // AdvicePage is the advice on a page of keys.
 type AdvicePage struct {
-	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"From when on use is known, of keys that are old enough"`
+	ObservedSince Time         `json:"observedSince" format:"date-time" doc:"Since when use is known, of keys that are old enough"`
 	Items         []AdviceItem `json:"items" nullable:"false" doc:"Key by key, newest first"`
-	NextCursor    *string      `json:"nextCursor" doc:"null where the list ends"`
+	NextCursor    *string      `json:"nextCursor" doc:"null on the last page"`
 }
 
 // AdviceItem is a piece of advice on a key.
@@ -27,12 +27,12 @@ type AdviceItem struct {
 
 // AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
 type AdviceEvidence struct {
-	ObservedSince *Time    `json:"observedSince,omitempty" format:"date-time" doc:"From when on all is known that the item says of use"`
+	ObservedSince *Time    `json:"observedSince,omitempty" format:"date-time" doc:"Since when the use that the item is about is known"`
 	Window        string   `json:"window,omitempty" example:"30d"`
-	Permission    string   `json:"permission,omitempty" doc:"The one that is not used"`
+	Permission    string   `json:"permission,omitempty" doc:"The permission that is not used"`
 	Used          []string `json:"used,omitempty" doc:"The permissions that were used in the window"`
-	LastUsedAt    *Time    `json:"lastUsedAt,omitempty" format:"date-time" doc:"Of a permission and of a retired secret, the hour"`
-	Calls         *int64   `json:"calls,omitempty" doc:"With a retired secret, in the window; or the most in one hour"`
+	LastUsedAt    *Time    `json:"lastUsedAt,omitempty" format:"date-time" doc:"For a permission and a retired secret, the hour"`
+	Calls         *int64   `json:"calls,omitempty" doc:"Calls with a retired secret in the window; or the most calls in one hour"`
 	SecretSince   *Time    `json:"secretSince,omitempty" format:"date-time"`
 }
 
@@ -47,10 +47,10 @@ type AdviceChange struct {
 // allowed calls only a sample is recorded, so that these are numbers of recorded calls, and not of
 // all.
 type Preview struct {
-	Since          Time           `json:"since" format:"date-time" doc:"From when on recorded calls were looked at"`
-	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization has recorded now: the numbers are of recorded calls"`
+	Since          Time           `json:"since" format:"date-time" doc:"Since when recorded calls were considered"`
+	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization records now: all numbers count only recorded calls"`
 	Recorded       int            `json:"recorded" doc:"Recorded calls that were allowed"`
-	Refused        int            `json:"refused" doc:"Those of them that the change would have refused"`
+	Refused        int            `json:"refused" doc:"How many of them the change would have refused"`
 	ByRoute        []RoutePreview `json:"byRoute" nullable:"false" doc:"The most refused first"`
 }
 

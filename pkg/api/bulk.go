@@ -2,10 +2,10 @@ package api
 
 // BulkAnswer is what a bulk change found, or the job that does it.
 type BulkAnswer struct {
-	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the keys that it found and that you may change"`
+	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the number of keys that match and that you may change"`
 	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`
 	Job      *Job  `json:"job,omitempty"`
-	Replayed bool  `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Replayed bool  `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key.

@@ -11,7 +11,7 @@ type Customer struct {
 // CustomerAnswer is a customer in the answer of a POST.
 type CustomerAnswer struct {
 	Customer
-	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Replayed bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key.

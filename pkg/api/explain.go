@@ -4,8 +4,8 @@ package api
 type Explanation struct {
 	Allowed            bool   `json:"allowed"`
 	Outcome            string `json:"outcome"`
-	Status             int    `json:"status" doc:"Of the answer: 200 stands for whatever the backend answers"`
-	Steps              []Step `json:"steps" nullable:"false" doc:"In their order, up to the first that refuses"`
+	Status             int    `json:"status" doc:"Of the response: 200 stands for anything that the backend answers"`
+	Steps              []Step `json:"steps" nullable:"false" doc:"In order, up to the first that refuses"`
 	RequiredPermission string `json:"requiredPermission,omitempty"`
 }
 

@@ -4,8 +4,8 @@ package api
 type Imported struct {
 	Imported    int             `json:"imported"`
 	Failed      []ImportFailure `json:"failed" nullable:"false"`
-	EffectiveBy Time            `json:"effectiveBy" format:"date-time" doc:"When the keys work everywhere: at once, but for the ten seconds after the first import into an environment"`
-	Replayed    bool            `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	EffectiveBy Time            `json:"effectiveBy" format:"date-time" doc:"When the keys work everywhere: at once, except in the ten seconds after the first import into an environment"`
+	Replayed    bool            `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key.
@@ -16,7 +16,7 @@ func (i Imported) Replay() Imported {
 
 // ImportFailure is a key that was not imported.
 type ImportFailure struct {
-	Index  int    `json:"index" doc:"Its place in keys, from 0"`
+	Index  int    `json:"index" doc:"Its index in keys, from 0"`
 	Code   Code   `json:"code" enum:"duplicate,validation"`
 	Detail string `json:"detail"`
 }

@@ -9,8 +9,8 @@ type Job struct {
 	Action         string     `json:"action,omitempty" doc:"Of a bulk change"`
 	State          string     `json:"state" enum:"queued,running,done,failed"`
 	Progress       Progress   `json:"progress"`
-	Errors         []JobError `json:"errors" nullable:"false" doc:"At most 100, and none about keys that you may not see"`
-	Result         Result     `json:"result" doc:"What became of the keys; unchanged are those that already were so"`
+	Errors         []JobError `json:"errors" nullable:"false" doc:"At most 100, and only about keys that you may see"`
+	Result         Result     `json:"result" doc:"What happened to the keys; unchanged counts those that were already in that state"`
 	CreatedBy      Actor      `json:"createdBy"`
 	CreatedAt      Time       `json:"createdAt" format:"date-time"`
 	UpdatedAt      Time       `json:"updatedAt" format:"date-time"`
@@ -20,7 +20,7 @@ type Job struct {
 // Progress is how far a job is, in keys.
 type Progress struct {
 	Done  int  `json:"done"`
-	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted before, as of deletions: it takes as long to count them"`
+	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted beforehand, such as a deletion, since counting takes as long"`
 }
 
 // JobError is a key that a job could not change.

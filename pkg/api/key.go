@@ -11,7 +11,7 @@ type Key struct {
 	Ownership        string            `json:"ownership" enum:"personal,organization"`
 	Owner            Actor             `json:"owner"`
 	CreatedBy        Actor             `json:"createdBy"`
-	Status           string            `json:"status" enum:"active,inactive,expired" doc:"Computed at the time of the answer"`
+	Status           string            `json:"status" enum:"active,inactive,expired" doc:"Computed at the time of the response"`
 	Enabled          bool              `json:"enabled"`
 	Permissions      []string          `json:"permissions" nullable:"false" doc:"Empty: none"`
 	AllPermissions   bool              `json:"allPermissions"`
@@ -28,8 +28,8 @@ type Key struct {
 	Revocation       *Revocation       `json:"revocation"`
 	Exposure         *Exposure         `json:"exposure"`
 	DeletedAt        *Time             `json:"deletedAt" format:"date-time"`
-	LastUsed         *LastUsed         `json:"lastUsed" doc:"In the answers that show or list keys; as of at most a minute ago"`
-	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, today last; those that were refused too"`
+	LastUsed         *LastUsed         `json:"lastUsed" doc:"Only in responses that show or list keys; up to a minute old"`
+	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, including refused ones, today last"`
 	Metadata         map[string]string `json:"metadata"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	Version          int64             `json:"version"`
@@ -42,16 +42,16 @@ type RateLimit struct {
 	Name   string `json:"name" minLength:"1" maxLength:"32" pattern:"^[a-z][a-z0-9_-]*$" patternDescription:"a lower-case name"`
 	Limit  int64  `json:"limit" minimum:"1" maximum:"1000000000"`
 	Window string `json:"window" example:"1m"`
-	Burst  int64  `json:"burst,omitempty" minimum:"1" maximum:"1000000000" doc:"How many calls may come at once; as limit where it is absent"`
+	Burst  int64  `json:"burst,omitempty" minimum:"1" maximum:"1000000000" doc:"How many calls may come at once; default: limit"`
 }
 
 // Rotation is a running rotation.
 type Rotation struct {
 	StartedAt       Time   `json:"startedAt" format:"date-time"`
-	StartsAt        string `json:"startsAt" enum:"now,first_use" doc:"From when the overlap is counted: from the rotation, or from the first use of the new secret"`
+	StartsAt        string `json:"startsAt" enum:"now,first_use" doc:"When the overlap starts: at the rotation, or at the first use of the new secret"`
 	Overlap         string `json:"overlap" example:"24h"`
-	FirstUsedAt     *Time  `json:"firstUsedAt" format:"date-time" doc:"When the new secret was first used; null where it was not, as far as is known"`
-	OldSecretEndsAt Time   `json:"oldSecretEndsAt" format:"date-time" doc:"The old secret is refused from then on. With first_use, before that use: at the latest"`
+	FirstUsedAt     *Time  `json:"firstUsedAt" format:"date-time" doc:"When the new secret was first used; null if no use is known"`
+	OldSecretEndsAt Time   `json:"oldSecretEndsAt" format:"date-time" doc:"When the old secret ends. With first_use, until that use: the latest end"`
 }
 
 // Revocation says who revoked a key, when and why.
@@ -67,7 +67,7 @@ type Exposure struct {
 	At     Time    `json:"at" format:"date-time"`
 	Source string  `json:"source" doc:"report, or github"`
 	URL    *string `json:"url" doc:"Where it was found"`
-	Action string  `json:"action" enum:"revoked,flagged" doc:"What was found is accepted no longer, or may be published and was flagged only"`
+	Action string  `json:"action" enum:"revoked,flagged" doc:"Whether the secret was stopped, or was only flagged since it is publishable"`
 }
 
 // LastUsed is the last call that was made with a key that was good, whatever the call was allowed
@@ -81,8 +81,8 @@ type LastUsed struct {
 // KeySecret is a key with its new secret, which is shown this once.
 type KeySecret struct {
 	Key      Key     `json:"key"`
-	Secret   *string `json:"secret" doc:"Shown once; null when the answer is replayed"`
-	Replayed bool    `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Secret   *string `json:"secret" doc:"Shown once; null in a replayed response"`
+	Replayed bool    `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key: without
@@ -92,7 +92,7 @@ func (k KeySecret) Replay() KeySecret { return KeySecret{Key: k.Key, Replayed: t
 // KeyOnly is a changed key.
 type KeyOnly struct {
 	Key      Key  `json:"key"`
-	Replayed bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Replayed bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key.
@@ -105,7 +105,7 @@ func (k KeyOnly) Replay() KeyOnly {
 type Revoked struct {
 	Key         Key  `json:"key"`
 	EffectiveBy Time `json:"effectiveBy" format:"date-time" doc:"A check that starts after this is refused"`
-	Replayed    bool `json:"replayed,omitempty" doc:"This Idempotency-Key was answered before"`
+	Replayed    bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 // Replay returns the answer to a call that is sent again with its Idempotency-Key.

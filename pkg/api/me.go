@@ -15,7 +15,7 @@ type MyMembership struct {
 	Name      string    `json:"name"`
 	Role      string    `json:"role"`
 	Grants    []string  `json:"grants" nullable:"false"`
-	MayGrant  []string  `json:"mayGrant" nullable:"false" doc:"Permissions that they may give to a key"`
+	MayGrant  []string  `json:"mayGrant" nullable:"false" doc:"Permissions that they may grant to a key"`
 	MayCreate MayCreate `json:"mayCreate"`
 }
 

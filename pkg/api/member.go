@@ -8,7 +8,7 @@ type Member struct {
 	Grants   []string     `json:"grants" nullable:"false"`
 	Status   string       `json:"status" enum:"active,invited"`
 	JoinedAt *Time        `json:"joinedAt" format:"date-time"`
-	Bounded  []BoundedKey `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they do no more than the member may"`
+	Bounded  []BoundedKey `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they can do no more than the member may"`
 }
 
 // BoundedKey is a personal key that does less than it holds, by its owner's role.

@@ -3,5 +3,5 @@ package api
 // Page is a part of a list.
 type Page[T any] struct {
 	Items      []T     `json:"items" nullable:"false"`
-	NextCursor *string `json:"nextCursor" doc:"null where the list ends"`
+	NextCursor *string `json:"nextCursor" doc:"null on the last page"`
 }

@@ -72,7 +72,7 @@ type Problem struct {
 	Type               string       `json:"type" doc:"The address of this problem's documentation"`
 	Title              string       `json:"title"`
 	Status             int          `json:"status"`
-	Code               Code         `json:"code" doc:"What programs compare"`
+	Code               Code         `json:"code" doc:"For programs to compare"`
 	Detail             string       `json:"detail,omitempty"`
 	RequestID          string       `json:"requestId,omitempty"`
 	RequiredPermission string       `json:"requiredPermission,omitempty"`
@@ -83,5 +83,5 @@ type Problem struct {
 type FieldError struct {
 	Location string `json:"location" doc:"Where, such as body.rateLimits[0].window"`
 	Message  string `json:"message" doc:"What is expected there"`
-	Value    any    `json:"value,omitempty" doc:"What was sent, unless it may hold a secret"`
+	Value    any    `json:"value,omitempty" doc:"What was sent, unless it may contain a secret"`
 }

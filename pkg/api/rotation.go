@@ -8,21 +8,21 @@ type RotationState struct {
 
 // OldSecret is the secret that ends with the rotation, and who still sends it.
 type OldSecret struct {
-	EndsAt             Time      `json:"endsAt" format:"date-time" doc:"With first_use, before that use: at the latest"`
+	EndsAt             Time      `json:"endsAt" format:"date-time" doc:"With first_use, until that use: the latest end"`
 	Hint               string    `json:"hint"`
 	LastUsed           *LastUsed `json:"lastUsed"`
-	CallsSinceRotation int64     `json:"callsSinceRotation" doc:"With this secret, while it was accepted"`
-	Sources            []Source  `json:"sources" nullable:"false" doc:"Where it comes from, the latest first; beside it, secrets that ended before, where somebody still sends them"`
+	CallsSinceRotation int64     `json:"callsSinceRotation" doc:"With this secret, while it was valid"`
+	Sources            []Source  `json:"sources" nullable:"false" doc:"Where it is sent from, latest first; also where earlier secrets that have ended are still sent from"`
 }
 
 // NewSecret is the secret that stays.
 type NewSecret struct {
-	FirstUsedAt *Time `json:"firstUsedAt" format:"date-time" doc:"Its first admitted call, as far as is known"`
+	FirstUsedAt *Time `json:"firstUsedAt" format:"date-time" doc:"Its first admitted call that is known"`
 }
 
 // Source is where calls come from.
 type Source struct {
-	SourceIP  string `json:"sourceIp" doc:"others: those beyond the number that is told apart"`
+	SourceIP  string `json:"sourceIp" doc:"others stands for the sources beyond the number that is recorded separately"`
 	UserAgent string `json:"userAgent"`
 	Calls     int64  `json:"calls"`
 	LastAt    Time   `json:"lastAt" format:"date-time"`

@@ -12,7 +12,7 @@ type Whoami struct {
 	Status         string      `json:"status"`
 	ExpiresAt      *Time       `json:"expiresAt" format:"date-time"`
 	Rotation       *Rotation   `json:"rotation"`
-	OldSecret      bool        `json:"oldSecret" doc:"The secret that was sent is the old one of the rotation: it ends with it"`
+	OldSecret      bool        `json:"oldSecret" doc:"The secret that was sent is the old one of a rotation, and ends with it"`
 	RateLimits     []LimitLeft `json:"rateLimits" nullable:"false"`
 	Quota          *QuotaLeft  `json:"quota"`
 }
@@ -20,14 +20,14 @@ type Whoami struct {
 // LimitLeft is a rate limit and what is left of it.
 type LimitLeft struct {
 	RateLimit
-	Remaining *int64 `json:"remaining" doc:"Calls that may be made now. It may lag by 2 seconds; null where limits are not enforced"`
-	ResetAt   *Time  `json:"resetAt" format:"date-time" doc:"When all of it is there again, if no more calls are made"`
+	Remaining *int64 `json:"remaining" doc:"Calls that may be made now, up to 2 seconds old; null if limits are not enforced"`
+	ResetAt   *Time  `json:"resetAt" format:"date-time" doc:"When the limit is full again, if no more calls are made"`
 }
 
 // QuotaLeft is a quota and what is left of it.
 type QuotaLeft struct {
 	Limit     int64  `json:"limit"`
 	Period    string `json:"period" enum:"day,month"`
-	Remaining *int64 `json:"remaining" doc:"Calls that may be made in this period. It may lag by 2 seconds; null where limits are not enforced"`
+	Remaining *int64 `json:"remaining" doc:"Calls that may still be made in this period, up to 2 seconds old; null if limits are not enforced"`
 	ResetAt   *Time  `json:"resetAt" format:"date-time" doc:"When the next period begins"`
 }
