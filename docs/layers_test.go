@@ -19,6 +19,7 @@ type room struct {
 	folder    string
 	imports   []string // folders of the project
 	libraries []string // packages of others, Go's own left out
+	standard  []string // Go's own
 }
 
 // rooms lists the packages of the project and what they import, tests left out.
@@ -57,6 +58,8 @@ func rooms(t *testing.T) (rooms []room) {
 				r.imports = append(r.imports, folder)
 			} else if strings.Contains(first, ".") {
 				r.libraries = append(r.libraries, name)
+			} else {
+				r.standard = append(r.standard, name)
 			}
 		}
 
@@ -160,5 +163,29 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What admins do, and what a deployment does by itself, know nothing of HTTP.
+func TestRoomsWithoutHTTP(t *testing.T) {
+	t.Parallel()
+
+	without := []string{"pkg/admin", "pkg/upkeep"}
+	for _, r := range rooms(t) {
+		if i := slices.Index(without, r.folder); i >= 0 {
+			without = slices.Delete(without, i, i+1)
+
+			if slices.Contains(r.standard, "net/http") {
+				t.Errorf("%s imports net/http", r.folder)
+			}
+
+			if slices.Contains(r.imports, "pkg/proxy") {
+				t.Errorf("%s imports pkg/proxy", r.folder)
+			}
+		}
+	}
+
+	if len(without) > 0 {
+		t.Errorf("there is no %v", without)
 	}
 }

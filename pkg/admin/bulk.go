@@ -31,7 +31,7 @@ type bulkChange struct {
 type Bulk struct {
 	Action      string // revoke, disable, enable or extend
 	Filter      api.KeyFilter
-	Really      bool // else it is a dry run: nothing changes
+	DryRun      bool // nothing changes
 	Expected    *int // what the dry run said
 	Reason      string
 	Compromised *bool
@@ -55,7 +55,7 @@ func CheckBulk(r *Request, in *Bulk) error {
 		in.change.UnusedSince = f.since("body.filter.unusedSince", in.Filter.UnusedSince, r.now)
 	}
 
-	if in.Really && in.Expected == nil {
+	if !in.DryRun && in.Expected == nil {
 		f.add("body.expected", "expected the number of keys that the dry run found", nil)
 	}
 
@@ -98,7 +98,7 @@ func (c *bulkChange) urgency() apikey.Urgency {
 // Bulk changes many keys of the request's organization by a job, or says which they would be, as
 // CheckBulk has read.
 func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswer, error) {
-	if !in.Really {
+	if in.DryRun {
 		return s.dryRun(ctx, r, in)
 	}
 

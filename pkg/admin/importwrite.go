@@ -95,7 +95,8 @@ func (i *importation) unique(keys []importing) []importing {
 	return slices.DeleteFunc(keys, func(k importing) bool {
 		earlier, seen := first[k.first]
 		if seen {
-			i.fail(k.index, api.CodeDuplicate, fmt.Sprintf("This is the hash of keys[%d].", earlier))
+			i.fail(k.index, api.CodeDuplicate,
+				fmt.Sprintf("This is the hash of keys[%d].", earlier))
 			return true
 		}
 

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// maxReport is the largest body of a report, in bytes.
-	maxReport = 8 << 10
 	// maxLeaked is how many secrets a report may hold.
 	maxLeaked = 32
 	// leakAnswered is when a report is answered, counted from its arrival, whatever it was of. It

@@ -238,7 +238,8 @@ func (s *Service) tryPutMember(
 		put = paced(put, got.urgency, before.Pace)
 	}
 
-	got.writes, err = s.countAdmins(ctx, r, []store.Write{put, s.store.Append(entry)}, before, after)
+	writes := []store.Write{put, s.store.Append(entry)}
+	got.writes, err = s.countAdmins(ctx, r, writes, before, after)
 	return got, err
 }
 

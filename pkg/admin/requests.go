@@ -32,17 +32,17 @@ func viewRequest(one usage.Request) api.Request {
 	}
 }
 
-// Requests lists the last calls of the request's key from a position on, newest first, and says
+// KeyRequests lists the last calls of the request's key from a position on, newest first, and says
 // where it goes on: "" for nowhere.
-func (s *Service) Requests(
+func (s *Service) KeyRequests(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Request, next string, err error) {
 	requests, next, err := s.hot.Requests(ctx, r.key.Environment, r.key.ID, after, limit, r.now)
 	return viewAll(requests, viewRequest), next, err
 }
 
-// Request shows a call by its id, where it was kept.
-func (s *Service) Request(ctx context.Context, r *Request, id string) (api.RecordedRequest, error) {
+// RecordedRequest shows a call by its id, where it was kept.
+func (s *Service) RecordedRequest(ctx context.Context, r *Request, id string) (api.RecordedRequest, error) {
 	one, _, err := s.recorded(ctx, r, id)
 	if err != nil {
 		return api.RecordedRequest{}, err

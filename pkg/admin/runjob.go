@@ -138,7 +138,10 @@ func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, er
 		Detail: "This is a bug in Bitting. It is logged with the job's id.",
 	}
 	if errors.Is(err, errMaker) {
-		reason = job.Error{Code: string(api.CodePermissionDenied), Detail: sentence(errMaker.Error())}
+		reason = job.Error{
+			Code:   string(api.CodePermissionDenied),
+			Detail: sentence(errMaker.Error()),
+		}
 	} else {
 		s.logger.ErrorContext(ctx, "a job cannot go on", "job", j.ID, "organization_id",
 			j.OrganizationID, "error", err)

@@ -67,12 +67,12 @@ func viewKey(k *apikey.Key, now time.Time) api.Key {
 	return out
 }
 
-func viewActor(s apikey.Actor) api.Actor {
+func viewActor(a apikey.Actor) api.Actor {
 	return api.Actor{
-		Type:    string(s.Type),
-		ID:      s.ID,
-		Email:   s.Email,
-		KeyName: s.KeyName,
+		Type:    string(a.Type),
+		ID:      a.ID,
+		Email:   a.Email,
+		KeyName: a.KeyName,
 	}
 }
 
@@ -110,8 +110,8 @@ func viewLimits(limits []apikey.RateLimit) []api.RateLimit {
 
 func viewAddresses(k *apikey.Key) []string {
 	out := make([]string, 0, len(k.AllowedAddresses))
-	for _, s := range k.AllowedAddresses {
-		out = append(out, s.String())
+	for _, a := range k.AllowedAddresses {
+		out = append(out, a.String())
 	}
 
 	return out
@@ -131,12 +131,12 @@ func viewAll[T, V any](list []T, view func(T) V) []V {
 	return out
 }
 
-func orEmpty(r []string) []string {
-	if r == nil {
+func orEmpty(s []string) []string {
+	if s == nil {
 		return []string{}
 	}
 
-	return r
+	return s
 }
 
 func viewOrganization(o *organization.Organization) api.Organization {

@@ -67,7 +67,7 @@ func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	in.change = admin.Bulk{
 		Action:      b.Action,
 		Filter:      api.KeyFilter(b.Filter),
-		Really:      b.DryRun != nil && !*b.DryRun,
+		DryRun:      b.DryRun == nil || *b.DryRun,
 		Expected:    b.Expected,
 		Reason:      value(b.Reason),
 		Compromised: b.Compromised,
@@ -91,5 +91,7 @@ func (a *API) bulkKeys(
 			Body:     b,
 		}
 	}
-	return post(r, found, func() (api.BulkAnswer, error) { return a.admin.Bulk(ctx, r, &in.change) })
+	return post(r, found, func() (api.BulkAnswer, error) {
+		return a.admin.Bulk(ctx, r, &in.change)
+	})
 }

@@ -1,9 +1,8 @@
-// Package adminapi is the HTTP side of managing keys: the operations of /v1, each a function of a
-// checked input to an output.
+// Package adminapi is the HTTP side of managing keys: the operations of /v1, each read from a call,
+// done by package admin and told as an answer.
 //
-// It promises one gate before every operation (who calls, what they may see, what they may do, in
-// this order), one table from errors to problems, one way to change a key (read, change, write on
-// its version with its history entry and its receipt in one transaction), every wrong field of an
-// input named at once, and a secret in no answer but the one that shows it. The OpenAPI document is
-// made of the same declarations. It does not store, hash or decide who may.
+// It promises that a call is read strictly and its faults are named at once, that nothing is judged
+// before the gate let its caller in, one table from errors to problems, and that an answer is told
+// again as it was to whoever repeats a call with its Idempotency-Key. The OpenAPI document is made of
+// the same declarations. It decides nothing and keeps nothing: that is package admin's.
 package adminapi

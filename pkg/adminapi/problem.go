@@ -185,6 +185,9 @@ func location(d *huma.ErrorDetail) string {
 	return d.Location
 }
 
+// aboutBody reports whether a fault is one of the body as a whole.
+func aboutBody(f api.FieldError) bool { return f.Location == "body" }
+
 // detailOf says in words what is wrong with an input, and what to do.
 func detailOf(code api.Code, message string, fields []api.FieldError) string {
 	switch code {
@@ -201,7 +204,7 @@ func detailOf(code api.Code, message string, fields []api.FieldError) string {
 		switch {
 		case message == "request body is required":
 			return "This call needs a JSON body."
-		case slices.ContainsFunc(fields, func(f api.FieldError) bool { return f.Location == "body" }):
+		case slices.ContainsFunc(fields, aboutBody):
 			return "The body is not JSON."
 		default:
 			return "Some parameters or headers are not valid."

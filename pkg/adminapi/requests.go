@@ -21,7 +21,7 @@ func (a *API) registerRequests() {
 			"after the first three. Of the allowed calls a sample is kept, set by the " +
 			"organization's sampleRequests. omitted counts the calls that were left out just " +
 			"before. Bodies, headers and secrets are never kept.",
-	}, lists[keyList](a, "requests", a.admin.Requests))
+	}, lists[keyList](a, "requests", a.admin.KeyRequests))
 	register(a, operation{
 		id:      organization.GetRequest,
 		group:   GroupUsage,
@@ -40,5 +40,5 @@ type requestInput struct {
 func (a *API) getRequest(
 	ctx context.Context, r *admin.Request, in *requestInput,
 ) (*answered[api.RecordedRequest], error) {
-	return answer(a.admin.Request(ctx, r, in.RequestID))
+	return answer(a.admin.RecordedRequest(ctx, r, in.RequestID))
 }
