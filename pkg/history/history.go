@@ -1,9 +1,9 @@
-// Package history says what an entry of the history is: who did what to which object, when, from
-// where and with which credential.
+// Package history defines an entry of the history: who did what to which object, when, from where
+// and with which credential.
 //
-// It promises that an entry carries no secret and no hash, since it is made from fields that are
-// named one by one. It is written in the same transaction as the change that it describes, and is
-// never changed afterwards; that is the store's part.
+// It promises that an entry contains no secret and no hash, since it is made from fields that are
+// named one by one. The store writes it in the same transaction as the change that it describes,
+// and never changes it afterwards.
 package history
 
 import (
@@ -13,14 +13,42 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Object is what was changed.
+// The actions of entries.
+const (
+	KeyCreated          = "key.created"
+	KeyImported         = "key.imported"
+	KeyUpdated          = "key.updated"
+	KeyRegenerated      = "key.regenerated"
+	KeyRotationStarted  = "key.rotation_started"
+	KeyRotationFinished = "key.rotation_finished"
+	KeyRevoked          = "key.revoked"
+	KeyRestored         = "key.restored"
+	KeyLeaked           = "key.leaked" // a secret of the key was found in public
+	KeyDeleted          = "key.deleted"
+
+	MemberAdded   = "member.added"
+	MemberUpdated = "member.updated"
+	MemberRemoved = "member.removed"
+
+	CustomerCreated = "customer.created"
+	CustomerUpdated = "customer.updated"
+	CustomerDeleted = "customer.deleted"
+
+	OrganizationCreated = "organization.created"
+	OrganizationUpdated = "organization.updated"
+	OrganizationDeleted = "organization.deleted"
+
+	PermissionsUpdated = "permissions.updated"
+)
+
+// Object is the object that was changed.
 type Object struct {
 	Type string `json:"type"` // key, organization, member, customer, permissions
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`
 }
 
-// FieldChange is one field, before and after; nil where there was or is nothing.
+// FieldChange is the change of one field; nil for an absent value.
 type FieldChange struct {
 	Field  string `json:"field"`
 	Before any    `json:"before"`
@@ -31,7 +59,7 @@ type FieldChange struct {
 type Entry struct {
 	ID             string        `json:"id"`
 	At             time.Time     `json:"at"`
-	Action         string        `json:"action"` // such as key.created
+	Action         string        `json:"action"` // one of the actions above
 	OrganizationID string        `json:"organizationId"`
 	Actor          apikey.Actor  `json:"actor"`
 	SourceIP       string        `json:"sourceIp,omitempty"`
@@ -42,7 +70,7 @@ type Entry struct {
 	RequestID      string        `json:"requestId,omitempty"`
 }
 
-// MarshalJSON implements json.Marshaler: the time is written as every other is.
+// MarshalJSON implements json.Marshaler. It formats the time as all others.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	type entry Entry // without this method
 	return json.Marshal(struct {
