@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bound is what bounds a key, by the name of its field.
+// Bound is a bound of a key, by the name of its field.
 type Bound string
 
 // The bounds of a key.
@@ -23,9 +23,9 @@ const (
 	BoundOwnership        Bound = "ownership"
 )
 
-// Exceeds lists the bounds of other that k does not keep: in what k may do more. Limits and the quota
-// are one bound. isAdmin reports whether a permission is one of the admin API's, which those who hold
-// all permissions do not hold.
+// Exceeds lists the bounds of other that k exceeds, where k may do more. Limits and the quota are
+// one bound. isAdmin reports whether a permission is one of the admin API's, which AllPermissions
+// does not include.
 func (k *Key) Exceeds(other *Key, isAdmin func(permission string) bool) (out []Bound) {
 	add := func(b Bound, exceeds bool) {
 		if exceeds {
@@ -48,15 +48,15 @@ func (k *Key) Exceeds(other *Key, isAdmin func(permission string) bool) (out []B
 	return out
 }
 
-// Within reports whether names are some of those in scope, and not none.
+// Within reports whether names is a non-empty subset of scope.
 func Within(scope, names []string) bool {
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
 		return !slices.Contains(scope, name)
 	})
 }
 
-// NetworksWithin reports whether each network lies within one of scope. No network stands for every
-// address.
+// NetworksWithin reports whether each network lies within one of scope. An empty list stands for
+// every address.
 func NetworksWithin(scope, networks []netip.Prefix) bool {
 	if len(scope) == 0 {
 		return true
@@ -69,18 +69,18 @@ func NetworksWithin(scope, networks []netip.Prefix) bool {
 	})
 }
 
-// later reports whether an end comes after another. A zero end never comes.
+// later reports whether an end comes after another. A zero end means never.
 func later(end, other time.Time) bool {
 	return !other.IsZero() && (end.IsZero() || end.After(other))
 }
 
-// limitsExceed reports whether some limit of own is not matched by one of k that is as strict.
+// limitsExceed reports whether k lacks a limit at least as strict as some limit of own.
 func limitsExceed(own, k *Key) bool {
-	for _, mine := range own.RateLimits {
+	for _, limit := range own.RateLimits {
 		if !slices.ContainsFunc(k.RateLimits, func(l RateLimit) bool {
 			// limit/window ≤ limit/window, multiplied out so that nothing is rounded
-			return l.Limit*mine.Window.Milliseconds() <= mine.Limit*l.Window.Milliseconds() &&
-				burst(l) <= burst(mine)
+			return l.Limit*limit.Window.Milliseconds() <= limit.Limit*l.Window.Milliseconds() &&
+				burst(l) <= burst(limit)
 		}) {
 			return true
 		}

@@ -1,7 +1,7 @@
 package apikey
 
-// Environment is the world a key lives in. It is fixed when the key is made and never crossed: it
-// stands in the secret, in the keyed hash, in the row's partition key and in the authorizer's role.
+// Environment is where a key works. It is fixed when the key is made and never changes: it is part
+// of the secret, the keyed hash, the row's partition key and the authorizer's role.
 type Environment string
 
 // The three environments.
@@ -17,7 +17,7 @@ func Environments() []Environment { return []Environment{Production, Staging, De
 // Valid reports whether e is one of the three environments.
 func (e Environment) Valid() bool { return e.Short() != "" }
 
-// Short returns the spelling inside a secret: prod, stg or dev; "" for what is no environment.
+// Short returns the spelling inside a secret: prod, stg or dev; "" if e is not an environment.
 func (e Environment) Short() string {
 	switch e {
 	case Production:

@@ -2,29 +2,27 @@ package apikey
 
 import "time"
 
-// ExposureAction is what was done about a secret that was found in the open.
+// ExposureAction is what was done about a secret that was found in public.
 type ExposureAction string
 
-// What was found is accepted no longer, or it may stay in the open and somebody only has to know of
-// it.
+// The secret is no longer accepted, or it may stay public and people are only informed.
 const (
 	ExposureRevoked ExposureAction = "revoked"
 	ExposureFlagged ExposureAction = "flagged"
 )
 
-// Exposure says that a secret of the key was found where everybody can read it.
+// Exposure means that a secret of the key was found in public.
 type Exposure struct {
 	At     time.Time
-	Source string // who found it: "report" or "github"
-	URL    string // where; "" where nobody said
+	Source string // where the report came from: "report" or "github"
+	URL    string // where it was found; "" if not given
 	Action ExposureAction
 }
 
-// Expose takes note that one of the key's secrets was found in the open. A key that may be
-// published anyway is flagged only; otherwise the secret that was found ends: the old one of a
-// rotation by itself, and the current one with the key, which is compromised from now on. What is
-// known already stays, so that a report that is repeated changes nothing, and neither does one of a
-// secret that had ended before, or of a key that is deleted.
+// Expose records that one of the key's secrets was found in public. A publishable key is only
+// flagged. Otherwise the secret that was found ends: the old one of a rotation alone, the current
+// one with the whole key, which is compromised from now on. A repeated report changes nothing, and
+// neither does one about a secret that had already ended, or about a deleted key.
 func (k *Key) Expose(which SecretMatch, publishable bool, found Exposure, by Actor, reason string) {
 	if !k.DeletedAt.IsZero() || which != Current && which != Old {
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// What a report does to each kind of key, and that it does nothing when it comes again.
+// The effect of a report on each kind of key, and that a repeated report has none.
 func TestExpose(t *testing.T) {
 	t.Parallel()
 	system := apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
@@ -109,7 +109,7 @@ func TestExpose(t *testing.T) {
 		}
 
 		if test.which == apikey.Old && !test.publishable {
-			continue // it is a retired one now
+			continue // it is now retired
 		}
 
 		again := found

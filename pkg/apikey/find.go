@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// concealed stands where a secret was.
-const concealed = "[secret]"
+// redacted replaces a secret.
+const redacted = "[secret]"
 
-// cutShort is how many characters of the random part tell a secret whose id is damaged: more than
-// half of them.
-const cutShort = 20
+// minCutShort is how many characters of the random part identify a secret whose id is damaged:
+// more than half of them.
+const minCutShort = 20
 
 // finding is a secret of a brand in a text, or most of one.
 type finding struct {
 	end    int    // where its letters and digits end
-	secret string // decoded, where it is whole and its checksum is right
+	secret string // decoded, if it is complete and its checksum is correct
 	after  int    // where that alone ends
 }
 
-// find looks for a secret of the brand at a place of a text: as it is, or with any of its letters
-// percent-encoded. It finds whole ones, those cut short behind the id, and those whose id is
+// find looks for a secret of the brand at an index of a text, plain or with any of its characters
+// percent-encoded. It finds complete secrets, those cut short after the id, and those whose id is
 // damaged.
 func (b Brand) find(text string, at int) (f finding, ok bool) {
 	c := cursor{text: text, at: at}
@@ -36,7 +36,7 @@ func (b Brand) find(text string, at int) (f finding, ok bool) {
 	whole := c
 
 	n := c.skipBase62(len(text))
-	if n == 0 || id != IDLength && n < cutShort {
+	if n == 0 || id != IDLength && n < minCutShort {
 		return finding{}, false
 	}
 
@@ -52,20 +52,25 @@ func (b Brand) find(text string, at int) (f finding, ok bool) {
 	return f, true
 }
 
-// shortest is the length of the shortest text in which something is found.
+// shortest is the length of the shortest text in which something can be found.
 const shortest = IDLength + len("bt_dev__x")
 
-// mayHold reports whether a text is worth looking through at a place: nearly none is, and it is
-// asked of each letter of each call.
+// mayHold reports whether a secret may begin at an index of a text. It is a cheap filter: it runs
+// for each character of each call, and nearly always says no.
 func (b Brand) mayHold(text string, at int) bool {
 	return text[at] == b[0] || text[at] == '%'
 }
 
-// Redact replaces every secret of this brand inside text by "[secret]", for texts of callers that
-// are kept or repeated: whole or cut short, percent-encoded or not, with other characters between
-// its letters, and its secret part alone, which it knows by its form. What stands before the brand
-// does not matter: in a query string it may be the last letter of an escape, such as %20. It takes
-// time in proportion to the text.
+// Redact replaces every secret of this brand in text by "[secret]", for texts of callers that are
+// stored or repeated. It finds secrets that are:
+//
+//   - complete or cut short
+//   - percent-encoded or not
+//   - interspersed with other characters
+//   - reduced to their secret part, which it recognises by its form
+//
+// Characters before the brand do not matter: in a query string one may be the last letter of an
+// escape, such as %20. It takes time proportional to the text.
 func (b Brand) Redact(text string) string {
 	if len(text) < shortest {
 		return text
@@ -78,7 +83,7 @@ func (b Brand) Redact(text string) string {
 		}
 
 		c := cursor{text: text, at: end}
-		for c.skip("_") || c.skipBase62(len(text)) > 0 { // what runs on may be more of it
+		for c.skip("_") || c.skipBase62(len(text)) > 0 { // adjoining characters may be part of it
 		}
 
 		return c.at, true
@@ -91,9 +96,9 @@ func (b Brand) Redact(text string) string {
 	return text
 }
 
-// Holds reports whether a secret of this brand is inside a text with certainty, or most of one: not
-// where its secret part stands alone, which LooksLikeTail and HoldsTailOf know. Redact replaces
-// whatever it finds.
+// Holds reports whether a text certainly contains a secret of this brand, or most of one. It does
+// not find a secret part on its own; for that, see LooksLikeTail and HoldsTailOf. Redact replaces
+// everything that Holds finds.
 func (b Brand) Holds(text string) bool {
 	if len(text) < shortest {
 		return false
@@ -109,8 +114,8 @@ func (b Brand) Holds(text string) bool {
 	return b.holdsTailBehindID(text)
 }
 
-// findAny looks for a secret of the brand at a place of a text, in whatever state it is, in each of
-// the text's readings.
+// findAny looks for a secret of the brand, in any form, at an index of a text, in each of the
+// text's readings.
 func (b Brand) findAny(text string, at int, both []bool) (end int, ok bool) {
 	if !b.mayHold(text, at) {
 		return 0, false
@@ -126,7 +131,7 @@ func (b Brand) findAny(text string, at int, both []bool) (end int, ok bool) {
 		end = f.end
 	}
 
-	for _, literal := range both { // what is cut short may go on behind what cut it
+	for _, literal := range both { // a cut secret may continue after what cut it
 		damaged, _ := b.findDamaged(cursor{text: text, at: at, literal: literal})
 		end = max(end, damaged)
 	}
@@ -134,8 +139,8 @@ func (b Brand) findAny(text string, at int, both []bool) (end int, ok bool) {
 	return end, end > 0
 }
 
-// Secrets returns the whole secrets of this brand inside a text, decoded, each once and in their
-// order, whatever stands around them.
+// Secrets returns the complete secrets of this brand in a text, decoded and without duplicates, in
+// order. It does not matter what surrounds them.
 func (b Brand) Secrets(text string) []string {
 	var out []string
 
@@ -162,15 +167,15 @@ func (b Brand) Secrets(text string) []string {
 	return out
 }
 
-// Conceal replaces one certain secret inside text, percent-encoded or not, by "[secret]": another
-// system's, which has no form to know it by.
+// Conceal replaces one known secret in text, plain or percent-encoded, by "[secret]": another
+// system's, which has no recognisable form.
 func Conceal(text, secret string) string {
 	if secret == "" || strings.IndexByte(text, '%') < 0 && !strings.Contains(text, secret) {
 		return text
 	}
 
 	return replaced(text, func(at int) (end int, ok bool) {
-		if strings.HasPrefix(text[at:], secret) { // it may have a percent sign of its own
+		if strings.HasPrefix(text[at:], secret) { // it may contain a percent sign itself
 			return at + len(secret), true
 		}
 
@@ -180,7 +185,7 @@ func Conceal(text, secret string) string {
 	})
 }
 
-// replaced returns a text with "[secret]" in place of whatever starts at a place and is to go.
+// replaced returns a text in which "[secret]" replaces everything that find finds.
 func replaced(text string, find func(at int) (end int, ok bool)) string {
 	var out strings.Builder
 
@@ -193,7 +198,7 @@ func replaced(text string, find func(at int) (end int, ok bool)) string {
 		}
 
 		out.WriteString(text[from:at])
-		out.WriteString(concealed)
+		out.WriteString(redacted)
 		at, from = end, end
 	}
 
@@ -205,15 +210,15 @@ func replaced(text string, find func(at int) (end int, ok bool)) string {
 	return out.String()
 }
 
-// cursor reads a text character by character, and takes each percent-encoded one for what it
-// stands for, however often it was encoded.
+// cursor reads a text character by character, and decodes each percent-encoded one, however often
+// it was encoded.
 type cursor struct {
 	text    string
 	at      int
-	literal bool // a percent sign is one, and encodes nothing
+	literal bool // a percent sign is itself, and encodes nothing
 }
 
-// peek is the next character and how many bytes it is written in; none at the end.
+// peek returns the next character and how many bytes it takes up; none at the end.
 func (c *cursor) peek() (letter byte, width int) {
 	rest := c.text[c.at:]
 	if rest == "" {
@@ -225,7 +230,7 @@ func (c *cursor) peek() (letter byte, width int) {
 	}
 
 	width = 1
-	for strings.HasPrefix(rest[width:], "25") { // the percent sign was encoded itself
+	for strings.HasPrefix(rest[width:], "25") { // the percent sign was itself encoded
 		width += 2
 	}
 
@@ -242,7 +247,7 @@ func (c *cursor) peek() (letter byte, width int) {
 	return code[0], width + 2
 }
 
-// skip passes over a text, if it is what comes next.
+// skip skips a text, if it comes next.
 func (c *cursor) skip(text string) bool {
 	at := *c
 	for i := range len(text) {
@@ -258,14 +263,14 @@ func (c *cursor) skip(text string) bool {
 	return true
 }
 
-// skipEnvironment passes over an environment's short name with what parts it from the id.
+// skipEnvironment skips an environment's short name and the separator before the id.
 func (c *cursor) skipEnvironment() bool {
 	return c.skip("prod_") || c.skip("stg_") || c.skip("dev_")
 }
 
-// skipBase62 passes over letters and digits, at most so many, and returns how many they were.
-func (c *cursor) skipBase62(most int) int {
-	for n := range most {
+// skipBase62 skips letters and digits up to a limit, and returns how many it skipped.
+func (c *cursor) skipBase62(limit int) int {
+	for n := range limit {
 		letter, width := c.peek()
 		if width == 0 || !inAlphabet(letter) {
 			return n
@@ -274,10 +279,10 @@ func (c *cursor) skipBase62(most int) int {
 		c.at += width
 	}
 
-	return most
+	return limit
 }
 
-// decoded is a text with every character read as a cursor reads it.
+// decoded returns a text with every character decoded as a cursor does.
 func decoded(text string) string {
 	var out strings.Builder
 	for c := (cursor{text: text}); ; {

@@ -11,8 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// encoded writes the letters of a text that pick names as they stand in an address, each so many
-// times over.
+// encoded percent-encodes the letters of a text that pick chooses, each that many times.
 func encoded(text string, upper bool, pick func(i int) (times int)) string {
 	form := "%%%02x"
 	if upper {
@@ -45,7 +44,7 @@ func TestRedactEncoded(t *testing.T) {
 		encoded(golden, true, all(1)):                             "[secret]",
 		encoded(golden, false, all(2)):                            "[secret]",
 		encoded(golden, true, all(7)):                             "[secret]",
-		// which is no escape of it
+		// which is not an escape
 		"%2" + golden:          "%2[secret]",
 		"100%" + golden:        "100%[secret]",
 		"%25" + golden + "%25": "%25[secret]%25",
@@ -72,8 +71,8 @@ func TestRedactEncoded(t *testing.T) {
 	}
 }
 
-// Whichever letters are encoded, in whatever case and however often, a secret is found where it
-// stands, with nothing of it left.
+// A secret is found where it is, and nothing of it remains, with any letters encoded, in either
+// case and any number of times.
 func TestSecretsAreFoundHoweverTheyAreEncoded(t *testing.T) {
 	t.Parallel()
 	secret := mint(t, apikey.Staging).Reveal()
@@ -146,8 +145,8 @@ func TestConceal(t *testing.T) {
 	}
 }
 
-// The work grows with the text, whatever stands in it: ten times as much of the worst takes no more
-// steps for each letter.
+// The work grows linearly with the text, for any content: ten times as much of the worst takes no
+// more steps for each letter.
 func TestRedactIsLinear(t *testing.T) {
 	t.Parallel()
 
@@ -158,7 +157,7 @@ func TestRedactIsLinear(t *testing.T) {
 		golden[8:24] + strings.Repeat("x", 38) + " ",
 	} {
 		text := strings.Repeat(piece, 1<<20/len(piece))
-		// a time in proportion to the square would not end
+		// with quadratic work, this would not end
 		_, _ = brand.Redact(text), brand.Holds(text)
 		_ = brand.Secrets(text)
 	}

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// tailLength is how long the secret part of a secret is: its random characters and the checksum.
+// tailLength is the length of the secret part of a secret: its random characters and the checksum.
 const tailLength = randomLength + checksumLength
 
-// run is letters and digits that stand together in a text, as many as there are.
+// run is a maximal sequence of letters and digits in a text.
 type run struct {
-	text          string // what it is written in
+	text          string // the source text
 	n             int    // how many
 	from, to      int
 	before, after byte // its neighbours; 0 for none
 }
 
-// readings are the ways to read the percent signs of a text, as cursor.literal has them.
+// readings returns the ways to read the percent signs of a text, as values of cursor.literal.
 func readings(text string) []bool {
 	if strings.IndexByte(text, '%') < 0 {
 		return literally[:1]
@@ -27,7 +27,7 @@ func readings(text string) []bool {
 
 var literally = [...]bool{true, false}
 
-// runs goes through the letters and digits of a text.
+// runs iterates over the runs of letters and digits in a text.
 func runs(text string, literal bool) iter.Seq[run] {
 	return func(yield func(run) bool) {
 		c := cursor{text: text, literal: literal}
@@ -55,7 +55,7 @@ func runs(text string, literal bool) iter.Seq[run] {
 	}
 }
 
-// letters are a run's, decoded.
+// letters returns a run's characters, decoded.
 func (r run) letters(literal bool) string {
 	if literal {
 		return r.text
@@ -64,9 +64,9 @@ func (r run) letters(literal bool) string {
 	return decoded(r.text)
 }
 
-// findScattered looks for a whole secret between whose letters other characters stand, anywhere:
+// findScattered looks for a complete secret with other characters between its own, at any place:
 // dots for its underscores, an encoded hyphen or a control character in its id. Its checksum makes
-// it certain.
+// the finding certain.
 func (b Brand) findScattered(c cursor) (end int, ok bool) {
 	if !c.skipApart(string(b)) {
 		return 0, false
@@ -92,9 +92,9 @@ func (b Brand) findScattered(c cursor) (end int, ok bool) {
 	return c.at, true
 }
 
-// findDamaged looks for what is left of a secret that is neither whole nor in its form: a run of
-// more than half of its random part that is no word, behind the brand and an environment, whatever
-// parts these. It looks as far as a secret is long.
+// findDamaged looks for the remains of a secret that is neither complete nor well-formed: a run of
+// more than half of its random part that is not a word, after the brand and an environment, with
+// any separators. It looks as far as a secret is long.
 func (b Brand) findDamaged(c cursor) (end int, ok bool) {
 	within := c
 	within.text = c.text[:min(len(c.text), c.at+2*MaxLength)]
@@ -104,11 +104,11 @@ func (b Brand) findDamaged(c cursor) (end int, ok bool) {
 	}
 
 	if next, _ := c.peek(); inAlphabet(next) {
-		return 0, false // a longer word: a product, say
+		return 0, false // a longer word, such as a product name
 	}
 
 	for r := range runs(within.text[c.at:], c.literal) {
-		if r.n < cutShort || !mixed(r.letters(c.literal)) {
+		if r.n < minCutShort || !mixed(r.letters(c.literal)) {
 			continue
 		}
 
@@ -124,8 +124,8 @@ func (b Brand) findDamaged(c cursor) (end int, ok bool) {
 	return end, end > 0
 }
 
-// nextBeginning returns where another secret may begin in a text, from a cursor on: its end, where
-// none does.
+// nextBeginning returns where another secret may begin in a text, after a cursor; the text's end
+// if none does.
 func (b Brand) nextBeginning(text string, c cursor) int {
 	for ; c.at < len(text); c.at++ {
 		next := cursor{text: text, at: c.at, literal: c.literal}
@@ -144,7 +144,7 @@ func mixed(text string) bool {
 		strings.ContainsFunc(text, func(r rune) bool { return 'A' <= r && r <= 'Z' })
 }
 
-// redactTails replaces the secret parts of secrets that stand without what comes before them.
+// redactTails replaces the secret parts of secrets that appear on their own.
 func (b Brand) redactTails(text string, literal bool) string {
 	var out strings.Builder
 
@@ -154,7 +154,7 @@ func (b Brand) redactTails(text string, literal bool) string {
 	for r := range runs(text, literal) {
 		if at, ok := b.tailBehindID(earlier, r, literal); ok || r.likeTail(literal) {
 			out.WriteString(text[from : r.from+at])
-			out.WriteString(concealed)
+			out.WriteString(redacted)
 			from = r.to
 		}
 
@@ -169,9 +169,9 @@ func (b Brand) redactTails(text string, literal bool) string {
 	return out.String()
 }
 
-// likeTail reports whether a run has the form of the secret part of a secret. The checksum is of
-// more than that part, so it cannot be proved; but it is a number of 32 bits, whose first digit is
-// 4 at most.
+// likeTail reports whether a run has the form of the secret part of a secret. The checksum covers
+// more than that part, so it cannot be verified; but it is a number of 32 bits, whose first digit
+// is at most 4.
 func (r run) likeTail(literal bool) bool {
 	if r.n != tailLength {
 		return false
@@ -181,9 +181,9 @@ func (r run) likeTail(literal bool) bool {
 	return letters[randomLength] <= '4' && mixed(letters)
 }
 
-// LooksLikeTail reports whether the secret part of a secret seems to stand in a text without what
-// comes before it: 38 letters and digits of its form, and nothing around them that could make them
-// a piece of base64. Of other random texts of just that length it is one in twelve.
+// LooksLikeTail reports whether a text seems to contain the secret part of a secret on its own: 38
+// letters and digits of its form, with no neighbours that could make them part of base64 text. One
+// in twelve other random texts of exactly that length has this form.
 func LooksLikeTail(text string) bool {
 	for _, literal := range readings(text) {
 		for r := range runs(text, literal) {
@@ -197,7 +197,7 @@ func LooksLikeTail(text string) bool {
 	return false
 }
 
-// HoldsTailOf reports whether the secret part of a secret of this key is inside a text, which its
+// HoldsTailOf reports whether a text contains the secret part of a secret of this key, which its
 // checksum proves.
 func (b Brand) HoldsTailOf(text string, env Environment, id string) bool {
 	for _, literal := range readings(text) {
@@ -218,7 +218,7 @@ func (b Brand) HoldsTailOf(text string, env Environment, id string) bool {
 	return false
 }
 
-// holdsTailBehindID reports whether the secret part of a secret stands behind its id in a text.
+// holdsTailBehindID reports whether a text contains the secret part of a secret after its id.
 func (b Brand) holdsTailBehindID(text string) bool {
 	for _, literal := range readings(text) {
 		var earlier run
@@ -234,8 +234,8 @@ func (b Brand) holdsTailBehindID(text string) bool {
 	return false
 }
 
-// tailBehindID reports whether a run ends with the secret part of a secret whose id stands before
-// it, in the same run or in the one before, and where in its bytes that begins.
+// tailBehindID reports whether a run ends with the secret part of a secret whose id comes before
+// it, in the same run or in the previous one, and at which byte that begins.
 func (b Brand) tailBehindID(earlier, r run, literal bool) (at int, ok bool) {
 	var id, tail string
 	switch {
@@ -264,13 +264,14 @@ func (b Brand) tailBehindID(earlier, r run, literal bool) (at int, ok bool) {
 	return 0, false
 }
 
-// provesTail reports whether the checksum at the end of a secret part is that of a secret of a key.
+// provesTail reports whether the checksum at the end of a secret part is that of a secret of a
+// key.
 func (b Brand) provesTail(env Environment, id, tail string) bool {
 	_, err := b.Parse(string(b) + "_" + env.Short() + "_" + id + "_" + tail)
 	return err == nil
 }
 
-// nextBase62 passes over whatever is neither letter nor digit, and over the next one that is.
+// nextBase62 skips everything that is neither letter nor digit, and the next character that is.
 func (c *cursor) nextBase62() (letter byte, ok bool) {
 	for {
 		letter, width := c.peek()
@@ -286,8 +287,8 @@ func (c *cursor) nextBase62() (letter byte, ok bool) {
 	}
 }
 
-// skipApart passes over the letters of a text, of which the first comes next, and whatever stands
-// between them.
+// skipApart skips the characters of a text, of which the first comes next, and anything between
+// them.
 func (c *cursor) skipApart(text string) bool {
 	if letter, _ := c.peek(); letter != text[0] {
 		return false
@@ -304,8 +305,8 @@ func (c *cursor) skipApart(text string) bool {
 	return true
 }
 
-// skipEnvironmentApart passes over an environment's short name and whatever stands in it and before
-// it, and returns the name; "" where there is none.
+// skipEnvironmentApart skips an environment's short name and anything in it and before it. It
+// returns the name; "" if there is none.
 func (c *cursor) skipEnvironmentApart() string {
 	for _, env := range Environments() {
 		at := *c

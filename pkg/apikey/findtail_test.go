@@ -16,8 +16,8 @@ import (
 // tail is the secret part of golden.
 var tail = golden[len(golden)-38:]
 
-// survives returns what a text still has of the secret part of a secret: more than half of its
-// random characters in a row, as they are or percent-encoded. "" is nothing.
+// survives returns what remains in a text of the secret part of a secret: more than half of its
+// random characters in a row, plain or percent-encoded. "" is nothing.
 func survives(text, secret string) string {
 	part := secret[len(secret)-38:]
 
@@ -36,39 +36,40 @@ func survives(text, secret string) string {
 	return ""
 }
 
-// Whatever stands between the letters of a secret, and in place of its underscores, its secret part
-// is found.
+// The secret part of a secret is found with any characters between its letters, and in place of
+// its underscores.
 func TestRedactScattered(t *testing.T) {
 	t.Parallel()
 
 	for text, want := range map[string]string{
-		"/x/" + golden[:12] + "%2D" + golden[12:]:                     "/x/[secret]",
-		"/x/" + golden[:12] + "%252d" + golden[12:] + "/y":            "/x/[secret]/y",
-		"/x/" + golden[:12] + "%00" + golden[12:]:                     "/x/[secret]",
-		golden[:12] + "\x00" + golden[12:]:                            "[secret]",
-		golden[:30] + "\t" + golden[30:40] + "é" + golden[40:] + ".":  "[secret].",
-		strings.ReplaceAll(golden, "_", "."):                          "[secret]",
-		strings.ReplaceAll(golden, "_", " / "):                        "[secret]",
-		strings.ReplaceAll(golden, "_", ""):                           "[secret]",
-		"b-t" + golden[2:]:                                            "[secret]",
-		"bt_p%2Erod" + golden[7:]:                                     "[secret]",
-		"bt_prod_7Qm2Xb%410aVd91KtZs.9" + tail:                        "[secret]",
-		"bt.prod.7Qm2." + tail[:25] + " x":                            "[secret] x",
-		"bt_prod_7Qm2Xb%0aVd91KtZs%" + tail:                           "[secret]",
-		tail:                                                          "[secret]",
-		"/licenses/" + tail:                                           "/licenses/[secret]",
-		"%2D" + tail + "%2D":                                          "%2D[secret]%2D",
-		"100%" + tail:                                                 "100%[secret]",
-		"7Qm2Xb0aVd91KtZs, " + tail:                                   "7Qm2Xb0aVd91KtZs, [secret]",
-		"7Qm2Xb0aVd91KtZs" + tail:                                     "7Qm2Xb0aVd91KtZs[secret]",
-		"a debt product: internationalisation of names":               "",
-		"bt-dev-environment-of-" + strings.Repeat("a", 30):            "",
-		"/debt/products/pi_3MtwBwLkdIwHu7ix28a3tqPa":                  "",
-		"da39a3ee5e6b4b0d3255bfef95601890afd80709":                    "",
-		strings.Repeat("a", 38):                                       "",
-		tail[:37]:                                                     "",
-		tail + "x":                                                    "",
-		strings.Repeat("Ab", 16) + "5" + strings.Repeat("x", 5):       "", // no number of 32 bits
+		"/x/" + golden[:12] + "%2D" + golden[12:]:                    "/x/[secret]",
+		"/x/" + golden[:12] + "%252d" + golden[12:] + "/y":           "/x/[secret]/y",
+		"/x/" + golden[:12] + "%00" + golden[12:]:                    "/x/[secret]",
+		golden[:12] + "\x00" + golden[12:]:                           "[secret]",
+		golden[:30] + "\t" + golden[30:40] + "é" + golden[40:] + ".": "[secret].",
+		strings.ReplaceAll(golden, "_", "."):                         "[secret]",
+		strings.ReplaceAll(golden, "_", " / "):                       "[secret]",
+		strings.ReplaceAll(golden, "_", ""):                          "[secret]",
+		"b-t" + golden[2:]:                                           "[secret]",
+		"bt_p%2Erod" + golden[7:]:                                    "[secret]",
+		"bt_prod_7Qm2Xb%410aVd91KtZs.9" + tail:                       "[secret]",
+		"bt.prod.7Qm2." + tail[:25] + " x":                           "[secret] x",
+		"bt_prod_7Qm2Xb%0aVd91KtZs%" + tail:                          "[secret]",
+		tail:                                                         "[secret]",
+		"/licenses/" + tail:                                          "/licenses/[secret]",
+		"%2D" + tail + "%2D":                                         "%2D[secret]%2D",
+		"100%" + tail:                                                "100%[secret]",
+		"7Qm2Xb0aVd91KtZs, " + tail:                                  "7Qm2Xb0aVd91KtZs, [secret]",
+		"7Qm2Xb0aVd91KtZs" + tail:                                    "7Qm2Xb0aVd91KtZs[secret]",
+		"a debt product: internationalisation of names":              "",
+		"bt-dev-environment-of-" + strings.Repeat("a", 30):           "",
+		"/debt/products/pi_3MtwBwLkdIwHu7ix28a3tqPa":                 "",
+		"da39a3ee5e6b4b0d3255bfef95601890afd80709":                   "",
+		strings.Repeat("a", 38):                                      "",
+		tail[:37]:                                                    "",
+		tail + "x":                                                   "",
+		// not a number of 32 bits
+		strings.Repeat("Ab", 16) + "5" + strings.Repeat("x", 5):       "",
 		"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=":                "",
 		"sk_live_51HyyyYBzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz": "",
 	} {
@@ -82,7 +83,7 @@ func TestRedactScattered(t *testing.T) {
 	}
 }
 
-// Holds is for what is refused: of the secret part alone it says nothing, which has no proof.
+// Holds leads to refusals, so it ignores a secret part on its own, which has no proof.
 func TestHoldsIsCertain(t *testing.T) {
 	t.Parallel()
 
@@ -132,8 +133,8 @@ func TestTailAlone(t *testing.T) {
 	}
 }
 
-// Digests that keys are imported by, and that people note, look like no secret.
-func TestDigestsAreNoTails(t *testing.T) {
+// Digests by which keys are imported, and which people may write down, do not look like secrets.
+func TestDigestsAreNotTails(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.StringMatching(`[!-~]{8,40}`).Draw(t, "secret")

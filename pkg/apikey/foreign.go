@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// Algorithm is how another system hashed the secrets that it issued. The zero value is our own way,
-// which hashes nothing before the pepper.
+// Algorithm is how another system hashed the secrets that it issued. The zero value is our own
+// way, which hashes nothing before the pepper.
 type Algorithm string
 
-// The algorithms that keys can be imported by.
+// The supported algorithms of imported keys.
 const (
 	SHA256 Algorithm = "sha256"
 	SHA512 Algorithm = "sha512"
 )
 
-// Algorithms returns the algorithms that keys can be imported by, in the order in which a secret is
+// Algorithms returns the supported algorithms of imported keys, in the order in which secrets are
 // looked up by them.
 func Algorithms() []Algorithm { return []Algorithm{SHA256, SHA512} }
 
-// Sum is the digest of another system's secret.
+// Sum returns the digest of another system's secret.
 func (a Algorithm) Sum(text string) []byte {
 	if a == SHA512 {
 		sum := sha512.Sum512([]byte(text))
@@ -36,7 +36,7 @@ func (a Algorithm) Sum(text string) []byte {
 	return sum[:]
 }
 
-// Size is the length of a digest, in bytes.
+// Size returns the length of a digest, in bytes.
 func (a Algorithm) Size() int {
 	if a == SHA512 {
 		return sha512.Size
@@ -45,15 +45,15 @@ func (a Algorithm) Size() int {
 	return sha256.Size
 }
 
-// Bounds of another system's secret, in bytes.
+// Limits on another system's secret, in bytes.
 const (
 	MinForeign = 8
 	MaxForeign = 256
 )
 
 // Foreign reports whether text may be a secret of another system: 8 to 256 printable ASCII
-// characters without spaces. One may begin as ours do: only what Brand.Parse takes is certain to be
-// ours. It allocates nothing.
+// characters without spaces. It may begin as ours do: only a text that Brand.Parse accepts is
+// certain to be ours. It allocates nothing.
 func Foreign(text string) bool {
 	if len(text) < MinForeign || len(text) > MaxForeign {
 		return false
@@ -68,11 +68,12 @@ func Foreign(text string) bool {
 	return true
 }
 
-// ErrDigest says that a text is no digest of the algorithm. It does not repeat the text.
+// ErrDigest means that a text is not a digest of the algorithm. It does not repeat the text.
 var ErrDigest = errors.New("apikey: not a digest of this algorithm")
 
-// ParseDigest reads a digest in hexadecimal digits of either case, or in base64 of either alphabet,
-// with or without its padding. The length tells which of them it is. Any fault is ErrDigest.
+// ParseDigest reads a digest in hexadecimal digits of either case, or in base64 of either
+// alphabet, with or without padding. The length decides which of them it is. Every fault is
+// ErrDigest.
 func (a Algorithm) ParseDigest(text string) ([]byte, error) {
 	var digest []byte
 
@@ -93,30 +94,30 @@ func (a Algorithm) ParseDigest(text string) ([]byte, error) {
 		return nil, ErrDigest
 	}
 
-	if err != nil || len(digest) != a.Size() { // base64's decoder passes over line ends
+	if err != nil || len(digest) != a.Size() { // base64's decoder ignores line ends
 		return nil, ErrDigest
 	}
 
 	return digest, nil
 }
 
-// base64Digest reads base64 without padding. Bits that say nothing must be zero, so that no two
-// texts are the same digest by accident.
+// base64Digest reads base64 without padding. Unused bits must be zero, so that no two texts are
+// the same digest by accident.
 func base64Digest(text string) ([]byte, error) {
 	return base64.RawStdEncoding.Strict().DecodeString(strings.NewReplacer("-", "+", "_",
 		"/").Replace(text))
 }
 
-// Imports says of an environment that keys of other systems were brought into it. Where there are
-// none, whatever is no secret of ours is refused unread.
+// Imports records which hash algorithms have imported keys in an environment. Without imports,
+// every text that is not a secret of ours is refused without a read.
 type Imports struct {
 	Version int64
-	// the version of the pepper that the imported keys' ids are made by, for good
+	// Pepper is the version of the pepper that makes the imported keys' ids. It never changes.
 	Pepper int
 	Since  map[Algorithm]time.Time // since when secrets are looked up by an algorithm
 }
 
-// By returns the algorithms that secrets are looked up by. A nil Imports has none.
+// By returns the algorithms by which secrets are looked up. A nil Imports has none.
 func (i *Imports) By() []Algorithm {
 	if i == nil {
 		return nil
@@ -132,8 +133,8 @@ func (i *Imports) By() []Algorithm {
 	return out
 }
 
-// DerivedID makes a key's id of a digest of at least 16 bytes that nobody can foretell: the same id
-// of the same digest.
+// DerivedID returns a key id made from an unpredictable digest of at least 16 bytes. Equal digests
+// give equal ids.
 func DerivedID(digest []byte) string {
 	n := new(big.Int).SetBytes(digest)
 	base := big.NewInt(int64(len(alphabet)))
@@ -148,6 +149,6 @@ func DerivedID(digest []byte) string {
 	return string(out)
 }
 
-// ForeignHint is what may be shown of another system's secret: how it was hashed, and the beginning
-// of its key's id, of which nobody learns the secret.
+// ForeignHint returns what may be shown of another system's secret: how it was hashed, and the
+// beginning of its key's id, which reveals nothing of the secret.
 func ForeignHint(a Algorithm, id string) string { return string(a) + ":" + id[:4] + "…" }

@@ -17,7 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// writings are the ways in which systems write a digest.
+// writings are the notations that systems use for a digest.
 var writings = map[string]func([]byte) string{
 	"hex":                 hex.EncodeToString,
 	"HEX":                 func(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) },
@@ -27,7 +27,7 @@ var writings = map[string]func([]byte) string{
 	"base64url, unpadded": base64.RawURLEncoding.EncodeToString,
 }
 
-// A digest is read the same in whatever way it was written.
+// A digest is the same in every notation.
 func TestParseDigest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -42,8 +42,8 @@ func TestParseDigest(t *testing.T) {
 	})
 }
 
-// What is read was written so: nothing that is cut, longer, of another algorithm or spoiled is
-// taken for a digest, and the fault does not repeat it.
+// A text that is cut, longer, of another algorithm or corrupted is not accepted as a digest, and
+// the error does not repeat it.
 func TestParseDigestRefuses(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -73,7 +73,7 @@ func TestParseDigestRefuses(t *testing.T) {
 			"prefixed": string(a) + ":" + text,
 		} {
 			if strings.HasPrefix(name, "base64") && what == "cut" && strings.HasSuffix(text, "=") {
-				continue // the length of what is unpadded, and another digest
+				continue // an unpadded length, and another digest
 			}
 
 			if got, err := a.ParseDigest(wrong); !errors.Is(err, apikey.ErrDigest) || got != nil {
@@ -87,7 +87,7 @@ func TestParseDigestRefuses(t *testing.T) {
 			t.Fatalf("%s as %s: %x", a, other, got)
 		}
 	})
-	// Bits that say nothing are no second writing of the same digest.
+	// Unused bits do not make a second notation of the same digest.
 	sum := base64.RawStdEncoding.EncodeToString(apikey.SHA256.Sum("x"))
 	for _, last := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
 		text := sum[:len(sum)-1] + string(last)

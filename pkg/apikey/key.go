@@ -11,7 +11,7 @@ import (
 // can have this id: slugs start with a letter.
 const OperatorOrganization = "_operators"
 
-// Ownership tells whose a key is.
+// Ownership is whether a key belongs to a person or to the organization.
 type Ownership string
 
 // A personal key is visible to its owner and to those who manage others' keys; an organization key
@@ -21,16 +21,16 @@ const (
 	Organization Ownership = "organization"
 )
 
-// Grantable tells what a key with admin permissions may hand out besides its own permissions.
+// Grantable is what a key with admin permissions may grant besides its own permissions.
 type Grantable string
 
-// A key hands out its own permissions, or any data-plane permission of the catalogue.
+// A key grants its own permissions, or any data-plane permission of the catalogue.
 const (
 	GrantOwn       Grantable = "own"
 	GrantCatalogue Grantable = "catalogue"
 )
 
-// ActorType tells what an actor is.
+// ActorType is the kind of an actor.
 type ActorType string
 
 // The kinds of actors.
@@ -41,7 +41,8 @@ const (
 	ActorSystem   ActorType = "system"
 )
 
-// Actor is who did or owns something: a person (with an e-mail) or a key (with its name).
+// Actor is the person (with an e-mail address) or the key (with its name) who did or owns
+// something.
 type Actor struct {
 	Type    ActorType `json:"type"`
 	ID      string    `json:"id"`
@@ -49,12 +50,12 @@ type Actor struct {
 	KeyName string    `json:"keyName,omitempty"`
 }
 
-// RateLimit allows Limit calls per Window on the long run, and Burst at once.
+// RateLimit allows Limit calls per Window in the long run, and Burst at once.
 type RateLimit struct {
 	Name   string
 	Limit  int64
 	Window time.Duration
-	Burst  int64 // 0: as Limit
+	Burst  int64 // 0 means Limit
 }
 
 // Quota is a number of calls per calendar day or month, in UTC.
@@ -63,8 +64,8 @@ type Quota struct {
 	Period string `json:"period"` // "day" or "month"
 }
 
-// Verifier is what is kept of a secret: its keyed hash, the version of the pepper that made it, and
-// of another system's secret how that had hashed it.
+// Verifier is what is stored of a secret: its keyed hash, the version of the pepper that made it,
+// and for another system's secret how that system had hashed it.
 type Verifier struct {
 	Hash   []byte
 	Pepper int
@@ -75,7 +76,7 @@ func (v Verifier) clone() Verifier {
 	return Verifier{Hash: slices.Clone(v.Hash), Pepper: v.Pepper, Scheme: v.Scheme}
 }
 
-// Revocation says that a key was revoked, and whether only a new secret can bring it back.
+// Revocation means that a key was revoked, and whether only a new secret can bring it back.
 type Revocation struct {
 	At          time.Time
 	By          Actor
@@ -97,13 +98,14 @@ type Key struct {
 
 	Enabled     bool
 	Permissions []string
-	// every data-plane permission, also those added later; never an admin permission
+	// AllPermissions means every data-plane permission, also those added later; never an admin
+	// permission.
 	AllPermissions bool
-	// brought from another system with all permissions, and not narrowed since
+	// Legacy means imported from another system with all permissions, and not narrowed since.
 	Legacy    bool
 	Grantable Grantable
-	// its expiry is lifted by the first new secret, unless somebody sets one before: the first
-	// operator key's
+	// Provisional means that the first new secret lifts its expiry, unless an expiry was set
+	// before: the first operator key's.
 	Provisional      bool
 	Customers        []string
 	RateLimits       []RateLimit
@@ -113,7 +115,7 @@ type Key struct {
 	ExpiresAt        time.Time
 
 	Secret     Verifier
-	RenewedAt  time.Time // when the secret took the place of another; zero for a key's first
+	RenewedAt  time.Time // when the secret replaced another; zero for a key's first
 	Hint       string
 	Rotation   *Rotation
 	Retired    []Verifier // the last maxRetired secrets that this key once had, newest first
@@ -124,15 +126,16 @@ type Key struct {
 	Metadata  map[string]string
 	Tags      []string
 	Version   int64 // 1 when created; the ETag
-	Pace      Pace  // how fast the row is changed; no part of what the key is
+	Pace      Pace  // the rate at which the row is changed; not part of the key
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Operator reports whether the key is an operator's, who stands above all organizations.
+// Operator reports whether the key is an operator's, which stands above all organizations.
 func (k *Key) Operator() bool { return k.OrganizationID == OperatorOrganization }
 
-// SecretSince is when the secret was made, as far as this service knows: an imported one is older.
+// SecretSince returns when the secret was made, as far as this service knows: an imported one is
+// older.
 func (k *Key) SecretSince() time.Time {
 	if k.RenewedAt.IsZero() {
 		return k.CreatedAt

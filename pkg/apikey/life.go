@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Why a key cannot be had or changed. ErrNotFound, ErrStale and ErrExists are what storage answers:
-// there is no such key, it is at another version than the change started from, its id is taken.
-// What else is written on its version wraps ErrStale.
+// Errors about a key. ErrNotFound, ErrStale and ErrExists come from storage: there is no such key,
+// it has another version than the change started from, its id is taken. Versioned rows of other
+// kinds wrap ErrStale.
 var (
 	ErrNotFound        = errors.New("apikey: no such key")
 	ErrStale           = errors.New("apikey: changed meanwhile")
@@ -20,19 +20,18 @@ var (
 	ErrDeleted         = errors.New("apikey: the key is deleted")
 )
 
-// maxRetired is how many secrets are remembered after they ended, to recognise them when they are
-// still sent.
+// maxRetired is how many ended secrets are remembered, to recognise them when they are still sent.
 const maxRetired = 5
 
-// IssuedSecret is a newly minted secret as a key keeps it.
+// IssuedSecret is a newly minted secret in the form that a key stores.
 type IssuedSecret struct {
 	Verifier Verifier
 	Hint     string
 }
 
-// Regenerate replaces the secret at once; every earlier secret is refused from now on. A revocation
-// is lifted, compromised or not, and an exposure forgotten, since what leaked is the secret that
-// ends here; a disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
+// Regenerate replaces the secret at once; every earlier secret is refused from now on. It lifts a
+// revocation, compromised or not, and forgets an exposure, since what leaked is the secret that
+// ends here. A disabled key stays disabled. Errors: ErrDeleted, ErrNotActive (expired).
 func (k *Key) Regenerate(fresh IssuedSecret, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -43,16 +42,21 @@ func (k *Key) Regenerate(fresh IssuedSecret, now time.Time) error {
 
 	k.endRotation()
 	k.retire(k.Secret)
-	k.settle()
+	k.makePermanent()
 	k.replace(fresh, now)
 	k.Revocation = nil
 	k.Exposure = nil
 	return nil
 }
 
-// Revoke refuses the key from now on and keeps everything. A revoked key stays as it is, but that it
-// may become compromised, and that a personal key which its owner revoked, or a leak, may be revoked
-// by somebody else: those bring it back. Error: ErrDeleted.
+// Revoke refuses the key from now on and keeps everything. Revoking a revoked key changes nothing,
+// with two exceptions:
+//
+//   - It may become compromised.
+//   - On a personal key that its owner or the service revoked, another person's revocation takes
+//     precedence, so that the owner cannot restore the key.
+//
+// Error: ErrDeleted.
 func (k *Key) Revoke(by Actor, reason string, compromised bool, now time.Time) error {
 	switch {
 	case !k.DeletedAt.IsZero():
@@ -71,12 +75,12 @@ func (k *Key) Revoke(by Actor, reason string, compromised bool, now time.Time) e
 	return nil
 }
 
-// ownersOwn reports whether what an actor stopped of a personal key is its owner's to bring back.
+// ownersOwn reports whether the owner of a personal key may undo what the actor did to it.
 func (k *Key) ownersOwn(by Actor) bool {
 	return k.Ownership == Personal && (by.Type == ActorSystem || by.ID == k.Owner.ID)
 }
 
-// Restore lifts a revocation; a key that is not revoked stays as it is. Errors: ErrDeleted,
+// Restore lifts a revocation. It does not change a key that is not revoked. Errors: ErrDeleted,
 // ErrCompromised.
 func (k *Key) Restore() error {
 	switch {
@@ -90,7 +94,7 @@ func (k *Key) Restore() error {
 	return nil
 }
 
-// Delete leaves a tombstone that no change wakes. Deleting twice changes nothing.
+// Delete leaves a tombstone that no change revives. Deleting twice changes nothing.
 func (k *Key) Delete(now time.Time) {
 	if k.DeletedAt.IsZero() {
 		k.DeletedAt = now
@@ -104,12 +108,12 @@ func (k *Key) replace(fresh IssuedSecret, now time.Time) {
 	k.RenewedAt = now
 }
 
-// EndAt says when the key ends, the zero time for never. An end that somebody set is the key's for
-// good: no new secret lifts it.
+// EndAt sets when the key ends, the zero time for never. An end that was set this way is
+// permanent: no new secret lifts it.
 func (k *Key) EndAt(end time.Time) { k.ExpiresAt, k.Provisional = end, false }
 
-// settle makes a provisional key one for good.
-func (k *Key) settle() {
+// makePermanent ends the provisional state of a key and lifts its expiry.
+func (k *Key) makePermanent() {
 	if k.Provisional {
 		k.Provisional = false
 		k.ExpiresAt = time.Time{}

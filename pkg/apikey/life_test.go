@@ -21,7 +21,7 @@ var (
 
 const day = 24 * time.Hour
 
-// verifier is what is kept of the secret with a number.
+// verifier returns the verifier of a numbered secret.
 func verifier(n int) apikey.Verifier {
 	return apikey.Verifier{Hash: fmt.Appendf(nil, "hash %d", n), Pepper: 1}
 }
@@ -55,7 +55,7 @@ func expires(at time.Time) func(*apikey.Key) {
 	return func(k *apikey.Key) { k.ExpiresAt = at }
 }
 
-// rotating gives the key a rotation from secret 0, which ends at a moment.
+// rotating puts the key into a rotation from secret 0 that ends at a given time.
 func rotating(ends time.Time) func(*apikey.Key) {
 	return func(k *apikey.Key) {
 		k.Rotation = &apikey.Rotation{
@@ -144,7 +144,7 @@ func TestRecognise(t *testing.T) {
 		"old when the rotation ends": {key(rotating(now)), 0, apikey.Retired, 2},
 		"old after the rotation":     {key(rotating(before)), 0, apikey.Retired, 2},
 		"retired":                    {key(retired(5, 6, 7)), 6, apikey.Retired, 4},
-		"current beside retired":     {key(retired(5, 6, 7)), 1, apikey.Current, 4},
+		"current with retired":       {key(retired(5, 6, 7)), 1, apikey.Current, 4},
 		"unknown of many": {
 			key(retired(5, 6, 7), rotating(after)), 9, apikey.Unknown, 5,
 		},
@@ -165,12 +165,12 @@ func TestRecognise(t *testing.T) {
 		}
 
 		if asked != test.asked {
-			t.Errorf("%s: %d comparisons, want %d whatever was sent", name, asked, test.asked)
+			t.Errorf("%s: %d comparisons, want %d for any secret", name, asked, test.asked)
 		}
 	}
 }
 
-// What each change does to each kind of key; a refused one changes nothing.
+// The effect of each change on each kind of key; a refused one changes nothing.
 func TestLife(t *testing.T) {
 	t.Parallel()
 	by := apikey.Actor{Type: apikey.ActorUser, ID: "u"}
@@ -190,7 +190,7 @@ func TestLife(t *testing.T) {
 	restore := func(k *apikey.Key) error { return k.Restore() }
 	remove := func(k *apikey.Key) error { k.Delete(now); return nil }
 
-	// What a change makes of a key.
+	// The result of a change.
 	secret2 := func(retired ...int) func(*apikey.Key) {
 		return func(k *apikey.Key) {
 			k.Secret = verifier(2)
@@ -487,8 +487,8 @@ func TestSecretSince(t *testing.T) {
 	}
 }
 
-// The end of a provisional key is lifted by its first new secret, and only where nobody has set
-// another meanwhile; the old secret never outlives it.
+// The first new secret of a provisional key lifts its end, unless another end was set meanwhile;
+// the old secret never outlives it.
 func TestProvisionalEnd(t *testing.T) {
 	t.Parallel()
 	ends, later := now.Add(day), now.Add(90*day)

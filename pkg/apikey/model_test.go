@@ -10,8 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// model is what the contract says of a key, in the fewest words: which secrets are accepted, and
-// until when.
+// model is the contract of a key in the simplest form: which secrets are accepted, and until when.
 type model struct {
 	now     time.Time
 	issued  int               // the number of the newest secret
@@ -22,10 +21,10 @@ type model struct {
 	deleted bool
 	expires time.Time
 
-	// the newest rotation counts its overlap from the first use of the newest secret, which has not
-	// been
+	// the newest rotation counts its overlap from the first use of the newest secret, which has
+	// not happened yet
 	waits   bool
-	overlap time.Duration // how long, then
+	overlap time.Duration // its length
 }
 
 func (m *model) expired() bool { return !m.expires.IsZero() && !m.now.Before(m.expires) }
@@ -40,7 +39,7 @@ func (m *model) rotating() bool {
 	return false
 }
 
-// accepted lists the secrets that open something.
+// accepted lists the secrets that are accepted.
 func (m *model) accepted() []int {
 	var out []int
 	for n := 1; n <= m.issued; n++ {
@@ -59,7 +58,7 @@ func (m *model) renew(overlap time.Duration) {
 		if end, ends := m.ends[n]; !ends {
 			m.ends[n] = m.now.Add(overlap)
 			if !m.expires.IsZero() && m.expires.Before(m.ends[n]) {
-				m.ends[n] = m.expires // and stays there, should the key live longer one day
+				m.ends[n] = m.expires // even if the key's life is extended later
 			}
 		} else if m.now.Before(end) {
 			m.ends[n] = m.now
@@ -70,8 +69,8 @@ func (m *model) renew(overlap time.Duration) {
 	m.waits = false
 }
 
-// use is the first use of the newest secret: where that is awaited, the others end overlap later,
-// if not earlier.
+// use is the first use of the newest secret: if that is awaited, the others end overlap later, if
+// not earlier.
 func (m *model) use(at time.Time) {
 	for n, end := range m.ends {
 		if m.waits && m.now.Before(end) && at.Add(m.overlap).Before(end) {
@@ -82,7 +81,7 @@ func (m *model) use(at time.Time) {
 	m.waits = false
 }
 
-// Whatever happens to a key in whatever order, it accepts what the model accepts.
+// After any changes in any order, a key accepts what the model accepts.
 func TestLifeFollowsTheModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -190,7 +189,7 @@ func TestLifeFollowsTheModel(t *testing.T) {
 	})
 }
 
-// hold checks what is always true of a key.
+// hold checks the invariants of a key.
 func hold(t *rapid.T, k *apikey.Key, m *model) {
 	var accepted []int
 	for n := 1; n <= m.issued; n++ {
@@ -202,7 +201,7 @@ func hold(t *rapid.T, k *apikey.Key, m *model) {
 		}
 
 		if which == apikey.Current != (n == m.issued) {
-			t.Fatalf("secret %d of %d is taken for %d", n, m.issued, which)
+			t.Fatalf("secret %d of %d is read as %d", n, m.issued, which)
 		}
 
 		if m.issued-n <= 5 && which == apikey.Unknown {

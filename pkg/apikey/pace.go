@@ -2,20 +2,20 @@ package apikey
 
 import "time"
 
-// Pace is how fast a row is being changed: the theoretical arrival time of the generic cell rate
-// algorithm (ITU-T I.371), in milliseconds of Unix time; 0 for a row that was not changed lately.
-// It keeps whoever writes fast from holding off whoever has to stop them: changes are refused
-// beyond a rate, and stops are not.
+// Pace is the rate at which a row is being changed: the theoretical arrival time of the generic
+// cell rate algorithm (ITU-T I.371), in milliseconds of Unix time; 0 for a row that was not
+// changed recently. Changes beyond a rate are refused, except stops, so that frequent writes
+// cannot block a revocation.
 type Pace int64
 
-// Urgency is how a change stands to the rate at which its row may be changed.
+// Urgency is how the rate limit of a row applies to a change.
 type Urgency int
 
 const (
-	// Ordinary changes share a burst of changeBurst, which comes back at one every changeInterval.
+	// Ordinary changes share a burst of changeBurst, which refills by one every changeInterval.
 	Ordinary Urgency = iota
 	// Restriction is a new secret that ends the old one, or a change that only narrows what is
-	// allowed. It stops somebody, but can be repeated without end; so it has a burst of its own
+	// allowed. It stops a caller, but can be repeated without end. So it has a burst of its own
 	// beyond the ordinary one, which ordinary changes cannot use up.
 	Restriction
 	// Stop takes a right away, and is never refused. It cannot be repeated without an ordinary
@@ -27,19 +27,19 @@ const (
 	changeBurst    = 10
 	changeInterval = 200 * time.Millisecond
 	// HoldFor is how long a hold keeps other changes off a row, counted from when the row is free
-	// again: longer than a stop takes to read the row and to write it.
+	// again: longer than a stop takes to read and write the row.
 	HoldFor = 3 * time.Second
 )
 
-// Spend returns the pace after one more change at now. Where the row is changed too fast for it, it
-// returns how long to wait instead, which is more than nothing.
+// Spend returns the pace after another change at now. If the row is changed too fast for it, it
+// returns a positive time to wait instead.
 func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	at := max(int64(p), now.UnixMilli())
 
 	full := now.Add(changeBurst * changeInterval).UnixMilli()
 	switch u {
 	case Stop:
-		return min(p, Pace(full)), 0 // and what held others off for it is over
+		return min(p, Pace(full)), 0 // and a hold for this change is over
 	case Restriction:
 		full = now.Add(2 * changeBurst * changeInterval).UnixMilli()
 	}
@@ -52,8 +52,8 @@ func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	return Pace(at), 0
 }
 
-// Held returns the pace of a row on which a stop waits for its turn: every other change is refused
-// until HoldFor from now.
+// Held returns the pace of a row on which a stop is waiting: every other change is refused until
+// HoldFor from now.
 func Held(now time.Time) Pace {
 	return Pace(now.Add(2*changeBurst*changeInterval + HoldFor).UnixMilli())
 }

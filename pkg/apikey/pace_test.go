@@ -12,7 +12,7 @@ import (
 
 var paceStart = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
-// A row takes ten changes at once, then one every 200 ms, and says how long the next one has to
+// A row accepts ten changes at once, then one every 200 ms, and tells the next one how long to
 // wait.
 func TestPace(t *testing.T) {
 	t.Parallel()
@@ -52,7 +52,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// While a stop holds a row, nothing but a stop changes it; and what held it ends.
+// While a stop holds a row, only stops change it; and the hold ends.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 
@@ -68,11 +68,11 @@ func TestHeld(t *testing.T) {
 	}
 
 	if _, wait := held.Spend(apikey.Ordinary, paceStart.Add(10*time.Second)); wait != 0 {
-		t.Errorf("after a hold that nobody ended, a change waits %v", wait)
+		t.Errorf("after an expired hold, a change waits %v", wait)
 	}
 }
 
-// In no time do more changes fit than a burst and the rate, whatever stops come between.
+// No period has more changes than a burst and the rate, with any stops in between.
 func TestPaceIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -97,7 +97,7 @@ func TestPaceIsBounded(t *testing.T) {
 	})
 }
 
-// What takes a right away is a stop, unless it can be repeated without end.
+// A change that takes a right away is a stop, unless it can be repeated without end.
 func TestUrgencyOf(t *testing.T) {
 	t.Parallel()
 

@@ -13,7 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// private holds secrets where package fmt reads without asking their methods.
+// private holds secrets where package fmt reads without calling their methods.
 type private struct {
 	secret apikey.Secret
 	list   []apikey.Secret
@@ -21,7 +21,7 @@ type private struct {
 	any    any
 }
 
-// canary is a secret, and the forms in which parts of it would betray it.
+// canary returns a secret, and a check for the forms in which parts of it would betray it.
 func canary(t *testing.T) (apikey.Secret, func(where, text string)) {
 	t.Helper()
 	secret := mint(t, apikey.Production)
@@ -75,7 +75,7 @@ func TestSecretDoesNotPrintItself(t *testing.T) {
 			"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#x", "%d", "%b", "%o", "%c", "%U",
 			"%e", "%t", "%T", "%20s", "%-80v", "%.3s",
 		}
-		// package fmt asks no method for these, and go vet finds them
+		// package fmt calls no method for these, but go vet finds them
 		if !strings.HasPrefix(where, "parts") && where != "pointer to parts" {
 			verbs = append(verbs, "%p", "%w")
 		}

@@ -2,14 +2,14 @@ package apikey
 
 import "time"
 
-// MaxOverlap is the longest time that an old secret lives on in a rotation, however its overlap is
-// counted.
+// MaxOverlap is the maximum time that an old secret works in a rotation, from any start of its
+// overlap.
 const MaxOverlap = 30 * 24 * time.Hour
 
-// OverlapStart tells from when the overlap of a rotation is counted.
+// OverlapStart is when the overlap of a rotation starts.
 type OverlapStart string
 
-// The overlap is counted from the rotation itself, or from the first use of the new secret.
+// The overlap starts with the rotation itself, or with the first use of the new secret.
 const (
 	StartsNow      OverlapStart = "now"
 	StartsFirstUse OverlapStart = "first_use"
@@ -19,23 +19,25 @@ const (
 type Rotation struct {
 	StartedAt time.Time
 	StartsAt  OverlapStart
-	Overlap   time.Duration // how long the old secret lives on, from StartsAt on
-	// when the new secret was first used; zero where that is not known to have happened
+	Overlap   time.Duration // how long the old secret works, from StartsAt on
+	// FirstUsedAt is when the new secret was first used; zero if that is not known to have
+	// happened.
 	FirstUsedAt time.Time
 	Old         Verifier
 	OldHint     string
-	// the old secret is refused from this moment on; before the first use, the latest one
+	// OldEndsAt is when the old secret stops working; before the first use, the latest possible
+	// time.
 	OldEndsAt time.Time
 }
 
-// Rotate takes the fresh secret and lets the old one live on for overlap, at most to the key's own
-// expiry. Errors: ErrDeleted, ErrNotActive, ErrRotationRunning.
+// Rotate makes fresh the current secret. The old one works for overlap, but not beyond the key's
+// own expiry. Errors: ErrDeleted, ErrNotActive, ErrRotationRunning.
 func (k *Key) Rotate(fresh IssuedSecret, overlap time.Duration, now time.Time) error {
 	return k.rotate(fresh, StartsNow, overlap, overlap, now)
 }
 
-// RotateFromFirstUse is Rotate with an overlap that is counted from the first use of the fresh
-// secret: the old one ends overlap after that, and in any case after longest.
+// RotateFromFirstUse is Rotate with an overlap that starts with the first use of the fresh secret:
+// the old one ends overlap after that, and in any case after longest.
 func (k *Key) RotateFromFirstUse(
 	fresh IssuedSecret, overlap, longest time.Duration, now time.Time,
 ) error {
@@ -74,27 +76,27 @@ func (k *Key) rotate(
 		}
 	}
 
-	k.settle() // the old secret does not outlive the end that is lifted here
+	k.makePermanent() // the old secret does not outlive the end that is lifted here
 	k.replace(fresh, now)
 	return nil
 }
 
-// Rotating reports whether two secrets are accepted at now. It ends by the clock, not by a job. Of
-// a rotation that starts at the first use, only somebody who knows of that use can tell: see
-// AwaitsFirstUse.
+// Rotating reports whether two secrets are accepted at now. Rotations end by the clock, not by a
+// job. If the overlap starts with the first use, the answer is only right once that use is known:
+// see AwaitsFirstUse.
 func (k *Key) Rotating(now time.Time) bool {
 	return k.Rotation != nil && now.Before(k.Rotation.OldEndsAt)
 }
 
-// AwaitsFirstUse reports whether a rotation runs at now whose new secret is not known to have been
-// used.
+// AwaitsFirstUse reports whether a rotation is running at now whose new secret is not known to
+// have been used.
 func (k *Key) AwaitsFirstUse(now time.Time) bool {
 	return k.Rotating(now) && k.Rotation.FirstUsedAt.IsZero()
 }
 
-// FirstUsed tells the key when the new secret of its rotation was first used. An overlap that
-// starts then is counted from it, and never makes the old secret live longer. What is known already
-// stays. A use that seems to come before the rotation is of a clock that is behind.
+// FirstUsed records when the new secret of a rotation was first used. If the overlap starts with
+// that, its end follows; it is never later than before. An earlier recorded use stays. A use that
+// seems to precede the rotation comes from a slow clock.
 func (k *Key) FirstUsed(at time.Time) {
 	r := k.Rotation
 	if r == nil || !r.FirstUsedAt.IsZero() {

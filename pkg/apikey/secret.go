@@ -10,32 +10,32 @@ import (
 	"strings"
 )
 
-// Sizes of the parts of a secret, in characters.
+// Lengths of the parts of a secret, in characters.
 const (
 	IDLength       = 16
 	randomLength   = 32 // 32 base62 characters carry 190 bits
 	checksumLength = 6  // 62^6 > 2^32
 )
 
-// MaxLength is the longest key header that is looked at, in bytes; a longer one is malformed before
+// MaxLength is the maximum length of a key header, in bytes; a longer one is malformed before
 // anything is parsed.
 const MaxLength = 128
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// ErrMalformed says that a text is no secret of this brand: its form or its checksum is wrong.
+// ErrMalformed means that a text is not a secret of this brand: its form or its checksum is wrong.
 var ErrMalformed = errors.New("apikey: malformed secret")
 
-// Secret is the text that a caller sends. It redacts itself: however it is printed, logged or
-// marshalled, only Reveal gives the text.
+// Secret is the text that a caller sends. It redacts itself: when it is printed, logged or
+// marshalled, the text does not appear. Only Reveal returns it.
 type Secret struct {
 	// text is a pointer because package fmt prints unexported fields of other structs without
-	// asking their methods: it then prints an address.
+	// calling their methods: it then prints an address.
 	text *string
 }
 
-// Reveal returns the text, "" of the zero Secret. It is called where a secret is shown once, and
-// nowhere else.
+// Reveal returns the text, "" for the zero Secret. It must only be called where a secret is shown
+// once.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -61,8 +61,8 @@ func (Secret) MarshalText() ([]byte, error) {
 	return nil, errors.New("apikey: a secret is not marshalled")
 }
 
-// Hint returns what may be shown of the secret for good: everything before the random part, and the
-// last four characters.
+// Hint returns the part of the secret that is not secret: everything before the random part, and
+// the last four characters.
 func (s Secret) Hint() string {
 	text := s.Reveal()
 
@@ -82,8 +82,8 @@ var brandPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,9}$`)
 // Valid reports whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
 func (b Brand) Valid() bool { return brandPattern.MatchString(string(b)) }
 
-// Pattern returns the regular expression that finds secrets of this brand in a text, for secret
-// scanners. What it finds is certain once Parse accepts it, which needs no network.
+// Pattern returns a regular expression that finds secrets of this brand in a text, for secret
+// scanners. A match is certain once Parse accepts it, which needs no network.
 func (b Brand) Pattern() string {
 	return fmt.Sprintf(`\b%s_(prod|stg|dev)_[0-9A-Za-z]{%d}_[0-9A-Za-z]{%d}\b`, b, IDLength,
 		randomLength+checksumLength)
@@ -110,8 +110,8 @@ func (b Brand) Mint(random io.Reader, env Environment, id string) (Secret, error
 	return Secret{text: &text}, nil
 }
 
-// Parts are what a well-formed secret says about itself. Nothing of it is believed before the hash
-// of Random has been compared.
+// Parts are the parts of a well-formed secret. They must not be trusted before the hash of Random
+// has been compared.
 type Parts struct {
 	Environment Environment
 	KeyID       string
@@ -131,8 +131,8 @@ func (p Parts) Format(f fmt.State, _ rune) {
 // MarshalText always fails, as Secret's does.
 func (Parts) MarshalText() ([]byte, error) { return Secret{}.MarshalText() }
 
-// Parse takes a secret apart after checking its form and its checksum. It touches no network and
-// allocates nothing. Any fault is ErrMalformed.
+// Parse splits a secret after checking its form and its checksum. It uses no network and allocates
+// nothing. Every fault is ErrMalformed.
 func (b Brand) Parse(text string) (Parts, error) {
 	if len(text) > MaxLength {
 		return Parts{}, ErrMalformed
@@ -162,8 +162,9 @@ func (b Brand) Parse(text string) (Parts, error) {
 	return Parts{Environment: env, KeyID: id, Random: tail[:randomLength]}, nil
 }
 
-// LooksLike reports whether text starts as a secret of this brand does, well-formed or not. It
-// decides whether an Authorization header beside an X-Api-Key header is ours or the backend's.
+// LooksLike reports whether text starts as a secret of this brand does, well-formed or not. If a
+// request has both an Authorization and an X-Api-Key header, this decides whether the former is
+// ours or the backend's.
 func (b Brand) LooksLike(text string) bool {
 	rest, ok := strings.CutPrefix(text, string(b)+"_")
 	return ok &&
@@ -171,7 +172,7 @@ func (b Brand) LooksLike(text string) bool {
 			strings.HasPrefix(rest, "dev_"))
 }
 
-// checksum is the CRC-32 (IEEE) of body in base62, left-padded with 0 to six characters.
+// checksum returns the CRC-32 (IEEE) of body in base62, left-padded with 0 to six characters.
 func checksum(body string) string {
 	out := checksumBytes(body)
 	return string(out[:])
@@ -217,8 +218,8 @@ func inAlphabet(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
-// base62 draws n characters without modulo bias: six random bits at a time, and the two values that
-// are no character are thrown away.
+// base62 draws n characters without modulo bias: it takes six random bits at a time, and discards
+// the two values that are not characters.
 func base62(random io.Reader, n int) (string, error) {
 	out := make([]byte, 0, n)
 

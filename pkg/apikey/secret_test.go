@@ -40,7 +40,7 @@ func mint(t testing.TB, env apikey.Environment) apikey.Secret {
 	return secret
 }
 
-// The texts were made by Python: zlib.crc32 of what is before, in base 62.
+// The texts were made with Python: zlib.crc32 of what precedes, in base 62.
 func TestParseGolden(t *testing.T) {
 	t.Parallel()
 
@@ -108,7 +108,7 @@ func TestMintedSecretsParse(t *testing.T) {
 
 		if parts.Environment != env || parts.KeyID != id || len(parts.Random) != 32 ||
 			!strings.Contains(text, parts.Random) {
-			t.Errorf("%q is taken for %s %s %s", text, parts.Environment, parts.KeyID, parts.Random)
+			t.Errorf("%q is read as %s %s %s", text, parts.Environment, parts.KeyID, parts.Random)
 		}
 
 		if !b.LooksLike(text) || b.Redact("see "+text+".") != "see [secret]." {
@@ -216,7 +216,7 @@ func TestMintedSecretsDiffer(t *testing.T) {
 	}
 }
 
-// refused fails the test when some text is taken for a secret.
+// refused fails the test if one of the texts is accepted as a secret.
 func refused(t *testing.T, texts ...string) {
 	t.Helper()
 
@@ -257,7 +257,7 @@ func TestParseRefusesEveryOtherLength(t *testing.T) {
 		strings.Repeat(golden, 160))
 }
 
-// summed gives a text the checksum that it would have as a secret.
+// summed returns a text with the checksum that it would have as a secret.
 func summed(body string) string {
 	n, sum := crc32.ChecksumIEEE([]byte(body)), make([]byte, 6)
 	for i := len(sum) - 1; i >= 0; i-- {
@@ -268,7 +268,7 @@ func summed(body string) string {
 	return body + string(sum)
 }
 
-// The checksum of what has another form may be right: whoever makes one up makes the other.
+// A text of another form may have a correct checksum, since anyone can compute it.
 func TestParseRefusesOtherFormsWithAGoodChecksum(t *testing.T) {
 	t.Parallel()
 
@@ -289,7 +289,7 @@ func TestParseRefusesOtherFormsWithAGoodChecksum(t *testing.T) {
 		refused(t, summed(body))
 	}
 
-	// A long text is refused for its length alone, before anything of it is looked at.
+	// A long text is refused for its length alone, before it is read.
 	long := apikey.Brand(strings.Repeat("b", 200))
 	if _, err := long.Parse(summed(string(long) + "_prod_" + id + "_" + random)); !errors.Is(err,
 		apikey.ErrMalformed) {
@@ -348,7 +348,7 @@ func FuzzParse(f *testing.F) {
 
 		if again := "bt_" + parts.Environment.Short() + "_" + parts.KeyID + "_" +
 			parts.Random; text[:len(text)-6] != again || !apikey.ValidID(parts.KeyID) {
-			t.Errorf("%q is taken for %q", text, again)
+			t.Errorf("%q is read as %q", text, again)
 		}
 	})
 }

@@ -2,19 +2,19 @@ package apikey
 
 import "time"
 
-// Status is computed from a key and a moment; it is never stored.
+// Status is computed from a key and a time; it is never stored.
 type Status string
 
-// The statuses. Inactive is disabled, revoked or deleted; it comes before expired, since it is what
-// somebody decided.
+// The statuses. Inactive is disabled, revoked or deleted. It takes precedence over expired, since
+// it was somebody's decision.
 const (
 	Active   Status = "active"
 	Inactive Status = "inactive"
 	Expired  Status = "expired"
 )
 
-// Status returns the key's status at now. A key whose notBefore is still to come is active: nobody
-// has to do anything for it to work.
+// Status returns the key's status at now. A key whose notBefore is in the future is active: it
+// will work without any further change.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case !k.Enabled || k.Revocation != nil || !k.DeletedAt.IsZero():
@@ -26,7 +26,7 @@ func (k *Key) Status(now time.Time) Status {
 	}
 }
 
-// expired is the clock's answer: the moment of ExpiresAt itself is too late.
+// expired reports whether now is at or after ExpiresAt.
 func (k *Key) expired(now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
@@ -40,7 +40,7 @@ func (k *Key) Outlives(other *Key, now time.Time) bool {
 // Started reports whether the key's notBefore has come.
 func (k *Key) Started(now time.Time) bool { return !now.Before(k.NotBefore) }
 
-// SecretMatch tells which of a key's secrets somebody sent.
+// SecretMatch is which of a key's secrets a text is.
 type SecretMatch int
 
 // The secrets of a key.
@@ -51,9 +51,9 @@ const (
 	Retired // a secret that the key once had: refused
 )
 
-// Recognise tells which secret of the key a text is, with matches as the comparison. It asks for
-// every verifier the key has, whatever the earlier answers, so that its time says nothing about
-// which one fitted.
+// Recognise reports which secret of the key a text is, with matches as the comparison. It compares
+// every verifier of the key, even after a match, so that its time reveals nothing about which one
+// matched.
 func (k *Key) Recognise(now time.Time, matches func(Verifier) bool) SecretMatch {
 	which := Unknown
 	for _, v := range k.Retired {
