@@ -7,35 +7,38 @@ import (
 	"unicode/utf8"
 )
 
-// Ambiguity says why not everybody who reads a path reads the same. Between the
-// check and the handler that serves a call, somebody may decode a path once or
-// twice, cut off what follows a semicolon, trim segments, or resolve dots. A path
-// that one of them could take to another route of the API, or to none, is ambiguous.
-// What remains leads all of them to the same route.
+// Ambiguity is why different readers may interpret a path differently. Between the check and the
+// handler that serves a call, a component may decode a path once or twice, cut off what follows a
+// semicolon, trim segments, or resolve dots. A path that one of them could take to another route
+// of the API, or to none, is ambiguous. All of them route every other path alike.
 type Ambiguity int
 
 const (
-	// Unambiguous is the path on whose route everybody agrees.
+	// Unambiguous means that all readers agree on the route of the path.
 	Unambiguous Ambiguity = iota
-	// AmbiguousCharacter is a backslash, a control character, or what no path has: ? or #.
+	// AmbiguousCharacter is a backslash, a control character, or a character that no path has: ?
+	// or #.
 	AmbiguousCharacter
-	// AmbiguousSegment is an empty segment, "." or "..", or one that becomes such by
-	// trimming it, or by cutting it off at a semicolon.
+	// AmbiguousSegment is an empty segment, "." or "..", or one that becomes such when it is
+	// trimmed or cut off at a semicolon.
 	AmbiguousSegment
-	// AmbiguousEncoding is an escape of a character that stands for itself, so that the
-	// same path has another spelling (RFC 3986, section 6.2.2); of one that means
-	// something to who reads the path again: / \ ? # % and control characters; one that
-	// is malformed or no UTF-8; or any escape in a segment where a route has a literal.
+	// AmbiguousEncoding is an escape of one of these kinds:
+	//
+	//   - of a character that needs none, so that the same path has another spelling (RFC 3986,
+	//     section 6.2.2)
+	//   - of a character that is special to a second reader: / \ ? # % and control characters
+	//   - malformed, or not UTF-8
+	//   - any escape in a segment where a route has a literal
 	AmbiguousEncoding
 	// AmbiguousParameter is a semicolon in a segment where a route has a literal.
 	AmbiguousParameter
-	// AmbiguousSlash is a slash at the end where routers that don't ignore it take the
-	// path for one of another, greedy route, whose parameter may be empty to them.
+	// AmbiguousSlash is a trailing slash that routers which do not ignore it attribute to another,
+	// greedy route, whose parameter they allow to be empty.
 	AmbiguousSlash
 )
 
-// Ambiguity says whether, and why, a path is ambiguous to those who route calls of
-// an API. Methods don't matter: the path decides first.
+// Ambiguity returns whether, and why, a path is ambiguous to components that route calls of an
+// API. Methods don't matter: the path decides first.
 func (c *Catalogue) Ambiguity(api, path string) Ambiguity {
 	rest, slash := strings.CutSuffix(strings.TrimPrefix(path, "/"), "/")
 	if rest == "" && !slash {
@@ -62,7 +65,7 @@ func (c *Catalogue) Ambiguity(api, path string) Ambiguity {
 	return Unambiguous
 }
 
-// spelling says what is ambiguous about a segment wherever it stands.
+// spelling returns what is ambiguous about a segment at any place.
 func spelling(segment string) Ambiguity {
 	plain := true // no reader finds another text in it
 	for i := range len(segment) {
@@ -92,8 +95,7 @@ func spelling(segment string) Ambiguity {
 	return Unambiguous
 }
 
-// decode takes the escapes out of a segment; ok is false when one of them is
-// ambiguous.
+// decode decodes the escapes in a segment; ok is false if one of them is ambiguous.
 func decode(segment string) (decoded string, ok bool) {
 	if !strings.Contains(segment, "%") {
 		return segment, true
@@ -128,16 +130,16 @@ func decode(segment string) (decoded string, ok bool) {
 	return decoded, true
 }
 
-// standsForItself reports whether a character is one of those that RFC 3986 calls
-// unreserved: escaped or not, they are the same.
+// standsForItself reports whether a character is unreserved by RFC 3986: escaped or not, it means
+// the same.
 func standsForItself(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		strings.IndexByte("-._~", c) >= 0
 }
 
-// contested says what is ambiguous about the rest of a path because of what the API
-// has there. It goes every way that the path can go, since a reader may find a
-// literal where another one found a parameter. Each node is seen at most once.
+// contested returns what is ambiguous about the rest of a path because of the API's routes. It
+// follows every branch, since one reader may find a literal where another found a parameter. It
+// visits each node at most once.
 func (n *node) contested(rest string) Ambiguity {
 	segment, rest, more := strings.Cut(rest, "/")
 	if len(n.literals) > 0 {
@@ -162,17 +164,16 @@ func (n *node) contested(rest string) Ambiguity {
 	return Unambiguous
 }
 
-// slashMatters reports whether a slash at the end of a path leads another router to
-// another route: to a greedy one, where the path has one that is not greedy, or to
-// one whose parameter would begin after the slash.
+// slashMatters reports whether a trailing slash leads another router to another route: to a greedy
+// one instead of one that is not, or to one whose parameter would begin after the slash.
 func (n *node) slashMatters(rest string) bool {
 	found := n.find(rest, true)
 	within, after := n.greedyOnTheWay(rest)
 	return after || (within && found != nil && !found.greedy)
 }
 
-// greedyOnTheWay reports whether a greedy parameter takes what is left of the path
-// somewhere on the ways that it can go, and whether one begins where the path ends.
+// greedyOnTheWay reports whether a greedy parameter on some branch matches the rest of the path,
+// and whether one begins where the path ends.
 func (n *node) greedyOnTheWay(rest string) (within, after bool) {
 	segment, rest, more := strings.Cut(rest, "/")
 
@@ -190,7 +191,7 @@ func (n *node) greedyOnTheWay(rest string) (within, after bool) {
 	return within, after
 }
 
-// ways are the nodes to which a segment leads, but for a greedy parameter's.
+// ways returns the nodes that a segment leads to, except that of a greedy parameter.
 func (n *node) ways(segment string) []*node {
 	var to []*node
 	if literal := n.literals[segment]; literal != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// TestAmbiguity says of spellings what is wrong with them. Beside /metrics/{proxy+}
-// stands a literal, and a second one under it; under /files stands none.
+// TestAmbiguity checks what is ambiguous about spellings. Next to /metrics/{proxy+} is a literal,
+// and a second one under it; under /files is none.
 func TestAmbiguity(t *testing.T) {
 	t.Parallel()
 
@@ -38,7 +38,7 @@ func TestAmbiguity(t *testing.T) {
 		"/files/a;x=1/b":                    permission.Unambiguous,
 		"/users/alice%40example.com":        permission.Unambiguous,
 		"/users/auth0%7C123/posts/a%20b/":   permission.Unambiguous,
-		// no route has a literal so deep
+		// no route has a literal at this depth
 		"/metrics/cpu/0/a%20b":    permission.Unambiguous,
 		"/metrics/admin/0/%C3%A9": permission.Unambiguous,
 
@@ -61,7 +61,7 @@ func TestAmbiguity(t *testing.T) {
 		"/metrics/admin%3Bx=1": permission.AmbiguousEncoding,
 		"/metrics/":            permission.AmbiguousSlash,
 		"/files/":              permission.AmbiguousSlash,
-		"/metrics/cpu/all/":    permission.AmbiguousSlash,    // to some, of /metrics/{proxy+}
+		"/metrics/cpu/all/":    permission.AmbiguousSlash,    // some readers see /metrics/{proxy+}
 		"/users/%34%32":        permission.AmbiguousEncoding, // though no literal is near
 		"/users/a%2Db":         permission.AmbiguousEncoding,
 		"/users/a%5Fb":         permission.AmbiguousEncoding,
@@ -85,7 +85,7 @@ func TestAmbiguity(t *testing.T) {
 		"/users/%zz":           permission.AmbiguousEncoding,
 		"/users/%u0061":        permission.AmbiguousEncoding,
 		"/users/%%61":          permission.AmbiguousEncoding,
-		// dots, to a decoder that is too kind
+		// dots, to a lenient decoder
 		"/users/%C0%AE%C0%AE":   permission.AmbiguousEncoding,
 		"/users/%E0%80%AF":      permission.AmbiguousEncoding, // a slash, likewise
 		"/users/%E9":            permission.AmbiguousEncoding,
@@ -124,7 +124,7 @@ func TestAmbiguity(t *testing.T) {
 	}
 }
 
-// TestEveryEscape: of each single character's escapes, in both cases, which have a
+// TestEveryEscape checks, for each single character, which of its escapes, in both cases, have a
 // route in the place of a parameter.
 func TestEveryEscape(t *testing.T) {
 	t.Parallel()

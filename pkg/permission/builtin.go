@@ -1,8 +1,7 @@
 package permission
 
-// builtIns returns the permissions of the admin API, in the order in which they
-// follow the operator's own. They have no routes here: the admin API itself asks
-// for them, operation by operation.
+// builtIns returns the permissions of the admin API, in the order in which they follow the
+// operator's own. They have no routes here: the operations of the admin API check them.
 func builtIns() []Permission {
 	builtIn := func(name, title, description string) Permission {
 		return Permission{

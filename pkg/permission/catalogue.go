@@ -6,29 +6,28 @@ import (
 	"sync"
 )
 
-// Catalogue is a valid set of permissions, made by [NewCatalogue]. What it says never
-// changes, so it is safe for concurrent use, and its pointer identifies it.
+// Catalogue is a valid set of permissions, made by [NewCatalogue]. It never changes, so it is safe
+// for concurrent use, and its pointer identifies it.
 type Catalogue struct {
 	permissions []Permission
 	byName      map[string]int
 	apis        map[string]bool // those that some route names
 
-	// tables has the routes of the APIs that were asked for, by their names; anyAPI
-	// is all that no route names. A process has to do with few of them, and
-	// the routes of every API stand in each table.
+	// tables has the routes of the APIs that were asked for, by name. anyAPI stands for every API
+	// that no route names. They are compiled on demand: a process uses few APIs, and the routes
+	// for every API are in each table.
 	mu     sync.RWMutex
 	tables map[string]*table
 }
 
-// maxTables is how many APIs' tables a catalogue keeps at a time.
+// maxTables is the maximum number of API tables that a catalogue keeps.
 const maxTables = 16
 
-// NewCatalogue makes a catalogue of the operator's permissions and, after them,
-// the built-in ones of the admin API. All fields that are wrong are reported at
-// once, in an [*InvalidError].
+// NewCatalogue returns a catalogue of the operator's permissions followed by the built-in ones of
+// the admin API. It reports all invalid fields at once, in an [*InvalidError].
 //
-// A built-in permission may be among ps if it says exactly what the built-in one
-// says, so that what [Catalogue.Permissions] returned can be given back.
+// ps may contain a built-in permission if it equals the built-in one, so that the result of
+// [Catalogue.Permissions] is valid input.
 func NewCatalogue(ps []Permission) (*Catalogue, error) {
 	if err := validate(ps); err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func (c *Catalogue) table(api string) *table {
 	defer c.mu.Unlock()
 
 	if known := c.tables[api]; known != nil {
-		return known // it was compiled by two at once
+		return known // two callers compiled it at once
 	}
 
 	if len(c.tables) >= maxTables {
@@ -104,8 +103,7 @@ func (c *Catalogue) Lookup(name string) (Permission, bool) {
 	return p, true
 }
 
-// Defaults returns the names of what a new key holds when its maker names no
-// permissions.
+// Defaults returns the names of the permissions that a new key gets by default.
 func (c *Catalogue) Defaults() []string {
 	return c.names(func(p Permission) bool { return p.Default })
 }
@@ -126,7 +124,7 @@ func (c *Catalogue) IsAdmin(name string) bool {
 	return ok && c.permissions[i].BuiltIn
 }
 
-// MarshalJSON gives {"permissions": [...]}, the built-in ones included.
+// MarshalJSON returns {"permissions": [...]}, including the built-in ones.
 func (c *Catalogue) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Permissions []Permission `json:"permissions"`
@@ -144,8 +142,8 @@ func (c *Catalogue) names(keep func(Permission) bool) []string {
 	return names
 }
 
-// clonePermissions copies deeply, and makes absent routes an empty list, which is
-// what JSON shall show.
+// clonePermissions copies deeply, and turns absent routes into an empty list, which JSON should
+// show.
 func clonePermissions(ps []Permission) []Permission {
 	cloned := make([]Permission, len(ps))
 	for i, p := range ps {

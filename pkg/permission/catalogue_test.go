@@ -30,8 +30,8 @@ func newCatalogue(t testing.TB, ps ...permission.Permission) *permission.Catalog
 	return c
 }
 
-// perm makes a permission of routes such as "GET /messages" of every API, or
-// "demo GET /messages" of one.
+// perm returns a permission of routes such as "GET /messages" of every API, or "demo GET
+// /messages" of one.
 func perm(name string, routes ...string) permission.Permission {
 	p := permission.Permission{Name: name, Title: name, Routes: []permission.Route{}}
 	for _, r := range routes {
@@ -291,11 +291,12 @@ func TestCatalogueLimits(t *testing.T) {
 	}
 }
 
-// An API has as many paths as an API of API Gateway has resources, whatever their methods and
-// parameters are called; all APIs together have more routes.
+// An API may have as many paths as an API of API Gateway has resources, regardless of their
+// methods and names of parameters. All APIs together may have more routes.
 func TestRoutesAndPaths(t *testing.T) {
 	t.Parallel()
-	// routes makes routes of an API: paths of so many shapes, with so many methods each.
+	// routes returns routes of an API: so many paths of different shapes, with so many methods
+	// each.
 	routes := func(api, prefix string, paths, methods int) (out []permission.Route) {
 		for i := range paths {
 			for _, method := range permission.Methods()[:methods] {
@@ -311,7 +312,7 @@ func TestRoutesAndPaths(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		routes []permission.Route
-		want   string // part of what is told; "" for a valid catalogue
+		want   string // part of the error; "" for a valid catalogue
 	}{
 		"as many paths of one API as there may be": {routes("demo", "a", 300, 1), ""},
 		"each with several methods":                {routes("demo", "a", 285, 7), ""},
@@ -349,7 +350,8 @@ func TestRoutesAndPaths(t *testing.T) {
 	}
 }
 
-// Routes of a thousand APIs take the room of those that are asked for, and each is found.
+// Of a thousand APIs, only those that were asked for use memory for their routes, and each is
+// found.
 func TestManyAPIs(t *testing.T) {
 	t.Parallel()
 
@@ -386,7 +388,7 @@ func TestManyAPIs(t *testing.T) {
 	}
 
 	var all sync.WaitGroup
-	for i := range 50 { // by several at once
+	for i := range 50 { // concurrently
 		all.Go(func() {
 			if _, ok := c.Match(fmt.Sprintf("api-%d", i), "GET", fmt.Sprintf("/own%d", i)); !ok {
 				t.Errorf("api-%d has not its own route", i)

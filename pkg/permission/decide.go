@@ -7,22 +7,21 @@ const CustomerParam = "customerId"
 
 // Grant is what a key may do. The zero Grant may do nothing.
 type Grant struct {
-	// All opens every route that is in some permission, also those added later.
-	// The permissions of the admin API have no routes, so it never opens those.
+	// All opens every route that is in some permission, also those added later. The permissions of
+	// the admin API have no routes, so All does not include them.
 	All bool
 	// Permissions are names; those that the catalogue doesn't know open nothing.
 	Permissions []string
-	// Customers binds the grant to some customers: a route with the parameter
-	// customerId is open only where the path has one of these there, byte for
-	// byte. Empty means every customer. An entry that is no [ValidCustomer]
-	// matches nothing, but still binds.
+	// Customers binds the grant to some customers: a route with the parameter customerId is open
+	// only if the path has one of these there, byte for byte. Empty means every customer. An entry
+	// that is not a [ValidCustomer] matches nothing, but still binds.
 	Customers []string
 }
 
 const maxCustomerID = 64 // bytes
 
-// ValidCustomer reports whether id can be a customer's: 1 to 64 letters, digits,
-// dots, hyphens and underscores, and not a dot segment of a path.
+// ValidCustomer reports whether id can be a customer's id: 1 to 64 letters, digits, dots, hyphens
+// and underscores, and not a dot segment of a path.
 func ValidCustomer(id string) bool {
 	if id == "" || len(id) > maxCustomerID || id == "." || id == ".." {
 		return false
@@ -40,8 +39,7 @@ func ValidCustomer(id string) bool {
 	return true
 }
 
-// Holds returns the first of the permissions, any of which would do, that the
-// grant has.
+// Holds returns the first of the permissions that the grant has. Any of them is enough.
 func (g Grant) Holds(permissions []string) (name string, ok bool) {
 	for _, p := range permissions {
 		if g.All || slices.Contains(g.Permissions, p) {
@@ -61,22 +59,22 @@ func (g Grant) Serves(customer string) bool {
 // Decision is the answer to "may this grant make this call?", with its reasons.
 // The zero Decision is a refusal.
 type Decision struct {
-	// Known says that some permission has the call's route, which is Match.
+	// Known means that some permission has the call's route, which is Match.
 	Known bool
 	Match Match
-	// Ambiguity says why a path can have no route, whatever the catalogue has.
+	// Ambiguity is why a path cannot have a route in any catalogue.
 	Ambiguity Ambiguity
-	// CustomerAllowed says that the route names no customer, or one that the
-	// grant extends to. It is true for an unknown route, which names nobody.
+	// CustomerAllowed means that the route names no customer, or one that the grant extends to. It
+	// is true for an unknown route.
 	CustomerAllowed bool
 	// Customer is the path's customer; empty when the route names none.
 	Customer string
-	// PermissionHeld says that the grant has one of the route's permissions, and
-	// Permission is the first that it has.
+	// PermissionHeld means that the grant has one of the route's permissions. Permission is the
+	// first that it has.
 	PermissionHeld bool
 	Permission     string
-	// Required is the permission to ask for: the first in the catalogue's order
-	// that opens the route; empty for an unknown route.
+	// Required is the permission to ask for: the first in the catalogue's order that opens the
+	// route; empty for an unknown route.
 	Required string
 }
 
@@ -85,8 +83,8 @@ func (d Decision) Allowed() bool {
 	return d.Known && d.CustomerAllowed && d.PermissionHeld
 }
 
-// Decide weighs a grant against a call. It is the only decision about permissions:
-// whoever must foresee or explain one asks here.
+// Decide decides whether a grant allows a call. It is the only decision about permissions: code
+// that predicts or explains one must call it.
 func Decide(c *Catalogue, api string, g Grant, method, path string) Decision {
 	match, ok := c.Match(api, method, path)
 	if !ok {

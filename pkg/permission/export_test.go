@@ -1,6 +1,6 @@
 package permission
 
-// Tables is how many APIs' routes the catalogue has at hand.
+// Tables returns the number of APIs whose routes are compiled.
 func (c *Catalogue) Tables() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

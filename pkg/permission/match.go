@@ -10,12 +10,12 @@ type Match struct {
 	Route Route
 	// Params are the values of the path's parameters, raw, in the path's order.
 	Params []Param
-	// Permissions are the names of those that open the route, in the catalogue's
-	// order; any of them suffices. Not to be modified: it is the catalogue's own.
+	// Permissions are the names of those that open the route, in the catalogue's order; any of
+	// them suffices. The slice belongs to the catalogue and must not be modified.
 	Permissions []string
 }
 
-// Param is the value that a path has for a parameter of its route.
+// Param is the value of a route's parameter in a path.
 type Param struct{ Name, Value string }
 
 // Param returns the value of the parameter with the name.
@@ -29,17 +29,16 @@ func (m Match) Param(name string) (string, bool) {
 	return "", false
 }
 
-// Match finds the route of a call to an API; ok is false when no permission has
-// one. Path is the raw path as API Gateway sees it, without its stage and query.
+// Match finds the route of a call to an API; ok is false if no permission has one. Path is the raw
+// path as API Gateway sees it, without its stage and query.
 //
-// The path decides first, over all paths of the API whatever their methods: from
-// the left, a literal segment wins over a parameter, and a parameter over a greedy
-// one. Then the method decides: the method itself, else ANY. A path that exists
-// for other methods only is therefore no route, even where a wider path has the
-// method, as in an API Gateway REST API.
+// The path decides first, over all paths of the API regardless of their methods: from the left, a
+// literal segment wins over a parameter, and a parameter over a greedy one. Then the method
+// decides: the method itself, else ANY. As in an API Gateway REST API, a path that exists for
+// other methods only has no route, even if a wider path has the method.
 //
-// One trailing slash is ignored where that leads to the same route. A path that another reader
-// might take for a different one has no route: see [Ambiguity].
+// One trailing slash is ignored if that leads to the same route. A path that another reader might
+// interpret differently has no route: see [Ambiguity].
 func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 	index := methodIndex(method)
 	if index < 0 || !strings.HasPrefix(path, "/") || c.Ambiguity(api, path) != Unambiguous {
@@ -56,19 +55,19 @@ func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 	return found.routes[index].match(rest), true
 }
 
-// Entry is a route of an API with everything that decides about it.
+// Entry is a route of an API with everything that its decision depends on.
 type Entry struct {
 	Route    Route
 	Segments []Segment
-	// Methods are those for which this is the route of its path: for ANY, the ones
-	// that no other route with the same path names.
+	// Methods are those for which this is the route of its path: for ANY, the ones that no other
+	// route with the same path names.
 	Methods []string
 	// Permissions are as in [Match].
 	Permissions []string
 }
 
-// Routes returns every route that [Catalogue.Match] can find for an API, in the
-// catalogue's order. What it returns is not to be modified.
+// Routes returns every route that [Catalogue.Match] can find for an API, in the catalogue's order.
+// The result must not be modified.
 func (c *Catalogue) Routes(api string) []Entry {
 	compiled := c.table(api).routes
 
@@ -85,8 +84,7 @@ func (c *Catalogue) Routes(api string) []Entry {
 	return entries
 }
 
-// table holds the routes of one API: a tree of segments to find them by, and a
-// list of them.
+// table holds the routes of one API: a tree of segments to search, and a list.
 type table struct {
 	root   node
 	routes []*compiledRoute
@@ -114,8 +112,8 @@ type compiledRoute struct {
 	permissions []string
 }
 
-// find returns the path that matches best. A literal that leads nowhere is left
-// again for the parameter beside it, so each node is seen at most once.
+// find returns the path that matches best. If a literal leads nowhere, find backtracks to the
+// parameter at the same place, so it visits each node at most once.
 func (n *node) find(rest string, more bool) *leaf {
 	if !more {
 		return n.leaf
@@ -137,7 +135,7 @@ func (n *node) find(rest string, more bool) *leaf {
 	return n.greedy
 }
 
-// match reads the parameters' values from a path that the route is known to match.
+// match reads the parameters' values from a path that is known to match the route.
 func (r *compiledRoute) match(rest string) Match {
 	m := Match{Route: r.route, Permissions: r.permissions}
 	if r.params == 0 {
@@ -196,8 +194,7 @@ func compile(api string, permissions []Permission) *table {
 	return t
 }
 
-// add puts a route into the table, or a further permission to a route that is
-// there already.
+// add puts a route into the table, or adds a permission to a route that is already there.
 func (t *table) add(r Route, permission string) {
 	segments, err := ParsePath(r.Path)
 	if err != nil {
@@ -221,7 +218,7 @@ func (t *table) add(r Route, permission string) {
 	}
 }
 
-// leafOf returns the leaf of a path, and makes the way to it.
+// leafOf returns the leaf of a path, and creates the nodes that lead to it.
 func (n *node) leafOf(segments []Segment) *leaf {
 	for _, segment := range segments {
 		switch segment.Kind {

@@ -150,11 +150,11 @@ func TestRoutes(t *testing.T) {
 // wildcard is a parameter in a template.
 var wildcard = regexp.MustCompile(`\{[^}]+\}`)
 
-// model finds a route by the words of the rules: of the templates that match as
-// regular expressions, the one whose kinds of segments come first from the left.
+// model implements the rules directly: among the templates that match as regular expressions, it
+// finds the one whose kinds of segments come first from the left.
 func model(routes []permission.Route, method, path string) (template string, ok bool) {
 	if path != "/" && strings.HasSuffix(path, "/") {
-		for _, r := range routes { // an empty greedy parameter is a reading of its own
+		for _, r := range routes { // an empty greedy parameter would be another reading
 			parent, greedy := strings.CutSuffix(r.Path, "+}")
 			if greedy &&
 				regexp.MustCompile("^"+wildcard.ReplaceAllString(parent[:strings.LastIndex(parent,

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// SegmentKind says what a segment of a path template matches.
+// SegmentKind is what a segment of a path template matches.
 type SegmentKind int
 
 const (
@@ -26,23 +26,21 @@ type Segment struct {
 	Text string
 }
 
-// maxPath is the longest path template, in bytes. With the longest ARN prefix of
-// a stage it leaves room in the 512 characters that API Gateway allows for a
-// resource of an authorizer's policy.
+// maxPath is the maximum length of a path template, in bytes. With the longest ARN prefix of a
+// stage it fits into the 512 characters that API Gateway allows for a resource of an authorizer's
+// policy.
 const maxPath = 200
 
 var (
-	// Neither a glob's * and ? nor % may be in a literal: what a policy says by a
-	// literal must mean that literal, and encoded and plain spellings of the same
-	// character must not become two routes. Nor may a semicolon, from which on some
-	// servers take a segment for parameters.
+	// A literal may contain neither a glob's * and ? nor %: a literal in a policy must match only
+	// itself, and encoded and plain spellings of a character must not become two routes. Nor may
+	// it contain a semicolon, after which some servers read parameters.
 	literalText   = regexp.MustCompile(`^[A-Za-z0-9._~$@!+=,:-]+$`)
 	parameterName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 )
 
-// ParsePath reads a path template: literal segments, parameters such as {id}, and
-// at the end perhaps a greedy parameter such as {proxy+}. The root "/" has no
-// segments.
+// ParsePath reads a path template: literal segments, parameters such as {id}, and at the end
+// possibly a greedy parameter such as {proxy+}. The root "/" has no segments.
 func ParsePath(template string) ([]Segment, error) {
 	switch {
 	case !strings.HasPrefix(template, "/"):
@@ -101,7 +99,7 @@ func parseSegment(part string) (Segment, error) {
 	return Segment{Kind: kind, Text: name}, nil
 }
 
-// splitSegment tells a parameter from a literal by its braces alone.
+// splitSegment distinguishes parameters from literals by their braces alone.
 func splitSegment(part string) (SegmentKind, string) {
 	if !strings.HasPrefix(part, "{") || !strings.HasSuffix(part, "}") {
 		return Literal, part
@@ -115,14 +113,13 @@ func splitSegment(part string) (SegmentKind, string) {
 	return Parameter, name
 }
 
-// SameShape reports whether two path templates are equal but for the names of
-// their parameters. With it the route that was found here can be compared with
-// the resource that API Gateway says it found.
+// SameShape reports whether two path templates are equal except for the names of their parameters.
+// It serves to compare the route found here with the resource that API Gateway found.
 func SameShape(a, b string) bool {
 	return a == b || shape(a) == shape(b)
 }
 
-// shape is the template with its parameters' names taken out.
+// shape returns the template without the names of its parameters.
 func shape(template string) string {
 	parts := strings.Split(template, "/")
 	for i, part := range parts {

@@ -13,15 +13,14 @@ import (
 	"unicode/utf8"
 )
 
-// InvalidError says everything that is wrong with a catalogue.
+// InvalidError lists everything that is wrong with a catalogue.
 type InvalidError struct {
 	Fields []FieldError
 }
 
-// FieldError says what is wrong with one field.
+// FieldError describes what is wrong with one field.
 type FieldError struct {
-	// Location is a path such as permissions[2].routes[0].path, by the places in
-	// the list that was given.
+	// Location is a path such as permissions[2].routes[0].path, with indexes into the given list.
 	Location string `json:"location"`
 	Message  string `json:"message"`
 }
@@ -45,12 +44,12 @@ const (
 	maxTitle       = 100  // characters
 	maxDescription = 1000 // characters
 	maxRoutes      = 2000
-	// maxResources is what API Gateway allows an API by default, here the paths that routes name;
+	// maxResources is API Gateway's default limit for an API, here for the paths that routes name;
 	// see
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
 	maxResources = 300
-	// maxBytes is how large a catalogue may be as [Encode] makes it: it is kept in one item of a
-	// table, which takes 400 KiB with all that stands beside it.
+	// maxBytes is the maximum size of a catalogue in the form that [Encode] returns. It is stored
+	// in one item, which may have 400 KiB including all other attributes.
 	maxBytes = 350 << 10
 	maxName  = 65 // bytes: two parts of 32 and what is between them
 )
@@ -61,14 +60,13 @@ var (
 	apiForm       = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 )
 
-// ValidName reports whether name has the form of a permission's name:
-// resource:action, or the older resource_action.
+// ValidName reports whether name has the form of a permission's name: resource:action, or the
+// older resource_action.
 func ValidName(name string) bool {
 	return nameForm.MatchString(name) || (len(name) <= maxName && olderNameForm.MatchString(name))
 }
 
-// validator collects what is wrong. It remembers names and routes to find
-// those that collide.
+// validator collects faults. It remembers names and routes to find collisions.
 type validator struct {
 	fields  []FieldError
 	names   map[string]int
@@ -120,7 +118,7 @@ func validate(ps []Permission) error {
 	return nil
 }
 
-// resources finds the APIs with too many paths. A route of every API counts for each.
+// resources finds the APIs with too many paths. A route for every API counts for each.
 func (v *validator) resources(ps []Permission) {
 	paths := map[string]map[string]bool{anyAPI: {}}
 	for _, p := range ps {
@@ -148,12 +146,12 @@ func (v *validator) resources(ps []Permission) {
 		}
 
 		if len(everywhere) > maxResources {
-			return // that is so of every API
+			return // the routes for every API exceed it alone
 		}
 	}
 }
 
-// size finds a catalogue that is too large to be kept.
+// size finds a catalogue that is too large to store.
 func (v *validator) size(ps []Permission) {
 	text, err := Encode(ps)
 	switch {
@@ -164,11 +162,11 @@ func (v *validator) size(ps []Permission) {
 	}
 }
 
-// Encode makes the JSON that a catalogue is kept as.
+// Encode returns the JSON in which a catalogue is stored.
 func Encode(ps []Permission) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // six bytes for one, and it is shown in no page
+	e.SetEscapeHTML(false) // the escapes take six bytes, and this is never part of a page
 	err := e.Encode(ps)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
@@ -246,9 +244,9 @@ func (v *validator) route(at string, permission int, r Route) {
 	v.collision(at, permission, r)
 }
 
-// collision finds routes that are the same route. Two permissions may open it, but
-// they must call its parameters by the same names: whether customerId is among
-// them decides if a key's customers bind the call.
+// collision finds routes that are the same route. Two permissions may open it, but they must use
+// the same names for its parameters: whether customerId is among them decides if a key's customers
+// restrict the call.
 func (v *validator) collision(at string, permission int, r Route) {
 	key := r.Method + " " + shape(r.Path)
 	for _, other := range v.routes[key] {
@@ -271,6 +269,6 @@ func (v *validator) collision(at string, permission int, r Route) {
 	v.routes[key] = append(v.routes[key], seenRoute{Route: r, permission: permission, location: at})
 }
 
-// unseen reports whether a character shows nothing of its own, and may make what stands around it
-// look like something else.
+// unseen reports whether a character is invisible, and may make the text around it look like
+// something else.
 func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
