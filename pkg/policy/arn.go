@@ -19,19 +19,19 @@ var ErrARN = errors.New("not the ARN of a request to an API")
 // authorizer: arn:{Partition}:execute-api:{Region}:{Account}:{API}/{Stage}/{Method}{Path}.
 type ARN struct {
 	Partition, Region, Account string
-	// API is API Gateway's id of the API, not the name that permissions have for it.
+	// API is API Gateway's id of the API, not its name in permissions.
 	API, Stage, Method string
 	// Path is the request's path as it was sent, with its leading slash.
 	Path string
 }
 
-// What comes before the path becomes part of the patterns of a policy, so it must
-// have no character that means something there.
+// The fields before the path become part of a policy's patterns, so they must not contain
+// characters that are special there.
 var arnFields = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
 
-// ParseARN reads the ARN of a request. Only the first five colons and three
-// slashes separate: a path may have more of both, and a parser that splits at the
-// last colon would let a caller choose what the policy is for.
+// ParseARN reads the ARN of a request. Only the first five colons and three slashes are
+// separators, since a path may contain both: a parser that split at the last colon would let a
+// caller choose what the policy is for.
 func ParseARN(s string) (ARN, error) {
 	if len(s) > MaxARN {
 		return ARN{}, fmt.Errorf("%w: longer than %d bytes", ErrARN, MaxARN)
@@ -61,19 +61,19 @@ func ParseARN(s string) (ARN, error) {
 		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method,
 	} {
 		if field == "" || !arnFields.MatchString(field) {
-			return ARN{}, fmt.Errorf("%w: %q is no name", ErrARN, field)
+			return ARN{}, fmt.Errorf("%w: %q is not a name", ErrARN, field)
 		}
 	}
 
 	return a, nil
 }
 
-// String is the ARN as API Gateway writes it.
+// String returns the ARN as API Gateway writes it.
 func (a ARN) String() string {
 	return a.stage() + "/" + a.Method + a.Path
 }
 
-// stage is what the ARNs of all requests to the same stage start with.
+// stage returns the prefix of the ARNs of all requests to the same stage.
 func (a ARN) stage() string {
 	return "arn:" + a.Partition + ":execute-api:" + a.Region + ":" + a.Account + ":" + a.API + "/" +
 		a.Stage

@@ -6,35 +6,33 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Scope says how much of what a key may do its policy says.
+// Scope is how much of a key's permissions its policy expresses.
 type Scope int
 
 const (
 	// Nothing means that the policy denies everything.
 	Nothing Scope = iota
-	// WholeKey means that the policy says exactly what the key may do on plain paths,
-	// so it can serve every request that the key makes to one on the stage.
+	// WholeKey means that the policy allows exactly what the key may call on plain paths, so it
+	// can serve all its requests to such paths of the stage.
 	WholeKey
-	// OneRoute means that the policy opens the route of the call for plain paths, and
-	// for a key that is bound to customers only the call's customer there. It serves
-	// no request to another route.
+	// OneRoute means that the policy opens the route of the call on plain paths, for a key bound
+	// to customers only with the call's customer. It serves no request to another route.
 	OneRoute
-	// OneCall means that the policy opens the path and method of the call only.
+	// OneCall means that the policy opens only the path and method of the call.
 	OneCall
 )
 
-// Policy is a document with what it is good for. It is not to be modified.
+// Policy is a document with its scope. It must not be modified.
 type Policy struct {
 	Document Document
 	Scope    Scope
 }
 
-// Build makes the policy to return for a call of a key with the grant. The
-// document's scope is the widest of [WholeKey], [OneRoute] and [OneCall] that can be
-// said within API Gateway's limits and has the call; for the last two the call must be
-// allowed, and a path that is not plain has only the last. Otherwise the policy denies
-// everything. A whole-key policy is also what a refused call gets, so whoever returns
-// it for one passes it through [Refuse] first.
+// Build returns the policy for a call of a key with the grant. The document's scope is the widest
+// of [WholeKey], [OneRoute] and [OneCall] that fits into API Gateway's limits and covers the call.
+// The last two require that the call is allowed, and a path that is not plain has only the last.
+// Otherwise the policy denies everything. A refused call gets a whole-key policy too, so a caller
+// that returns one for it must first pass it through [Refuse].
 func Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Policy {
 	return build(c, api, g, call, request.compose)
 }
@@ -80,8 +78,8 @@ func build(
 	return Policy{Document: denyEverything(), Scope: Nothing}
 }
 
-// request is what a document is asked to say: all that the grant opens on a stage,
-// or that of it which is one route.
+// request is what a document must express: all that the grant opens on a stage, or one route of
+// that.
 type request struct {
 	catalogue *permission.Catalogue
 	api       string
@@ -90,7 +88,7 @@ type request struct {
 	only      permission.Route // the zero Route means all
 }
 
-// allows is what the document must say of a call.
+// allows reports whether the document must allow a call.
 func (r request) allows(method, path string) bool {
 	d := permission.Decide(r.catalogue, r.api, r.grant, method, path)
 	return d.Allowed() && r.includes(d.Match.Route)
@@ -100,7 +98,7 @@ func (r request) includes(route permission.Route) bool {
 	return r.only == (permission.Route{}) || r.only == route
 }
 
-// compose makes the document, or reports that it cannot be said.
+// compose makes the document, or reports that there is none that fits.
 func (r request) compose() (Document, bool) {
 	entries := r.catalogue.Routes(r.api)
 	denied := rough(r.stage)
@@ -119,7 +117,7 @@ func (r request) compose() (Document, bool) {
 
 		s := newSearch(entries, opening, r.customers)
 
-		closing, ok := s.settle(func(path string) bool { return r.allows(method, path) }, &budget)
+		closing, ok := s.solve(func(path string) bool { return r.allows(method, path) }, &budget)
 		if !ok {
 			return Document{}, false
 		}
@@ -146,16 +144,16 @@ func (r request) compose() (Document, bool) {
 	return d, d.fits()
 }
 
-// opening is what a document must open for one method: the routes, and the patterns
-// that match at least the paths of theirs that are to be open.
+// opening is what a document must open for one method: the routes, and patterns that match at
+// least those of their paths that should be open.
 type opening struct {
 	routes   []permission.Entry
 	patterns []pattern
 }
 
-// opening returns what to open for a method: no route with a literal that is not
-// plain, since no path of it is. It gives up when the patterns alone are beyond the
-// limits, so that a key of a thousand customers costs no more than one that fits.
+// opening returns what to open for a method. Routes with a literal that is not plain are left out,
+// since no path of theirs is plain. It gives up when the patterns alone exceed the limits, so that
+// a key with a thousand customers costs no more than one that fits.
 func (r request) opening(entries []permission.Entry, method string) (o opening, ok bool) {
 	size := 0
 	for _, e := range entries {
@@ -179,8 +177,8 @@ func (r request) opening(entries []permission.Entry, method string) (o opening, 
 	return o, true
 }
 
-// customers returns those for which a route is to be opened one by one; the empty
-// name stands for everybody.
+// customers returns the customers for which a route is opened one by one; the empty name stands
+// for all.
 func (r request) customers(e permission.Entry) []string {
 	names := func(s permission.Segment) bool {
 		return s.Kind != permission.Literal && s.Text == permission.CustomerParam

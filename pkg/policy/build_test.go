@@ -14,9 +14,8 @@ import (
 
 const stageARN = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/$default"
 
-// TestDocument pins how a document looks: the routes that the key opens; then what
-// is never a route, what the wildcard takes too much, and the neighbour that the
-// key must not reach.
+// TestDocument pins the form of a document: the routes that the key opens; then what is never a
+// route, what the wildcard matches too much, and the neighbour that the key must not reach.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("users:read", "GET /users", "GET /users/{id}"),
@@ -121,7 +120,7 @@ func TestScope(t *testing.T) {
 			"GET /a/1",
 			policy.WholeKey,
 		},
-		"one's own tail beside a parameter": {
+		"its own tail next to a parameter": {
 			[]string{"GET /a/{x}", "GET /a/{p+}"},
 			nil,
 			nil,
@@ -156,7 +155,7 @@ func TestScope(t *testing.T) {
 			"GET /c/1",
 			policy.WholeKey,
 		},
-		"an id that is no customer's": {
+		"an invalid customer id": {
 			[]string{"GET /c/{customerId}"},
 			nil,
 			[]string{"1", "*", "no/id"},
@@ -261,7 +260,7 @@ func TestScope(t *testing.T) {
 			"GET /a/b:c",
 			policy.OneCall,
 		},
-		"beside a colon in a literal": {
+		"next to a colon in a literal": {
 			[]string{"GET /a/{x}"},
 			[]string{"GET /a/b:c"},
 			nil,
@@ -345,8 +344,8 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// TestOneRouteIsOneCustomer: a document of one route opens no other customer, even
-// one that the key may serve too, so that its size is bound.
+// TestOneRouteIsOneCustomer shows that a document of one route opens no other customer, even one
+// that the key may serve too, which bounds its size.
 func TestOneRouteIsOneCustomer(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("c:x", "GET /c/{customerId}"))
@@ -374,8 +373,8 @@ func TestOneRouteIsOneCustomer(t *testing.T) {
 	}
 }
 
-// TestManyCustomersAreCheap: what cannot fit is given up before it is made. Not
-// parallel, since it counts allocations.
+// TestManyCustomersAreCheap shows that a document that cannot fit is given up before it is made.
+// Not parallel, since it counts allocations.
 func TestManyCustomersAreCheap(t *testing.T) {
 	catalogue := newCatalogue(t, perm("c:x", "GET /c/{customerId}"))
 
@@ -392,7 +391,8 @@ func TestManyCustomersAreCheap(t *testing.T) {
 	}
 }
 
-// TestResourceLimit: 512 characters are kept, 513 are not. The longest is a denial.
+// TestResourceLimit shows that 512 characters are accepted, and 513 are not. The longest resource
+// is a denial.
 func TestResourceLimit(t *testing.T) {
 	t.Parallel()
 
@@ -498,8 +498,8 @@ func TestRefuse(t *testing.T) {
 	})
 }
 
-// TestSearchIsBounded: a route whose document takes too long to prove gets a narrower
-// one, although it could be proved.
+// TestSearchIsBounded shows that a route whose document takes too long to prove gets a narrower
+// one.
 func TestSearchIsBounded(t *testing.T) {
 	t.Parallel()
 
@@ -519,7 +519,7 @@ func TestSearchIsBounded(t *testing.T) {
 	}
 }
 
-// TestSearchTrustsNoPattern: the search itself finds that too little is allowed.
+// TestSearchTrustsNoPattern shows that the search itself finds that too little is allowed.
 func TestSearchTrustsNoPattern(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("a:x", "GET /a/{x}"))
@@ -539,7 +539,7 @@ func TestSearchTrustsNoPattern(t *testing.T) {
 		"none of its paths":    {[]permission.Segment{b}, false},
 		"too few and too many": {[]permission.Segment{a, b, rest}, false},
 	} {
-		if got := policy.Settles(catalogue.Routes("demo"),
+		if got := policy.Solves(catalogue.Routes("demo"),
 			[][]permission.Segment{tt.allowing}, wanted); got != tt.want {
 			t.Errorf("%s: %t", name, got)
 		}

@@ -7,20 +7,20 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Builder remembers the documents that [Build] makes, so that a warm check builds
-// none anew. It is safe for concurrent use. What depends on the path of a single
-// call is never kept: a caller cannot fill it by varying paths.
+// Builder caches the documents that [Build] makes, so that a warm check builds none. It is safe
+// for concurrent use. Documents that depend on the path of a single call are never cached: a
+// caller cannot fill the cache by varying paths.
 type Builder struct {
-	// Two generations: when the newer one is full it becomes the older one, and what
-	// was used in neither is forgotten.
+	// The cache has two generations. When the newer one is full it becomes the older one, and
+	// documents that were used in neither are dropped.
 	generation int // documents in a generation, at most
 
 	mu           sync.Mutex
 	newer, older map[documentKey]*kept
 }
 
-// documentKey is all on which a document depends. A catalogue never changes, so its
-// pointer stands for what it says.
+// documentKey holds everything on which a document depends. A catalogue never changes, so its
+// pointer stands for its contents.
 type documentKey struct {
 	catalogue  *permission.Catalogue
 	api, stage string
@@ -28,20 +28,20 @@ type documentKey struct {
 	only       permission.Route
 }
 
-// kept is a document that is made once, by whoever asks first while others wait.
+// kept is a cached document. The first caller makes it while others wait.
 type kept struct {
 	once     sync.Once
 	document Document
 	ok       bool
 }
 
-// NewBuilder returns a Builder that keeps at most capacity documents, of at most
-// some 10 KB each; it keeps at least two.
+// NewBuilder returns a Builder that caches at most capacity documents, each of about 10 KB at
+// most; it keeps at least two.
 func NewBuilder(capacity int) *Builder {
 	return &Builder{generation: max(1, capacity/2), newer: make(map[documentKey]*kept)}
 }
 
-// Build returns what [Build] returns. A nil Builder keeps nothing.
+// Build returns what [Build] returns. A nil Builder caches nothing.
 func (b *Builder) Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Policy {
 	if b == nil {
 		return Build(c, api, g, call)
@@ -83,8 +83,8 @@ func (b *Builder) lookup(key documentKey) *kept {
 	return k
 }
 
-// grantKey writes a grant so that no two grants look the same, whatever is in their
-// names.
+// grantKey encodes a grant injectively: no two grants have the same key, even if their names
+// contain separators.
 func grantKey(g permission.Grant) string {
 	key := strconv.AppendBool(make([]byte, 0, 128), g.All)
 	for _, names := range [][]string{g.Permissions, g.Customers} {

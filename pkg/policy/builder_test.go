@@ -11,7 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// same reports whether two policies share their lists, so that one was not made anew.
+// same reports whether two policies share their lists, so that one was reused.
 func same(a, b policy.Policy) bool {
 	return &a.Document.Statement[0].Resource[0] == &b.Document.Statement[0].Resource[0]
 }
@@ -55,7 +55,7 @@ func TestBuilderKeeps(t *testing.T) {
 	}
 }
 
-// TestBuilderTellsGrantsApart: names that could run into each other in a careless key.
+// TestBuilderTellsGrantsApart uses names that a careless cache key would confuse.
 func TestBuilderTellsGrantsApart(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("a_a", "GET /a"), perm("b_b", "GET /b"),
@@ -87,8 +87,8 @@ func TestBuilderTellsGrantsApart(t *testing.T) {
 	}
 }
 
-// TestBuilderForgets: with room for four documents, one that is used stays, and one
-// that was not used while others came is made anew.
+// TestBuilderForgets shows that, with room for four documents, one that is used stays, and one
+// that was not used while others came is made again.
 func TestBuilderForgets(t *testing.T) {
 	t.Parallel()
 	catalogue, builder := demo(t), policy.NewBuilder(4)

@@ -22,7 +22,7 @@ func newCatalogue(t testing.TB, ps ...permission.Permission) *permission.Catalog
 	return c
 }
 
-// perm makes a permission of routes such as "GET /messages" of every API.
+// perm returns a permission of routes such as "GET /messages" of every API.
 func perm(name string, routes ...string) permission.Permission {
 	p := permission.Permission{Name: name, Title: name}
 	for _, r := range routes {
@@ -46,7 +46,7 @@ func demo(t testing.TB) *permission.Catalogue {
 	)
 }
 
-// demoCalls are a call of every route of the demo API, and calls of none.
+// demoCalls has a call of every route of the demo API, and calls that have no route.
 var demoCalls = []string{
 	"POST /messages", "GET /messages", "GET /messages/7", "POST /deployments",
 	"GET /licenses", "POST /licenses", "DELETE /licenses/L1",
@@ -111,8 +111,8 @@ func TestDemoKeys(t *testing.T) {
 			policy.WholeKey,
 			slices.Concat(demoCalls[:7], customers, demoCalls[12:18]),
 		},
-		// /customers/?* opens /customers/42/other, and what closes that closes
-		// /customers/42/secrets: no document says both routes.
+		// /customers/?* opens /customers/42/other, and a denial of that closes
+		// /customers/42/secrets: no document can express both routes.
 		"both of customers": {
 			grant("customers:read", "customers:secrets"), policy.OneRoute,
 			slices.Concat(customers, secrets),
@@ -120,7 +120,7 @@ func TestDemoKeys(t *testing.T) {
 		"everything": {permission.Grant{
 			All: true,
 		}, policy.OneRoute, slices.Concat(demoCalls[:18], []string{"GET /customers/secrets/"})},
-		// Bound to one customer, the same two routes can be said.
+		// Bound to one customer, the same two routes can be expressed.
 		"everything for 42": {
 			permission.Grant{All: true, Customers: []string{"42"}},
 			policy.WholeKey,
@@ -171,7 +171,7 @@ func TestDemoKeys(t *testing.T) {
 	}
 }
 
-// scopeOf is that of an allowed call of a key whose plain calls have the scope.
+// scopeOf returns the scope of an allowed call of a key whose plain calls have the given scope.
 func scopeOf(path string, scope policy.Scope) policy.Scope {
 	if plain(path) {
 		return scope
@@ -180,7 +180,7 @@ func scopeOf(path string, scope policy.Scope) policy.Scope {
 	return policy.OneCall
 }
 
-// plain reports whether a path is said by documents that are not its own.
+// plain reports whether documents that serve more than one path cover the path.
 func plain(path string) bool {
 	return !strings.ContainsAny(path, "%;:") && (path == "/" || !strings.HasSuffix(path, "/"))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Decision is what evaluating a policy document says of a request.
+// Decision is the result of evaluating a policy document for a request.
 type Decision int
 
 const (
@@ -18,11 +18,11 @@ const (
 	ImplicitDeny Decision = iota
 	// Allow means that an Allow statement matches and no Deny statement does.
 	Allow
-	// ExplicitDeny means that a Deny statement matches, whatever else does.
+	// ExplicitDeny means that a Deny statement matches, even if an Allow statement does too.
 	ExplicitDeny
 )
 
-// String names the decision as IAM does.
+// String returns IAM's name of the decision.
 func (d Decision) String() string {
 	switch d {
 	case Allow:
@@ -37,28 +37,30 @@ func (d Decision) String() string {
 }
 
 var (
-	// ErrMalformed is wrapped by the errors of [Evaluate] for a document that is
-	// not a policy. API Gateway answers 500 when an authorizer returns one.
+	// ErrMalformed is wrapped by the errors of [Evaluate] for a document that is not a policy. API
+	// Gateway answers 500 when an authorizer returns one.
 	ErrMalformed = errors.New("malformed policy document")
 	// ErrUnsupported is wrapped by the errors of [Evaluate] for a document that
 	// uses a part of the policy language that Evaluate does not know.
 	ErrUnsupported = errors.New("unsupported policy element")
 )
 
-// Evaluate says what API Gateway makes of an authorizer's policy document, given as
-// JSON, for an action such as "execute-api:Invoke" on the ARN of a request.
+// Evaluate returns what API Gateway decides by an authorizer's policy document, given as JSON, for
+// an action such as "execute-api:Invoke" on the ARN of a request.
 //
-// It is written from the IAM rules alone and shares nothing with what builds
-// documents, so that each can be tested against the other: an explicit Deny wins
-// over any Allow, and no match is a refusal; an action is compared without
-// regard to case, a resource with regard to it; * stands for any run of
-// characters, / and : included, and ? for exactly one. See
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+// It is written from the IAM rules alone and shares no code with what builds documents, so that
+// each can be tested against the other. The rules:
+//
+//   - An explicit Deny wins over any Allow, and no match is a refusal.
+//   - Actions are compared without regard to case, resources with regard to it.
+//   - * stands for any run of characters, including / and :, and ? for exactly one.
+//
+// See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 //
 // Principals, the Not elements, policy variables and every condition but DateLessThan of
-// aws:CurrentTime are refused with [ErrUnsupported]: to ignore one could turn a refusal
-// into an allowance. That condition does not hold here, as in IAM where a key of a
-// condition has no value: see [EvaluateAt].
+// aws:CurrentTime are refused with [ErrUnsupported]: ignoring one could turn a refusal into an
+// allowance. That condition is false here, as in IAM when a condition's key has no value: see
+// [EvaluateAt].
 func Evaluate(document []byte, action, arn string) (Decision, error) {
 	return evaluate(document, action, arn, time.Time{})
 }
@@ -69,7 +71,7 @@ func EvaluateAt(document []byte, action, arn string, at time.Time) (Decision, er
 	return evaluate(document, action, arn, at)
 }
 
-// evaluate decides for a time; the zero time is none that is known.
+// evaluate decides for a time; the zero time means that the time is not known.
 func evaluate(document []byte, action, arn string, at time.Time) (Decision, error) {
 	statements, err := parseDocument(document)
 	if err != nil {
@@ -97,10 +99,10 @@ type parsed struct {
 	deny      bool
 	actions   []string // lower case
 	resources []string
-	before    []time.Time // by the condition; nil where there is none
+	before    []time.Time // from the condition; nil if there is none
 }
 
-// holds reports whether the statement's condition does: one of its values is enough.
+// holds reports whether the statement's condition is met: one of its values is enough.
 func (s parsed) holds(at time.Time) bool {
 	later := func(end time.Time) bool { return !at.IsZero() && at.Before(end) }
 	return s.before == nil || slices.ContainsFunc(s.before, later)
@@ -224,8 +226,8 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 	return s, nil
 }
 
-// condition reads the times of the one condition that is known. IAM takes a key's name
-// without regard to case.
+// condition reads the times of the only supported condition. As in IAM, the name of its key may be
+// in any case.
 func condition(data json.RawMessage) ([]time.Time, error) {
 	operators, err := object(data)
 	if err != nil {
@@ -274,8 +276,8 @@ func times(name string, value json.RawMessage) ([]time.Time, error) {
 	return out, nil
 }
 
-// object reads a JSON object strictly: encoding/json would take "effect" for
-// "Effect", and the last of two equal names, which IAM refuses.
+// object reads a JSON object strictly. encoding/json would accept "effect" for "Effect", and the
+// last of two equal names, which IAM refuses.
 func object(data []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -313,7 +315,7 @@ func object(data []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// text reads a JSON string; null is none.
+// text reads a JSON string; null is refused.
 func text(name string, value json.RawMessage, into *string) error {
 	if value[0] != '"' {
 		return malformed("%s must be a string", name)

@@ -2,8 +2,8 @@ package policy
 
 import "github.com/bitting-keys/bitting/pkg/permission"
 
-// Settles lets a test give the search allowing patterns that Build would not make.
-func Settles(
+// Solves lets a test give the search allowing patterns that Build would not make.
+func Solves(
 	routes []permission.Entry, allowing [][]permission.Segment, wanted func(path string) bool,
 ) bool {
 	open := opening{routes: routes}
@@ -14,6 +14,6 @@ func Settles(
 	budget := maxWork
 	_, ok := newSearch(routes, open, func(permission.Entry) []string {
 		return nil
-	}).settle(wanted, &budget)
+	}).solve(wanted, &budget)
 	return ok
 }

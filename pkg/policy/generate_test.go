@@ -10,7 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// scene is a catalogue, a grant and what of the catalogue paths can be made from.
+// scene is a catalogue, a grant and the parts of the catalogue that paths are made from.
 type scene struct {
 	catalogue *permission.Catalogue
 	api       string
@@ -18,7 +18,7 @@ type scene struct {
 	templates []string
 }
 
-// Few words, so that routes overlap and customers have the names of literals.
+// Few words, so that routes overlap and customers share names with literals.
 var (
 	literals = []string{"a", "b", "customers", "a.b", "$x", "a:b"}
 	values   = []string{
@@ -162,7 +162,7 @@ func genPath(s scene) *rapid.Generator[string] {
 	})
 }
 
-// respell writes a segment so that some reader takes it for what it was.
+// respell spells a segment in another way that some reader decodes to the original.
 func respell(t *rapid.T, segment string) string {
 	at := rapid.IntRange(0, len(segment)-1).Draw(t, "character")
 
@@ -180,7 +180,7 @@ func respell(t *rapid.T, segment string) string {
 	}
 }
 
-// stage is where the generated requests go.
+// stage returns the ARN of a generated request.
 func stage(method, path string) policy.ARN {
 	return policy.ARN{
 		Partition: "aws",

@@ -7,15 +7,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// pattern is a path as a resource of a policy can say it. A Literal segment stands
-// for itself, and a Greedy one, which may be anywhere, for one or more segments:
-// there is no wildcard for just one, because * crosses slashes. As every wildcard
-// has a slash or the end on both sides, a pattern never splits a segment. A pattern is
-// about plain paths only.
+// pattern is a path as a resource of a policy can express it. A Literal segment matches itself. A
+// Greedy one may be anywhere and matches one or more segments: there is no wildcard for exactly
+// one, because * crosses slashes. Every wildcard has a slash or the end on both sides, so a
+// pattern never splits a segment. A pattern is about plain paths only.
 type pattern []permission.Segment
 
-// patternOf widens a route's path to a pattern that matches at least its paths. With
-// a customer, the segment that names one is that customer.
+// patternOf widens a route's path to a pattern that matches at least its paths. With a customer,
+// the customer's segment becomes a literal.
 func patternOf(segments []permission.Segment, customer string) pattern {
 	p := make(pattern, len(segments))
 	for i, s := range segments {
@@ -32,9 +31,8 @@ func patternOf(segments []permission.Segment, customer string) pattern {
 	return p
 }
 
-// splits returns the patterns of what a pattern matches beyond the route it is made
-// of, because a wildcard that is to be one segment crosses a slash: each wildcard
-// once as two.
+// splits returns patterns of what p matches beyond its route because a wildcard for one segment
+// crosses a slash: for each wildcard, the pattern with two in its place.
 func (p pattern) splits() []pattern {
 	var split []pattern
 	for i, s := range p {
@@ -51,9 +49,8 @@ func (p pattern) meetsAny(others []pattern) bool {
 	return slices.ContainsFunc(others, p.meets)
 }
 
-// meets reports whether some path matches both patterns. It reads such a path in
-// both of them at once: after the first i segments of p, at[j] says whether q can
-// have come as far as j.
+// meets reports whether some path matches both patterns. It reads such a path in both at once:
+// after the first i segments of p, at[j] is whether q can have reached j.
 func (p pattern) meets(q pattern) bool {
 	at := make([]bool, len(q)+1)
 
@@ -81,11 +78,10 @@ func (p pattern) meets(q pattern) bool {
 	return at[len(q)]
 }
 
-// resource returns the pattern's paths, after the stage and method, as a policy says
-// them. A wildcard would also match nothing, but then the path has an empty segment
-// or a slash at its end, which [rough] denies, or it is the root: see matchesRoot. So
-// there is no need for a ?, which AWS calls one character in one guide, and one or none
-// in another.
+// resource returns the pattern's paths, after the stage and method, in a policy's syntax. A
+// wildcard would also match nothing. But then the path has an empty segment or a slash at its end,
+// which [rough] denies, or it is the root: see matchesRoot. So ? is not needed, which AWS calls
+// one character in one guide, and one or none in another.
 func (p pattern) resource(prefix string) string {
 	if len(p) == 0 {
 		return prefix + "/"
@@ -107,35 +103,33 @@ func (p pattern) resource(prefix string) string {
 	return b.String()
 }
 
-// matchesRoot reports whether the pattern's resource matches the root too, which the
-// pattern doesn't.
+// matchesRoot reports whether the pattern's resource matches the root although the pattern does
+// not.
 func (p pattern) matchesRoot() bool {
 	return len(p) == 1 && p[0].Kind != permission.Literal
 }
 
-// plain reports whether the pattern has plain literals only.
+// plain reports whether all literals of the pattern are plain.
 func (p pattern) plain() bool {
 	return !slices.ContainsFunc(p, func(s permission.Segment) bool {
 		return s.Kind == permission.Literal && !plain(s.Text)
 	})
 }
 
-// notPlain are the characters with which a path is left to a document of its own: an
-// escape or a semicolon may be ambiguous where it stands, which no pattern can say; a
-// colon separates the parts of an ARN, and by the letter of IAM's guide only a * at
-// the end of a part crosses it.
+// notPlain are the characters that exclude a path from shared documents. An escape or a semicolon
+// may be ambiguous depending on its place, which no pattern can express. A colon separates the
+// parts of an ARN, and by the letter of IAM's guide only a * at the end of a part crosses it.
 const notPlain = `%;:\`
 
-// plain reports whether a path that the check allows is said by documents that serve
-// more than one path. The others are those that [rough] denies.
+// plain reports whether documents that serve more than one path cover the path. The others are
+// those that [rough] denies.
 func plain(path string) bool {
 	return !strings.ContainsAny(path, notPlain) && (path == "/" || !strings.HasSuffix(path, "/"))
 }
 
-// rough returns patterns of all paths of a stage that are not plain, and of those
-// that never have a route because another reader might take them for others. Each has
-// the API's id before its first *, since a wildcard in the place of that may match
-// nothing at all.
+// rough returns patterns for all paths of a stage that are not plain, and for those that never
+// have a route because another reader might interpret them differently. In each, the API's id
+// comes before the first *, since a wildcard in its place may match nothing at all.
 func rough(stage string) []string {
 	globs := []string{
 		`*%*`, `*;*`, `*:*`, `*\*`, `*#*`, `*//*`, `*/./*`, `*/../*`, `*/.`, `*/..`, `*/*/`,

@@ -1,25 +1,26 @@
-// Package policy says in an IAM policy document what a key may call, and evaluates
-// such documents.
+// Package policy expresses in an IAM policy document what a key may call, and evaluates such
+// documents.
 //
-// [Build] promises that the document never opens a call which [permission.Decide]
-// refuses; and that a document of scope [WholeKey] opens exactly the calls which
-// Decide allows, for every method and plain path of the stage. A path is plain when it
-// has no percent sign, semicolon or colon, and no slash at its end: what a pattern
-// would have to say of the others depends on where in the path they stand, or on what
-// IAM makes of them. A call to one of those has a document of its own, and no other
-// document opens it.
+// [Build] promises:
 //
-// Build does not trust its own patterns: API Gateway's * crosses slashes, so a document
-// is kept only when an exhaustive search has found no plain path on which it and Decide
-// differ. What cannot be said within API Gateway's limits is narrowed to the route of
-// the call, then to the call itself, then to nothing.
+//   - The document never opens a call that [permission.Decide] refuses.
+//   - A document of scope [WholeKey] opens exactly the calls that Decide allows, for every method
+//     and plain path of the stage.
 //
-// The promise is about raw paths that an HTTP request can have. One with a control
-// character cannot be sent, and is refused when it is called, but a document has no
-// pattern against it.
+// A path is plain if it has no percent sign, semicolon or colon, and no slash at its end. For
+// other paths, a pattern would depend on where in the path these stand, or on how IAM interprets
+// them. A call to such a path has a document of its own, and no other document opens it.
 //
-// [Evaluate] is the other half: an evaluator of documents that knows nothing of how
-// they are made.
+// Build does not trust its own patterns, since API Gateway's * crosses slashes. It uses a document
+// only if an exhaustive search has found no plain path on which the document and Decide differ. If
+// API Gateway's limits leave no room for a document, Build narrows it to the route of the call,
+// then to the call itself, then to nothing.
+//
+// The promise covers raw paths that an HTTP request can have. A path with a control character
+// cannot be sent, and is refused when it is called, but documents have no pattern against it.
+//
+// [Evaluate] is the other half: an evaluator of documents that shares no code with what builds
+// them.
 package policy
 
 import (
@@ -37,8 +38,7 @@ import (
 const (
 	maxResource = 512     // characters in one Resource
 	maxResult   = 8 << 10 // bytes of the authorizer's whole answer
-	// reserve is what the answer needs beside the document: the principal and the
-	// context handed to the backend.
+	// reserve is for the rest of the answer: the principal and the context for the backend.
 	reserve     = 1536
 	maxDocument = maxResult - reserve
 )
@@ -46,8 +46,7 @@ const (
 // invoke is the action of calling an API.
 const invoke = "execute-api:Invoke"
 
-// Document is an IAM policy document. Documents share their lists, so what they
-// hold is not to be modified.
+// Document is an IAM policy document. Documents share their lists, which must not be modified.
 type Document struct {
 	Version   string
 	Statement []Statement
@@ -60,8 +59,7 @@ type Statement struct {
 	Effect string
 	// Resource holds patterns of ARNs.
 	Resource []string
-	// Condition holds, by operator and key, what else must be so for the statement to
-	// match; see [Until].
+	// Condition holds the further conditions of the statement, by operator and key; see [Until].
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
@@ -96,10 +94,9 @@ func (d Document) fits() bool {
 	return err == nil && len(data) <= maxDocument
 }
 
-// Only returns a document that allows exactly the request with the ARN. It serves
-// requests that have no route, such as the $connect of a WebSocket API. An ARN that
-// cannot be said literally in a policy gives a document that denies everything; see
-// [Sayable].
+// Only returns a document that allows exactly the request with the ARN. It is for requests that
+// have no route, such as the $connect of a WebSocket API. If a policy cannot express the ARN
+// literally, the document denies everything; see [Sayable].
 func Only(arn string) Document {
 	if !literal(arn) {
 		return denyEverything()
@@ -111,10 +108,9 @@ func Only(arn string) Document {
 // Sayable reports whether [Only] can allow the request with the ARN.
 func Sayable(arn string) bool { return literal(arn) }
 
-// Refuse returns a document that surely refuses the request with the ARN, and
-// otherwise says what d says as far as that fits: a cached answer then still serves
-// the key's other calls. An ARN that cannot be said literally in a policy gives a
-// document that denies everything.
+// Refuse returns a document that refuses the request with the ARN, and otherwise says what d says
+// if that fits: a cached answer then still serves the key's other calls. If a policy cannot
+// express the ARN literally, the document denies everything.
 func Refuse(d Document, arn string) Document {
 	if !literal(arn) {
 		return denyEverything()
@@ -128,16 +124,16 @@ func Refuse(d Document, arn string) Document {
 	return refusal
 }
 
-// The one condition that documents have.
+// The only condition that documents have.
 const (
 	dateLessThan = "DateLessThan"
 	currentTime  = "aws:CurrentTime"
 )
 
-// Until returns a document that allows what d allows before a time, and nothing from
-// then on, whoever keeps it. Fractions of a second are cut off: it may end that much
-// too early, never too late. It is a condition of what is allowed, so that a reader
-// who does not know the time allows nothing.
+// Until returns a document that allows what d allows before end, and nothing from then on, even if
+// it is cached. Fractions of a second are cut off: it may end that much early, never late. The
+// time is a condition of allowing, so that an evaluator that does not know the time allows
+// nothing.
 func Until(d Document, end time.Time) Document {
 	condition := map[string]map[string]string{
 		dateLessThan: {currentTime: end.UTC().Format("2006-01-02T15:04:05Z")},
@@ -153,10 +149,9 @@ func Until(d Document, end time.Time) Document {
 	return document(statements...)
 }
 
-// literal reports whether the ARN, as a resource of a policy, matches the request with
-// that ARN and nothing else. Wildcards and policy variables have no literal form in a
-// resource that API Gateway is known to honour, and what is not printable ASCII may not
-// survive JSON.
+// literal reports whether the ARN, as a resource of a policy, matches the request with that ARN
+// and no other. API Gateway is not known to honour any literal form of wildcards and policy
+// variables in a resource, and characters other than printable ASCII may not survive JSON.
 func literal(arn string) bool {
 	for i := range len(arn) {
 		if arn[i] <= ' ' || arn[i] > '~' || arn[i] == '*' || arn[i] == '?' || arn[i] == '\\' {

@@ -17,10 +17,10 @@ const invoke = "execute-api:Invoke"
 // rounds of 100 scenes each, which is what rapid.Check runs by default.
 const rounds = 21
 
-// TestPolicyIsDecision is the property that the package is for: what the evaluator
-// makes of a key's document is what the check decides, for the call itself and, when
-// the document is the whole key's, for every other call with a plain path; and no
-// document ever opens more. That holds for every way to read IAM's wildcards.
+// TestPolicyIsDecision is the main property of the package. The evaluator reads a key's document
+// as the check decides: for the call itself and, if the document is the whole key's, for every
+// other call with a plain path. No document ever opens more. This holds for every interpretation
+// of IAM's wildcards.
 func TestPolicyIsDecision(t *testing.T) {
 	t.Parallel()
 
@@ -105,7 +105,7 @@ func compare(t *rapid.T, count *tally) {
 
 		switch got, want := opens(t, data, call), decide(call); {
 		case want && built.Scope == policy.Nothing && !policy.Sayable(call.String()):
-			// The authorizer says so in an outcome of its own.
+			// The authorizer reports this as a separate outcome.
 		case got != want:
 			t.Fatalf("%s %s: its own document (scope %d) says %t:\n%s", call.Method, call.Path,
 				built.Scope, got, data)
@@ -121,7 +121,7 @@ func compare(t *rapid.T, count *tally) {
 
 type fataler interface{ Fatal(args ...any) }
 
-// marshal checks the limits of a document beside writing it.
+// marshal encodes a document and checks its limits.
 func marshal(t fataler, d policy.Document) []byte {
 	data, err := json.Marshal(d)
 	if err != nil {

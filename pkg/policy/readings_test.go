@@ -6,16 +6,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// reading is a way to take IAM's guide where it leaves open what a wildcard matches.
-// It shares nothing with the evaluator.
+// reading is one interpretation of IAM's guide where it is ambiguous about wildcards. It shares no
+// code with the evaluator.
 type reading struct {
-	// A * that is not the last character of its part of an ARN stays in that part; with
+	// parts: a * that is not the last character of its part of an ARN stays in that part. With
 	// stays, every * does.
 	parts, stays bool
-	// A ? matches nothing, too.
+	// optional: a ? may also match nothing.
 	optional bool
-	// A * in the place of the API's id, where other services have the type of a
-	// resource, makes the whole pattern match nothing.
+	// typed: a * in place of the API's id, where other services have the type of a resource, makes
+	// the whole pattern match nothing.
 	typed bool
 }
 
@@ -28,7 +28,7 @@ var readings = map[string]reading{
 	"by its letter":              {parts: true, optional: true, typed: true},
 }
 
-// opens is what the document says of a request, read so.
+// opens reports whether the document allows a request, by this reading.
 func (r reading) opens(d policy.Document, arn string) bool {
 	open := false
 	for _, s := range d.Statement {

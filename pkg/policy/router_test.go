@@ -17,10 +17,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// TestPathMeansOneThing: a call that the check allows, as its own policy does, reaches
-// the handler of the route that was checked, or none: behind http.ServeMux, behind a
-// router that takes paths as they were sent, and behind those that change paths before
-// they route.
+// TestPathMeansOneThing shows that a call which the check and its own policy allow reaches the
+// handler of the route that was checked, or none: behind http.ServeMux, behind a router that uses
+// paths as they were sent, and behind routers that change paths first.
 func TestPathMeansOneThing(t *testing.T) {
 	t.Parallel()
 
@@ -92,8 +91,8 @@ func TestPathMeansOneThing(t *testing.T) {
 	})
 }
 
-// TestAttacksOnPaths are spellings of calls that a key may not make, with what they
-// would reach. The key holds all but the literal routes, and serves customer 42.
+// TestAttacksOnPaths spells calls that a key may not make in many ways, each with the route it
+// aims at. The key holds all but the literal routes, and serves customer 42.
 func TestAttacksOnPaths(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t,
@@ -155,8 +154,8 @@ func TestAttacksOnPaths(t *testing.T) {
 	}
 }
 
-// newMux routes as a Go backend does that has the scene's routes; nil where they are
-// such as http.ServeMux takes for contradictory.
+// newMux returns a Go backend's mux with the scene's routes; nil if http.ServeMux considers them
+// contradictory.
 func newMux(s scene) (mux *http.ServeMux) {
 	defer func() {
 		if recover() != nil {
@@ -202,7 +201,7 @@ func serve(mux *http.ServeMux, call policy.ARN) string {
 	return w.Body.String()
 }
 
-// readers are what is done to paths before they are routed.
+// readers change paths before they are routed.
 var readers = map[string]func(path string) string{
 	"changes nothing": func(path string) string { return path },
 	"decodes":         unescape,
@@ -258,8 +257,8 @@ func segmentwise(change func(string) string) func(path string) string {
 	}
 }
 
-// route finds the template for a path as a simple router does, which ignores one slash
-// at the end: segment by segment a literal before a parameter before a greedy one.
+// route finds the template for a path as a simple router does, which ignores one trailing slash:
+// segment by segment, a literal before a parameter before a greedy one.
 func route(entries []permission.Entry, path string) string {
 	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
 	if segments[0] == "" && len(segments) == 1 {
@@ -296,8 +295,8 @@ func ranked(template []permission.Segment, segments []string) (rank string, ok b
 	return rank, len(segments) == len(template)
 }
 
-// TestSamplesOfReaders: each reader does what its name says, so that the property is
-// about something.
+// TestSamplesOfReaders shows that each reader does what its name says, so that the property has
+// substance.
 func TestSamplesOfReaders(t *testing.T) {
 	t.Parallel()
 	catalogue := newCatalogue(t, perm("a:a", "GET /a/b"), perm("a:x", "GET /a/{x}", "GET /{p+}"))

@@ -8,50 +8,49 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// maxWork bounds the search for one document: how many positions in
-// patterns it may visit, some tens of nanoseconds each. A document that needs more is
-// given up, and a narrower one is made instead.
+// maxWork bounds the search for one document: how many positions in patterns it may visit, at some
+// tens of nanoseconds each. When a document needs more, a narrower one is made instead.
 const maxWork = 1_000_000
 
-// search decides whether a set of allowing patterns can be made to allow exactly the
-// paths that it should, by denying some others, and by which denials.
+// search decides whether a set of allowing patterns, together with some denials, can allow exactly
+// the intended paths, and which denials that takes.
 //
-// It reads plain paths segment by segment, as words over an alphabet: the literals that
-// occur in some pattern or route, and one segment that is none of them, which stands
-// for all others, since nothing tells those apart. After a word, what can still
-// happen depends only on how far each route and each pattern has come, so words that
-// bring all of them to the same positions need to be looked at once: that makes the
-// set of words to look at finite, and the answer a proof for all plain paths.
+// It reads plain paths segment by segment, as words over an alphabet: the literals that occur in
+// some pattern or route, and one other segment. That segment stands for all that occur nowhere,
+// since no pattern distinguishes them. The future of a word depends only on how far each route and
+// each pattern has matched, so words that reach the same positions are explored once. The set of
+// words is therefore finite, and the answer is a proof for all plain paths.
 type search struct {
 	// patterns are the paths of the routes that should be open, and of other routes;
 	// then those that allow, and those that could be used to deny.
 	patterns []pattern
-	// opening and closing are where the third and fourth kind start, and open is how
-	// many there are of the first.
+	// opening and closing are the indexes at which the third and fourth kind start; open is the
+	// number of patterns of the first kind.
 	open, opening, closing int
-	// other is a segment that is in no pattern.
+	// other is a segment that occurs in no pattern.
 	other string
 }
 
-// position says that the first at segments of a pattern have been matched.
+// position means that the first at segments of a pattern have matched.
 type position struct{ pattern, at int }
 
 func (p position) compare(q position) int {
 	return cmp.Or(cmp.Compare(p.pattern, q.pattern), cmp.Compare(p.at, q.at))
 }
 
-// word is a path as far as it has been read, and the positions to which it leads, in
-// order.
+// word is the part of a path that has been read, with the positions it leads to, in order.
 type word struct {
 	path  string
 	state []position
 }
 
-// newSearch prepares the search for one method. What may deny is the path of each
-// route of the API, since the path decides before the method, with a wildcard for the
-// customer and with each of those to whom the grant is bound; and what the allowing
-// patterns match too much because their wildcards cross slashes. A route or denial
-// that has no path in common with what is allowed has no say.
+// newSearch prepares the search for one method. Possible denials are:
+//
+//   - the path of each route of the API, since the path decides before the method, with a wildcard
+//     for the customer and with each customer of the grant
+//   - what the allowing patterns match beyond their routes because wildcards cross slashes
+//
+// Routes and denials that have no path in common with the allowed ones are left out.
 func newSearch(
 	entries []permission.Entry, open opening, customers func(permission.Entry) []string,
 ) *search {
@@ -103,12 +102,11 @@ func newSearch(
 	return s
 }
 
-// settle returns the denials with which the opening patterns allow exactly what
-// wanted allows; ok is false when there are none, or when the search would take
-// more than the budget, which it uses up.
-func (s *search) settle(wanted func(path string) bool, budget *int) (denials []pattern, ok bool) {
-	harmful := make([]bool, len(s.patterns)) // denials that would refuse what is wanted
-	// for each unwanted word that is allowed, what could deny it
+// solve returns the denials with which the opening patterns allow exactly what wanted allows. ok
+// is false when there are none, or when the search would exceed the budget, which it uses up.
+func (s *search) solve(wanted func(path string) bool, budget *int) (denials []pattern, ok bool) {
+	harmful := make([]bool, len(s.patterns)) // denials that would refuse an intended path
+	// for each word that is allowed but should not be, the denials that cover it
 	var excesses [][]int
 	seen := make(map[string]bool)
 
@@ -126,7 +124,7 @@ func (s *search) settle(wanted func(path string) bool, budget *int) (denials []p
 				harmful[p] = true
 			}
 		case allowed && len(closing) == 0:
-			return nil, false // choose would say so too, after the whole search
+			return nil, false // choose would find out too, but only after the whole search
 		case allowed:
 			excesses = append(excesses, closing)
 		}
@@ -146,8 +144,8 @@ func (s *search) settle(wanted func(path string) bool, budget *int) (denials []p
 	return s.choose(excesses, harmful)
 }
 
-// choose picks, from what could deny each excess, denials that do no harm: those
-// first that remove the most.
+// choose picks, among the denials that cover each excess, ones that do no harm, preferring those
+// that cover the most.
 func (s *search) choose(excesses [][]int, harmful []bool) (denials []pattern, ok bool) {
 	removes := make([]int, len(s.patterns))
 	for i, closing := range excesses {
@@ -190,8 +188,8 @@ func (s *search) start() word {
 	return w
 }
 
-// verdict says whether an allowing pattern matches the word, and which of the
-// possible denials do.
+// verdict reports whether an allowing pattern matches the word, and returns the possible denials
+// that do.
 func (s *search) verdict(w word) (allowed bool, closing []int) {
 	for _, p := range w.state {
 		switch {
@@ -206,8 +204,8 @@ func (s *search) verdict(w word) (allowed bool, closing []int) {
 	return allowed, closing
 }
 
-// successors returns the words that are longer by one segment: each plain literal that
-// is expected next somewhere, and the other segment.
+// successors returns the words that are one segment longer: one for each plain literal that is
+// expected next somewhere, and one for the other segment.
 func (s *search) successors(w word) []word {
 	var always []position // reached by every segment
 	expected := make(map[string][]position)
@@ -265,8 +263,8 @@ func merge(a, b []position) []position {
 	return append(append(union, a...), b...)
 }
 
-// matters reports whether some continuation of the word is allowed by a pattern, or
-// has a route that should be open. On all others document and decision agree.
+// matters reports whether some continuation of the word is allowed by a pattern, or has a route
+// that should be open. For all others the document and the decision agree.
 func (s *search) matters(w word) bool {
 	return slices.ContainsFunc(w.state, func(p position) bool {
 		return p.pattern < s.open || (p.pattern >= s.opening && p.pattern < s.closing)

@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// A document with an end allows the same as the one without, until its end; it is not
-// changed itself, since documents are shared.
+// A document with an end allows the same as the one without, until its end. The original is not
+// changed, since documents are shared.
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:execute-api:us-east-1:1:abc/prod/GET/pets/1"
@@ -52,7 +52,7 @@ func TestUntil(t *testing.T) {
 	}
 }
 
-// Conditions on the time are read as IAM reads them, and no other is taken for one.
+// Conditions on the time are read as IAM reads them, and no other condition is mistaken for one.
 func TestEvaluateAt(t *testing.T) {
 	t.Parallel()
 
@@ -87,11 +87,11 @@ func TestEvaluateAt(t *testing.T) {
 			`{"DateLessThan":{"aws:TokenIssueTime":"2027-01-01T00:00:00Z"}}`, policy.ImplicitDeny,
 			policy.ErrUnsupported,
 		},
-		"another beside it": {
+		"with another": {
 			`{"DateLessThan":{"aws:CurrentTime":"2027-01-01T00:00:00Z"},"Bool":{"x":"true"}}`,
 			policy.ImplicitDeny, policy.ErrUnsupported,
 		},
-		"another key beside it": {
+		"with another key": {
 			`{"DateLessThan":{"aws:CurrentTime":"2027-01-01T00:00:00Z","aws:EpochTime":"1"}}`,
 			policy.ImplicitDeny, policy.ErrUnsupported,
 		},
@@ -102,7 +102,7 @@ func TestEvaluateAt(t *testing.T) {
 			`{"DateLessThan":{"aws:CurrentTime":[]}}`, policy.ImplicitDeny, policy.ErrUnsupported,
 		},
 		"no key": {`{"DateLessThan":{}}`, policy.ImplicitDeny, policy.ErrUnsupported},
-		"what is no time": {
+		"not a time": {
 			`{"DateLessThan":{"aws:CurrentTime":"soon"}}`, policy.ImplicitDeny, policy.ErrMalformed,
 		},
 		"a number": {
@@ -118,7 +118,7 @@ func TestEvaluateAt(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v, %v", name, got, err, test.want, test.err)
 		}
 
-		if got == policy.Allow { // a time that is not known is before none
+		if got == policy.Allow { // an unknown time is before no other
 			if got, err := policy.Evaluate([]byte(document), "execute-api:Invoke",
 				"x"); got != policy.ImplicitDeny || err != nil {
 				t.Errorf("%s, at no time: %v, %v", name, got, err)
