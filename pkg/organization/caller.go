@@ -10,14 +10,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ErrHidden says that the caller may not know whether the thing exists; it is answered as if it did
-// not.
+// ErrHidden means that the caller may not know whether the thing exists. The answer is the same as
+// if it did not.
 var ErrHidden = errors.New("organization: not visible to the caller")
 
-// ForbiddenError says that the caller may see the thing but may not do this to it.
+// ForbiddenError means that the caller may see the thing but may not do this to it.
 type ForbiddenError struct {
-	Required string // the admin permission that an admin key lacks; "" where it is something else
-	Reason   string // for people: what it takes
+	Required string // the admin permission that an admin key lacks; "" if the reason is another
+	Reason   string // for people: what is required
 }
 
 // Error implements error.
@@ -29,16 +29,17 @@ func (e *ForbiddenError) Error() string {
 	return "organization: " + e.Reason
 }
 
-// Caller is who calls the admin API, as its authorizer established: an admin or operator key, or a
-// person. Where nobody does, it is the part of the service that acts by itself; that one goes
-// through no rule.
+// Caller is the caller of the admin API, as its authorizer established: an admin or operator key,
+// or a person. A Caller with only System set is a part of the service that acts on its own; no
+// rule is applied to it.
 type Caller struct {
 	System string      // such as "leaks"; "" for callers
 	Key    *apikey.Key // nil for a person
-	// of a personal key: the person whose it is, as a caller; the key may no more than they may
+	// Owner is the owner of a personal key, as a caller; the key has no more rights than they
+	// have.
 	Owner  *Caller
 	Person *Person // nil for a key
-	// what the person is in the organization of the call; nil where they are nothing there
+	// Member is the person's membership in the organization of the call; nil if they have none.
 	Member *Member
 
 	SourceIP  string
@@ -49,7 +50,7 @@ type Caller struct {
 // Operator reports whether the caller stands above all organizations.
 func (c *Caller) Operator() bool { return c.Key != nil && c.Key.Operator() }
 
-// Actor is the caller as history and ownership name it.
+// Actor returns the caller as history and ownership name it.
 func (c *Caller) Actor() apikey.Actor {
 	switch {
 	case c.System != "":
@@ -63,7 +64,7 @@ func (c *Caller) Actor() apikey.Actor {
 	}
 }
 
-// ID names the caller among all callers, for what is remembered per caller.
+// ID identifies the caller among all callers, for state that is kept per caller.
 func (c *Caller) ID() string {
 	if c.Person != nil {
 		return "user:" + c.Person.ID
@@ -82,9 +83,9 @@ func (c *Caller) Owns(k *apikey.Key) bool {
 	return k.ID == c.Key.ID || k.Owner.Type != apikey.ActorUser && k.Owner.ID == c.Key.ID
 }
 
-// Holds reports whether the key's secret is the caller's to have, whatever the key may do: it is the
-// very key that was sent, or the personal key of the person who calls. Whoever only made a key has
-// it no more than others: it may do more by now, and its maker less.
+// Holds reports whether the caller is entitled to the key's secret, however much the key may do:
+// it is the very key that was sent, or the personal key of the person who calls. Having created a
+// key does not count: by now it may do more, and its creator less.
 func (c *Caller) Holds(k *apikey.Key) bool {
 	if c.Key != nil && c.Key.ID == k.ID {
 		return true
@@ -103,7 +104,7 @@ func (c *Caller) Sees(org string) bool {
 }
 
 // SeesKey reports whether the caller may know of a key of an organization that they see. A key of
-// the admin API sees all of them, as an admin does, unless it is a personal one.
+// the admin API sees all keys, as an admin does, unless it is a personal one.
 func (c *Caller) SeesKey(k *apikey.Key) bool {
 	person := c.Behind()
 	if person == nil || k.Ownership == apikey.Organization || person.Owns(k) {
@@ -114,7 +115,7 @@ func (c *Caller) SeesKey(k *apikey.Key) bool {
 }
 
 // Behind returns the person whose role bounds the caller: themselves, or the owner of a personal
-// key; nil for a key that is nobody's.
+// key; nil for a key without an owner.
 func (c *Caller) Behind() *Caller {
 	if c.Person != nil {
 		return c
@@ -123,8 +124,8 @@ func (c *Caller) Behind() *Caller {
 	return c.Owner
 }
 
-// May decides an operation. o is the organization and k the key that it is about; nil where there
-// is none. Errors: ErrHidden, apikey.ErrNotFound, *ForbiddenError.
+// May decides an operation. o is the organization and k the key that it is about; nil if there is
+// none. Errors: ErrHidden, apikey.ErrNotFound, *ForbiddenError.
 func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	rule, ok := Rules()[op]
 	switch {
@@ -133,9 +134,9 @@ func (c *Caller) May(op Operation, o *Organization, k *apikey.Key) error {
 	case o != nil && !c.Sees(o.ID):
 		return ErrHidden
 	case o != nil && !o.DeletedAt.IsZero() && !c.Operator():
-		return ErrHidden // MayAfterDeletion says what is left
+		return ErrHidden // MayAfterDeletion decides the rest
 	case k != nil && !c.SeesKey(k):
-		return apikey.ErrNotFound // the very answer to a key that is not there
+		return apikey.ErrNotFound // the same answer as for a key that does not exist
 	case c.Person != nil:
 		return c.personMay(rule.People, o, k)
 	case c.Owner != nil && c.Owner.personMay(rule.People, o, k) != nil:
@@ -195,8 +196,8 @@ func (c *Caller) personMay(who People, o *Organization, k *apikey.Key) error {
 	return &ForbiddenError{Reason: who.needs()}
 }
 
-// MayCreate reports whether the caller may create keys of this ownership, as far as the role of a
-// person bounds it.
+// MayCreate reports whether the caller may create keys of this ownership. For a person, their role
+// decides.
 func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	person := c.Behind()
 	if person == nil {
@@ -216,9 +217,9 @@ func (c *Caller) MayCreate(o *Organization, ownership apikey.Ownership) bool {
 	}
 }
 
-// MayRevive decides on a change at now by which a key that was revoked, disabled or expired may be
-// used again. It takes what making such a key takes; and a personal key that somebody else revoked comes back by
-// those who manage others' keys. Error: *ForbiddenError.
+// MayRevive decides on a change at now that makes a revoked, disabled or expired key usable again.
+// It requires the right to create such a key. If a personal key was revoked by another person, only
+// those who manage others' keys may restore it. Error: *ForbiddenError.
 func (c *Caller) MayRevive(
 	o *Organization, before, after *apikey.Key, now time.Time,
 ) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Why a customer cannot be had or changed.
+// Errors about a customer.
 var (
 	ErrNoCustomer     = errors.New("organization: no such customer")
 	ErrCustomerExists = errors.New("organization: the customer exists already")
@@ -22,10 +22,10 @@ type Customer struct {
 	Name           string            `json:"name"`
 	Metadata       map[string]string `json:"metadata"`
 	CreatedAt      time.Time         `json:"createdAt"`
-	// it is being deleted: no key is scoped to it any more
+	// Leaving means that it is being deleted: no key can be scoped to it any more.
 	Leaving bool `json:"leaving"`
-	// the job that deletes it; "" before there is one
+	// LeavingJob is the job that deletes it; "" before there is one.
 	LeavingJob string      `json:"leavingJob"`
 	Version    int64       `json:"version"`
-	Pace       apikey.Pace `json:"pace"` // how fast the row is changed
+	Pace       apikey.Pace `json:"pace"` // the rate at which the row is changed
 }

@@ -2,9 +2,9 @@ package organization
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// MayAfterDeletion decides an operation in a deleted organization. To its people and its keys it is
-// as if it had never been; operators still read what happened, and who deleted it may ask again how
-// far that is. Errors: ErrHidden, *ForbiddenError.
+// MayAfterDeletion decides an operation in a deleted organization. For its people and its keys it
+// no longer exists. Operators can still read what happened, and the caller who deleted it can
+// follow the deletion. Errors: ErrHidden, *ForbiddenError.
 func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
 	watches := op == GetJob || op == DeleteOrganization
 	switch {
@@ -17,7 +17,7 @@ func (c *Caller) MayAfterDeletion(op Operation, o *Organization) error {
 	return ErrHidden
 }
 
-// is reports whether the caller is an actor of before.
+// is reports whether the caller is an earlier actor.
 func (c *Caller) is(a apikey.Actor) bool {
 	self := c.Actor()
 	return a.ID != "" && self.Type == a.Type && self.ID == a.ID

@@ -11,9 +11,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// afterDeletion is who may do what in a deleted organization: whoever deleted it, an operator with
-// every permission, one with none, and everybody else, whose columns are those of the tables above
-// and an admin key of the organization.
+// afterDeletion is who may do what in a deleted organization: the caller who deleted it, an
+// operator with every permission, one with none, and all others, who are the columns of the tables
+// above and an admin key of the organization.
 var afterDeletion = map[organization.Operation]struct{ deleter, operator bool }{
 	organization.DeleteOrganization: {true, true},
 	organization.GetJob:             {true, true},
@@ -87,7 +87,8 @@ func TestMayAfterDeletion(t *testing.T) {
 		}
 	}
 
-	// Nobody has no name, and is not who deleted an organization that nobody did.
+	// A caller without a name is not taken for the one who deleted an organization that was not
+	// deleted by a person.
 	if err := (&organization.Caller{
 		Person: &organization.Person{},
 	}).MayAfterDeletion(organization.GetJob, &organization.Organization{
@@ -98,7 +99,7 @@ func TestMayAfterDeletion(t *testing.T) {
 	}
 }
 
-// What one may do with many keys is what one may do with each.
+// An operation on many keys is allowed as on each of them.
 func TestMayEach(t *testing.T) {
 	t.Parallel()
 
@@ -159,7 +160,7 @@ func TestMayEach(t *testing.T) {
 	}
 }
 
-// Whoever acts for somebody is named as they were, and may nothing.
+// A caller acting for another is named as the other, and has no rights.
 func TestActingAs(t *testing.T) {
 	t.Parallel()
 

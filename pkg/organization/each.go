@@ -2,17 +2,18 @@ package organization
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// Reach says on which keys of an organization a caller may do an operation.
+// Reach is the set of keys of an organization on which a caller may perform an operation.
 type Reach struct {
 	Organization bool // on the organization's keys
 	Others       bool // on everybody's personal keys
-	// whose own personal keys they may do it on; "" for a caller who is no person
+	// Person is the person on whose own personal keys it may be performed; "" for a caller who is
+	// not a person.
 	Person string
 }
 
-// MayEach decides an operation on a key for all keys of an organization at once: the rule on one
-// key, asked of one key of each sort. The error is that of May where there is no key on which the
-// caller may. Errors: ErrHidden, *ForbiddenError.
+// MayEach decides an operation on a key for all keys of an organization at once: it applies the
+// rule for one key to one key of each sort. If there is no key on which the caller may perform it,
+// the error is that of May. Errors: ErrHidden, *ForbiddenError.
 func (c *Caller) MayEach(op Operation, o *Organization) (Reach, error) {
 	person := c.Behind()
 	if person == nil {
@@ -25,7 +26,7 @@ func (c *Caller) MayEach(op Operation, o *Organization) (Reach, error) {
 
 	own := &apikey.Key{OrganizationID: o.ID, Ownership: apikey.Personal, Owner: person.Actor()}
 	if err := c.May(op, o, own); err != nil {
-		return Reach{}, err // who may not change their own may change no other
+		return Reach{}, err // a caller who may not change their own keys may not change others
 	}
 
 	may := func(ownership apikey.Ownership) bool {
@@ -38,8 +39,8 @@ func (c *Caller) MayEach(op Operation, o *Organization) (Reach, error) {
 	}, nil
 }
 
-// ActingAs is a caller by whose decision something goes on that was decided as a whole, such as the
-// end of a removal. It names the actor for the history, and may nothing.
+// ActingAs returns a caller for the remaining steps of something that was decided as a whole, such
+// as the end of a removal. It names the actor in the history, and has no rights.
 func ActingAs(a apikey.Actor, org string) *Caller {
 	switch a.Type {
 	case apikey.ActorUser:

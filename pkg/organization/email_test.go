@@ -15,7 +15,7 @@ func TestEmail(t *testing.T) {
 		"alice@acme.test":   "alice@acme.test",
 		"ALICE@Acme.Test":   "alice@acme.test",
 		"a.b+c_d@acme.test": "a.b+c_d@acme.test",
-		// what folding leaves as it is names somebody
+		// names that folding does not change
 		"andré@acme.test":                       "andré@acme.test",
 		"Straße@bücher.test":                    "straße@bücher.test",
 		"用户@例え.test":                            "用户@例え.test",
@@ -28,7 +28,7 @@ func TestEmail(t *testing.T) {
 		"\u03a9mega@acme.test":                  "",
 		"\u2126mega@acme.test":                  "", // the ohm sign, which folds to omega
 		"alice@\u212aeep.test":                  "", // names of hosts fold, too
-		"ali\u200bce@acme.test":                 "", // nobody sees that it is another
+		"ali\u200bce@acme.test":                 "", // invisibly another address
 		"ali\u202ece@acme.test":                 "",
 		"al\xffice@acme.test":                   "",
 		"":                                      "",
@@ -45,8 +45,9 @@ func TestEmail(t *testing.T) {
 	}
 }
 
-// No character makes somebody's address of somebody else's: whatever is taken differs from every
-// address in ASCII as it did before. No letter with a case stands behind those that are tried.
+// No character turns one person's address into another's: every address that is accepted differs
+// from every other address in ASCII as it did before. The characters tried include all letters
+// with a case.
 func TestEmailIsFoldedInASCIIAlone(t *testing.T) {
 	t.Parallel()
 

@@ -7,23 +7,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// PermissionsWrite changes the catalogue. Only operator keys hold it, and nobody hands it out.
+// PermissionsWrite changes the catalogue. Only operator keys hold it, and it cannot be granted.
 const PermissionsWrite = "permissions:write"
 
-// Escalation is one thing that a caller asked for beyond what they hold.
+// Escalation is one thing that a caller asked for beyond their own rights.
 type Escalation struct {
 	Field   string // the field, such as permissions
 	Message string
 }
 
-// Catalogue tells which permissions there are.
+// Catalogue knows which permissions exist.
 type Catalogue interface {
 	// IsAdmin reports whether the permission is one of the built-in ones, which open the admin API.
 	IsAdmin(name string) bool
 }
 
-// CanGrant reports whether the caller may hand out a permission in the organization. An operator's
-// key is asked what every other admin key is asked: being one widens where it may, not what.
+// CanGrant reports whether the caller may grant a permission in the organization. An operator's
+// key needs what every other admin key needs: being an operator widens where it may act, not what
+// it may do.
 func (c *Caller) CanGrant(catalogue Catalogue, o *Organization, permission string) bool {
 	if c.Owner != nil && !c.Owner.CanGrant(catalogue, o, permission) {
 		return false
@@ -46,9 +47,9 @@ func (c *Caller) CanGrant(catalogue Catalogue, o *Organization, permission strin
 	}
 }
 
-// SettingsEscalations lists what the settings after allow that those before did not, and that is not
-// the caller's to allow: what an organization lets its members and keys do is worth what they can do
-// with it, and a key loosens no bound that it has itself.
+// SettingsEscalations lists what the new settings allow, the old ones did not, and the caller
+// cannot grant. Rights of members and keys are worth what they can do with them, and a key must
+// not loosen a bound on itself.
 func (c *Caller) SettingsEscalations(
 	catalogue Catalogue, o *Organization, before, after *Settings,
 ) (out []Escalation) {
@@ -105,39 +106,39 @@ func (c *Caller) SettingsEscalations(
 	return out
 }
 
-// admin reports whether the caller is an admin, signed in, who sets what is an admin's to set.
+// admin reports whether the caller is a signed-in admin who may change what admins may change.
 func (c *Caller) admin() bool {
 	return c.Key == nil && c.Member != nil && c.Member.Role == RoleAdmin
 }
 
-// grantsCatalogue reports whether the caller is a key that may hand out any data-plane permission.
+// grantsCatalogue reports whether the caller is a key that may grant any data-plane permission.
 func (c *Caller) grantsCatalogue() bool {
 	return c.Key != nil && c.Key.Grantable == apikey.GrantCatalogue
 }
 
-// scoped reports whether the caller is a key of some customers.
+// scoped reports whether the caller is a key that is scoped to customers.
 func (c *Caller) scoped() bool { return c.Key != nil && len(c.Key.Customers) > 0 }
 
-// Escalations lists what the key k would hold beyond what the caller may hand out, compared with
-// what it held before; before is nil for a new key, and for a new secret, which hands everything
-// out again. No excess means that the caller may.
+// Escalations lists what the key k would hold beyond what the caller may grant, compared with what
+// it held before. before is nil for a new key, and for a new secret, which hands out everything
+// again. The caller may make the change if the list is empty.
 func (c *Caller) Escalations(
 	catalogue Catalogue, o *Organization, before, k *apikey.Key,
 ) []Escalation {
-	made := before == nil // else only what grows is asked about
+	isNew := before == nil // otherwise only growth counts
 	switch {
-	case made:
+	case isNew:
 		before = &apikey.Key{}
 	case c.Key != nil && c.Key.ID == k.ID:
-		return itself(before, k)
+		return selfChanges(before, k)
 	}
 
 	var out []Escalation
 	for _, p := range k.Permissions {
-		// naming one of all of them is no growth
-		had := slices.Contains(before.Permissions, p) ||
+		// naming a permission that was already included is not growth
+		held := slices.Contains(before.Permissions, p) ||
 			before.AllPermissions && !catalogue.IsAdmin(p)
-		if !had && !c.CanGrant(catalogue, o, p) {
+		if !held && !c.CanGrant(catalogue, o, p) {
 			out = append(out, Escalation{"permissions", "you may not grant " + p})
 		}
 	}
@@ -183,7 +184,7 @@ func (c *Caller) Escalations(
 			"the key would outlive your own, which ends at " + apikey.FormatTime(c.Key.ExpiresAt),
 		},
 	} {
-		if slices.Contains(over, rule.bound) && (made || slices.Contains(grown, rule.bound)) {
+		if slices.Contains(over, rule.bound) && (isNew || slices.Contains(grown, rule.bound)) {
 			out = append(out, Escalation{string(rule.bound), rule.message})
 		}
 	}
@@ -191,9 +192,9 @@ func (c *Caller) Escalations(
 	return append(out, c.operatorEscalations(before, k)...)
 }
 
-// operatorEscalations lists which bounds of an operator's key would change although it holds a
-// permission that the caller's key does not: in the operators' organization there is no admin who
-// could give back what a weaker key took away.
+// operatorEscalations lists the bounds of an operator's key that would change although it holds a
+// permission that the caller's key does not: the operators' organization has no admin who could
+// restore what a weaker key took away.
 func (c *Caller) operatorEscalations(before, after *apikey.Key) []Escalation {
 	if !before.Operator() || apikey.Within(c.Key.Permissions, before.Permissions) {
 		return nil
@@ -204,14 +205,14 @@ func (c *Caller) operatorEscalations(before, after *apikey.Key) []Escalation {
 			"its permissions may change it")
 }
 
-// itself lists what a key may not change about itself, in either direction: whoever holds it must
-// neither shed what bounds it nor take the key away from those who gave it out.
-func itself(before, after *apikey.Key) []Escalation {
+// selfChanges lists what a key may not change about itself, in either direction: its holder must
+// neither loosen its bounds nor take the key away from those who issued it.
+func selfChanges(before, after *apikey.Key) []Escalation {
 	return changedBounds(before, after,
 		"a key cannot change this about itself: another key or a person can")
 }
 
-// changedBounds lists what bounds a key and is different after a change, each with the message.
+// changedBounds lists the bounds of a key that a change affects, each with the message.
 func changedBounds(before, after *apikey.Key, message string) (out []Escalation) {
 	for _, f := range []struct {
 		field string
@@ -235,8 +236,9 @@ func changedBounds(before, after *apikey.Key, message string) (out []Escalation)
 	return out
 }
 
-// rolePermissions are the permissions that a key must hold itself to give a person a role: what the
-// person may do with it, and what it lets them read. nil is for a role that does not exist.
+// rolePermissions returns the permissions that a key must hold to give a person a role: for what
+// the person may do with it, and for what it lets them read. It returns nil for a role that does
+// not exist.
 func rolePermissions(role Role, admin []string) []string {
 	reads := []string{"keys:read", "usage:read", "history:read"}
 	switch role {
@@ -253,13 +255,16 @@ func rolePermissions(role Role, admin []string) []string {
 	}
 }
 
-// RoleEscalations lists what a member would hold beyond what the caller may hand out; admin are the
-// permissions of the admin API. A signed-in admin hands out every role. A key hands out what it
-// could do itself: see rolePermissions. A role that may create keys takes a key that may hand out
-// the catalogue, and a grant takes what an admin takes.
+// RoleEscalations lists what a member would hold beyond what the caller may grant; admin are the
+// permissions of the admin API.
+//
+//   - A signed-in admin may grant every role.
+//   - A key may grant what it could do itself: see rolePermissions.
+//   - A role that may create keys requires a key that may grant the catalogue.
+//   - A grant requires what the role admin requires.
 func (c *Caller) RoleEscalations(admin []string, role Role, grants []Grant) []Escalation {
 	if c.Key == nil {
-		return nil // the table of who may lets admins alone come here
+		return nil // by Rules, only admins get here
 	}
 
 	holds := func(role Role) bool {

@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// acmeOrganization has the first settings.
+// acmeOrganization has the default settings.
 var acmeOrganization = &organization.Organization{
 	ID:       "acme",
 	Settings: organization.DefaultSettings(),
@@ -22,7 +22,7 @@ var acmeOrganization = &organization.Organization{
 
 var now = time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)
 
-// fields names what is beyond the caller.
+// fields returns the fields of escalations.
 func fields(excess []organization.Escalation) []string {
 	out := []string{}
 	for _, e := range excess {
@@ -414,7 +414,7 @@ func TestBeyond(t *testing.T) {
 	}
 }
 
-// A key changes of itself nothing that bounds it, in neither direction, and all the rest.
+// A key cannot change its own bounds, in either direction, but everything else about itself.
 func TestBeyondItself(t *testing.T) {
 	t.Parallel()
 
@@ -466,7 +466,7 @@ func TestBeyondItself(t *testing.T) {
 	}
 }
 
-// power is what a caller might hand out at some moment, by the contract's words.
+// power is what a caller may grant at some moment, by the contract.
 type power struct {
 	permissions []string
 	key         *apikey.Key
@@ -484,7 +484,7 @@ func powerOf(k *apikey.Key) power {
 	return p
 }
 
-// covers reports whether k has no more than the power in what is not its permissions.
+// covers reports whether k exceeds the power in nothing but its permissions.
 func (p power) covers(k *apikey.Key) bool {
 	customers := len(p.key.Customers) == 0 ||
 		len(k.Customers) > 0 && !slices.ContainsFunc(k.Customers, func(c string) bool {
@@ -519,7 +519,7 @@ func slower(k, own *apikey.Key) bool {
 	return true
 }
 
-// A weak operator key takes nothing from one that holds more, which nobody could give back.
+// A weak operator key takes nothing from a stronger one, since it could not be given back.
 func TestOperatorsTakeNothingTheyDoNotHold(t *testing.T) {
 	t.Parallel()
 	c := builtIns(t)
@@ -572,8 +572,8 @@ func TestOperatorsTakeNothingTheyDoNotHold(t *testing.T) {
 	}
 }
 
-// Whatever keys make, change and renew one another in whatever order, none ever holds what none of
-// its makers might have handed out.
+// By no sequence of making, changing and renewing one another can keys obtain what none of their
+// makers could grant.
 func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 	t.Parallel()
 	catalogue := builtIns(t)
@@ -614,7 +614,7 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 				}
 
 				if caller == keys[i] {
-					t.Skip("what a key may change of itself is another test's")
+					t.Skip("what a key may change about itself is tested elsewhere")
 				}
 
 				after := drawKey(t)
@@ -631,7 +631,8 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 					*keys[i] = *after
 				}
 			},
-			"renew": func(t *rapid.T) { // who gets the new secret has all that the key has
+			// the recipient of the new secret has everything that the key has
+			"renew": func(t *rapid.T) {
 				caller := rapid.SampledFrom(keys).Draw(t, "caller")
 				k := rapid.SampledFrom(keys[0:]).Draw(t, "key")
 
@@ -651,7 +652,7 @@ func TestNobodyObtainsMoreThanTheirMakersHad(t *testing.T) {
 	})
 }
 
-// mayMake is the contract's word on a new key, or a new secret.
+// mayMake implements the contract on a new key, or a new secret.
 func mayMake(caller, k *apikey.Key) bool {
 	p := powerOf(caller)
 	for _, name := range k.Permissions {
@@ -664,8 +665,8 @@ func mayMake(caller, k *apikey.Key) bool {
 	return !k.AllPermissions && hands && p.covers(k)
 }
 
-// bounded checks what is always true of a key: someone who made or changed it might have handed out
-// each permission, and someone all the rest.
+// bounded checks an invariant of keys: each permission could be granted by some maker or changer
+// of the key, and everything else by one of them.
 func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 	for _, name := range k.Permissions {
 		if !slices.ContainsFunc(makers, func(p power) bool {
@@ -679,7 +680,7 @@ func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 		return p.key.Grantable == apikey.GrantCatalogue
 	})
 	if k.AllPermissions || k.Grantable == apikey.GrantCatalogue && !grants {
-		t.Fatalf("%s has what none of its makers gives: %+v", k.ID, k)
+		t.Fatalf("%s has what none of its makers could grant: %+v", k.ID, k)
 	}
 
 	for what, covered := range map[string]func(power) bool{
@@ -708,7 +709,7 @@ func bounded(t *rapid.T, k *apikey.Key, makers []power) {
 	}
 }
 
-// drawKey draws a key of an organization, of few values, so that keys often have something in
+// drawKey draws a key of an organization, from few values, so that keys often have something in
 // common.
 func drawKey(t *rapid.T) *apikey.Key {
 	subset := func(name string, of ...string) []string {
@@ -742,7 +743,7 @@ func drawKey(t *rapid.T) *apikey.Key {
 	return k
 }
 
-// little is the key as it is, with one field of another one.
+// little returns the key with one field replaced by that of another key.
 func little(t *rapid.T, k, other *apikey.Key) *apikey.Key {
 	after := k.Clone()
 	switch rapid.IntRange(0, 5).Draw(t, "field") {

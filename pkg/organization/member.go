@@ -12,14 +12,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Why a member cannot be had or changed.
+// Errors about a member.
 var (
 	ErrNoMember    = errors.New("organization: no such member")
 	ErrMemberStale = fmt.Errorf("organization: the member: %w", apikey.ErrStale)
 	ErrLastAdmin   = errors.New("organization: cannot remove the last admin")
 )
 
-// Role is what a member is.
+// Role is a member's role.
 type Role string
 
 // The roles.
@@ -29,7 +29,7 @@ const (
 	RoleViewer Role = "viewer"
 )
 
-// Grant widens what a member may do.
+// Grant extends what a member may do.
 type Grant string
 
 // The grants.
@@ -38,9 +38,9 @@ const (
 	ManageOthersKeys       Grant = "manage_others_keys"
 )
 
-// Member is a person in an organization, from the invitation on. The e-mail names the person until
-// they sign in with it; from then on the identity provider's id counts too, so that an address that
-// passes to somebody else does not pass on the membership.
+// Member is a person in an organization, from the invitation on. The e-mail address identifies the
+// person until they sign in with it. From then on the identity provider's id counts too, so that
+// an address that passes to another person does not pass on the membership.
 type Member struct {
 	OrganizationID string    `json:"organizationId"`
 	ID             string    `json:"id"` // "" until the first sign-in
@@ -49,12 +49,12 @@ type Member struct {
 	Grants         []Grant   `json:"grants"`
 	InvitedAt      time.Time `json:"invitedAt"`
 	JoinedAt       time.Time `json:"joinedAt"`
-	// set while the removal disables their keys: they are no member any more
+	// LeavingAt is set while a removal disables their keys. They are no longer a member then.
 	LeavingAt  time.Time `json:"leavingAt"`
-	LeavingJob string    `json:"leavingJob"` // the job that does so
+	LeavingJob string    `json:"leavingJob"` // the job of the removal
 	Version    int64     `json:"version"`
 
-	Pace apikey.Pace `json:"pace"` // how fast the row is changed
+	Pace apikey.Pace `json:"pace"` // the rate at which the row is changed
 }
 
 // Joined reports whether the person has signed in since the invitation.
@@ -70,18 +70,17 @@ func (m *Member) Includes(other *Member) bool {
 		!slices.ContainsFunc(other.Grants, func(g Grant) bool { return !m.Has(g) })
 }
 
-// maxEmail is the length of the longest address (RFC 5321, section 4.5.3.1.3, less the brackets),
+// maxEmail is the maximum length of an address (RFC 5321, section 4.5.3.1.3, less the brackets),
 // in bytes.
 const maxEmail = 254
 
-// Email returns an address as members are named by it, or false where a text is no address that
-// may name one. Every address goes through here before it is kept or compared, and is compared
+// Email returns an address in the form that identifies members, or false if the text is not a
+// valid address. Every address goes through here before it is stored or compared, and is compared
 // byte by byte from then on.
 //
-// Only A to Z are folded. Folding all of Unicode would make somebody's address of somebody
-// else's: İ (U+0130) folds to i, and the Kelvin sign (U+212A) to k. So other letters must come as
-// folding leaves them; one that it would turn into another is refused, and so is what cannot be
-// seen.
+// Only A to Z are folded. Folding all of Unicode would turn one person's address into another's: İ
+// (U+0130) folds to i, and the Kelvin sign (U+212A) to k. So other letters must already be in
+// folded form. A letter that folding would change is refused, and so are invisible characters.
 func Email(text string) (string, bool) {
 	address, err := mail.ParseAddress(text)
 	if err != nil || address.Address != text || len(text) > maxEmail {
@@ -95,8 +94,8 @@ func Email(text string) (string, bool) {
 	return strings.Map(lower, text), true
 }
 
-// folds reports whether a character is none that an address may have: a letter beyond ASCII that
-// another stands for when case does not count, or nothing to be seen.
+// folds reports whether an address must not contain a character: a letter beyond ASCII that
+// folding would change, or an invisible one.
 func folds(r rune) bool {
 	return r > unicode.MaxASCII && unicode.ToLower(unicode.ToUpper(r)) != r || !unicode.IsPrint(r)
 }
@@ -110,8 +109,8 @@ func lower(r rune) rune {
 	return r
 }
 
-// Person is somebody who is signed in. The identity provider says who they are, and nothing of what
-// they may do.
+// Person is a signed-in person. The identity provider establishes who they are, but not what they
+// may do.
 type Person struct {
 	ID    string
 	Email string // verified

@@ -1,9 +1,9 @@
-// Package organization is the tenant: what an organization is and what is set in it, and who may do
-// what.
+// Package organization is the tenant: what an organization is, what its settings are, and who may
+// do what in it.
 //
-// It promises one table of who may (Rules), one decision over it (Caller.May) and one rule on what
-// a caller may hand out (Caller.Escalations and its relatives), which every operation of the
-// admin API goes through. It does not know HTTP or storage.
+// It promises that every operation of the admin API goes through one table of rules (Rules), one
+// decision over it (Caller.May), and one rule on what a caller may grant (Caller.Escalations and
+// related methods). It does not know HTTP or storage.
 package organization
 
 import (
@@ -18,33 +18,33 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Why an organization cannot be had or made.
+// Errors about an organization.
 var (
 	ErrNotFound = errors.New("organization: no such organization")
 	ErrExists   = errors.New("organization: the id is taken")
 	ErrStale    = fmt.Errorf("organization: %w", apikey.ErrStale)
 )
 
-// Settings bear on what members may do, how long keys may live, and which calls of keys are taken.
-// The zero value of each is the default.
+// Settings control what members may do, how long keys may live, and which calls of keys are
+// accepted. The zero value of each is the default.
 type Settings struct {
-	// "admins" (default) or "members"
+	// OrganizationKeysBy is "admins" (default) or "members".
 	OrganizationKeysBy string `json:"organizationKeysBy"`
-	// "members" (default), "admins" or "nobody"
+	// PersonalKeysBy is "members" (default), "admins" or "nobody".
 	PersonalKeysBy string `json:"personalKeysBy"`
-	// nil: the whole catalogue
+	// MemberPermissions are those that members may grant; nil for the whole catalogue.
 	MemberPermissions []string `json:"memberPermissions"`
-	// nil: the catalogue's defaults
+	// DefaultPermissions are those of a new key; nil for the catalogue's defaults.
 	DefaultPermissions []string `json:"defaultPermissions"`
-	// no entry: no longest life
+	// LongestLife is the maximum life of keys; no entry means no limit.
 	LongestLife        map[apikey.Environment]time.Duration `json:"longestLife"`
 	LegacyKeysAccepted bool                                 `json:"legacyKeysAccepted"`
-	// networks in their canonical form; empty: every address
+	// AllowedAddresses are networks in their canonical form; empty means every address.
 	AllowedAddresses []string `json:"allowedAddresses"`
 	SampleRequests   float64  `json:"sampleRequests"`
 }
 
-// DefaultSettings are those of a new organization.
+// DefaultSettings returns the settings of a new organization.
 func DefaultSettings() Settings {
 	return Settings{
 		OrganizationKeysBy: "admins",
@@ -54,7 +54,7 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Exceeds lists the fields, by their names in JSON, in which s allows more than other does.
+// Exceeds lists the fields, by their names in JSON, in which s allows more than other.
 func (s *Settings) Exceeds(other *Settings) (fields []string) {
 	add := func(field string, exceeds bool) {
 		if exceeds {
@@ -62,7 +62,7 @@ func (s *Settings) Exceeds(other *Settings) (fields []string) {
 		}
 	}
 
-	// from what lets the fewest people make keys to what lets the most
+	// from the fewest people who may create keys to the most
 	order := []string{"nobody", "admins", "members"}
 	more := func(a, b string) bool { return slices.Index(order, a) > slices.Index(order, b) }
 
@@ -82,17 +82,17 @@ func (s *Settings) Exceeds(other *Settings) (fields []string) {
 	return fields
 }
 
-// Restricts reports whether a change from before only narrows what is allowed. What new keys hold by
-// themselves bounds nobody.
+// Restricts reports whether a change from before only narrows what is allowed. The default
+// permissions of new keys do not count.
 func (s *Settings) Restricts(before *Settings) bool {
 	return len(s.Exceeds(before)) == 0 && len(before.Exceeds(s)) > 0
 }
 
-// networks are the allowed addresses, which are in their canonical form.
+// networks returns the allowed addresses, which are in their canonical form.
 func (s *Settings) networks() []netip.Prefix {
 	out := make([]netip.Prefix, 0, len(s.AllowedAddresses))
 	for _, text := range s.AllowedAddresses {
-		// the zero value, which contains nothing, where it is no network
+		// the zero value, which contains nothing, if it is not a network
 		network, _ := netip.ParsePrefix(text)
 		out = append(out, network)
 	}
@@ -106,25 +106,25 @@ type Organization struct {
 	Name      string    `json:"name"`
 	CreatedAt time.Time `json:"createdAt"`
 	Settings  Settings  `json:"settings"`
-	Admins    int       `json:"admins"`  // how many members are admins; never 0
+	Admins    int       `json:"admins"`  // the number of members who are admins; never 0
 	Version   int64     `json:"version"` // 1 when created; the ETag
-	// zero where it is not deleted; its name and settings stay
+	// DeletedAt is zero if it is not deleted. Its name and settings stay.
 	DeletedAt time.Time `json:"deletedAt"`
 
 	DeletedBy   apikey.Actor `json:"deletedBy"`
-	DeletionJob string       `json:"deletionJob"` // the job that deletes what it has
+	DeletionJob string       `json:"deletionJob"` // the job that deletes its contents
 
-	Pace apikey.Pace `json:"pace"` // how fast the row is changed
+	Pace apikey.Pace `json:"pace"` // the rate at which the row is changed
 }
 
 var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
 
-// ValidID reports whether id is a slug that an organization may have: ^[a-z][a-z0-9-]{1,38}$.
+// ValidID reports whether id may be an organization's id, a slug: ^[a-z][a-z0-9-]{1,38}$.
 func ValidID(id string) bool { return slugPattern.MatchString(id) }
 
 var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Slug makes an id of a name, or "" where nothing of the name can stand in one.
+// Slug makes an id from a name, or returns "" if no character of the name can be used.
 func Slug(name string) string {
 	s := strings.TrimLeft(notSlug.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
 	if len(s) > 39 {

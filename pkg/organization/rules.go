@@ -1,7 +1,6 @@
 package organization
 
-// Operation is something that a caller of the admin API does; it is the operationId in the OpenAPI
-// document.
+// Operation is an operation of the admin API, by its operationId in the OpenAPI document.
 type Operation string
 
 // The operations.
@@ -48,24 +47,24 @@ const (
 	GetRequest         Operation = "getRequest"
 )
 
-// People says which people may do an operation.
+// People is a group of people who may perform an operation.
 type People int
 
 // The groups of people.
 const (
-	Nobody    People = iota // no person, whatever their role
-	Anyone                  // whoever is signed in
-	Members                 // whoever is in the organization
-	Creators                // who may create keys of some ownership, by role, grants and settings
-	Importers               // who may create keys of the organization
-	// who may change some keys, their own at least: every member but viewers
+	Nobody    People = iota // no person, in any role
+	Anyone                  // everyone who is signed in
+	Members                 // every member of the organization
+	Creators                // those who may create keys of some ownership, by role, grants and settings
+	Importers               // those who may create keys of the organization
+	// those who may change some keys, at least their own: every member except viewers
 	Changers
-	// who may change the key: admins, its owner, and by grants and settings others
+	// those who may change the key: admins, its owner, and others by grants and settings
 	Managers
 	Admins // the organization's admins
 )
 
-// needs says in words what it takes.
+// needs describes what is required.
 func (p People) needs() string {
 	switch p {
 	case Creators:
@@ -84,7 +83,7 @@ func (p People) needs() string {
 	}
 }
 
-// owner says in words what the owner of a personal key lacks.
+// owner describes what the owner of a personal key lacks.
 func (p People) owner() string {
 	if p == Admins {
 		return "its owner is not an admin of the organization"
@@ -93,23 +92,24 @@ func (p People) owner() string {
 	return "the role of its owner and the organization's settings do not let them do this"
 }
 
-// AnyPermission stands for whichever permission of the admin API.
+// AnyPermission stands for any permission of the admin API.
 const AnyPermission = ""
 
 // NoPermission stands for a permission that no key has.
 const NoPermission = "-"
 
-// Rule says who may do an operation. Whoever may not see the organization or the key is ErrHidden
-// before any rule.
+// Rule is who may perform an operation. If the caller may not see the organization or the key, the
+// error is ErrHidden before any rule is applied.
 type Rule struct {
-	// the permission that a key needs, an operator's too: being one widens where it may, not what.
-	// Of several, parted by spaces, one is enough
+	// Key is the permission that a key needs. Operators' keys need it too: being an operator
+	// widens where a key may act, not what it may do. Of several, separated by spaces, one is
+	// enough.
 	Key       string
-	Operators bool // of keys, only operators' may
+	Operators bool // among keys, only operators' may
 	People    People
 }
 
-// Rules is the table of who may.
+// Rules returns the rule of every operation.
 func Rules() map[Operation]Rule {
 	return map[Operation]Rule{
 		GetMe:              {NoPermission, false, Anyone},
@@ -140,7 +140,7 @@ func Rules() map[Operation]Rule {
 		FinishRotation:     {"keys:rotate", false, Managers},
 		RevokeKey:          {"keys:revoke", false, Managers},
 		RestoreKey:         {"keys:revoke", false, Managers},
-		// and for each action and key what one of it needs: see Caller.MayEach
+		// each action and key also needs one of these: see Caller.MayEach
 		BulkKeys:    {"keys:revoke keys:write", false, Changers},
 		ListJobs:    {"keys:read", false, Members},
 		GetJob:      {"keys:read", false, Members},

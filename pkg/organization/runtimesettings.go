@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// RuntimeSettings is what of an organization bears on the calls of its keys. Checks go by it, and
-// by nothing else of the organization.
+// RuntimeSettings are the parts of an organization that affect the calls of its keys. Checks use
+// nothing else of the organization.
 type RuntimeSettings struct {
 	OrganizationID string
 	Version        int64 // the organization's
-	// none of its keys is good from then on; zero where it is not deleted
+	// DeletedAt is when all of its keys stopped working; zero if it is not deleted.
 	DeletedAt          time.Time
 	LegacyKeysAccepted bool
 	AllowedAddresses   []netip.Prefix // empty: every address
-	SampleRequests     float64        // the part of the allowed calls that are recorded as requests
+	SampleRequests     float64        // the fraction of allowed calls that are recorded as requests
 }
 
-// RuntimeSettings is the organization's. The error says which address cannot be read.
+// RuntimeSettings returns the organization's runtime settings. The error names an address that
+// cannot be parsed.
 func (o *Organization) RuntimeSettings() (*RuntimeSettings, error) {
 	s := &RuntimeSettings{
 		OrganizationID:     o.ID,

@@ -19,8 +19,8 @@ var columns = []string{
 	"admin", "member", "org-grant", "others-grant", "viewer", "owner", "stranger",
 }
 
-// peopleTable is who may do what that concerns no key, or a key of the organization, with an
-// organization's first settings: + may, - may not, 0 may not know of it.
+// peopleTable is who may do what for operations that concern no key, or a key of the organization,
+// with an organization's default settings: + may, - may not, 0 may not know of it.
 const peopleTable = `
                      admin member org-grant others-grant viewer owner stranger
 getMe                  +      +       +           +        +      +       +
@@ -84,8 +84,8 @@ keyUsage               +      0       0           +        0      +       0
 keyRequests            +      0       0           +        0      +       0
 `
 
-// keysTable is what an admin key of the organization with one permission may do, beside what every
-// admin key may.
+// keysTable is what an admin key of the organization with one permission may do, in addition to
+// what every admin key may.
 var keysTable = map[string][]organization.Operation{
 	"keys:read": {
 		organization.ListKeys, organization.GetKey, organization.GetRotation,
@@ -121,13 +121,13 @@ var everyKey = []organization.Operation{
 	organization.GetPermissions,
 }
 
-// operatorsToo is what an operator key with one permission may do besides.
+// operatorsToo is what an operator key with one permission may do in addition.
 var operatorsToo = map[string][]organization.Operation{
 	"organization:write": {organization.CreateOrganization},
 	"permissions:write":  {organization.PutPermissions},
 }
 
-// about tells which of the three a decision concerns: nothing, the organization, or a key.
+// about returns which of the three a decision concerns: nothing, the organization, or a key.
 func about(op organization.Operation) (org, key bool) {
 	switch op {
 	case organization.GetMe, organization.CreateOrganization, organization.GetPermissions,
@@ -290,8 +290,8 @@ func TestKeys(t *testing.T) {
 	t.Logf("%d cells", cells)
 }
 
-// TestSettingsWiden proves that members manage the organization's keys where the settings say so,
-// and make personal ones where they may.
+// TestSettingsWiden shows that members manage the organization's keys if the settings allow it,
+// and make personal ones if they may.
 func TestSettingsWiden(t *testing.T) {
 	t.Parallel()
 	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
@@ -319,7 +319,8 @@ func TestSettingsWiden(t *testing.T) {
 	}
 }
 
-// What brings a key back takes what making it takes, and what somebody else revoked stays so.
+// Restoring a key requires what making it requires, and a key that another person revoked stays
+// revoked.
 func TestMayRevive(t *testing.T) {
 	t.Parallel()
 	revokedBy := func(of *apikey.Key, by apikey.Actor) (before, after *apikey.Key) {
@@ -348,25 +349,25 @@ func TestMayRevive(t *testing.T) {
 		change         func() (before, after *apikey.Key)
 		may            bool
 	}{
-		"what one revoked oneself": {person("owner"), "members", func() (_, _ *apikey.Key) {
+		"revoked by the owner": {person("owner"), "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, actor("owner"))
 		}, true},
-		"what one's key revoked": {ownKey, "members", func() (_, _ *apikey.Key) {
+		"revoked by the owner's key": {ownKey, "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, ownKey.Actor())
 		}, true},
-		"what one revoked oneself, by one's key": {ownKey, "members", func() (_, _ *apikey.Key) {
+		"revoked by the owner, restored with their key": {ownKey, "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, actor("owner"))
 		}, true},
-		"what a leak revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+		"revoked by a leak": {person("owner"), "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"})
 		}, true},
-		"what an admin revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+		"revoked by an admin": {person("owner"), "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, actor("admin"))
 		}, false},
-		"what an admin revoked, by one's key": {ownKey, "members", func() (_, _ *apikey.Key) {
+		"revoked by an admin, restored with the owner's key": {ownKey, "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, actor("admin"))
 		}, false},
-		"what an admin's key revoked": {person("owner"), "members", func() (_, _ *apikey.Key) {
+		"revoked by an admin's key": {person("owner"), "members", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, adminKey.Actor())
 		}, false},
 		"another admin's revocation": {person("admin"), "members", func() (_, _ *apikey.Key) {
@@ -384,13 +385,13 @@ func TestMayRevive(t *testing.T) {
 		"enabled": {person("owner"), "members", func() (_, _ *apikey.Key) {
 			return enabled(personalKey)
 		}, true},
-		"enabled, where nobody makes personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
+		"enabled, without personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
 			return enabled(personalKey)
 		}, false},
 		"restored, where admins make personal keys": {person("owner"), "admins", func() (_, _ *apikey.Key) {
 			return revokedBy(personalKey, actor("owner"))
 		}, false},
-		"disabled, where nobody makes personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
+		"disabled, without personal keys": {person("owner"), "nobody", func() (_, _ *apikey.Key) {
 			before, after := enabled(personalKey)
 			return after, before
 		}, true},
@@ -407,14 +408,14 @@ func TestMayRevive(t *testing.T) {
 	}
 }
 
-// A change restricts where it allows nothing more and something less.
+// A change restricts if it allows nothing more and something less.
 func TestSettingsRestrict(t *testing.T) {
 	t.Parallel()
 	first := organization.DefaultSettings()
 
 	for name, test := range map[string]struct {
 		change, back func(s *organization.Settings)
-		exceeds      string // by what the change back exceeds
+		exceeds      string // the field in which the reverse change exceeds
 	}{
 		"who makes personal keys": {func(s *organization.Settings) {
 			s.PersonalKeysBy = "nobody"
@@ -450,7 +451,7 @@ func TestSettingsRestrict(t *testing.T) {
 		}
 
 		if !narrow.Restricts(&wide) || wide.Restricts(&narrow) || narrow.Restricts(&narrow) {
-			t.Errorf("%s is no restriction, or its opposite is one", name)
+			t.Errorf("%s is not a restriction, or its opposite is", name)
 		}
 
 		mixed := narrow
@@ -466,7 +467,7 @@ type adminPermissions struct{}
 
 func (adminPermissions) IsAdmin(name string) bool { _, ok := keysTable[name]; return ok }
 
-// TestRolesHandedOutByKeys proves that a key makes nobody mightier than itself.
+// TestRolesHandedOutByKeys shows that a key cannot give a person more than it has itself.
 func TestRolesHandedOutByKeys(t *testing.T) {
 	t.Parallel()
 	reads := []string{"members:write", "keys:read", "usage:read", "history:read"}
@@ -496,10 +497,10 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 		"viewer without the history": {
 			key("", reads[:3]...), organization.RoleViewer, nil, false,
 		},
-		"viewer by what one reads": {
+		"viewer by what the key may read": {
 			key("", reads...), organization.RoleViewer, nil, true,
 		},
-		"member by what one reads": {
+		"member by what the key may read": {
 			key(apikey.GrantCatalogue, reads...), organization.RoleMember, nil, false,
 		},
 		"member by own": {
@@ -546,8 +547,8 @@ func TestRolesHandedOutByKeys(t *testing.T) {
 	}
 }
 
-// TestHands is what each may hand out.
-func TestHands(t *testing.T) {
+// TestGrantsByCaller checks what each caller may grant.
+func TestGrantsByCaller(t *testing.T) {
 	t.Parallel()
 	o := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
 	narrow := &organization.Organization{ID: acme, Settings: organization.DefaultSettings()}
