@@ -14,15 +14,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ErrForged says that a text was not encrypted by this deployment for this purpose and this
+// ErrForged means that a text was not encrypted by this deployment for this purpose and this
 // associated data.
 var ErrForged = errors.New("pepper: the text was not made here for this purpose")
 
 // versionLength is the length of the pepper's version before an encrypted text.
 const versionLength = 4
 
-// Encrypt makes a text that only this deployment reads, for one purpose, bound to the associated
-// data (AES-256-GCM under a key derived from the pepper).
+// Encrypt returns a text that only this deployment can read, for one purpose, bound to the
+// associated data (AES-256-GCM under a key derived from the pepper).
 func (p *Pepper) Encrypt(
 	random io.Reader, purpose string, plain, associated []byte,
 ) ([]byte, error) {
@@ -41,9 +41,8 @@ func (p *Pepper) Encrypt(
 	return aead.Seal(append(out, nonce...), nonce, plain, associated), nil
 }
 
-// Decrypt is the inverse of Encrypt. The text may come from anybody: until its version is known
-// nothing is read for it, but once a second. Errors: ErrForged, and whatever the rows or the
-// provider fail with.
+// Decrypt is the inverse of Encrypt. The text may come from anyone: an unknown version causes at
+// most one read a second. Errors: ErrForged, and the errors of the rows and the provider.
 func (k *Keyring) Decrypt(
 	ctx context.Context, env apikey.Environment, purpose string, text, associated []byte,
 ) ([]byte, error) {

@@ -29,7 +29,7 @@ func TestDecrypt(t *testing.T) {
 		t.Error("the same text twice")
 	}
 
-	must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production)) // older texts go on to be read
+	must[*pepper.Pepper](t)(k.Add(t.Context(), apikey.Production)) // older texts can still be read
 
 	for name, ring := range map[string]*pepper.Keyring{
 		"who made it":     k,
@@ -67,7 +67,7 @@ func TestDecrypt(t *testing.T) {
 	}
 }
 
-func TestDecryptWithoutPepperIsNoForgery(t *testing.T) {
+func TestDecryptWithoutPepperIsNotForgery(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	text := must[[]byte](t)(must[*pepper.Pepper](t)(d.process().Ensure(t.Context(),

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// clock is a clock that is set.
+// clock is a clock that tests set.
 type clock struct {
 	nanoseconds atomic.Int64
 	meeting     atomic.Pointer[sync.WaitGroup]
@@ -31,7 +31,7 @@ func (c *clock) Now() time.Time {
 
 func (c *clock) advance(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 
-// meet makes the next n who look at the clock wait for one another.
+// meet makes the next n readers of the clock wait for one another.
 func (c *clock) meet(n int) {
 	meeting := &sync.WaitGroup{}
 	meeting.Add(n)

@@ -11,26 +11,26 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// How long a process relies on what it last read of the stored peppers. A version that it doesn't
-// know is read at once where a sealed row names it, whatever these say.
+// How long a process relies on its last read of the stored peppers. These limits do not apply to
+// an unknown version that a sealed row names: it is read at once.
 const (
 	currentFor = time.Minute // then Current looks for a newer version
-	// keptFor is how long a version that is at hand is used without asking whether it was retired.
+	// keptFor is how long a loaded version is used without checking whether it was retired.
 	keptFor = 10 * time.Minute
-	// then a version that was not there is looked for again: a damaged row must not cost a read per
-	// call
+	// missingFor is how long a missing version is remembered: a damaged row must not cost a read
+	// per call.
 	missingFor = time.Second
-	// missingMost bounds what is remembered of versions that were not there.
-	missingMost = 100
+	// maxMissing bounds how many missing versions are remembered.
+	maxMissing = 100
 )
 
-// MaxVersions is how many versions of an environment's pepper there may be that are not retired.
-// All of them stand in one item.
+// MaxVersions is the maximum number of an environment's pepper versions that are not retired. All
+// of them are in one item.
 const MaxVersions = 100
 
-// Keyring holds the peppers of all environments that its process may unwrap, each from the first
-// time it is asked for. It is safe for concurrent use; who asks for a pepper that is being loaded
-// waits for it, and nobody whose pepper is at hand waits for anybody.
+// Keyring holds the peppers of all environments that its process may unwrap, each from its first
+// use on. It is safe for concurrent use. A caller waits only for a pepper that is still being
+// loaded, never for one that is already loaded.
 type Keyring struct {
 	rows     Rows
 	provider Provider
@@ -48,7 +48,7 @@ type ring struct {
 	versions map[int]*Pepper
 	current  *Pepper
 	loadedAt time.Time
-	// when it was last looked whether a version was retired, with or without success
+	// the last attempt, successful or not, to find out whether a version was retired
 	triedAt time.Time
 	missing map[int]time.Time
 }
@@ -63,8 +63,8 @@ func NewKeyring(rows Rows, provider Provider, now func() time.Time) *Keyring {
 	}
 }
 
-// Version returns a version that a row of the table names. Errors: ErrNotFound, and whatever the
-// rows or the provider fail with.
+// Version returns a version that a row of the table names. Errors: ErrNotFound, and the errors of
+// the rows and the provider.
 func (k *Keyring) Version(
 	ctx context.Context, env apikey.Environment, version int,
 ) (*Pepper, error) {
@@ -82,11 +82,11 @@ func (k *Keyring) Version(
 
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	// else another caller has asked meanwhile
+	// otherwise another caller has read them meanwhile
 	if p, missing, _ = r.version(version, k.now()); p == nil && !missing {
 		err := k.load(ctx, env, r)
 		if p, _, _ = r.version(version, k.now()); p == nil && err != nil {
-			// where another version cannot be unwrapped, this one is as good as it is
+			// if another version cannot be unwrapped, this one is still valid
 			return nil, err
 		}
 
@@ -104,8 +104,8 @@ func notFound(env apikey.Environment, version int) error {
 	return fmt.Errorf("%s version %d: %w", env, version, ErrNotFound)
 }
 
-// version returns a version that is at hand, and whether it is time to ask if it was retired; or
-// that it was missing a moment ago.
+// version returns a loaded version, and whether it is time to check if it was retired; or that it
+// was missing a moment ago.
 func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -114,14 +114,14 @@ func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool
 		within(missingFor, since, now), !within(keptFor, r.triedAt, now)
 }
 
-// orMissing returns a version after a load, and remembers one that was not there.
+// orMissing returns a version after a load, and remembers it if it was missing.
 func (r *ring) orMissing(version int, now time.Time) *Pepper {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
 	p := r.versions[version]
 	if p == nil {
-		if len(r.missing) >= missingMost {
+		if len(r.missing) >= maxMissing {
 			clear(r.missing)
 		}
 
@@ -131,8 +131,8 @@ func (r *ring) orMissing(version int, now time.Time) *Pepper {
 	return p
 }
 
-// unlessRetired looks whether a version was retired since it was read. One caller does, and the
-// others go on; where it cannot be known, the version is as good as it was.
+// unlessRetired checks whether a version was retired since it was read. One caller does so, and
+// the others continue. If the check fails, the version remains valid.
 func (k *Keyring) unlessRetired(
 	ctx context.Context, env apikey.Environment, r *ring, p *Pepper,
 ) (*Pepper, error) {
@@ -153,9 +153,9 @@ func (k *Keyring) unlessRetired(
 	return p, nil
 }
 
-// claimed returns a version that a text from outside names, which may be any number. Only a version
-// that is newer than all at hand is looked for, and not when they were read a moment ago: whoever
-// makes up numbers causes no more than one read a second.
+// claimed returns a version named by a text from outside, which may be any number. Peppers are
+// read only for a version newer than all loaded ones, and at most once a second, so that made-up
+// numbers cannot cause more reads than that.
 func (k *Keyring) claimed(
 	ctx context.Context, env apikey.Environment, version int,
 ) (*Pepper, error) {
@@ -174,7 +174,7 @@ func (k *Keyring) claimed(
 	r.loading.Lock()
 	defer r.loading.Unlock()
 
-	if !r.readWithin(missingFor, k.now()) { // else another caller has read them meanwhile
+	if !r.readWithin(missingFor, k.now()) { // otherwise another caller has read them meanwhile
 		if err := k.load(ctx, env, r); err != nil {
 			return nil, err
 		}
@@ -192,21 +192,21 @@ func orNotFound(p *Pepper, env apikey.Environment, version int) error {
 	return nil
 }
 
-// readWithin reports whether the stored peppers were read less than a time ago.
+// readWithin reports whether the stored peppers were read within the last d.
 func (r *ring) readWithin(d time.Duration, now time.Time) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return within(d, r.loadedAt, now)
 }
 
-// within reports whether something was less than a time ago. What is yet to come was it not: the
-// clock went back, and nobody knows.
+// within reports whether at was less than d ago. A time in the future does not count, since the
+// clock must have been set back.
 func within(d time.Duration, at, now time.Time) bool {
 	return !now.Before(at) && now.Sub(at) < d
 }
 
-// Current returns the newest version, which hashes and seals from now on. An environment without
-// any is ErrNotFound: Ensure makes the first.
+// Current returns the newest version, which hashes and seals from now on. If the environment has
+// none, the error is ErrNotFound: Ensure makes the first.
 func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	r := k.ring(env)
 	if p := r.newest(k.now()); p != nil {
@@ -223,7 +223,7 @@ func (k *Keyring) Current(ctx context.Context, env apikey.Environment) (*Pepper,
 	return k.reload(ctx, env, r)
 }
 
-// newest returns the newest version where it was read lately.
+// newest returns the newest version if it was read recently.
 func (r *ring) newest(now time.Time) *Pepper {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -235,7 +235,7 @@ func (r *ring) newest(now time.Time) *Pepper {
 	return r.current
 }
 
-// reload reads the stored peppers and returns the newest. The caller holds the ring's lock for
+// reload reads the stored peppers and returns the newest. The caller must hold the ring's lock for
 // loading.
 func (k *Keyring) reload(ctx context.Context, env apikey.Environment, r *ring) (*Pepper, error) {
 	if err := k.load(ctx, env, r); err != nil {
@@ -252,7 +252,7 @@ func (k *Keyring) reload(ctx context.Context, env apikey.Environment, r *ring) (
 	return r.current, nil
 }
 
-// Ensure returns the newest version, and makes the first one where there is none.
+// Ensure returns the newest version, and makes the first one if there is none.
 func (k *Keyring) Ensure(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	p, err := k.Current(ctx, env)
 	if !errors.Is(err, ErrNotFound) {
@@ -266,8 +266,8 @@ func (k *Keyring) Ensure(ctx context.Context, env apikey.Environment) (*Pepper, 
 	return k.Current(ctx, env)
 }
 
-// Add makes one more version, used for everything that is hashed or sealed from then on. Older
-// versions go on to verify.
+// Add makes another version, used for everything that is hashed or sealed from then on. Older
+// versions continue to verify.
 func (k *Keyring) Add(ctx context.Context, env apikey.Environment) (*Pepper, error) {
 	newest, err := k.Ensure(ctx, env)
 	if err != nil {
@@ -281,7 +281,7 @@ func (k *Keyring) Add(ctx context.Context, env apikey.Environment) (*Pepper, err
 	r := k.ring(env)
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	return k.reload(ctx, env, r) // not Version, which may still take it for missing
+	return k.reload(ctx, env, r) // not Version, which may still believe that it is missing
 }
 
 func (k *Keyring) add(ctx context.Context, env apikey.Environment, version int) error {
@@ -314,9 +314,9 @@ func (k *Keyring) ring(env apikey.Environment) *ring {
 	return r
 }
 
-// load reads the stored peppers, unwraps those that are new to this process, and forgets those that
-// were retired. The caller holds the ring's lock for loading; nobody whose pepper is at hand waits
-// for what this waits for.
+// load reads the stored peppers, unwraps those that are new to this process, and forgets those
+// that were retired. The caller must hold the ring's lock for loading. Callers whose pepper is
+// already loaded do not wait for it.
 func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) error {
 	known := r.tried(k.now())
 
@@ -364,8 +364,8 @@ func (k *Keyring) unwrap(ctx context.Context, scope Scope, ciphertext []byte) (*
 	return newPepper(scope.Version, plain)
 }
 
-// tried notes that the stored peppers are being read, and returns those at hand, which only load
-// changes.
+// tried records that the stored peppers are being read, and returns the loaded ones, which only
+// load changes.
 func (r *ring) tried(now time.Time) map[int]*Pepper {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -373,7 +373,7 @@ func (r *ring) tried(now time.Time) map[int]*Pepper {
 	return r.versions
 }
 
-// unwrapped keeps what a load that failed has unwrapped: each is unwrapped once.
+// unwrapped keeps what a failed load has unwrapped, so that nothing is unwrapped twice.
 func (r *ring) unwrapped(versions map[int]*Pepper) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -33,7 +33,7 @@ func deploy(t testing.TB) *deployment {
 	return &deployment{newRows(), watch(local), newClock()}
 }
 
-// process is a process that has loaded nothing yet.
+// process returns a process that has loaded nothing yet.
 func (d *deployment) process() *pepper.Keyring {
 	return pepper.NewKeyring(d.rows, d.provider, d.clock.Now)
 }
@@ -139,7 +139,7 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 			t.Errorf("%s: the rows were read %d times", name, got)
 		}
 
-		d.clock.advance(time.Hour) // then they are read again, and not unwrapped
+		d.clock.advance(time.Hour) // then they are read again, but not unwrapped
 
 		for i := range 2 {
 			if err := ask(k, i); err != nil {
@@ -161,9 +161,8 @@ func TestUnwrapsOncePerProcess(t *testing.T) {
 	}
 }
 
-// together does something n times at once. The keyring looks at the clock when it has not found
-// what it was asked for; there they meet, so that all of them know it is missing before the first
-// can read it.
+// together calls do n times at once. The keyring reads the clock when it has not found a version.
+// The calls meet there, so that all of them see it missing before the first can read it.
 func together(t *testing.T, d *deployment, n int, do func(i int) error) {
 	t.Helper()
 	d.clock.meet(n)
@@ -189,7 +188,7 @@ func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
 
 	if got := must[*pepper.Pepper](t)(writer.Current(t.Context(),
 		apikey.Production)).Version(); got != 2 {
-		t.Errorf("who made version 2 goes on with %d", got)
+		t.Errorf("the process that made version 2 still uses %d", got)
 	}
 
 	reads := d.rows.count()
@@ -208,7 +207,7 @@ func TestCurrentIsReadAgainAfterAMinute(t *testing.T) {
 	}
 }
 
-// Of what was read at a time that is yet to come, nobody knows how old it is.
+// The age of what was read at a future time is unknown.
 func TestCurrentIsReadAgainWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -223,8 +222,7 @@ func TestCurrentIsReadAgainWhenTheClockGoesBack(t *testing.T) {
 	}
 }
 
-// A version that a process does not know is read at once, though it has read the others a moment
-// ago.
+// A version that a process does not know is read at once, even just after it has read the others.
 func TestNewVersionIsReadAtOnce(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -278,8 +276,8 @@ func TestMissingVersionIsNotReadForASecond(t *testing.T) {
 	}
 }
 
-// Damaged rows may name any version: what is remembered of them has a bound, and never displaces
-// what is there.
+// Damaged rows may name any version: the memory of missing versions is bounded, and never
+// displaces existing ones.
 func TestMissingVersionsAreBounded(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -303,7 +301,7 @@ func TestMissingVersionsAreBounded(t *testing.T) {
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
 }
 
-// Who makes a version has it, though it was asked for a moment before it was there.
+// A process that makes a version can use it, even if it was found missing a moment before.
 func TestAddFindsWhatWasMissing(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -374,7 +372,7 @@ func TestAddOfTwoProcesses(t *testing.T) {
 	}
 }
 
-func TestFailuresAreNoVerdict(t *testing.T) {
+func TestFailuresGiveNoVerdict(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	must[*pepper.Pepper](t)(d.process().Ensure(t.Context(), apikey.Production))
@@ -407,7 +405,7 @@ func TestFailuresAreNoVerdict(t *testing.T) {
 		t.Errorf("after the failure: %v", errs)
 	}
 
-	// What is unwrapped stays at hand while everything is down.
+	// Unwrapped peppers stay usable while everything is down.
 	d.rows.fail(errDown)
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 1))
 }
@@ -431,8 +429,8 @@ func TestPepperOfAnotherSizeIsRefused(t *testing.T) {
 	}
 }
 
-// While the stored peppers are read, whoever has what it needs goes on: neither a version that
-// nobody knows nor a look for a newer one holds up a check.
+// While the stored peppers are read, callers whose pepper is loaded do not wait: neither an
+// unknown version nor a look for a newer one delays a check.
 func TestReadingHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 
@@ -464,7 +462,7 @@ func TestReadingHoldsUpNobody(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = ask(k, d) // what it is told is another test's
+			_ = ask(k, d) // the result is checked by another test
 		}()
 		begun()
 
@@ -474,12 +472,12 @@ func TestReadingHoldsUpNobody(t *testing.T) {
 		}
 
 		release()
-		<-done // what it found is another test's
+		<-done // the result is checked by another test
 	}
 }
 
-// Whoever makes up texts causes no more than one read a second, whatever they name, and keeps
-// nobody from a version that comes meanwhile.
+// Made-up texts cause at most one read a second, for any versions, and keep nobody from a version
+// that is made meanwhile.
 func TestForgedVersionsCostNothing(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -502,8 +500,7 @@ func TestForgedVersionsCostNothing(t *testing.T) {
 		t.Errorf("%d reads", got)
 	}
 
-	// A row that names a version which came meanwhile is read all the same, and so is the next
-	// text.
+	// A row that names a new version is read all the same, and so is the next text.
 	made := must[*pepper.Pepper](t)(d.process().Add(t.Context(), apikey.Production))
 	must[*pepper.Pepper](t)(k.Version(t.Context(), apikey.Production, 2))
 
@@ -514,8 +511,8 @@ func TestForgedVersionsCostNothing(t *testing.T) {
 	}
 }
 
-// A text of a version that another process has made is read by a process that knows of older ones
-// only.
+// A text of a version that another process has made can be read by a process that knows only older
+// ones.
 func TestTextsOfANewerVersion(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -531,8 +528,8 @@ func TestTextsOfANewerVersion(t *testing.T) {
 	}
 }
 
-// A version that was retired verifies nothing anymore: at once where it was never at hand, and
-// after ten minutes everywhere.
+// A retired version no longer verifies anything: at once in processes that have not loaded it, and
+// after ten minutes in all.
 func TestRetiredVersionIsForgotten(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
@@ -565,7 +562,7 @@ func TestRetiredVersionIsForgotten(t *testing.T) {
 	}
 }
 
-// Where one version cannot be unwrapped, the others verify, and each is unwrapped once.
+// If one version cannot be unwrapped, the others verify, and each is unwrapped once.
 func TestOtherVersionsVerify(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)

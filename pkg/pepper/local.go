@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 )
 
-// Local wraps peppers by a key in a file, for a machine without AWS. It is the stand-in for KMS,
-// with the same promise: what was wrapped for one scope does not unwrap for another, nor after a
+// Local wraps peppers by a key in a file, for a machine without AWS. It stands in for KMS and
+// makes the same promise: what was wrapped for one scope does not unwrap for another, nor after a
 // change (AES-256-GCM with the scope as additional data).
 type Local struct{ aead cipher.AEAD }
 
-// NewLocal reads the wrapping key from dir, or makes it (mode 0600) where there is none. It refuses
+// NewLocal reads the wrapping key from dir, or creates it (mode 0600) if there is none. It refuses
 // a key that others can read.
 func NewLocal(dir string) (*Local, error) {
 	path := filepath.Join(dir, "wrapping.key")
@@ -99,8 +99,8 @@ func readKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// createKey writes the key under another name and links it in place, so that a crash leaves no half
-// key and the first of two processes wins.
+// createKey writes the key under another name and links it in place. A crash leaves no partial
+// key, and the first of two processes wins.
 func createKey(path string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err

@@ -1,11 +1,14 @@
-// Package pepper keeps the secret that turns stolen rows into noise: per environment a 32-byte data
-// key, in versions, wrapped by KMS.
+// Package pepper keeps the secret without which stolen rows are useless: per environment a 32-byte
+// data key, in versions, wrapped by KMS.
 //
-// It promises that a pepper is unwrapped once per process, that no call of KMS stands on the path
-// of a check, that every version ever used verifies until it is retired, and that whoever cannot
-// unwrap a pepper gets an error and never a verdict. The same keys make the keyed hash of a secret
-// and the seal over a row, told apart by their prefix. It does not decide what is hashed or sealed
-// beyond that prefix.
+// It promises:
+//
+//   - A pepper is unwrapped once per process, and no check waits for a call of KMS.
+//   - Every version that was ever used verifies until it is retired.
+//   - If a pepper cannot be unwrapped, the result is an error, never a verdict.
+//
+// The same keys make the keyed hash of a secret and the seal over a row, distinguished by their
+// prefix. Beyond that prefix, the package does not decide what is hashed or sealed.
 package pepper
 
 import (
@@ -25,7 +28,7 @@ import (
 // Size of a pepper, in bytes.
 const Size = 32
 
-// Why a pepper cannot be had.
+// Errors about a pepper.
 var (
 	ErrNotFound = errors.New("pepper: no pepper of this environment and version")
 	ErrExists   = errors.New("pepper: this version exists already")
@@ -34,7 +37,7 @@ var (
 // Pepper is one version of an environment's pepper. It redacts itself.
 type Pepper struct {
 	version int
-	// a pointer, since package fmt prints unexported fields of other structs without asking their
+	// a pointer, since package fmt prints unexported fields of other structs without calling their
 	// methods
 	key *[Size]byte
 }
@@ -54,8 +57,9 @@ func (p *Pepper) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String
 // LogValue implements slog.LogValuer without the key.
 func (p *Pepper) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-// Hash is what is kept of a secret: HMAC-SHA-256(pepper, "bitting/1|" + env + "|" + keyId + "|" +
-// random), env in its short spelling and random the 32 random characters of the secret (RFC 2104).
+// Hash returns what is stored of a secret: HMAC-SHA-256(pepper, "bitting/1|" + env + "|" + keyId +
+// "|" + random), with env in its short spelling and random the 32 random characters of the secret
+// (RFC 2104).
 func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	mac := hmac.New(sha256.New, p.key[:])
 	buffer := make([]byte, 0, 128)
@@ -69,25 +73,26 @@ func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	return mac.Sum(buffer[:0])
 }
 
-// HashForeign is what is kept of another system's secret: HMAC-SHA-256(pepper, "bitting/import/1|"
-// + env + "|" + keyId + "|" + algorithm + "|" + digest). The digest itself is kept nowhere: it may
-// be of a secret that can be guessed.
+// HashForeign returns what is stored of another system's secret: HMAC-SHA-256(pepper,
+// "bitting/import/1|" + env + "|" + keyId + "|" + algorithm + "|" + digest). The digest itself is
+// never stored, since its secret may be one that can be guessed.
 func (p *Pepper) HashForeign(
 	env apikey.Environment, keyID string, a apikey.Algorithm, digest []byte,
 ) []byte {
 	return p.foreign("bitting/import/1|", env, keyID+"|"+string(a), digest)
 }
 
-// ForeignID is the id of the key that another system's secret opens: HMAC-SHA-256(pepper,
+// ForeignID returns the id of the key that another system's secret opens: HMAC-SHA-256(pepper,
 // "bitting/import-id/1|" + env + "|" + algorithm + "|" + digest) as 16 base62 characters. An id is
-// shown, so it must say nothing of the secret to whom has no pepper.
+// public, so it must reveal nothing of the secret without the pepper.
 func (p *Pepper) ForeignID(env apikey.Environment, a apikey.Algorithm, digest []byte) string {
 	return apikey.DerivedID(p.foreign("bitting/import-id/1|", env, string(a), digest))
 }
 
-// RivalID is the id of the key that a later organization makes of another system's secret, where
-// the id above is another organization's: HMAC-SHA-256(pepper, "bitting/import-rival/1|" + env +
-// "|" + algorithm + "|" + organization + "|" + digest). Nobody can tell the two kinds of ids apart.
+// RivalID returns the id of the key that a later organization makes of another system's secret,
+// when the id above belongs to another organization: HMAC-SHA-256(pepper,
+// "bitting/import-rival/1|" + env + "|" + algorithm + "|" + organization + "|" + digest). The two
+// kinds of ids cannot be told apart.
 func (p *Pepper) RivalID(
 	env apikey.Environment, a apikey.Algorithm, organization string, digest []byte,
 ) string {
@@ -102,7 +107,7 @@ func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, dig
 	return mac.Sum(nil)
 }
 
-// Seal is the HMAC-SHA-256 over a row's canonical form.
+// Seal returns the HMAC-SHA-256 over a row's canonical form.
 func (p *Pepper) Seal(canonical []byte) []byte {
 	mac := hmac.New(sha256.New, p.key[:])
 	mac.Write([]byte("bitting/seal/1|"))
@@ -110,8 +115,8 @@ func (p *Pepper) Seal(canonical []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Scope says which pepper a wrapped key is. It is the KMS encryption context, so a wrapped key
-// moved to another environment or version does not unwrap
+// Scope identifies the pepper in a wrapped key. It is the KMS encryption context, so a wrapped key
+// that was moved to another environment or version does not unwrap
 // (https://docs.aws.amazon.com/kms/latest/developerguide/encrypt_context.html).
 type Scope struct {
 	Environment apikey.Environment
@@ -127,7 +132,7 @@ func (s Scope) EncryptionContext() map[string]string {
 	}
 }
 
-// Provider makes and unwraps data keys: KMS, or a key on disk where there is no AWS.
+// Provider makes and unwraps data keys: KMS, or a key on disk without AWS.
 type Provider interface {
 	// Generate returns a new data key, in clear and wrapped for this scope.
 	Generate(ctx context.Context, scope Scope) (plain, wrapped []byte, err error)
@@ -139,16 +144,16 @@ type Provider interface {
 // Wrapped is a pepper as it is stored.
 type Wrapped struct {
 	Version    int
-	Ciphertext []byte // none where it is retired
+	Ciphertext []byte // empty if it is retired
 	CreatedAt  time.Time
 	RetiredAt  time.Time // zero for one that verifies
 }
 
 // Rows is where wrapped peppers are stored.
 type Rows interface {
-	// Peppers returns all versions of an environment; none is no error.
+	// Peppers returns all versions of an environment. Having none is not an error.
 	Peppers(ctx context.Context, env apikey.Environment) ([]Wrapped, error)
-	// AddPepper stores one more version. It returns ErrExists when the version is there already.
+	// AddPepper stores another version. It returns ErrExists if that version already exists.
 	AddPepper(ctx context.Context, env apikey.Environment, w Wrapped) error
 }
 

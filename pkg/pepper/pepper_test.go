@@ -53,7 +53,7 @@ func goldenPepper(t testing.TB) *pepper.Pepper {
 	return p
 }
 
-// The digests were made by Python's hmac, from the sentences of the documentation.
+// The digests were made with Python's hmac, from the sentences of the documentation.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	p := goldenPepper(t)
@@ -98,8 +98,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// No two different secrets, and no secret and row, have the same digest, even where their texts run
-// together alike.
+// No two different secrets, and no secret and row, have the same digest, even if their texts
+// concatenate to the same.
 func TestHashSeparates(t *testing.T) {
 	t.Parallel()
 	p := goldenPepper(t)
@@ -116,8 +116,7 @@ func TestHashSeparates(t *testing.T) {
 		for _, id := range []string{"a", "ab", "a|b"} {
 			for _, random := range []string{"c", "bc", "b|c", "|c"} {
 				if id == "a" && random == "b|c" {
-					// an id and a secret have no |, so this cannot be told from a|b and c, and need
-					// not be
+					// an id and a secret contain no |, so this need not differ from a|b and c
 					continue
 				}
 
@@ -188,7 +187,7 @@ func TestEncryptionContext(t *testing.T) {
 	}
 }
 
-// Digests are equal exactly where the parts are.
+// Digests are equal if and only if the parts are.
 func TestHashDependsOnEveryPart(t *testing.T) {
 	t.Parallel()
 	p := goldenPepper(t)

@@ -20,9 +20,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// fakeKMS does with a data key what KMS promises: it comes back for the same key id, ciphertext and
-// encryption context only.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+// fakeKMS keeps KMS's promise: a data key unwraps for the same key id, ciphertext and encryption
+// context only. https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 type fakeKMS struct {
 	mu      sync.Mutex
 	wrapped map[string]dataKey
@@ -218,7 +217,7 @@ func TestLocalRefusesAKeyThatOthersRead(t *testing.T) {
 	}
 }
 
-// A key that is no key must never be replaced: every stored pepper would be lost with it.
+// A file that is not a key must never be replaced: every stored pepper would be lost with it.
 func TestLocalNeverReplacesAKey(t *testing.T) {
 	t.Parallel()
 
@@ -232,7 +231,7 @@ func TestLocalNeverReplacesAKey(t *testing.T) {
 		}
 
 		if _, err := pepper.NewLocal(dir); err == nil {
-			t.Errorf("%d bytes are taken for a key", size)
+			t.Errorf("%d bytes were accepted as a key", size)
 		}
 
 		if got := must[[]byte](t)(os.ReadFile(path)); !bytes.Equal(got, text) {
@@ -241,7 +240,7 @@ func TestLocalNeverReplacesAKey(t *testing.T) {
 	}
 }
 
-// What a start that was killed left behind does not disturb the next, and is not taken for a key.
+// Files left by a killed start neither disturb the next one nor count as a key.
 func TestLocalAfterACrash(t *testing.T) {
 	t.Parallel()
 

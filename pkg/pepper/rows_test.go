@@ -11,14 +11,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// rows keeps wrapped peppers in memory, counts readings and can fail. What pkg/store does is tested
-// there.
+// rows keeps wrapped peppers in memory, counts reads and can fail. The real ones are tested in
+// pkg/store.
 type rows struct {
 	mu     sync.Mutex
 	stored map[apikey.Environment][]pepper.Wrapped
 	reads  int
 	err    error
-	// where it is not nil, each reading says so on it, and then waits until it is closed
+	// if not nil, each read sends on it, and then waits until it is closed
 	held chan struct{}
 }
 
@@ -41,8 +41,7 @@ func (r *rows) Peppers(_ context.Context, env apikey.Environment) ([]pepper.Wrap
 	return slices.Clone(r.stored[env]), r.err
 }
 
-// hold makes readings wait, and returns what ends that; begun is called by then, and waits until a
-// reading has begun.
+// hold makes reads wait. begun waits until a read has begun, and release ends the hold.
 func (r *rows) hold() (begun, release func()) {
 	held := make(chan struct{})
 	r.mu.Lock()
@@ -56,7 +55,7 @@ func (r *rows) hold() (begun, release func()) {
 	}
 }
 
-// retire leaves of a version that it was there.
+// retire replaces a version by the record that it existed.
 func (r *rows) retire(env apikey.Environment, version int, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +83,7 @@ func (r *rows) AddPepper(_ context.Context, env apikey.Environment, w pepper.Wra
 	return r.err
 }
 
-// fail makes every reading fail; nil ends it.
+// fail makes every read fail; nil ends that.
 func (r *rows) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
