@@ -6,10 +6,11 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// maxSubject is the length of the longest subject (OpenID Connect Core 1.0, section 2), in bytes.
+// maxSubject is the maximum length of a subject (OpenID Connect Core 1.0, section 2), in bytes.
 const maxSubject = 255
 
-// claims are those of an ID token that are looked at (OpenID Connect Core 1.0, sections 2 and 5.1).
+// claims are the claims of an ID token that are used here (OpenID Connect Core 1.0, sections 2 and
+// 5.1).
 type claims struct {
 	Issuer        string           `json:"iss"`
 	Audience      jwt.Audience     `json:"aud"`
@@ -23,7 +24,7 @@ type claims struct {
 	Name          string           `json:"name"`
 }
 
-// flag is a boolean that some issuers, Cognito among them, write as a string. Whatever is not true
+// flag is a boolean that some issuers, Cognito among them, write as a string. Everything but true
 // is false.
 type flag bool
 
@@ -33,13 +34,13 @@ func (f *flag) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// refusal returns why the claims are no good at the time now, or "".
+// refusal returns why the claims are not valid at the time now, or "".
 func (c *claims) refusal(issuer, audience string, now time.Time) string {
 	switch {
 	case c.Issuer != issuer:
 		return "another issuer's"
-	// A second audience could use the token against us as well as we against it (OpenID Connect
-	// Core 1.0, section 3.1.3.7, rule 3).
+	// A second audience could use the token to act as the person here (OpenID Connect Core 1.0,
+	// section 3.1.3.7, rule 3).
 	case len(c.Audience) != 1 || c.Audience[0] != audience:
 		return "has another audience"
 	case c.TokenUse != "" && c.TokenUse != "id":

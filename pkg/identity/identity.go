@@ -1,15 +1,18 @@
-// Package identity turns the bearer token of somebody who signed in into a person.
+// Package identity turns the bearer token of a signed-in user into a person.
 //
-// It promises that a person comes back only for an OpenID Connect ID token which the one configured
-// issuer signed, for the one configured audience, by an allowed algorithm, and which is valid now;
-// that a token which is not so is ErrInvalid, and that an issuer whose keys cannot be had is
-// ErrUnavailable, never the one for the other; that junk tokens cannot make it hammer the issuer;
-// and that no error carries the token or anything out of it. Nothing touches the network before the
-// first Verify.
+// It promises:
 //
-// It does not say what a person may do: membership and roles are looked up elsewhere, at each call.
-// It does not accept access tokens: those of Cognito name no audience and no e-mail address, by
-// which members are invited.
+//   - A person is returned only for an OpenID Connect ID token that the configured issuer signed,
+//     for the configured audience, with an allowed algorithm, and that is valid now.
+//   - Any other token is ErrInvalid. An issuer whose keys are unavailable is ErrUnavailable. One
+//     is never reported as the other.
+//   - Junk tokens cannot cause a flood of requests to the issuer.
+//   - No error contains the token or any part of it.
+//   - Nothing touches the network before the first Verify.
+//
+// It does not decide what a person may do: membership and roles are looked up elsewhere, at each
+// call. It does not accept access tokens: those of Cognito have no audience and no e-mail address,
+// by which members are invited.
 package identity
 
 import (
@@ -22,20 +25,20 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	// takes names by their case and no name twice, as RFC 7515 wants
+	// matches names by their exact case and refuses duplicates, as RFC 7515 demands
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// Tolerance is how far the issuer's clock and ours may be apart.
+// Tolerance is the maximum difference between the issuer's clock and ours.
 const Tolerance = 60 * time.Second
 
-// MaxToken is the length of the longest token that is looked at, in bytes.
+// MaxToken is the maximum length of a token, in bytes.
 const MaxToken = 8 << 10
 
-// Why there is no person.
+// Why a token yields no person.
 var (
-	// ErrInvalid says that the token is no good, whatever is wrong with it. The text has the
-	// reason, for logs.
+	// ErrInvalid means that the token is not valid, for any reason. The text has the reason, for
+	// logs.
 	ErrInvalid = errors.New("identity: invalid token")
 	// ErrUnavailable says that nobody can report whether the token is good: the issuer cannot be
 	// reached and no key that is at hand fits, or the configuration is unfit. The text has the
@@ -43,30 +46,32 @@ var (
 	ErrUnavailable = errors.New("identity: the issuer's keys are unavailable")
 )
 
-// Person is who signed in, in the issuer's words.
+// Person is the signed-in person, as the issuer describes them.
 type Person struct {
-	ID            string // the subject: unique at the issuer, never given to anybody else
+	ID            string // the subject: unique at the issuer, never reassigned
 	Email         string // may be empty
-	EmailVerified bool   // the issuer has seen that the address is theirs
-	Name          string // for showing; may be empty
+	EmailVerified bool   // the issuer has verified that the address is theirs
+	Name          string // for display; may be empty
 }
 
-// Config says whose tokens are accepted.
+// Config configures which tokens are accepted.
 type Config struct {
-	// compared byte for byte with the token's iss; https, or http on this machine
+	// Issuer is compared byte by byte with the token's iss; https, or http on this machine.
 	Issuer   string
 	Audience string // the client id at the issuer; must be the token's only audience
-	// of signatures, by their JWA names; default RS256 and ES256; only asymmetric ones may be named
+	// Algorithms are those of signatures, by their JWA names; default RS256 and ES256. Only
+	// asymmetric ones are allowed.
 	Algorithms []string
-	// where the issuer's keys are; default: what its discovery document says
+	// JWKSURL is the address of the issuer's keys; default: from its discovery document.
 	JWKSURL string
-	// default: one of its own. Redirects are not followed, and each request ends after a second
+	// HTTPClient is a client of its own by default. Redirects are not followed, and each request
+	// ends after a second.
 	HTTPClient *http.Client
 	Now        func() time.Time
 }
 
-// Verifier verifies tokens. It is safe for concurrent use, and keeps the issuer's keys: one per
-// process.
+// Verifier verifies tokens. It is safe for concurrent use. It caches the issuer's keys, so a
+// process should have only one.
 type Verifier struct {
 	issuer, audience string
 	algorithms       []jose.SignatureAlgorithm
@@ -75,8 +80,8 @@ type Verifier struct {
 	unfit            error // what is wrong with the configuration
 }
 
-// New returns a verifier. One whose configuration is unfit answers every token with ErrUnavailable:
-// a mistake of ours says nothing of the token.
+// New returns a verifier. With an invalid configuration it answers every token with
+// ErrUnavailable: our mistake says nothing about the token.
 func New(c Config) *Verifier {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -129,9 +134,9 @@ func (c Config) check() error {
 	return nil
 }
 
-// asymmetric reports whether only the holder of a private key can sign by the algorithm. Neither
-// `none` nor the HMACs are such: the "secret" of an HMAC would be the public key that everybody can
-// have (RFC 8725, section 2.1).
+// asymmetric reports whether only the holder of a private key can sign with the algorithm. This is
+// false for `none` and for the HMACs: the "secret" of an HMAC would be the public key, which
+// everyone can have (RFC 8725, section 2.1).
 func asymmetric(algorithm string) bool {
 	return slices.Contains([]jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256,
@@ -139,8 +144,8 @@ func asymmetric(algorithm string) bool {
 	}, jose.SignatureAlgorithm(algorithm))
 }
 
-// Verify returns whose token it is, or ErrInvalid or ErrUnavailable. rawToken is the token alone,
-// without `Bearer`.
+// Verify returns the person a token belongs to, or ErrInvalid or ErrUnavailable. rawToken is the
+// token alone, without `Bearer`.
 func (v *Verifier) Verify(ctx context.Context, rawToken string) (Person, error) {
 	if v.unfit != nil {
 		return Person{}, fmt.Errorf("%w: %w", ErrUnavailable, v.unfit)
@@ -150,15 +155,15 @@ func (v *Verifier) Verify(ctx context.Context, rawToken string) (Person, error) 
 		return Person{}, invalid("longer than 8 KB")
 	}
 
-	// The library's errors quote what they cannot parse: they stay here.
+	// The library's errors quote what they cannot parse, so they must not leave this function.
 	token, err := jose.ParseSignedCompact(rawToken, v.algorithms)
 	if err != nil {
 		return Person{}, invalid("malformed, or signed by an algorithm that is not allowed")
 	}
 
 	header := token.Signatures[0].Header
-	// Other tokens of the same issuer and audience, such as logout tokens, say by their type that
-	// they are no ID token (RFC 8725, section 3.11).
+	// Other tokens of the same issuer and audience, such as logout tokens, show by their type that
+	// they are not ID tokens (RFC 8725, section 3.11).
 	if typ, there := header.ExtraHeaders[jose.HeaderType]; there && !isJWT(typ) {
 		return Person{}, invalid("is not an ID token, according to its type")
 	}
@@ -199,8 +204,8 @@ func isJWT(typ any) bool {
 	return ok && (strings.EqualFold(text, "JWT") || strings.EqualFold(text, "application/jwt"))
 }
 
-// payload returns what was signed, if one of the keys made the signature. A key that names its
-// algorithm verifies by no other.
+// payload returns the signed payload if one of the keys made the signature. A key that names its
+// algorithm verifies with no other.
 func payload(token *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, bool) {
 	for _, key := range keys {
 		if key.Algorithm != "" && key.Algorithm != token.Signatures[0].Header.Algorithm {
@@ -215,6 +220,6 @@ func payload(token *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, bool
 	return nil, false
 }
 
-// invalid says why a token is no good; reason is one of our own texts, so that nothing of the token
-// is in it.
+// invalid returns an ErrInvalid; reason is a text of our own, so that it contains nothing of the
+// token.
 func invalid(reason string) error { return fmt.Errorf("%w: %s", ErrInvalid, reason) }

@@ -277,7 +277,7 @@ func TestVerifyByTheAlgorithmsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	ec := ecKey(t)
-	// Two keys by one id: whichever fits the signature verifies it.
+	// Two keys with the same id: the one that fits the signature verifies it.
 	i.publish(public("first", rsaKey().Public()), public("first", ec.Public()))
 	c := i.config()
 	c.Algorithms = []string{"ES256"}
@@ -293,7 +293,7 @@ func TestVerifyByTheAlgorithmsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestUnfitConfigurationIsUnavailable(t *testing.T) {
+func TestInvalidConfigurationIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 

@@ -20,10 +20,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/identity"
 )
 
-// start is when each test begins, by its own clock.
+// start is the time at which each test's clock starts.
 var start = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// rsaKey is made once: it takes a while.
+// rsaKey is generated once, since that is slow.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -47,7 +47,7 @@ func ecKey(t *testing.T) *ecdsa.PrivateKey {
 // issuer is an OpenID Connect issuer that can be made to misbehave. Its key "first" is rsaKey.
 type issuer struct {
 	*httptest.Server
-	asked atomic.Int64 // how often for its keys
+	asked atomic.Int64 // requests for its keys
 	now   atomic.Int64 // of the clock, in nanoseconds
 
 	mu       sync.Mutex
@@ -82,7 +82,7 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer makes the handler answer for keys.
+// answer sets the handler for requests for keys.
 func (i *issuer) answer(keys http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -105,7 +105,7 @@ func (i *issuer) config() identity.Config {
 	return identity.Config{Issuer: i.URL, Audience: "console", Now: i.time}
 }
 
-// claims are Alice's, valid for an hour, with the changes; a nil takes one away.
+// claims returns Alice's claims, valid for an hour, with the changes; nil removes one.
 func (i *issuer) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
 		"iss":            i.URL,
@@ -126,7 +126,7 @@ func (i *issuer) claims(changes map[string]any) map[string]any {
 	return c
 }
 
-// token is Alice's, signed by the key "first".
+// token returns Alice's token, signed by the key "first".
 func (i *issuer) token(t *testing.T, changes map[string]any) string {
 	t.Helper()
 	return sign(t, jose.RS256, "first", rsaKey(), i.claims(changes), nil)

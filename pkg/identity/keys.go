@@ -11,34 +11,36 @@ import (
 
 // How long keys are used, and how often the issuer is asked for them.
 const (
-	// after that they are asked for again, so that a key which the issuer withdrew stops
+	// after that they are fetched again, so that a key the issuer withdrew stops working
 	freshFor  = time.Hour
-	usableFor = 24 * time.Hour // so long they serve while the issuer cannot be reached
-	// between two questions, whatever tokens name: junk cannot make us ask more often
-	askAgain = 30 * time.Second
-	// the same while there are no keys at all, so that a hiccup at a cold start is short
-	askAtFirst = 2 * time.Second
+	usableFor = 24 * time.Hour // how long they are used while the issuer is unreachable
+	// retryAfter is the time between two requests for any tokens: junk cannot make us ask more
+	// often.
+	retryAfter = 30 * time.Second
+	// firstRetryAfter is the same while there are no keys at all, so that a hiccup at a cold start
+	// is short.
+	firstRetryAfter = 2 * time.Second
 )
 
-// keySet keeps the issuer's keys. At most one question to the issuer is under way.
+// keySet keeps the issuer's keys. At most one request to the issuer is under way.
 type keySet struct {
 	fetch func(context.Context) ([]jose.JSONWebKey, error) // ends by itself within seconds
 	now   func() time.Time
 
 	mu       sync.Mutex
 	keys     map[string][]jose.JSONWebKey // by id; nil before the first answer; replaced whole
-	answered time.Time                    // when the question was asked whose answer keys are
-	asked    time.Time                    // when the last question was asked
-	failed   error                        // why the last question had no answer
-	question chan struct{}                // closed when the question under way ends; nil if none is
+	answered time.Time                    // when the request that returned keys was sent
+	asked    time.Time                    // when the last request was sent
+	failed   error                        // why the last request had no answer
+	pending  chan struct{}                // closed when the request under way ends; nil if none is
 }
 
-// find returns the keys with the id, which are one as a rule. ErrInvalid says that the issuer has
-// no such key, as of at most askAgain ago; ErrUnavailable that nobody can tell.
+// find returns the keys with the id, usually one. ErrInvalid means that the issuer has no such
+// key, as of at most retryAfter ago; ErrUnavailable that this is unknown.
 func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
-	if question := s.await(ctx, id); question != nil {
+	if pending := s.await(ctx, id); pending != nil {
 		select {
-		case <-question:
+		case <-pending:
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 		}
@@ -58,28 +60,28 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	return nil, invalid("names a key that the issuer does not have")
 }
 
-// await returns the question to wait for before there is an answer for the id, asking it if it is
-// due; nil if there is none.
+// await returns the request to wait for before there is an answer for the id, and sends it if it
+// is due; nil if there is none.
 func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	now, known := s.now(), s.usable(id) != nil
-	if s.question != nil {
+	if s.pending != nil {
 		if known {
-			return nil // somebody else is renewing them
+			return nil // another caller is renewing them
 		}
 
-		return s.question
+		return s.pending
 	}
 
 	if known && within(freshFor, s.answered, now) {
 		return nil
 	}
 
-	pause := askAgain
+	pause := retryAfter
 	if s.keys == nil {
-		pause = askAtFirst
+		pause = firstRetryAfter
 	}
 
 	if within(pause, s.asked, now) {
@@ -87,14 +89,14 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 	}
 
 	s.asked = now
-	s.question = make(chan struct{})
-	// The answer is everybody's: it does not end with the call that happened to ask.
+	s.pending = make(chan struct{})
+	// All callers share the answer, so it does not end with the call that happened to ask.
 	go s.ask(context.WithoutCancel(ctx), now)
-	return s.question
+	return s.pending
 }
 
-// usable returns the keys with the id unless they are too old to be trusted. The caller holds the
-// lock.
+// usable returns the keys with the id unless they are too old to be trusted. The caller must hold
+// the lock.
 func (s *keySet) usable(id string) []jose.JSONWebKey {
 	if !within(usableFor, s.answered, s.now()) {
 		return nil
@@ -103,8 +105,8 @@ func (s *keySet) usable(id string) []jose.JSONWebKey {
 	return s.keys[id]
 }
 
-// within reports whether something was less than a time ago. What is yet to come was it not: the
-// clock went back, and nobody knows.
+// within reports whether at was less than d ago. A time in the future does not count, since the
+// clock must have been set back.
 func within(d time.Duration, at, now time.Time) bool {
 	return !now.Before(at) && now.Sub(at) < d
 }
@@ -125,6 +127,6 @@ func (s *keySet) ask(ctx context.Context, at time.Time) {
 		}
 	}
 
-	close(s.question)
-	s.question = nil
+	close(s.pending)
+	s.pending = nil
 }

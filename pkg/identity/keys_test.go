@@ -18,7 +18,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/identity"
 )
 
-// verify checks what Verify says of the token: nil, ErrInvalid or ErrUnavailable.
+// verify checks the error of Verify for the token: nil, ErrInvalid or ErrUnavailable.
 func verify(t *testing.T, v *identity.Verifier, token string, want error) {
 	t.Helper()
 
@@ -78,8 +78,8 @@ func TestWithdrawnKeyStopsWithinAnHour(t *testing.T) {
 	verify(t, v, i.token(t, nil), identity.ErrInvalid)
 }
 
-// Keys that were had at a time that is yet to come are of an age that nobody knows: a withdrawn one
-// does not go on until the clock has caught up.
+// Keys that were fetched at a future time are of unknown age: a withdrawn one does not stay valid
+// until the clock has caught up.
 func TestWithdrawnKeyStopsWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
@@ -139,7 +139,7 @@ func TestIssuerDown(t *testing.T) {
 	asked(t, i, 2)
 
 	i.fail()
-	i.pass(24*time.Hour - time.Second) // known keys serve, and a question every 30 seconds at most
+	i.pass(24*time.Hour - time.Second) // known keys work, with at most one request every 30 seconds
 
 	for range 5 {
 		verify(t, v, i.token(t, nil), nil)
@@ -150,7 +150,7 @@ func TestIssuerDown(t *testing.T) {
 	verify(t, v, i.token(t, nil), identity.ErrUnavailable)
 }
 
-func TestAnswersThatAreNoAnswer(t *testing.T) {
+func TestUnusableAnswers(t *testing.T) {
 	t.Parallel()
 
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -208,7 +208,7 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 				t.Errorf("got %v, want ErrUnavailable with %q", err, tt.want)
 			}
 
-			// Nor does it take the place of keys that are known.
+			// Nor does it replace known keys.
 			i.publish(good)
 			i.pass(2 * time.Second)
 			verify(t, v, i.token(t, nil), nil)
@@ -219,7 +219,7 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 	}
 }
 
-func TestKeysOfUnknownKindsArePassedOver(t *testing.T) {
+func TestKeysOfUnknownKindsAreSkipped(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	i.publish(map[string]any{

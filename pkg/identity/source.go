@@ -18,7 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Bounds on what an issuer may do to us.
+// Limits on what an issuer can cost us.
 const (
 	requestTimeout = time.Second
 	maxAnswer      = 256 << 10 // bytes
@@ -27,20 +27,20 @@ const (
 
 // source is where an issuer's keys come from.
 type source struct {
-	issuer, jwksURL string // jwksURL is empty where the discovery document says it
+	issuer, jwksURL string // jwksURL is empty if the discovery document has it
 	client          http.Client
 }
 
 func newSource(c Config) *source {
 	client := *c.HTTPClient
-	// A redirect could lead to a host, or to plain HTTP, that nobody configured.
+	// A redirect could lead to a host, or to plain HTTP, that was never configured.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
 	return &source{issuer: c.Issuer, jwksURL: c.JWKSURL, client: client}
 }
 
-// fetch returns the keys by which the issuer may sign; at least one.
+// fetch returns the keys with which the issuer may sign; at least one.
 func (s *source) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	address := s.jwksURL
 	if address == "" {
@@ -60,7 +60,7 @@ func (s *source) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	var keys []jose.JSONWebKey
 	for _, text := range set.Keys {
 		var key jose.JSONWebKey
-		// Keys of kinds that we don't know are passed over, not a reason to have none (RFC 7517,
+		// Keys of unknown kinds are skipped and do not make the whole set invalid (RFC 7517,
 		// section 5).
 		if json.Unmarshal(text, &key) == nil && signs(&key) {
 			keys = append(keys, key)
@@ -74,7 +74,7 @@ func (s *source) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// discover returns where the issuer's discovery document says that its keys are.
+// discover returns the address of the issuer's keys from its discovery document.
 // https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
 func (s *source) discover(ctx context.Context) (string, error) {
 	var document struct {
@@ -148,8 +148,8 @@ func signs(key *jose.JSONWebKey) bool {
 	return false
 }
 
-// checkURL refuses an address whose answers somebody on the way could change: keys are only as good
-// as the connection that they came by.
+// checkURL refuses an address whose answers could be changed on the way: keys can be trusted no
+// more than the connection they came by.
 func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
