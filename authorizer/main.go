@@ -1,5 +1,5 @@
-// Command authorizer is the Lambda authorizer: one build, one function per environment, told its
-// environment by the template.
+// Command authorizer is the Lambda authorizer: one build, one function per environment, which the
+// template configures.
 package main
 
 import (

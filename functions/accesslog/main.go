@@ -1,4 +1,4 @@
-// Command accesslog is the Lambda function that counts calls by the APIs' access log.
+// Command accesslog is the Lambda function that counts calls from the APIs' access log.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command organizations is the Lambda function that creates and shows organizations, and keeps the
-// permission catalogue.
+// Command organizations is the Lambda function that creates and shows organizations, and manages
+// the permission catalogue.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command upkeep is the Lambda function that does, on a schedule, what a deployment does by itself.
+// Command upkeep is the Lambda function that runs a deployment's scheduled maintenance.
 package main
 
 import (

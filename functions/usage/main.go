@@ -1,4 +1,4 @@
-// Command usage is the Lambda function that tells a key holder about their key.
+// Command usage is the Lambda function that answers a key's holder about the key.
 package main
 
 import (

@@ -21,15 +21,16 @@ type iamAnswer struct {
 	UsageIdentifierKey string          `json:"usageIdentifierKey,omitempty"` // REST only
 }
 
-// simpleAnswer is the answer without one: HTTP APIs with enableSimpleResponses and payload 2.0.
+// simpleAnswer is the answer without a policy: HTTP APIs with enableSimpleResponses and payload
+// 2.0.
 type simpleAnswer struct {
 	IsAuthorized bool    `json:"isAuthorized"`
 	Context      Context `json:"context"`
 }
 
-// Context is what the authorizer hands to the backend, and to gateway responses where it refuses. A
-// REST API takes scalars only and makes strings of them, so all are strings. Every field is always
-// there, since a gateway response's template puts nothing in place of a missing one.
+// Context is the authorizer's context for the backend, and for gateway responses of refusals. REST
+// APIs accept only scalars and turn them into strings, so all fields are strings. Every field is
+// always present, since a gateway response's template substitutes nothing for a missing one.
 type Context struct {
 	KeyID          string `json:"keyId"`
 	KeyName        string `json:"keyName"`
@@ -40,55 +41,57 @@ type Context struct {
 	Permissions    string `json:"permissions"` // comma-separated; "*": all
 	Permission     string `json:"permission"`  // the one of them that opened the route
 	Limits         string `json:"limits"`      // the state of the key's limits: see limitsText
-	// "true" when the call is over a limit: where the gateway cannot say so, the backend must
+	// Limited is "true" when the call is over a limit: if the gateway cannot answer 429, the
+	// backend must.
 	Limited    string `json:"limited"`
 	RetryAfter string `json:"retryAfter"` // seconds
 
-	// The headers of those names, where the gateway answers 429 itself: it can repeat a value as a
-	// header, and make none of limits.
+	// The headers of those names, if the gateway answers 429 itself: it can repeat a value as a
+	// header, but cannot build one from Limits.
 	RateLimitPolicy string `json:"rateLimitPolicy,omitempty"`
 	RateLimit       string `json:"rateLimit,omitempty"`
 
-	// Of a key in a rotation: when that started, and "true" where the old secret was sent.
+	// Of a key in a rotation: when that started, and "true" if the old secret was sent.
 	RotationStartedAt string `json:"rotationStartedAt,omitempty"`
 	OldSecret         string `json:"oldSecret,omitempty"`
 
-	// How many of the allowed calls the organization wants in the log of requests, for who counts
-	// by access logs; absent where it is as usual.
+	// SampleRequests is the fraction of allowed calls that the organization wants in the log of
+	// requests, for counting by access logs; absent if it is the default.
 	SampleRequests string `json:"sampleRequests,omitempty"`
 
-	// Who is signed in, on the admin API.
+	// The signed-in person, on the admin API.
 	UserID    string `json:"userId,omitempty"`
-	UserEmail string `json:"userEmail,omitempty"` // verified; empty where it is not
+	UserEmail string `json:"userEmail,omitempty"` // verified; empty otherwise
 	UserName  string `json:"userName,omitempty"`
 
-	// How a refusal is rendered. On an allow they say what a refusal under the same policy would
-	// be, since a cached policy is evaluated again for other calls and this context comes with it.
+	// How a refusal is rendered. On an allow they describe a refusal under the same policy, since
+	// a cached policy is evaluated for other calls too and brings this context with it.
 	DenialCode         string `json:"denialCode"`
 	DenialDetail       string `json:"denialDetail"`
 	RequiredPermission string `json:"requiredPermission"`
 }
 
-// maxAnswer is the most bytes that an answer may have; see pkg/policy, which leaves room for a
+// maxAnswer is the maximum size of an answer, in bytes; see pkg/policy, which leaves room for a
 // context.
 const maxAnswer = 8 << 10
 
-// contextTexts are the most bytes that a text in the context may have. The next is for an answer
-// that is too long with the one before, and with the last any context fits beside any policy.
+// contextTexts returns the sizes, in bytes, to which texts in the context are cut, one attempt
+// after the other until the answer fits. With the last one any context fits together with any
+// policy.
 func contextTexts() []int { return []int{2048, 512, 256, 96} }
 
-// contextOf makes the context with texts of most bytes.
-func contextOf(v check.Verdict, most int) Context {
+// contextOf makes the context, with texts of at most that many bytes.
+func contextOf(v check.Verdict, maxBytes int) Context {
 	c := Context{
 		KeyID:              v.Key.ID,
-		KeyName:            text(v.Key.Name, most),
+		KeyName:            text(v.Key.Name, maxBytes),
 		OrganizationID:     v.Key.OrganizationID,
 		Environment:        string(v.Key.Environment),
-		OwnerID:            text(v.Key.Owner.ID, most),
-		Customers:          list(v.Key.Customers, most),
-		Permissions:        list(v.Key.Permissions, most),
+		OwnerID:            text(v.Key.Owner.ID, maxBytes),
+		Customers:          list(v.Key.Customers, maxBytes),
+		Permissions:        list(v.Key.Permissions, maxBytes),
 		Permission:         v.Opened(),
-		Limits:             limitsText(v.Allowance, most),
+		Limits:             limitsText(v.Allowance, maxBytes),
 		Limited:            "false",
 		RetryAfter:         "0",
 		DenialCode:         check.PermissionDenied.Code(),
@@ -124,9 +127,9 @@ func contextOf(v check.Verdict, most int) Context {
 	return c
 }
 
-// text makes a name safe inside the JSON that a gateway response's template quotes without escaping
-// it.
-func text(s string, most int) string {
+// text makes a name safe inside the JSON of a gateway response's template, which quotes it without
+// escaping.
+func text(s string, maxBytes int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == '"' || r == '\\' || r == 0x7f {
 			return -1
@@ -134,25 +137,25 @@ func text(s string, most int) string {
 
 		return r
 	}, s)
-	if len(s) > most {
-		s = s[:most]
+	if len(s) > maxBytes {
+		s = s[:maxBytes]
 	}
 
 	return strings.ToValidUTF8(s, "")
 }
 
-// list joins names by commas, and leaves out those at the end that would make it too long; the
-// ellipsis tells.
-func list(names []string, most int) string {
+// list joins names by commas. It leaves out those at the end that would make it too long, and
+// marks that by an ellipsis.
+func list(names []string, maxBytes int) string {
 	joined := strings.Join(names, ",")
-	if len(joined) <= most {
+	if len(joined) <= maxBytes {
 		return joined
 	}
 
-	return joined[:strings.LastIndexByte(joined[:most-3], ',')+1] + "..."
+	return joined[:strings.LastIndexByte(joined[:maxBytes-3], ',')+1] + "..."
 }
 
-// answer says the verdict of an allow, a 429 or a 403 in the form that the event's kind needs.
+// answer returns the verdict of an allow, a 429 or a 403 in the form for the event's kind.
 func (a *Authorizer) answer(
 	r request, v check.Verdict, p policy.Document, allowed bool,
 ) (out []byte, err error) {
@@ -161,8 +164,8 @@ func (a *Authorizer) answer(
 		p = policy.Until(p, ends)
 	}
 
-	for _, most := range contextTexts() {
-		c := contextOf(v, most)
+	for _, maxBytes := range contextTexts() {
+		c := contextOf(v, maxBytes)
 		if !ends.IsZero() && v.Outcome == check.Allowed {
 			c.ended()
 		}
@@ -193,7 +196,7 @@ func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool)
 	return out
 }
 
-// encode writes JSON without the escapes for HTML, which would make one byte six.
+// encode writes JSON without HTML escapes, which would turn one byte into six.
 func encode(value any) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -16,8 +16,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// AdminAPI is the name of the admin API among the APIs. There the authorizer lets in every key with
-// some admin permission, and the operations decide what it may: only they know whether a thing may
+// AdminAPI is the name of the admin API in routes. There the authorizer admits every key with some
+// admin permission, and the operations decide what it may do: only they know whether a thing may
 // be seen, and 404 comes before 403.
 const AdminAPI = "admin"
 
@@ -28,30 +28,30 @@ var (
 	errUnavailable  = errors.New("the key could not be checked: a dependency is unavailable")
 )
 
-// Config is what an authorizer needs. With API Gateway's cache, KeyHeader is the header that the
-// cache is keyed on: a key from any other would make one caller's answer another's.
+// Config configures an Authorizer. With API Gateway's cache, KeyHeader is the header that the
+// cache is keyed on: a key from any other header would give one caller's answer to another.
 type Config struct {
 	Checker *check.Checker
-	// the name of the API that it guards, as permissions' routes have it; AdminAPI for the admin
-	// API
+	// API is the name of the API that it guards, as in permissions' routes; AdminAPI for the admin
+	// API.
 	API string
-	// the usage plan's key that an admitted call carries; "" where methods need none
+	// AdmitKey is the usage plan's key for admitted calls; "" if methods need none.
 	AdmitKey  string
 	KeyHeader string // the only header that a key is read from; "" for both.
-	// how long API Gateway keeps an answer at most; 0 where it keeps none
+	// CacheTime is the maximum time that API Gateway keeps an answer; 0 without a cache.
 	CacheTime       time.Duration
 	SimpleResponses bool // answer HTTP API events of payload 2.0 without a policy
-	// verifies people's tokens, on the admin API; nil where nobody signs in
+	// People verifies people's tokens, on the admin API; nil without a sign-in.
 	People    People
 	FirstUses FirstUses
-	Recorder  Recorder // nil where calls are counted elsewhere
+	Recorder  Recorder // nil if calls are counted elsewhere
 	Logger    *slog.Logger
 }
 
-// FirstUses is told of every admitted call with the newest secret of a key.
+// FirstUses receives every admitted call with the newest secret of a key.
 type FirstUses interface {
 	Used(ctx context.Context, k *apikey.Key, at time.Time) // must not delay the answer
-	// waits for what it does beside the answers
+	// Flush waits for its work in the background.
 	Flush()
 }
 
@@ -86,7 +86,7 @@ func New(c Config) *Authorizer {
 	}
 }
 
-// Flush waits for what is still done beside the answers. It is called when the instance ends.
+// Flush waits for work in the background. It is called when the instance ends.
 func (a *Authorizer) Flush() { a.firstUses.Flush() }
 
 // Invoke implements lambda.Handler: an event in, an answer or an error out.
@@ -109,8 +109,8 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 
 	switch v.Outcome.Status() {
 	case 200, 429:
-		// an authorizer has no way to say 429: the gateway or the backend says it, by what the
-		// answer carries
+		// An authorizer cannot answer 429. The gateway or the backend does, by what the answer
+		// carries.
 		if v.Outcome == check.Allowed && !v.OldSecret {
 			a.firstUses.Used(ctx, v.Key, a.checker.Now())
 		}
@@ -125,7 +125,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	}
 }
 
-// decide checks the call, and finds the policy that answers it.
+// decide checks the call, and chooses the policy of the answer.
 func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, policy.Document) {
 	if a.api == AdminAPI {
 		return a.decideAdmin(ctx, r)
@@ -144,7 +144,7 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	return v, a.checker.Policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
 }
 
-// decideAdmin is decide on the admin API, where a policy is about the one call.
+// decideAdmin is decide for the admin API, where a policy covers only the one call.
 func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict, policy.Document) {
 	v := a.checker.Authenticate(ctx, r.headers, r.call.SourceIP)
 	if v.Outcome != check.Allowed {
@@ -165,7 +165,7 @@ func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict,
 	return v, policy.Only(r.arn.String())
 }
 
-// simple reports whether the answer is one without a policy.
+// simple reports whether the answer has no policy.
 func (a *Authorizer) simple(r request) bool { return r.kind == HTTP2 && a.simpleResponses }
 
 // supports reports whether the answer can allow the one call.
@@ -173,12 +173,12 @@ func (a *Authorizer) supports(r request) bool {
 	return a.simple(r) || policy.Sayable(r.arn.String())
 }
 
-// admin reports whether a key is one of the admin API's: one with some permission of it.
+// admin reports whether a key has some permission of the admin API.
 func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
 	return slices.ContainsFunc(k.Permissions, catalogue.IsAdmin)
 }
 
-// log writes one line for a refusal, and for an allow only where somebody asked for that much.
+// log writes one line for a refusal, and for an allowed call only at a finer log level.
 func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	level := slog.LevelInfo
 	switch v.Outcome {
@@ -202,7 +202,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 			slog.String("organization_id", v.Key.OrganizationID))
 	}
 
-	if v.OldSecret { // of a rotation that runs
+	if v.OldSecret { // of a running rotation
 		attributes = append(attributes, slog.Bool("old_secret", true))
 	}
 
@@ -221,7 +221,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	a.logger.LogAttrs(ctx, level, "check", attributes...)
 }
 
-// Function is the Lambda function: an authorizer of the deployment.
+// Function returns the Lambda function: an authorizer of the deployment.
 func Function(d *boot.Deployment) *Authorizer {
 	c := Config{
 		Checker:         d.Checker,

@@ -42,7 +42,7 @@ func kinds() map[string]struct {
 	}
 }
 
-// said is the context of an answer about the test's key.
+// said returns the context of an answer about the test's key.
 func said(change map[string]any) map[string]any {
 	out := map[string]any{
 		"keyId":              sampleID,
@@ -64,7 +64,7 @@ func said(change map[string]any) map[string]any {
 	return out
 }
 
-// Every kind of event, with every kind of verdict, in the exact form that API Gateway takes.
+// Every kind of event, with every kind of verdict, in the exact form that API Gateway expects.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 
@@ -224,7 +224,8 @@ func arn(t testing.TB, event string) string {
 	return e.MethodArn + e.RouteArn
 }
 
-// evaluates holds a policy to the verdict, by an evaluator that knows nothing of how it was made.
+// evaluates compares a policy with the verdict, by an evaluator that shares no code with what
+// built it.
 func evaluates(t testing.TB, document json.RawMessage, arn string, allowed bool) {
 	t.Helper()
 
@@ -238,8 +239,8 @@ func evaluates(t testing.TB, document json.RawMessage, arn string, allowed bool)
 	}
 }
 
-// The policy covers every route of the key, not only the one that was called, and none more: API
-// Gateway may keep it for other calls.
+// The policy covers every route of the key, not only the one that was called, and no others: API
+// Gateway may cache it for other calls.
 func TestPolicyIsTheKeysNotTheCalls(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
@@ -334,7 +335,7 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 			}
 		}
 
-		// A list that is cut says so, and holds whole names only.
+		// A list that is cut is marked, and has whole names only.
 		if list, _ := context["permissions"].(string); name == "long" &&
 			(!strings.HasSuffix(list, ",...") ||
 				!strings.HasPrefix(list, "messages:read,permission-number-0:")) {
@@ -343,8 +344,8 @@ func TestContextIsScalarAndSmall(t *testing.T) {
 	}
 }
 
-// The policy takes what it may and the context what it may: together they must stay within the
-// limit, for keys of every size.
+// Policy and context each have a limit: together they must fit into the answer, for keys of every
+// size.
 func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {
@@ -362,7 +363,7 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 				k.Customers = append(k.Customers, fmt.Sprintf("%02d%s", i, strings.Repeat("c", 62)))
 			}
 
-			// a policy that ends has a condition more
+			// a policy that ends has an additional condition
 			k.ExpiresAt = kit.Clock.Now().Add(time.Minute)
 			k.Name = strings.Repeat("<", 512)
 
@@ -375,7 +376,7 @@ func TestAnswerIsSmallWhateverThePolicyTakes(t *testing.T) {
 				})
 			}
 
-			k.RateLimits[4].Limit = 1 // the second call is over it, which takes more words
+			k.RateLimits[4].Limit = 1 // the second call exceeds it, which makes the answer longer
 			for i := range 10 {
 				k.Permissions = append(k.Permissions,
 					fmt.Sprintf("permission-number-%d:read-and-write-and-more", i))
@@ -450,7 +451,7 @@ func TestAdminAPI(t *testing.T) {
 		"a name like an admin one": {func(k *apikey.Key) {
 			k.Permissions = []string{"keys:readx", "keys_read"}
 		}, false},
-		"a permission nobody defines": {func(k *apikey.Key) {
+		"an undefined permission": {func(k *apikey.Key) {
 			k.Permissions = []string{"unknown:thing"}
 		}, false},
 	} {
@@ -484,7 +485,7 @@ func TestAdminAPI(t *testing.T) {
 	}
 }
 
-// An admin key opens no data-plane route by its admin permissions.
+// An admin key opens no data-plane route with its admin permissions.
 func TestAdminKeyOnTheDataPlane(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)

@@ -7,13 +7,13 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 )
 
-// cacheMargin is by how much API Gateway's clock and its hold on an answer may differ from what is
-// calculated here.
+// cacheMargin allows for differences between API Gateway's clock and cache times and those assumed
+// here.
 const cacheMargin = time.Minute
 
-// ends is when the clock ends the secret that was sent, where API Gateway may still keep the answer
-// then; else the zero time. All else that the check decides by is among the identity sources that
-// the cache is keyed on, or changes by somebody's doing.
+// ends returns when the secret that was sent stops working by the clock, if API Gateway may still
+// keep the answer then; else the zero time. Everything else that the check depends on is among the
+// identity sources that key the cache, or changes only when a person changes it.
 func (a *Authorizer) ends(r request, v *check.Verdict) time.Time {
 	if a.cacheTime == 0 {
 		return time.Time{}
@@ -41,8 +41,8 @@ func (a *Authorizer) mayEnd(r request, k *apikey.Key) bool {
 		k.Rotation.Overlap < a.cacheTime
 }
 
-// ended says in the context of an allow that a refusal under its policy is one by the clock: what
-// the cache is keyed on leaves nothing else.
+// ended marks a refusal under an allow's policy as one by the clock: with the cache's key fixed,
+// nothing else can cause one.
 func (c *Context) ended() {
 	c.DenialCode = check.Expired.Code()
 	c.DenialDetail = "The secret was valid when it was last checked, and has ended since."

@@ -26,16 +26,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// home is where calls come from that say nothing else.
+// home is the default source address of calls.
 const home = "192.0.2.1"
 
 // behind is the template's demo API in the profile cached: API Gateway's cache and gateway
-// responses before the authorizer, and a clock that the test moves.
+// responses in front of the authorizer, with a clock that the test moves.
 type behind struct {
 	*storetest.Kit
 	gateway   *localgateway.Gateway
 	firstUses *usage.FirstUses
-	asked     int // how often the authorizer was
+	asked     int // how often the authorizer was called
 }
 
 // function is a Lambda function.
@@ -94,7 +94,7 @@ func behindTheCache(t *testing.T) *behind {
 	return b
 }
 
-// call makes a call with secrets in X-Api-Key, one a line, and says what became of it: 200, or the
+// call makes a call with secrets in X-Api-Key, one a line, and returns its result: 200, or the
 // status, the problem's code and the permission to ask for.
 func (b *behind) call(t *testing.T, method, path, from string, secrets ...string) string {
 	t.Helper()
@@ -120,8 +120,8 @@ func (b *behind) call(t *testing.T, method, path, from string, secrets ...string
 	return strings.TrimSpace(fmt.Sprint(w.Code, " ", p.Code, " ", p.RequiredPermission))
 }
 
-// want makes a call from home, and says what should become of it and how often the authorizer was
-// asked by then.
+// want makes a call from home, and checks its result and how often the authorizer was called so
+// far.
 func (b *behind) want(t *testing.T, path string, secret apikey.Secret, want string, asked int) {
 	t.Helper()
 
@@ -131,7 +131,7 @@ func (b *behind) want(t *testing.T, path string, secret apikey.Secret, want stri
 	}
 }
 
-// What a check decides by the call itself, the cache is keyed on.
+// The cache is keyed on everything in a call that a check depends on.
 func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 	t.Parallel()
 	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
@@ -249,7 +249,7 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 			}
 
 			_, secret := b.MustKey(t, test.change)
-			for range 2 { // the second time by the cache
+			for range 2 { // the second time from the cache
 				for i, s := range test.steps {
 					if got := b.call(t, s.method, s.path, s.from, secret.Reveal()); got != s.want {
 						t.Errorf("%d: %s %s from %s: %s, want %s",
@@ -262,7 +262,7 @@ func TestBehindTheCacheEachCallGetsItsOwnAnswer(t *testing.T) {
 }
 
 // An end that is reached while API Gateway keeps an answer ends that, to the second and never too
-// late. Another end changes nothing.
+// late. Other ends change nothing.
 func TestBehindTheCacheAKeyEndsInTime(t *testing.T) {
 	t.Parallel()
 
@@ -321,7 +321,7 @@ func TestBehindTheCacheAKeyEndsInTime(t *testing.T) {
 	}
 }
 
-// A refusal as 401 is not kept: a key is good from its beginning on.
+// A 401 refusal is not cached, so a key works from its start on.
 func TestBehindTheCacheAKeyBeginsInTime(t *testing.T) {
 	t.Parallel()
 	b := behindTheCache(t)
@@ -355,9 +355,9 @@ func TestBehindTheCacheAnOldSecretEndsInTime(t *testing.T) {
 	b.want(t, "/messages", old, "401 invalid_key", 3)
 }
 
-// The first use of a new secret is seen, since nothing of it is cached; the old one ends the
-// overlap after it. An overlap that the cache would outlive is counted from each answer, so that it
-// never lasts too long.
+// The first use of a new secret is seen, since nothing of it is cached; the old one ends after the
+// overlap. An overlap shorter than the cache time is counted from each answer, so that it never
+// lasts too long.
 func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 	t.Parallel()
 	begin := func(
@@ -378,7 +378,7 @@ func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 		t.Parallel()
 		b, k, old, current := begin(t, 5*time.Minute)
 		b.want(t, "/messages", old, "200", 1)
-		b.want(t, "/licenses", current, "403 permission_denied", 2) // no use
+		b.want(t, "/licenses", current, "403 permission_denied", 2) // not a use
 		b.Clock.Advance(time.Minute)
 		b.want(t, "/messages", current, "200", 3)
 		b.firstUses.Flush()
@@ -407,8 +407,8 @@ func TestBehindTheCacheAnOverlapFromTheFirstUse(t *testing.T) {
 	})
 }
 
-// Whatever somebody changes acts within 300 seconds, and what an instance keeps at hand itself
-// within ten more.
+// Every change takes effect within 300 seconds, and within ten more if an instance caches the key
+// itself.
 func TestBehindTheCacheChangesActInTime(t *testing.T) {
 	t.Parallel()
 
@@ -513,9 +513,9 @@ func TestBehindTheCacheRefusalsAreNotKept(t *testing.T) {
 	b.want(t, "/messages", good, "200", 4)
 }
 
-// A header twice is refused where the authorizer sees it. Where API Gateway keys its cache on one
-// of the values and has the answer for that, the call counts as one with that value, whose secret
-// its caller has.
+// A repeated header is refused if the authorizer sees it. If API Gateway keys its cache on one of
+// the values and has an answer for it, the call counts as one with that value, whose secret its
+// caller has.
 func TestBehindTheCacheAKeyThatIsSentTwice(t *testing.T) {
 	t.Parallel()
 	b := behindTheCache(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// Whatever is sent and however it ends, no answer, error or log line holds a secret, nor what was
-// sent in place of one.
+// No answer, error or log line contains a secret or text sent in place of one, for any input and
+// any outcome.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 
@@ -57,7 +57,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 
 			see("bt_prod_" + good.Reveal()[9:])
 			see(good.Reveal() + "x")
-			see("x " + good.Reveal()) // of no system's form
+			see("x " + good.Reveal()) // not the form of any system
 			see(foreign)
 			see(unimported)
 
@@ -86,7 +86,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// An allow is logged for those only who ask for that much; a refusal says which key, and why.
+// Allowed calls are logged only at a finer level; a refusal is logged with the key and the reason.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)

@@ -23,9 +23,9 @@ const (
 	HTTP2 // HTTP API, payload format 2.0
 )
 
-// event is the union of the four forms, with no more than is used.
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html and
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+// event is the union of the four forms, with only the fields that are used.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
+// and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 type event struct {
 	Version            string `json:"version"`
 	Type               string `json:"type"`
@@ -49,7 +49,7 @@ type event struct {
 	} `json:"requestContext"`
 }
 
-// request is what an event asks.
+// request is the call that an event asks about.
 type request struct {
 	kind    Kind
 	id      string // API Gateway's request id; "" for TOKEN events, which have none
@@ -61,7 +61,7 @@ type request struct {
 	began     time.Time
 }
 
-// read makes a request of an event. A form that is none of the four is an error.
+// read makes a request of an event. An event that has none of the four forms is an error.
 func (a *Authorizer) read(payload []byte) (request, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -110,7 +110,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		r.headers.APIKey = nil
 	}
 
-	// an address that cannot be read is unknown, which opens no key that is bound to addresses
+	// an address that cannot be parsed is unknown, and opens no key that is bound to addresses
 	address, _ := netip.ParseAddr(source)
 
 	r.call = check.Call{
@@ -127,8 +127,8 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	return r, nil
 }
 
-// keyHeaders finds the headers that may carry a key, whatever the case of their names. A TOKEN
-// event has one value and does not say of which header: a scheme before it tells.
+// keyHeaders finds the headers that may carry a key; their names may be in any case. A TOKEN event
+// has one value without the name of its header: a scheme before the value tells which it was.
 func (e *event) keyHeaders(kind Kind) check.Headers {
 	var h check.Headers
 	if kind == RESTToken {
@@ -156,7 +156,7 @@ func (e *event) keyHeaders(kind Kind) check.Headers {
 	return h
 }
 
-// userAgent is what the caller says it is. REST APIs tell it among the headers only.
+// userAgent returns the caller's User-Agent. REST APIs send it among the headers only.
 func (e *event) userAgent() string {
 	if agent := e.RequestContext.HTTP.UserAgent; agent != "" {
 		return agent

@@ -15,7 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// headers gives an event headers, in the form of its kind: multi has every value of each, single
+// headers sets an event's headers, in the form of its kind: multi has every value of each, single
 // the last.
 func headers(t testing.TB, event string, values map[string][]string) string {
 	t.Helper()
@@ -38,8 +38,8 @@ func headers(t testing.TB, event string, values map[string][]string) string {
 	})
 }
 
-// A key of another system is sent as it was before: in either header of every kind of event, and
-// left alone where Authorization is the backend's.
+// A key of another system is sent as before: in either header of every kind of event, and ignored
+// if Authorization is the backend's.
 func TestForeignSecretInEveryEvent(t *testing.T) {
 	t.Parallel()
 	const (
@@ -73,11 +73,11 @@ func TestForeignSecretInEveryEvent(t *testing.T) {
 			"in X-Api-Key":                    {secret, "", true},
 			"as a bearer token":               {"", "Bearer " + secret, true},
 			"without a scheme":                {"", secret, false},
-			"beside the backend's token":      {secret, "Bearer " + jwt, true},
-			"beside another of its system":    {secret, "Bearer " + other, true},
-			"a bad one beside a good one":     {other, "Bearer " + secret, false},
-			"beside one of ours":              {secret, "Bearer " + ours.Reveal(), false},
-			"beside ours":                     {ours.Reveal(), "Bearer " + secret, true},
+			"with the backend's token":        {secret, "Bearer " + jwt, true},
+			"with another of its system":      {secret, "Bearer " + other, true},
+			"a bad one with a good one":       {other, "Bearer " + secret, false},
+			"with one of ours":                {secret, "Bearer " + ours.Reveal(), false},
+			"with ours":                       {ours.Reveal(), "Bearer " + secret, true},
 			"the backend's token by itself":   {"", "Bearer " + jwt, false},
 			"of another scheme":               {"", "Basic " + secret, false},
 			"in X-Api-Key, with its scheme":   {"Bearer " + secret, "", false},
@@ -110,8 +110,9 @@ func TestHeaders(t *testing.T) {
 	other := another.Reveal()
 	for name, test := range map[string]struct {
 		values                       map[string][]string
-		both, apiKeyOnly, bearerOnly bool // who allows it
-		restOnly                     bool // several values of one name, which only REST tells apart
+		both, apiKeyOnly, bearerOnly bool // which configurations allow it
+		// several values of one name, which only REST distinguishes
+		restOnly bool
 	}{
 		"x-api-key": {map[string][]string{
 			"x-api-key": {key},
@@ -201,7 +202,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// A TOKEN event has one value, of whichever header API Gateway was told.
+// A TOKEN event has one value, of the header that API Gateway is configured with.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	kit, both := setup(t, nil)
@@ -240,7 +241,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// A key is taken from headers only: one in the URL, where logs and histories keep it, is as good as
+// A key is accepted in headers only: one in the URL, which logs and histories store, counts as
 // none.
 func TestKeyInURL(t *testing.T) {
 	t.Parallel()
@@ -264,7 +265,7 @@ func TestKeyInURL(t *testing.T) {
 	}
 }
 
-// The source address is the gateway's word, never a header's.
+// The source address is what the gateway says, never what a header says.
 func TestSourceAddress(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
@@ -331,7 +332,7 @@ func TestContextIsNotTheCallers(t *testing.T) {
 	}
 }
 
-// What is no event of an authorizer is refused as a fault of ours, not of the key.
+// A payload that is not an authorizer's event is our fault, not the key's.
 func TestOtherEvents(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
@@ -375,7 +376,7 @@ func TestOtherEvents(t *testing.T) {
 	}
 }
 
-// API Gateway's route and the path must be of the same route.
+// API Gateway's route and the path must belong to the same route.
 func TestRouteOfTheGateway(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
@@ -413,7 +414,7 @@ func TestRouteOfTheGateway(t *testing.T) {
 	evaluates(t, got.Policy, arn(t, event), true)
 }
 
-// memory has one key at hand, to measure an invocation without its read.
+// memory holds one key, to measure an invocation without its read.
 type memory struct{ key *apikey.Key }
 
 // Key implements check.Keys.

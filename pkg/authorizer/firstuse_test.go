@@ -30,7 +30,7 @@ func TestFirstUseIsTheFirstAdmittedCall(t *testing.T) {
 	call := func(event string) time.Time {
 		t.Helper()
 		kit.Clock.Advance(time.Minute)
-		_, _, _ = invoke(t, a, event) // what is answered is another test's
+		_, _, _ = invoke(t, a, event) // the answer is checked by another test
 		recorder.Flush()
 
 		at, err := kit.Hot.FirstUse(t.Context(), k)

@@ -16,7 +16,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// The call that the sample events are about, and their secret, which is no real one.
+// The call of the sample events, and their secret, which is not a real one.
 const (
 	sampleARN    = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/production/GET/messages/42"
 	sampleSecret = "bt_prod_7Qm2Xb0aVd91KtZs_0123456789abcdefghijABCDEFGHIJKL3NOHGi"
@@ -26,7 +26,7 @@ const (
 // admit is the usage plan's key of an admitted call.
 const admit = "admitted"
 
-// catalogue is what the tests' keys may hold.
+// catalogue returns the permissions that the tests' keys may hold.
 func catalogue() []permission.Permission {
 	one := func(name string, routes ...permission.Route) permission.Permission {
 		return permission.Permission{Name: name, Title: name, Routes: routes}
@@ -50,8 +50,8 @@ func catalogue() []permission.Permission {
 	}
 }
 
-// setup makes a kit with the catalogue and production's pepper, and the authorizer of the demo API
-// in production.
+// setup returns a kit with the catalogue and production's pepper, and the authorizer of the demo
+// API in production.
 func setup(t testing.TB, change func(*authorizer.Config)) (*storetest.Kit, *authorizer.Authorizer) {
 	t.Helper()
 	kit := storetest.New(t)
@@ -66,7 +66,7 @@ func setup(t testing.TB, change func(*authorizer.Config)) (*storetest.Kit, *auth
 	return kit, build(kit, change)
 }
 
-// build makes another authorizer over a kit.
+// build returns another authorizer over a kit.
 func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Authorizer {
 	c := authorizer.Config{
 		Checker: &check.Checker{
@@ -96,7 +96,7 @@ func build(kit *storetest.Kit, change func(*authorizer.Config)) *authorizer.Auth
 	return authorizer.New(c)
 }
 
-// sample reads an event of the folder events, with another secret in it.
+// sample reads an event from the folder events, and replaces its secret.
 func sample(t testing.TB, name, secret string) string {
 	t.Helper()
 
@@ -112,7 +112,7 @@ func sample(t testing.TB, name, secret string) string {
 	return strings.ReplaceAll(string(text), sampleSecret, secret)
 }
 
-// elsewhere makes an event of one that is about GET /messages/42 one about another call.
+// elsewhere changes an event about GET /messages/42 into one about another call.
 func elsewhere(event, method, path, resource string) string {
 	return strings.NewReplacer(
 		"/GET/messages/42", "/"+method+path, "GET /messages/{messageId}", method+" "+resource,
@@ -140,7 +140,7 @@ func rewrite(t testing.TB, event string, change func(map[string]any)) string {
 	return string(text)
 }
 
-// answer is a decoded answer; its policy, where there is one, is apart.
+// answer is a decoded answer, with its policy, if any, in a separate field.
 type answer struct {
 	Fields map[string]any
 	Policy json.RawMessage

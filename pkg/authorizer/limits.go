@@ -13,11 +13,11 @@ import (
 	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
-// limitedKey is in no usage plan, so API Gateway answers INVALID_API_KEY to a call that carries it,
-// which the template makes a 429.
+// limitedKey is in no usage plan. API Gateway answers INVALID_API_KEY to a call that carries it,
+// which the template turns into a 429.
 const limitedKey = "bitting-limited-call"
 
-// limited says in the context that the call is over a limit.
+// limited marks the call as over a limit.
 func (c *Context) limited(v check.Verdict) {
 	c.Limited = "true"
 	c.RetryAfter = strconv.FormatInt(wholeSeconds(v.Allowance.RetryAfter), 10)
@@ -25,7 +25,7 @@ func (c *Context) limited(v check.Verdict) {
 	c.DenialDetail = cmp.Or(v.Outcome.Detail(), "The key is over its limit "+v.Allowance.Limit+".")
 }
 
-// headers says the state of the limits as a gateway response has it in its headers.
+// headers formats the state of the limits for a gateway response's headers.
 func (c *Context) headers() {
 	h := http.Header{}
 	guard.SetLimits(h, c.Limits)
@@ -33,10 +33,11 @@ func (c *Context) headers() {
 	c.RateLimit = h.Get("RateLimit")
 }
 
-// limitsText is the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds until
-// it is whole, joined by commas, the quota by the name quota. It has no quotes, so that a gateway
-// response's template can repeat it; those that would make it too long are left out.
-func limitsText(a *limit.Allowance, most int) string {
+// limitsText formats the state of limits as one text: name;q=limit;w=window;r=remaining;t=seconds
+// until it is full again, joined by commas. The quota's name is quota. The text has no quotes, so
+// that a gateway response's template can repeat it. Limits that would make it too long are left
+// out.
+func limitsText(a *limit.Allowance, maxBytes int) string {
 	if a == nil {
 		return ""
 	}
@@ -50,12 +51,12 @@ func limitsText(a *limit.Allowance, most int) string {
 			one = "," + one
 		}
 
-		if out.Len()+len(one) <= most {
+		if out.Len()+len(one) <= maxBytes {
 			out.WriteString(one)
 		}
 	}
 	for _, l := range a.Limits {
-		add(text(l.Name, most), l, a.At)
+		add(text(l.Name, maxBytes), l, a.At)
 	}
 
 	if a.Quota != nil {
@@ -65,5 +66,5 @@ func limitsText(a *limit.Allowance, most int) string {
 	return out.String()
 }
 
-// wholeSeconds rounds up: a caller who comes back after that many is not too early.
+// wholeSeconds rounds up, so that a caller who waits that long is not too early.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// An authorizer cannot say 429. It allows the call, and says in the answer what makes the gateway
-// or the backend refuse it.
+// An authorizer cannot answer 429. It allows the call, with an answer that makes the gateway or
+// the backend refuse it.
 func TestLimited(t *testing.T) {
 	t.Parallel()
 	once := func(k *apikey.Key) {
@@ -127,8 +127,8 @@ func TestLimited(t *testing.T) {
 	}
 }
 
-// On the admin API a key is limited as anywhere; one that may not use it takes nothing, and a
-// person has no limits.
+// On the admin API a key's limits apply as elsewhere. A key that may not use it uses up nothing,
+// and a person has no limits.
 func TestAdminAPILimits(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {

@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// tails makes an authorizer of an API with a greedy route beside one that the test's
-// keys don't hold.
+// tails returns an authorizer of an API with a greedy route next to one that the test's keys don't
+// hold.
 func tails(
 	t *testing.T, change func(*authorizer.Config),
 ) (keyOf func(func(*apikey.Key)) string, a *authorizer.Authorizer) {
@@ -44,8 +44,8 @@ func tails(
 	}, build(kit, change)
 }
 
-// What the check allows and no policy can say is refused as what it is, counted as
-// that, and takes nothing of the key's limits. An answer without a policy allows it.
+// A call that the check allows and no policy can express is refused with an outcome of its own,
+// counted as that, and uses up none of the key's limits. An answer without a policy allows it.
 func TestPathThatNoPolicySays(t *testing.T) {
 	t.Parallel()
 
@@ -78,10 +78,10 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				{everybody, long, check.PathNotSupported},
 				// the route's neighbour has a literal there
 				{everybody, "/customers/42/a%2Ab", check.PermissionDenied},
-				// the one call of its limit
+				// the only call of its limit
 				{everybody, "/customers/42/a", check.Allowed},
 
-				// For one customer the neighbour can be denied by name, so that the policy is the
+				// With one customer the neighbour can be denied by name, so the policy is the
 				// whole key's.
 				{scoped, "/customers/42/a*b", check.Allowed},
 				{scoped, "/customers/42/é", check.Allowed},
@@ -91,7 +91,7 @@ func TestPathThatNoPolicySays(t *testing.T) {
 				{scoped, "/customers/42/secrets", check.PermissionDenied},
 				{scoped, "/customers/43/a*b", check.CustomerNotAllowed},
 			} {
-				recorded.told = nil
+				recorded.all = nil
 
 				want := test.want
 				if kind.simple && want == check.PathNotSupported {
@@ -128,16 +128,16 @@ func TestPathThatNoPolicySays(t *testing.T) {
 					evaluates(t, got.Policy, arn(t, event), want == check.Allowed)
 				}
 
-				if len(recorded.told) != 1 || recorded.told[0].Outcome != want {
-					t.Errorf("%.40s: recorded %+v, want %s", test.path, recorded.told, want)
+				if len(recorded.all) != 1 || recorded.all[0].Outcome != want {
+					t.Errorf("%.40s: recorded %+v, want %s", test.path, recorded.all, want)
 				}
 			}
 		})
 	}
 }
 
-// A path that is refused for its spelling says so to who called.
-func TestSpellingIsTold(t *testing.T) {
+// A path that is refused for its spelling is reported as such to the caller.
+func TestSpellingIsReported(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, nil)
 
@@ -169,7 +169,7 @@ func TestSpellingIsTold(t *testing.T) {
 	}
 }
 
-// On the admin API a policy is about the one call, for keys and for people.
+// On the admin API a policy covers only the one call, for keys and for people.
 func TestPathThatNoPolicySaysOnTheAdminAPI(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {

@@ -15,13 +15,13 @@ import (
 
 // People verifies the tokens of people who are signed in.
 type People interface {
-	// Verify returns who a token is of. It returns identity.ErrInvalid for a token that is no good;
-	// every other error means that nobody knows.
+	// Verify returns the person a token belongs to. It returns identity.ErrInvalid for an invalid
+	// token. With every other error, the token's validity is unknown.
 	Verify(ctx context.Context, token string) (identity.Person, error)
 }
 
-// token finds a person's token: a JWT (RFC 7519) as the only bearer token. With a key beside it,
-// neither counts: who calls must be one.
+// token finds a person's token: a JWT (RFC 7519) as the only bearer token. If the request also has
+// a key, neither counts: a call has one caller.
 func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
 	if len(h.Authorization) != 1 {
 		return "", false
@@ -36,8 +36,8 @@ func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
 	return value, true
 }
 
-// signedIn answers a call that carries a person's token. The token says who they are and no more:
-// what they may do is read at each operation.
+// signedIn answers a call with a person's token. The token only establishes who they are. What
+// they may do is read at each operation.
 func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byte, error) {
 	if len(r.headers.APIKey) > 0 {
 		a.refuse(ctx, r, slog.LevelInfo, "token_and_key", nil)
@@ -55,7 +55,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	}
 
 	id := text(p.ID, maxIdentity)
-	// cut short or cleaned, it could be somebody else's; and it is kept
+	// cut short or cleaned, it could be another person's; and it is stored
 	if id == "" || id != p.ID || a.checker.Brand.Holds(id) {
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
 		return nil, errUnauthorized
@@ -69,7 +69,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		DenialCode:   string(check.PermissionDenied),
 		DenialDetail: "The person may not do this.",
 	}
-	// an address that nobody verified makes nobody a member
+	// an unverified address makes nobody a member
 	if email, ok := organization.Email(p.Email); ok && p.EmailVerified &&
 		!a.checker.Brand.Holds(email) {
 		c.UserEmail = email
@@ -84,7 +84,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
 }
 
-// maxIdentity is the most bytes of what names a person.
+// maxIdentity is the maximum length of a person's identifiers, in bytes.
 const maxIdentity = 256
 
 func (a *Authorizer) refuse(

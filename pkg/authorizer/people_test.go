@@ -13,7 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/identity"
 )
 
-// says answers every token alike, in place of an identity provider.
+// says gives the same answer for every token, in place of an identity provider.
 type says struct {
 	person identity.Person
 	err    error
@@ -24,8 +24,7 @@ func (s says) Verify(context.Context, string) (identity.Person, error) { return 
 
 const jwt = "Bearer e30.e30.AA"
 
-// What the authorizer says of a person is who they are: an id that is whole, and an address that
-// somebody verified.
+// The authorizer only states who a person is: an id that is complete, and a verified address.
 func TestPeople(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)
@@ -54,7 +53,7 @@ func TestPeople(t *testing.T) {
 			"userEmail": "alice@acme.test",
 			"userName":  "Alice",
 		}, ""},
-		"an address nobody verified": {with(func(p *identity.Person) {
+		"an unverified address": {with(func(p *identity.Person) {
 			p.EmailVerified = false
 		}), map[string]any{
 			"userId":   "sub-1",
@@ -98,7 +97,7 @@ func TestPeople(t *testing.T) {
 			p.ID = "sub\n1"
 		}), nil, "Unauthorized"},
 		"a bad token": {says{err: identity.ErrInvalid}, nil, "Unauthorized"},
-		"nobody knows": {says{
+		"unknown": {says{
 			err: errors.New("the provider does not answer"),
 		}, nil, "other"},
 	} {
@@ -145,8 +144,8 @@ func TestPeople(t *testing.T) {
 	}
 }
 
-// A person's token opens no data-plane API, and nothing where nobody signs in.
-func TestPeopleElsewhere(t *testing.T) {
+// A person's token opens no data-plane API, and nothing without a sign-in.
+func TestPeopleOnOtherAPIs(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)
 

@@ -8,12 +8,12 @@ import (
 
 // Recorder counts calls.
 type Recorder interface {
-	// Record counts a call of a key. It waits for nothing.
+	// Record counts a call of a key. It does not block.
 	Record(usage.Call)
 }
 
-// record counts a call whose key is known; the others are in the log only. It comes after the
-// verdict, which does not depend on it.
+// record counts a call whose key is known; other calls are only logged. It runs after the verdict,
+// which does not depend on it.
 func (a *Authorizer) record(r request, v *check.Verdict) {
 	if a.recorder == nil || v.Key == nil {
 		return
@@ -56,9 +56,9 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 	a.recorder.Record(c)
 }
 
-// redactor takes the secrets out of a text of the caller's, which may hold some by mistake: those
-// of our form, and the very one that was sent, which may be another system's; as they are or
-// percent-encoded. Whoever sees the key reads the text.
+// redactor returns a function that removes secrets from a text of the caller's, which may contain
+// some by mistake: those of our form, and the very one that was sent, which may be another
+// system's, plain or percent-encoded. Everyone who sees the key can read the text.
 func (a *Authorizer) redactor(r request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign

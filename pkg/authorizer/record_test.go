@@ -17,12 +17,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// calls keeps what it is told.
-type calls struct{ told []usage.Call }
+// calls collects the recorded calls.
+type calls struct{ all []usage.Call }
 
-func (c *calls) Record(call usage.Call) { c.told = append(c.told, call) }
+func (c *calls) Record(call usage.Call) { c.all = append(c.all, call) }
 
-// What is recorded of a call, in each form of event, with an outcome of each kind.
+// Checks what is recorded of a call, for each form of event and each kind of outcome.
 func TestRecord(t *testing.T) {
 	t.Parallel()
 
@@ -44,41 +44,41 @@ func TestRecord(t *testing.T) {
 				k.Environment = apikey.Staging
 			})
 
-			type told struct {
+			type record struct {
 				Outcome, Permission, Customer, Route, Path string
 				Secret                                     apikey.SecretMatch
 			}
 			for _, test := range []struct {
 				secret                 apikey.Secret
 				method, path, resource string
-				want                   *told
+				want                   *record
 			}{
 				{
-					secret, "GET", "/messages/42", "/messages/{messageId}", &told{
+					secret, "GET", "/messages/42", "/messages/{messageId}", &record{
 						"allowed", "messages:read", "", "/messages/{messageId}", "/messages/42",
 						apikey.Current,
 					},
 				},
 				{
-					secret, "GET", "/customers/42", "/customers/{customerId}", &told{
+					secret, "GET", "/customers/42", "/customers/{customerId}", &record{
 						"allowed", "customers:read", "42", "/customers/{customerId}",
 						"/customers/42", apikey.Current,
 					},
 				},
 				{
-					secret, "GET", "/customers/43", "/customers/{customerId}", &told{
+					secret, "GET", "/customers/43", "/customers/{customerId}", &record{
 						"customer_not_allowed", "customers:read", "43", "/customers/{customerId}",
 						"/customers/43", apikey.Current,
 					},
 				},
 				{
-					secret, "POST", "/messages", "/messages", &told{
+					secret, "POST", "/messages", "/messages", &record{
 						"permission_denied", "messages:write", "", "/messages", "/messages",
 						apikey.Current,
 					},
 				},
 				{
-					wrong, "GET", "/messages/42", "/messages/{messageId}", &told{
+					wrong, "GET", "/messages/42", "/messages/{messageId}", &record{
 						"wrong_secret", "", "", "/messages/{messageId}", "/messages/42",
 						apikey.Unknown,
 					},
@@ -86,13 +86,13 @@ func TestRecord(t *testing.T) {
 				{unknown, "GET", "/messages/42", "/messages/{messageId}", nil},
 				{elsewhereSecret, "GET", "/messages/42", "/messages/{messageId}", nil},
 			} {
-				recorded.told = nil
+				recorded.all = nil
 				event := elsewhere(sample(t, kind.event, test.secret.Reveal()), test.method,
 					test.path, test.resource)
 				_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
 
-				var got *told
-				for _, c := range recorded.told {
+				var got *record
+				for _, c := range recorded.all {
 					if c.Environment != apikey.Production || c.KeyID != k.ID ||
 						c.OrganizationID != "acme" || c.KeyVersion != 1 || c.API != "demo" ||
 						c.Method != test.method || c.At != kit.Clock.Now() {
@@ -106,16 +106,16 @@ func TestRecord(t *testing.T) {
 							test.path, c.SourceIP, c.UserAgent, c.RequestID)
 					}
 
-					got = &told{string(c.Outcome), c.Permission, c.Customer, c.Route, c.Path, c.Secret}
+					got = &record{string(c.Outcome), c.Permission, c.Customer, c.Route, c.Path, c.Secret}
 				}
 
 				if name == "REST TOKEN" && test.want != nil && test.want.Secret == apikey.Unknown {
 					test.want.Route = "" // the event has none
 				}
 
-				if diff := cmp.Diff(test.want, got); diff != "" || len(recorded.told) > 1 {
+				if diff := cmp.Diff(test.want, got); diff != "" || len(recorded.all) > 1 {
 					t.Errorf("%s with %v, %d records (-want +got):\n%s", test.path, test.secret,
-						len(recorded.told), diff)
+						len(recorded.all), diff)
 				}
 			}
 		})
@@ -144,7 +144,7 @@ func TestRecordSecrets(t *testing.T) {
 		secret := []apikey.Secret{old, next, old}[i]
 		// refused or not
 		_, _ = a.Invoke(t.Context(), []byte(sample(t, "rest-request", secret.Reveal())))
-		if got := recorded.told[len(recorded.told)-1]; got.Secret != want ||
+		if got := recorded.all[len(recorded.all)-1]; got.Secret != want ||
 			!got.Rotation.Equal(started) {
 			t.Errorf("call %d: secret %v of the rotation of %v, want %v", i, got.Secret,
 				got.Rotation, want)
@@ -152,7 +152,7 @@ func TestRecordSecrets(t *testing.T) {
 	}
 }
 
-// Counting costs a call no write, and what it writes later cannot make it fail.
+// A call waits for no write of its counts, and a later write cannot make it fail.
 func TestRecordAwaitsNoWrite(t *testing.T) {
 	t.Parallel()
 	kit, _ := setup(t, nil)
@@ -202,8 +202,8 @@ func TestRecordAwaitsNoWrite(t *testing.T) {
 	}
 }
 
-// Whoever sees a key reads its calls: a secret that stands in a path or a user agent by mistake is
-// not kept.
+// Everyone who sees a key can read its calls, so a secret that is in a path or a user agent by
+// mistake is not stored.
 func TestRecordHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	recorded := &calls{}
@@ -212,7 +212,7 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 	kit.MustImport(t, foreign, apikey.SHA256, nil)
 	_, own := kit.MustKey(t, nil)
 	_, another := kit.MustKey(t, nil)
-	encoded := func(text string) string { // in every letter, as a path may have it
+	encoded := func(text string) string { // with every letter encoded, as a path may contain it
 		return "%" + strings.ToUpper(strings.TrimSpace(strings.ReplaceAll(fmt.Sprintf("% x", text),
 			" ", "%")))
 	}
@@ -240,7 +240,7 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 		{own.Reveal(), "42", "42"},
 	} {
 		for _, name := range []string{"rest-request", "http-2"} {
-			recorded.told = nil
+			recorded.all = nil
 			event := elsewhere(sample(t, name, test.sent), "GET", "/messages/"+test.placed,
 				"/messages/{messageId}")
 			event = strings.NewReplacer(
@@ -250,11 +250,11 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 			).Replace(event)
 
 			_, _ = a.Invoke(t.Context(), []byte(event)) // refused or not
-			if len(recorded.told) != 1 {
-				t.Fatalf("%s: %d calls are recorded", name, len(recorded.told))
+			if len(recorded.all) != 1 {
+				t.Fatalf("%s: %d calls are recorded", name, len(recorded.all))
 			}
 
-			if c := recorded.told[0]; c.Path != "/messages/"+test.want ||
+			if c := recorded.all[0]; c.Path != "/messages/"+test.want ||
 				c.UserAgent != "curl/"+test.want || c.RequestID != test.want ||
 				c.Route != "/messages/{messageId}" {
 				t.Errorf("%s: route %s, path %s by %s, request %s", name, c.Route, c.Path,
@@ -270,10 +270,10 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 				customer = "" // no path with such an escape names one
 			}
 
-			if c := recorded.told[len(recorded.told)-1]; len(recorded.told) != 2 ||
+			if c := recorded.all[len(recorded.all)-1]; len(recorded.all) != 2 ||
 				c.Customer != customer {
 				t.Errorf("%s: %d calls are recorded, the last of the customer %s", name,
-					len(recorded.told), c.Customer)
+					len(recorded.all), c.Customer)
 			}
 		}
 	}
