@@ -1,14 +1,14 @@
-// Package extension lets a Lambda function work on after it has answered, and before Lambda freezes
-// its instance.
+// Package extension lets a Lambda function continue to work after it has answered, before Lambda
+// freezes its instance.
 //
-// It is an internal extension: a goroutine of the function's own process that is registered with
+// It is an internal extension: a goroutine in the function's own process that is registered with
 // the Extensions API for INVOKE events. Lambda freezes an instance, and gives it its next event,
-// only when the runtime and every extension have asked for theirs. So this asks when the work is
-// done: no answer waits for it, and none of it is cut off in the middle. What it takes is billed,
-// and the instance takes no other call meanwhile.
+// only when the runtime and every extension have asked for theirs. So this one asks when its work
+// is done: no answer waits for the work, and the work is not cut off in the middle. Its time is
+// billed, and the instance takes no other call meanwhile.
 //
-// An internal extension hears of no shutdown. What must be done then is done at SIGTERM, which
-// Lambda sends to functions that have an extension.
+// An internal extension gets no shutdown event. Final work is done at SIGTERM, which Lambda sends
+// to functions that have an extension.
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 package extension
@@ -25,11 +25,11 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// Config is what an extension needs.
+// Config configures an Extension.
 type Config struct {
 	Address string // of the Runtime and Extensions APIs
-	Name    string // differs from that of every other extension of the function
-	// what is done after each answer; its context ends before the function's time does
+	Name    string // unique among the function's extensions
+	// Work runs after each answer; its context ends before the function's time does.
 	Work func(context.Context)
 }
 
@@ -39,7 +39,7 @@ type Extension struct {
 	handler  lambda.Handler
 	client   *http.Client
 	id       string
-	answered chan struct{} // holds one: until the work is done, Lambda gives no second event
+	answered chan struct{} // holds one: until the work is done, Lambda sends no second event
 }
 
 // registerTime bounds the registration, which is a call within the instance.
@@ -71,19 +71,19 @@ func (e *Extension) Invoke(ctx context.Context, payload []byte) ([]byte, error) 
 	defer func() {
 		select {
 		case e.answered <- struct{}{}:
-		default: // nobody waits: the extension has ended
+		default: // nothing waits: the extension has ended
 		}
 	}()
 	return e.handler.Invoke(ctx, payload)
 }
 
-// event is what Lambda tells an extension.
+// event is an event of the Extensions API.
 type event struct {
 	Type     string `json:"eventType"`
 	Deadline int64  `json:"deadlineMs"` // Unix milliseconds
 }
 
-// margin is what the work leaves of the function's time.
+// margin is how much of the function's time the work must leave.
 const margin = 200 * time.Millisecond
 
 // Run does the work after each answer, until ctx ends or the Extensions API fails, which is an
@@ -114,11 +114,11 @@ func (e *Extension) after(ctx context.Context, end time.Time) {
 	select {
 	case <-e.answered:
 		e.config.Work(ctx)
-	case <-ctx.Done(): // the function takes all of its time: Lambda ends it
+	case <-ctx.Done(): // the function uses all of its time: Lambda ends it
 	}
 }
 
-// maxEvent is the most bytes that are read of an event.
+// maxEvent is the maximum size of an event, in bytes.
 const maxEvent = 64 << 10
 
 func (e *Extension) call(

@@ -17,8 +17,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/extension"
 )
 
-// service is Lambda's Extensions API as far as an extension sees it. What really drives an
-// extension is tested with pkg/localgateway/runtimeapi.
+// service is Lambda's Extensions API as an extension sees it. A real one is tested with
+// pkg/localgateway/runtimeapi.
 type service struct {
 	events     chan string // what event/next answers
 	asked      chan struct{}
@@ -51,7 +51,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 		select {
 		case event := <-s.events:
-			_, _ = io.WriteString(w, event) // the test sees what the extension makes of it
+			_, _ = io.WriteString(w, event) // the test checks how the extension handles it
 		case <-r.Context().Done():
 		}
 	default:
@@ -111,7 +111,7 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 			t.Errorf("%s, %v", out, err)
 		}
 
-		work := <-working // the answer was there while the work goes on
+		work := <-working // the answer has arrived while the work continues
 		if end, ok := work.Deadline(); !ok || time.Until(end) > time.Minute {
 			t.Errorf("the work may go on until %v", end)
 		}
@@ -132,7 +132,7 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// A function that takes all of its time gets no work, and nobody waits for it.
+// After a function that uses all of its time there is no work, and nothing waits for it.
 func TestNoTimeLeft(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
@@ -160,7 +160,7 @@ func TestNoTimeLeft(t *testing.T) {
 	}
 }
 
-// Without an extension, invocations go on.
+// Without an extension, invocations still work.
 func TestExtensionsAPIThatFails(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
@@ -191,7 +191,7 @@ func TestExtensionsAPIThatFails(t *testing.T) {
 	s.events <- "no JSON"
 
 	if err := <-ended; err == nil {
-		t.Error("it goes on with what it cannot read")
+		t.Error("it continues after an event that it cannot read")
 	}
 
 	for i := range 3 {

@@ -1,12 +1,13 @@
 // Package proxy puts an http.Handler behind API Gateway's Lambda proxy integration.
 //
-// It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike,
-// and that what API Gateway says of a call, its authorizer's context among it, is taken from the
-// event only, never from a header that a client can send. The handler sees the path that API
-// Gateway routed, whatever the caller has before it: a stage, or the base path of a custom domain.
-// It does not decide anything.
+// It promises that one handler serves REST APIs (payload 1.0) and HTTP APIs (1.0 and 2.0) alike.
+// API Gateway's description of a call, including its authorizer's context, is taken from the event
+// only, never from a header that a client can send. The handler sees the path that API Gateway
+// routed, without the stage or the base path of a custom domain. The package makes no decisions
+// about calls.
 //
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+// and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 package proxy
 
@@ -29,13 +30,13 @@ type Function struct {
 	http *httpadapter.HandlerAdapterV2
 }
 
-// New makes a Lambda function of a handler.
+// New returns a Lambda function for a handler.
 func New(handler http.Handler) *Function {
 	return &Function{rest: httpadapter.New(handler), http: httpadapter.NewV2(handler)}
 }
 
-// Invoke implements lambda.Handler: a proxy event in, the response out that its kind of API
-// expects.
+// Invoke implements lambda.Handler: it takes a proxy event and returns the response that its kind
+// of API expects.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	var kind struct {
 		Version string `json:"version"`
@@ -59,8 +60,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}, f.rest.ProxyWithContext)
 }
 
-// answer decodes an event, gives it the path that API Gateway routed, hands it on, and encodes the
-// response.
+// answer decodes an event, sets its path to the one that API Gateway routed, passes it on, and
+// encodes the response.
 func answer[Event, Response any](
 	ctx context.Context, payload []byte, mend func(*Event) routed,
 	next func(context.Context, Event) (Response, error),
@@ -80,8 +81,8 @@ func answer[Event, Response any](
 	return json.Marshal(response)
 }
 
-// parseable returns a path that the adapter can make a URL of. One that is no path of a URL, such
-// as /%zz, is no route either.
+// parseable returns a path that the adapter can parse as a URL. A path that is not valid in a URL,
+// such as /%zz, is not a route either.
 func parseable(path string) string {
 	if _, err := url.ParseRequestURI("/" + path); err != nil {
 		return "/"
@@ -90,23 +91,24 @@ func parseable(path string) string {
 	return path
 }
 
-// Call is what API Gateway says of a call besides the HTTP request. The zero Call is one that came
-// by no API Gateway.
+// Call is API Gateway's description of a call, in addition to the HTTP request. The zero Call is
+// one that did not come by API Gateway.
 type Call struct {
 	Route      string // method and path template, such as "GET /customers/{customerId}"
 	RequestID  string
 	SourceIP   string
 	Authorizer map[string]any // the authorizer's context; empty when no authorizer ran
 
-	// Path is what API Gateway routed, as it was sent. Base is what stands before it in what the
-	// caller called: the stage, or the base path of a custom domain; "" for nothing. BaseHidden
-	// says that API Gateway does not tell. They are known of calls that a Function serves.
+	// Path is the path that API Gateway routed, as it was sent. Base is what comes before it in
+	// the path that the caller called: the stage, or the base path of a custom domain; "" for
+	// nothing. BaseHidden means that API Gateway does not reveal it. All three are set for calls
+	// that a Function serves.
 	Path       string
 	Base       string
 	BaseHidden bool
 }
 
-// CallOf finds the call in a request's context.
+// CallOf returns the call of a request's context.
 func CallOf(ctx context.Context) Call {
 	r := routedOf(ctx)
 	if c, ok := core.GetAPIGatewayContextFromContext(ctx); ok {

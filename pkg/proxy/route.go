@@ -8,11 +8,11 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// routed is what API Gateway made of the path that the caller called.
+// routed is how API Gateway routed the path that the caller called.
 type routed struct {
-	path   string // what it routed, as it was sent, with its slash at the end
-	base   string // what the caller has before that
-	hidden bool   // the event does not say what that is
+	path   string // the path that it routed, as it was sent, with its slash at the end
+	base   string // what the caller's path has before that
+	hidden bool   // the event does not reveal base
 }
 
 type routedKey struct{}
@@ -22,9 +22,9 @@ func routedOf(ctx context.Context) routed {
 	return r
 }
 
-// routeREST finds what the resource of an event of payload 1.0 stands for. Its path has the base
-// path of a custom domain before that, and at an HTTP API the stage; the path of its context has
-// the stage also at a REST API.
+// routeREST finds the path that matched the resource of an event of payload 1.0. The event's path
+// begins with the base path of a custom domain, and at an HTTP API with the stage. The path of its
+// context has the stage at a REST API too.
 func routeREST(e *events.APIGatewayProxyRequest) routed {
 	r := route(e.Resource, e.PathParameters, e.Path)
 	if called := e.RequestContext.Path; called != "" {
@@ -34,9 +34,9 @@ func routeREST(e *events.APIGatewayProxyRequest) routed {
 	return r
 }
 
-// routeHTTP finds what the route of an event of payload 2.0 stands for. Its path has the stage
-// before that, unless that is $default, also where the caller came by a custom domain, whose own
-// base path it has nowhere: then what the caller called is not known.
+// routeHTTP finds the path that matched the route of an event of payload 2.0. The event's path
+// begins with the stage, unless that is $default. This is also so for calls by a custom domain,
+// whose base path the event does not have: then the called path is unknown.
 // https://github.com/CodeGenieApp/serverless-express/issues/465
 func routeHTTP(e *events.APIGatewayV2HTTPRequest) routed {
 	_, resource, _ := strings.Cut(e.RouteKey, " ")
@@ -58,8 +58,8 @@ func routeHTTP(e *events.APIGatewayV2HTTPRequest) routed {
 	return r
 }
 
-// route takes a path apart. A path in which the resource is not to be found stays whole: it is none
-// of the API's, or there is no resource.
+// route splits a path into base and resource. A path that does not contain the resource stays
+// whole: it is not the API's, or there is no resource.
 func route(resource string, parameters map[string]string, path string) routed {
 	switch resource {
 	case "", "$default":
@@ -95,8 +95,8 @@ func hasEmpty(segments []string) bool {
 	return false
 }
 
-// matches reports whether segments are what a resource stands for. One slash at their end is the
-// resource's own: API Gateway takes /x/ for /x.
+// matches reports whether segments match a resource. One trailing slash belongs to the resource:
+// API Gateway treats /x/ as /x.
 func matches(resource, given []string, parameters map[string]string) bool {
 	if len(given) == len(resource)+1 && given[len(given)-1] == "" {
 		given = given[:len(given)-1]
@@ -121,7 +121,7 @@ func matches(resource, given []string, parameters map[string]string) bool {
 	return len(given) == len(resource)
 }
 
-// same reports whether the rest of a path is what a greedy parameter has of it, which may be
+// same reports whether the rest of a path equals the value of a greedy parameter, which may be
 // decoded.
 func same(rest, parameter string) bool {
 	rest = strings.Trim(rest, "/")

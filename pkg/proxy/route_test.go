@@ -10,7 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
-// seen is what a handler sees of a call's path.
+// seen is the path of a call as a handler sees it.
 type seen struct {
 	Path, Base string
 	Hidden     bool
@@ -37,8 +37,8 @@ func see(t *testing.T, event map[string]any) seen {
 	return got
 }
 
-// The handler sees the path that API Gateway routed, and learns what the caller has before it, as
-// far as the event says so.
+// The handler sees the path that API Gateway routed, and learns what precedes it in the caller's
+// path if the event has it.
 func TestBase(t *testing.T) {
 	t.Parallel()
 	rest := func(resource, path, called string, parameters map[string]string) map[string]any {
