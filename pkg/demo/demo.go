@@ -1,9 +1,8 @@
-// Package demo is the function behind the demo APIs: it answers every call that passed the
-// authorizer with what the authorizer said of its caller, so that people can see what a backend
-// learns from a key.
+// Package demo is the function behind the demo APIs: it answers every admitted call with the
+// authorizer's description of its caller, which shows what a backend learns from a key.
 //
-// It is what any user's backend may look like: pkg/guard refuses what passed no authorizer and what
-// is over a limit. The one exception is GET /health.
+// It is an example of a user's backend: pkg/guard refuses calls that passed no authorizer or are
+// over a limit. The only exception is GET /health.
 package demo
 
 import (
@@ -19,12 +18,12 @@ import (
 // healthRoute needs no key.
 const healthRoute = "GET /health"
 
-// Function returns the Lambda function. It takes the proxy events of REST APIs (payload 1.0) and of
-// HTTP APIs (1.0 and 2.0), and is safe for concurrent use.
+// Function returns the Lambda function. It accepts the proxy events of REST APIs (payload 1.0) and
+// of HTTP APIs (1.0 and 2.0), and is safe for concurrent use.
 func Function() lambda.Handler { return proxy.New(open(guard.Protect(http.HandlerFunc(serve)))) }
 
-// open answers the one route that needs no key, and lets pages of any origin read all answers: the
-// demo's callers include browsers with publishable keys.
+// open answers the only route that needs no key, and allows pages of any origin to read all
+// answers: the demo's callers include browsers with publishable keys.
 func open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -61,7 +60,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// The writer is a buffer and the body plain values: neither can fail in a way that a caller
-	// could still be told.
+	// The writer is a buffer and the body plain values, so neither can fail in a way that could
+	// still be reported.
 	_ = json.NewEncoder(w).Encode(body)
 }

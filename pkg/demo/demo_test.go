@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/demo"
 )
 
-// response is what both kinds of API understand of a proxy response.
+// response is the part of a proxy response that both kinds of API understand.
 type response struct {
 	StatusCode        int                 `json:"statusCode"`
 	Headers           map[string]string   `json:"headers"`
@@ -22,7 +22,7 @@ type response struct {
 	Body              string              `json:"body"`
 }
 
-// header returns the one value of a header, wherever the kind of API puts it.
+// header returns the only value of a header, in the form of either kind of API.
 func (r response) header(name string) string {
 	if v := r.MultiValueHeaders[name]; len(v) > 0 {
 		return v[0]
@@ -80,7 +80,7 @@ func invoke(t *testing.T, payload []byte) (response, map[string]any) {
 	return got, body
 }
 
-// authorizer finds the authorizer's context in an event of either kind.
+// authorizer returns the authorizer's context in an event of either kind.
 func authorizer(event map[string]any) map[string]any {
 	context, _ := event["requestContext"].(map[string]any)
 
@@ -223,8 +223,8 @@ func TestFunctionRefuses(t *testing.T) {
 	}
 }
 
-// jwtInstead replaces the Lambda authorizer's context by a JWT authorizer's, which knows nothing of
-// keys.
+// jwtInstead replaces the Lambda authorizer's context with a JWT authorizer's, which knows nothing
+// of keys.
 func jwtInstead(e map[string]any) {
 	e["requestContext"].(map[string]any)["authorizer"] = map[string]any{
 		"jwt": map[string]any{
@@ -234,7 +234,7 @@ func jwtInstead(e map[string]any) {
 	}
 }
 
-// method makes a REST event one of another method.
+// method changes a REST event's method.
 func method(m string) func(map[string]any) {
 	return func(e map[string]any) {
 		e["httpMethod"] = m

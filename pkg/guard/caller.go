@@ -7,7 +7,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
-// Caller is who makes a call, as the authorizer says.
+// Caller is the caller of a request, as the authorizer described it.
 type Caller struct {
 	KeyID          string
 	KeyName        string
@@ -22,16 +22,16 @@ type Caller struct {
 	opened string // the permission that opened the route
 }
 
-// Holds reports whether the caller has a permission. Of a key with more permissions than an
-// authorizer's answer holds, only those are known that it does hold, and the one that opened the
-// route.
+// Holds reports whether the caller is known to have a permission. If a key has more permissions
+// than fit into an authorizer's answer, these are the ones in the answer and the one that opened
+// the route.
 func (c Caller) Holds(permission string) bool {
 	return permission != "" &&
 		(c.AllPermissions || permission == c.opened || slices.Contains(c.Permissions, permission))
 }
 
-// Serves reports whether the caller may act for a customer. Of a key with more customers than an
-// authorizer's answer holds, only those are known that it does hold: the others are refused.
+// Serves reports whether the caller may act for a customer. If a key has more customers than fit
+// into an authorizer's answer, those that did not fit are refused.
 func (c Caller) Serves(customer string) bool {
 	return !c.Scoped || slices.Contains(c.Customers, customer)
 }
@@ -56,7 +56,7 @@ func callerOf(c proxy.Call) Caller {
 	return out
 }
 
-// names reads a list of the context, whose last entry is an ellipsis where more were left out.
+// names reads a list of the context. Its last entry is an ellipsis if some were left out.
 func names(joined string) []string {
 	var out []string
 	for name := range strings.SplitSeq(joined, ",") {

@@ -1,18 +1,21 @@
 // Package guard is net/http middleware for your own Go backend behind API Gateway and Bitting's
 // authorizer.
 //
-// It promises to fail closed: a call that passed no authorizer is refused with 503, since the only
-// way for one to arrive is an API whose authorizer is missing or was passed by, and that is the
-// deployment's fault and not the caller's. It answers 429 where API Gateway could not, hands over
-// the caller as [Caller], checks permissions in depth by [Require], and tells callers what is left
-// of their limits in the headers RateLimit-Policy and RateLimit
-// (draft-ietf-httpapi-ratelimit-headers). It decides nothing about keys: the authorizer has done
-// that, and all that is believed here is what API Gateway says of it in the event, never a header
-// of the request.
+// It promises to fail closed: a call that passed no authorizer is refused with 503. Such a call
+// can only arrive when an API's authorizer is missing or was bypassed, which is the deployment's
+// fault and not the caller's. The package also:
 //
-// The call is found where github.com/bitting-keys/bitting/pkg/proxy finds it: in the request's
-// context, as aws-lambda-go-api-proxy puts it there. Behind another adapter, give [Guard] a
-// function that finds it.
+//   - answers 429 when API Gateway could not
+//   - provides the caller as [Caller]
+//   - checks permissions a second time with [Require]
+//   - reports the remaining limits in the headers RateLimit-Policy and RateLimit
+//     (draft-ietf-httpapi-ratelimit-headers)
+//
+// It decides nothing about keys: the authorizer has done that. It trusts only what API Gateway
+// says in the event, never a header of the request.
+//
+// By default it gets the call from github.com/bitting-keys/bitting/pkg/proxy: from the request's
+// context, as aws-lambda-go-api-proxy puts it there. Behind another adapter, set Call of [Guard].
 package guard
 
 import (
@@ -23,24 +26,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
-// defaultDocsURL is where each problem's code is explained; the code is the fragment.
+// defaultDocsURL is the page that explains each problem's code; the code is the fragment.
 const defaultDocsURL = "https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#"
 
 // Guard is the middleware with its settings; the zero Guard has the defaults.
 type Guard struct {
-	// DocsURL is what a problem's code is appended to. Default: Bitting's own documentation.
+	// DocsURL is the address to which a problem's code is appended. Default: Bitting's own
+	// documentation.
 	DocsURL string
-	// Call finds what API Gateway said of a request. It must not believe what a client can send.
-	// Default: proxy.CallOf.
+	// Call returns API Gateway's description of a request. It must not trust anything that a
+	// client can send. Default: proxy.CallOf.
 	Call func(*http.Request) proxy.Call
 }
 
-// Protect lets only calls through that the authorizer let in, and that are within their key's
-// limits. It is Guard{}.Protect.
+// Protect admits only calls that the authorizer admitted and that are within their key's limits.
+// It is Guard{}.Protect.
 func Protect(next http.Handler) http.Handler { return Guard{}.Protect(next) }
 
-// Protect lets only calls through that the authorizer let in, and that are within their key's
-// limits.
+// Protect admits only calls that the authorizer admitted and that are within their key's limits.
 func (g Guard) Protect(next http.Handler) http.Handler {
 	if g.DocsURL == "" {
 		g.DocsURL = defaultDocsURL
@@ -51,7 +54,7 @@ func (g Guard) Protect(next http.Handler) http.Handler {
 	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := &passed{docs: g.DocsURL, call: g.Call(r)}
+		p := &admission{docs: g.DocsURL, call: g.Call(r)}
 		if p.call.Said("keyId") == "" {
 			p.refuse(w, missing)
 			return
@@ -65,20 +68,20 @@ func (g Guard) Protect(next http.Handler) http.Handler {
 			return
 		}
 
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passedKey{}, p)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), admissionKey{}, p)))
 	})
 }
 
-// Require lets only callers through that hold a permission. The authorizer asks for what the
-// catalogue says of the route; this asks again, for backends whose routes are finer than the
-// gateway's. It stands behind Protect: without it, nobody is let through.
+// Require admits only callers that hold a permission. The authorizer checks what the catalogue
+// requires for the route. Require adds a check for backends whose routes are finer than the
+// gateway's. It must be inside Protect: otherwise no call is admitted.
 func Require(permission string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p, ok := r.Context().Value(passedKey{}).(*passed)
+			p, ok := r.Context().Value(admissionKey{}).(*admission)
 			switch {
 			case !ok:
-				(&passed{docs: defaultDocsURL}).refuse(w, missing)
+				(&admission{docs: defaultDocsURL}).refuse(w, missing)
 			case !p.caller.Holds(permission):
 				p.refuse(w, refusal{
 					status:   http.StatusForbidden,
@@ -94,18 +97,18 @@ func Require(permission string) func(http.Handler) http.Handler {
 	}
 }
 
-// passed is what Protect found out about a call.
-type passed struct {
+// admission is what Protect found out about a call.
+type admission struct {
 	docs   string
 	call   proxy.Call
 	caller Caller
 }
 
-type passedKey struct{}
+type admissionKey struct{}
 
-// CallerOf is who made a request that Protect let through.
+// CallerOf returns the caller of a request that Protect admitted.
 func CallerOf(ctx context.Context) (Caller, bool) {
-	p, ok := ctx.Value(passedKey{}).(*passed)
+	p, ok := ctx.Value(admissionKey{}).(*admission)
 	if !ok {
 		return Caller{}, false
 	}
@@ -121,8 +124,8 @@ var missing = refusal{
 	retryAfter: "5",
 }
 
-// limited is the answer to a call over a limit. A context that does not say which is a refusal
-// still.
+// limited returns the answer to a call over a limit. It is a refusal even if the context does not
+// say which limit.
 func limited(c proxy.Call) refusal {
 	out := refusal{
 		status:     http.StatusTooManyRequests,

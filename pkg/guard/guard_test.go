@@ -13,7 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
-// said is what API Gateway says of a call, with the authorizer's context.
+// said returns a Guard that sees a call with the authorizer's context.
 func said(context map[string]any) guard.Guard {
 	return guard.Guard{
 		DocsURL: "https://docs.test/#",
@@ -26,7 +26,7 @@ func said(context map[string]any) guard.Guard {
 	}
 }
 
-// authorizer is the context of an admitted call.
+// authorizer returns the context of an admitted call.
 func authorizer(change map[string]any) map[string]any {
 	out := map[string]any{
 		"keyId":          "k",
@@ -50,7 +50,7 @@ func authorizer(change map[string]any) map[string]any {
 	return out
 }
 
-// ok answers who calls.
+// ok answers with the caller.
 var ok = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	caller, _ := guard.CallerOf(r.Context())
 	_, _ = w.Write([]byte(caller.KeyID))
@@ -107,12 +107,12 @@ func TestProtect(t *testing.T) {
 			"limited":    "true",
 			"retryAfter": "soon\r\nX: y",
 		}), answer{429, "rate_limited", "1", "", "", problem}},
-		"limits that are of no form": {authorizer(map[string]any{
+		"malformed limits": {authorizer(map[string]any{
 			"limits": `burst";q=1,x;q=1;w=2,burst;q=1;w=1;r=1;t=-1`,
 		}), answer{
 			Status: 200,
 		}},
-		"limits of which one is good": {authorizer(map[string]any{
+		"limits of which one is well-formed": {authorizer(map[string]any{
 			"limits": "burst;q=1,day_2;q=1;w=1;r=0;t=3",
 		}), answer{
 			Status: 200,
@@ -150,8 +150,8 @@ func TestProtect(t *testing.T) {
 	}
 }
 
-// Without settings the call is found where aws-lambda-go-api-proxy puts it, and nowhere in a
-// request that came by another way.
+// By default the call is found where aws-lambda-go-api-proxy puts it, and not in a request that
+// came another way.
 func TestProtectWithoutAPIGateway(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
@@ -217,7 +217,7 @@ func TestRequire(t *testing.T) {
 			"permissions": "",
 			"permission":  "messages:read",
 		}, 403},
-		"the ellipsis is no wildcard": {map[string]any{"permissions": "..."}, 403},
+		"the ellipsis is not a wildcard": {map[string]any{"permissions": "..."}, 403},
 	} {
 		w := httptest.NewRecorder()
 		said(authorizer(test.change)).Protect(guard.Require("messages:write")(ok)).ServeHTTP(w,
@@ -279,6 +279,6 @@ func TestCaller(t *testing.T) {
 	}
 
 	if _, found := guard.CallerOf(t.Context()); found {
-		t.Error("a caller where nobody called")
+		t.Error("a caller without a call")
 	}
 }

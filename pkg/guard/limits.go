@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// one is the state of one limit in the authorizer's context.
-var one = regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
+// limitPattern matches the state of one limit in the authorizer's context.
+var limitPattern = regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
 
-// SetLimits sets the headers RateLimit-Policy and RateLimit of the text that the authorizer's
-// context has as limits. Without limits it sets none. What is not of that form is left out, since
-// callers must not be told nonsense.
-// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+// SetLimits sets the headers RateLimit-Policy and RateLimit from the limits in the authorizer's
+// context. Without limits it sets none. Malformed limits are left out rather than passed on to
+// callers. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
 func SetLimits(h http.Header, limits string) {
 	var policies, states []string
 	for text := range strings.SplitSeq(limits, ",") {
-		if m := one.FindStringSubmatch(text); m != nil {
+		if m := limitPattern.FindStringSubmatch(text); m != nil {
 			policies = append(policies, `"`+m[1]+`";`+m[2])
 			states = append(states, `"`+m[1]+`";`+m[3])
 		}

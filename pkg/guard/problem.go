@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// refusal is an answer of the guard's own.
+// refusal is an answer of the guard itself.
 type refusal struct {
 	status     int
 	code       string
@@ -15,7 +15,7 @@ type refusal struct {
 	retryAfter string // seconds
 }
 
-// problem is a refusal as RFC 9457 has it.
+// problem is a refusal in the form of RFC 9457.
 type problem struct {
 	Type               string `json:"type"`
 	Title              string `json:"title"`
@@ -27,7 +27,7 @@ type problem struct {
 }
 
 // refuse answers with a problem.
-func (p *passed) refuse(w http.ResponseWriter, r refusal) {
+func (p *admission) refuse(w http.ResponseWriter, r refusal) {
 	w.Header().Set("Content-Type", "application/problem+json")
 
 	if r.retryAfter != "" {
@@ -38,5 +38,6 @@ func (p *passed) refuse(w http.ResponseWriter, r refusal) {
 	body := problem{
 		p.docs + r.code, r.title, r.status, r.code, r.detail, r.required, p.call.RequestID,
 	}
-	_ = json.NewEncoder(w).Encode(body) // the status is written: there is no other answer left
+	// the status is written: an error cannot be reported any more
+	_ = json.NewEncoder(w).Encode(body)
 }
