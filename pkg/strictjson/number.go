@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// maxExponent is beyond what any number of ours may have; with it, no exponent makes work.
+// maxExponent is larger than any number of ours needs. With it, no exponent causes much work.
 const maxExponent = 400
 
-// integer returns the digits of a JSON number that has no fraction, whatever way it is written.
-// They are "" where it is too large for 64 bits. A number with a fraction is not whole, and neither
-// is one that is so small that nobody can mean it.
+// integer returns the digits of a JSON number that has no fraction, in any notation. They are ""
+// if it is too large for 64 bits. A number with a fraction is not whole, and neither is one whose
+// exponent is absurdly small.
 func integer(number string) (digits string, whole bool) {
 	mantissa, exponent := number, 0
 	if at := strings.IndexAny(number, "eE"); at >= 0 {
@@ -34,7 +34,7 @@ func integer(number string) (digits string, whole bool) {
 		return "0", true
 	}
 
-	zeros := exponent - len(fraction) // to be put behind all its digits
+	zeros := exponent - len(fraction) // to be appended to all its digits
 	trimmed := strings.TrimRight(all, "0")
 
 	zeros += len(all) - len(trimmed)

@@ -1,11 +1,17 @@
-// Package strictjson reads JSON (RFC 8259) as an API has to that lets no text mean two things.
+// Package strictjson reads JSON (RFC 8259) for an API in which no text may have two meanings.
 //
-// It promises that a text without faults means the same to every reader: it is UTF-8, no object has
-// a name twice, no string has half a character, and no number is out of reach. Numbers without a
-// fraction are handed on in digits, since 1e3, 1000.0 and 1000 are the same integer, exactly: no
-// digit goes through floating point. It knows nothing of what the fields of a text are.
+// It promises that a text without faults means the same to every reader:
 //
-// The caller bounds the text.
+//   - It is UTF-8.
+//   - No object has a name twice.
+//   - No string contains half a surrogate pair.
+//   - No number is out of range.
+//
+// Numbers without a fraction are returned as plain digits, since 1e3, 1000.0 and 1000 are the same
+// integer. The conversion is exact: no digit goes through floating point. The package knows
+// nothing about the fields of a text.
+//
+// The caller must limit the length of the text.
 package strictjson
 
 import (
@@ -20,28 +26,28 @@ import (
 )
 
 const (
-	// maxDepth is how deep arrays and objects may lie in each other: no field comes near it.
+	// maxDepth is the maximum depth of nested arrays and objects, far more than any field needs.
 	maxDepth = 64
 
-	// maxFaults is how many faults are told.
+	// maxFaults is the maximum number of faults that are reported.
 	maxFaults = 100
 )
 
-// Fault is what is wrong with one value of a text that is JSON.
+// Fault describes what is wrong with one value of a text that is JSON.
 type Fault struct {
 	Path    string // such as .rateLimits[0].limit; "" for the whole
 	Message string // what is expected there
 }
 
-// SyntaxError says that a text is no JSON, or is nested too deeply, and where. It has no word of
-// the text.
+// SyntaxError means that a text is not JSON, or is nested too deeply, and where. It contains
+// nothing of the text.
 type SyntaxError struct{ message string }
 
 // Error implements error.
 func (e *SyntaxError) Error() string { return e.message }
 
-// Read returns a text with its integers in digits, and what is wrong with it. A text that is no
-// JSON is a SyntaxError.
+// Read returns a text with its integers as digits, and what is wrong with it. If the text is not
+// JSON, the error is a SyntaxError.
 func Read(text []byte) (clean []byte, faults []Fault, err error) {
 	if at := firstInvalid(text); at >= 0 {
 		return nil, nil, misplaced("expected JSON in UTF-8", text, at)
@@ -61,7 +67,7 @@ func Read(text []byte) (clean []byte, faults []Fault, err error) {
 		}
 
 		if err != nil {
-			// check has seen that the text is whole: nothing comes here
+			// unreachable: check has seen that the text is complete
 			return nil, nil, &SyntaxError{"expected JSON"}
 		}
 
@@ -75,7 +81,7 @@ func Read(text []byte) (clean []byte, faults []Fault, err error) {
 	}
 }
 
-// firstInvalid is where a text stops being UTF-8; -1 where it does not.
+// firstInvalid returns where a text stops being UTF-8; -1 if it is valid.
 func firstInvalid(text []byte) int {
 	for at := 0; at < len(text); {
 		r, size := utf8.DecodeRune(text[at:])
@@ -89,7 +95,7 @@ func firstInvalid(text []byte) int {
 	return -1
 }
 
-// check reports what keeps a text from being one JSON value.
+// check returns why a text is not exactly one JSON value.
 func check(text []byte) error {
 	var raw json.RawMessage
 
@@ -109,7 +115,7 @@ func check(text []byte) error {
 	return misplaced("expected JSON", text, int(syntax.Offset)-1)
 }
 
-// misplaced tells where in a text something is wrong, as an editor counts.
+// misplaced returns an error with its place in a text, as an editor counts lines and columns.
 func misplaced(expected string, text []byte, at int) *SyntaxError {
 	at = min(max(at, 0), len(text))
 	line := 1 + bytes.Count(text[:at], []byte("\n"))
@@ -117,13 +123,13 @@ func misplaced(expected string, text []byte, at int) *SyntaxError {
 	return &SyntaxError{fmt.Sprintf("%s: see line %d, column %d", expected, line, column)}
 }
 
-// reader goes through the tokens of a text.
+// reader walks the tokens of a text.
 type reader struct {
 	text   []byte
 	tokens *json.Decoder
-	at     int // where the next token's raw text begins, with what separates it
+	at     int // where the next token's raw text begins, with the separator before it
 
-	clean  []byte // the text up to copied, with its integers in digits
+	clean  []byte // the text up to copied, with its integers as digits
 	copied int
 
 	open   []container
@@ -134,11 +140,11 @@ type reader struct {
 type container struct {
 	names map[string]bool // those of an object so far; nil for an array
 	name  string          // the one whose value comes next
-	due   bool            // a value comes next, and not a name
+	due   bool            // a value comes next, not a name
 	index int             // of the next value of an array
 }
 
-// take takes the next token, with its raw text.
+// take consumes the next token, with its raw text.
 func (r *reader) take(token json.Token, raw []byte) error {
 	top := r.top()
 	if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
@@ -201,7 +207,7 @@ func (r *reader) takeName(of *container, name string, raw []byte) {
 	}
 }
 
-// takeNumber writes an integer in digits.
+// takeNumber writes an integer as digits.
 func (r *reader) takeNumber(raw []byte) {
 	digits, whole := integer(string(raw))
 	switch {
@@ -213,7 +219,7 @@ func (r *reader) takeNumber(raw []byte) {
 	}
 }
 
-// valueEnds is when the value of an entry is over.
+// valueEnds is called at the end of an entry's value.
 func (r *reader) valueEnds() {
 	if top := r.top(); top != nil {
 		top.index++
@@ -238,15 +244,15 @@ func (r *reader) fault(message string) {
 	r.faults = append(r.faults, Fault{Path: string(path), Message: message})
 }
 
-// halved reports whether the raw text of a string has an escape of half a UTF-16 pair without its
-// other half.
+// halved reports whether the raw text of a string escapes one half of a surrogate pair without the
+// other.
 func halved(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
 		}
 
-		i++ // what is escaped; an escaped backslash begins nothing
+		i++ // the escaped character; an escaped backslash begins nothing
 
 		first, ok := unit(raw, i)
 		if !ok {
@@ -270,7 +276,7 @@ func halved(raw []byte) bool {
 	return false
 }
 
-// unit reads the UTF-16 unit of an escape whose u stands at a place.
+// unit reads the UTF-16 unit of the escape whose u is at index at.
 func unit(raw []byte, at int) (rune, bool) {
 	if at+5 > len(raw) || raw[at] != 'u' {
 		return 0, false

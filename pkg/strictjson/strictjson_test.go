@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// What is no JSON is told in our own words, with its place, and without what stands there.
+// Errors about malformed JSON are in our own words, with the place, and quote nothing of the text.
 func TestSyntax(t *testing.T) {
 	t.Parallel()
 
@@ -100,7 +100,7 @@ func TestSyntax(t *testing.T) {
 	}
 }
 
-// Whatever way an integer is written, it is the same number.
+// An integer is the same number in every notation.
 func TestIntegersAreExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -128,8 +128,8 @@ func TestIntegersAreExact(t *testing.T) {
 	})
 }
 
-// A text without faults stays the text that it was, but for its numbers; nothing makes the reader
-// fail otherwise than it says.
+// A text without faults is unchanged except for its numbers, and the reader fails only in
+// documented ways.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1e3,{"b":"\ud83d\ude00"}],"a":1}`, `"\\\\ud800\ud800"`, `[[[{}]]] `, `-0.0e-0`,
@@ -144,7 +144,7 @@ func FuzzRead(f *testing.F) {
 		}
 
 		if !json.Valid(clean) {
-			t.Fatalf("%q became %q, which is no JSON", text, clean)
+			t.Fatalf("%q became %q, which is not JSON", text, clean)
 		}
 
 		again, _, err := strictjson.Read(clean)
