@@ -1,10 +1,13 @@
-// Package job is work on many objects of one organization that is done in steps: what a job is, and
-// who may work on it when.
+// Package job is work on many objects of one organization that is done in steps: what a job is,
+// and which worker may work on it when.
 //
-// It promises that one worker at a time holds a job, that one who lost it cannot take a step any
-// more, and that a job goes on from where the last step ended. Each step of a job is one
-// transaction with what it changed, which is the store's part and the worker's. It does not know
-// what the steps do.
+// It promises:
+//
+//   - A job has at most one worker at a time, and a worker that lost it cannot take another step.
+//   - A job continues where its last step ended.
+//
+// Each step of a job is one transaction with the changes it makes, which is up to the store and
+// the worker. The package does not know what the steps do.
 package job
 
 import (
@@ -17,14 +20,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Why a job cannot be had or worked on.
+// Errors about a job.
 var (
 	ErrNotFound = errors.New("job: no such job")
 	ErrLost     = errors.New("job: another worker has it, or it is over")
 	ErrExists   = errors.New("job: the id is taken")
 	ErrTooMany  = errors.New("job: too many are open")
-	// ErrPlaceTaken says that another job took the place meanwhile. It is an apikey.ErrStale, since
-	// trying anew helps.
+	// ErrPlaceTaken means that another job has taken the place. It is an apikey.ErrStale, since a
+	// retry helps.
 	ErrPlaceTaken = fmt.Errorf("job: the place is taken: %w", apikey.ErrStale)
 )
 
@@ -33,14 +36,14 @@ type Kind string
 
 // The kinds.
 const (
-	Bulk         Kind = "bulk"          // one action on the keys that a filter finds
+	Bulk         Kind = "bulk"          // one action on all keys that match a filter
 	RemoveMember Kind = "remove_member" // disables a person's keys, then removes them
 	// disables the keys of a customer, then deletes it
 	DeleteCustomer     Kind = "delete_customer"
 	DeleteOrganization Kind = "delete_organization" // deletes keys, members and customers
 )
 
-// State is how far a job is.
+// State is a job's state.
 type State string
 
 // The states. Done and Failed are the last ones.
@@ -52,16 +55,16 @@ const (
 )
 
 const (
-	// LeaseFor is how long a worker holds a job after each step. It is more than a step takes, and
-	// little for who waits after a crash.
+	// LeaseFor is how long a worker holds a job after each step. It is longer than a step takes,
+	// and short enough to wait for after a crash.
 	LeaseFor = 30 * time.Second
 	// MaxErrors is how many of its errors a job keeps.
 	MaxErrors = 100
-	// MaxChanges is how many bulk changes of an organization that stop nothing may be open.
+	// MaxChanges is the maximum number of open bulk changes of an organization that stop no keys.
 	MaxChanges = 10
-	// MaxStops is how many bulk changes of one caller in an organization that stop keys may be
-	// open: apart from the others, and for each caller, so that nobody can take the place that
-	// another's stop needs.
+	// MaxStops is the maximum number of open bulk changes of one caller in an organization that
+	// stop keys. They are counted separately and by caller, so that no caller can take the place
+	// that another's stop needs.
 	MaxStops = 3
 	// Retention is how long a job is kept after its end.
 	Retention = 90 * 24 * time.Hour
@@ -70,31 +73,32 @@ const (
 // Error is one object that a job could not change.
 type Error struct {
 	KeyID     string           `json:"keyId"`
-	Ownership apikey.Ownership `json:"ownership"` // who may be told of the key, goes by these two
+	Ownership apikey.Ownership `json:"ownership"` // with the ID, decides who may know of the key
 	Owner     apikey.Actor     `json:"owner"`
 	Code      string           `json:"code"` // as in problems
 	Detail    string           `json:"detail"`
 }
 
-// Result counts what became of the objects: Unchanged are those that already were so.
+// Result counts the outcomes of the objects. Unchanged are those that needed no change.
 type Result struct {
 	Changed   int `json:"changed"`
 	Unchanged int `json:"unchanged"`
 	Failed    int `json:"failed"`
 }
 
-// Job is the record. Its row is written whole on its version, so that whoever holds an older one
-// can write nothing.
+// Job is the record. Its row is written as a whole on its version, so a worker with an older
+// version can write nothing.
 type Job struct {
-	ID             string `json:"id"` // ids sort as the times do at which they were made
+	ID             string `json:"id"` // ids sort by the time of creation
 	OrganizationID string `json:"organizationId"`
 	Kind           Kind   `json:"kind"`
-	// which place it takes until its end, of those that there are; "" for a kind that needs none
+	// Place is the place that it takes until its end, from a limited number; "" for a kind that
+	// needs none.
 	Place      string `json:"place"`
-	Parameters []byte `json:"parameters"` // JSON; the kind says of what
+	Parameters []byte `json:"parameters"` // JSON; its type depends on the kind
 	State      State  `json:"state"`
-	Handled    int    `json:"handled"` // objects that are done with
-	// as counted when it was made; 0 where they were not counted
+	Handled    int    `json:"handled"` // the number of finished objects
+	// Total is the number of objects counted at creation; 0 if they were not counted.
 	Total     int          `json:"total"`
 	Result    Result       `json:"result"`
 	Errors    []Error      `json:"errors"` // the first MaxErrors
@@ -103,7 +107,7 @@ type Job struct {
 	UserAgent string       `json:"userAgent"`
 	RequestID string       `json:"requestId"`
 	Phase     int          `json:"phase"` // of kinds that have several
-	// after the last object that it is done with, in the list of its phase
+	// Position is after the last finished object, in the list of the phase.
 	Position   string    `json:"position"`
 	Holder     string    `json:"holder"` // "" for nobody
 	HeldUntil  time.Time `json:"heldUntil"`
@@ -115,7 +119,7 @@ type Job struct {
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// NewID returns a fresh id: eight characters of the time in milliseconds, then eight random ones.
+// NewID returns a new id: eight characters of the time in milliseconds, then eight random ones.
 func NewID(now time.Time, random io.Reader) (string, error) {
 	tail, err := apikey.NewID(random)
 	if err != nil {
@@ -158,7 +162,7 @@ func (j *Job) Take(worker string, now time.Time) error {
 	return nil
 }
 
-// Step notes that the holder has gone on. Every step renews the lease.
+// Step records progress of the holder. Every step renews the lease.
 func (j *Job) Step(worker string, now time.Time) error {
 	if err := j.Take(worker, now); err != nil {
 		return err
@@ -169,11 +173,11 @@ func (j *Job) Step(worker string, now time.Time) error {
 	return nil
 }
 
-// Release lets others have the job at once.
+// Release makes the job available to others at once.
 func (j *Job) Release() { j.Holder, j.HeldUntil = "", time.Time{} }
 
-// Finish ends the job. What was counted when it was made and is no longer there, or does not match
-// any more, is done with too.
+// Finish ends the job. Objects that were counted at creation but are gone, or no longer match,
+// count as handled.
 func (j *Job) Finish(state State, now time.Time) {
 	j.State = state
 	j.UpdatedAt = now
@@ -187,7 +191,7 @@ func (j *Job) Finish(state State, now time.Time) {
 	j.Release()
 }
 
-// Fail notes an object that could not be changed.
+// Fail records an object that could not be changed.
 func (j *Job) Fail(e Error) {
 	j.Result.Failed++
 	if len(j.Errors) < MaxErrors {

@@ -39,7 +39,7 @@ func TestIDsSortByTime(t *testing.T) {
 	}
 }
 
-// Who holds a job, by the clock.
+// Which worker holds a job, by the clock.
 func TestLease(t *testing.T) {
 	t.Parallel()
 	j := &job.Job{State: job.Queued}
@@ -76,7 +76,7 @@ func TestEnd(t *testing.T) {
 		t.Fatalf("%+v, %v", j, err)
 	}
 
-	j.Handled = 2 // the third does not match any more
+	j.Handled = 2 // the third no longer matches
 	for range job.MaxErrors + 50 {
 		j.Fail(job.Error{Code: "conflict"})
 	}

@@ -1,8 +1,13 @@
-// Package upkeep is what a deployment does by itself, on a schedule: a list of tasks.
+// Package upkeep is the scheduled maintenance of a deployment: a list of tasks.
 //
-// It promises that each task is bounded in time, that one that fails, hangs or panics keeps no
-// other from its work, and that two runs at once do no harm. It does not promise when a task runs:
-// what must be so at once is done by the call that asks for it, never here.
+// It promises:
+//
+//   - Each task is limited in time.
+//   - A task that fails, hangs or panics does not keep others from their work.
+//   - Two runs at once do no harm.
+//
+// It does not promise when a task runs: what must happen at once is done by the call that asks for
+// it, never here.
 package upkeep
 
 import (
@@ -24,16 +29,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// Task is one piece of upkeep.
+// Task is one maintenance task.
 type Task struct {
 	Name string // in the log, such as jobs
-	// Run does what is due, returns how many things it did, and stops soon after ctx ends: what is
-	// left over is the next run's. It may be cut off anywhere and may run twice at once, so each of
-	// its steps is a conditional write.
+	// Run does what is due, returns how many things it did, and stops soon after ctx ends; the
+	// next run does the rest. It may be cut off anywhere and may run twice at once, so each of its
+	// steps is a conditional write.
 	Run func(ctx context.Context) (done int, err error)
 }
 
-// Tasks are what the function upkeep does for a deployment.
+// Tasks returns the tasks that the function upkeep runs for a deployment.
 func Tasks(d *boot.Deployment) []Task {
 	worker := admin.NewWorker(admin.New(admin.Config{
 		Brand:     d.Brand,
@@ -61,16 +66,16 @@ func Tasks(d *boot.Deployment) []Task {
 		{Name: "jobs", Run: worker.Run},
 		{
 			Name: "peppers",
-			Run:  func(ctx context.Context) (int, error) { return passPeppers(ctx, d) },
+			Run:  func(ctx context.Context) (int, error) { return resealPeppers(ctx, d) },
 		},
 	}
 }
 
-// compactEvery is how often usage is put together. Looking for what there is to do costs reads, and
-// nobody waits for it.
+// compactEvery is how often usage is compacted. Looking for work costs reads, and compaction is
+// not urgent.
 const compactEvery = 5 // minutes
 
-// compactUsage puts together what instances counted in hours that have ended.
+// compactUsage merges what instances counted in hours that have ended.
 func compactUsage(ctx context.Context, h usage.Hours, now time.Time) (done int, err error) {
 	if now.Minute()%compactEvery != 0 {
 		return 0, nil
@@ -86,9 +91,9 @@ func compactUsage(ctx context.Context, h usage.Hours, now time.Time) (done int, 
 	return done, errors.Join(failures...)
 }
 
-// passPeppers seals rows anew after a pepper was rotated, and counts what still needs an older one.
-// It looks as often as usage is put together, and no more.
-func passPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) {
+// resealPeppers reseals rows after a pepper was rotated, and counts what still needs an older one.
+// It runs as often as compaction.
+func resealPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) {
 	if d.Now().Minute()%compactEvery != 0 {
 		return 0, nil
 	}
@@ -96,8 +101,7 @@ func passPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) 
 	return d.Store.PassPeppers(ctx, d.Scanner, d.Now)
 }
 
-// maxExpired is how many expired keys a run moves to where lists pass them by, if its time is
-// enough.
+// maxExpired is how many expired keys a run moves out of the way of lists, time permitting.
 const maxExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
@@ -107,15 +111,14 @@ func Function(d *boot.Deployment) lambda.Handler {
 }
 
 const (
-	// longest is how long a run may take: less than the minute after which the next one starts.
+	// longest is the maximum time of a run: less than the minute after which the next one starts.
 	longest = 50 * time.Second
-	// margin is what a task keeps of Lambda's time to end in good order.
+	// margin is how much of Lambda's time a task leaves unused, to end in good order.
 	margin = 2 * time.Second
 )
 
-// Run runs the tasks beside each other, and waits for all. It logs each that did something or
-// failed. The error, which only names those that failed, is what makes Lambda count the run as
-// failed.
+// Run runs the tasks in parallel, and waits for all. It logs each that did something or failed.
+// The error, which only names those that failed, makes Lambda count the run as failed.
 func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -155,14 +158,15 @@ func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 	return fmt.Errorf("upkeep failed: %s", strings.Join(failed, ", "))
 }
 
-// stopped reports whether a task ended because the time was over. That is no failure: it goes on at
-// the next run.
+// stopped reports whether a task ended because the time was over. That is not a failure: it
+// continues in the next run.
 func stopped(ctx context.Context, err error) bool {
 	return ctx.Err() != nil &&
 		(errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled))
 }
 
-// safely makes an error of a panic, which would end the process and with it the other tasks.
+// safely turns a panic into an error; otherwise it would end the process and with it the other
+// tasks.
 func (t Task) safely(ctx context.Context) (done int, err error) {
 	defer func() {
 		if p := recover(); p != nil {

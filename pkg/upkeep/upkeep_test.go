@@ -23,7 +23,7 @@ func does(done int, err error) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { return done, err }
 }
 
-// logged gives what was logged, one line a task, in the order of their names.
+// logged returns what was logged, one line a task, in the order of their names.
 func logged(t *testing.T, log *storetest.Log) []string {
 	t.Helper()
 
@@ -47,7 +47,7 @@ func logged(t *testing.T, log *storetest.Log) []string {
 	return out
 }
 
-func TestOneTaskThatFailsKeepsNoOtherFromItsWork(t *testing.T) {
+func TestFailingTaskDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	log := &storetest.Log{}
 
@@ -70,8 +70,8 @@ func TestOneTaskThatFailsKeepsNoOtherFromItsWork(t *testing.T) {
 	}
 }
 
-// A task that takes too long is ended before the function is, and is no failure; the others have
-// long done their work.
+// A task that takes too long is stopped before the function's time is over, which is not a
+// failure. The others have finished long before.
 func TestTasksAreBounded(t *testing.T) {
 	t.Parallel()
 
@@ -118,7 +118,7 @@ func TestTasksAreBounded(t *testing.T) {
 	}
 }
 
-// Keys that have expired are moved out of the way of lists.
+// Expired keys are moved out of the way of lists.
 func TestExpiredKeysAreSwept(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -141,8 +141,8 @@ func TestExpiredKeysAreSwept(t *testing.T) {
 	}
 }
 
-// A rotated pepper has the rows of its environment sealed anew within minutes.
-func TestRotatedPepperSealsAnew(t *testing.T) {
+// After a pepper is rotated, the rows of its environment are resealed within minutes.
+func TestRotatedPepperReseals(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	kit.MustKey(t, nil)

@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// Upkeep puts usage together, in each environment, every five minutes.
-func TestUsageIsPutTogether(t *testing.T) {
+// Upkeep compacts usage, in each environment, every five minutes.
+func TestUsageIsCompacted(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 
