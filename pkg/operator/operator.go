@@ -1,9 +1,12 @@
-// Package operator makes the first operator key of a deployment, which no key could make: whoever
-// may write the table by IAM may.
+// Package operator makes the first operator key of a deployment, which no other key can make. The
+// right to do so is IAM's right to write the table.
 //
-// It promises that a deployment is bootstrapped once, however often and by however many it is tried
-// at once, and that the key is worth nothing after a day unless its secret is replaced. It does not
-// print the secret; that is its caller's part, once.
+// It promises:
+//
+//   - A deployment is bootstrapped once, however many callers try at the same time.
+//   - The key expires after a day unless its secret is replaced.
+//
+// It does not print the secret; its caller does so, once.
 package operator
 
 import (
@@ -26,7 +29,7 @@ var ErrBootstrapped = errors.New("operator: this deployment already had its firs
 // Life is how long the first operator key works, unless it is rotated or regenerated.
 const Life = 24 * time.Hour
 
-// Permissions are those of an operator key: every permission of the admin API.
+// Permissions returns those of an operator key: every permission of the admin API.
 func Permissions() []string {
 	return []string{
 		"keys:read", "keys:write", "keys:rotate", "keys:revoke", "usage:read", "history:read",
@@ -45,14 +48,14 @@ func First(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
 	return secret, err
 }
 
-// Local makes an operator key of a deployment on one's own machine: as often as its data are lost,
-// and for good.
+// Local makes an operator key of a deployment on a developer's own machine. It may be called again
+// whenever the data are lost, and the key does not expire.
 func Local(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
 	return create(ctx, d, "Local operator", 0)
 }
 
-// create makes an operator key, of a limited life where one is given, in one transaction with other
-// writes.
+// create makes an operator key in one transaction with other writes. A positive life makes the key
+// expire.
 func create(
 	ctx context.Context, d *boot.Deployment, name string, life time.Duration, with ...store.Write,
 ) (apikey.Secret, error) {
@@ -111,7 +114,7 @@ func create(
 	entry := history.Entry{
 		ID:             id,
 		At:             now,
-		Action:         "key.created",
+		Action:         history.KeyCreated,
 		OrganizationID: k.OrganizationID,
 		Actor:          by,
 		Object:         history.Object{Type: "key", ID: id, Name: k.Name},

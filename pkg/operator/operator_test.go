@@ -11,13 +11,14 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// deployment is one process of the kit's deployment.
+// deployment returns a process of the kit's deployment.
 func deployment(kit *storetest.Kit, p *storetest.Process) *boot.Deployment {
 	return &boot.Deployment{
 		Configuration: boot.Configuration{Brand: storetest.Brand},
@@ -27,7 +28,7 @@ func deployment(kit *storetest.Kit, p *storetest.Process) *boot.Deployment {
 	}
 }
 
-// keys are the operator keys that there are.
+// keys returns the existing operator keys.
 func keys(t *testing.T, kit *storetest.Kit) []*apikey.Key {
 	t.Helper()
 
@@ -40,7 +41,7 @@ func keys(t *testing.T, kit *storetest.Kit) []*apikey.Key {
 	return keys
 }
 
-// stored is the key of a secret, whose hash must be that of the key.
+// stored returns the key of a secret, and checks the secret's hash.
 func stored(t *testing.T, kit *storetest.Kit, secret apikey.Secret) *apikey.Key {
 	t.Helper()
 
@@ -62,7 +63,7 @@ func stored(t *testing.T, kit *storetest.Kit, secret apikey.Secret) *apikey.Key 
 	return k
 }
 
-// However many start at once, there is one first key, and the others are told so.
+// Of any number of concurrent calls, one makes the first key, and the others get ErrBootstrapped.
 func TestFirstIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -97,7 +98,7 @@ func TestFirstIsMadeOnce(t *testing.T) {
 	}
 
 	stored(t, kit, made[0])
-	kit.Clock.Advance(48 * time.Hour) // also when the first one is long over
+	kit.Clock.Advance(48 * time.Hour) // also long after the first one has ended
 
 	if _, err := operator.First(t.Context(),
 		deployment(kit, kit.Restart())); !errors.Is(err, operator.ErrBootstrapped) {
@@ -189,13 +190,13 @@ func TestFirstIsAnOperators(t *testing.T) {
 
 	entries, _, err := kit.Store.History(t.Context(),
 		apikey.OperatorOrganization, "key", k.ID, "", 10)
-	if err != nil || len(entries) != 1 || entries[0].Action != "key.created" ||
+	if err != nil || len(entries) != 1 || entries[0].Action != history.KeyCreated ||
 		entries[0].Actor.Type != apikey.ActorSystem {
 		t.Errorf("history: %+v, %v", entries, err)
 	}
 }
 
-// On one's own machine there are as many as are asked for, and they stay.
+// On a developer's machine any number of keys can be made, and they stay.
 func TestLocalIsMadeOften(t *testing.T) {
 	t.Parallel()
 
@@ -216,7 +217,7 @@ func TestLocalIsMadeOften(t *testing.T) {
 	}
 }
 
-// What cannot be done leaves no trace, so that it can be tried again.
+// A failure leaves no trace, so that it can be tried again.
 func TestFirstOverAnUnavailableTable(t *testing.T) {
 	t.Parallel()
 

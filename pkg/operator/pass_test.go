@@ -19,7 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// pass lets a process go on with the pass over the table.
+// pass makes a process continue the pass over the table.
 func pass(t *testing.T, kit *storetest.Kit, p *storetest.Process) int {
 	t.Helper()
 
@@ -31,9 +31,9 @@ func pass(t *testing.T, kit *storetest.Kit, p *storetest.Process) int {
 	return n
 }
 
-// After a rotation upkeep seals every row anew. What is left needs another secret, and what needed
-// seals alone can be retired.
-func TestRowsAreSealedAnew(t *testing.T) {
+// After a rotation upkeep reseals every row. The remaining ones need another secret, and a version
+// needed by seals alone can be retired.
+func TestRowsAreResealed(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	everyUse(t, kit)
@@ -51,7 +51,7 @@ func TestRowsAreSealedAnew(t *testing.T) {
 
 	p := kit.Restart()
 	if n := pass(t, kit, p); n == 0 {
-		t.Error("nothing was sealed anew")
+		t.Error("nothing was resealed")
 	}
 
 	left := map[string]int64{"secrets of keys": 2, "ids of imported keys": 1}
@@ -59,16 +59,16 @@ func TestRowsAreSealedAnew(t *testing.T) {
 		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 
-	told, err := p.Peppers.Pass(t.Context())
-	if err != nil || told.EndedAt.IsZero() || told.Unread != 0 {
-		t.Fatalf("%+v, %v", told, err)
+	latest, err := p.Peppers.Pass(t.Context())
+	if err != nil || latest.EndedAt.IsZero() || latest.Unread != 0 {
+		t.Fatalf("%+v, %v", latest, err)
 	}
 
-	if diff := cmp.Diff(left, told.Counts["production/1"]); diff != "" {
+	if diff := cmp.Diff(left, latest.Counts["production/1"]); diff != "" {
 		t.Errorf("what upkeep counted (-want +got):\n%s", diff)
 	}
 
-	// The rows are as they were, to a process that knows nothing yet.
+	// To a process that has cached nothing, the rows are unchanged.
 	fresh := kit.Restart().Store
 	if _, err := fresh.Organization(t.Context(), "acme"); err != nil {
 		t.Error(err)
@@ -95,8 +95,8 @@ func TestRowsAreSealedAnew(t *testing.T) {
 	}
 }
 
-// How far upkeep is has no seal and decides nothing: whatever somebody writes there, the table
-// itself says what is needed.
+// The progress of upkeep has no seal and decides nothing: with any content there, the table itself
+// shows what is needed.
 func TestPassDecidesNothing(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -123,7 +123,7 @@ func TestPassDecidesNothing(t *testing.T) {
 	}
 }
 
-// A version that seals alone needed is retired after a pass.
+// A version needed by seals alone can be retired after a pass.
 func TestVersionOfSealsIsRetiredAfterAPass(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -147,15 +147,15 @@ func TestVersionOfSealsIsRetiredAfterAPass(t *testing.T) {
 	}
 }
 
-// A change between the reading of a row and its new seal is not lost; and what somebody put into
-// the table is not made genuine.
-func TestOnlyWhatWasReadIsSealedAnew(t *testing.T) {
+// A change between reading a row and resealing it is not lost, and a forged row is not made
+// genuine.
+func TestOnlyUnchangedRowsAreResealed(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	changed, _ := kit.MustKey(t, nil)
 	forged, _ := kit.MustKey(t, nil)
 	partition := "production#" + forged.ID
-	kit.Change(t, partition, "key", "name", "somebody else's")
+	kit.Change(t, partition, "key", "name", "forged")
 	rotate(t, kit, apikey.Production)
 
 	p := kit.Restart()
@@ -190,9 +190,9 @@ func TestOnlyWhatWasReadIsSealedAnew(t *testing.T) {
 	}
 }
 
-// A pass that is cut off is gone on with by another process, and counts every row once, also where
-// two go on with it at once.
-func TestPassGoesOn(t *testing.T) {
+// A pass that is cut off is continued by another process, and counts every row once, even if two
+// continue it at once.
+func TestPassContinues(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 
@@ -233,7 +233,7 @@ func TestPassGoesOn(t *testing.T) {
 		t.Errorf("%d rows before it was cut off", before)
 	}
 
-	// While one reads a page, another does all that is left: the first leaves it at that.
+	// While one reads a page, another finishes the pass: the first then stops.
 	slow, quick := kit.Restart(), kit.Restart()
 	ends := sync.OnceFunc(func() { pass(t, kit, quick) })
 	slow.Traffic.Inject(func(r storetest.Request) storetest.Fault {
@@ -249,32 +249,32 @@ func TestPassGoesOn(t *testing.T) {
 		t.Errorf("the one that came second read %d pages", slow.Traffic.Count("Scan"))
 	}
 
-	// No page is larger than the one before was kept for, however large the table is.
-	most := 0
+	// Every page is small, and its rows are written before the next one is read.
+	unwritten := 0
 	for _, r := range quick.Traffic.Requests("Scan", "TransactWriteItems") {
 		if r.Operation != "Scan" {
-			most = 0
+			unwritten = 0
 			continue
 		}
 
 		var page struct{ Limit int }
-		if r.Decode(t, &page); page.Limit < 1 || page.Limit > 200 || most > 0 {
-			t.Errorf("up to %d rows are read at once, after %d that were not kept", page.Limit, most)
+		if r.Decode(t, &page); page.Limit < 1 || page.Limit > 200 || unwritten > 0 {
+			t.Errorf("up to %d rows are read at once, after %d that were not kept", page.Limit, unwritten)
 		}
 
-		most = page.Limit
+		unwritten = page.Limit
 	}
 
 	if n := quick.Traffic.Count("Scan"); n < 3 {
 		t.Errorf("what was left took %d pages", n)
 	}
 
-	told, err := kit.Peppers.Pass(t.Context())
-	if err != nil || told.EndedAt.IsZero() || told.Counts["production/1"] != nil {
-		t.Fatalf("%+v, %v", told, err)
+	latest, err := kit.Peppers.Pass(t.Context())
+	if err != nil || latest.EndedAt.IsZero() || latest.Counts["production/1"] != nil {
+		t.Fatalf("%+v, %v", latest, err)
 	}
 
-	if n := told.Counts["production/2"]["seals of customers"]; n != 750 {
+	if n := latest.Counts["production/2"]["seals of customers"]; n != 750 {
 		t.Errorf("%d of 750 customers were counted", n)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Why a pepper is neither rotated nor retired.
+// Why a pepper cannot be rotated or retired.
 var (
 	ErrNoPepper  = errors.New("there is no pepper yet: bitting bootstrap creates the first")
 	ErrNoVersion = errors.New("the version does not exist, or is already retired")
@@ -24,10 +24,10 @@ var (
 	ErrUnread    = errors.New("some rows cannot be read")
 )
 
-// Settling is how long after a rotation nothing is retired.
+// Settling is how long after a rotation nothing can be retired.
 const Settling = store.PepperSettling
 
-// Peppers looks after the peppers of a deployment.
+// Peppers manages the peppers of a deployment.
 type Peppers struct {
 	Keyring *pepper.Keyring
 	Stored  *store.Peppers
@@ -44,18 +44,18 @@ type Version struct {
 	Use       store.PepperUse
 }
 
-// Status is what there is of all peppers.
+// Status describes all peppers.
 type Status struct {
 	Versions []Version // by environment, then version
-	Unread   int64     // rows that name no version that is stored, or none where they should
-	Places   []string  // where some of these stand
-	// Pass is upkeep's, which seals rows anew and ended or goes on; nil before the first.
+	Unread   int64     // rows that name no stored version, or none although they must
+	Places   []string  // where some of these are
+	// Pass is upkeep's latest pass, running or ended, which reseals rows; nil before the first.
 	Pass *store.PepperPass
 }
 
-// Rotate makes one more version of an environment's pepper, and returns its number: new secrets and
-// seals use it within a minute. Errors: ErrNoPepper, pepper.ErrExists where another made it at the
-// same time, store.ErrUnavailable.
+// Rotate makes another version of an environment's pepper, and returns its number: new secrets and
+// seals use it within a minute. Errors: ErrNoPepper, pepper.ErrExists if another caller made it at
+// the same time, store.ErrUnavailable.
 func (p *Peppers) Rotate(ctx context.Context, env apikey.Environment) (int, error) {
 	if _, err := p.Keyring.Current(ctx, env); errors.Is(err, pepper.ErrNotFound) {
 		return 0, fmt.Errorf("%s: %w", env, ErrNoPepper)
@@ -69,8 +69,9 @@ func (p *Peppers) Rotate(ctx context.Context, env apikey.Environment) (int, erro
 	return made.Version(), nil
 }
 
-// Status reads the whole table core and says what needs which version, with up to limit keys for
-// each that have not moved. progress is told of the rows read. Errors: store.ErrUnavailable.
+// Status reads the whole table core and reports what needs which version, with up to limit keys
+// for each that have not moved. It calls progress with the number of rows read. Errors:
+// store.ErrUnavailable.
 func (p *Peppers) Status(
 	ctx context.Context, limit int, progress func(rows int64),
 ) (*Status, error) {
@@ -110,9 +111,9 @@ func (p *Peppers) Status(
 	return status, nil
 }
 
-// Retire removes a version for good, unless it is the current one or anything needs it. Only the
-// newest version makes anything, so that nothing comes to need an older one while it is looked for;
-// functions that don't know of the newer one yet are waited for (Settling). Errors: ErrNoVersion,
+// Retire permanently removes a version, unless it is the current one or anything needs it. Only
+// the newest version makes anything, so nothing can start to need an older one during the search.
+// Functions that may not know the newer one yet are waited for (Settling). Errors: ErrNoVersion,
 // ErrNewest, ErrSettling, ErrInUse, ErrUnread, store.ErrPeppersStale, store.ErrUnavailable.
 func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(rows int64)) error {
 	stored, err := p.stored(ctx, scope.Environment)

@@ -29,7 +29,7 @@ func peppers(kit *storetest.Kit) *operator.Peppers {
 
 func quiet(int64) {}
 
-// use is what needs a version.
+// use is something that needs a version.
 func use(
 	t *testing.T, kit *storetest.Kit, env apikey.Environment, version, limit int,
 ) store.PepperUse {
@@ -113,7 +113,7 @@ func everyUse(t *testing.T, kit *storetest.Kit) {
 	}
 }
 
-// Whatever names a version is found: each kind of row, of every environment.
+// Everything that names a version is found: each kind of row, in every environment.
 func TestStatusFindsEveryUse(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -150,7 +150,7 @@ func TestStatusFindsEveryUse(t *testing.T) {
 	}
 
 	sealed := int64(0)
-	for _, item := range kit.Items(t) { // no row that has a seal is passed over, whatever it is
+	for _, item := range kit.Items(t) { // no kind of sealed row is missed
 		if item["sealPepper"] != nil {
 			sealed++
 		}
@@ -169,8 +169,8 @@ func TestStatusFindsEveryUse(t *testing.T) {
 	}
 }
 
-// A version is retired when the last key has moved, and not before; what moved goes on to work, in
-// processes that knew it too.
+// A version can be retired once the last key has moved, and not before. Keys that moved keep
+// working, in processes that knew it too.
 func TestAVersionIsRetiredWhenNothingNeedsIt(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -195,7 +195,7 @@ func TestAVersionIsRetiredWhenNothingNeedsIt(t *testing.T) {
 		t.Fatalf("version %d, %v", v, err)
 	}
 
-	// this process makes secrets with version 1 still
+	// this process still makes secrets with version 1
 	if err := retire(1); !errors.Is(err, operator.ErrSettling) {
 		t.Errorf("at once: %v", err)
 	}
@@ -272,8 +272,7 @@ func TestAVersionIsRetiredWhenNothingNeedsIt(t *testing.T) {
 	}
 }
 
-// What cannot be read may need any version, and of two who retire at once no one takes away the
-// newest.
+// An unreadable row may need any version, and concurrent calls cannot retire the newest.
 func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 	t.Parallel()
 
@@ -314,7 +313,7 @@ func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 	}
 }
 
-// However many keys there are, as many are named as were asked for, and the rest is counted.
+// With any number of keys, as many are named as were asked for, and the rest is counted.
 func TestStatusNamesSomeKeys(t *testing.T) {
 	t.Parallel()
 
