@@ -15,16 +15,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// How long a call of DynamoDB or KMS may take: a caller waits for the answer, and a late one is
-// worth less than 503 with Retry-After.
+// The maximum time of a call of DynamoDB or KMS: a caller is waiting, and a late answer is worth
+// less than 503 with Retry-After.
 const (
 	attempts     = 3
 	maxBackoff   = 100 * time.Millisecond
 	totalTimeout = time.Second // an attempt may take a quarter of it
 )
 
-// timeout is how long an operation may take, all attempts together: totalTimeout, or
-// BITTING_AWS_TIMEOUT where a stand-in for AWS is slower.
+// timeout returns the maximum time of an operation, including all attempts: totalTimeout, or
+// BITTING_AWS_TIMEOUT for a slower stand-in for AWS.
 func timeout(env Environment) (time.Duration, error) {
 	text := env("BITTING_AWS_TIMEOUT")
 	if text == "" {
@@ -39,8 +39,8 @@ func timeout(env Environment) (time.Duration, error) {
 	return d, nil
 }
 
-// awsConfig is made by hand of what Lambda sets: loading the SDK's default configuration looks for
-// files and profiles, which costs cold start.
+// awsConfig builds the configuration from the variables that Lambda sets: loading the SDK's
+// default configuration looks for files and profiles, which slows down cold starts.
 func awsConfig(env Environment, endpoint string) aws.Config {
 	longest, _ := timeout(env) // Configure reports what is wrong with it
 	credentials := aws.Credentials{
@@ -74,7 +74,7 @@ func awsConfig(env Environment, endpoint string) aws.Config {
 	return config
 }
 
-// deadline bounds an operation with all its retries.
+// deadline limits an operation, including all its retries.
 func deadline(
 	d time.Duration,
 ) func(
@@ -89,12 +89,12 @@ func deadline(
 	}
 }
 
-// DynamoDB is a client of the DynamoDB that the environment points to.
+// DynamoDB returns a client of the DynamoDB that the environment points to.
 func DynamoDB(env Environment) *store.Connection {
 	return store.Connect(awsConfig(env, env("AWS_ENDPOINT_URL_DYNAMODB")))
 }
 
-// provider is KMS, or keys on disk where the configuration says so.
+// provider returns KMS, or keys on disk if the configuration says so.
 func provider(c Configuration, env Environment) (pepper.Provider, error) {
 	if c.LocalKeys != "" {
 		local, err := pepper.NewLocal(c.LocalKeys)

@@ -14,8 +14,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// dynamoDB answers every request with a status, or never where that is 0. It returns its address
-// and the number of requests.
+// dynamoDB starts a server that answers every request with a status, or never if that is 0. It
+// returns its address and the number of requests.
 func dynamoDB(t *testing.T, status int) (url string, requests *atomic.Int64) {
 	t.Helper()
 	requests = &atomic.Int64{}
@@ -35,8 +35,8 @@ func dynamoDB(t *testing.T, status int) (url string, requests *atomic.Int64) {
 	return server.URL, requests
 }
 
-// A dependency that fails or hangs is asked three times and then given up: who calls the API gets
-// 503, not a timeout.
+// A dependency that fails or hangs is tried three times and then given up: the caller of the API
+// gets 503, not a timeout.
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 

@@ -1,11 +1,15 @@
-// Package boot makes a running deployment of its environment: configuration, AWS clients, peppers,
-// store and check.
+// Package boot makes a running deployment from its environment: configuration, AWS clients,
+// peppers, store and check.
 //
-// It promises to be the only reader of environment variables, to name every variable that is
-// missing or wrong, and that making a deployment does no network call: what a function needs from
-// AWS it fetches when it is first asked for. It starts the functions that count calls, and sees to
-// it that what they counted is written (see Deployment.Serve). It does not know what a function
-// does with what it gets.
+// It promises:
+//
+//   - It is the only reader of environment variables, and names every variable that is missing or
+//     wrong.
+//   - Making a deployment makes no network call: what a function needs from AWS is fetched on
+//     first use.
+//
+// It starts the functions that count calls, and ensures that the counts are written (see
+// Deployment.Serve). It does not know what a function does with a deployment.
 package boot
 
 import (
@@ -32,7 +36,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// Environment gives the value of an environment variable, "" where it is not set.
+// Environment returns the value of an environment variable, "" if it is not set.
 type Environment func(name string) string
 
 // Of returns an environment with these variables and no others.
@@ -40,13 +44,13 @@ func Of(variables map[string]string) Environment {
 	return func(name string) string { return variables[name] }
 }
 
-// Configuration is what the environment says.
+// Configuration is the content of the environment.
 type Configuration struct {
 	CoreTable string       // BITTING_CORE_TABLE
 	HotTable  string       // BITTING_HOT_TABLE
 	Brand     apikey.Brand // BITTING_BRAND, "bt" by default
 	// BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the
-	// default where no API is guarded
+	// default if no API is guarded
 	Environments []apikey.Environment
 	// BITTING_API: the name of the API that the authorizer guards, or that calls are explained for
 	API             string
@@ -54,19 +58,19 @@ type Configuration struct {
 	SimpleResponses bool   // BITTING_SIMPLE_RESPONSES
 	// BITTING_KEY_HEADER: the only header that a key is read from; "" for both
 	KeyHeader string
-	DocsURL   string // BITTING_DOCS_URL: what a problem's code is appended to
+	DocsURL   string // BITTING_DOCS_URL: the address to which a problem's code is appended
 	KMSKey    string // BITTING_KMS_KEY
 	// BITTING_LOCAL_KEYS: the folder of the local key provider, in place of KMS
 	LocalKeys string
 	Profile   string // BITTING_PROFILE
-	// BITTING_COUNTED_BY: who counts the APIs' calls, "authorizer" by default, or "access_log"
+	// BITTING_COUNTED_BY: what counts the APIs' calls, "authorizer" by default, or "access_log"
 	CountedBy string
-	// BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys hold nobody
+	// BITTING_KEY_LIMITS is "off", not "enforced": rate limits and quotas of keys do not apply
 	KeyLimitsOff bool
-	// BITTING_OIDC_ISSUER: who says who people are; "" where nobody signs in
+	// BITTING_OIDC_ISSUER: the identity provider; "" without a sign-in
 	OIDCIssuer   string
 	OIDCAudience string // BITTING_OIDC_AUDIENCE: the client that tokens are for
-	// BITTING_GITHUB_KEYS_URL: where the keys are that GitHub signs leak reports with
+	// BITTING_GITHUB_KEYS_URL: the keys with which GitHub signs leak reports
 	GitHubKeysURL string
 }
 
@@ -112,7 +116,7 @@ func Configure(env Environment) (Configuration, error) {
 
 	switch name := env("BITTING_ENVIRONMENT"); {
 	case name == "" && c.API != "":
-		// What guards an API and is not told its environment must not take the keys of all.
+		// An authorizer without an environment must not accept the keys of all.
 		faults = append(faults,
 			errors.New("BITTING_ENVIRONMENT is not set, but BITTING_API is: expected production, "+
 				"staging, development or *"))
@@ -138,8 +142,8 @@ func Configure(env Environment) (Configuration, error) {
 	}
 
 	if c.Profile == "cached" && !c.KeyLimitsOff {
-		// API Gateway answers from its cache without asking: what a key may be limited to, nobody
-		// would hold it to.
+		// API Gateway answers from its cache without a call here, so limits of keys could not be
+		// enforced.
 		faults = append(faults,
 			errors.New("BITTING_PROFILE is cached, but BITTING_KEY_LIMITS is not off: behind API "+
 				"Gateway's cache, keys cannot have limits"))
@@ -161,7 +165,7 @@ func Configure(env Environment) (Configuration, error) {
 	return c, errors.Join(faults...)
 }
 
-// oneOf is the fault of a variable that has another value than those; nil where it has one of them.
+// oneOf returns the fault of a variable whose value is not one of those listed; nil if it is.
 func oneOf(name, value string, values ...string) error {
 	if slices.Contains(values, value) {
 		return nil
@@ -179,7 +183,7 @@ func or(value, otherwise string) string {
 	return value
 }
 
-// Deployment is what the functions of one deployment share.
+// Deployment holds what the functions of one deployment share.
 type Deployment struct {
 	Configuration
 	Store     *store.Store
@@ -188,20 +192,20 @@ type Deployment struct {
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
-	// counts the calls that this process checks; nil in the profile cached, where access logs tell
-	// of all calls
+	// Recorder counts the calls that this process checks; nil in the profile cached, where access
+	// logs are counted.
 	Recorder *usage.Recorder
 	Limits   *limit.Limiter // also for callers without a key
 	Logger   *slog.Logger
 	Now      func() time.Time
-	Wait     func(ctx context.Context, d time.Duration) // until d is over, or the context
+	Wait     func(ctx context.Context, d time.Duration) // until d has passed, or the context ends
 }
 
-// maxPolicies is how many policies an instance keeps: one for each set of permissions and
+// maxPolicies is how many policies an instance caches: one for each set of permissions and
 // customers in use, not one for each key.
 const maxPolicies = 1000
 
-// Load makes a deployment of its environment.
+// Load makes a deployment from its environment.
 func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	c, err := Configure(env)
 	if err != nil {
@@ -254,7 +258,8 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 // cacheTime is how long API Gateway keeps an authorizer's answer in the profile cached.
 const cacheTime = 300 * time.Second
 
-// CacheTime is how long API Gateway keeps an authorizer's answer at most; 0 where it keeps none.
+// CacheTime returns the maximum time that API Gateway keeps an authorizer's answer; 0 without a
+// cache.
 func (c Configuration) CacheTime() time.Duration {
 	if c.Profile == "cached" {
 		return cacheTime
@@ -263,7 +268,7 @@ func (c Configuration) CacheTime() time.Duration {
 	return 0
 }
 
-// instance names this process among all that ever count.
+// instance returns a unique name of this process for counting.
 func instance() string { return strings.ToLower(rand.Text()[:16]) }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -276,11 +281,11 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// now is the clock, in the milliseconds that the store keeps.
+// now returns the time, in the milliseconds that the store keeps.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// Lambda makes the deployment of the process that Lambda started. A function that is not configured
-// cannot serve: it ends, and Lambda reports it.
+// Lambda returns the deployment of the process that Lambda started. A function that is not
+// configured cannot serve: it exits, and Lambda reports that.
 func Lambda() *Deployment {
 	logger := slog.New(stamped{lambdacontext.NewLogHandler()})
 

@@ -18,7 +18,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// good is an authorizer's environment.
+// good returns an authorizer's environment.
 func good() map[string]string {
 	return map[string]string{
 		"BITTING_CORE_TABLE":  "core",
@@ -29,7 +29,7 @@ func good() map[string]string {
 	}
 }
 
-// with is the good environment with some variables otherwise; "" takes one away.
+// with returns the good environment with some variables changed; "" removes one.
 func with(variables map[string]string) boot.Environment {
 	out := good()
 	maps.Copy(out, variables)
@@ -162,8 +162,8 @@ func TestConfigureNamesEveryFault(t *testing.T) {
 	}
 }
 
-// What API Gateway answers from its cache, nobody counts: a deployment that would enforce limits
-// behind it does not start.
+// Calls that API Gateway answers from its cache are not counted, so a deployment that would
+// enforce limits behind it does not start.
 func TestLimitsAreNotEnforcedBehindACache(t *testing.T) {
 	t.Parallel()
 
@@ -177,7 +177,7 @@ func TestLimitsAreNotEnforcedBehindACache(t *testing.T) {
 	}
 }
 
-// A simple answer is kept as it is: it could not end with the key. Nothing else of the profile
+// A simple answer is cached as it is and could not end with the key. Nothing else in the profile
 // depends on its form.
 func TestSimpleResponsesAreNotForACache(t *testing.T) {
 	t.Parallel()
@@ -200,7 +200,7 @@ func TestSimpleResponsesAreNotForACache(t *testing.T) {
 	}
 }
 
-// An authorizer that is not told its environment would take the keys of all of them.
+// An authorizer without an environment would accept the keys of all of them.
 func TestAuthorizerNeedsItsEnvironment(t *testing.T) {
 	t.Parallel()
 
@@ -209,7 +209,7 @@ func TestAuthorizerNeedsItsEnvironment(t *testing.T) {
 	}
 }
 
-// Whatever the template's parameters are, each of its functions is configured, and each authorizer
+// With any parameters of the template, each of its functions is configured, and each authorizer
 // for its own environment.
 func TestTemplateConfiguresEveryFunction(t *testing.T) {
 	t.Parallel()
@@ -249,7 +249,7 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 
 				for id, f := range read.Functions {
 					if f.CodeURI == "functions/demo" {
-						continue // any user's backend: it is not configured
+						continue // an example of a user's backend, which needs no configuration
 					}
 
 					c, err := boot.Configure(boot.Of(f.Environment))
@@ -289,8 +289,8 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 	}
 }
 
-// Load makes everything without asking anybody: nothing listens at these addresses.
-func TestLoadCallsNobody(t *testing.T) {
+// Load makes everything without network calls: nothing listens at these addresses.
+func TestLoadMakesNoNetworkCalls(t *testing.T) {
 	t.Parallel()
 
 	var log bytes.Buffer

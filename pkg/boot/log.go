@@ -8,11 +8,11 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// timestamp is where Lambda looks for the time of a line.
+// timestamp is the attribute that Lambda reads the time of a line from.
 const timestamp = "timestamp"
 
-// stamped writes the times of lines as all others are written: slog cuts zeros off at the end, so
-// that its own would not sort as text.
+// stamped formats the times of lines as all others: slog cuts off trailing zeros, so its own would
+// not sort as text.
 type stamped struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -32,7 +32,7 @@ func (h stamped) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler.
 func (h stamped) WithGroup(name string) slog.Handler { return stamped{h.Handler.WithGroup(name)} }
 
-// Stamp is slog's ReplaceAttr for a handler of one's own, to the same end.
+// Stamp formats the time in the same way, as slog's ReplaceAttr of another handler.
 func Stamp(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
 		return slog.String(a.Key, apikey.FormatTime(a.Value.Time()))

@@ -11,16 +11,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/extension"
 )
 
-// extensionName is how Lambda knows the function's own extension.
+// extensionName is the name of the function's own extension in Lambda.
 const extensionName = "bitting-usage"
 
-// workTime bounds what is done after one answer: the instance takes no other call meanwhile. What
-// is not written by then waits for the next.
+// workTime limits the work after one answer, since the instance takes no other call meanwhile.
+// What is not written by then is written after a later answer.
 const workTime = 2 * time.Second
 
-// Serve starts the Lambda function. What it counts is written after its answers, before Lambda
-// freezes the instance, and when Lambda ends it, as End does; flush waits for what else the
-// function does beside its answers. It returns only when Lambda ends the process.
+// Serve starts the Lambda function. Its counts are written after its answers, before Lambda
+// freezes the instance, and when Lambda ends it, as End does; flush waits for the function's other
+// work in the background. Serve returns only when Lambda ends the process.
 func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	ctx := context.Background()
 
@@ -33,17 +33,17 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}, handler)
 	if err != nil {
 		d.Logger.WarnContext(ctx, "no work after answers", "error", err)
-		go d.countBeside(ctx)
+		go d.countInBackground(ctx)
 	} else {
 		handler = e
 		go func() {
 			d.Logger.ErrorContext(ctx, "no work after answers", "error", e.Run(ctx))
-			d.countBeside(ctx)
+			d.countInBackground(ctx)
 		}()
 
 		if d.Recorder != nil {
-			// an instance that is not frozen, as one that is kept ready, writes in time without a
-			// call
+			// an instance that is not frozen, such as one with provisioned concurrency, writes in
+			// time without a call
 			go d.Recorder.Tick(ctx)
 		}
 	}
@@ -54,15 +54,15 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}))
 }
 
-// endTime bounds what is given back when Lambda ends an instance: it leaves some 500 milliseconds
-// to all that is done then.
+// endTime limits the last work when Lambda ends an instance: Lambda allows about 500 milliseconds
+// for everything.
 const endTime = 250 * time.Millisecond
 
-// End does what an instance does last: it writes what is counted, gives back what it took of
-// limits, and waits for flush.
+// End does an instance's last work: it writes counts, returns unused leases of limits, and waits
+// for flush.
 func (d *Deployment) End(ctx context.Context, flush func()) {
-	var beside sync.WaitGroup
-	beside.Go(func() {
+	var background sync.WaitGroup
+	background.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, endTime)
 		defer cancel()
 
@@ -76,10 +76,10 @@ func (d *Deployment) End(ctx context.Context, flush func()) {
 	}
 
 	flush()
-	beside.Wait()
+	background.Wait()
 }
 
-// afterAnswer writes what must be written by now. A recorder logs by itself what fails.
+// afterAnswer writes what is due. A recorder logs its own failures.
 func (d *Deployment) afterAnswer(ctx context.Context, flush func()) {
 	if d.Recorder != nil {
 		ctx, cancel := context.WithTimeout(ctx, workTime)
@@ -90,9 +90,9 @@ func (d *Deployment) afterAnswer(ctx context.Context, flush func()) {
 	flush()
 }
 
-// countBeside writes beside answers where it cannot be done after them: what a frozen instance
-// holds, it writes when it is used again.
-func (d *Deployment) countBeside(ctx context.Context) {
+// countInBackground writes in parallel with answers if it cannot be done after them: what a frozen
+// instance holds is written when it is used again.
+func (d *Deployment) countInBackground(ctx context.Context) {
 	if d.Recorder != nil {
 		d.Recorder.Run(ctx)
 	}

@@ -12,9 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// An instance that Lambda ends gives back what it took of limits and did not spend, and ends also
-// where it cannot.
-func TestEndGivesBackLeases(t *testing.T) {
+// An instance that Lambda ends returns its unused leases of limits, and ends even if it cannot.
+func TestEndReturnsLeases(t *testing.T) {
 	t.Parallel()
 	subject := limit.Subject{Environment: apikey.Production, KeyID: "7Qm2Xb0aVd91KtZs"}
 	policy := limit.Policy{
@@ -50,8 +49,8 @@ func TestEndGivesBackLeases(t *testing.T) {
 			t.Errorf("%s: it did not flush", name)
 		}
 
-		if told := strings.Contains(log.String(),
-			"leased calls are not given back"); told != broken {
+		if logged := strings.Contains(log.String(),
+			"leased calls are not given back"); logged != broken {
 			t.Errorf("%s: logged: %s", name, &log)
 		}
 
