@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// logLine writes a call as the stage's access log has it. As in a gateway response there is neither
-// logic nor escaping: quotes in a value stay quotes. Where a variable has no value the line has a
-// hyphen, and control characters, which no line can have, are left out (I).
+// logLine formats a call for the stage's access log. As in a gateway response there is neither
+// logic nor escaping: quotes in a value stay quotes. A variable without a value becomes a hyphen,
+// and control characters are left out (I).
 func (g *Gateway) logLine(c *call, r AccessRecord) string {
 	line := variable.ReplaceAllStringFunc(g.api.AccessLog.Format, func(name string) string {
 		return cmp.Or(g.logVariable(c, r, name[1:]), "-")
@@ -23,7 +23,7 @@ func (g *Gateway) logLine(c *call, r AccessRecord) string {
 	}, line)
 }
 
-// logVariable gives the variables that only an access log has, and all others.
+// logVariable returns the value of a variable, including those that only an access log has.
 func (g *Gateway) logVariable(c *call, r AccessRecord, name string) string {
 	switch name {
 	case "context.status":
@@ -45,7 +45,7 @@ func (g *Gateway) logVariable(c *call, r AccessRecord, name string) string {
 	return g.variable(c, name)
 }
 
-// latency is empty for what was not called.
+// latency formats a latency; empty if nothing was called.
 func latency(d time.Duration) string {
 	if d == 0 {
 		return ""

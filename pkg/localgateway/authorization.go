@@ -20,14 +20,15 @@ type authorization struct {
 	usageKey    string // REST only
 }
 
-// parseAuthorization checks the answer's form. What API Gateway would answer
-// with 500 is an error here, a policy that cannot be evaluated included, so
-// that nothing malformed is ever cached. See
+// parseAuthorization checks the form of an authorizer's answer. Everything that makes API Gateway answer
+// with 500 is an error, including a policy that cannot be evaluated, so nothing malformed is ever
+// cached. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 func parseAuthorization(
 	payload []byte, a template.Authorizer, kind template.APIKind,
 ) (authorization, error) {
-	var fields map[string]json.RawMessage // names are case-sensitive, as struct fields would not be
+	// a map, since names of struct fields would match in any case
+	var fields map[string]json.RawMessage
 	if err := decodeObject(payload, &fields); err != nil {
 		return authorization{}, err
 	}
@@ -77,8 +78,8 @@ func optional(raw json.RawMessage, into *string) error {
 	return json.Unmarshal(raw, into)
 }
 
-// parseContext reads the context: at a REST API scalars that become strings,
-// at an HTTP API anything, as it is.
+// parseContext reads the context. A REST API accepts scalars and turns them into strings; an HTTP
+// API passes any value on unchanged.
 func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, error) {
 	if isNull(raw) {
 		return nil, nil

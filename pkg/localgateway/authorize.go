@@ -12,11 +12,11 @@ import (
 // authorizerLimit is documented for HTTP APIs and assumed for REST APIs.
 const authorizerLimit = 10 * time.Second
 
-// invokeAction is what a caller of an API asks for.
+// invokeAction is the action that an authorizer's policy must allow.
 const invokeAction = "execute-api:Invoke"
 
-// authorize calls the authorizer, or takes its cached answer, and evaluates it
-// for this very request. nil lets the call through.
+// authorize calls the authorizer, or takes its cached answer, and evaluates it for this request.
+// nil lets the call through.
 func (g *Gateway) authorize(c *call, a template.Authorizer) *refusal {
 	values, ok := g.identity(c, a)
 	if !ok {
@@ -76,8 +76,8 @@ func (g *Gateway) askAuthorizer(
 	return answer, nil
 }
 
-// evaluate decides an authorizer's answer for the request's ARN, which carries
-// the path as sent, never the route's template.
+// evaluate applies an authorizer's answer to the request's ARN, which carries the path as sent,
+// never the route's template.
 func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
 	if answer.policy == nil {
 		if answer.allowed {
@@ -102,8 +102,9 @@ func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
 	}
 }
 
-// hasPlanKey checks the API key of a method that needs one: from the header or
-// from the authorizer's answer, as the API says, never from both.
+// hasPlanKey reports whether the request has a valid API key, for a method that requires one. The
+// key comes from the header or from the authorizer's answer, as the API is configured, never from
+// both.
 func (g *Gateway) hasPlanKey(c *call) bool {
 	key := g.planKey(c)
 	return key != "" && slices.Contains(g.api.APIKeys, key)

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// maxCached bounds the cache: a new answer is not kept while it is full of
-// answers that are still valid.
+// maxCached bounds the cache. While it is full of valid answers, new ones are not stored.
 const maxCached = 10_000
 
-// cache holds authorizers' answers by authorizer and identity values. It is
-// one stage's of one API, as API Gateway scopes it.
+// cache holds authorizers' answers by authorizer and identity values. As at API Gateway, each
+// stage of an API has its own.
 type cache struct {
 	mu      sync.Mutex
 	entries map[string]cached

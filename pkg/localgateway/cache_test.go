@@ -110,7 +110,7 @@ func TestCacheOfREST(t *testing.T) {
 	}
 }
 
-// REST caches 300 s where the template does not say.
+// REST caches for 300 s by default.
 func TestTokenCacheHasTheDefaultTime(t *testing.T) {
 	t.Parallel()
 

@@ -26,7 +26,7 @@ const (
 	account = "123456789012"
 )
 
-// call is one request and what became of it.
+// call is one request and its outcome.
 type call struct {
 	request    *http.Request
 	start      time.Time
@@ -84,9 +84,9 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	return c, nil
 }
 
-// sentPath is the path as the client sent it. EscapedPath would do, but it decodes and
-// encodes anew a path with a character that should have been escaped, so that such a
-// path would be routed and checked by another spelling than that which was sent.
+// sentPath returns the path as the client sent it. EscapedPath is not enough: it decodes a path
+// that contains a character that should have been escaped, and encodes it again, so that the path
+// would be routed and checked in another spelling than the one sent.
 func sentPath(u *url.URL) string {
 	if u.RawPath != "" {
 		return u.RawPath
@@ -95,8 +95,8 @@ func sentPath(u *url.URL) string {
 	return u.EscapedPath()
 }
 
-// query is the parameters of the query, none of them left out: what is no escape stands for itself,
-// and so does a semicolon.
+// query returns all parameters of the query. A malformed escape is kept as it is, and so is a
+// semicolon.
 func (c *call) query() url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(c.request.URL.RawQuery, "&") {
@@ -112,7 +112,7 @@ func (c *call) query() url.Values {
 	return values
 }
 
-// unescaped decodes a text of a query, or returns it as it is.
+// unescaped decodes part of a query, or returns it unchanged if it is malformed.
 func unescaped(text string) string {
 	if decoded, err := url.QueryUnescape(text); err == nil {
 		return decoded
@@ -121,14 +121,14 @@ func unescaped(text string) string {
 	return text
 }
 
-// malformedEscape reports whether a text has a percent sign that begins no escape.
+// malformedEscape reports whether text has a percent sign that does not begin an escape.
 func malformedEscape(text string) bool {
 	_, err := url.QueryUnescape(text)
 	return err != nil
 }
 
-// newIDs makes ids that look like AWS's: a UUID, and the short base64 text that
-// is a REST API's second id and an HTTP API's only one.
+// newIDs returns ids that look like AWS's: a UUID, and the short base64 text that is a REST API's
+// second id and an HTTP API's only one.
 func (g *Gateway) newIDs() (uuid, short string, err error) {
 	b := make([]byte, 27)
 	if _, err := io.ReadFull(g.random, b); err != nil {
@@ -193,7 +193,7 @@ func (c *call) readBody() *refusal {
 	return nil
 }
 
-// routeKey is the HTTP API's name of the route.
+// routeKey returns the HTTP API's name of the route.
 func (c *call) routeKey() string {
 	if c.route == nil {
 		return ""

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// isPreflight reports whether an HTTP API with CORS answers this request by
-// itself, whatever its routes. See
+// isPreflight reports whether an HTTP API with CORS answers this request itself, without looking
+// at its routes. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html
 func (g *Gateway) isPreflight(c *call) bool {
 	return g.api.CORS != nil && c.request.Method == http.MethodOptions &&
@@ -15,8 +15,8 @@ func (g *Gateway) isPreflight(c *call) bool {
 		c.request.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// addCORS replaces what a function said about CORS by what the HTTP API's
-// configuration says, on refusals too.
+// addCORS replaces a function's CORS headers with those of the HTTP API's configuration, on
+// refusals too.
 func (g *Gateway) addCORS(c *call, header http.Header) {
 	if g.api.CORS == nil {
 		return
@@ -54,7 +54,7 @@ func (g *Gateway) addCORS(c *call, header http.Header) {
 	}
 }
 
-// allowedOrigin gives the value to answer an Origin with, empty if it is not
+// allowedOrigin returns the value of Access-Control-Allow-Origin, empty if the origin is not
 // allowed. Besides whole origins, *, http://* and https://* can be allowed.
 func allowedOrigin(allowed []string, origin string) string {
 	if origin == "" {
@@ -80,7 +80,7 @@ func setList(header http.Header, name string, values []string) {
 	}
 }
 
-// mockPreflight is the answer of the OPTIONS method that SAM makes at a REST API.
+// mockPreflight returns the answer of the OPTIONS method that SAM adds to a REST API.
 func mockPreflight(headers map[string]string) answer {
 	a := answer{status: http.StatusOK, header: http.Header{}, body: []byte("{}\n")}
 	a.header.Set("Content-Type", "application/json")

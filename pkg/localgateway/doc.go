@@ -7,11 +7,11 @@
 // It promises to fail closed: a missing function, a malformed answer, an error
 // or a time-out never lets a call through. It does not promise throttling,
 // usage-plan quotas, resource policies, WAF, mutual TLS, response caching,
-// request validation or mapping templates; package template refuses what of
-// these a template could ask for.
+// request validation or mapping templates; package template refuses those of
+// them that a template can ask for.
 //
-// Nothing here was compared with a live AWS account by this project. What it
-// does is graded in the comments of the code and in the table below:
+// This project has compared nothing here with a live AWS account. Behaviour is
+// graded in the comments of the code and in the table below:
 //
 //	D  AWS documentation (developer guide, https://docs.aws.amazon.com/apigateway/latest/developerguide/)
 //	O  observed by others on AWS and published
@@ -20,7 +20,7 @@
 // Routing and requests:
 //
 //	D  HTTP API: full match, then greedy, then $default (http-api-develop-routes)
-//	D  an unknown route is 403 at a REST API, 404 at an HTTP API; with an Authorization header a REST API takes it for a
+//	D  an unknown route is 403 at a REST API, 404 at an HTTP API; with an Authorization header a REST API reads it as a
 //	   signature (O), whose value is not repeated here
 //	O  REST: one trailing slash is ignored; I: HTTP APIs do not ignore it
 //	I  REST: static before parameter before greedy; a parameter never matches an empty segment
@@ -37,7 +37,7 @@
 // Authorizers (api-gateway-lambda-authorizer-input, -output, http-api-lambda-authorizer):
 //
 //	D  the events of every kind; O: REST keeps header spelling, HTTP APIs lower-case it. Go's server canonicalises
-//	   names, so a REST event here has X-Api-Key whatever the client wrote
+//	   names, so a REST event here has X-Api-Key in any case
 //	D  every identity source must be there and non-empty, else 401 without a call, also where nothing is cached (I)
 //	I  a validation expression must match the whole token
 //	D  what is cached is the authorizer's answer; the policy is evaluated again for each request
@@ -77,6 +77,6 @@
 //
 // A client that goes away does not stop a function, as on AWS. The source
 // address is the connection's alone; X-Forwarded-For is passed on, never
-// believed. Mount a Gateway so that it sees raw paths: http.ServeMux cleans
+// trusted. Mount a Gateway so that it sees raw paths: http.ServeMux cleans
 // them (it redirects //x and /a/../b), http.StripPrefix does not.
 package localgateway

@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// event is the JSON object that a function receives. Absent values that AWS
-// shows as null are nil here, which the structs of aws-lambda-go cannot say.
+// event is the JSON object that a function receives. Absent values that AWS shows as null are nil
+// here, which the structs of aws-lambda-go cannot express.
 type event map[string]any
 
 // authorizerEvent builds what an authorizer receives. See
@@ -101,8 +101,8 @@ func (g *Gateway) integrationEvent(c *call) event {
 	return e
 }
 
-// authorizerContextV1 is requestContext.authorizer of payload 1.0: the
-// authorizer's context with its principal and latency beside it.
+// authorizerContextV1 returns requestContext.authorizer of payload 1.0: the authorizer's context,
+// its principal and its latency.
 func (g *Gateway) authorizerContextV1(c *call) event {
 	context := event{}
 	maps.Copy(context, c.authorization.context)
@@ -120,7 +120,7 @@ func (g *Gateway) authorizerContextV1(c *call) event {
 	return context
 }
 
-// requestV1 is the part that payload 1.0's integrations and authorizers share.
+// requestV1 returns the part that payload 1.0's integrations and authorizers share.
 func (g *Gateway) requestV1(c *call, path string) event {
 	query, all := c.query(), c.headers()
 
@@ -143,8 +143,8 @@ func (g *Gateway) requestV1(c *call, path string) event {
 	}
 }
 
-// pathREST is the path of a REST API's event: without the stage, and with the base path of a custom
-// domain.
+// pathREST returns the path in a REST API's event: without the stage, and with the base path of a
+// custom domain.
 func (g *Gateway) pathREST(c *call) string {
 	if g.mapping != nil {
 		return c.called
@@ -153,8 +153,8 @@ func (g *Gateway) pathREST(c *call) string {
 	return c.path
 }
 
-// pathHTTP is the path of an event of payload 2.0: with the stage, also by a custom domain, of
-// whose base path it has nothing.
+// pathHTTP returns the path in an event of payload 2.0: with the stage, and never with the base
+// path of a custom domain.
 func (g *Gateway) pathHTTP(c *call) string {
 	if g.api.Stage == "$default" {
 		return c.path
@@ -163,7 +163,7 @@ func (g *Gateway) pathHTTP(c *call) string {
 	return "/" + g.api.Stage + c.path
 }
 
-// requestV2 is the part that payload 2.0's integrations and authorizers share.
+// requestV2 returns the part that payload 2.0's integrations and authorizers share.
 func (g *Gateway) requestV2(c *call) event {
 	headers := c.headers()
 
@@ -249,7 +249,7 @@ func (g *Gateway) contextHTTP(c *call) event {
 	}
 }
 
-// resourceID is a stable stand-in for the id that API Gateway gives a path.
+// resourceID returns a stable stand-in for the id that API Gateway gives a path.
 func resourceID(path string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(path)))[:6]
 }

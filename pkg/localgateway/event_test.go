@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 )
 
-// object parses what a test expects.
+// object parses the expected JSON.
 func object(t *testing.T, source string) map[string]any {
 	t.Helper()
 
@@ -24,8 +24,8 @@ func object(t *testing.T, source string) map[string]any {
 	return m
 }
 
-// decodes checks that an event has the form of aws-lambda-go's struct. AWS
-// sends some fields that those structs lack, so unknown ones are allowed.
+// decodes checks that an event has the form of aws-lambda-go's struct. AWS sends some fields that
+// those structs lack, so unknown ones are allowed.
 func decodes(t *testing.T, event map[string]any, into any) {
 	t.Helper()
 
@@ -97,8 +97,8 @@ func TestEventsOfREST(t *testing.T) {
 	decodes(t, got, new(events.APIGatewayProxyRequest))
 }
 
-// Who calls by a custom domain has its base path before the route, and no stage; payload 2.0 has
-// the stage all the same.
+// By a custom domain, paths have its base path before the route, and no stage; payload 2.0 has the
+// stage all the same.
 func TestEventsOfACustomDomain(t *testing.T) {
 	t.Parallel()
 

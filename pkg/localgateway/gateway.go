@@ -13,28 +13,27 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// Config says what a Gateway serves.
+// Config configures a Gateway.
 type Config struct {
 	Template *template.Template // required
 	API      string             // required: logical id of the API in Template
 
-	// Mapping is the base path mapping of a custom domain name that clients call by. Where it is
-	// nil, they call the API's own address, whose paths begin with the stage.
+	// Mapping is the base path mapping of the custom domain name that clients use. Nil means the
+	// API's own address, whose paths begin with the stage.
 	Mapping *Mapping
 
-	// Functions are called by logical id: in-process handlers, or processes
-	// that speak the Lambda Runtime API. Where one is missing, the gateway
-	// answers as if it had failed: never with a call let through.
+	// Functions are called by logical id: in-process handlers, or processes that speak the Lambda
+	// Runtime API. A missing function counts as failed, so it never lets a call through.
 	Functions map[string]lambda.Handler
 
 	Logger *slog.Logger // nil logs nothing
-	// called once per request, after the answer was written; nil for none
+	// AccessLog is called once per request, after the answer was written; nil for none.
 	AccessLog func(AccessRecord)
 	Now       func() time.Time // nil means time.Now
 	Random    io.Reader        // for request ids; nil means crypto/rand
 }
 
-// Mapping is what a custom domain name has of a stage.
+// Mapping maps a custom domain name to a stage.
 type Mapping struct {
 	BasePath string // such as "/keys"; "" for the whole domain
 }
@@ -54,8 +53,8 @@ type Gateway struct {
 	random    io.Reader
 }
 
-// New makes a Gateway. It fails if the template has no such API, or if one of
-// its validation expressions is not a regular expression.
+// New returns a Gateway. It fails if the template has no such API, or if one of its validation
+// expressions is not a regular expression.
 func New(config Config) (*Gateway, error) {
 	api, ok := config.Template.APIs[config.API]
 	if !ok {
@@ -118,14 +117,14 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.accessLog(g.record(c, a))
 }
 
-// answer is what the client gets.
+// answer is the response to the client.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// serve goes through API Gateway's steps in its order; the first refusal decides.
+// serve takes API Gateway's steps in order; the first refusal decides.
 func (g *Gateway) serve(c *call) (answer, *refusal) {
 	if refused := g.checkHeaders(c); refused != nil {
 		return answer{}, refused

@@ -31,20 +31,20 @@ func fails(err error) function {
 	return func(context.Context, []byte) ([]byte, error) { return nil, err }
 }
 
-// hangs waits until its time is up.
+// hangs waits until its context ends.
 func hangs(ctx context.Context, _ []byte) ([]byte, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
-// Answers of an authorizer.
+// Authorizers' answers.
 const (
 	allowAll = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"*"}]},"context":{"code":"ok","count":3,"flag":true}}`
 	denyAll  = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"*"}]},"context":{"code":"permission_denied","retryAfter":7}}`
 	nothing  = `{"principalId":"key","policyDocument":{"Version":"2012-10-17","Statement":[]}}`
 )
 
-// policyOf allows the resources given.
+// policyOf returns a policy that allows or denies the resources.
 func policyOf(effect string, resources ...string) string {
 	list, err := json.Marshal(resources)
 	if err != nil {
@@ -56,7 +56,7 @@ func policyOf(effect string, resources ...string) string {
 	) + `}]}}`
 }
 
-// recorder remembers the events that a function got.
+// recorder records the events of a function.
 type recorder struct {
 	next   lambda.Handler
 	mu     sync.Mutex
@@ -142,7 +142,7 @@ func newWorld(t *testing.T, file, api string, authorizer, backend lambda.Handler
 	return w
 }
 
-// replaceTemplate starts the world's gateway anew.
+// replaceTemplate restarts the world's gateway with another template.
 func (w *world) replaceTemplate(t *testing.T, tmpl *template.Template) {
 	t.Helper()
 	w.config.Template = tmpl
@@ -198,7 +198,7 @@ func (w *world) get(path string, headers ...string) seen {
 	return w.do("GET", path, "", headers...)
 }
 
-// The ids that zeros makes, as headers.
+// The ids that zeros produces, as headers.
 func restHeaders(errorType string) map[string]string {
 	h := map[string]string{
 		"Content-Type":     "application/json",

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// headers gives the request's headers as an integration or authorizer receives
-// them: with Host, and with the proxy's own X-Forwarded headers, of which the
-// first only continues what the client sent.
+// headers returns the request's headers as an integration or authorizer receives them: with Host,
+// and with the proxy's own X-Forwarded headers. Of these, only X-Forwarded-For continues what the
+// client sent.
 func (c *call) headers() http.Header {
 	h := c.request.Header.Clone()
 	for _, name := range []string{
@@ -39,8 +39,8 @@ func (c *call) headers() http.Header {
 	return h
 }
 
-// lastOf gives each name its last value; nil if there is none, which REST
-// events show as null.
+// lastOf maps each name to its last value. It returns nil if there are none, which REST events
+// show as null.
 func lastOf[M ~map[string][]string](values M) map[string]string {
 	if len(values) == 0 {
 		return nil
@@ -54,7 +54,7 @@ func lastOf[M ~map[string][]string](values M) map[string]string {
 	return m
 }
 
-// joined gives each name its values joined with commas, as HTTP API events do.
+// joined maps each name to its values joined with commas, as HTTP API events do.
 func joined[M ~map[string][]string](values M) map[string]string {
 	if len(values) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func joined[M ~map[string][]string](values M) map[string]string {
 	return m
 }
 
-// lowerCase gives headers the names that HTTP APIs give them.
+// lowerCase returns the headers under lower-case names, as HTTP APIs send them.
 func lowerCase(h http.Header) http.Header {
 	m := make(http.Header, len(h))
 	for name, v := range h {
@@ -78,7 +78,7 @@ func lowerCase(h http.Header) http.Header {
 	return m
 }
 
-// orNil is nil for an empty map, so that REST events show null.
+// orNil returns nil for an empty map, so that REST events show null.
 func orNil(values url.Values) map[string][]string {
 	if len(values) == 0 {
 		return nil

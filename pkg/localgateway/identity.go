@@ -7,9 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// identity gives the values of an authorizer's identity sources in their
-// order. ok is false when one of them is missing or empty, or when a TOKEN
-// authorizer's validation expression does not match: 401 without a call.
+// identity returns the values of an authorizer's identity sources, in order. ok is false if one of
+// them is missing or empty, or if a TOKEN authorizer's validation expression does not match: the
+// request is then refused with 401, and the authorizer is not called.
 func (g *Gateway) identity(c *call, a template.Authorizer) (values []string, ok bool) {
 	for _, source := range a.IdentitySources {
 		value := g.identityValue(c, source)
@@ -28,9 +28,9 @@ func (g *Gateway) identity(c *call, a template.Authorizer) (values []string, ok 
 	return values, true
 }
 
-// identityValue looks a source up: header names without regard to case, query
-// names with it. A repeated header counts with its last value at a REST API
-// and comma-joined at an HTTP API, as the events have it.
+// identityValue looks up a source. Header names are case-insensitive, query names are not. Of a
+// repeated header, a REST API takes the last value and an HTTP API all values joined with commas,
+// as in their events.
 func (g *Gateway) identityValue(c *call, source template.IdentitySource) string {
 	switch source.In {
 	case template.InHeader:
@@ -60,9 +60,8 @@ func (g *Gateway) identityValue(c *call, source template.IdentitySource) string 
 	return ""
 }
 
-// validation compiles a TOKEN authorizer's expression, nil if it has none. AWS
-// does not say whether a part of the token may match; the whole must here,
-// which is the stricter reading.
+// validation compiles a TOKEN authorizer's expression; nil if it has none. AWS does not say
+// whether a part of the token may match. Here the whole token must, which is the stricter reading.
 func validation(a template.Authorizer) (*regexp.Regexp, error) {
 	if a.Validation == "" {
 		return nil, nil

@@ -85,7 +85,8 @@ func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	}
 
 	a.body = []byte(*r.Body)
-	// A REST API hands base64 text through undecoded unless it knows the wanted type to be binary.
+	// A REST API passes base64 text on undecoded, unless the accepted type is one of its binary
+	// types.
 	if r.IsBase64Encoded &&
 		(g.api.Kind == template.HTTP ||
 			isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Accept"))) {
@@ -97,8 +98,7 @@ func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	return a, nil
 }
 
-// inferred is payload 2.0's reading of a valid JSON answer without statusCode:
-// it is the body itself.
+// inferred reads a valid JSON answer without statusCode as payload 2.0 does: as the body itself.
 func inferred(payload []byte) (answer, error) {
 	if !json.Valid(payload) {
 		return answer{}, errors.New("not JSON")
@@ -117,7 +117,7 @@ func inferred(payload []byte) (answer, error) {
 func parseStatus(raw json.RawMessage) (int, error) {
 	status, err := strconv.Atoi(strings.Trim(string(raw), `"`))
 	if err != nil || status < 200 || status > 599 {
-		return 0, fmt.Errorf("statusCode %s is no final HTTP status", raw)
+		return 0, fmt.Errorf("statusCode %s is not a final HTTP status", raw)
 	}
 
 	return status, nil
@@ -128,7 +128,7 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 		switch value.(type) {
 		case string, bool, json.Number:
 		default:
-			return fmt.Errorf("header %s is no string", name)
+			return fmt.Errorf("header %s is not a string", name)
 		}
 
 		if name = rename(name, kind); name != "" {

@@ -15,17 +15,16 @@ import (
 )
 
 var (
-	// errTimedOut is API Gateway losing patience.
+	// errTimedOut means that API Gateway stopped waiting for the function.
 	errTimedOut = errors.New("the function did not answer within API Gateway's limit")
-	// errFunctionTimedOut is the function's own Timeout running out.
+	// errFunctionTimedOut means that the function's own Timeout expired.
 	errFunctionTimedOut = errors.New("the function did not answer within its Timeout")
 	errNoFunction       = errors.New("there is no such function")
 )
 
-// invoke calls a function as Lambda would: with a deadline, a request id of
-// its own, and no regard to whether the client is still there. A panic becomes
-// an error. An in-process function that ignores its context keeps running
-// after the time-out, unheard.
+// invoke calls a function as Lambda would: with a deadline, a request id of its own, and
+// independently of the client's connection. A panic becomes an error. An in-process function that
+// ignores its context keeps running after the time-out, and its result is discarded.
 func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]byte, error) {
 	handler, ok := g.handlers[id]
 	if !ok || handler == nil {
@@ -65,7 +64,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 	go func() {
 		var r result
 		defer func() {
-			// only the log can have the stack: the error's text is the panic's, as on Lambda
+			// only the log gets the stack: as on Lambda, the error's text is the panic's
 			if p := recover(); p != nil {
 				g.logger.ErrorContext(ctx, "function panicked", "function", id, "panic", p, "stack",
 					string(debug.Stack()))
@@ -89,7 +88,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 	}
 }
 
-// asReported gives an error the text that Lambda would report as errorMessage.
+// asReported returns an error whose text is what Lambda would report as errorMessage.
 func asReported(err error) error {
 	var reported messages.InvokeResponse_Error
 	if errors.As(err, &reported) {
@@ -99,7 +98,7 @@ func asReported(err error) error {
 	return err
 }
 
-// integrationLimit is how long API Gateway waits for the function behind a route.
+// integrationLimit returns how long API Gateway waits for the function behind a route.
 func integrationLimit(kind template.APIKind) time.Duration {
 	if kind == template.REST {
 		return 29 * time.Second

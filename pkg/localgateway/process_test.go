@@ -11,8 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
 )
 
-// A function's failure looks the same to the gateway whether the function runs
-// in this process or in one of its own.
+// A function's failure looks the same to the gateway in this process and in a process of its own.
 func TestProcessesAndHandlersFailAlike(t *testing.T) {
 	t.Parallel()
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")

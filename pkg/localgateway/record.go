@@ -6,8 +6,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// AccessRecord is one request as an access log shows it: the values of API
-// Gateway's logging variables, never a key, a header or a body. See
+// AccessRecord describes one request as an access log does: the values of API Gateway's logging
+// variables, never a key, a header or a body. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
 type AccessRecord struct {
 	RequestID         string
@@ -32,13 +32,13 @@ type AccessRecord struct {
 	AuthorizerLatency  time.Duration // 0 if no authorizer was called, as on a cache hit
 	IntegrationLatency time.Duration // 0 if no function was called
 
-	// ErrorResponseType and ErrorMessage say why API Gateway answered by
-	// itself; both are empty if a function answered.
+	// ErrorResponseType and ErrorMessage describe an answer that API Gateway made itself. Both are
+	// empty if a function answered.
 	ErrorResponseType string
 	ErrorMessage      string
 
-	// Line is what the stage's access log has of the request, and LogGroup where
-	// it has it; both are empty if the stage has no access log.
+	// Line is the request's line in the stage's access log, and LogGroup is where it goes. Both
+	// are empty if the stage has no access log.
 	Line     string
 	LogGroup string
 }

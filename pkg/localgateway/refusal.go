@@ -8,9 +8,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// refusal is one way in which API Gateway answers by itself: what a REST API
-// says unless the template customises its response type, and what an HTTP API
-// says, which nothing can customise.
+// refusal is one way in which API Gateway answers without calling a function: a REST API's answer,
+// unless the template customises its response type, and an HTTP API's, which cannot be customised.
 type refusal struct {
 	responseType string // of the gateway response; empty = not customisable
 	restStatus   int
@@ -93,7 +92,7 @@ var (
 		httpStatus:   http.StatusBadRequest,
 		httpMessage:  "Bad Request",
 	}
-	// nobody has written down which type AWS takes for this, nor what it says
+	// AWS documents neither the response type nor the message of this refusal.
 	malformedQuery = refusal{
 		responseType: "BAD_REQUEST_PARAMETERS",
 		restStatus:   http.StatusBadRequest,
@@ -141,7 +140,7 @@ var (
 	}
 )
 
-// unknownRoute is what a request to no route gets.
+// unknownRoute returns the refusal of a request that matches no route.
 func unknownRoute(c *call, kind template.APIKind) *refusal {
 	if kind == template.REST && c.request.Header.Get("Authorization") != "" {
 		return &noSignature
@@ -192,7 +191,7 @@ func (f refusal) defaultBody() string {
 	return `{"message":` + f.messageString() + `}`
 }
 
-// messageString is $context.error.messageString: the message with its quotes, or null.
+// messageString returns $context.error.messageString: the message in quotes, or null.
 func (f refusal) messageString() string {
 	if f.message == "" {
 		return "null"
@@ -201,8 +200,8 @@ func (f refusal) messageString() string {
 	return strconv.Quote(f.message) // the messages above are plain ASCII
 }
 
-// gatewayResponse finds the template's customisation: of the type itself, else
-// of DEFAULT_4XX or DEFAULT_5XX, whose status then holds for all of them.
+// gatewayResponse finds the template's customisation: of the type itself, else of DEFAULT_4XX or
+// DEFAULT_5XX, whose status then holds for all of them.
 func (g *Gateway) gatewayResponse(f refusal) template.GatewayResponse {
 	if f.responseType == "" {
 		return template.GatewayResponse{}

@@ -18,8 +18,8 @@ const clfTime = "02/Jan/2006:15:04:05 -0700"
 
 var variable = regexp.MustCompile(`\$(?:context(?:\.\w+)+|stageVariables\.\w+|method\.request\.(?:header|querystring|path)\.[\w-]+)`)
 
-// render substitutes the variables of a gateway response's body. There is
-// neither logic nor escaping: quotes in a value are the value's author's fault.
+// render substitutes the variables in a gateway response's body. There is neither logic nor
+// escaping, so a value with quotes may break the body.
 func (g *Gateway) render(c *call, source string) string {
 	return variable.ReplaceAllStringFunc(source, func(name string) string {
 		return g.variable(c, name[1:])
@@ -60,7 +60,7 @@ func chooseTemplate(
 	return name, templates[name], true
 }
 
-// variable gives a variable's value, empty if it has none.
+// variable returns a variable's value, empty if it has none.
 func (g *Gateway) variable(c *call, name string) string {
 	space, rest, _ := strings.Cut(name, ".")
 	switch space {
@@ -151,7 +151,7 @@ func (c *call) errorVariable(name string) string {
 	return ""
 }
 
-// scalar writes a context value as a variable shows it.
+// scalar formats a context value as a variable shows it.
 func scalar(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -175,5 +175,5 @@ func last(values []string) string {
 	return values[len(values)-1]
 }
 
-// milliseconds is how API Gateway counts latency; a call made at all counts as one.
+// milliseconds converts a latency as API Gateway reports it: at least 1 if anything was called.
 func milliseconds(d time.Duration) int64 { return cmp.Or(d.Milliseconds(), 1) }

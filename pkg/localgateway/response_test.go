@@ -55,12 +55,12 @@ func TestResponsesOfREST(t *testing.T) {
 			status:  200,
 			body:    "eA==",
 		},
-		"error":              {err: errors.New("Unauthorized"), status: 502, body: malformed},
-		"null":               {payload: `null`, status: 502, body: malformed},
-		"text":               {payload: `"x"`, status: 502, body: malformed},
-		"no status":          {payload: `{"body":"x"}`, status: 502, body: malformed},
-		"informal status":    {payload: `{"statusCode":100}`, status: 502, body: malformed},
-		"status is no whole": {payload: `{"statusCode":200.5}`, status: 502, body: malformed},
+		"error":               {err: errors.New("Unauthorized"), status: 502, body: malformed},
+		"null":                {payload: `null`, status: 502, body: malformed},
+		"text":                {payload: `"x"`, status: 502, body: malformed},
+		"no status":           {payload: `{"body":"x"}`, status: 502, body: malformed},
+		"informal status":     {payload: `{"statusCode":100}`, status: 502, body: malformed},
+		"status is not whole": {payload: `{"statusCode":200.5}`, status: 502, body: malformed},
 		"body is an object": {
 			payload: `{"statusCode":200,"body":{}}`,
 			status:  502,
@@ -315,7 +315,8 @@ func TestUsagePlanKey(t *testing.T) {
 	w := newWorld(t, "rest.yaml", "Keyed", answers(allowAll), answers(ok))
 	tmpl := w.config.Template
 	keyed := tmpl.APIs["Keyed"]
-	keyed.APIKeys = append(keyed.APIKeys, "") // an empty value is no key, whatever a plan says
+	// an empty value is never a key, even if a plan has it
+	keyed.APIKeys = append(keyed.APIKeys, "")
 	tmpl.APIs["Keyed"] = keyed
 	w.replaceTemplate(t, tmpl)
 	check(t, forbidden, w.get("/keyed"))
@@ -370,7 +371,7 @@ func TestCORSOfHTTP(t *testing.T) {
 		"preflight of another origin": {
 			"OPTIONS", "/keys/1", "https://evil.example", "POST", 204, nil,
 		},
-		"OPTIONS that is no preflight": {
+		"OPTIONS that is not a preflight": {
 			"OPTIONS", "/nowhere", "https://page.example", "", 404, answered,
 		},
 		"answer":                   {"GET", "/open", "https://page.example", "", 200, answered},
@@ -523,8 +524,8 @@ func TestAccessLogLine(t *testing.T) {
 	}, lines)
 }
 
-// The authorizer's context is in the line of a refusal too, and not in that of a call that nobody
-// was recognised at.
+// The authorizer's context is in the line of a refusal too, but not if the authorizer recognised
+// no caller.
 func TestAccessLogLineOfRefusals(t *testing.T) {
 	t.Parallel()
 

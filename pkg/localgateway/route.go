@@ -7,10 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// router finds the route of a request. Routes are sorted so that the first
-// match is the most specific one: segment by segment from the left, static
-// before parameter before greedy; at an HTTP API every full match comes before
-// any greedy one.
+// router finds the route of a request. Routes are sorted so that the first match is the most
+// specific one: segment by segment from the left, static before parameter before greedy. At an
+// HTTP API every full match comes before any greedy one.
 type router struct {
 	kind   template.APIKind
 	routes []compiledRoute
@@ -83,7 +82,7 @@ func compile(path string) []segment {
 	return segments
 }
 
-// split gives a path's segments; the root has none.
+// split returns a path's segments; the root has none.
 func split(path string) []string {
 	if path == "/" {
 		return nil
@@ -92,9 +91,9 @@ func split(path string) []string {
 	return strings.Split(strings.TrimPrefix(path, "/"), "/")
 }
 
-// find sets the call's route and parameters and reports whether there is one. At
-// a REST API the path decides alone and the method must then exist; at an HTTP
-// API a less specific route with the right method is found too.
+// find sets the call's route and parameters, and reports whether there is a route. At a REST API
+// the path alone decides, and that path must have the method. At an HTTP API a less specific route
+// with the right method is found too.
 func (rt router) find(c *call) bool {
 	path := c.path
 	if rt.kind == template.REST && path != "/" {

@@ -125,7 +125,7 @@ func TestRoutesOfHTTP(t *testing.T) {
 	}
 }
 
-// The ARN carries the request's path; ARN matching itself is package policy's.
+// The ARN carries the request's path. Matching ARNs is tested in package policy.
 func TestPolicyMeetsTheARN(t *testing.T) {
 	t.Parallel()
 	const prefix = "arn:aws:execute-api:us-east-1:123456789012:plain/"
@@ -149,7 +149,7 @@ func TestPolicyMeetsTheARN(t *testing.T) {
 		"trailing slash is kept": {
 			"rest.yaml", "/keys/1/", policyOf("Allow", prefix+"live/GET/keys/1"), 403,
 		},
-		"dot is no wildcard": {
+		"dot is not a wildcard": {
 			"rest.yaml", "/keys/1x2", policyOf("Allow", prefix+"live/GET/keys/1.2"), 403,
 		},
 		"plus and brackets are letters": {
@@ -189,8 +189,8 @@ func TestPolicyMeetsTheARN(t *testing.T) {
 	}
 }
 
-// A route without an authorizer, or with a header that no authorizer wrote,
-// never has authorizer context.
+// A route without an authorizer never has authorizer context, and a client's header never becomes
+// any.
 func TestClientCannotBringContext(t *testing.T) {
 	t.Parallel()
 	w := newREST(t, answers(allowAll))

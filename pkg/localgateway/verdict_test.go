@@ -291,7 +291,7 @@ func TestTimeOuts(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// the clock of the bubble jumps, so that nothing waits
+			// the bubble's clock jumps, so the test does not wait
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, test.kind, "Plain", test.authorizer, function(hangs))
 
@@ -308,7 +308,7 @@ func TestTimeOuts(t *testing.T) {
 	}
 }
 
-// A function may be given more time than API Gateway has.
+// A function's time-out may be longer than API Gateway's.
 func TestIntegrationTimeOut(t *testing.T) {
 	t.Parallel()
 
@@ -364,7 +364,7 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
-// unread fails the test when somebody reads it.
+// unread fails the test if it is read.
 type unread struct{ t *testing.T }
 
 func (u unread) Read([]byte) (int, error) {

@@ -17,7 +17,7 @@ import (
 // See https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const maxPayload = 6_291_556
 
-// traceID says that nothing is traced.
+// traceID is a trace id that is not sampled.
 const traceID = "Root=1-00000000-000000000000000000000000;Sampled=0"
 
 // invocation is one event on its way through an instance.
@@ -35,8 +35,8 @@ type result struct {
 	err     error
 }
 
-// newInvocation takes request id and ARN from the caller's Lambda context,
-// where a gateway put them, and the deadline from ctx.
+// newInvocation takes the request id and the ARN from the caller's Lambda context, where a gateway
+// put them, and the deadline from ctx.
 func newInvocation(ctx context.Context, payload []byte) *invocation {
 	inv := &invocation{
 		id:      "00000000-0000-4000-8000-000000000000",
@@ -74,7 +74,7 @@ func newAPI(arn string) *api {
 	}
 }
 
-// ServeHTTP routes what a bootstrap asks for.
+// ServeHTTP routes a bootstrap's requests.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", a.serveNext)
@@ -86,9 +86,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.ServeHTTP(w, r)
 }
 
-// serveNext blocks until there is an invocation, and until every extension is
-// done with the one before. A process that dies meanwhile closes its
-// connection, so that the invocation is never given to a corpse.
+// serveNext blocks until there is an invocation and every extension is done with the previous one.
+// A process that dies meanwhile closes its connection, so the invocation is never given to a dead
+// process.
 func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-a.extensions.done():
@@ -107,7 +107,7 @@ func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
 			arn = a.arn
 		}
 
-		a.extensions.tell(inv, arn)
+		a.extensions.notify(inv, arn)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
@@ -127,7 +127,7 @@ func (a *api) serveResponse(w http.ResponseWriter, r *http.Request) {
 	}
 
 	if len(payload) > maxPayload {
-		// a runtime that is still sending would not hear the answer
+		// a runtime that is still sending would not read the answer
 		_, _ = io.Copy(io.Discard, r.Body)
 		a.answer(w, r, http.StatusRequestEntityTooLarge, result{
 			err: &Error{
@@ -146,7 +146,7 @@ func (a *api) serveError(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, r, http.StatusAccepted, result{err: readError(r.Body)})
 }
 
-// answer gives the current invocation its result, once.
+// answer sets the result of the current invocation, once.
 func (a *api) answer(w http.ResponseWriter, r *http.Request, status int, res result) {
 	a.mu.Lock()
 

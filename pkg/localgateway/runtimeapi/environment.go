@@ -8,9 +8,8 @@ import (
 	"strconv"
 )
 
-// environment is what Lambda gives a function, with the function's own
-// variables last. Nothing of this process's environment goes in, so that a
-// function cannot come to depend on it. See
+// environment returns the variables that Lambda sets, with the function's own last. Nothing of
+// this process's environment is passed on, so that a function cannot come to depend on it. See
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 func environment(config Config, address string) []string {
 	folder, err := filepath.Abs(filepath.Dir(config.Bootstrap))

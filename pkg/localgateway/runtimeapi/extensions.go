@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// extensions are those of one process, all of them internal: they run inside it.
-// Each invocation is an event to those that registered for it, and an instance is
-// ready for the next one when all of them have asked for their next event.
+// extensions are those of one process. All are internal: they run inside it. Each invocation is an
+// event for the extensions that registered for it. An instance is ready for the next one when all
+// of them have asked for their next event.
 type extensions struct {
 	mu      sync.Mutex
 	byID    map[string]*extension
@@ -18,15 +18,15 @@ type extensions struct {
 	idle    chan struct{} // closed while none is working
 }
 
-// extension is one of them.
+// extension is one internal extension.
 type extension struct {
 	name    string
-	invoke  bool             // it is registered for INVOKE
-	events  chan invokeEvent // holds one: there is no second one before it asks
+	invoke  bool             // registered for INVOKE
+	events  chan invokeEvent // holds one: no second event is sent before the extension asks
 	working bool
 }
 
-// invokeEvent is what an extension is told of an invocation.
+// invokeEvent notifies an extension of an invocation.
 type invokeEvent struct {
 	EventType          string  `json:"eventType"`
 	DeadlineMs         int64   `json:"deadlineMs"`
@@ -49,8 +49,8 @@ func newExtensions() *extensions {
 	return &extensions{byID: map[string]*extension{}, idle: idle}
 }
 
-// serveRegister registers an extension. Lambda refuses SHUTDOWN to internal ones;
-// at the end it sends their process SIGTERM, as here every process is sent.
+// serveRegister registers an extension. Lambda refuses SHUTDOWN to internal extensions. When it
+// ends their process it sends SIGTERM, as this package does to every process.
 func (e *extensions) serveRegister(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Events []string `json:"events"`
@@ -109,11 +109,11 @@ func refuse(w http.ResponseWriter, status int, kind, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{
 		"errorType":    kind,
 		"errorMessage": message,
-	}) // there is no other answer left
+	}) // an error here cannot be reported any more
 }
 
-// serveNext blocks until there is an event for the extension that asks. With
-// that it says that it is done with the one before.
+// serveNext blocks until there is an event for the extension that asks. Asking also means that the
+// extension is done with the previous one.
 func (e *extensions) serveNext(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 
@@ -137,8 +137,8 @@ func (e *extensions) serveNext(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tell tells the extensions of an invocation.
-func (e *extensions) tell(inv *invocation, arn string) {
+// notify sends the extensions an invocation.
+func (e *extensions) notify(inv *invocation, arn string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
@@ -181,7 +181,7 @@ func (e *extensions) end(one *extension) {
 	}
 }
 
-// done is closed when no extension is working.
+// done returns a channel that is closed when no extension is working.
 func (e *extensions) done() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
 )
 
-// extended makes a function whose extension works after each invocation until finish is called with
-// the invocation's id.
+// extended returns a function whose extension works after each invocation until finish is called
+// with the invocation's id.
 func extended(
 	t *testing.T, config runtimeapi.Config,
 ) (f *runtimeapi.Function, finish func(id string)) {
@@ -35,7 +35,7 @@ func withID(ctx context.Context, id string) context.Context {
 	})
 }
 
-// An extension is told of each invocation. The answer does not wait for its work, and the
+// An extension is notified of each invocation. The answer does not wait for its work, but the
 // instance's next invocation does.
 func TestExtensionWorksAfterTheAnswer(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func TestExtensionKeepsItsInstanceOnly(t *testing.T) {
 	finish("two")
 }
 
-// The function's time is its extensions' too: one that never ends costs the process.
+// The function's time-out covers its extensions: one that never ends costs the process.
 func TestExtensionThatNeverEnds(t *testing.T) {
 	t.Parallel()
 	f, finish := extended(t, runtimeapi.Config{Timeout: 2 * time.Second})
@@ -107,7 +107,7 @@ func TestExtensionThatNeverEnds(t *testing.T) {
 	}
 
 	if before.PID == after.PID || isAlive(before.PID) {
-		t.Errorf("process %d goes on, and %d took the next invocation", before.PID, after.PID)
+		t.Errorf("process %d is still running, and %d took the next invocation", before.PID, after.PID)
 	}
 
 	finish("two")

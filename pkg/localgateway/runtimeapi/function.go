@@ -1,22 +1,23 @@
-// Package runtimeapi runs a Lambda function's real bootstrap binary on this
-// machine, behind the Lambda Runtime API.
+// Package runtimeapi runs a Lambda function's real bootstrap binary on this machine, behind the
+// Lambda Runtime API.
 //
-// A Function starts processes on demand, up to a maximum, gives each one
-// invocation at a time, and replaces those that died. It promises that a
-// function's errors read as Lambda reports them, that a time-out kills the
-// process that ran out of time, and that Close leaves none behind. If this
-// process is killed instead, functions end as soon as they next turn to the
-// Runtime API. It does not promise Lambda's isolation: processes share this
-// machine's files, network and clock, memory is not limited, and a cold start
-// counts against the function's time-out.
+// A Function starts processes on demand, up to a maximum, gives each one invocation at a time, and
+// replaces those that died. It promises:
 //
-// What it serves on 127.0.0.1 is documented in
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for
-// extensions inside of the process,
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html: each
-// invocation is an INVOKE event to them too, and no instance gets another before
-// they are done. SHUTDOWN is for external extensions, which there are none of here.
-// Response streaming is not supported: a streamed response arrives whole.
+//   - A function's errors read as Lambda reports them.
+//   - A time-out kills the process that ran out of time.
+//   - Close leaves no process behind. If this process is killed instead, functions end when they
+//     next call the Runtime API.
+//
+// It does not promise Lambda's isolation: processes share this machine's files, network and clock,
+// memory is not limited, and a cold start counts against the function's time-out.
+//
+// The API that it serves on 127.0.0.1 is documented in
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for extensions inside the
+// process, in https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Each
+// invocation is an INVOKE event to extensions too, and an instance gets no other before they are
+// done. SHUTDOWN is for external extensions, which are not supported. Nor is response streaming: a
+// streamed response arrives whole.
 package runtimeapi
 
 import (
@@ -29,35 +30,34 @@ import (
 	"time"
 )
 
-// ErrClosed is what Invoke returns once Close was called.
+// ErrClosed is returned by Invoke once Close was called.
 var ErrClosed = errors.New("the function is closed")
 
-// Error is a failure as Lambda reports it to the caller of a function. Its
-// text is the errorMessage alone, so that it reads like the error that the
-// function returned.
+// Error is a failure as Lambda reports it to the caller of a function. Its text is the
+// errorMessage alone, so that it reads like the error that the function returned.
 type Error struct {
 	Type    string // errorType, such as errorString or Sandbox.Timedout
 	Message string // errorMessage
 }
 
-// Error gives the errorMessage.
+// Error returns the errorMessage.
 func (e *Error) Error() string { return e.Message }
 
 // Config describes one function.
 type Config struct {
-	Name        string // required: names it to itself and in the output
+	Name        string // required: AWS_LAMBDA_FUNCTION_NAME and the prefix of the output
 	Bootstrap   string // required: path of the binary
-	ARN         string // what the function is told it was invoked as
+	ARN         string // the ARN that the function is invoked as
 	Environment map[string]string
 	Timeout     time.Duration // of one invocation; 0 means Lambda's default of 3 s
-	MemoryMB    int           // what the function is told it has; 0 means 128
-	Instances   int           // processes at most; 0 means 1
+	MemoryMB    int           // AWS_LAMBDA_FUNCTION_MEMORY_SIZE; 0 means 128
+	Instances   int           // maximum number of processes; 0 means 1
 
-	Output io.Writer    // gets what the processes print, each line after the name; nil discards it
+	Output io.Writer    // receives what the processes print, each line after the name; nil discards it
 	Logger *slog.Logger // nil logs nothing
 }
 
-// Function is a lambda.Handler that runs in processes of its own.
+// Function is a lambda.Handler that runs in separate processes.
 type Function struct {
 	config Config
 	slots  chan struct{} // one token for each invocation that may run
@@ -65,12 +65,12 @@ type Function struct {
 
 	mu        sync.Mutex
 	closed    bool
-	idle      []*instance // the one used last is taken first, as on Lambda
+	idle      []*instance // the most recently used one is taken first, as on Lambda
 	instances map[*instance]struct{}
 	done      chan struct{} // closed by Close
 }
 
-// New makes a Function. No process starts before the first Invoke.
+// New returns a Function. No process starts before the first Invoke.
 func New(config Config) *Function {
 	if config.Timeout == 0 {
 		config.Timeout = 3 * time.Second
@@ -97,9 +97,8 @@ func New(config Config) *Function {
 	}
 }
 
-// Invoke runs the function once. A failure of the function is an *Error. While
-// all instances are busy it waits, where Lambda would throttle; it gives up
-// when ctx ends.
+// Invoke runs the function once. A failure of the function is an *Error. While all instances are
+// busy it waits until ctx ends, where Lambda would throttle.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case f.slots <- struct{}{}:
@@ -127,7 +126,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 			// the instance is busy until its extensions are done; the answer does not wait for them
 			go func() {
 				defer free()
-				f.settle(in, inv.deadline)
+				f.reclaim(in, inv.deadline)
 			}()
 			return r.payload, r.err
 		}
@@ -135,7 +134,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		f.discard(in)
 
 		if errors.Is(r.err, errDiedIdle) {
-			continue // it never saw the invocation, so another can have it
+			continue // it never saw the invocation, so another instance can have it
 		}
 
 		free()
@@ -143,9 +142,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
-// settle takes an instance back that has answered, when its extensions are done.
-// Their time is the function's: one that takes longer ends the process.
-func (f *Function) settle(in *instance, deadline time.Time) {
+// reclaim returns an instance that has answered to the pool, once its extensions are done. Their
+// time counts as the function's: an extension that takes longer ends the process.
+func (f *Function) reclaim(in *instance, deadline time.Time) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 
@@ -153,7 +152,7 @@ func (f *Function) settle(in *instance, deadline time.Time) {
 	case <-in.api.extensions.done():
 		f.release(in)
 	case <-in.exited:
-		f.release(in) // whoever takes it finds out
+		f.release(in) // the next invocation finds out that it is dead
 	case <-timer.C:
 		f.config.Logger.Error("an extension took more than the function's time", "function",
 			f.config.Name)
@@ -161,7 +160,7 @@ func (f *Function) settle(in *instance, deadline time.Time) {
 	}
 }
 
-// take gives an idle instance, or a new one.
+// take returns an idle instance, or starts a new one.
 func (f *Function) take() (*instance, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,9 +201,8 @@ func (f *Function) discard(in *instance) {
 	delete(f.instances, in)
 }
 
-// Close asks all processes to end, kills those that have not within two
-// seconds, and returns when none is left. Invocations that are running fail
-// with ErrClosed or as their process ends.
+// Close asks all processes to exit, kills those that have not after two seconds, and returns when
+// none is left. Running invocations fail with ErrClosed or as their process ends.
 func (f *Function) Close() error {
 	f.mu.Lock()
 	if f.closed {

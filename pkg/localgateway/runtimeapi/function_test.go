@@ -274,8 +274,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// After a panic the runtime reports the error and then exits, so the next
-// invocation finds an idle process that is dead or dying.
+// After a panic the runtime reports the error and then exits, so the next invocation finds an idle
+// process that is dead or dying.
 func TestErrorKeepsTheProcessAndPanicDoesNot(t *testing.T) {
 	t.Parallel()
 	f := newFunction(t, runtimeapi.Config{})

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ownGroup gives the process a group of its own, so that what it starts ends with it.
+// ownGroup puts the process into a group of its own, so that its children end with it.
 func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // terminate and killGroup ignore errors: the group may be gone already.

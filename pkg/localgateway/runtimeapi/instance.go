@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// grace is how long a process has to end by itself after SIGTERM, as on
-// Lambda when a function is shut down.
+// grace is how long a process has to exit after SIGTERM, as on Lambda when a function is shut
+// down.
 const grace = 2 * time.Second
 
-// errDiedIdle says that an instance was found dead before it got an invocation.
+// errDiedIdle means that an instance was found dead before it got an invocation.
 var errDiedIdle = errors.New("the instance died while it was idle")
 
 // instance is one process and the Runtime API that only it talks to.
 type instance struct {
 	name    string
-	used    bool // it has completed an invocation, so it is initialised
+	used    bool // has completed an invocation, so it is initialised
 	command *exec.Cmd
 	server  *http.Server
 	api     *api
@@ -30,9 +30,9 @@ type instance struct {
 	gone    chan struct{} // closed when its Runtime API has ended too
 }
 
-// start starts a process; it initialises while the first invocation waits.
+// start starts a process, which initialises while the first invocation waits.
 func start(config Config, output *lines) (*instance, error) {
-	// Neither may end with the invocation that happens to need them first.
+	// Neither may end with the invocation that happens to need it first.
 	background := context.Background()
 
 	listener, err := new(net.ListenConfig).Listen(background, "tcp", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func start(config Config, output *lines) (*instance, error) {
 	stdout, stderr := output.stream(), output.stream()
 	in.command.Stdout = stdout
 	in.command.Stderr = stderr
-	in.command.WaitDelay = grace // a grandchild may hold the pipes open
+	in.command.WaitDelay = grace // a grandchild may keep the pipes open
 	ownGroup(in.command)
 
 	if err := in.command.Start(); err != nil {
@@ -69,7 +69,7 @@ func start(config Config, output *lines) (*instance, error) {
 	go func() { _ = in.server.Serve(listener) }() // ends with ErrServerClosed below
 	go func() {
 		in.exitErr = in.command.Wait()
-		killGroup(in.command) // what it started and left behind
+		killGroup(in.command) // child processes that it left behind
 		stdout.flush()
 		stderr.flush()
 		close(in.exited)
@@ -79,8 +79,8 @@ func start(config Config, output *lines) (*instance, error) {
 	return in, nil
 }
 
-// invoke hands the invocation over and waits for its result. answered tells
-// that the result is the function's own, so that its process can go on.
+// invoke hands over the invocation and waits for its result. answered reports whether the result
+// came from the function itself, so that its process can be reused.
 func (in *instance) invoke(ctx context.Context, inv *invocation) (r result, answered bool) {
 	select {
 	case in.api.next <- inv:
@@ -116,8 +116,8 @@ func (in *instance) invoke(ctx context.Context, inv *invocation) (r result, answ
 	}
 }
 
-// initFailure is the function's own report of why it could not start, if it
-// made one before it died.
+// initFailure returns the function's own report of why it could not start, if it sent one before
+// it died.
 func (in *instance) initFailure(inv *invocation) error {
 	select {
 	case failure := <-in.api.initErrors:
@@ -137,7 +137,7 @@ func (in *instance) exitReason() string {
 	return "Runtime exited with error: " + in.exitErr.Error()
 }
 
-// endOf tells a time-out from a caller who gave up.
+// endOf distinguishes a time-out from a caller who gave up.
 func (in *instance) endOf(ctx context.Context, inv *invocation) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &Error{
@@ -161,7 +161,7 @@ func (in *instance) kill() {
 	<-in.gone
 }
 
-// stop asks the process to end, and kills it when its grace is over.
+// stop asks the process to exit, and kills it after the grace period.
 func (in *instance) stop() {
 	terminate(in.command)
 	timer := time.NewTimer(grace)

@@ -38,7 +38,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 }
 
-// flush writes a last line that did not end.
+// flush writes the last line if it has no newline.
 func (s *stream) flush() {
 	s.lines.mu.Lock()
 	defer s.lines.mu.Unlock()

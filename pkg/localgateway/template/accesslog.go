@@ -2,9 +2,8 @@ package template
 
 import "strings"
 
-// readAccessLog reads the setting of a stage's access log. API Gateway takes a
-// format of one line only, and writes to log groups and to delivery streams;
-// only the first are understood.
+// readAccessLog reads the setting of a stage's access log. API Gateway accepts only formats of one
+// line, and writes to log groups or to delivery streams. Only log groups are understood here.
 func (r *resolver) readAccessLog(p *object, key string) *AccessLog {
 	setting := p.object(key)
 	if setting == nil {
@@ -31,8 +30,8 @@ func (r *resolver) readAccessLog(p *object, key string) *AccessLog {
 	return &AccessLog{LogGroup: strings.TrimSuffix(group, ":*"), Format: format}
 }
 
-// readSubscription reads a CloudWatchLogs event of a function: the log group
-// whose lines it is called with. A pattern would leave lines out.
+// readSubscription reads a CloudWatchLogs event of a function and returns the log group whose
+// lines the function receives. A filter pattern would leave lines out.
 func (r *resolver) readSubscription(p *object) string {
 	if p == nil {
 		return ""

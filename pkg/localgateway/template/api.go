@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// builder collects one API: first what the API itself declares, then the
-// routes that functions declare on it.
+// builder collects one API: first its own declarations, then the routes that functions declare on
+// it.
 type builder struct {
 	api            API
 	authorizer     string // the default one
-	keyRequired    bool   // by default
+	keyRequired    bool   // the default
 	preflight      map[string]string
 	preflightGuard bool // the default authorizer guards preflights too
 	preflightKey   bool // preflights need an API key too
 }
 
-// builders are keyed by GatewayID, which is what Ref of an API gives.
+// builders are keyed by GatewayID, the value of Ref of an API.
 type builders map[string]*builder
 
 func (r *resolver) readAPIs() builders {
@@ -44,7 +44,7 @@ func (r *resolver) readAPIs() builders {
 	return apis
 }
 
-// add puts a function's events on their APIs as routes.
+// add adds a function's events to their APIs as routes.
 func (apis builders) add(r *resolver, events []event) {
 	for _, e := range events {
 		reference := "RestApiId"
@@ -100,7 +100,7 @@ func (b *builder) append(r *resolver, e event, route Route) {
 	b.api.Routes = append(b.api.Routes, route)
 }
 
-// chooseAuthorizer gives a route the authorizer that its event names, or the API's default.
+// chooseAuthorizer sets a route's authorizer to the one its event names, or the API's default.
 func (b *builder) chooseAuthorizer(auth *object, where *object) string {
 	name := b.authorizer
 	if auth != nil {
@@ -149,7 +149,7 @@ func readIdentity(identity *object) []IdentitySource {
 	return sources
 }
 
-// readTTL reads ReauthorizeEvery, which API Gateway bounds at an hour.
+// readTTL reads ReauthorizeEvery, which API Gateway limits to an hour.
 func readTTL(identity *object, standard int) time.Duration {
 	seconds := identity.integer("ReauthorizeEvery", standard)
 	if seconds < 0 || seconds > 3600 {

@@ -2,7 +2,7 @@ package template
 
 import "go.yaml.in/yaml/v3"
 
-// condition decides a named condition once.
+// condition evaluates a named condition once.
 func (r *resolver) condition(name string, at *yaml.Node) bool {
 	if verdict, ok := r.decided[name]; ok || r.err != nil {
 		return verdict

@@ -42,7 +42,7 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		environment.done()
 	}
 
-	// These change who may do what, where it runs and what it logs, not what it answers.
+	// These change permissions, placement and logging, but not the answer.
 	p.ignore("Architectures", "AssumeRolePolicyDocument", "DeadLetterQueue", "DeploymentPreference",
 		"Description",
 		"EphemeralStorage", "EventInvokeConfig", "FunctionName", "Handler", "KmsKeyArn",
@@ -86,7 +86,8 @@ func (r *resolver) readEvents(f *Function, all *object) []event {
 			o.done()
 			continue
 		default:
-			r.checkEvent(f.ID, name, o) // readSchedules reads some of those that are no routes
+			// readSchedules reads some of the events that are not routes
+			r.checkEvent(f.ID, name, o)
 			continue
 		}
 

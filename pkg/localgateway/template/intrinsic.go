@@ -87,8 +87,8 @@ func (r *resolver) findInMap(argument, at *yaml.Node) *yaml.Node {
 
 var substitution = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// sub replaces ${Name}, ${Resource.Attribute} and, in the two-argument form,
-// the names of its map. ${!Name} is the literal ${Name}.
+// sub replaces ${Name}, ${Resource.Attribute} and, in the two-argument form, the names in its map.
+// ${!Name} is the literal ${Name}.
 func (r *resolver) sub(argument, at *yaml.Node) *yaml.Node {
 	argument = dereference(argument)
 

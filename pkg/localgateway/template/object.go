@@ -10,10 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// object is a mapping of the template that is read key by key. Values are
-// resolved when they are asked for, so that what nobody needs may contain what
-// this package does not understand. The first failure is kept by the resolver;
-// after it all reads give zero values.
+// object is a mapping of the template that is read key by key. A value is resolved only when it is
+// read, so what is never read may contain what this package does not understand. The resolver
+// keeps the first failure; after it, all reads return zero values.
 type object struct {
 	r      *resolver
 	node   *yaml.Node
@@ -22,7 +21,7 @@ type object struct {
 	asked  map[string]bool
 }
 
-// object makes n, resolved if it is an intrinsic itself, readable by key.
+// object makes n, resolved if it is itself an intrinsic, readable by key.
 func (r *resolver) object(n *yaml.Node, what string) *object {
 	if _, _, ok := intrinsic(n); ok {
 		n = r.resolve(n)
@@ -47,7 +46,7 @@ func (r *resolver) object(n *yaml.Node, what string) *object {
 	}
 }
 
-// fields gives a mapping's values by key, refusing duplicates and merge keys.
+// fields returns a mapping's values by key. It refuses duplicates and merge keys.
 func (r *resolver) fields(n *yaml.Node) map[string]*yaml.Node {
 	fields := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -66,13 +65,13 @@ func (r *resolver) fields(n *yaml.Node) map[string]*yaml.Node {
 	return fields
 }
 
-// raw gives a value as written.
+// raw returns a value as written.
 func (o *object) raw(key string) *yaml.Node {
 	o.asked[key] = true
 	return dereference(o.fields[key])
 }
 
-// value gives a value resolved; nil if absent or AWS::NoValue.
+// value returns a resolved value; nil if absent or AWS::NoValue.
 func (o *object) value(key string) *yaml.Node {
 	n := o.raw(key)
 	if n == nil {
@@ -84,7 +83,8 @@ func (o *object) value(key string) *yaml.Node {
 
 func (o *object) has(key string) bool { return o.value(key) != nil }
 
-// line is the node that a complaint about a key names: its value, or the mapping that lacks it.
+// line returns the node that an error about a key refers to: its value, or the mapping that lacks
+// it.
 func (o *object) line(key string) *yaml.Node {
 	if n := o.fields[key]; n != nil {
 		return n
@@ -100,7 +100,7 @@ func (o *object) ignore(keys ...string) {
 	}
 }
 
-// done refuses every key that nobody asked for.
+// done refuses every key that was neither read nor ignored.
 func (o *object) done() {
 	for _, key := range slices.Sorted(maps.Keys(o.fields)) {
 		if !o.asked[key] {
@@ -168,7 +168,7 @@ func (o *object) list(key string) []string {
 	return o.r.texts(n, o.what+"."+key)
 }
 
-// textMap gives a mapping of strings; nil if absent.
+// textMap returns a mapping of strings; nil if absent.
 func (o *object) textMap(key string) map[string]string {
 	child := o.object(key)
 	if child == nil {

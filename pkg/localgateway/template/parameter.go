@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// readParameters gives every parameter its value: the override, else the
-// default. As in CloudFormation, one without either is an error.
+// readParameters sets every parameter to its override or its default. As in CloudFormation, a
+// parameter without either is an error.
 func (r *resolver) readParameters(declared *object, overrides map[string]string) {
 	known := map[string]*yaml.Node{}
 	if declared != nil {

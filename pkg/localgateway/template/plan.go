@@ -5,9 +5,8 @@ import "slices"
 // stageName is one stage of one API.
 type stageName struct{ gatewayID, stage string }
 
-// usagePlanKeys gives the values of enabled API keys by the stages whose usage
-// plans hold them. A key without Value gets one that only AWS knows, so no
-// value is accepted for it here.
+// usagePlanKeys returns the values of enabled API keys by the stages whose usage plans hold them.
+// AWS generates the value of a key without Value, so no value is accepted for it here.
 func (r *resolver) usagePlanKeys() map[stageName][]string {
 	values := map[string]string{}
 	for _, id := range r.ofKind(typeAPIKey) {
@@ -44,8 +43,8 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 	return keys
 }
 
-// planStages reads a plan's ApiStages. A throttle or quota would answer 429,
-// which nothing here counts, so a plan that has one is refused.
+// planStages reads a plan's ApiStages. A plan with a throttle or quota, which would answer 429, is
+// refused, since calls are not counted here.
 func (r *resolver) planStages(p *object) []stageName {
 	var stages []stageName
 	if n := p.value("ApiStages"); n != nil {

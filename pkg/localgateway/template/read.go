@@ -8,9 +8,9 @@ import (
 
 const transform = "AWS::Serverless-2016-10-31"
 
-// Read reads a SAM template. Parameters override the template's defaults; one
-// that the template does not declare, or that its AllowedValues or
-// AllowedPattern refuse, is an error. Errors of the template are *Error.
+// Read reads a SAM template. Parameters override the template's defaults. A parameter that the
+// template does not declare, or that its AllowedValues or AllowedPattern refuse, is an error.
+// Errors of the template are *Error.
 func Read(source []byte, parameters map[string]string) (*Template, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(source, &document); err != nil {
@@ -80,8 +80,8 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 	return t
 }
 
-// checkAuthorizerFunctions refuses an authorizer whose function the template
-// does not have: API Gateway would answer 500 to every call.
+// checkAuthorizerFunctions refuses an authorizer whose function is not in the template: API
+// Gateway would answer 500 to every call.
 func (r *resolver) checkAuthorizerFunctions(t *Template) {
 	for _, api := range t.APIs {
 		for _, a := range api.Authorizers {

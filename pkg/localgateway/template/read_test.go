@@ -14,7 +14,7 @@ import (
 
 const head = "Transform: AWS::Serverless-2016-10-31\n"
 
-// value reads a template whose only function has one variable, and gives that.
+// value reads a template whose only function has one variable, and returns that variable's value.
 func value(t *testing.T, expression string, parameters map[string]string) (string, error) {
 	t.Helper()
 

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ref gives what Ref of a parameter, pseudo parameter or resource would give;
-// nil for AWS::NoValue.
+// ref returns the value of Ref for a parameter, pseudo parameter or resource; nil for
+// AWS::NoValue.
 func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 	if r.err != nil || name == "AWS::NoValue" {
 		return nil
@@ -38,7 +38,7 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 	}
 }
 
-// attribute gives what GetAtt would give.
+// attribute returns the value of GetAtt.
 func (r *resolver) attribute(id, attribute string, at *yaml.Node) string {
 	res, ok := r.existing(id, at)
 	if !ok {
@@ -61,9 +61,9 @@ func (r *resolver) attribute(id, attribute string, at *yaml.Node) string {
 	}
 }
 
-// existing finds a resource that a reference names. SAM makes resources of its
-// own (roles, stages) whose ids begin with the id of the one they serve; those
-// are accepted as names. One that a condition leaves out cannot be referred to.
+// existing finds a resource by reference. SAM adds resources of its own (roles, stages) whose ids
+// begin with the id of the one they serve; those are accepted as names. A resource that a
+// condition leaves out cannot be referred to.
 func (r *resolver) existing(id string, at *yaml.Node) (resource, bool) {
 	res, ok := r.resources[id]
 	if ok && res.leftOut != "" {
@@ -93,7 +93,7 @@ func (r *resolver) tableName(id string) string {
 	return id
 }
 
-// gatewayID looks like an API's id on AWS: lower-case letters and digits.
+// gatewayID returns an id that looks like an API's on AWS: lower-case letters and digits.
 func gatewayID(id string) string { return strings.ToLower(id) }
 
 func arn(service, rest string) string {
@@ -102,7 +102,7 @@ func arn(service, rest string) string {
 
 func functionARN(id string) string { return arn("lambda", "function:"+id) }
 
-// functionOf gives the logical id that a function's ARN or name carries.
+// functionOf returns the logical id in a function's ARN or name.
 func functionOf(arn string) string {
 	return arn[strings.LastIndex(arn, ":")+1:]
 }

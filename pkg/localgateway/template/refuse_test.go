@@ -8,8 +8,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// What would change how a request is answered, and is not understood, is
-// refused with the line it stands on.
+// A property that is not understood and would change how a request is answered is refused with its
+// line.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	const (
@@ -224,8 +224,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// What may carry a route and is not read is refused with its line, and never dropped: the local API
-// would answer 404 where AWS answers.
+// A resource or event that may carry a route and is not read is refused with its line, never
+// dropped: the local API would answer 404 where AWS answers.
 func TestRoutesThatAreNotRead(t *testing.T) {
 	t.Parallel()
 
@@ -277,7 +277,7 @@ func TestRoutesThatAreNotRead(t *testing.T) {
 	}
 }
 
-// What carries no route is only a name to refer to.
+// A resource that carries no route can only be referred to.
 func TestResourcesWithoutRoutes(t *testing.T) {
 	t.Parallel()
 
@@ -321,7 +321,7 @@ func TestNoTemplate(t *testing.T) {
 	}
 }
 
-// Parameters that a rule refuses together are refused in the rule's own words.
+// Combinations of parameters that a rule refuses are refused in the rule's own words.
 func TestRules(t *testing.T) {
 	t.Parallel()
 

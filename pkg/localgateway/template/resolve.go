@@ -6,7 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// resolver turns the template's nodes into nodes without intrinsic functions.
+// resolver replaces the intrinsic functions in the template's nodes.
 type resolver struct {
 	parameters map[string]*yaml.Node
 	conditions *yaml.Node
@@ -27,8 +27,8 @@ func newResolver() *resolver {
 	}
 }
 
-// resolve gives n without intrinsic functions, or nil for AWS::NoValue. Lines
-// are kept, so that later errors can name them.
+// resolve returns n without intrinsic functions, or nil for AWS::NoValue. Line numbers are kept
+// for error messages.
 func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 	n = dereference(n)
 	if n == nil || r.err != nil {
@@ -65,8 +65,8 @@ func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 	}
 }
 
-// intrinsic reports whether n is an intrinsic function in its short (!Ref x) or
-// long ({Ref: x}) form, and gives its name without "Fn::" and its argument.
+// intrinsic reports whether n is an intrinsic function in its short (!Ref x) or long ({Ref: x})
+// form, and returns its name without "Fn::" and its argument.
 func intrinsic(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 	n = dereference(n)
 	if n == nil {
@@ -125,8 +125,7 @@ func (r *resolver) call(name string, argument, at *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// arguments checks that an intrinsic's argument is a list of between least and
-// most items.
+// arguments returns an intrinsic's argument, which must be a list of between least and most items.
 func (r *resolver) arguments(name string, argument, at *yaml.Node, least, most int) []*yaml.Node {
 	argument = dereference(argument)
 	if argument == nil || argument.Kind != yaml.SequenceNode || len(argument.Content) < least ||

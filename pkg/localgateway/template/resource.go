@@ -6,7 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The resource types that are read. Others are only names to refer to.
+// The resource types that are read. All others can only be referred to.
 const (
 	typeFunction     = "AWS::Serverless::Function"
 	typeRESTAPI      = "AWS::Serverless::Api"
@@ -39,8 +39,8 @@ type resource struct {
 	leftOut    string     // the condition that is false, if any
 }
 
-// readResources registers every resource, so that references work whatever
-// the order. Those whose condition is false are known but not in r.order.
+// readResources registers every resource, so that references work in any order. Those whose
+// condition is false are known but not in r.order.
 func (r *resolver) readResources(resources, globals *yaml.Node) {
 	all := r.object(resources, "Resources")
 	if all == nil {
@@ -73,7 +73,8 @@ func (r *resolver) readResources(resources, globals *yaml.Node) {
 		}
 
 		if section, ok := strings.CutPrefix(res.kind, "AWS::Serverless::"); ok {
-			// IgnoreGlobals and Connectors would change what is read here.
+			// IgnoreGlobals and Connectors, which are not among these, would change what is read
+			// here.
 			o.ignore("DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy")
 			o.done()
 			res.properties = merge(dereference(sections[section]), res.properties)
@@ -83,8 +84,8 @@ func (r *resolver) readResources(resources, globals *yaml.Node) {
 	}
 }
 
-// merge adds SAM's Globals to a resource's own properties: mappings key by
-// key, lists one after the other, otherwise the resource's own value. See
+// merge adds SAM's Globals to a resource's own properties: mappings key by key, lists one after
+// the other, otherwise the resource's own value. See
 // https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html
 func merge(global, own *yaml.Node) *yaml.Node {
 	global, own = dereference(global), dereference(own)
@@ -118,7 +119,7 @@ func merge(global, own *yaml.Node) *yaml.Node {
 	return out
 }
 
-// indexOf gives the place of a key's value in a mapping, or -1.
+// indexOf returns the index of a key's value in a mapping, or -1.
 func indexOf(mapping *yaml.Node, key string) int {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
@@ -134,7 +135,7 @@ func (r *resolver) properties(id string) *object {
 	return r.object(r.resources[id].properties, id)
 }
 
-// ofKind gives the ids of the existing resources of a type, as written.
+// ofKind returns the ids of the existing resources of a type, as written.
 func (r *resolver) ofKind(kind string) []string {
 	var ids []string
 	for _, id := range r.order {

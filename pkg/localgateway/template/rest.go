@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// restTTL is how long a REST API caches an authorizer's answer, in seconds, where the template does
-// not say.
+// restTTL is how long a REST API caches an authorizer's answer, in seconds, by default.
 const restTTL = 300
 
-// readREST reads an AWS::Serverless::Api. Its defaults are those of SAM and of
-// API Gateway: authorizers are TOKEN on the header Authorization, answers are
-// cached for 300 s, preflights are guarded like any other method.
+// readREST reads an AWS::Serverless::Api. Its defaults are those of SAM and of API Gateway:
+// authorizers are of type TOKEN and read the header Authorization, answers are cached for 300 s,
+// and preflights are guarded like any other method.
 func (r *resolver) readREST(b *builder, p *object) {
 	b.api.Kind = REST
 
@@ -64,7 +63,7 @@ func (r *resolver) readRESTAuth(b *builder, auth *object) {
 	auth.ignore("InvokeRole")
 
 	if plan := auth.object("UsagePlan"); plan != nil {
-		// A plan that SAM makes has a key whose value only AWS knows.
+		// The value of the key in a plan that SAM makes is known to AWS alone.
 		plan.oneOf("CreateUsagePlan", "", "NONE")
 		plan.done()
 	}
@@ -134,8 +133,8 @@ func (b *builder) restRoute(p *object, route *Route) {
 	}
 }
 
-// readRESTCORS reads Cors: either an origin, or the values of the headers. As
-// in any mapping to a header, a literal stands in single quotes.
+// readRESTCORS reads Cors: either an origin, or the values of the headers. As in any mapping to a
+// header, a literal is in single quotes.
 func (b *builder) readRESTCORS(p *object) {
 	n := p.raw("Cors")
 	if n == nil {
@@ -259,7 +258,7 @@ func (r *resolver) readGatewayResponses(all *object) map[string]GatewayResponse 
 	return responses
 }
 
-// unquote takes the single quotes off a literal of a header mapping.
+// unquote removes the single quotes around a literal of a header mapping.
 func unquote(literal string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(literal, "'"), "'")
 }

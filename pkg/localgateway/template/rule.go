@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkRules refuses parameters that the template's rules refuse together, with
-// the rule's own words, as CloudFormation does before it makes anything. See
+// checkRules refuses combinations of parameters that the template's rules refuse, in the rule's
+// own words, as CloudFormation does before it creates anything. See
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
 func (r *resolver) checkRules(rules *yaml.Node) {
 	if rules == nil {

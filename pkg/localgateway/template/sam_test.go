@@ -15,7 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// The forms that both readings are brought to.
+// The forms in which both readings are compared.
 type (
 	route struct {
 		Function, Authorizer, Payload string
@@ -300,7 +300,7 @@ func readingOfSAM(t *testing.T, tr *translation) reading {
 	return r
 }
 
-// subscriptions counts those of a function to log groups.
+// subscriptions counts a function's subscriptions to log groups.
 func subscriptions(tr *translation, function string) int {
 	n := 0
 	for _, resource := range tr.Resources {

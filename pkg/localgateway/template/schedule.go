@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// readSchedules gives a function's Schedule events. A cron expression would
-// need a calendar, which nothing here has, so it is refused.
+// readSchedules returns a function's Schedule events. Cron expressions are refused: they would
+// need a calendar.
 func (r *resolver) readSchedules(id string, all *object) []Schedule {
 	if all == nil {
 		return nil
@@ -45,8 +45,8 @@ func (r *resolver) readSchedules(id string, all *object) []Schedule {
 	return schedules
 }
 
-// rateExpression has its units singular for 1 and plural for more, as AWS
-// demands: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+// rateExpression requires a singular unit for 1 and a plural one for more, as AWS does:
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 var rateExpression = regexp.MustCompile(`^rate\((?:1 (minute|hour|day)|([2-9]|[1-9]\d{1,4}) (minute|hour|day)s)\)$`)
 
 var rateUnits = map[string]time.Duration{
@@ -82,7 +82,7 @@ func (r *resolver) readSchedule(name string, p *object) (s Schedule, enabled boo
 
 	enabled = p.boolean("Enabled", true) &&
 		p.oneOf("State", "ENABLED", "ENABLED", "DISABLED") == "ENABLED"
-	// These change what happens to an event that no function took.
+	// These only affect events that the function did not accept.
 	p.ignore("DeadLetterConfig", "Description", "Name", "RetryPolicy", "RoleArn")
 	p.done()
 	return s, enabled

@@ -1,19 +1,23 @@
-// Package template reads a SAM template as one deployment would see it: with
-// parameters filled in, conditions decided, intrinsic functions resolved and
-// Globals merged. It promises that what it returns is what the SAM translator
-// and CloudFormation would have made of the parts that a local gateway needs:
-// functions with their schedules and log subscriptions, DynamoDB tables, REST APIs
-// and HTTP APIs with their authorizers, gateway responses, CORS, usage-plan keys
-// and access logs.
+// Package template reads a SAM template as one deployment would see it: with parameters filled in,
+// conditions decided, intrinsic functions resolved and Globals merged. It promises to return what
+// the SAM translator and CloudFormation would have made of the parts that a local gateway needs:
 //
-// It refuses, with the line number, every intrinsic function and every
-// property of those resources that it does not understand and that would
-// change how a request is answered; and every resource and event that may
-// carry a route and is not among the above. It does not validate the rest of the
-// template (roles, policies, alarms, log groups): that is `sam validate`'s work.
+//   - functions with their schedules and log subscriptions
+//   - DynamoDB tables
+//   - REST APIs and HTTP APIs with their authorizers, gateway responses, CORS, usage-plan keys and
+//     access logs
 //
-// References to things that exist only in AWS become stable placeholders:
-// region us-east-1, account 123456789012, partition aws, stack name local.
+// It refuses, with the line number:
+//
+//   - every intrinsic function and every property of those resources that it does not understand
+//     and that would change how a request is answered
+//   - every resource and event that may carry a route and is not among the above
+//
+// It does not validate the rest of the template (roles, policies, alarms, log groups); `sam
+// validate` does.
+//
+// References to things that exist only in AWS become stable placeholders: region us-east-1,
+// account 123456789012, partition aws, stack name local.
 //
 // Sources: the template anatomy and intrinsic function reference of the CloudFormation User Guide,
 // and the SAM specification
@@ -25,8 +29,8 @@ import (
 	"time"
 )
 
-// Template is the resolved reading of one SAM template. Its maps are keyed by
-// logical id and hold only the resources whose Condition is true.
+// Template is a resolved SAM template. Its maps are keyed by logical id and hold only the
+// resources whose Condition is true.
 type Template struct {
 	Functions map[string]Function
 	Tables    map[string]Table
@@ -36,23 +40,23 @@ type Template struct {
 // Function is one AWS::Serverless::Function.
 type Function struct {
 	ID          string
-	ARN         string            // what !GetAtt <ID>.Arn gives
+	ARN         string            // the value of !GetAtt <ID>.Arn
 	CodeURI     string            // as written, relative to the template
 	Environment map[string]string // resolved; empty map if there is none
 	Timeout     time.Duration     // SAM's default of 3 s if unset
 	MemoryMB    int               // 128 if unset
-	// in the template's order; those that are not enabled are left out
+	// Schedules are in the template's order, without those that are not enabled.
 	Schedules []Schedule
-	// LogGroups are what !Ref gives of the log groups whose lines it is called
-	// with, all of them: the CloudWatchLogs events without a filter pattern.
+	// LogGroups are the log groups, by the value of !Ref, whose lines the function receives: those
+	// of its CloudWatchLogs events without a filter pattern.
 	LogGroups []string
 }
 
 // Schedule is one Schedule event of a function.
 type Schedule struct {
 	Name  string        // of the event
-	Every time.Duration // of its rate expression
-	Input string        // JSON that the function gets; empty for EventBridge's own event
+	Every time.Duration // from its rate expression
+	Input string        // JSON input of the function; empty for EventBridge's own event
 }
 
 // Table is one AWS::DynamoDB::Table.
@@ -65,7 +69,7 @@ type Table struct {
 	Properties map[string]any
 }
 
-// APIKind tells a REST API from an HTTP API.
+// APIKind distinguishes REST APIs from HTTP APIs.
 type APIKind string
 
 // The two kinds of API.
@@ -77,7 +81,7 @@ const (
 // API is one AWS::Serverless::Api or AWS::Serverless::HttpApi with its only stage.
 type API struct {
 	ID             string // logical id
-	GatewayID      string // placeholder of the API's id: what !Ref gives, and what ARNs carry
+	GatewayID      string // placeholder of the API's id: the value of !Ref, also in ARNs
 	Kind           APIKind
 	Stage          string // "$default" for an HTTP API that names none
 	StageVariables map[string]string
@@ -94,13 +98,13 @@ type API struct {
 	AccessLog        *AccessLog
 }
 
-// AccessLog says what a stage writes of each call, and where.
+// AccessLog is a stage's access log.
 type AccessLog struct {
-	LogGroup string // what !Ref of the log group gives
+	LogGroup string // the value of !Ref of the log group
 	Format   string // one line with $context variables
 }
 
-// APIKeySource says where a REST API looks for the API key of a method that needs one.
+// APIKeySource is where a REST API looks for the API key of a method that requires one.
 type APIKeySource string
 
 // The two sources of an API key.
@@ -127,7 +131,7 @@ type Route struct {
 // AuthorizerType is the kind of event that an authorizer receives.
 type AuthorizerType string
 
-// The authorizer types. An HTTP API has only REQUEST.
+// The authorizer types. HTTP APIs have only REQUEST.
 const (
 	Token   AuthorizerType = "TOKEN"
 	Request AuthorizerType = "REQUEST"
@@ -139,8 +143,8 @@ type Authorizer struct {
 	Function       string // logical id
 	Type           AuthorizerType
 	PayloadVersion string // "1.0" or "2.0"; empty for REST
-	// IdentitySources are in the template's order. All must be present in a
-	// request, or it is refused without a call.
+	// IdentitySources are in the template's order. A request that lacks one is refused without a
+	// call.
 	IdentitySources []IdentitySource
 	// Validation is the identity validation expression of a TOKEN
 	// authorizer; empty if none.
@@ -182,11 +186,11 @@ type CORS struct {
 	MaxAge                                                  *int // seconds
 }
 
-// Error is a refusal to read something, with the line it stands on.
+// Error is a refusal to read part of the template, with its line.
 type Error struct {
 	Line    int
 	Message string
 }
 
-// Error gives "line N: message".
+// Error returns "line N: message".
 func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }

@@ -11,8 +11,8 @@ import (
 // root is the checkout's folder.
 const root = "../../.."
 
-// translation is what SAM's own translator makes of a template, conditions
-// decided and resolved.
+// translation is the output of SAM's own translator for a template, with conditions decided and
+// applied.
 type translation struct {
 	Parameters map[string]struct{ Default any }
 	Conditions map[string]any
@@ -25,8 +25,8 @@ type translation struct {
 	values map[string]string
 }
 
-// translate runs SAM. It never skips: without SAM nothing shows that this
-// package reads templates as SAM does.
+// translate runs SAM. It never skips: without SAM nothing shows that this package reads templates
+// as SAM does.
 func translate(t *testing.T, file string, parameters map[string]string) *translation {
 	t.Helper()
 
@@ -68,7 +68,7 @@ func translate(t *testing.T, file string, parameters map[string]string) *transla
 	return tr
 }
 
-// holds decides a condition.
+// holds evaluates a condition.
 func (tr *translation) holds(t *testing.T, condition any) bool {
 	t.Helper()
 
@@ -98,7 +98,7 @@ func (tr *translation) holds(t *testing.T, condition any) bool {
 	return false
 }
 
-// value gives a parameter's value, or the text itself.
+// value returns a parameter's value, or the text itself.
 func (tr *translation) value(v any) string {
 	name, isRef := at(v, "Ref").(string)
 	if !isRef {
@@ -112,7 +112,7 @@ func (tr *translation) value(v any) string {
 	return asText(tr.Parameters[name].Default)
 }
 
-// expand decides every Fn::If; what AWS::NoValue stands for goes away.
+// expand applies every Fn::If, and removes AWS::NoValue.
 func (tr *translation) expand(t *testing.T, v any) any {
 	t.Helper()
 
@@ -152,7 +152,7 @@ func (tr *translation) expand(t *testing.T, v any) any {
 	}
 }
 
-// mapped gives a text, which may stand in a mapping.
+// mapped returns a text, which may come from a mapping.
 func (tr *translation) mapped(t *testing.T, v any) string {
 	t.Helper()
 
@@ -169,7 +169,7 @@ func (tr *translation) mapped(t *testing.T, v any) string {
 	return found
 }
 
-// at walks into nested objects; a member that is absent is nil.
+// at returns a member of nested objects; nil if it is absent.
 func at(v any, path ...string) any {
 	for _, name := range path {
 		m, _ := v.(map[string]any)

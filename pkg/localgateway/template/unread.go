@@ -5,23 +5,22 @@ import (
 	"strings"
 )
 
-// Of these families every type is refused that is neither read nor known to
-// carry no route: what AWS adds to them tomorrow is no reason to lose a route
-// in silence.
+// Every type of these families is refused that is neither read nor known to carry no route. A type
+// that AWS adds later must not lose a route in silence.
 var routing = []string{
 	"AWS::Serverless::", "AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::AppSync::",
 	"AWS::CloudFront::",
 	"AWS::ElasticLoadBalancing::", "AWS::ElasticLoadBalancingV2::", "AWS::VpcLattice::",
 }
 
-// unread are types outside of those families that lead callers in by
-// themselves, or hold resources that nobody sees here.
+// unread are types outside those families that accept calls themselves, or contain resources that
+// this package cannot see.
 var unread = []string{
 	"AWS::Lambda::Url", "AWS::CloudFormation::Stack", "AWS::CloudFormation::StackSet",
 	"AWS::ServiceCatalog::CloudFormationProvisionedProduct",
 }
 
-// routeless are the types of the families that carry no route.
+// routeless are the types of those families that carry no route.
 var routeless = []string{
 	"AWS::Serverless::SimpleTable", "AWS::Serverless::LayerVersion", "AWS::Serverless::Connector",
 	"AWS::ApiGateway::Account", "AWS::ApiGateway::ClientCertificate",
@@ -35,8 +34,8 @@ var routeless = []string{
 
 const typeStateMachine = "AWS::Serverless::StateMachine"
 
-// checkUnread refuses a resource that may carry a route and is not read: the
-// local API would answer 404 where AWS answers.
+// checkUnread refuses a resource that may carry a route but is not read: the local API would
+// answer 404 where AWS answers.
 func (r *resolver) checkUnread(id string) {
 	res := r.resources[id]
 	read := []string{
@@ -56,7 +55,7 @@ func (r *resolver) checkUnread(id string) {
 	}
 }
 
-// checkStateMachine refuses a state machine that something starts by a call.
+// checkStateMachine refuses a state machine that can be started by a call.
 func (r *resolver) checkStateMachine(id string) {
 	p := r.properties(id)
 	if p == nil {
@@ -75,14 +74,14 @@ func (r *resolver) checkStateMachine(id string) {
 	}
 }
 
-// quiet are the events that no call to an API sets off.
+// quiet are the events that no call to an API triggers.
 var quiet = []string{
 	"AlexaSkill", "CloudWatchEvent", "CloudWatchLogs", "Cognito", "DocumentDB", "DynamoDB",
 	"EventBridgeRule", "IoTRule", "Kinesis",
 	"MQ", "MSK", "S3", "SNS", "SQS", "Schedule", "ScheduleV2", "SelfManagedKafka",
 }
 
-// checkEvent refuses an event of which nobody knows here that it is no route.
+// checkEvent refuses an event that is not known to carry no route.
 func (r *resolver) checkEvent(id, name string, o *object) {
 	if kind := o.text("Type", ""); !slices.Contains(quiet, kind) {
 		r.fail(o.node, "%s: event %s of type %q is not understood: it may be a route",

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 )
 
-// extend registers an extension inside this process, which prints the id of each invocation it is
-// told of and then works until there is a file with that id in the folder WORK. It returns what the
-// registration was answered.
+// extend registers an extension inside this process. The extension prints the id of each
+// invocation, and then works until a file with that id is in the folder WORK. It returns the
+// answer to the registration.
 func extend(events string) (status, id string) {
 	request, err := http.NewRequest(http.MethodPost, extensionURL("register"), strings.NewReader(`{"events":[`+events+`]}`)) //nolint:noctx // it ends with the process
 	if err != nil {

@@ -47,7 +47,7 @@ func main() {
 }
 
 func handle(ctx context.Context, r request) (map[string]any, error) {
-	if order := os.Getenv("DO"); order != "" { // for events that give none, such as API Gateway's
+	if order := os.Getenv("DO"); order != "" { // for events without an order, such as API Gateway's
 		r.Do = order
 		r.Value = os.Getenv("VALUE")
 	}
