@@ -7,12 +7,12 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// client is the one client, as the protocol's library wants to know it.
+// client is the only client, in the form that the protocol's library expects.
 type client struct{ redirects, logoutRedirects []string }
 
-// newClient returns the client with the addresses to which it may be sent back. They are compared
-// byte for byte, but that those of this machine may have any port, as programs take whichever is
-// free (RFC 8252, section 7.3).
+// newClient returns the client with its redirect addresses. They are compared byte for byte,
+// except that loopback addresses may have any port, since programs take a free one (RFC 8252,
+// section 7.3).
 func newClient(base string) client {
 	const program = "http://127.0.0.1/callback"
 	return client{

@@ -16,7 +16,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 )
 
-// aliceID is Alice's subject: a change of it would make her another person to every organization on
+// aliceID is Alice's subject: a change would make her another person to every organization on
 // disk.
 const aliceID = "d4c9f5845de39aea355b5f3a17296e4f"
 
@@ -283,7 +283,7 @@ func TestRedirectElsewhereIsRefused(t *testing.T) {
 			t.Errorf("%s: %d to %q", redirect, a.status, a.header.Get("Location"))
 		}
 
-		// Nor does what else is wrong lead there.
+		// Other faults do not redirect there either.
 		a = get(t, c.AuthCodeURL("s", oauth2.SetAuthURLParam("response_type", "token")))
 		if a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
 			t.Errorf("%s, with an error: %d to %q", redirect, a.status, a.header.Get("Location"))
@@ -306,7 +306,7 @@ func TestAuthorizeRefusals(t *testing.T) {
 
 	tests := []struct {
 		name   string
-		change url.Values // an empty value takes the parameter away
+		change url.Values // an empty value removes the parameter
 		want   string
 	}{
 		{"no PKCE", url.Values{
@@ -446,13 +446,13 @@ func TestEndSession(t *testing.T) {
 		t.Fatal(refusal)
 	}
 
-	m.pass(24 * time.Hour) // a hint may be old
+	m.pass(24 * time.Hour) // a hint may have expired
 	back := m.URL + "/console/signin"
 
 	tests := []struct {
 		name  string
 		query url.Values
-		want  string // where it leads; "" for a refusal
+		want  string // the redirect; "" for a refusal
 	}{
 		{"nothing asked", url.Values{}, m.URL + "/console/"},
 		{"by client", url.Values{
@@ -465,7 +465,7 @@ func TestEndSession(t *testing.T) {
 			"client_id":                {localoidc.ClientID},
 			"post_logout_redirect_uri": {"http://127.0.0.1:9/callback"},
 		}, "http://127.0.0.1:9/callback"},
-		{"nobody says who asks", url.Values{"post_logout_redirect_uri": {back}}, ""},
+		{"no client", url.Values{"post_logout_redirect_uri": {back}}, ""},
 		{"elsewhere", url.Values{
 			"client_id":                {localoidc.ClientID},
 			"post_logout_redirect_uri": {"https://evil.test/"},

@@ -1,14 +1,17 @@
-// Package localoidc is the sign-in of `bitting local`: an OpenID Connect provider for the people of
-// the demo.
+// Package localoidc is the sign-in of `bitting local`: an OpenID Connect provider for the people
+// of the demo.
 //
-// It promises what a client needs of a real provider: discovery, the authorization code flow with
-// PKCE (S256, always), ID tokens by RS256 as Cognito's are, userinfo and end_session; codes that
-// work once, within a minute, for the client and redirect they were made for; redirects to nowhere
-// but the console and programs on this machine; and tokens that outlive a restart. It has no
-// implicit flow, refresh tokens or sessions.
+// It promises what a client needs of a real provider:
 //
-// It proves nothing about who somebody is: whoever reaches it picks a person from a list, without a
-// password. It must never be what a deployment trusts.
+//   - discovery, the authorization code flow with PKCE (S256, always), userinfo and end_session
+//   - ID tokens signed with RS256, as Cognito's are, that stay valid after a restart
+//   - codes that work once, within a minute, for the client and redirect they were made for
+//   - redirects only to the console and to programs on this machine
+//
+// It has no implicit flow, refresh tokens or sessions.
+//
+// It does not authenticate: anyone who can reach it picks a person from a list, without a
+// password. A deployment must never trust it.
 package localoidc
 
 import (
@@ -28,54 +31,54 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// ClientID names the one client, which is public: the console, and programs such as a command line
-// on this machine. It is the audience of ID tokens.
+// ClientID is the id of the only client, which is public: the console, and programs such as a
+// command line on this machine. It is the audience of ID tokens.
 const ClientID = "bitting-console"
 
-// path is where the provider is, below the base URL.
+// path is the provider's path below the base URL.
 const path = "/oidc"
 
-// ErrUnknownPerson says that nobody on the list has the e-mail address.
-var ErrUnknownPerson = errors.New("nobody here has this e-mail address")
+// ErrUnknownPerson means that no person on the list has the e-mail address.
+var ErrUnknownPerson = errors.New("no person here has this e-mail address")
 
-// Person is somebody who can sign in.
+// Person is a person who can sign in.
 type Person struct {
-	Email string // tells people apart, as it names members of organizations
+	Email string // identifies the person, as it does members of organizations
 	Name  string
-	Role  string // shown beside the name, such as `admin of acme`; not in tokens
+	Role  string // shown next to the name, such as `admin of acme`; not in tokens
 }
 
-// subject is the person's id in tokens: the same wherever and whenever the e-mail address is.
+// subject returns the person's id in tokens. It depends on the e-mail address alone.
 func (p Person) subject() string {
-	email, _ := organization.Email(p.Email) // New takes nobody else
+	email, _ := organization.Email(p.Email) // New has checked it
 	sum := sha256.Sum256([]byte("bitting local person|" + email))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Config says for whom the provider is and where.
+// Config configures a Provider.
 type Config struct {
 	BaseURL string // scheme and host of `bitting local`, such as http://127.0.0.1:4000
-	// the folder of the signing key, oidc-signing.pem, which is made where there is none
+	// DataDir is the folder of the signing key, oidc-signing.pem, which is created if absent.
 	DataDir string
 	People  []Person // in the order in which they are shown
 	Now     func() time.Time
 	Logger  *slog.Logger
 }
 
-// Provider is the provider. It is safe for concurrent use.
+// Provider is an OpenID Connect provider. It is safe for concurrent use.
 type Provider struct {
 	base    *url.URL
 	people  []Person
 	client  client
 	key     *rsa.PrivateKey
 	keyID   string
-	pending store[signIn] // asked for, by the id in the sign-in page's address
+	pending store[signIn] // started, by the id in the sign-in page's address
 	granted store[grant]  // by code
 	now     func() time.Time
 	logger  *slog.Logger
 }
 
-// New returns the provider, and makes its signing key where there is none. It refuses a key that
+// New returns the provider, and creates its signing key if there is none. It refuses a key that
 // others can read.
 func New(c Config) (*Provider, error) {
 	base, err := url.Parse(c.BaseURL)
@@ -108,7 +111,7 @@ func New(c Config) (*Provider, error) {
 	}
 	for _, person := range c.People {
 		if _, ok := organization.Email(person.Email); !ok {
-			return nil, fmt.Errorf("people: %q is no e-mail address that names a member",
+			return nil, fmt.Errorf("people: %q is not an e-mail address that can name a member",
 				person.Email)
 		}
 
@@ -130,8 +133,8 @@ func New(c Config) (*Provider, error) {
 // Issuer returns the issuer: the base URL with /oidc.
 func (p *Provider) Issuer() string { return p.base.String() + path }
 
-// Token returns an ID token, as a sign-in would, for the person with the e-mail address;
-// ErrUnknownPerson if there is none.
+// Token returns an ID token, as a sign-in would, for the person with the e-mail address. It
+// returns ErrUnknownPerson if there is none.
 func (p *Provider) Token(email string) (string, error) {
 	person, err := p.person(email)
 	if err != nil {
@@ -141,10 +144,10 @@ func (p *Provider) Token(email string) (string, error) {
 	return p.idToken(person, p.now(), "")
 }
 
-// Handler returns what answers requests under /oidc/. It expects their whole path.
+// Handler returns the handler for requests under /oidc/. It expects their whole path.
 //
-// The protocol's library logs refusals to slog's default logger, and so does this call the routes:
-// a program that wants them elsewhere sets that.
+// The protocol's library logs refusals to slog's default logger, both now and while it serves. A
+// program that wants them elsewhere must set that logger before this call.
 func (p *Provider) Handler() http.Handler {
 	protocol := http.StripPrefix(path, op.RegisterServer(server{Provider: p}, op.Endpoints{
 		Authorization: endpoint(authorizePath),
@@ -152,9 +155,9 @@ func (p *Provider) Handler() http.Handler {
 		Userinfo:      endpoint(userinfoPath),
 		EndSession:    endpoint(endSessionPath),
 		JwksURI:       endpoint(keysPath),
-	}, op.WithServerCORSOptions(nil))) // the console is of the same origin; programs need no leave
+	}, op.WithServerCORSOptions(nil))) // the console is of the same origin; programs need no CORS
 	mux := http.NewServeMux()
-	// Only what is promised: the library would take a code and its verifier in an address, too.
+	// Only these routes: the library would also accept a code and its verifier in an address.
 	for _, pattern := range []string{
 		"GET " + path + discoveryPath, "GET " + path + keysPath, "GET " + path + authorizePath,
 		"POST " + path + authorizePath, "POST " + path + tokenPath,
@@ -165,19 +168,19 @@ func (p *Provider) Handler() http.Handler {
 	}
 
 	mux.HandleFunc("GET "+path+signInPath, p.showPeople)
-	// Another site must not sign somebody in here.
+	// Other sites must not be able to sign a user in here.
 	mux.Handle("POST "+path+signInPath,
 		http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.signIn)))
 	mux.HandleFunc("GET "+path+stylePath, style)
 	return p.guard(mux)
 }
 
-// maxBody is the length of the longest request body, in bytes.
+// maxBody is the maximum length of a request body, in bytes.
 const maxBody = 64 << 10
 
-// guard answers only by the name that the issuer has, so that no site can make its own name mean
-// this machine (DNS rebinding) and read a code or a page here; and says what holds for every
-// answer.
+// guard refuses requests under any host name but the issuer's, so that no site can point its own
+// name at this machine (DNS rebinding) and read a code or a page here. It also sets the headers of
+// every answer.
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -185,8 +188,8 @@ func (p *Provider) guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy",
 			"default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
-		// the sign-in's address has its id; without any, browsers would send `Origin: null` with
-		// the form
+		// The sign-in's address contains its id. With no referrer at all, browsers would send
+		// `Origin: null` with the form.
 		h.Set("Referrer-Policy", "same-origin")
 
 		if !strings.EqualFold(r.Host, p.base.Host) {

@@ -26,10 +26,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 )
 
-// start is when each test begins, by its own clock.
+// start is the time at which each test's clock starts.
 var start = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// signingKey is made once: it takes a while.
+// signingKey is generated once, since that is slow.
 var signingKey = sync.OnceValue(func() []byte {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -60,7 +60,7 @@ func people() []localoidc.Person {
 	}
 }
 
-// dataDir is a data folder with a signing key.
+// dataDir returns a data folder with a signing key.
 func dataDir(t *testing.T) string {
 	t.Helper()
 
@@ -108,7 +108,7 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) now() time.Time       { return start.Add(time.Duration(m.past.Load())) }
 func (m *machine) pass(d time.Duration) { m.past.Add(int64(d)) }
 
-// client is the console.
+// client returns the console's client configuration.
 func (m *machine) client() *oauth2.Config {
 	return &oauth2.Config{
 		ClientID:    localoidc.ClientID,
@@ -137,7 +137,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and follows no redirect.
+// do sends a request without following redirects.
 func do(t *testing.T, method, address string, form url.Values, header map[string]string) answer {
 	t.Helper()
 
@@ -183,7 +183,7 @@ func get(t *testing.T, address string) answer {
 	return do(t, http.MethodGet, address, nil, nil)
 }
 
-// page asks for a sign-in and returns the address of its page and the id in its form.
+// page starts a sign-in and returns the address of its page and the id in its form.
 func (m *machine) page(t *testing.T, authorize string) (address, id string) {
 	t.Helper()
 
@@ -214,7 +214,7 @@ func (m *machine) pick(t *testing.T, id, person string) answer {
 	})
 }
 
-// signIn signs somebody in for the client and returns where that leads.
+// signIn signs a person in for the client and returns the final redirect.
 func (m *machine) signIn(
 	t *testing.T, c *oauth2.Config, person, verifier string, options ...oauth2.AuthCodeOption,
 ) *url.URL {
@@ -253,7 +253,7 @@ func exchange(
 	return id, token, ""
 }
 
-// fields are those of a JSON object.
+// fields decodes a JSON object.
 func fields(t *testing.T, text string) map[string]any {
 	t.Helper()
 

@@ -10,7 +10,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Where things are, below the issuer.
+// The endpoints, relative to the issuer.
 const (
 	discoveryPath  = oidc.DiscoveryEndpoint
 	authorizePath  = "/authorize"
@@ -24,8 +24,8 @@ const (
 
 func endpoint(path string) *op.Endpoint { return op.NewEndpoint(path) }
 
-// server answers the protocol's requests after the library has parsed them, and checked the
-// redirect of an authorization request. What it does not implement, the library refuses.
+// server answers the protocol's requests after the library has parsed them and checked the
+// redirect of an authorization request. The library refuses what server does not implement.
 type server struct {
 	op.UnimplementedServer
 	*Provider
@@ -83,10 +83,11 @@ func (s server) VerifyAuthRequest(
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: s.client}, nil
 }
 
-// challengeLength is that of a SHA-256 in base64url without padding (RFC 7636, section 4.2).
+// challengeLength is the length of a SHA-256 hash in base64url without padding (RFC 7636, section
+// 4.2).
 const challengeLength = 43
 
-// Authorize implements op.Server: it remembers what is asked for and shows the people.
+// Authorize implements op.Server: it stores the request and shows the people to choose from.
 func (s server) Authorize(
 	_ context.Context, r *op.ClientRequest[oidc.AuthRequest],
 ) (*op.Redirect, error) {
@@ -103,7 +104,7 @@ func (s server) Authorize(
 		return nil, oidc.ErrInvalidRequest().WithDescription("PKCE is required, with " +
 			"code_challenge_method S256")
 	case slices.Contains(asked.Prompt, oidc.PromptNone):
-		return nil, oidc.ErrLoginRequired() // nobody stays signed in here
+		return nil, oidc.ErrLoginRequired() // there are no sessions
 	}
 
 	id, err := s.pending.put(signIn{
@@ -120,8 +121,8 @@ func (s server) Authorize(
 	return op.NewRedirect(r.Client.LoginURL(id)), nil
 }
 
-// VerifyClient implements op.Server. The client is public: whoever sends a secret takes this for
-// another provider.
+// VerifyClient implements op.Server. The client is public: a request with a client secret is meant
+// for another provider.
 func (s server) VerifyClient(
 	_ context.Context, r *op.Request[op.ClientCredentials],
 ) (op.Client, error) {
@@ -134,8 +135,8 @@ func (s server) VerifyClient(
 	return s.client, nil
 }
 
-// CodeExchange implements op.Server. A code is gone once somebody has tried it, so that nobody
-// tries verifiers.
+// CodeExchange implements op.Server. The first attempt uses up the code, so that verifiers cannot
+// be tried one after the other.
 func (s server) CodeExchange(
 	_ context.Context, r *op.ClientRequest[oidc.AccessTokenRequest],
 ) (*op.Response, error) {
@@ -193,14 +194,13 @@ func (s server) UserInfo(
 	}), nil
 }
 
-// loggedOut is what an address to which end_session leads has in its query.
+// loggedOut is the query of the address that end_session redirects to.
 type loggedOut struct {
 	State string `schema:"state,omitempty"`
 }
 
-// EndSession implements op.Server. There is no session to end: it only leads back, to where the
-// client may be led.
-// https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+// EndSession implements op.Server. There is no session to end: it only redirects to one of the
+// client's logout addresses. https://openid.net/specs/openid-connect-rpinitiated-1_0.html
 func (s server) EndSession(
 	_ context.Context, r *op.Request[oidc.EndSessionRequest],
 ) (*op.Redirect, error) {

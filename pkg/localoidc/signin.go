@@ -18,16 +18,16 @@ var pageText string
 //go:embed signin.css
 var styleText []byte
 
-// page is what the sign-in page shows.
+// page is the data of the sign-in page.
 type page struct {
 	Style, Action string // addresses
-	ID            string // of the sign-in; empty where it is over
+	ID            string // of the sign-in; empty once it has ended
 	People        []Person
 	Problem       string
 	Console       string // address
 }
 
-// showPeople answers with the page on which somebody picks a person.
+// showPeople answers with the page on which the user picks a person.
 func (p *Provider) showPeople(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
 
@@ -40,14 +40,14 @@ func (p *Provider) showPeople(w http.ResponseWriter, r *http.Request) {
 	p.render(w, r, http.StatusOK, page{ID: id, People: p.people}, asked.redirect)
 }
 
-// over answers for a sign-in that is not, or no longer, under way.
+// over answers for a sign-in that does not exist or has ended.
 func (p *Provider) over(w http.ResponseWriter, r *http.Request) {
 	p.render(w, r, http.StatusBadRequest, page{
 		Problem: "This sign-in has ended or expired. Start again from the application.",
 	}, "")
 }
 
-// signIn takes the person who was picked and leads back to the client with a code.
+// signIn takes the person who was picked and redirects to the client with a code.
 func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	id := r.PostFormValue("id")
 
@@ -67,7 +67,7 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	if asked, ok = p.pending.take(id); !ok { // somebody was faster
+	if asked, ok = p.pending.take(id); !ok { // another request was faster
 		p.over(w, r)
 		return
 	}
@@ -85,7 +85,7 @@ func (p *Provider) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is an address of the client's, checked before the sign-in was put
 }
 
-// grant makes a code and returns the client's address with it.
+// grant creates a code and returns the client's address with it.
 func (p *Provider) grant(asked signIn, person Person) (string, error) {
 	code, err := p.granted.put(grant{signIn: asked, person: person, at: p.now()})
 	if err != nil {
@@ -95,15 +95,15 @@ func (p *Provider) grant(asked signIn, person Person) (string, error) {
 	return address(asked.redirect, &op.CodeResponseType{Code: code, State: asked.state})
 }
 
-// address returns the client's address with the answer in its query; answer's fields have their
-// names there in `schema` tags.
+// address returns the client's address with the answer in its query. The `schema` tags of answer's
+// fields are their names there.
 func address(redirect string, answer any) (string, error) {
 	return op.AuthResponseURL(redirect, oidc.ResponseTypeCode, oidc.ResponseModeQuery, answer,
 		oidc.NewEncoder())
 }
 
-// render answers with the page. redirect is where its form may lead in the end: browsers hold
-// form-action against redirects, too.
+// render answers with the page. redirect is where its form may lead in the end: browsers apply
+// form-action to redirects, too.
 func (p *Provider) render(
 	w http.ResponseWriter, r *http.Request, status int, shown page, redirect string,
 ) {

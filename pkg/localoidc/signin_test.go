@@ -86,7 +86,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 			t.Errorf("%s: %v", path, a.header)
 		}
 
-		// A site whose name was made to mean this machine learns nothing.
+		// A site whose name resolves to this machine learns nothing.
 		a = do(t, http.MethodGet, m.URL+"/oidc"+path, nil, map[string]string{"Host": "evil.test"})
 		if a.status != http.StatusMisdirectedRequest {
 			t.Errorf("%s for another host: %d", path, a.status)
@@ -130,13 +130,13 @@ func TestPickingIsRefused(t *testing.T) {
 			m.pass(10 * time.Minute)
 			return m.pick(t, id, "alice@acme.test")
 		}, http.StatusBadRequest},
-		{"somebody unknown", func(t *testing.T, m *machine, id string) answer {
+		{"an unknown person", func(t *testing.T, m *machine, id string) answer {
 			return m.pick(t, id, "eve@evil.test")
 		}, http.StatusBadRequest},
-		{"nobody", func(t *testing.T, m *machine, id string) answer {
+		{"no person", func(t *testing.T, m *machine, id string) answer {
 			return m.pick(t, id, "")
 		}, http.StatusBadRequest},
-		{"somebody unknown, then somebody", func(t *testing.T, m *machine, id string) answer {
+		{"an unknown person, then a known one", func(t *testing.T, m *machine, id string) answer {
 			m.pick(t, id, "eve@evil.test")
 			return m.pick(t, id, "alice@acme.test")
 		}, http.StatusSeeOther},
@@ -241,7 +241,7 @@ func TestDiscoverySaysWhatThereIs(t *testing.T) {
 
 	for name, value := range got {
 		if value == false {
-			delete(got, name) // what is not supported needs no word, but may have one
+			delete(got, name) // may be absent, since it is not supported
 		}
 	}
 
@@ -270,6 +270,6 @@ func TestWithoutPeople(t *testing.T) {
 	}
 
 	if _, err := p.Token(""); err == nil {
-		t.Error("a token for nobody")
+		t.Error("got a token for an empty address")
 	}
 }

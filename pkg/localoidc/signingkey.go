@@ -18,7 +18,7 @@ const (
 	pemType = "PRIVATE KEY" // PKCS #8
 )
 
-// signingKey reads the key from the folder, or makes it (mode 0600) where there is none.
+// signingKey reads the key from the folder, or creates it (mode 0600).
 func signingKey(dir string) (*rsa.PrivateKey, error) {
 	file := filepath.Join(dir, keyFile)
 
@@ -68,8 +68,8 @@ func readKey(file string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// createKey writes the key under another name and links it in place, so that a crash leaves no half
-// key and the first of two processes wins.
+// createKey writes the key under another name and links it in place. A crash leaves no partial
+// key, and the first of two processes wins.
 func createKey(file string) (*rsa.PrivateKey, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, err

@@ -84,13 +84,13 @@ func TestNewRefuses(t *testing.T) {
 		{"a base URL of another scheme", func(_ *testing.T, c *localoidc.Config) {
 			c.BaseURL = "file://x"
 		}},
-		{"somebody twice", func(_ *testing.T, c *localoidc.Config) {
+		{"a person twice", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{Email: "ALICE@acme.test"})
 		}},
-		{"somebody whose address folds to another's", func(_ *testing.T, c *localoidc.Config) {
+		{"a person whose address folds to another's", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{Email: "al\u0130ce@acme.test"})
 		}},
-		{"somebody without an e-mail address", func(_ *testing.T, c *localoidc.Config) {
+		{"a person without an e-mail address", func(_ *testing.T, c *localoidc.Config) {
 			c.People = append(c.People, localoidc.Person{
 				Name: "X",
 			})

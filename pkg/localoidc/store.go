@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// How long things wait.
+// Lifetimes.
 const (
-	signInLife = 10 * time.Minute // a page on which nobody picks a person
-	codeLife   = time.Minute      // a code that nobody exchanges
+	signInLife = 10 * time.Minute // of a sign-in page before a person is picked
+	codeLife   = time.Minute      // of a code before it is exchanged
 	maxWaiting = 1000
 )
 
-// signIn is what a client asked for.
+// signIn is a client's authorization request.
 type signIn struct {
 	redirect, state, nonce, challenge string
 	scopes                            []string
 }
 
-// grant is what a code stands for.
+// grant is the authorization behind a code.
 type grant struct {
 	signIn
 	person Person
 	at     time.Time // when the person was picked
 }
 
-// store keeps values for a while, each under a name that cannot be guessed. It is in memory: after
-// a restart, people sign in again.
+// store keeps values for a limited time, each under a name that cannot be guessed. It is in
+// memory: after a restart, people sign in again.
 type store[T any] struct {
 	life time.Duration
 	now  func() time.Time
@@ -42,7 +42,7 @@ type kept[T any] struct {
 	until time.Time
 }
 
-// put keeps the value and returns its name.
+// put stores the value and returns its name.
 func (s *store[T]) put(value T) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *store[T]) put(value T) (string, error) {
 	return name, nil
 }
 
-// get returns the value and keeps it.
+// get returns the value without removing it.
 func (s *store[T]) get(name string) (T, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *store[T]) get(name string) (T, bool) {
 	return k.value, ok && s.now().Before(k.until)
 }
 
-// take returns the value, to the first who asks.
+// take returns the value and removes it, so only the first caller gets it.
 func (s *store[T]) take(name string) (T, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ const (
 	idType     = "JWT"
 )
 
-// idClaims are those of an ID token (OpenID Connect Core 1.0, section 2) with who it is, whatever
-// scopes were asked for.
+// idClaims are the claims of an ID token (OpenID Connect Core 1.0, section 2). Those about the
+// person are included for all scopes.
 type idClaims struct {
 	jwt.Claims
 	AuthTime      *jwt.NumericDate `json:"auth_time"`
@@ -30,7 +30,7 @@ type idClaims struct {
 	Name          string           `json:"name"`
 }
 
-// idToken returns an ID token for the person, who was picked at a time.
+// idToken returns an ID token for the person, who was picked at the given time.
 func (p *Provider) idToken(person Person, at time.Time, nonce string) (string, error) {
 	return p.sign(idType, idClaims{
 		Claims:        p.claims(person, ClientID),
@@ -42,12 +42,12 @@ func (p *Provider) idToken(person Person, at time.Time, nonce string) (string, e
 	})
 }
 
-// accessToken returns a token that opens userinfo and nothing else.
+// accessToken returns a token that is only good for userinfo.
 func (p *Provider) accessToken(person Person) (string, error) {
 	return p.sign(accessType, p.claims(person, p.Issuer()+userinfoPath))
 }
 
-// claims are those of every token.
+// claims returns the claims that every token has.
 func (p *Provider) claims(person Person, audience string) jwt.Claims {
 	now := p.now()
 	return jwt.Claims{
@@ -59,7 +59,7 @@ func (p *Provider) claims(person Person, audience string) jwt.Claims {
 	}
 }
 
-// sign signs claims as a token of the type.
+// sign signs claims as a token of the given type.
 func (p *Provider) sign(kind jose.ContentType, claims any) (string, error) {
 	signer, err := jose.NewSigner(jose.SigningKey{
 		Algorithm: algorithm,
@@ -77,7 +77,7 @@ func (p *Provider) sign(kind jose.ContentType, claims any) (string, error) {
 	return token, nil
 }
 
-// bearer returns whose access token it is.
+// bearer returns the person an access token was issued to.
 func (p *Provider) bearer(token string) (Person, bool) {
 	claims, ok := p.verify(token)
 	if !ok || claims.ValidateWithLeeway(jwt.Expected{
@@ -91,7 +91,7 @@ func (p *Provider) bearer(token string) (Person, bool) {
 	return p.bySubject(claims.Subject)
 }
 
-// madeIDToken reports whether the token is an ID token of this provider, of now or of before.
+// madeIDToken reports whether the token is an ID token of this provider, expired or not.
 func (p *Provider) madeIDToken(token string) bool {
 	claims, ok := p.verify(token)
 	return ok && claims.Issuer == p.Issuer() && claims.Audience.Contains(ClientID)
@@ -109,7 +109,7 @@ func (p *Provider) verify(token string) (jwt.Claims, bool) {
 	return claims, err == nil
 }
 
-// keyID names a key by its thumbprint (RFC 7638), so that another key never has the same name.
+// keyID names a key by its thumbprint (RFC 7638), so that no two keys share a name.
 func keyID(key *rsa.PrivateKey) (string, error) {
 	sum, err := (&jose.JSONWebKey{Key: key.Public()}).Thumbprint(crypto.SHA256)
 	if err != nil {

@@ -1,9 +1,13 @@
 // Package localstore runs the DynamoDB stand-in of `bitting local` and of the tests: dynoxide, a
 // static binary that npm installs.
 //
-// It promises that the process listens on loopback only, that no acknowledged write is lost when it
-// or its starter is killed, and that a process left over from a start that was killed is ended
-// before the next one on the same data. It is no part of a deployment.
+// It promises:
+//
+//   - The process listens on loopback only.
+//   - No acknowledged write is lost when it or its parent is killed.
+//   - A process left over from a killed parent is ended before the next one opens the same data.
+//
+// It is not part of a deployment.
 package localstore
 
 import (
@@ -24,15 +28,15 @@ import (
 	"time"
 )
 
-// ErrNoBinary says that dynoxide is not installed here.
+// ErrNoBinary means that dynoxide is not installed.
 var ErrNoBinary = errors.New("localstore: no DynamoDB stand-in")
 
-// platforms are those that npm has a binary for, by GOOS/GOARCH.
+// platforms maps GOOS/GOARCH to the npm package with the binary.
 func platforms() map[string]string {
 	return map[string]string{"linux/amd64": "@dynoxide/linux-x64"}
 }
 
-// Find returns the path of the binary in the node_modules of dir or of a folder above it.
+// Find returns the path of the binary in the node_modules of dir or of a parent folder.
 func Find(dir string) (string, error) {
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 
@@ -71,8 +75,8 @@ type Server struct {
 	ended   chan error
 }
 
-// Start starts the binary with its data in dir, or in memory where dir is "". What it prints goes
-// to log. It returns once the server answers.
+// Start starts the binary with its data in dir, or in memory if dir is "". Its output goes to log.
+// Start returns once the server answers.
 func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, error) {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -106,7 +110,7 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 
 	s.command.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid: true,
-	} // Ctrl-C is for us: the store ends after the last write
+	} // Ctrl-C must not reach the store, which ends after the last write
 
 	if err := s.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", binary, err)
@@ -128,7 +132,7 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 	return s, nil
 }
 
-// ready waits until the server answers anything.
+// ready waits until the server answers a request, with any status.
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -182,8 +186,8 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// endLeftover ends the server of an earlier start that was killed. The process must be one that
-// serves this very database: a process id alone may belong to anybody by now.
+// endLeftover ends the server of an earlier run that was killed. It checks that the process serves
+// this database, since the process id may belong to another program by now.
 func endLeftover(pidFile, database string) error {
 	text, err := os.ReadFile(pidFile) //nolint:gosec // our own data folder
 	if errors.Is(err, fs.ErrNotExist) {

@@ -119,7 +119,7 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-// A server whose starter was killed is ended by the next start on its data.
+// A server whose parent was killed is ended by the next start on its data.
 func TestLeftoverIsEnded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -137,7 +137,8 @@ func TestLeftoverIsEnded(t *testing.T) {
 	}
 }
 
-// A process id may be anybody's by the time it is read: only a server of this very data is ended.
+// The process id may have been reused by the time it is read: only a server of the same data is
+// ended.
 func TestStrangersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	other := t.TempDir()
@@ -172,7 +173,7 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 			defer stop(t, s)
 
 			if !alive(sleeper.Process.Pid) || !answers(t, elsewhere) || !answers(t, s) {
-				t.Error("somebody else was ended")
+				t.Error("a process of another program was ended")
 			}
 		})
 	}
@@ -198,7 +199,7 @@ func TestFind(t *testing.T) {
 	}
 
 	if _, err := localstore.Find(empty); !errors.Is(err, localstore.ErrNoBinary) {
-		t.Errorf("a folder is no binary: %v", err)
+		t.Errorf("a folder was taken for the binary: %v", err)
 	}
 
 	if err := errors.Join(os.Remove(planted), os.WriteFile(planted, nil, 0o700),
