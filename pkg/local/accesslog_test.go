@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// sent is what a test sent with each key, by outcome, permission and customer.
+// sent counts the calls that a test sent with each key, by outcome, permission and customer.
 type sent map[string]map[string]map[string]int64 // key, division, value
 
 func (s sent) add(key, division, value string, n int64) {
@@ -25,7 +25,7 @@ func (s sent) add(key, division, value string, n int64) {
 	s[key][division][value] += n
 }
 
-// allowed notes calls that are allowed by a permission, for a customer or "" for none.
+// allowed adds calls that are allowed by a permission, for a customer or "" for none.
 func (s sent) allowed(key, permission, customer string, n int64) {
 	s.add(key, "outcome", "allowed", n)
 	s.add(key, "permission", permission, n)
@@ -35,7 +35,7 @@ func (s sent) allowed(key, permission, customer string, n int64) {
 	}
 }
 
-// usage adds up a usage answer by what it is divided by.
+// usage sums a usage answer by what it is divided by.
 func usage(t *testing.T, m *localtest.Machine, path, by, source string) map[string]int64 {
 	t.Helper()
 	var got struct {
@@ -60,7 +60,7 @@ func usage(t *testing.T, m *localtest.Machine, path, by, source string) map[stri
 	return sum
 }
 
-// traffic calls the demo APIs with three keys, and returns what that comes to.
+// traffic calls the demo APIs with three keys, and returns the expected counts.
 func traffic(t *testing.T, m *localtest.Machine) sent {
 	t.Helper()
 
@@ -113,8 +113,8 @@ func traffic(t *testing.T, m *localtest.Machine) sent {
 	want.add(scoped.Key.ID, "outcome", "customer_not_allowed", 2)
 	call(staging, http.MethodPost, "/messages", 7, http.StatusCreated)
 	want.allowed(staging.Key.ID, "messages:write", "", 7)
-	// What names no key is nobody's: no key, another environment's, an unknown route, a route
-	// without authorizer.
+	// Calls that count for no key: no key, another environment's, an unknown route, a route
+	// without an authorizer.
 	m.As("").Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusUnauthorized)
 	m.As(staging.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t,
 		http.StatusUnauthorized)
@@ -123,9 +123,9 @@ func traffic(t *testing.T, m *localtest.Machine) sent {
 	return want
 }
 
-// In every profile the usage is exactly what was sent: counted by the authorizer or, in the profile
-// cached, by the access log, though the authorizer checks some of the calls there too. A stop loses
-// nothing, so the numbers after it are final.
+// In every profile the usage is exactly what was sent. It is counted by the authorizer or, in the
+// profile cached, by the access log, though the authorizer checks some of the calls there too.
+// Stopping loses nothing, so the numbers after a stop are final.
 func TestUsageIsExact(t *testing.T) {
 	t.Parallel()
 
@@ -184,8 +184,8 @@ func TestUsageIsExact(t *testing.T) {
 	}
 }
 
-// In every profile an organization that wants no allowed call in the log of requests has none
-// there, and each refusal.
+// In every profile, an organization that wants no allowed calls in the log of requests has none
+// there, but all refusals.
 func TestSampleIsTheOrganizations(t *testing.T) {
 	t.Parallel()
 

@@ -10,15 +10,15 @@ import (
 	"syscall"
 )
 
-// The files in the data folder that are ours.
+// The files that bitting local keeps in the data folder.
 const (
 	lockFile  = "lock"
 	readyFile = "local.json" // for programs, while it runs
 	demoFile  = "demo.json"  // the demo's secrets, across starts
 )
 
-// findCheckout finds the folder with template.yaml: the one that is given, else the working folder
-// or one above it.
+// findCheckout finds the folder with template.yaml: the given one, else the working folder or one
+// above it.
 func findCheckout(given string) (string, error) {
 	dir, err := filepath.Abs(given)
 	if err != nil {
@@ -40,8 +40,8 @@ func findCheckout(given string) (string, error) {
 	}
 }
 
-// lockData makes the data folder ours until unlock. The lock goes with the process, however that
-// ends. With fresh, what was there is removed.
+// lockData locks the data folder until unlock. The lock ends with the process, however that ends.
+// With fresh, existing data is removed.
 func lockData(dir string, fresh bool) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -63,16 +63,15 @@ func lockData(dir string, fresh bool) (unlock func() error, err error) {
 		}
 	}
 
-	// by itself, closing leaves the lock to a child that was being started at this moment and has
-	// the file still
+	// Closing alone would leave the lock with a child process that was being started at this
+	// moment and still has the file open.
 	unlock = func() error {
 		return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 	}
 	return unlock, removeIfThere(filepath.Join(dir, readyFile))
 }
 
-// removeData removes what bitting local made in the folder, and nothing else that somebody may keep
-// there.
+// removeData removes the files that bitting local made in the folder, and no others.
 func removeData(dir string) error {
 	ours := []string{
 		readyFile, demoFile, "bitting.log", "dynamodb.sqlite", "dynamodb.sqlite-wal",
@@ -95,7 +94,7 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// writePrivate writes JSON that only its owner reads, whole or not at all.
+// writePrivate atomically writes JSON that only its owner can read.
 func writePrivate(path string, value any) error {
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {

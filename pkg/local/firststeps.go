@@ -6,7 +6,7 @@ import (
 	"text/template"
 )
 
-// promises says what each revocation profile promises.
+// promises returns the promise of each revocation profile.
 func promises() map[string]string {
 	return map[string]string{
 		"strict": "a check that starts after a revoke returned is refused",

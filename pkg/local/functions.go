@@ -62,15 +62,15 @@ func (m *machine) startFunctions(ctx context.Context) (stop func() error, err er
 	}, nil
 }
 
-// startInProcess makes the functions' handlers, and starts what they do beside their answers.
+// startInProcess creates the functions' handlers, and starts their background work.
 func (m *machine) startInProcess(ctx context.Context) (stop func() error, err error) {
-	// what is counted of the last calls is written after them
+	// the counts of the last calls are written after ctx has ended
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var beside sync.WaitGroup
+	var background sync.WaitGroup
 
 	stop = func() error {
 		cancel()
-		beside.Wait()
+		background.Wait()
 		return nil
 	}
 	for id, f := range m.template.Functions {
@@ -82,18 +82,18 @@ func (m *machine) startInProcess(ctx context.Context) (stop func() error, err er
 		m.functions[id] = handler
 
 		if work != nil {
-			beside.Go(func() { work(ctx) })
+			background.Go(func() { work(ctx) })
 		}
 	}
 
 	return stop, nil
 }
 
-// instancesEach is how many processes a function may have at once.
+// instancesEach is the maximum number of processes of a function.
 const instancesEach = 4
 
-// inProcess makes the handler that the main of the function's folder starts, and what it does
-// beside its answers until a context ends; nil for nothing.
+// inProcess returns the handler that the main of the function's folder starts, and its background
+// work, which runs until a context ends; nil if it has none.
 func (m *machine) inProcess(
 	f template.Function,
 ) (handler lambda.Handler, work func(context.Context), err error) {
@@ -128,8 +128,8 @@ func (m *machine) inProcess(
 	}
 }
 
-// build builds the bootstrap of each folder of code, as the functions are built for Lambda but for
-// this machine. It returns their paths.
+// build builds the bootstrap of each code folder as for Lambda, but for this machine's platform.
+// It returns their paths.
 func (m *machine) build(ctx context.Context) (map[string]string, error) {
 	_, _ = fmt.Fprintln(m.options.Out, "Building the functions.")
 
@@ -148,7 +148,7 @@ func (m *machine) build(ctx context.Context) (map[string]string, error) {
 		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI) //nolint:gosec // our own folders
 		command.Dir = m.checkout
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
-		// so that it removes what is half built
+		// so that it removes partial output
 		command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 		command.WaitDelay = finishTime
 		out, err := command.CombinedOutput()

@@ -8,7 +8,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// once is a key of one call an hour.
+// once returns a key with a limit of one call an hour.
 func once(tb testing.TB, m *localtest.Machine) localtest.Client {
 	tb.Helper()
 	return m.As(m.Admin().CreateKey(tb, "acme", map[string]any{
@@ -19,8 +19,8 @@ func once(tb testing.TB, m *localtest.Machine) localtest.Client {
 	}).Secret)
 }
 
-// Over a limit, a REST API answers by the gateway response of the template, and an HTTP API by the
-// guard of the backend: the same, as far as callers see.
+// Over a limit, a REST API answers with the template's gateway response, and an HTTP API with the
+// backend's guard. Callers see no difference.
 func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	t.Parallel()
 
@@ -66,8 +66,8 @@ func TestLimitedIs429AtBothKindsOfAPI(t *testing.T) {
 	}
 }
 
-// A limit that is renamed, taken away and set again, or set to another value gives nothing back: 6
-// calls are 6, whatever is changed between them.
+// Renaming a limit, removing and restoring it, or changing its value gives nothing back: after any
+// changes, 6 calls remain 6.
 func TestChangedLimitsGiveNothingBack(t *testing.T) {
 	t.Parallel()
 	runs(t, options(t.TempDir()), func(m *localtest.Machine) {
@@ -109,8 +109,8 @@ func TestChangedLimitsGiveNothingBack(t *testing.T) {
 	})
 }
 
-// Behind API Gateway's cache nobody sees at once that a new secret is used. An overlap that is
-// counted from then must be as long as an answer is kept.
+// API Gateway's cache hides the first use of a new secret for a while. An overlap that starts with
+// the first use must therefore be at least as long as an answer is cached.
 func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 	t.Parallel()
 
@@ -154,8 +154,8 @@ func TestNoOverlapThatTheCacheOutlives(t *testing.T) {
 	}
 }
 
-// Behind API Gateway's cache nobody counts calls. A key cannot be given limits there; one that has
-// some is shown what they are, and not what is left.
+// Calls cannot be counted behind API Gateway's cache. A key cannot be given limits there. A key
+// that has limits is shown them, but not how much remains.
 func TestNoLimitsBehindTheCache(t *testing.T) {
 	t.Parallel()
 	o := options(t.TempDir())

@@ -1,12 +1,16 @@
-// Package local runs a whole deployment on one machine, without AWS: the functions of template.yaml
-// behind gateways that answer as API Gateway does, with their schedules and log subscriptions, a
-// sign-in, a DynamoDB stand-in with its data on disk, a key provider on disk in place of KMS, and a
-// demo to try.
+// Package local runs a whole deployment on one machine, without AWS: the functions of
+// template.yaml behind gateways that answer as API Gateway does, with their schedules and log
+// subscriptions, a sign-in, a DynamoDB stand-in with its data on disk, a key provider on disk in
+// place of KMS, and a demo to try.
 //
-// It promises that what answers is the code that runs in Lambda, configured by the same template;
-// that nothing listens beyond loopback unless asked to; that nothing acknowledged is lost when it
-// is killed; and that it says what stands in its way. It does not promise speed, nor what only AWS
-// has.
+// It promises:
+//
+//   - The code that answers is the code that runs in Lambda, configured by the same template.
+//   - Nothing listens beyond loopback unless asked to.
+//   - No acknowledged change is lost when it is killed.
+//   - When it cannot run, it says what is missing.
+//
+// It promises neither AWS's speed nor features that only AWS has.
 package local
 
 import (
@@ -38,16 +42,16 @@ type Options struct {
 	Data      string // folder of all data
 	Profile   string // strict, fast or cached
 	API       string // rest or http: the kind of the demo APIs
-	Processes bool   // each function as a process of its own, as its built bootstrap
+	Processes bool   // run each function's built bootstrap in a process of its own
 	DynamoDB  string // address of another DynamoDB; "" for the embedded one
 	NoDemo    bool
-	Fresh     bool   // start without the data of before
+	Fresh     bool   // start without existing data
 	Checkout  string // the folder with template.yaml; "" for the working folder or one above it
-	Command   string // how this program was called, for what it prints to try
+	Command   string // how this program was called, for the commands that it prints
 	Out       io.Writer
 }
 
-// Run runs until ctx ends, and stops cleanly. It tells Out what to try.
+// Run runs until ctx ends, and stops cleanly. It prints first steps to Out.
 func Run(ctx context.Context, o Options) error {
 	err := run(ctx, o)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -93,7 +97,7 @@ func run(ctx context.Context, o Options) (err error) {
 			ReplaceAttr: boot.Stamp,
 		})),
 	}
-	slog.SetDefault(m.logger) // the sign-in's library logs there, and takes no other
+	slog.SetDefault(m.logger) // the sign-in's library logs there and accepts no other logger
 
 	m.url = "http://" + listener.Addr().String()
 	if m.template, err = m.readTemplate(); err != nil {
@@ -123,11 +127,11 @@ func run(ctx context.Context, o Options) (err error) {
 	return m.serve(ctx, listener)
 }
 
-// machine is what runs.
+// machine is a running deployment.
 type machine struct {
 	options   Options
 	checkout  string
-	url       string // of all of it
+	url       string // base URL of everything
 	template  *template.Template
 	signIn    http.Handler
 	storeURL  string
@@ -137,7 +141,7 @@ type machine struct {
 	logger    *slog.Logger
 }
 
-// readTemplate reads template.yaml with the parameters that the options stand for.
+// readTemplate reads template.yaml with the parameters that follow from the options.
 func (m *machine) readTemplate() (*template.Template, error) {
 	path := filepath.Join(m.checkout, "template.yaml")
 
@@ -148,7 +152,7 @@ func (m *machine) readTemplate() (*template.Template, error) {
 
 	limits := "enforced"
 	if m.options.Profile == "cached" {
-		limits = "off" // the template takes these two together only; nobody should have to say both
+		limits = "off" // the template requires both; one option should be enough here
 	}
 
 	t, err := template.Read(text, map[string]string{
@@ -166,7 +170,7 @@ func (m *machine) readTemplate() (*template.Template, error) {
 	return t, nil
 }
 
-// startStore starts the DynamoDB stand-in, or takes the one of the options, and makes the
+// startStore starts the DynamoDB stand-in, or uses the one in the options, and creates the
 // template's tables.
 func (m *machine) startStore(ctx context.Context) (stop func() error, err error) {
 	stop = func() error { return nil }
@@ -200,7 +204,7 @@ func (m *machine) startStore(ctx context.Context) (stop func() error, err error)
 	return stop, nil
 }
 
-// environment is what a function's environment has beside what the template gives it: where the
+// environment returns a function's environment: the variables in the template, and where the
 // stand-ins for AWS are.
 func (m *machine) environment(own map[string]string) map[string]string {
 	all := map[string]string{
@@ -211,7 +215,7 @@ func (m *machine) environment(own map[string]string) map[string]string {
 		"AWS_LAMBDA_LOG_FORMAT":     "JSON",
 		"AWS_LAMBDA_LOG_LEVEL":      "INFO",
 		"BITTING_LOCAL_KEYS":        filepath.Join(m.options.Data, "keys"),
-		"BITTING_AWS_TIMEOUT":       "3s", // this machine has more to do than DynamoDB has
+		"BITTING_AWS_TIMEOUT":       "3s", // the stand-in is slower than DynamoDB
 	}
 	for name, value := range own {
 		all[name] = value
@@ -220,7 +224,7 @@ func (m *machine) environment(own map[string]string) map[string]string {
 	return all
 }
 
-// listen takes the port, and says so plainly where somebody else has it.
+// listen opens the port. Its error explains what to do if the port is in use.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 
@@ -263,10 +267,10 @@ func (m *machine) serve(ctx context.Context, listener net.Listener) error {
 	return errors.Join(err, finish(ctx, server), removeIfThere(m.path(readyFile)))
 }
 
-// finishTime is how long the calls under way have to end when it stops.
+// finishTime is how long running calls have to end on shutdown.
 const finishTime = 2 * time.Second
 
-// finish stops the server: in good order, and without those who hold on to it.
+// finish stops the server: gracefully at first, then by closing the remaining connections.
 func finish(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
@@ -279,7 +283,7 @@ func finish(ctx context.Context, server *http.Server) error {
 	return err
 }
 
-// demoAPIs are the demo APIs by environment, for each kind.
+// demoAPIs returns the logical ids of the demo APIs by environment.
 func (m *machine) demoAPIs() map[string]string {
 	if m.options.API == "http" {
 		return map[string]string{
@@ -296,10 +300,10 @@ func (m *machine) demoAPIs() map[string]string {
 	}
 }
 
-// routes puts the gateways where local paths have them. The mux only picks one by the first part of
-// the path: it must not clean paths that an API would see raw.
+// routes mounts the gateways at their local paths. It only looks at the first segment: a mux would
+// clean paths that an API must see raw.
 func (m *machine) routes() (http.Handler, error) {
-	// which stands at the root, as if this were its own domain
+	// the admin API is at the root, as on a domain of its own
 	admin, err := m.gateway("AdminApi", &localgateway.Mapping{})
 	if err != nil {
 		return nil, err
@@ -329,13 +333,13 @@ func (m *machine) routes() (http.Handler, error) {
 				"Bitting, locally: /v1/docs is the admin API; /production, /staging and "+
 					"/development are the demo APIs.\n")
 		default:
-			nowhere(w)
+			notFound(w)
 		}
 	}), nil
 }
 
-// nowhere is the answer where no API is, in the form of every other refusal.
-func nowhere(w http.ResponseWriter) {
+// notFound answers a path without an API, in the form of every other refusal.
+func notFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = fmt.Fprintf(w,

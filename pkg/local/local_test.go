@@ -17,7 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// What is left of a machine that stopped would be left of every one.
+// A goroutine that one stopped machine leaves behind, every machine would.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func options(data string) local.Options {
@@ -31,7 +31,7 @@ func options(data string) local.Options {
 	}
 }
 
-// runs starts a machine for as long as use takes.
+// runs runs a machine while use runs.
 func runs(t *testing.T, o local.Options, use func(*localtest.Machine)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func TestRunAndStop(t *testing.T) {
 	}
 }
 
-// A start that was cut short anywhere is made good by the next one.
+// A start that was interrupted at any point is completed by the next one.
 func TestDemoIsCompleted(t *testing.T) {
 	t.Parallel()
 	o := options(t.TempDir())
@@ -149,7 +149,7 @@ func TestRunFails(t *testing.T) {
 	}
 }
 
-// Being asked to stop is no failure, whenever it comes.
+// A request to stop is not a failure, whenever it comes.
 func TestStopBeforeItIsReady(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())

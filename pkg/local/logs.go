@@ -28,10 +28,10 @@ const (
 	logTimeout   = 10 * time.Second
 )
 
-// logs stands in for CloudWatch Logs: it keeps the lines of access logs for a second or so, and
-// hands them in batches to the functions that subscribe to their log group. A batch that a function
-// does not take comes again, as on AWS; what is pending when this process is killed is lost, unlike
-// there.
+// logs stands in for CloudWatch Logs: it keeps the lines of access logs for about a second, and
+// delivers them in batches to the functions that subscribe to their log group. A batch that a
+// function fails on is sent again, as on AWS. Unlike there, lines are lost if this process is
+// killed before it delivers them.
 type logs struct {
 	subscribers map[string][]subscriber // by log group
 	logger      *slog.Logger
@@ -61,7 +61,7 @@ func newLogs(t *template.Template, functions map[string]lambda.Handler, logger *
 	return l
 }
 
-// write takes the line of one call.
+// write adds the line of one call.
 func (l *logs) write(r localgateway.AccessRecord) {
 	if len(l.subscribers[r.LogGroup]) == 0 {
 		return
@@ -76,7 +76,7 @@ func (l *logs) write(r localgateway.AccessRecord) {
 	})
 }
 
-// start delivers every second or so until stop, and then what is left.
+// start delivers every second or so until stop, and then delivers the rest.
 func (l *logs) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -100,7 +100,7 @@ func (l *logs) start(ctx context.Context) (stop func()) {
 	}
 }
 
-// deliver hands over what is pending.
+// deliver sends the pending lines.
 func (l *logs) deliver(ctx context.Context) {
 	l.mu.Lock()
 	pending := l.pending
@@ -111,7 +111,7 @@ func (l *logs) deliver(ctx context.Context) {
 		for start := 0; start < len(lines); start += logBatch {
 			batch := lines[start:min(start+logBatch, len(lines))]
 			for _, s := range l.subscribers[group] {
-				if err := s.take(ctx, group, batch); err != nil {
+				if err := s.invoke(ctx, group, batch); err != nil {
 					l.logger.ErrorContext(ctx, "access log lines were not taken", "function",
 						s.function.ID, "lines", len(batch), "error", err)
 				}
@@ -120,8 +120,8 @@ func (l *logs) deliver(ctx context.Context) {
 	}
 }
 
-// take calls the function with a batch, as often as it takes.
-func (s subscriber) take(
+// invoke calls the function with a batch until it succeeds, at most logAttempts times.
+func (s subscriber) invoke(
 	ctx context.Context, group string, batch []events.CloudwatchLogsLogEvent,
 ) error {
 	payload, err := subscriptionEvent(group, batch)
@@ -151,8 +151,8 @@ func (s subscriber) call(ctx context.Context, payload []byte) error {
 	return err
 }
 
-// subscriptionEvent is what CloudWatch Logs calls a function with: JSON, compressed, as base64
-// text.
+// subscriptionEvent returns the event with which CloudWatch Logs calls a function: JSON,
+// compressed, as base64 text.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 func subscriptionEvent(group string, batch []events.CloudwatchLogsLogEvent) ([]byte, error) {
 	text, err := json.Marshal(events.CloudwatchLogsData{

@@ -7,9 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// Spellings of paths, over HTTP, in the profile without a cache and in the one with: an
-// answer that API Gateway keeps for one path serves no other, and an honest call with
-// an escape works however often it comes.
+// Spellings of paths, over HTTP, in a profile without a cache and in the one with it: an answer
+// that API Gateway caches for one path serves no other, and a legitimate call with an escape works
+// every time.
 func TestPathsMeanOneThing(t *testing.T) {
 	t.Parallel()
 
@@ -59,7 +59,7 @@ func spellings(t *testing.T, m *localtest.Machine) {
 		"customers":   []string{"c1", "c2"},
 	})
 
-	for range 2 { // the second time by what is cached
+	for range 2 { // the second time from the cache
 		for _, test := range []struct {
 			key    localtest.Made
 			path   string

@@ -12,10 +12,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 )
 
-// issuer is the sign-in's name, and its address.
+// issuer returns the sign-in's issuer, which is also its address.
 func issuer(url string) string { return url + "/oidc" }
 
-// newSignIn makes the sign-in of the demo's people.
+// newSignIn returns the sign-in for the demo's people.
 func (m *machine) newSignIn() (http.Handler, error) {
 	provider, err := newProvider(m.url, m.options.Data)
 	if err != nil {
@@ -42,8 +42,8 @@ func newProvider(url, data string) (*localoidc.Provider, error) {
 	})
 }
 
-// Token makes an ID token of one of the demo's people, as the bitting local that runs on this data
-// would.
+// Token returns an ID token of one of the demo's people, as the bitting local that runs on this
+// data would.
 func Token(data, email string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(data, readyFile)) //nolint:gosec // the folder that the caller chose
 	if errors.Is(err, fs.ErrNotExist) {

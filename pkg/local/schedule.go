@@ -13,19 +13,19 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// faster is how much more often scheduled functions run here than the template says: whoever waits
-// for them sits in front of it.
-const faster = 60
+// speedup is how much more often scheduled functions run here than in the template: developers
+// should not have to wait for them.
+const speedup = 60
 
-// startSchedules invokes the functions that have a schedule, as EventBridge would, until stop. stop
-// ends those under way, and returns when they have ended.
+// startSchedules invokes the functions that have a schedule, as EventBridge would. stop cancels
+// running invocations and waits for them.
 func (m *machine) startSchedules(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 
 	var running sync.WaitGroup
 	for _, f := range m.template.Functions {
 		for _, s := range f.Schedules {
-			running.Go(func() { m.keep(ctx, f, s) })
+			running.Go(func() { m.runSchedule(ctx, f, s) })
 		}
 	}
 
@@ -35,10 +35,10 @@ func (m *machine) startSchedules(ctx context.Context) (stop func()) {
 	}
 }
 
-// keep invokes a function again and again. A run that takes longer than its turn makes the next one
-// late, never two at once.
-func (m *machine) keep(ctx context.Context, f template.Function, s template.Schedule) {
-	tick := time.NewTicker(s.Every / faster)
+// runSchedule invokes a function at every tick. A run that takes longer than the interval delays
+// the next one; two never overlap.
+func (m *machine) runSchedule(ctx context.Context, f template.Function, s template.Schedule) {
+	tick := time.NewTicker(s.Every / speedup)
 	defer tick.Stop()
 
 	for {

@@ -17,7 +17,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// What no call does is done by the scheduled function, within seconds and without being asked.
+// Work that no call does is done by the scheduled function, within seconds and without being
+// asked.
 func TestScheduledFunctionsRun(t *testing.T) {
 	t.Parallel()
 
@@ -68,7 +69,7 @@ func TestScheduledFunctionsRun(t *testing.T) {
 					}
 
 					if time.Now().After(end) {
-						t.Fatal("nobody goes on with the job")
+						t.Fatal("the job is not continued")
 					}
 				}
 			})
@@ -80,7 +81,7 @@ func TestScheduledFunctionsRun(t *testing.T) {
 	}
 }
 
-// leftOver makes a job whose call, by a key that may still do what it does, is over.
+// leftOver makes a job whose call is over, by a key that may still do what the job does.
 func leftOver(t *testing.T, d *boot.Deployment, maker string) {
 	t.Helper()
 
