@@ -51,11 +51,11 @@ func newBootstrap() *cobra.Command {
 	}
 	reach.flags(c.Flags().StringVar)
 	c.Flags().StringVar(&reach.brand, "brand", "bt", "the deployment's brand")
-	_ = c.MarkFlagRequired("table") // there is such a flag
+	_ = c.MarkFlagRequired("table") // the flag exists
 	return c
 }
 
-// deployed is how a deployment in AWS is reached.
+// deployed holds the flags that identify a deployment in AWS.
 type deployed struct{ table, key, region, brand string }
 
 func (d *deployed) flags(add func(p *string, name, value, usage string)) {
@@ -64,7 +64,7 @@ func (d *deployed) flags(add func(p *string, name, value, usage string)) {
 	add(&d.region, "region", "", "AWS region (default: the environment variable AWS_REGION)")
 }
 
-// environment is what the flags say, and whatever else the caller's environment says.
+// environment returns the flags as variables; all others come from the caller's environment.
 func (d *deployed) environment() boot.Environment {
 	given := map[string]string{
 		"BITTING_CORE_TABLE": d.table,

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Without being told which deployment, bootstrap makes nothing.
+// Without the name of a deployment, bootstrap makes nothing.
 func TestBootstrapRefusesToGuess(t *testing.T) {
 	t.Parallel()
 

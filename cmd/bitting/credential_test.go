@@ -11,7 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// TestEndToEndCredentials sends keys in every way that somebody may think of, byte for byte.
+// TestEndToEndCredentials sends keys in every conceivable way, byte for byte.
 func TestEndToEndCredentials(t *testing.T) {
 	t.Parallel()
 	m := start(t, t.TempDir()).Machine
@@ -31,18 +31,18 @@ func TestEndToEndCredentials(t *testing.T) {
 		"Bearer":                  {[]string{bearer}, 200},
 		"bearer":                  {[]string{"authorization: bearer " + good}, 200},
 		"both, the same":          {[]string{apiKey, bearer}, 200},
-		"Basic beside it":         {[]string{apiKey, "Authorization: Basic dTpw"}, 200},
-		"a token of another service beside": {
+		"with Basic":              {[]string{apiKey, "Authorization: Basic dTpw"}, 200},
+		"with a token of another service": {
 			[]string{apiKey, "Authorization: Bearer eyJhbGciOiJub25lIn0.e30."},
 			200,
 		},
 		"nothing":            {nil, 401},
 		"an empty X-Api-Key": {[]string{"X-Api-Key:"}, 401},
-		"an empty X-Api-Key beside a good one in Authorization": {
+		"an empty X-Api-Key with a good one in Authorization": {
 			[]string{"X-Api-Key:", bearer},
 			401,
 		},
-		"a bad X-Api-Key beside a good one in Authorization": {
+		"a bad X-Api-Key with a good one in Authorization": {
 			[]string{"X-Api-Key: x", bearer},
 			401,
 		},
@@ -94,7 +94,7 @@ func TestEndToEndCredentials(t *testing.T) {
 		}{[]string{"X-Api-Key: " + strings.Repeat("b", size)}, 401}
 	}
 
-	refused := map[string][]string{} // what is said with 401, but for the request's id
+	refused := map[string][]string{} // the bodies of 401 answers, without request ids
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			a := m.Raw(t,
@@ -125,7 +125,7 @@ func TestEndToEndCredentials(t *testing.T) {
 
 var requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
 
-// TestEndToEndPaths spells routes in every way. Whatever a spelling is taken for, the route that
+// TestEndToEndPaths spells routes in every way. However a spelling is interpreted, the route that
 // answers must be one that the key opens.
 func TestEndToEndPaths(t *testing.T) {
 	t.Parallel()
@@ -209,14 +209,14 @@ func spell(t *testing.T, m *localtest.Machine, secret string, opens, paths []str
 	}
 }
 
-// TestEndToEndAnswers looks at the answers of API Gateway itself.
+// TestEndToEndAnswers checks API Gateway's own answers.
 func TestEndToEndAnswers(t *testing.T) {
 	t.Parallel()
 	m := start(t, t.TempDir()).Machine
 	key, nobody := m.As(m.Keys["production"]), m.As("")
 
-	// A route that is not there is not there for anybody: a bad key would be 401 if the authorizer
-	// had been asked.
+	// An unknown route is unknown to all: a bad key would get 401 if the authorizer had been
+	// called.
 	for _, path := range []string{
 		"/production/nope", "/production", "/production/", "/production/messages/1/2", "/v1/nope",
 		"/v1", "/nope", "//production/messages",
@@ -274,7 +274,7 @@ func TestEndToEndAnswers(t *testing.T) {
 	}
 }
 
-// TestEndToEndHTTPAPIAnswers looks at those of an HTTP API, whose bodies are API Gateway's own.
+// TestEndToEndHTTPAPIAnswers checks those of an HTTP API, whose bodies are API Gateway's own.
 func TestEndToEndHTTPAPIAnswers(t *testing.T) {
 	t.Parallel()
 	m := start(t, t.TempDir(), "--api", "http").Machine

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEndToEndFirstSteps pastes what it prints into a shell: each line does what the text above it
-// says.
+// TestEndToEndFirstSteps pastes the printed first steps into a shell: each command does what the
+// text above it says.
 func TestEndToEndFirstSteps(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
@@ -44,7 +44,7 @@ func TestEndToEndFirstSteps(t *testing.T) {
 	}
 }
 
-// commands are the indented lines, with those that go on after a backslash.
+// commands returns the indented lines, joined with those that follow a backslash.
 func commands(text string) []string {
 	var out []string
 	for _, line := range strings.Split(strings.ReplaceAll(text, "\\\n", " "), "\n") {
@@ -56,8 +56,8 @@ func commands(text string) []string {
 	return out
 }
 
-// TestEndToEndPromise prints what the revocation profile promises, and the operator key's place
-// where there is no demo.
+// TestEndToEndPromise checks the printed promise of the revocation profile, and the operator key's
+// place without a demo.
 func TestEndToEndPromise(t *testing.T) {
 	t.Parallel()
 

@@ -98,7 +98,7 @@ func TestOutsideOfACheckout(t *testing.T) {
 	}
 }
 
-// TestHelp names every command and flag that there is, and no other.
+// TestHelp checks that the page names every existing command and flag, and no other.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 
@@ -127,7 +127,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// words are what the pattern's group finds, sorted, each once.
+// words returns what the pattern's group matches, sorted and without duplicates.
 func words(text, pattern string) []string {
 	var out []string
 	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {

@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// TestEndToEndFlow takes a key through all of its life, wherever its functions run and whatever the
-// kind of the API.
+// TestEndToEndFlow takes a key through its whole life, for both ways to run functions and both
+// kinds of API.
 func TestEndToEndFlow(t *testing.T) {
 	t.Parallel()
 
@@ -90,7 +90,7 @@ func plain(status int, message string) func(*testing.T, localtest.Answer, string
 	}
 }
 
-// admits and refuses check what the demo API of production says to a secret.
+// admits and refuses check the answer of production's demo API to a secret.
 func admits(t *testing.T, m *localtest.Machine, secret string) {
 	t.Helper()
 	m.As(secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t, http.StatusOK)
@@ -217,7 +217,7 @@ func rotation(t *testing.T, m *localtest.Machine, kind api) {
 	})
 	admits(t, m, short.Secret)
 
-	// The overlap begins with the first use of the new secret, and not with its making.
+	// The overlap begins with the first use of the new secret, not when it is made.
 	awaited := admin.Call(t, http.MethodPost, path+"/rotate", map[string]any{
 		"overlap":  "0s",
 		"startsAt": "first_use",
@@ -254,7 +254,7 @@ func revocation(t *testing.T, m *localtest.Machine, kind api) {
 	admin.Call(t, http.MethodPatch, path, map[string]any{"enabled": true}).Want(t, http.StatusOK)
 	admits(t, m, k.Secret)
 
-	// Somebody will paste the secret that leaked: it is neither kept nor repeated.
+	// Someone will paste the leaked secret: it is neither stored nor repeated.
 	admin.Call(t, http.MethodPost, path+"/revoke", map[string]any{
 		"reason":      "leaked " + k.Secret,
 		"compromised": true,
@@ -270,8 +270,8 @@ func revocation(t *testing.T, m *localtest.Machine, kind api) {
 	refuses(t, m, kind, k.Secret)
 	admits(t, m, fresh.Secret)
 
-	// Anybody may report a secret. The answer says nothing of it, and GitHub's reports need its
-	// signature.
+	// Anyone may report a secret. The answer reveals nothing about it, and GitHub's reports need
+	// its signature.
 	stranger := m.As("")
 
 	report := map[string]any{
@@ -339,7 +339,7 @@ func expiry(t *testing.T, m *localtest.Machine, kind api) {
 	admits(t, m, bound.Secret)
 }
 
-// environments sends a key of each environment to the APIs of all: only its own lets it in.
+// environments sends a key of each environment to the APIs of all: only its own admits it.
 func environments(t *testing.T, m *localtest.Machine, kind api) {
 	all := []string{"production", "staging", "development"}
 	for _, of := range all {
@@ -383,7 +383,7 @@ func environments(t *testing.T, m *localtest.Machine, kind api) {
 	}
 }
 
-// organizations makes another tenant, and looks across.
+// organizations makes another tenant, and tries to see across.
 func organizations(t *testing.T, m *localtest.Machine, _ api) {
 	var made struct {
 		Organization struct{ ID string }
@@ -408,7 +408,7 @@ func organizations(t *testing.T, m *localtest.Machine, _ api) {
 		"not_found")
 }
 
-// customers checks a key that is scoped to one of them.
+// customers checks a key that is scoped to some of them.
 func customers(t *testing.T, m *localtest.Machine, kind api) {
 	m.Admin().Call(t, http.MethodPost, "/v1/organizations/acme/customers", map[string]any{
 		"id":   "c1",

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// TestEndToEndLimits loads a limit by several processes of the authorizer at once, and holds what
-// was admitted to the bound in every window. A slow machine makes the test weaker, and never fail:
-// an admission lies somewhere between its call and its answer, and counts for a window only where
-// both do.
+// TestEndToEndLimits loads a limit by several processes of the authorizer at once, and checks that
+// admitted calls stay within the bound in every window. A slow machine makes the test weaker, but
+// never fail: an admission lies somewhere between its call and its answer, and counts for a window
+// only if both do.
 func TestEndToEndLimits(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "--functions", "process")
@@ -53,7 +53,7 @@ func TestEndToEndLimits(t *testing.T) {
 						admitted = append(admitted, span{sent, answered})
 					case a.Status != http.StatusTooManyRequests &&
 						a.Status != http.StatusServiceUnavailable:
-						// too many at once for this machine
+						// too much concurrency for this machine
 						t.Errorf("status %d", a.Status)
 					}
 

@@ -40,7 +40,7 @@ func withBinary(m *testing.M) int {
 	return m.Run()
 }
 
-// build builds the command with the race detector, where there is the C compiler that it needs.
+// build builds the command with the race detector, if there is the C compiler that it needs.
 func build(ctx context.Context) error {
 	args := []string{"build", "-o", binary}
 	if out, err := exec.CommandContext(ctx, "go", "env", "CGO_ENABLED").Output(); err == nil &&
@@ -63,8 +63,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return c
 }
 
-// run runs the binary to its end, which must be near, and returns its exit code with what it
-// printed.
+// run runs the binary until it exits, which must be soon, and returns its exit code and output.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -89,10 +88,10 @@ type process struct {
 	command *exec.Cmd
 	data    string
 	out     output
-	ended   chan error // what Wait returned; given back by whoever takes it
+	ended   chan error // what Wait returned; receivers put it back
 }
 
-// output is what a process prints, while it prints.
+// output collects what a process prints, while it prints.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -112,7 +111,7 @@ func (o *output) String() string {
 
 var _ io.Writer = (*output)(nil)
 
-// launch starts `bitting local` on a folder of data, on a port that the kernel chooses.
+// launch starts `bitting local` on a data folder, on a port that the kernel chooses.
 func launch(t *testing.T, data string, args ...string) *process {
 	t.Helper()
 	p := &process{data: data, ended: make(chan error, 1)}
@@ -122,7 +121,7 @@ func launch(t *testing.T, data string, args ...string) *process {
 	}, args...)...)
 	p.command.Stdout = &p.out
 	p.command.Stderr = &p.out
-	_ = os.Remove(filepath.Join(data, "local.json")) // of one that was killed
+	_ = os.Remove(filepath.Join(data, "local.json")) // left by one that was killed
 
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
@@ -143,7 +142,7 @@ func launch(t *testing.T, data string, args ...string) *process {
 			p.stop(t, syscall.SIGTERM)
 		}
 
-		// what a kill left, where the test failed before the next start
+		// left by a kill, if the test failed before the next start
 		for pid := range running(t, data) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -155,7 +154,7 @@ func launch(t *testing.T, data string, args ...string) *process {
 	return p
 }
 
-// start is launch, and waits until it is ready.
+// start calls launch and waits until it is ready.
 func start(t *testing.T, data string, args ...string) *process {
 	t.Helper()
 	p := launch(t, data, args...)
@@ -168,7 +167,7 @@ func start(t *testing.T, data string, args ...string) *process {
 	return p
 }
 
-// stop sends a signal that asks to stop, and fails unless the process ends soon and well.
+// stop sends a signal that asks to stop, and fails unless the process exits soon and successfully.
 func (p *process) stop(t *testing.T, signal syscall.Signal) {
 	t.Helper()
 
@@ -189,10 +188,10 @@ func (p *process) stop(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// stopTime is how soon it stops when it is asked to.
+// stopTime is how soon it must stop when asked.
 const stopTime = 5 * time.Second
 
-// kill ends the process without giving it a chance.
+// kill ends the process at once.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 
@@ -203,8 +202,8 @@ func (p *process) kill(t *testing.T) {
 	p.ended <- <-p.ended
 }
 
-// running lists the processes whose command line names the folder, which is the test's own, by
-// their ids.
+// running lists the processes, by id, whose command line names the folder, which belongs to the
+// test alone.
 func running(t *testing.T, folder string) map[int]string {
 	t.Helper()
 
@@ -216,7 +215,7 @@ func running(t *testing.T, folder string) map[int]string {
 	found := map[int]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		// a process that is gone by now has no file
+		// a process that has ended meanwhile has no file
 		if err != nil || !strings.Contains(string(text), folder) {
 			continue
 		}
@@ -232,7 +231,7 @@ func running(t *testing.T, folder string) map[int]string {
 	return found
 }
 
-// eventually waits for something that comes soon, and fails where it does not.
+// eventually waits for something that happens soon, and fails if it does not.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 

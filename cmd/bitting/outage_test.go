@@ -16,8 +16,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
-// TestEndToEndOutage takes the database away and gives it back. A call that cannot be checked is
-// neither let in nor blamed on its key.
+// TestEndToEndOutage takes the database away and restores it. A call that cannot be checked is
+// neither admitted nor blamed on its key.
 func TestEndToEndOutage(t *testing.T) {
 	t.Parallel()
 
@@ -42,7 +42,7 @@ func TestEndToEndOutage(t *testing.T) {
 					method, path string
 				}{
 					{m.As(k.Secret), http.MethodGet, "/production/messages"},
-					// no permission: it cannot be told
+					// no permission, but that is not known
 					{m.As(k.Secret), http.MethodPost, "/production/messages"},
 					{m.Admin(), http.MethodGet, acmeKeys + k.Key.ID},
 					{m.Admin(), http.MethodPost, acmeKeys + k.Key.ID + "/revoke"},
@@ -65,8 +65,8 @@ func TestEndToEndOutage(t *testing.T) {
 				}
 
 				calls.Wait()
-				// What needs no database is told as ever. What may be another system's secret does:
-				// somebody may have imported it.
+				// Answers that need no database are as before. A text that may be another system's
+				// secret needs it: the secret may have been imported.
 				for _, foreign := range []string{"of-another-system", "bt_prod_of_another"} {
 					m.As(foreign).Call(t, http.MethodGet, "/production/messages", nil).Refused(t,
 						http.StatusServiceUnavailable, "unavailable")
@@ -84,7 +84,7 @@ func TestEndToEndOutage(t *testing.T) {
 	}
 }
 
-// database starts a store that is none of the machine's.
+// database starts a store outside the machine.
 func database(t *testing.T) string {
 	t.Helper()
 
@@ -120,7 +120,7 @@ type state int
 const (
 	works   state = iota
 	refused       // connections end at once
-	silent        // connections are taken and never answered
+	silent        // connections are accepted and never answered
 )
 
 func newLine(t *testing.T, beyond string) *line {
@@ -202,7 +202,7 @@ func (l *line) hush()    { l.set(silent) }
 func (l *line) restore() { l.set(works) }
 
 // TestEndToEndWrappingKey damages the stand-in for KMS: without it no key can be checked, so none
-// is let in.
+// is admitted.
 func TestEndToEndWrappingKey(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -232,7 +232,7 @@ func TestEndToEndWrappingKey(t *testing.T) {
 		restore(t, path, right)
 	}
 
-	// Another key unwraps nothing: it starts, and refuses to say anything about any key.
+	// Another key unwraps nothing: it starts, but no key can be checked.
 	wrong := append([]byte{right[0] ^ 1}, right[1:]...)
 	restore(t, path, wrong)
 	q := start(t, data)

@@ -21,7 +21,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// scanTimeout is how long a page of the table may take, of up to a megabyte, with all attempts.
+// scanTimeout is the maximum time for a page of the table, of up to a megabyte, including all
+// attempts.
 const scanTimeout = "20s"
 
 const pepperAWS = "It needs AWS credentials for the deployment's table and KMS key, in the " +
@@ -43,7 +44,7 @@ func newPepper() *cobra.Command {
 		Example: "  bitting pepper rotate --environment production" + pepperReach,
 	}
 	reach.flags(c.PersistentFlags().StringVar)
-	_ = c.MarkPersistentFlagRequired("table") // there is such a flag
+	_ = c.MarkPersistentFlagRequired("table") // the flag exists
 	c.AddCommand(newPepperRotate(&reach), newPepperStatus(&reach), newPepperRetire(&reach))
 	return c
 }
@@ -218,7 +219,7 @@ func environmentsOf(names []string) ([]apikey.Environment, error) {
 	return out, nil
 }
 
-// peppers are those of the deployment.
+// peppers returns the peppers of the deployment.
 func (d *deployed) peppers() (*operator.Peppers, error) {
 	reached := d.environment()
 	env := func(name string) string {
@@ -243,7 +244,7 @@ func (d *deployed) peppers() (*operator.Peppers, error) {
 	}, nil
 }
 
-// progress tells a person at a terminal how far it is, and a file or a pipe nothing.
+// progress returns a function that shows progress at a terminal, and nothing in a file or a pipe.
 func progress(to io.Writer) func(rows int64) {
 	file, ok := to.(*os.File)
 	if !ok {
@@ -257,7 +258,7 @@ func progress(to io.Writer) func(rows int64) {
 	return func(rows int64) { _, _ = fmt.Fprintf(file, "\r%d rows read", rows) }
 }
 
-// statusText says what there is of these environments.
+// statusText describes the peppers of these environments.
 func statusText(status *operator.Status, environments []apikey.Environment) string {
 	var out strings.Builder
 	for _, v := range status.Versions {
@@ -278,7 +279,7 @@ func statusText(status *operator.Status, environments []apikey.Environment) stri
 	return out.String()
 }
 
-// lastText says what upkeep's last pass counted, of these environments.
+// lastText describes the counts of upkeep's last pass, for these environments.
 func lastText(pass *store.PepperPass, environments []apikey.Environment) string {
 	if pass == nil {
 		return "upkeep has not resealed any rows yet\n"
@@ -303,7 +304,7 @@ func lastText(pass *store.PepperPass, environments []apikey.Environment) string 
 	return out.String()
 }
 
-// writePass says how far upkeep is.
+// writePass describes the progress of upkeep.
 func writePass(out *strings.Builder, pass *store.PepperPass) {
 	if ended := pass.Finished(); ended != nil {
 		fmt.Fprintf(out, "upkeep resealed %d of %d rows, and finished on %s\n", ended.Resealed,
@@ -342,14 +343,14 @@ func writeVersion(out *strings.Builder, v operator.Version) {
 	}
 }
 
-// writeCounts lists how many of what need a version.
+// writeCounts lists how many objects of each kind need a version.
 func writeCounts(out *strings.Builder, counts map[string]int64) {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(out, "  %d %s\n", counts[what], what)
 	}
 }
 
-// advice is how a key moves to the current version.
+// advice returns how a key moves to the current version.
 func advice(k store.PepperKey) string {
 	switch {
 	case k.Deleted:

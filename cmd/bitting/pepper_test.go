@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-// What it isn't told well changes nothing.
+// Incomplete or wrong flags change nothing.
 func TestPepperRefusesToGuess(t *testing.T) {
 	t.Parallel()
 
@@ -88,7 +88,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 		var out, faults bytes.Buffer
 		c.Stdout = &out
 		c.Stderr = &faults
-		_ = c.Run() // its exit code says it
+		_ = c.Run() // its exit code is checked
 		return c.ProcessState.ExitCode(), out.String(), faults.String()
 	}
 

@@ -64,7 +64,7 @@ func newLocal() *cobra.Command {
 	return c
 }
 
-// check finds a flag's wrong value before anything is started with it.
+// check refuses a flag's wrong value before anything is started with it.
 func check(o local.Options, functions string) error {
 	for _, f := range []struct {
 		flag, value string

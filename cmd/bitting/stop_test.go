@@ -18,8 +18,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// TestEndToEndKill kills it in the middle of a stream of changes: what was acknowledged is there at
-// the next start, and nothing of the killed one is.
+// TestEndToEndKill kills it during a stream of changes: acknowledged changes are there at the next
+// start, and no process of the killed one is.
 func TestEndToEndKill(t *testing.T) {
 	t.Parallel()
 
@@ -83,10 +83,10 @@ func stores(t *testing.T, data string) int {
 	return n
 }
 
-// change is what was acknowledged of a key.
+// change is an acknowledged change of a key.
 type change struct{ id, works, ended string }
 
-// changeUntilKilled makes and regenerates keys from several sides, and kills the process amid that.
+// changeUntilKilled makes and regenerates keys concurrently, and kills the process meanwhile.
 func changeUntilKilled(t *testing.T, p *process) []change {
 	t.Helper()
 	const sides, enough = 4, 40
@@ -109,7 +109,7 @@ func changeUntilKilled(t *testing.T, p *process) []change {
 
 				regenerated, answered := try(t, p, acmeKeys+made.Key.ID+"/regenerate", nil)
 				if !answered {
-					return // nobody knows which of the two secrets works
+					return // which of the two secrets works is unknown
 				}
 
 				mu.Lock()
@@ -169,8 +169,8 @@ func TestEndToEndStop(t *testing.T) {
 			t.Parallel()
 			data := t.TempDir()
 			p := start(t, data, test.args...)
-			admits(t, p.Machine, p.Keys["production"]) // an idle connection is left
-			hold(t, p.URL, "")                         // one that never says anything
+			admits(t, p.Machine, p.Keys["production"]) // leaves an idle connection
+			hold(t, p.URL, "")                         // one that never sends anything
 			hold(t, p.URL,
 				"POST /v1/organizations/acme/keys HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: "+
 					p.AdminKey+"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
@@ -191,7 +191,7 @@ func TestEndToEndStop(t *testing.T) {
 	}
 }
 
-// TestEndToEndStopWhileStarting asks it to stop before it is ready, which is no failure.
+// TestEndToEndStopWhileStarting asks it to stop before it is ready, which is not a failure.
 func TestEndToEndStopWhileStarting(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -223,7 +223,7 @@ func hold(t *testing.T, url, text string) {
 	t.Cleanup(func() { _ = connection.Close() })
 }
 
-// TestEndToEndInUse starts a second one in the first one's place.
+// TestEndToEndInUse starts a second one on the first one's data and port.
 func TestEndToEndInUse(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -261,7 +261,7 @@ func TestEndToEndInUse(t *testing.T) {
 	admits(t, p.Machine, p.Keys["production"])
 }
 
-// TestEndToEndFresh starts without the data of before, and leaves alone what is not its own.
+// TestEndToEndFresh starts without existing data, and leaves other files alone.
 func TestEndToEndFresh(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -278,7 +278,7 @@ func TestEndToEndFresh(t *testing.T) {
 	admits(t, again.Machine, again.Keys["production"])
 
 	if text, err := os.ReadFile(mine); err != nil || string(text) != "mine" {
-		t.Errorf("somebody's file: %q, %v", text, err)
+		t.Errorf("a file of another program: %q, %v", text, err)
 	}
 
 	for _, name := range []string{"local.json", "demo.json", "bitting.log", "keys/wrapping.key"} {
@@ -289,8 +289,8 @@ func TestEndToEndFresh(t *testing.T) {
 	}
 }
 
-// TestEndToEndWithoutDemo starts with an operator key and nothing else, and with the demo once it
-// is asked for.
+// TestEndToEndWithoutDemo starts with an operator key and nothing else, and with the demo once
+// that is asked for.
 func TestEndToEndWithoutDemo(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -9,9 +9,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
-// TestEndToEndUsage makes calls and stops it at once, whatever is pending in the instances: at the
-// next start every call is there. Then calls are seen while it runs, within the time that is
-// promised.
+// TestEndToEndUsage makes calls and stops at once, with counts pending in the instances: after the
+// next start every call is there. Then calls become visible while it runs, within the promised
+// time.
 func TestEndToEndUsage(t *testing.T) {
 	t.Parallel()
 
@@ -56,7 +56,7 @@ func TestEndToEndUsage(t *testing.T) {
 	}
 }
 
-// allowed is how many allowed calls of a key are counted.
+// allowed returns how many allowed calls of a key are counted.
 func allowed(t *testing.T, m *localtest.Machine, k localtest.Made) int64 {
 	t.Helper()
 	var usage struct{ Totals struct{ Allowed int64 } }
