@@ -1,5 +1,5 @@
-// Package docs_test holds the documentation to the project: what it names exists, and what must be
-// explained is.
+// Package docs_test checks the documentation against the project: what it names exists, and what
+// must be explained is.
 package docs_test
 
 import (
@@ -124,13 +124,13 @@ func TestLinksResolve(t *testing.T) {
 			}
 
 			if anchor != "" && !slices.Contains(anchors(all[file]), anchor) {
-				t.Errorf("%s links to %s, and there is no such heading", path, match[1])
+				t.Errorf("%s links to %s, which is not a heading", path, match[1])
 			}
 		}
 	}
 }
 
-// anchors are those that GitHub gives the headings of a page.
+// anchors returns the anchors that GitHub gives the headings of a page.
 func anchors(page string) []string {
 	headings := submatches(`(?m)^#+ (.+)$`, page)
 	for i, heading := range headings {
@@ -202,7 +202,7 @@ func TestNamedTestsExist(t *testing.T) {
 	for path, text := range pages(t) {
 		for _, name := range submatches("((?:Test|Fuzz)[A-Z]\\w+)", text) {
 			if !slices.Contains(tests, name) {
-				t.Errorf("%s relies on %s, and there is no such test", path, name)
+				t.Errorf("%s relies on %s, which is not a test", path, name)
 			}
 		}
 	}
@@ -254,8 +254,8 @@ func TestParametersAndOutcomesAreExplained(t *testing.T) {
 	}
 }
 
-// The names of outcomes stand in one table, so that a new one is not forgotten elsewhere. Names of
-// one word are left out: they have other meanings.
+// The names of outcomes are in one table, so that a new one is not forgotten elsewhere. Names of one
+// word are left out: they have other meanings.
 func TestOutcomesAreSpelledOnce(t *testing.T) {
 	t.Parallel()
 
@@ -279,8 +279,7 @@ func TestOutcomesAreSpelledOnce(t *testing.T) {
 	}
 }
 
-// The pages' secrets have the right form, so that they show what one looks like, and are plainly
-// made up.
+// The secrets on the pages have the right form, so that they look real, but are plainly made up.
 func TestSecretsAreMadeUp(t *testing.T) {
 	t.Parallel()
 

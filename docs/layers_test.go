@@ -84,7 +84,7 @@ func drawn(t *testing.T, kind string) (lines [][]string) {
 	return lines
 }
 
-// Each package imports those that are drawn below it, and none beside it or above.
+// Each package imports only those that are drawn below it, and none next to it or above.
 func TestPackagesKeepToTheirLayer(t *testing.T) {
 	t.Parallel()
 	layers := drawn(t, "layers")
@@ -112,7 +112,7 @@ func TestPackagesKeepToTheirLayer(t *testing.T) {
 	}
 }
 
-// Some rooms import no more than what is drawn for them.
+// Some packages import no more than what is drawn for them.
 func TestNarrowRoomsStayNarrow(t *testing.T) {
 	t.Parallel()
 	all := rooms(t)
@@ -132,7 +132,7 @@ func TestNarrowRoomsStayNarrow(t *testing.T) {
 	}
 }
 
-// AWS is spoken to by few rooms, and the domain knows Go's standard library alone.
+// Few packages use AWS, and the domain imports Go's standard library alone.
 func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	t.Parallel()
 
