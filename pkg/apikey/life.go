@@ -53,7 +53,7 @@ func (k *Key) Regenerate(fresh IssuedSecret, now time.Time) error {
 // with two exceptions:
 //
 //   - It may become compromised.
-//   - On a personal key that its owner or the service revoked, another person's revocation takes
+//   - On a personal key that its owner or the service revoked, anyone else's revocation takes
 //     precedence, so that the owner cannot restore the key.
 //
 // Error: ErrDeleted.
