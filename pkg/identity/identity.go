@@ -40,9 +40,9 @@ var (
 	// ErrInvalid means that the token is not valid, for any reason. The text has the reason, for
 	// logs.
 	ErrInvalid = errors.New("identity: invalid token")
-	// ErrUnavailable says that nobody can report whether the token is good: the issuer cannot be
-	// reached and no key that is at hand fits, or the configuration is unfit. The text has the
-	// reason, for logs.
+	// ErrUnavailable means that it is unknown whether the token is valid: the issuer cannot be
+	// reached and no known key fits, or the configuration is invalid. The text has the reason, for
+	// logs.
 	ErrUnavailable = errors.New("identity: the issuer's keys are unavailable")
 )
 
