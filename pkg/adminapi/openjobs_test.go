@@ -427,8 +427,12 @@ func TestUnknownConditionsAreRefused(t *testing.T) {
 		{http.MethodPost, key + "/revoke", `{}`},
 		{http.MethodPut, "/v1/organizations/acme/members/n@acme.test", `{"role": "viewer"}`},
 	} {
-		o.call(t, root, c.method, c.path, c.body, "If-None-Match: *").want(t, c.method+" "+c.path,
-			http.StatusBadRequest, "malformed")
+		for _, condition := range []string{
+			"If-None-Match: *", "If-Unmodified-Since: Wed, 21 Oct 2015 07:28:00 GMT",
+		} {
+			o.call(t, root, c.method, c.path, c.body, condition).want(t, c.method+" "+c.path,
+				http.StatusBadRequest, "malformed")
+		}
 	}
 
 	o.call(t, root, http.MethodPatch, key, `{"name": "x"}`, `If-Match: "7"`).want(t,

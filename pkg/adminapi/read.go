@@ -234,7 +234,7 @@ func unknownCondition(ctx huma.Context, ifMatch bool) *admin.Error {
 		return nil // nothing depends on it
 	}
 
-	for _, header := range []string{"If-Match", "If-None-Match"} {
+	for _, header := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
 		if ctx.Header(header) == "" || header == "If-Match" && ifMatch {
 			continue
 		}
