@@ -168,8 +168,17 @@ func (b Brand) Secrets(text string) []string {
 }
 
 // Conceal replaces one known secret in text, plain or percent-encoded, by "[secret]": another
-// system's, which has no recognisable form.
+// system's, which has no recognisable form, or one of ours whose secret part has letters around it.
 func Conceal(text, secret string) string {
+	text = conceal(text, secret)
+	if len(secret) > tailLength {
+		text = conceal(text, secret[len(secret)-tailLength:])
+	}
+
+	return text
+}
+
+func conceal(text, secret string) string {
 	if secret == "" || strings.IndexByte(text, '%') < 0 && !strings.Contains(text, secret) {
 		return text
 	}
