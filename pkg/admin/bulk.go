@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -344,10 +345,10 @@ func (c *bulkChange) apply(s *Service, r *Request, k *apikey.Key) error {
 // recorded is the action's name in the history.
 func (c *bulkChange) recorded() string {
 	if c.Action == "revoke" {
-		return "key.revoked"
+		return history.KeyRevoked
 	}
 
-	return "key.updated"
+	return history.KeyUpdated
 }
 
 // owned keeps a bulk change from enabling what the removal of its owner, or of a customer that it

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -184,7 +185,7 @@ func (s *Service) customerPlan(j *job.Job) (*plan, error) {
 			return nil, "", err
 		}
 
-		items, err := s.keyItems(ctx, r, j, page, "key.updated", "", disable)
+		items, err := s.keyItems(ctx, r, j, page, history.KeyUpdated, "", disable)
 		return items, next, err
 	}
 	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
@@ -198,7 +199,7 @@ func (s *Service) customerPlan(j *job.Job) (*plan, error) {
 			return nil, err
 		}
 
-		e, err := s.customerEntry(r, "customer.deleted", c, nil)
+		e, err := s.customerEntry(r, history.CustomerDeleted, c, nil)
 		return []store.Write{s.store.RemoveCustomer(c), s.store.Append(e)}, err
 	}
 	return &plan{phases: []phase{keys}, last: last, stop: true}, nil

@@ -65,7 +65,7 @@ func (s *Service) CreateCustomer(
 			return got, err
 		}
 
-		e, err := s.customerEntry(r, "customer.created", nil, c)
+		e, err := s.customerEntry(r, history.CustomerCreated, nil, c)
 		if err != nil {
 			return got, err
 		}
@@ -150,7 +150,7 @@ func (s *Service) UpdateCustomer(
 			after.Metadata = in.Metadata.Value
 		}
 
-		e, err := s.customerEntry(r, "customer.updated", before, &after)
+		e, err := s.customerEntry(r, history.CustomerUpdated, before, &after)
 
 		got.answer = viewCustomer(&after)
 		if err != nil || len(e.Changes) == 0 {

@@ -53,7 +53,7 @@ func (s *Service) tryDeleteOrganization(
 	after.Version = before.Version + 1
 	after.Pace, _ = before.Pace.Spend(apikey.Stop, r.now)
 
-	e, err := s.event(r, "organization.deleted", before.ID, history.Object{
+	e, err := s.event(r, history.OrganizationDeleted, before.ID, history.Object{
 		Type: "organization",
 		ID:   before.ID,
 		Name: before.Name,
@@ -94,7 +94,7 @@ func (s *Service) keysToDelete(
 		return nil, "", err
 	}
 
-	items, err := s.keyItems(ctx, r, j, page, "key.deleted",
+	items, err := s.keyItems(ctx, r, j, page, history.KeyDeleted,
 		"", func(r *Request, k *apikey.Key) error {
 			k.Delete(r.now)
 			return nil
@@ -141,7 +141,7 @@ func (s *Service) customersToDelete(
 
 	var out []item
 	for i := range customers {
-		e, err := s.customerEntry(r, "customer.deleted", &customers[i], nil)
+		e, err := s.customerEntry(r, history.CustomerDeleted, &customers[i], nil)
 		if err != nil {
 			return nil, "", err
 		}

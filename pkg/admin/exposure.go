@@ -219,7 +219,7 @@ func (s *Service) exposureEntry(
 		reason = "found at " + s.concealedURL(l)
 	}
 
-	return s.entry(r, "key.exposed", reason, before, after)
+	return s.entry(r, history.KeyLeaked, reason, before, after)
 }
 
 // conceal takes secrets out of a text that is kept: those of our form, and the very one that was

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -254,7 +255,7 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 
 	var customers []string
 	for _, k := range keys {
-		entry, err := i.entry(i.r, "key.imported", "", nil, k.key)
+		entry, err := i.entry(i.r, history.KeyImported, "", nil, k.key)
 		if err != nil {
 			return nil, err
 		}

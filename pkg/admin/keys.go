@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -69,7 +70,7 @@ func (s *Service) newKey(
 	k.Secret = fresh.Verifier
 	k.Hint = fresh.Hint
 
-	entry, err := s.entry(r, "key.created", "", nil, k)
+	entry, err := s.entry(r, history.KeyCreated, "", nil, k)
 	if err != nil {
 		return apikey.Secret{}, nil, err
 	}
@@ -126,7 +127,7 @@ func (s *Service) UpdateKey(
 	ctx context.Context, r *Request, match Match, in *KeyFields,
 ) (api.Key, error) {
 	k, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
-		return s.edit(ctx, r, match, "key.updated", "", func(k *apikey.Key) error {
+		return s.edit(ctx, r, match, history.KeyUpdated, "", func(k *apikey.Key) error {
 			if !k.DeletedAt.IsZero() {
 				return apikey.ErrDeleted
 			}
@@ -155,7 +156,7 @@ func (s *Service) UpdateKey(
 // DeleteKey stops the key of the request for good. Its record stays.
 func (s *Service) DeleteKey(ctx context.Context, r *Request, match Match) error {
 	_, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
-		return s.edit(ctx, r, match, "key.deleted", "", func(k *apikey.Key) error {
+		return s.edit(ctx, r, match, history.KeyDeleted, "", func(k *apikey.Key) error {
 			k.Delete(r.now)
 			return nil
 		})

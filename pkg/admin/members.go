@@ -77,7 +77,7 @@ func (s *Service) tryMembership(
 	joined.JoinedAt = r.now
 	joined.Version = m.Version + 1
 
-	entry, err := s.memberEntry(r, "member.updated", m, &joined)
+	entry, err := s.memberEntry(r, history.MemberUpdated, m, &joined)
 	if err != nil {
 		return nil, err
 	}
@@ -209,9 +209,9 @@ func (s *Service) tryPutMember(
 
 	got.answer = memberChange{shown: viewMember(after), added: before == nil}
 
-	action := "member.updated"
+	action := history.MemberUpdated
 	if got.answer.added {
-		action = "member.added"
+		action = history.MemberAdded
 	}
 
 	entry, err := s.memberEntry(r, action, before, after)

@@ -123,7 +123,7 @@ func (s *Service) tryCreateOrganization(
 		return got, err
 	}
 
-	created, err := s.event(r, "organization.created", o.ID, history.Object{
+	created, err := s.event(r, history.OrganizationCreated, o.ID, history.Object{
 		Type: "organization",
 		ID:   o.ID,
 		Name: o.Name,
@@ -134,7 +134,7 @@ func (s *Service) tryCreateOrganization(
 
 	created.Changes = []history.FieldChange{{Field: "name", After: o.Name}}
 
-	member, err := s.memberEntry(r, "member.added", nil, admin)
+	member, err := s.memberEntry(r, history.MemberAdded, nil, admin)
 	if err != nil {
 		return got, err
 	}

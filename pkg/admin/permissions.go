@@ -91,7 +91,7 @@ func (s *Service) tryPutCatalogue(
 		}
 	}
 
-	entry, err := s.event(r, "permissions.updated", apikey.OperatorOrganization, history.Object{
+	entry, err := s.event(r, history.PermissionsUpdated, apikey.OperatorOrganization, history.Object{
 		Type: "permissions",
 		ID:   "catalogue",
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -97,7 +98,7 @@ func (s *Service) removalPlan(j *job.Job) (*plan, error) {
 			return nil, "", err
 		}
 
-		items, err := s.keyItems(ctx, r, j, page, "key.updated", "", disable)
+		items, err := s.keyItems(ctx, r, j, page, history.KeyUpdated, "", disable)
 		return items, next, err
 	}
 	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
@@ -124,6 +125,6 @@ func (s *Service) leaving(
 }
 
 func (s *Service) memberRemoved(r *Request, m *organization.Member) ([]store.Write, error) {
-	entry, err := s.memberEntry(r, "member.removed", m, nil)
+	entry, err := s.memberEntry(r, history.MemberRemoved, m, nil)
 	return []store.Write{s.store.RemoveMember(m), s.store.Append(entry)}, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 )
 
 // RevokeKey refuses the key of the request from now on.
@@ -13,7 +14,7 @@ func (s *Service) RevokeKey(
 	ctx context.Context, r *Request, match Match, in api.RevokeKey,
 ) (api.Revoked, error) {
 	return idempotent(ctx, s, r, func(r *Request) (attempt[api.Revoked], error) {
-		edited, err := s.edit(ctx, r, match, "key.revoked", in.Reason, func(k *apikey.Key) error {
+		edited, err := s.edit(ctx, r, match, history.KeyRevoked, in.Reason, func(k *apikey.Key) error {
 			return k.Revoke(r.caller.Actor(), in.Reason, in.Compromised, r.now)
 		})
 		return answered(edited, err, func(k *apikey.Key) api.Revoked {
@@ -37,7 +38,7 @@ func (s *Service) effectiveBy(now time.Time) time.Time {
 
 // RestoreKey takes back the revocation of the request's key.
 func (s *Service) RestoreKey(ctx context.Context, r *Request, match Match) (api.KeyOnly, error) {
-	return s.changeOnly(ctx, r, match, "key.restored", func(k *apikey.Key, _ time.Time) error {
+	return s.changeOnly(ctx, r, match, history.KeyRestored, func(k *apikey.Key, _ time.Time) error {
 		return k.Restore()
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -15,7 +16,7 @@ import (
 func (s *Service) RegenerateKey(
 	ctx context.Context, r *Request, match Match,
 ) (api.KeySecret, error) {
-	return s.renew(ctx, r, match, "key.regenerated", (*apikey.Key).Regenerate)
+	return s.renew(ctx, r, match, history.KeyRegenerated, (*apikey.Key).Regenerate)
 }
 
 // Rotate is what is asked of a rotation; nil is absent.
@@ -68,7 +69,7 @@ func (in *Rotate) fromFirstUse() bool {
 func (s *Service) RotateKey(
 	ctx context.Context, r *Request, match Match, in *Rotate,
 ) (api.KeySecret, error) {
-	return s.renew(ctx, r, match, "key.rotation_started", func(
+	return s.renew(ctx, r, match, history.KeyRotationStarted, func(
 		k *apikey.Key, fresh apikey.IssuedSecret, now time.Time,
 	) error {
 		switch {
@@ -138,7 +139,7 @@ func answered[T any](
 func (s *Service) FinishRotation(
 	ctx context.Context, r *Request, match Match,
 ) (api.KeyOnly, error) {
-	return s.changeOnly(ctx, r, match, "key.rotation_finished", (*apikey.Key).FinishRotation)
+	return s.changeOnly(ctx, r, match, history.KeyRotationFinished, (*apikey.Key).FinishRotation)
 }
 
 // changeOnly changes the key of the request, by what needs nothing but the time.

@@ -155,7 +155,7 @@ func (s *Service) tryUpdateOrganization(
 		return got, beyond(excess)
 	}
 
-	e, err := s.event(r, "organization.updated", before.ID, history.Object{
+	e, err := s.event(r, history.OrganizationUpdated, before.ID, history.Object{
 		Type: "organization",
 		ID:   before.ID,
 		Name: after.Name,

@@ -108,7 +108,7 @@ func (o *timed) exposed(t *testing.T, id string) (out []map[string]any) {
 		machine.Operator().Call(t, http.MethodGet, o.keys+"/"+id+"/history", nil).Want(t,
 			http.StatusOK).Body)
 	for _, item := range page["items"].([]any) {
-		if e := item.(map[string]any); e["action"] == "key.exposed" {
+		if e := item.(map[string]any); e["action"] == "key.leaked" {
 			out = append(out, e)
 		}
 	}
