@@ -317,19 +317,19 @@ func TestRoutesAndPaths(t *testing.T) {
 		"as many paths of one API as there may be": {routes("demo", "a", 300, 1), ""},
 		"each with several methods":                {routes("demo", "a", 285, 7), ""},
 		"one path more": {
-			routes("demo", "a", 301, 1), "at most 300 paths of an API, not 301 of demo",
+			routes("demo", "a", 301, 1), "at most 300 paths for each API, not 301 for demo",
 		},
 		"as many of another API": {
 			slices.Concat(routes("demo", "a", 300, 1), routes("shop", "a", 300, 1)), "",
 		},
 		"with one of every API": {
-			slices.Concat(routes("demo", "a", 300, 1), routes("*", "b", 1, 1)), "not 301 of demo",
+			slices.Concat(routes("demo", "a", 300, 1), routes("*", "b", 1, 1)), "not 301 for demo",
 		},
 		"with one of every API that it has": {
 			slices.Concat(routes("demo", "a", 300, 1), routes("*", "a", 300, 1)), "",
 		},
 		"too many of every API": {
-			slices.Concat(routes("demo", "a", 2, 1), routes("*", "b", 301, 1)), "not 301 of *",
+			slices.Concat(routes("demo", "a", 2, 1), routes("*", "b", 301, 1)), "not 301 for *",
 		},
 		"as many routes as there may be": {
 			slices.Concat(routes("a", "a", 250, 4), routes("b", "a", 250, 4)), "",
