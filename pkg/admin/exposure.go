@@ -225,7 +225,7 @@ func (s *Service) exposureEntry(
 // conceal takes secrets out of a text that is kept: those of our form, and the very one that was
 // reported, in whatever form an address has it.
 func (s *Service) conceal(text, secret string) string {
-	return s.brand.Redact(apikey.Conceal(text, secret))
+	return s.brand.RedactKnown(text, secret)
 }
 
 // concealedURL is where the leak was found, without what could be a secret there.

@@ -141,14 +141,13 @@ func TestConceal(t *testing.T) {
 	}
 
 	for text, want := range map[string]string{
-		"/metrics/abc" + tail:    "/metrics/abc[secret]",
-		tail + tail + "Z":        "[secret][secret]Z",
-		"/m/x%" + "41" + tail:    "/m/x%41[secret]",
-		"/metrics/" + tail[1:]:   "/metrics/" + tail[1:], // no more of it than that is certain
-		"bt_prod_x_" + tail[:37]: "bt_prod_x_" + tail[:37],
+		"/metrics/abc" + tail:  "/metrics/abc[secret]",
+		tail + tail + "Z":      "[secret][secret]Z",
+		"/m/x%" + "41" + tail:  "/m/x%41[secret]",
+		"/metrics/" + tail[1:]: "/metrics/" + tail[1:], // no more of it than that is certain
 	} {
-		if got := apikey.Conceal(text, "bt_prod_7Qm2Xb0aVd91KtZs_"+tail); got != want {
-			t.Errorf("Conceal(%q) = %q, want %q", text, got, want)
+		if got := brand.RedactKnown(text, "bt_prod_7Qm2Xb0aVd91KtZs_"+tail); got != want {
+			t.Errorf("RedactKnown(%q) = %q, want %q", text, got, want)
 		}
 	}
 

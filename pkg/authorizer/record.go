@@ -64,7 +64,7 @@ func (a *Authorizer) redactor(r request) func(text string) string {
 	known := fault == "" && len(sent) >= apikey.MinForeign
 	return func(text string) string {
 		if known {
-			text = apikey.Conceal(text, sent)
+			return a.checker.Brand.RedactKnown(text, sent)
 		}
 
 		return a.checker.Brand.Redact(text)
