@@ -269,12 +269,21 @@ func (d desk) changeKey(t *testing.T, k *apikey.Key, u apikey.Urgency) error {
 	after := now.Clone()
 	after.Version++
 
-	var wait time.Duration
-	if after.Pace, wait = now.Pace.Spend(u, d.Clock.Now()); wait > 0 {
-		return errPaced
+	if after.Pace, err = d.spend(now.Pace, u); err != nil {
+		return err
 	}
 
 	return d.Store.Commit(t.Context(), d.Store.PutKey(t.Context(), after, now.Version).At(now.Pace))
+}
+
+// spend returns the pace of a row after one more change, or errPaced.
+func (d desk) spend(p apikey.Pace, u apikey.Urgency) (apikey.Pace, error) {
+	next, wait := p.Spend(u, d.Clock.Now())
+	if wait > 0 {
+		return p, errPaced
+	}
+
+	return next, nil
 }
 
 // A job that stops leaves out no key because somebody else changes it first, each time.
@@ -325,9 +334,8 @@ func TestAStopHoldsOthersOff(t *testing.T) {
 		after := *now
 		after.Version++
 
-		var wait time.Duration
-		if after.Pace, wait = now.Pace.Spend(apikey.Ordinary, d.Clock.Now()); wait > 0 {
-			return errPaced
+		if after.Pace, err = d.spend(now.Pace, apikey.Ordinary); err != nil {
+			return err
 		}
 
 		return d.Store.Commit(t.Context(), d.Store.PutMember(&after, now.Version).At(now.Pace))
@@ -374,16 +382,16 @@ func TestARestrictionOutlastsOthers(t *testing.T) {
 		after := *now
 		after.Version++
 
-		var wait time.Duration
-		if after.Pace, wait = now.Pace.Spend(apikey.Ordinary, d.Clock.Now()); wait > 0 {
-			return errPaced
+		if after.Pace, err = d.spend(now.Pace, apikey.Ordinary); err != nil {
+			return err
 		}
 
 		return d.Store.Commit(t.Context(), d.Store.PutOrganization(&after, now.Version).At(now.Pace))
 	})
-	if status, answer := d.call(t, adminapi.GroupOrganizations, alice, "PATCH",
-		"/v1/organizations/acme", `{"settings": {"personalKeysBy": "nobody"}}`); status != http.StatusOK ||
-		changes.Load() < 5 {
+
+	status, answer := d.call(t, adminapi.GroupOrganizations, alice, "PATCH", "/v1/organizations/acme",
+		`{"settings": {"personalKeysBy": "nobody"}}`)
+	if status != http.StatusOK || changes.Load() < 5 {
 		t.Errorf("an organization: %d %v after %d changes", status, answer, changes.Load())
 	}
 }

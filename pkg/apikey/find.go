@@ -170,17 +170,16 @@ func (b Brand) Secrets(text string) []string {
 // RedactKnown is Redact for a text that may hold one known secret, of another system or of ours: it
 // replaces that wherever it stands, and of one of ours the secret part, whatever is around it.
 func (b Brand) RedactKnown(text, secret string) string {
-	text = b.Redact(Conceal(text, secret))
+	text = b.Redact(conceal(text, secret))
 	if len(secret) > tailLength {
-		text = Conceal(text, secret[len(secret)-tailLength:])
+		text = conceal(text, secret[len(secret)-tailLength:])
 	}
 
 	return text
 }
 
-// Conceal replaces one known secret in text, plain or percent-encoded, by "[secret]": another
-// system's, which has no recognisable form.
-func Conceal(text, secret string) string {
+// conceal replaces a known text in another, plain or percent-encoded, by "[secret]".
+func conceal(text, secret string) string {
 	if secret == "" || strings.IndexByte(text, '%') < 0 && !strings.Contains(text, secret) {
 		return text
 	}

@@ -121,7 +121,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-func TestConceal(t *testing.T) {
+func TestRedactKnown(t *testing.T) {
 	t.Parallel()
 
 	const secret = "sk/live~51%H8"
@@ -135,8 +135,8 @@ func TestConceal(t *testing.T) {
 		encoded(secret, false, func(int) int { return 1 }): "[secret]",
 		"sk/live~51%H": "sk/live~51%H",
 	} {
-		if got := apikey.Conceal(text, secret); got != want {
-			t.Errorf("Conceal(%q) = %q, want %q", text, got, want)
+		if got := brand.RedactKnown(text, secret); got != want {
+			t.Errorf("RedactKnown(%q) = %q, want %q", text, got, want)
 		}
 	}
 
@@ -151,7 +151,7 @@ func TestConceal(t *testing.T) {
 		}
 	}
 
-	if got := apikey.Conceal("text", ""); got != "text" {
+	if got := brand.RedactKnown("text", ""); got != "text" {
 		t.Errorf("no secret: %q", got)
 	}
 }

@@ -76,7 +76,7 @@ func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apik
 	}
 
 	if !created.Operator() {
-		k.ensureStanding(t, created.OrganizationID)
+		k.ensureRuntimeSettings(t, created.OrganizationID)
 	}
 
 	secret, fresh := k.Mint(t, created.Environment, created.ID)
@@ -102,7 +102,7 @@ func (k *Kit) MustImport(
 		change(created)
 	}
 
-	k.ensureStanding(t, created.OrganizationID)
+	k.ensureRuntimeSettings(t, created.OrganizationID)
 	aside, env := k.Restart(), created.Environment
 
 	imports, err := aside.Store.EnsureImports(t.Context(), env, []apikey.Algorithm{a},
@@ -145,28 +145,28 @@ func (k *Kit) MustRuntimeSettings(
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.putStanding(t, org, change)
+	k.putRuntimeSettings(t, org, change)
 }
 
-func (k *Kit) ensureStanding(t testing.TB, org string) {
+func (k *Kit) ensureRuntimeSettings(t testing.TB, org string) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 
-	if k.standings[org] == 0 {
-		k.putStanding(t, org, nil)
+	if k.settings[org] == 0 {
+		k.putRuntimeSettings(t, org, nil)
 	}
 }
 
-// putStanding writes past Traffic, so that a test counts only what it does itself. The caller holds
+// putRuntimeSettings writes past Traffic, so that a test counts only what it does itself. The caller holds
 // the lock.
-func (k *Kit) putStanding(t testing.TB, org string, change func(*organization.Organization)) {
+func (k *Kit) putRuntimeSettings(t testing.TB, org string, change func(*organization.Organization)) {
 	t.Helper()
 
 	o := &organization.Organization{
 		ID:       org,
 		Settings: organization.DefaultSettings(),
-		Version:  k.standings[org] + 1,
+		Version:  k.settings[org] + 1,
 	}
 	if change != nil {
 		change(o)
@@ -177,7 +177,7 @@ func (k *Kit) putStanding(t testing.TB, org string, change func(*organization.Or
 		t.Fatal(err)
 	}
 
-	k.standings[org] = o.Version
+	k.settings[org] = o.Version
 }
 
 // MustChange stores a change of a key as its next version, and returns the key as it is then.

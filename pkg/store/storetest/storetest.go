@@ -53,8 +53,8 @@ type Kit struct {
 
 	endpoint string
 
-	mu        sync.Mutex
-	standings map[string]int64 // the version of each organization's
+	mu       sync.Mutex
+	settings map[string]int64 // the version of each organization's
 }
 
 // Process is what one process has of the store: its own connection and whatever it keeps in memory.
@@ -78,12 +78,12 @@ func New(t testing.TB) *Kit {
 	}
 
 	k := &Kit{
-		Client:    client(endpoint, nil),
-		Provider:  provider,
-		Clock:     newClock(),
-		Log:       &Log{},
-		endpoint:  endpoint,
-		standings: map[string]int64{},
+		Client:   client(endpoint, nil),
+		Provider: provider,
+		Clock:    newClock(),
+		Log:      &Log{},
+		endpoint: endpoint,
+		settings: map[string]int64{},
 	}
 	for id, table := range readTemplate(t).Tables {
 		name := uniqueName(id)
