@@ -78,6 +78,9 @@ func newTimed(t *testing.T, fields map[string]any) *timed {
 	o.key = made.Key
 	o.path = o.keys + "/" + made.Key.ID
 	o.secrets = []string{made.Secret}
+
+	// what was made so far was made by the machine's clock, however long that took
+	o.now = time.Now().UTC().Truncate(time.Millisecond).Add(time.Second)
 	return o
 }
 
