@@ -6,9 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
@@ -45,6 +47,7 @@ type Gateway struct {
 	mapping   *Mapping
 	functions map[string]template.Function
 	handlers  map[string]lambda.Handler
+	instances map[string]*semaphore.Weighted // of each function
 	routes    router
 	cache     *cache
 	logger    *slog.Logger
@@ -72,6 +75,7 @@ func New(config Config) (*Gateway, error) {
 		mapping:   config.Mapping,
 		functions: config.Template.Functions,
 		handlers:  config.Functions,
+		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
 		logger:    config.Logger,
@@ -79,6 +83,10 @@ func New(config Config) (*Gateway, error) {
 		now:       config.Now,
 		random:    config.Random,
 	}
+	for id := range config.Functions {
+		g.instances[id] = semaphore.NewWeighted(int64(instancesPerCPU * runtime.GOMAXPROCS(0)))
+	}
+
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}

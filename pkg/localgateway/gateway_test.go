@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,5 +226,43 @@ func check(t *testing.T, want, got any) {
 
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// However many calls come at once, only so many run: the others wait for their turn, and each gets
+// its answer.
+func TestCallsTakeTurns(t *testing.T) {
+	t.Parallel()
+
+	most := int64(4 * runtime.GOMAXPROCS(0))
+
+	var running, peak, refused atomic.Int64
+	w := newREST(t, answers(allowAll))
+	w.config.Functions["Backend"] = function(func(context.Context, []byte) ([]byte, error) {
+		now := running.Add(1)
+		for before := peak.Load(); now > before && !peak.CompareAndSwap(before, now); {
+			before = peak.Load()
+		}
+
+		time.Sleep(5 * time.Millisecond)
+		running.Add(-1)
+		return []byte(ok), nil
+	})
+	w.config.AccessLog = nil
+	w.replaceTemplate(t, w.config.Template)
+
+	var calls sync.WaitGroup
+	for range 10 * most {
+		calls.Go(func() {
+			if w.get("/any", "X-Api-Key: k").Status != http.StatusOK {
+				refused.Add(1)
+			}
+		})
+	}
+
+	calls.Wait()
+
+	if peak.Load() > most || peak.Load() < 2 || refused.Load() > 0 {
+		t.Errorf("%d at once, %d refused", peak.Load(), refused.Load())
 	}
 }

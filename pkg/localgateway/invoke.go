@@ -22,6 +22,12 @@ var (
 	errNoFunction       = errors.New("there is no such function")
 )
 
+// instancesPerCPU is how many calls of one function run at the same time for each processor of the
+// machine; others wait, first come, first served. On Lambda each instance has a processor of its
+// own. Here they share a few: if all ran at once, a call that reads the table ten times would wait
+// ten times behind every other.
+const instancesPerCPU = 4
+
 // invoke calls a function as Lambda would: with a deadline, a request id of its own, and
 // independently of the client's connection. A panic becomes an error. An in-process function that
 // ignores its context keeps running after the time-out, and its result is discarded.
@@ -43,6 +49,17 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 
 	function := g.functions[id]
 
+	began := time.Now()
+
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
+	defer cancel()
+
+	if g.instances[id].Acquire(waiting, 1) != nil {
+		return nil, errTimedOut
+	}
+
+	limit -= time.Since(began)
+
 	timedOut := errTimedOut
 	if function.Timeout > 0 && function.Timeout <= limit {
 		limit, timedOut = function.Timeout, errFunctionTimedOut
@@ -63,6 +80,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 	done := make(chan result, 1)
 	go func() {
 		var r result
+		defer g.instances[id].Release(1)
 		defer func() {
 			// only the log gets the stack: as on Lambda, the error's text is the panic's
 			if p := recover(); p != nil {
