@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -115,22 +116,32 @@ func With(writes []Write, looks ...Write) []Write {
 // rows anew, without At. Rows that are gone are passed over. Errors: ErrConflict, ErrUnavailable.
 func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error {
 	held := expression.Set(expression.Name(paceAttribute), expression.Value(p))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(holdsAtOnce)
+
 	for _, w := range each(writes) {
 		if w.replaces == 0 {
 			continue
 		}
 
-		err := dynamo.RetryConflicts(ctx, func() error {
-			return s.core.Update(ctx, dynamo.KeyOf(w.row.Item), held,
-				dynamo.Exists, "hold")
-		})
-		if err != nil && !errors.Is(err, dynamo.ErrCondition) {
+		all.Go(func() error {
+			err := dynamo.RetryConflicts(ctx, func() error {
+				return s.core.Update(ctx, dynamo.KeyOf(w.row.Item), held, dynamo.Exists, "hold")
+			})
+			if errors.Is(err, dynamo.ErrCondition) {
+				return nil
+			}
+
 			return err
-		}
+		})
 	}
 
-	return nil
+	return all.Wait()
 }
+
+// holdsAtOnce is how many rows are held at the same time: the sooner all are, the fewer changes
+// come first.
+const holdsAtOnce = 8
 
 // underSeal has the item of a write sealed as it is committed.
 func (w Write) underSeal() Write {

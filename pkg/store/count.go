@@ -2,36 +2,46 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // CountKeys counts the keys of an organization that a filter finds, by the indexes alone: what it
 // costs is the index and no row, a read for each megabyte of entries. Indexes lag by moments, so
 // the number is as right as a list is complete. Only a PostFilter has it read every key. Errors:
 // ErrUnavailable, those of the PostFilter.
-func (s *Store) CountKeys(
-	ctx context.Context, org string, f Filter, now time.Time,
-) (n int, err error) {
+func (s *Store) CountKeys(ctx context.Context, org string, f Filter, now time.Time) (int, error) {
 	if f.PostFilter != nil {
 		return s.countEach(ctx, org, f, now)
 	}
 
-	for _, from := range f.streams(org) {
-		for after, more := "", true; more; {
-			var entries []entry
-			if entries, more, err = s.query(ctx, from, after, maxEntries, false); err != nil {
-				return 0, err
-			}
+	var count atomic.Int64
 
-			for _, e := range entries {
-				if after = e.position; !e.damaged && f.mayMatch(e, now) {
-					n++
+	all, ctx := errgroup.WithContext(ctx)
+	for _, from := range f.streams(org) {
+		all.Go(func() error {
+			for after, more := "", true; more; {
+				entries, goesOn, err := s.query(ctx, from, after, maxEntries, false)
+				if err != nil {
+					return err
+				}
+
+				more = goesOn
+				for _, e := range entries {
+					if after = e.position; !e.damaged && f.mayMatch(e, now) {
+						count.Add(1)
+					}
 				}
 			}
-		}
+
+			return nil
+		})
 	}
 
-	return n, nil
+	err := all.Wait()
+	return int(count.Load()), err
 }
 
 func (s *Store) countEach(

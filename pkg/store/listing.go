@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
@@ -115,16 +116,26 @@ func (l *listing) round(
 		compare = strings.Compare
 	}
 
+	parts := make([][]entry, len(l.streams))
+	goesOn := make([]bool, len(l.streams))
+
+	l.left -= len(l.streams)
+
+	all, ctx := errgroup.WithContext(ctx)
+	for i, s := range l.streams {
+		all.Go(func() (err error) {
+			parts[i], goesOn[i], err = l.query(ctx, s, after, size, l.filter.OldestFirst)
+			return err
+		})
+	}
+
+	if err := all.Wait(); err != nil {
+		return nil, false, err
+	}
+
 	var bound string // the first of the last entries of the streams that go on
-	for _, s := range l.streams {
-		l.left--
-
-		part, goesOn, err := l.query(ctx, s, after, size, l.filter.OldestFirst)
-		if err != nil {
-			return nil, false, err
-		}
-
-		if entries = append(entries, part...); goesOn {
+	for i, part := range parts {
+		if entries = append(entries, part...); goesOn[i] {
 			if last := part[len(part)-1].position; !more || compare(last, bound) < 0 {
 				bound = last
 			}
