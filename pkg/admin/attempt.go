@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -47,11 +46,15 @@ func change[T any](
 			return got.answer, nil
 		}
 
-		if err == nil {
-			if !got.alone {
-				got.writes = store.With(got.writes, s.stillCaller(r)...)
-			}
+		if err == nil && !got.alone {
+			got.writes = store.With(got.writes, s.stillCaller(r)...)
+		}
 
+		switch {
+		case err != nil:
+		case n == 1 && r.busy && got.urgency == apikey.Stop:
+			err = store.ErrConflict // it would lose: hold the others off at once
+		default:
 			err = s.store.Commit(ctx, got.writes...)
 		}
 
@@ -151,9 +154,12 @@ func (s *Service) stillCaller(r *Request) []store.Write {
 	return looks
 }
 
-// spend returns the pace of a row after one more change, or an error where it is changed too fast.
-func spend(p apikey.Pace, u apikey.Urgency, now time.Time) (apikey.Pace, error) {
-	next, wait := p.Spend(u, now)
+// spend returns the pace of a row after the request's change, or an error where it is changed too
+// fast.
+func (r *Request) spend(p apikey.Pace, u apikey.Urgency) (apikey.Pace, error) {
+	r.busy = r.busy || p.Busy(r.now)
+
+	next, wait := p.Spend(u, r.now)
 	if wait > 0 {
 		e := Refuse(api.CodeTooManyChanges,
 			"This object is changed too often: try again later.")

@@ -103,19 +103,17 @@ func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswe
 		return s.dryRun(ctx, r, in)
 	}
 
-	out, err := idempotent(ctx, s, r, func(r *Request) (attempt[api.BulkAnswer], error) {
-		return s.tryBulk(ctx, r, in)
+	var made *job.Job
+
+	out, err := idempotent(ctx, s, r, func(r *Request) (got attempt[api.BulkAnswer], err error) {
+		made, got, err = s.tryBulk(ctx, r, in)
+		return got, err
 	})
 	if err != nil {
 		return api.BulkAnswer{}, err
 	}
 
-	j, err := s.store.Job(ctx, r.call.Organization, out.Job.ID)
-	if err != nil {
-		return out, nil //nolint:nilerr // the job was made, and the answer says so; how far it is can be asked for
-	}
-
-	j = s.begin(ctx, r, j, callTime)
+	j := s.begin(ctx, r, made, callTime)
 	shown := viewJob(j, r.caller)
 	out.Job = &shown
 	return out, nil
@@ -143,33 +141,32 @@ func (s *Service) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err e
 // tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
 func (s *Service) tryBulk(
 	ctx context.Context, r *Request, in *Bulk,
-) (got attempt[api.BulkAnswer], err error) {
+) (j *job.Job, got attempt[api.BulkAnswer], err error) {
 	c, some, err := s.reached(r, in)
 	if err != nil {
-		return got, err
+		return nil, got, err
 	}
 
 	matched, err := s.count(ctx, r, c, some)
 	if err != nil {
-		return got, err
+		return nil, got, err
 	}
 
 	if matched != *in.Expected {
-		return got, Refuse(api.CodeConflict,
+		return nil, got, Refuse(api.CodeConflict,
 			fmt.Sprintf("%d keys match now: check them in another dry run.", matched))
 	}
 
-	j, err := s.newJob(r, job.Bulk, c, matched)
-	if err != nil {
-		return got, err
+	if j, err = s.newJob(r, job.Bulk, c, matched); err != nil {
+		return nil, got, err
 	}
 
 	if err := s.takePlace(ctx, r, c, j); err != nil {
-		return got, err
+		return nil, got, err
 	}
 
 	shown := viewJob(j, r.caller)
-	return attempt[api.BulkAnswer]{
+	return j, attempt[api.BulkAnswer]{
 		answer:  api.BulkAnswer{Job: &shown},
 		writes:  []store.Write{s.store.PutJob(j, 0)},
 		urgency: c.urgency(),

@@ -41,7 +41,7 @@ func (s *Service) edit(
 	urgency := apikey.UrgencyOf(before, after, r.catalogue.IsAdmin)
 
 	var err error
-	if after.Pace, err = spend(before.Pace, urgency, r.now); err != nil {
+	if after.Pace, err = r.spend(before.Pace, urgency); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 

@@ -40,6 +40,20 @@ func (s *Service) DeleteCustomer(
 func (s *Service) beginDeletion(
 	ctx context.Context, r *Request, id string, force bool,
 ) (*job.Job, error) {
+	if !force {
+		if j, err := s.markUnused(ctx, r, id); j != nil || err != nil {
+			return j, err
+		}
+	}
+
+	return change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
+		return s.tryDeleteCustomer(ctx, r, id)
+	})
+}
+
+// markUnused marks a customer that no key is scoped to, so that none can be from then on. Of one that
+// is being deleted already, it returns the job. Error: *Error, where keys are scoped to it.
+func (s *Service) markUnused(ctx context.Context, r *Request, id string) (*job.Job, error) {
 	c, err := s.store.Customer(ctx, r.call.Organization, id)
 	if err != nil {
 		return nil, err
@@ -51,25 +65,20 @@ func (s *Service) beginDeletion(
 		}
 	}
 
-	if !force { // before the mark, so that what is refused anyway writes nothing
-		if err := s.unusedCustomer(ctx, c); err != nil {
-			return nil, err
-		}
+	// before the mark, so that what is refused anyway writes nothing
+	if err := s.unusedCustomer(ctx, c); err != nil {
+		return nil, err
 	}
 
-	if !force {
-		if err := s.mark(ctx, r, id, true); err != nil {
-			return nil, err
-		}
-
-		if err := s.unusedCustomer(ctx, c); err != nil {
-			return nil, errors.Join(err, s.mark(ctx, r, id, false))
-		}
+	if err := s.mark(ctx, r, id, true); err != nil {
+		return nil, err
 	}
 
-	return change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
-		return s.tryDeleteCustomer(ctx, r, id)
-	})
+	if err := s.unusedCustomer(ctx, c); err != nil {
+		return nil, errors.Join(err, s.mark(ctx, r, id, false))
+	}
+
+	return nil, nil
 }
 
 // tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
@@ -97,7 +106,7 @@ func (s *Service) tryDeleteCustomer(
 	named.Leaving = true
 	named.LeavingJob = j.ID
 	named.Version = c.Version + 1
-	named.Pace, _ = c.Pace.Spend(apikey.Stop, r.now)
+	named.Pace, _ = r.spend(c.Pace, apikey.Stop)
 	return attempt[*job.Job]{
 		answer:  j,
 		writes:  []store.Write{s.store.PutJob(j, 0), s.store.PutCustomer(&named, c.Version)},
@@ -122,7 +131,7 @@ func (s *Service) mark(ctx context.Context, r *Request, id string, leaving bool)
 			got.urgency = apikey.Stop // a refusal must not leave the mark, whoever else writes
 		}
 
-		if after.Pace, err = spend(c.Pace, got.urgency, r.now); err != nil {
+		if after.Pace, err = r.spend(c.Pace, got.urgency); err != nil {
 			return got, err
 		}
 

@@ -141,6 +141,10 @@ func (s *Service) UpdateCustomer(
 			return got, err
 		}
 
+		if before.LeavingJob != "" {
+			return got, Refuse(api.CodeConflict, "This customer is being deleted.")
+		}
+
 		after := *before
 		if given(in.Name) {
 			after.Name = in.Name.Value
@@ -158,7 +162,7 @@ func (s *Service) UpdateCustomer(
 		}
 
 		after.Version++
-		if after.Pace, err = spend(before.Pace, apikey.Ordinary, r.now); err != nil {
+		if after.Pace, err = r.spend(before.Pace, apikey.Ordinary); err != nil {
 			return got, err
 		}
 

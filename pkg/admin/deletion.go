@@ -51,7 +51,7 @@ func (s *Service) tryDeleteOrganization(
 	after.DeletedBy = r.caller.Actor()
 	after.DeletionJob = j.ID
 	after.Version = before.Version + 1
-	after.Pace, _ = before.Pace.Spend(apikey.Stop, r.now)
+	after.Pace, _ = r.spend(before.Pace, apikey.Stop)
 
 	e, err := s.event(r, history.OrganizationDeleted, before.ID, history.Object{
 		Type: "organization",

@@ -146,7 +146,12 @@ const callTime = 2 * time.Second
 func (s *Service) begin(
 	ctx context.Context, r *Request, j *job.Job, within time.Duration,
 ) *job.Job {
-	after, err := s.runJob(ctx, j, r.worker(), s.now().Add(within))
+	var made *Request
+	if j.Kind == job.Bulk { // the other jobs change what the request read, as they are made
+		made = r
+	}
+
+	after, err := s.runJob(ctx, j, r.worker(), s.now().Add(within), made)
 	if err != nil {
 		s.logger.WarnContext(ctx, "a job is left to upkeep", "job", j.ID, "organization_id",
 			j.OrganizationID, "error", err)

@@ -227,7 +227,7 @@ func (s *Service) tryPutMember(
 		return got, beyond(excess)
 	}
 
-	if after.Pace, err = spend(after.Pace, got.urgency, r.now); err != nil {
+	if after.Pace, err = r.spend(after.Pace, got.urgency); err != nil {
 		return got, err
 	}
 
@@ -346,7 +346,7 @@ func (s *Service) countAdmins(
 		urgency = apikey.Stop // one admin less goes before every other change of the organization
 	}
 
-	if counted.Pace, err = spend(o.Pace, urgency, r.now); err != nil {
+	if counted.Pace, err = r.spend(o.Pace, urgency); err != nil {
 		return nil, err
 	}
 

@@ -61,7 +61,7 @@ func (s *Service) tryRemoveMember(
 	leaving := *m
 	leaving.LeavingJob = j.ID
 	leaving.Version = m.Version + 1
-	leaving.Pace, _ = m.Pace.Spend(apikey.Stop, r.now)
+	leaving.Pace, _ = r.spend(m.Pace, apikey.Stop)
 
 	first := m.LeavingAt.IsZero()
 	if first {

@@ -43,6 +43,7 @@ type Request struct {
 	key          *apikey.Key                // of the call; nil where there is none
 	now          time.Time
 	limitsOff    bool // the deployment enforces no limits of keys
+	busy         bool // others are changing what the request changes, at this moment
 
 	receipt  *store.Receipt // of a call with an Idempotency-Key
 	describe func(answer any, to *store.Receipt)

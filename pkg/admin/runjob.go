@@ -70,12 +70,13 @@ func (s *Service) plan(j *job.Job) (*plan, error) {
 // time has come, and returns it as it is then. A step is one transaction: objects, their history,
 // and how far the job is, on the version of the job that it started from. So whatever stops a
 // worker, an object is changed once and counted once. Errors: those of the store; a job that cannot
-// go on fails, and tells why.
+// go on fails, and tells why. made is the request that made a bulk change just now: nobody needs to
+// be read again for its first step. Else it is nil.
 func (s *Service) runJob(
-	ctx context.Context, j *job.Job, worker string, until time.Time,
+	ctx context.Context, j *job.Job, worker string, until time.Time, made *Request,
 ) (*job.Job, error) {
-	for tries := 0; j.Open() && ctx.Err() == nil; {
-		after, err := s.step(ctx, j, worker, tries)
+	for tries := 0; j.Open() && ctx.Err() == nil; made = nil {
+		after, err := s.step(ctx, j, worker, tries, made)
 		switch {
 		case err == nil:
 			j, tries = after, 0
@@ -156,16 +157,17 @@ func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, er
 // step does the next step of a job, and returns the job as it is then. tries is how often it was
 // tried without success.
 func (s *Service) step(
-	ctx context.Context, j *job.Job, worker string, tries int) (*job.Job, error,
-) {
+	ctx context.Context, j *job.Job, worker string, tries int, r *Request,
+) (*job.Job, error) {
 	p, err := s.plan(j)
 	if err != nil {
 		return nil, err
 	}
 
-	r, err := s.acting(ctx, j)
-	if err != nil {
-		return nil, err
+	if r == nil {
+		if r, err = s.acting(ctx, j); err != nil {
+			return nil, err
+		}
 	}
 
 	after := j.Clone()
@@ -180,7 +182,13 @@ func (s *Service) step(
 		limit = 1
 	}
 
+	r.busy = false
+
 	page, next, err := p.phases[j.Phase](ctx, r, j, limit)
+	if err == nil && r.busy && p.stop && tries == 0 { // it would lose: hold the others off at once
+		page, next, err = s.heldPage(ctx, r, j, page, p.phases[j.Phase], limit)
+	}
+
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +224,22 @@ func (s *Service) step(
 	}
 
 	return after, err
+}
+
+// heldPage keeps other changes off the objects of a page, and reads it anew.
+func (s *Service) heldPage(
+	ctx context.Context, r *Request, j *job.Job, page []item, of phase, limit int,
+) ([]item, string, error) {
+	var writes []store.Write
+	for _, i := range page {
+		writes = append(writes, i.writes...)
+	}
+
+	if err := s.store.Hold(ctx, apikey.Held(s.now()), writes...); err != nil {
+		return nil, "", err
+	}
+
+	return of(ctx, r, j, limit)
 }
 
 // turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what
@@ -316,7 +340,21 @@ func (s *Service) acting(ctx context.Context, j *job.Job) (*Request, error) {
 		limitsOff: s.limitsOff,
 	}
 
-	var err error
+	rows := store.Ahead{Catalogue: true}
+	if organization.ValidID(j.OrganizationID) {
+		rows.Organization = j.OrganizationID
+	}
+
+	if by := j.CreatedBy; j.Kind == job.Bulk && by.Type != apikey.ActorUser {
+		rows.Environment, rows.Key = apikey.Production, by.ID
+	} else if j.Kind == job.Bulk {
+		rows.Member = by.Email
+	}
+
+	ctx, err := s.store.ReadAhead(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
 
 	r.catalogue, r.version, err = s.catalogue(ctx)
 	if err != nil {
@@ -391,6 +429,7 @@ func (s *Service) keyItems(
 				return change(&of, k)
 			})
 			i.writes = got.writes
+			r.busy = r.busy || of.busy
 		}
 
 		if i.err != nil && !refused(i.err) { // the whole step failed, and not for this key

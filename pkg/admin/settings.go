@@ -179,7 +179,7 @@ func (s *Service) tryUpdateOrganization(
 	}
 
 	after.Version++
-	if after.Pace, err = spend(before.Pace, urgency, r.now); err != nil {
+	if after.Pace, err = r.spend(before.Pace, urgency); err != nil {
 		return got, err
 	}
 

@@ -83,7 +83,7 @@ func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went boo
 		return 0, false, err
 	}
 
-	after, err := w.service.runJob(ctx, before, w.name, w.service.now().Add(turn))
+	after, err := w.service.runJob(ctx, before, w.name, w.service.now().Add(turn), nil)
 	if after == nil {
 		return 0, true, err
 	}

@@ -336,6 +336,10 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	o.admin.Call(t, http.MethodPatch, o.path("customers", "c1"), map[string]any{
+		"name": "Changed",
+	}).Refused(t, http.StatusConflict, "conflict")
+
 	if got := o.admin.Call(t, http.MethodDelete, o.path("customers", "c1"),
 		nil); got.Status != http.StatusAccepted && got.Status != http.StatusNoContent {
 		t.Errorf("%d %s", got.Status, got.Body)

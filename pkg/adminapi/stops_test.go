@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,7 +103,11 @@ func TestStopsWin(t *testing.T) {
 				"dryRun":   false,
 				"expected": 1,
 			}, http.StatusAccepted)
-			return o.jobDone(t, b.Job.ID)
+			if b.Job.State != "done" {
+				o.jobDone(t, b.Job.ID)
+			}
+
+			return localtest.Answer{}
 		},
 		"customer": func(t *testing.T, o tenant, _ string, _ localtest.Made) localtest.Answer {
 			return o.admin.Call(t, http.MethodDelete,
@@ -357,6 +363,64 @@ func TestAStopHoldsOthersOff(t *testing.T) {
 	if status, answer := d.call(t, adminapi.GroupOrganizations, alice, "PUT", member,
 		`{"role": "viewer"}`); status != http.StatusOK || changes.Load() != 1 {
 		t.Errorf("demote: %d %v after %d changes", status, answer, changes.Load())
+	}
+}
+
+// A stop that reads that others are changing its row holds them off before it writes, so that no
+// transaction is lost to them.
+func TestABusyRowIsHeldAtOnce(t *testing.T) {
+	t.Parallel()
+
+	const keys = "/v1/organizations/acme/keys"
+	for name, test := range map[string]struct {
+		path, body string
+		status     int
+		before     int // transactions before the hold: the one that makes a job
+	}{
+		"by itself": {
+			path:   keys + "/%s/revoke",
+			body:   `{}`,
+			status: http.StatusOK,
+		},
+		"in bulk": {
+			path:   keys + "/bulk",
+			body:   `{"action": "revoke", "filter": {"q": "%s"}, "dryRun": false, "expected": 1}`,
+			status: http.StatusAccepted,
+			before: 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			k, _ := d.MustKey(t, nil)
+			for range 5 {
+				if err := d.changeKey(t, k, apikey.Ordinary); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			d.traffic.Traffic.Reset()
+
+			status, answer := d.call(t, adminapi.GroupRevocation, alice, "POST",
+				strings.Replace(test.path, "%s", k.ID, 1), strings.Replace(test.body, "%s", k.ID, 1))
+			if status != test.status {
+				t.Fatalf("%d %v", status, answer)
+			}
+
+			writes := d.traffic.Traffic.Requests("UpdateItem", "TransactWriteItems")
+			first := slices.IndexFunc(writes, func(r storetest.Request) bool {
+				return r.Operation == "UpdateItem"
+			})
+			if all := d.traffic.Traffic.Count("TransactWriteItems"); first != test.before ||
+				all != test.before+1 {
+				t.Errorf("%d transactions, %d before the hold", all, first)
+			}
+
+			now, err := d.Store.Key(t.Context(), k.Environment, k.ID)
+			if err != nil || now.Revocation == nil {
+				t.Errorf("%+v, %v", now, err)
+			}
+		})
 	}
 }
 

@@ -72,6 +72,24 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+// A row is busy from its third change within moments on, and while a stop holds it.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+
+	var p apikey.Pace
+	for n := range 5 {
+		if p.Busy(paceStart) != (n > 2) {
+			t.Errorf("busy after %d changes: %v", n, p.Busy(paceStart))
+		}
+
+		p, _ = p.Spend(apikey.Ordinary, paceStart)
+	}
+
+	if p.Busy(paceStart.Add(time.Second)) || !apikey.Held(paceStart).Busy(paceStart) {
+		t.Error("a row is busy a second later, or a held one is not")
+	}
+}
+
 // No period has more changes than a burst and the rate, with any stops in between.
 func TestPaceIsBounded(t *testing.T) {
 	t.Parallel()
