@@ -392,8 +392,9 @@ func TestABusyRowIsHeldAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t)
+
 			k, _ := d.MustKey(t, nil)
-			for range 5 {
+			for range 8 {
 				if err := d.changeKey(t, k, apikey.Ordinary); err != nil {
 					t.Fatal(err)
 				}
@@ -408,6 +409,7 @@ func TestABusyRowIsHeldAtOnce(t *testing.T) {
 			}
 
 			writes := d.traffic.Traffic.Requests("UpdateItem", "TransactWriteItems")
+
 			first := slices.IndexFunc(writes, func(r storetest.Request) bool {
 				return r.Operation == "UpdateItem"
 			})

@@ -26,7 +26,6 @@ const (
 const (
 	changeBurst    = 10
 	changeInterval = 200 * time.Millisecond
-	busyChanges    = 2
 	// HoldFor is how long a hold keeps other changes off a row, counted from when the row is free
 	// again: longer than a stop takes to read and write the row.
 	HoldFor = 3 * time.Second
@@ -53,10 +52,10 @@ func (p Pace) Spend(u Urgency, now time.Time) (next Pace, wait time.Duration) {
 	return Pace(at), 0
 }
 
-// Busy reports whether a row was changed several times within the last moments: a change that read it
-// may well find another when it is written.
+// Busy reports whether more than half of the burst was used within the last moments: others are
+// changing the row, and may well do so between the read and the write of a stop.
 func (p Pace) Busy(now time.Time) bool {
-	return int64(p) > now.Add(busyChanges*changeInterval).UnixMilli()
+	return int64(p) > now.Add(changeBurst/2*changeInterval).UnixMilli()
 }
 
 // Held returns the pace of a row on which a stop is waiting: every other change is refused until

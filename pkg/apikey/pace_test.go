@@ -72,13 +72,13 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// A row is busy from its third change within moments on, and while a stop holds it.
+// A row is busy once more than half of its burst is used, and while a stop holds it.
 func TestBusy(t *testing.T) {
 	t.Parallel()
 
 	var p apikey.Pace
-	for n := range 5 {
-		if p.Busy(paceStart) != (n > 2) {
+	for n := range 10 {
+		if p.Busy(paceStart) != (n > 5) {
 			t.Errorf("busy after %d changes: %v", n, p.Busy(paceStart))
 		}
 

@@ -421,6 +421,7 @@ func TestAccessLog(t *testing.T) {
 		w.now = w.now.Add(20 * time.Millisecond)
 		return []byte(allowAll), nil
 	})
+	w.replaceTemplate(t, w.config.Template)
 	w.backend.next = function(func(context.Context, []byte) ([]byte, error) {
 		w.now = w.now.Add(30 * time.Millisecond)
 		return []byte(ok), nil

@@ -29,6 +29,7 @@ func (s *Store) CountKeys(ctx context.Context, org string, f Filter, now time.Ti
 				}
 
 				more = goesOn
+
 				for _, e := range entries {
 					if after = e.position; !e.damaged && f.mayMatch(e, now) {
 						count.Add(1)
