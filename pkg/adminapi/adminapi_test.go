@@ -85,7 +85,21 @@ func withMachine(m *testing.M) (code int) {
 		return 1
 	}
 
+	document, err := newContract()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+
+	machine.Look = document.look
+
 	code = m.Run()
+	if never := document.missing(); len(never) > 0 && code == 0 {
+		fmt.Fprintln(os.Stderr, "declared in the OpenAPI document, and in no answer:\n\t"+
+			strings.Join(never, "\n\t"))
+		code = 1
+	}
+
 	if err := machine.LeakInLog(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

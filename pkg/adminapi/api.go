@@ -53,6 +53,8 @@ type API struct {
 	keyring *pepper.Keyring
 	huma    huma.API
 	mux     *http.ServeMux
+
+	completed sync.Once // the OpenAPI document
 }
 
 // New returns the operations of a group.
@@ -213,6 +215,12 @@ type operation struct {
 	answers map[string]*huma.MediaType // of an answer that is written by hand
 	hidden  bool                       // from the document
 	maxBody int64                      // the largest body in bytes, where it is not MaxBody
+	// the answers where all went well, where they are not one of huma's making
+	outcomes []outcome
+	// those headers of the output that the answer has; nil for all
+	headers []string
+	// who may call an operation that is open to more, or to fewer, than the others
+	security []map[string][]string
 }
 
 // register declares an operation behind the gate.
@@ -233,6 +241,8 @@ func register[I, O any](
 		declared.RequestBody = &huma.RequestBody{}
 		defer op.describeBody(declared.RequestBody)
 	}
+
+	defer op.describeOutcomes(a.huma.OpenAPI().Components.Schemas, &declared)
 
 	serve(a, declared, func(ctx context.Context, in *I) (*O, error) {
 		return work(ctx, requestOf(ctx), in)
@@ -265,7 +275,6 @@ func describeCondition(declared *huma.Operation) func() {
 		Description: "The ETag of the version that the caller has: 304 if it is still current",
 		Schema:      &huma.Schema{Type: huma.TypeString},
 	}}
-	declared.Responses = map[string]*huma.Response{}
 	return func() {
 		declared.Responses["304"] = &huma.Response{Description: "The caller's version is current"}
 	}
@@ -283,7 +292,11 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 	declared := op.declare()
 	declared.Middlewares = huma.Middlewares{a.read}
 
-	declared.Security = []map[string][]string{}
+	declared.Security = op.security
+	if op.security == nil {
+		declared.Security = []map[string][]string{}
+	}
+
 	if op.raw != nil {
 		declared.SkipValidateBody = true
 		declared.RequestBody = &huma.RequestBody{}
@@ -294,9 +307,18 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 }
 
 func (op operation) declare() huma.Operation {
-	var responses map[string]*huma.Response
+	responses := map[string]*huma.Response{}
 	if op.answers != nil {
-		responses = map[string]*huma.Response{"200": {Content: op.answers}}
+		responses["200"] = &huma.Response{
+			Description: "OK",
+			Content:     op.answers,
+			Headers: map[string]*huma.Param{
+				"Content-Disposition": {
+					Description: "With text/csv: the name of a file",
+					Schema:      &huma.Schema{Type: huma.TypeString},
+				},
+			},
+		}
 	}
 
 	most := op.maxBody
@@ -313,6 +335,7 @@ func (op operation) declare() huma.Operation {
 		Description:   op.about,
 		DefaultStatus: op.status,
 		Hidden:        op.hidden,
+		Security:      op.security,
 		Tags:          []string{string(op.group)},
 		MaxBodyBytes:  most + 1, // huma takes the limit itself for too much
 	}

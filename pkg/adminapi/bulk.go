@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,7 +27,32 @@ func (a *API) registerBulk() {
 			"enable also skips personal keys whose owner is not a member, and keys of customers " +
 			"that no longer exist. An organization may have 10 open changes that enable or " +
 			"extend, and each caller 3 that revoke or disable.",
+		outcomes: []outcome{
+			{
+				status: http.StatusOK,
+				about:  "Of a dry run: what the change would do",
+				body:   reflect.TypeFor[bulkPreview](),
+			},
+			{
+				status:  http.StatusAccepted,
+				about:   "A job makes the change, or has made it",
+				body:    reflect.TypeFor[bulkStarted](),
+				headers: []string{"Location"},
+			},
+		},
 	}, a.bulkKeys)
+}
+
+// bulkPreview is what api.BulkAnswer is of a dry run.
+type bulkPreview struct {
+	Matched int       `json:"matched" doc:"The number of keys that match and that you may change"`
+	Sample  []api.Key `json:"sample" nullable:"false" doc:"Some of them, the newest"`
+}
+
+// bulkStarted is what api.BulkAnswer is of a change.
+type bulkStarted struct {
+	Job      api.Job `json:"job"`
+	Replayed bool    `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
 type bulkFilter struct {

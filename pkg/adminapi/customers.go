@@ -19,6 +19,7 @@ const (
 func (a *API) registerCustomers() {
 	register(a, operation{
 		id:      organization.CreateCustomer,
+		headers: []string{"Location"},
 		group:   GroupOrganizations,
 		method:  http.MethodPost,
 		path:    customersPath,
@@ -48,12 +49,13 @@ func (a *API) registerCustomers() {
 		summary: "Change a customer",
 	}, a.updateCustomer)
 	register(a, operation{
-		id:      organization.DeleteCustomer,
-		group:   GroupOrganizations,
-		method:  http.MethodDelete,
-		path:    customerPath,
-		status:  http.StatusAccepted,
-		summary: "Delete a customer",
+		id:       organization.DeleteCustomer,
+		group:    GroupOrganizations,
+		method:   http.MethodDelete,
+		path:     customerPath,
+		status:   http.StatusAccepted,
+		outcomes: removed(),
+		summary:  "Delete a customer",
 		about: "Refused while keys are scoped to the customer. With force, those keys are " +
 			"disabled, never widened, before the response, 204. If there are very many, a job " +
 			"continues: 202.",

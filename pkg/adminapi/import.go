@@ -22,6 +22,7 @@ func (a *API) registerImport() {
 		group:   GroupKeys,
 		method:  http.MethodPost,
 		path:    keysPath + "/import",
+		headers: []string{},
 		summary: "Import keys from another system",
 		about: "Imports keys by the hashes of their secrets, which keep working. At most 1,000 " +
 			"keys a call. A hash that the organization already has in the environment fails as a " +

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
@@ -53,6 +54,19 @@ type acceptedOutput struct {
 	Status   int
 	Location string `header:"Location"`
 	Body     *api.JobAnswer
+}
+
+// removed are the answers of an operation that answers by accepted.
+func removed() []outcome {
+	return []outcome{
+		{status: http.StatusNoContent, about: "Done"},
+		{
+			status:  http.StatusAccepted,
+			about:   "A job continues",
+			body:    reflect.TypeFor[api.JobAnswer](),
+			headers: []string{"Location"},
+		},
+	}
 }
 
 func accepted(j api.Job, err error) (*acceptedOutput, error) {

@@ -13,12 +13,13 @@ import (
 
 func (a *API) registerMe() {
 	register(a, operation{
-		id:      organization.GetMe,
-		group:   GroupOrganizations,
-		method:  http.MethodGet,
-		path:    "/v1/me",
-		summary: "Show who is signed in",
-		about:   "Shows the person, their organizations, and what they may do in each.",
+		id:       organization.GetMe,
+		group:    GroupOrganizations,
+		method:   http.MethodGet,
+		path:     "/v1/me",
+		summary:  "Show who is signed in",
+		about:    "Shows the person, their organizations, and what they may do in each.",
+		security: []map[string][]string{{"idToken": {}}},
 	}, shows[struct{}](a.admin.Me))
 }
 
@@ -31,6 +32,7 @@ func (a *API) registerWhoami() {
 		summary: "Show the key that was sent",
 		about: "For the key holder: accepts any valid key of any environment. The call does " +
 			"not count against the key's limits.",
+		security: []map[string][]string{{"apiKey": {}}, {"bearer": {}}},
 	}, a.whoami)
 }
 

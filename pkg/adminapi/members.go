@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -41,14 +42,19 @@ func (a *API) registerMembers() {
 		about: "By e-mail address; an existing member also by id. An invitation becomes active " +
 			"at the first sign-in with that verified address. 201 for a new member, 200 for a " +
 			"changed one.",
+		outcomes: []outcome{
+			{status: http.StatusOK, about: "Changed", body: reflect.TypeFor[api.Member]()},
+			{status: http.StatusCreated, about: "Invited", body: reflect.TypeFor[api.Member]()},
+		},
 	}, a.putMember)
 	register(a, operation{
-		id:      organization.DeleteMember,
-		group:   GroupOrganizations,
-		method:  http.MethodDelete,
-		path:    memberPath,
-		status:  http.StatusAccepted,
-		summary: "Remove a member",
+		id:       organization.DeleteMember,
+		group:    GroupOrganizations,
+		method:   http.MethodDelete,
+		path:     memberPath,
+		status:   http.StatusAccepted,
+		outcomes: removed(),
+		summary:  "Remove a member",
 		about: "The person stops being a member at once, and their personal keys are " +
 			"disabled before the response, 204. If there are very many, a job continues: 202.",
 	}, a.deleteMember)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -42,19 +40,16 @@ func document() huma.Config {
 			Description: "An admin key",
 		},
 		"bearer": {Type: "http", Scheme: "bearer", Description: "An admin key"},
+		"idToken": {
+			Type:         "http",
+			Scheme:       "bearer",
+			BearerFormat: "JWT",
+			Description:  "The OpenID Connect ID token of a person",
+		},
 	}
-	config.Security = []map[string][]string{{"apiKey": {}}, {"bearer": {}}}
+	config.Security = []map[string][]string{{"apiKey": {}}, {"bearer": {}}, {"idToken": {}}}
+	config.Tags = tags()
 	return config
-}
-
-// schemaName names a schema as huma does, but for a page, which is named as what is on it.
-func schemaName(t reflect.Type, hint string) string {
-	name := huma.DefaultSchemaNamer(t, hint)
-	if of, page := strings.CutPrefix(name, "Page"); page && of != "" {
-		return of + "Page"
-	}
-
-	return name
 }
 
 // misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it
@@ -88,9 +83,9 @@ func (a *API) registerReference() {
 		path:   "/v1/openapi.json",
 		hidden: true,
 	},
-		func(ctx context.Context, _ *struct{}) (*raw, error) {
-			document := *a.huma.OpenAPI()
-			document.Servers = []*huma.Server{{URL: root(ctx)}}
+		func(ctx context.Context, by *calledBy) (*raw, error) {
+			document := *a.contract()
+			document.Servers = []*huma.Server{{URL: by.server(ctx)}}
 
 			text, err := json.Marshal(&document)
 			if err != nil {
@@ -124,5 +119,5 @@ var referencePage []byte
 
 // Document returns the OpenAPI document of all operations, without anything behind them.
 func Document() *huma.OpenAPI {
-	return New(Config{}).huma.OpenAPI()
+	return New(Config{}).contract()
 }

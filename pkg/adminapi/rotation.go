@@ -14,6 +14,7 @@ import (
 func (a *API) registerRotation() {
 	register(a, operation{
 		id:      organization.RegenerateKey,
+		headers: []string{"ETag"},
 		group:   GroupRotation,
 		method:  http.MethodPost,
 		path:    keyPath + "/regenerate",
@@ -24,6 +25,7 @@ func (a *API) registerRotation() {
 	}, a.regenerateKey)
 	register(a, operation{
 		id:      organization.RotateKey,
+		headers: []string{"ETag"},
 		group:   GroupRotation,
 		method:  http.MethodPost,
 		path:    keyPath + "/rotate",
@@ -41,6 +43,7 @@ func (a *API) registerRotation() {
 	}, shows[KeyPath](a.admin.Rotation))
 	register(a, operation{
 		id:      organization.FinishRotation,
+		headers: []string{"ETag"},
 		group:   GroupRotation,
 		method:  http.MethodPost,
 		path:    keyPath + "/rotation/finish",
@@ -121,6 +124,7 @@ func (a *API) finishRotation(
 func (a *API) registerRevocation() {
 	register(a, operation{
 		id:      organization.RevokeKey,
+		headers: []string{"ETag"},
 		group:   GroupRevocation,
 		method:  http.MethodPost,
 		path:    keyPath + "/revoke",
@@ -131,6 +135,7 @@ func (a *API) registerRevocation() {
 	}, a.revokeKey)
 	register(a, operation{
 		id:      organization.RestoreKey,
+		headers: []string{"ETag"},
 		group:   GroupRevocation,
 		method:  http.MethodPost,
 		path:    keyPath + "/restore",

@@ -37,8 +37,8 @@ func (a *API) registerUsage() {
 func (a *API) usageAnswers() map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{
 		jsonType: {
-			Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas,
-				reflect.TypeFor[api.Usage]()),
+			Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Usage](), true,
+				""),
 		},
 		csvType: {
 			Schema: &huma.Schema{

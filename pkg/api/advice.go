@@ -40,7 +40,7 @@ type AdviceEvidence struct {
 type AdviceChange struct {
 	Method string         `json:"method" enum:"PATCH,POST,GET"`
 	Path   string         `json:"path" doc:"As in the OpenAPI document: below the address of the API"`
-	Body   map[string]any `json:"body" doc:"null for GET"`
+	Body   map[string]any `json:"body" nullable:"true" doc:"null for GET"`
 }
 
 // Preview is what a change of a key would have refused of the recorded calls that were allowed. Of

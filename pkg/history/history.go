@@ -41,6 +41,16 @@ const (
 	PermissionsUpdated = "permissions.updated"
 )
 
+// Actions are all actions.
+func Actions() []string {
+	return []string{
+		KeyCreated, KeyImported, KeyUpdated, KeyRegenerated, KeyRotationStarted,
+		KeyRotationFinished, KeyRevoked, KeyRestored, KeyLeaked, KeyDeleted, MemberAdded,
+		MemberUpdated, MemberRemoved, CustomerCreated, CustomerUpdated, CustomerDeleted,
+		OrganizationCreated, OrganizationUpdated, OrganizationDeleted, PermissionsUpdated,
+	}
+}
+
 // Object is the object that was changed.
 type Object struct {
 	Type string `json:"type"` // key, organization, member, customer, permissions

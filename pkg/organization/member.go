@@ -29,6 +29,9 @@ const (
 	RoleViewer Role = "viewer"
 )
 
+// Roles are all roles.
+func Roles() []Role { return []Role{RoleAdmin, RoleMember, RoleViewer} }
+
 // Grant extends what a member may do.
 type Grant string
 
@@ -37,6 +40,9 @@ const (
 	ManageOrganizationKeys Grant = "manage_organization_keys"
 	ManageOthersKeys       Grant = "manage_others_keys"
 )
+
+// Grants are all grants.
+func Grants() []Grant { return []Grant{ManageOrganizationKeys, ManageOthersKeys} }
 
 // Member is a person in an organization, from the invitation on. The e-mail address identifies the
 // person until they sign in with it. From then on the identity provider's id counts too, so that

@@ -202,6 +202,10 @@ func (m *Machine) read(tb testing.TB, call string, response *http.Response) (Ans
 		tb.Errorf("%s: the answer has its secret a second time", call)
 	}
 
+	if m.Look != nil && response.Request.URL != nil { // else it was sent raw
+		m.Look(tb, response.Request, a)
+	}
+
 	return a, nil
 }
 

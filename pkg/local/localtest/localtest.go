@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -26,6 +27,9 @@ type Machine struct {
 	OperatorKey  string            `json:"operatorKey"`
 	AdminKey     string            `json:"adminKey"`
 	Keys         map[string]string `json:"keys"` // the demo's secrets, by environment
+
+	// Look is shown every answer that a client gets; nil for nobody.
+	Look func(tb testing.TB, request *http.Request, a Answer) `json:"-"`
 
 	data   string
 	shown  *shown

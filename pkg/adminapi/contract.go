@@ -1,0 +1,328 @@
+package adminapi
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/organization"
+)
+
+// contract returns the OpenAPI document, from which people generate their clients. It completes
+// what huma makes of the operations, for those who read the document alone: a function that serves
+// operations need not spend the time at its start.
+func (a *API) contract() *huma.OpenAPI {
+	a.completed.Do(func() {
+		document := a.huma.OpenAPI()
+		a.describeSchemas(document.Components.Schemas)
+		delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
+
+		for _, item := range document.Paths {
+			for _, op := range operationsOf(item) {
+				describeRefusals(op)
+
+				if op.Security == nil {
+					describeLimits(op)
+				}
+			}
+		}
+	})
+	return a.huma.OpenAPI()
+}
+
+func operationsOf(item *huma.PathItem) (all []*huma.Operation) {
+	for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete} {
+		if op != nil {
+			all = append(all, op)
+		}
+	}
+
+	return all
+}
+
+// describeRefusals declares the answers that every operation may have. A status of its own for each
+// would say nothing more: programs compare the code.
+func describeRefusals(op *huma.Operation) {
+	problem := op.Responses["default"]
+	delete(op.Responses, "default")
+
+	refused := &huma.Response{
+		Description: "The request was refused: code says why",
+		Content:     problem.Content,
+		Headers: map[string]*huma.Param{
+			"Retry-After": seconds("With 429: after how many seconds to try again"),
+			"WWW-Authenticate": {
+				Description: "With 401: how to authenticate (RFC 9110 §11.6.1)",
+				Schema:      &huma.Schema{Type: huma.TypeString},
+			},
+		},
+	}
+	op.Responses["4XX"] = refused
+	op.Responses["5XX"] = &huma.Response{
+		Description: "The service failed, and nothing was changed unless a later read shows it",
+		Content:     problem.Content,
+		Headers: map[string]*huma.Param{
+			"Retry-After": seconds("With 503: after how many seconds to try again"),
+		},
+	}
+}
+
+// describeLimits declares what every answer to a key with limits has.
+func describeLimits(op *huma.Operation) {
+	for status, answer := range op.Responses {
+		if status == "304" || status == "5XX" {
+			continue
+		}
+
+		if answer.Headers == nil {
+			answer.Headers = map[string]*huma.Param{}
+		}
+
+		answer.Headers["RateLimit-Policy"] = &huma.Param{
+			Description: "The limits of the key that calls, where it has some " +
+				"(draft-ietf-httpapi-ratelimit-headers)",
+			Schema: &huma.Schema{Type: huma.TypeString},
+		}
+		answer.Headers["RateLimit"] = &huma.Param{
+			Description: "What is left of them",
+			Schema:      &huma.Schema{Type: huma.TypeString},
+		}
+	}
+}
+
+func seconds(about string) *huma.Param {
+	return &huma.Param{Description: about, Schema: &huma.Schema{Type: huma.TypeInteger}}
+}
+
+// describeSchemas says of the answers' fields what Go's types do not: which are null, and which have
+// a closed set of values.
+func (a *API) describeSchemas(schemas huma.Registry) {
+	closed := closedSets()
+
+	// what a new key takes for absent, a changed one refuses
+	for _, name := range []string{"enabled", "environment", "ownership"} {
+		schemas.Map()["UpdateKeyRequest"].Properties[name].Nullable = false
+	}
+
+	for name, schema := range schemas.Map() {
+		of := schemas.TypeFromRef("#/components/schemas/" + name)
+		if of == nil || of.Kind() != reflect.Struct {
+			continue
+		}
+
+		for _, field := range reflect.VisibleFields(of) {
+			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+
+			property := schema.Properties[tag]
+			if property == nil {
+				continue
+			}
+
+			if values := closed[name+"."+tag]; values != nil {
+				restrict(property, values)
+			} else if field.Type == reflect.TypeFor[api.Code]() && property.Enum == nil {
+				restrict(property, anys(api.Codes()))
+			}
+
+			answered := strings.HasSuffix(of.PkgPath(), "/api") && !strings.Contains(options, "omit")
+			if property.Ref != "" && field.Type.Kind() == reflect.Pointer && answered {
+				schema.Properties[tag] = &huma.Schema{
+					AnyOf:       []*huma.Schema{{Ref: property.Ref}, {Type: "null"}},
+					Description: property.Description,
+				}
+			}
+		}
+	}
+}
+
+// restrict limits a property, or the items of a list, to values.
+func restrict(property *huma.Schema, values []any) {
+	if property.Type == huma.TypeArray {
+		property = property.Items
+	}
+
+	property.Enum = values
+}
+
+// closedSets are the fields of answers whose values are constants of another package, which is the
+// one place that lists them.
+func closedSets() map[string][]any {
+	actors := anys([]apikey.ActorType{
+		apikey.ActorUser, apikey.ActorKey, apikey.ActorOperator, apikey.ActorSystem,
+	})
+	outcomes := anys(check.Outcomes())
+	grants := anys(organization.Grants())
+
+	return map[string][]any{
+		"Actor.type":                 actors,
+		"HistoryEntry.action":        anys(history.Actions()),
+		"Explanation.outcome":        outcomes,
+		"RecordedCall.outcome":       outcomes,
+		"RequestDetails.outcome":     outcomes,
+		"RecordedCall.environment":   anys(apikey.Environments()),
+		"RequestDetails.environment": anys(apikey.Environments()),
+		"Member.grants":              grants,
+		"MyMembership.grants":        grants,
+		"MyMembership.role":          anys(organization.Roles()),
+	}
+}
+
+// anys are the texts of constants.
+func anys[T ~string](values []T) (out []any) {
+	for _, v := range values {
+		out = append(out, string(v))
+	}
+
+	return out
+}
+
+// outcome is one of several answers of an operation that did what was asked.
+type outcome struct {
+	status  int
+	about   string
+	body    reflect.Type // nil for none
+	headers []string     // "ETag", "Location"
+}
+
+// describeOutcomes declares the answers of an operation that are not what huma makes of its output.
+func (op operation) describeOutcomes(schemas huma.Registry, declared *huma.Operation) {
+	if op.headers != nil {
+		for _, answer := range declared.Responses {
+			maps.DeleteFunc(answer.Headers, func(name string, _ *huma.Param) bool {
+				return !slices.Contains(op.headers, name)
+			})
+		}
+	}
+
+	if len(op.outcomes) == 0 {
+		return
+	}
+
+	// with what is not an answer of the operation itself: 304, and the problem
+	answers := declared.Responses
+	for status := range answers {
+		if strings.HasPrefix(status, "2") {
+			delete(answers, status)
+		}
+	}
+
+	for _, o := range op.outcomes {
+		answer := &huma.Response{Description: o.about, Headers: map[string]*huma.Param{}}
+		if o.body != nil {
+			answer.Content = map[string]*huma.MediaType{
+				jsonType: {Schema: schemas.Schema(o.body, true, "")},
+			}
+		}
+
+		for _, name := range o.headers {
+			answer.Headers[name] = &huma.Param{
+				Description: headerTexts()[name],
+				Schema:      &huma.Schema{Type: huma.TypeString},
+			}
+		}
+
+		answers[strconv.Itoa(o.status)] = answer
+	}
+}
+
+func headerTexts() map[string]string {
+	return map[string]string{
+		"ETag":     "The version, for If-Match and If-None-Match",
+		"Location": "The path of what was made, or of the job",
+	}
+}
+
+// schemaNames are the names of schemas whose types are called otherwise in Go: there a package says
+// of what they are, and in a generated client nothing does.
+func schemaNames() map[string]string {
+	return map[string]string{
+		"Entry":           "HistoryEntry",
+		"EntryPage":       "HistoryPage",
+		"HashInput":       "ImportedHash",
+		"Imported":        "ImportResult",
+		"LifeInput":       "LongestLifeChange",
+		"Object":          "HistoryObject",
+		"PermissionInput": "PermissionDefinition",
+		"Preview":         "AdvicePreview",
+		"Progress":        "JobProgress",
+		"RecordedRequest": "RequestDetails",
+		"Request":         "RecordedCall",
+		"RequestPage":     "RecordedCallPage",
+		"Result":          "JobResult",
+		"Revoked":         "RevokedKey",
+		"Route":           "PermissionRoute",
+		"SettingsInput":   "SettingsChange",
+		"Source":          "OldSecretSource",
+		"Step":            "CheckStep",
+		"Totals":          "UsageTotals",
+	}
+}
+
+// schemaName names a schema: as huma does, but a page as what is on it, a body as the request that
+// it is of, and what has too bare a name by the table.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if of, page := strings.CutPrefix(name, "Page"); page && of != "" {
+		name = of + "Page"
+	}
+
+	for _, suffix := range []string{"InputBody", "Body"} {
+		if of, body := strings.CutSuffix(name, suffix); body && of != "" {
+			name = of + "Request"
+			break
+		}
+	}
+
+	if better := schemaNames()[name]; better != "" {
+		return better
+	}
+
+	return name
+}
+
+// tags are the groups of operations in the order in which people need them.
+func tags() []*huma.Tag {
+	return []*huma.Tag{
+		{Name: string(GroupKeys), Description: "Make keys, list, change and delete them"},
+		{Name: string(GroupRotation), Description: "Give a key a new secret"},
+		{Name: string(GroupRevocation), Description: "Stop keys, one or many, and report leaks"},
+		{Name: string(GroupUsage), Description: "See what keys do, and why a call was refused"},
+		{
+			Name: string(GroupOrganizations),
+			Description: "Organizations, their members, customers, history and settings, and the " +
+				"catalogue of permissions",
+		},
+	}
+}
+
+// calledBy is how a call named the API.
+type calledBy struct {
+	Host   string `header:"Host" hidden:"true"`
+	Scheme string `header:"X-Forwarded-Proto" hidden:"true"`
+}
+
+// server is where the API is, as whoever reads the document called it: without the stage or the
+// base path in it, generated clients would call past the API. Where API Gateway does not say what
+// they are, it is relative to the document.
+func (c calledBy) server(ctx context.Context) string {
+	path := root(ctx)
+	if path == ".." || c.Host == "" {
+		return path
+	}
+
+	scheme := "https"
+	if c.Scheme == "http" {
+		scheme = c.Scheme
+	}
+
+	return scheme + "://" + c.Host + strings.TrimSuffix(path, "/")
+}
