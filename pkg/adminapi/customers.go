@@ -25,6 +25,7 @@ func (a *API) registerCustomers() {
 		path:    customersPath,
 		status:  http.StatusCreated,
 		summary: "Create a customer",
+		about:   "Keys can be scoped to it from then on. The id is yours: what your routes have in the path.",
 	}, a.createCustomer)
 	register(a, operation{
 		id:      organization.ListCustomers,
@@ -40,6 +41,7 @@ func (a *API) registerCustomers() {
 		method:  http.MethodGet,
 		path:    customerPath,
 		summary: "Show a customer",
+		about:   "By the id that it was created with.",
 	}, a.getCustomer)
 	register(a, operation{
 		id:      organization.UpdateCustomer,
@@ -47,6 +49,7 @@ func (a *API) registerCustomers() {
 		method:  http.MethodPatch,
 		path:    customerPath,
 		summary: "Change a customer",
+		about:   "Absent fields stay. Refused while it is being deleted.",
 	}, a.updateCustomer)
 	register(a, operation{
 		id:       organization.DeleteCustomer,

@@ -28,6 +28,7 @@ func (a *API) registerJobs() {
 		method:  http.MethodGet,
 		path:    jobsPath + "/{job}",
 		summary: "Show a background job",
+		about:   "Shows how far it is and what came of it. It is kept for 90 days after its end.",
 	}, a.getJob)
 }
 

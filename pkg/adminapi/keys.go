@@ -43,6 +43,7 @@ func (a *API) registerKeys() {
 		method:  http.MethodGet,
 		path:    keyPath,
 		summary: "Show a key",
+		about:   "Shows everything but the secret, of which only the hint is known.",
 	}, a.getKey)
 	register(a, operation{
 		id:      organization.UpdateKey,

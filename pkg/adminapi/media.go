@@ -16,15 +16,17 @@ const (
 	csvType  = "text/csv"
 )
 
-// isJSON reports whether the values of Content-Type say JSON, whatever their case and their
-// parameters. A body without any could be anything.
+// isJSON reports whether the values of Content-Type say JSON in UTF-8, the only charset that it has
+// (RFC 8259 §8.1). A body without any could be anything.
 func isJSON(values []string) bool {
 	if len(values) != 1 {
 		return false
 	}
 
-	media, _, err := mime.ParseMediaType(values[0])
-	return err == nil &&
+	media, parameters, err := mime.ParseMediaType(values[0])
+	charset, given := parameters["charset"]
+
+	return err == nil && (!given || strings.EqualFold(charset, "utf-8")) &&
 		(media == jsonType ||
 			strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }

@@ -32,6 +32,7 @@ func (a *API) registerMembers() {
 		method:  http.MethodGet,
 		path:    memberPath,
 		summary: "Show a member",
+		about:   "By e-mail address or id.",
 	}, a.getMember)
 	register(a, operation{
 		id:      organization.PutMember,

@@ -28,6 +28,7 @@ func (a *API) registerOrganizations() {
 		method:  http.MethodGet,
 		path:    "/v1/organizations/{org}",
 		summary: "Show an organization",
+		about:   "Shows its name and its settings, with an ETag for a change that is based on it.",
 	}, a.getOrganization)
 }
 

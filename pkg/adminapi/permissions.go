@@ -17,6 +17,7 @@ func (a *API) registerPermissions() {
 		method:  http.MethodGet,
 		path:    "/v1/permissions",
 		summary: "Show the permission catalogue",
+		about:   "The permissions that keys can have, and the routes that each opens.",
 	}, a.getPermissions)
 	register(a, operation{
 		id:      organization.PutPermissions,

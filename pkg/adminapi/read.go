@@ -164,8 +164,14 @@ func (a *API) readBody(
 		return nil
 	}
 
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" &&
+		!strings.EqualFold(encoding, "identity") {
+		return unread(http.StatusUnsupportedMediaType,
+			"expected a body as it is, without Content-Encoding")
+	}
+
 	if !isJSON(r.Header.Values("Content-Type")) {
-		return unread(http.StatusUnsupportedMediaType, "expected JSON")
+		return unread(http.StatusUnsupportedMediaType, "expected JSON in UTF-8")
 	}
 
 	r.Header.Set("Content-Type", jsonType)
@@ -189,6 +195,12 @@ func (a *API) readBody(
 	if err := json.Unmarshal(clean, &value); err != nil {
 		// it was read already: nothing comes here
 		return unread(http.StatusBadRequest, "expected JSON")
+	}
+
+	// what some clients send where they have nothing to say
+	if value == nil && len(found) == 0 && !op.RequestBody.Required {
+		r.Body = http.NoBody
+		return nil
 	}
 
 	if refused, _ := ctx.Value(secretsRefusedKey{}).(bool); refused {

@@ -298,6 +298,27 @@ func TestNamesCanBeSeen(t *testing.T) {
 	}).Want(t, http.StatusOK)
 }
 
+// Clients that have nothing to say send no body, an empty object, or null: all mean the same where
+// a body may be left out, and null is none where it may not.
+func TestNullIsNoBody(t *testing.T) {
+	t.Parallel()
+
+	o := newTenant(t)
+	for _, said := range []any{nil, "", "{}", "null"} {
+		k := o.key(t, nil)
+		path := o.keys + "/" + k.Key.ID
+
+		for _, action := range []string{"/rotate", "/rotation/finish", "/revoke", "/restore", "/regenerate"} {
+			if a := o.admin.Call(t, http.MethodPost, path+action, said); a.Status != http.StatusOK {
+				t.Errorf("%s with %v: %d %s", action, said, a.Status, a.Body)
+			}
+		}
+	}
+
+	o.admin.Call(t, http.MethodPatch, o.keys+"/"+o.key(t, nil).Key.ID, "null").Refused(t,
+		http.StatusUnprocessableEntity, "validation")
+}
+
 // Media types have no case, a weight of 0 is a no, and the most exact range counts.
 func TestMediaTypes(t *testing.T) {
 	t.Parallel()
@@ -317,10 +338,19 @@ func TestMediaTypes(t *testing.T) {
 		"application/":                    415,
 		";":                               415,
 		"application/json, text/plain":    415,
+
+		"application/json; charset=iso-8859-1": 415,
 	} {
 		if a := o.admin.Call(t, http.MethodPost, o.keys, body(""),
 			"Content-Type: "+media); a.Status != status {
 			t.Errorf("Content-Type %s: %d, want %d\n%s", media, a.Status, status, a.Body)
+		}
+	}
+
+	for encoding, status := range map[string]int{"gzip": 415, "identity": 201, "Br": 415} {
+		a := o.admin.Call(t, http.MethodPost, o.keys, body(""), "Content-Encoding: "+encoding)
+		if a.Status != status || status == 415 && !strings.Contains(string(a.Body), "Content-Encoding") {
+			t.Errorf("Content-Encoding %s: %d, want %d\n%s", encoding, a.Status, status, a.Body)
 		}
 	}
 

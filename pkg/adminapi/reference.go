@@ -17,6 +17,11 @@ func document() huma.Config {
 	config.Info.Description = "Manage API keys: who owns them, what they open, how long they " +
 		"live. Errors are application/problem+json (RFC 9457), with a code for programs and a " +
 		"list of all wrong fields."
+	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	config.Info.Contact = &huma.Contact{
+		Name: "Bitting",
+		URL:  "https://github.com/bitting-keys/bitting",
+	}
 	config.OpenAPIPath = ""
 	config.DocsPath = ""
 	config.SchemasPath = ""  // served below, by the function that the template routes them to

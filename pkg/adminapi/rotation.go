@@ -40,6 +40,7 @@ func (a *API) registerRotation() {
 		method:  http.MethodGet,
 		path:    keyPath + "/rotation",
 		summary: "Show the running rotation",
+		about:   "Shows when the old secret ends, and who still sends it.",
 	}, shows[KeyPath](a.admin.Rotation))
 	register(a, operation{
 		id:      organization.FinishRotation,
@@ -49,6 +50,7 @@ func (a *API) registerRotation() {
 		path:    keyPath + "/rotation/finish",
 		bare:    true,
 		summary: "End the old secret now",
+		about:   "The old secret stops working at once. Without a running rotation, 409.",
 	}, a.finishRotation)
 }
 
@@ -141,6 +143,7 @@ func (a *API) registerRevocation() {
 		path:    keyPath + "/restore",
 		bare:    true,
 		summary: "Restore a revoked key",
+		about:   "It works again as before, unless its secret was compromised: then regenerate it.",
 	}, a.restoreKey)
 }
 
