@@ -29,7 +29,6 @@ func (a *API) contract() *huma.OpenAPI {
 		for _, item := range document.Paths {
 			for _, op := range operationsOf(item) {
 				describeRefusals(op)
-				describeNoBody(op)
 
 				for _, p := range op.Parameters {
 					p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
@@ -79,16 +78,6 @@ func describeRefusals(op *huma.Operation) {
 			"Retry-After": seconds("With 503: after how many seconds to try again"),
 		},
 	}
-}
-
-// describeNoBody says that a body that has nothing it must say may be null.
-func describeNoBody(op *huma.Operation) {
-	if op.RequestBody == nil || op.RequestBody.Required {
-		return
-	}
-
-	content := op.RequestBody.Content[jsonType]
-	content.Schema = &huma.Schema{AnyOf: []*huma.Schema{content.Schema, {Type: "null"}}}
 }
 
 // describeLimits declares what every answer to a key with limits has.
