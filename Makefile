@@ -25,7 +25,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e deploy clean
+.PHONY: help deps run test lint vuln validate build bench e2e clients deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: ## Run the benchmarks
 
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
+
+clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, and use them
+	tools/clients/run
 
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast Brand=ab')
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)

@@ -53,8 +53,6 @@ type API struct {
 	keyring *pepper.Keyring
 	huma    huma.API
 	mux     *http.ServeMux
-
-	completed sync.Once // the OpenAPI document
 }
 
 // New returns the operations of a group.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,30 +18,41 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// contract returns the OpenAPI document, from which people generate their clients. It completes
-// what huma makes of the operations, for those who read the document alone: a function that serves
-// operations need not spend the time at its start.
-func (a *API) contract() *huma.OpenAPI {
-	a.completed.Do(func() {
-		document := a.huma.OpenAPI()
-		a.describeSchemas(document.Components.Schemas)
-		delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
+// Document returns the OpenAPI document of all operations, from which people generate their clients.
+// It completes what huma makes of the operations: of operations that nobody serves, since those that
+// are served read theirs at each call, and need not spend the time at their start. It is made once,
+// and must not be changed.
+func Document() *huma.OpenAPI {
+	whole.once.Do(func() { whole.document = complete() })
+	return whole.document
+}
 
-		for _, item := range document.Paths {
-			for _, op := range operationsOf(item) {
-				describeRefusals(op)
+// whole is what Document returns.
+var whole struct {
+	once     sync.Once
+	document *huma.OpenAPI
+}
 
-				for _, p := range op.Parameters {
-					p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
-				}
+func complete() *huma.OpenAPI {
+	document := New(Config{}).huma.OpenAPI()
+	describeSchemas(document.Components.Schemas)
+	delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
 
-				if op.Security == nil {
-					describeLimits(op)
-				}
+	for _, item := range document.Paths {
+		for _, op := range operationsOf(item) {
+			describeRefusals(op)
+
+			for _, p := range op.Parameters {
+				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
+			}
+
+			if op.Security == nil {
+				describeLimits(op)
 			}
 		}
-	})
-	return a.huma.OpenAPI()
+	}
+
+	return document
 }
 
 func operationsOf(item *huma.PathItem) (all []*huma.Operation) {
@@ -109,7 +121,7 @@ func seconds(about string) *huma.Param {
 
 // describeSchemas says of the answers' fields what Go's types do not: which are null, and which have
 // a closed set of values.
-func (a *API) describeSchemas(schemas huma.Registry) {
+func describeSchemas(schemas huma.Registry) {
 	closed := closedSets()
 
 	// what a new key takes for absent, a changed one refuses

@@ -89,7 +89,7 @@ func (a *API) registerReference() {
 		hidden: true,
 	},
 		func(ctx context.Context, by *calledBy) (*raw, error) {
-			document := *a.contract()
+			document := *Document()
 			document.Servers = []*huma.Server{{URL: by.server(ctx)}}
 
 			text, err := json.Marshal(&document)
@@ -121,8 +121,3 @@ func (a *API) registerReference() {
 //go:generate go run ./generate reference.html
 //go:embed reference.html
 var referencePage []byte
-
-// Document returns the OpenAPI document of all operations, without anything behind them.
-func Document() *huma.OpenAPI {
-	return New(Config{}).contract()
-}
