@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -107,28 +106,31 @@ func (s *Service) entry(
 	}
 
 	e.Reason = reason
-	e.Changes, err = shownDifferences(before, after, func(k *apikey.Key) api.Key {
-		return viewKey(k, r.now)
-	})
+	err = record(&e, before, after, func(k *apikey.Key) api.Key { return viewKey(k, r.now) })
 	return e, err
 }
 
-// shownDifferences lists what differs between an object before and after a change, as it is shown;
-// nil is an object that is not there.
-func shownDifferences[T, S any](before, after *T, show func(*T) S) ([]history.FieldChange, error) {
-	sides := [2]map[string]any{{}, {}}
+// record sets the changes of an entry: of the fields that history records, those that differ before
+// and after, as they are shown. nil is an object that does not exist.
+func record[T, S any](e *history.Entry, before, after *T, show func(*T) S) error {
+	sides := [2]map[string]any{}
 	for i, object := range []*T{before, after} {
 		if object == nil {
 			continue
 		}
 
-		var err error
-		if sides[i], err = historical(show(object)); err != nil {
-			return nil, err
+		text, err := json.Marshal(show(object))
+		if err == nil {
+			err = json.Unmarshal(text, &sides[i])
+		}
+
+		if err != nil {
+			return fmt.Errorf("encode history: %w", err)
 		}
 	}
 
-	return differences(sides[0], sides[1]), nil
+	e.Changes = differences(history.Fields(e.Object.Type), sides[0], sides[1])
+	return nil
 }
 
 // event makes an entry without changes.
@@ -153,36 +155,10 @@ func (s *Service) event(
 	}, nil
 }
 
-// historical is what of a shown object goes into history: not what is computed, and not the hint,
-// which is part of a secret.
-func historical(shown any) (map[string]any, error) {
-	text, err := json.Marshal(shown)
-	if err != nil {
-		return nil, fmt.Errorf("encode history: %w", err)
-	}
-
-	fields := map[string]any{}
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return nil, fmt.Errorf("encode history: %w", err)
-	}
-
-	for _, name := range []string{
-		"object", "id", "organizationId", "hint", "status", "version", "createdAt", "updatedAt",
-		"lastUsed",
-	} {
-		delete(fields, name)
-	}
-
-	return fields, nil
-}
-
-// differences lists the fields that differ, by name. A field that was and is empty is none.
-func differences(before, after map[string]any) []history.FieldChange {
+// differences lists which of the named fields differ. A field that was and is empty does not.
+func differences(names []string, before, after map[string]any) []history.FieldChange {
 	out := []history.FieldChange{}
-	all := maps.Clone(before)
-	maps.Copy(all, after)
-
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	for _, name := range names {
 		old, recent := before[name], after[name]
 		if !reflect.DeepEqual(old, recent) && (!empty(old) || !empty(recent)) {
 			out = append(out, history.FieldChange{Field: name, Before: old, After: recent})

@@ -93,7 +93,7 @@ func (s *Service) customerEntry(
 		return e, err
 	}
 
-	e.Changes, err = shownDifferences(before, after, viewCustomer)
+	err = record(&e, before, after, viewCustomer)
 	return e, err
 }
 

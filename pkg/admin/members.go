@@ -104,7 +104,7 @@ func (s *Service) memberEntry(
 		return e, err
 	}
 
-	e.Changes, err = shownDifferences(before, after, viewMember)
+	err = record(&e, before, after, viewMember)
 	return e, err
 }
 

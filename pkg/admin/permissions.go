@@ -186,12 +186,14 @@ func catalogueChanges(before, after *permission.Catalogue) []history.FieldChange
 	old, recent := map[string]any{}, map[string]any{}
 
 	names := slices.Concat(before.DataPlane(), after.DataPlane())
+	slices.Sort(names)
+
+	names = slices.Compact(names)
 	for _, name := range names {
 		for catalogue, into := range map[*permission.Catalogue]map[string]any{
 			before: old,
 			after:  recent,
 		} {
-			into[name] = nil
 			if p, ok := catalogue.Lookup(name); ok {
 				into[name] = map[string]any{
 					"title":       p.Title,
@@ -204,5 +206,5 @@ func catalogueChanges(before, after *permission.Catalogue) []history.FieldChange
 		}
 	}
 
-	return differences(old, recent)
+	return differences(names, old, recent)
 }

@@ -164,7 +164,7 @@ func (s *Service) tryUpdateOrganization(
 		return got, err
 	}
 
-	if e.Changes, err = shownDifferences(before, &after, viewOrganization); err != nil {
+	if err = record(&e, before, &after, viewOrganization); err != nil {
 		return got, err
 	}
 

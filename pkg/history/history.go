@@ -58,6 +58,28 @@ type Object struct {
 	Name string `json:"name,omitempty"`
 }
 
+// Fields returns the fields of an object of a type that entries record, by name. The rest is never
+// recorded: what is computed, and what would reveal a part of a secret, such as a key's hint.
+func Fields(objectType string) []string {
+	switch objectType {
+	case "key":
+		return []string{
+			"allPermissions", "allowedAddresses", "createdBy", "customers", "deletedAt",
+			"description", "enabled", "environment", "expiresAt", "exposure", "grantable", "legacy",
+			"metadata", "name", "notBefore", "owner", "ownership", "permissions", "quota",
+			"rateLimits", "revocation", "rotation", "tags",
+		}
+	case "organization":
+		return []string{"name", "settings"}
+	case "member":
+		return []string{"email", "grants", "joinedAt", "role"}
+	case "customer":
+		return []string{"metadata", "name"}
+	default:
+		return nil
+	}
+}
+
 // FieldChange is the change of one field; nil for an absent value.
 type FieldChange struct {
 	Field  string `json:"field"`
