@@ -93,7 +93,7 @@ func (s *Service) tryCreateOrganization(
 ) (got attempt[api.OrganizationSecret], err error) {
 	k := &apikey.Key{
 		OrganizationID: o.ID,
-		Name:           "Default key",
+		Profile:        apikey.Profile{Name: "Default key"},
 		Environment:    apikey.Production,
 		Ownership:      apikey.Organization,
 		Owner:          r.caller.Actor(),

@@ -55,7 +55,7 @@ func quiet(t *testing.T) advice.Facts {
 	return advice.Facts{
 		Key: &apikey.Key{
 			ID:          "k",
-			Name:        "Key",
+			Profile:     apikey.Profile{Name: "Key"},
 			Environment: apikey.Production,
 			Enabled:     true,
 			Permissions: []string{"messages:read", "messages:write"},

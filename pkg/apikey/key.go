@@ -84,17 +84,24 @@ type Revocation struct {
 	Compromised bool
 }
 
+// Profile is what people write about a key. It decides nothing.
+type Profile struct {
+	Name        string
+	Description string
+	Metadata    map[string]string
+	Tags        []string
+}
+
 // Key is the record. A zero time means "none"; empty Permissions mean none, never all; empty
 // Customers mean not scoped.
 type Key struct {
 	ID             string
 	OrganizationID string
-	Name           string
-	Description    string
-	Environment    Environment
-	Ownership      Ownership
-	Owner          Actor
-	CreatedBy      Actor
+	Profile
+	Environment Environment
+	Ownership   Ownership
+	Owner       Actor
+	CreatedBy   Actor
 
 	Enabled     bool
 	Permissions []string
@@ -123,8 +130,6 @@ type Key struct {
 	Exposure   *Exposure
 	DeletedAt  time.Time
 
-	Metadata  map[string]string
-	Tags      []string
 	Version   int64 // 1 when created; the ETag
 	Pace      Pace  // the rate at which the row is changed; not part of the key
 	CreatedAt time.Time

@@ -92,7 +92,7 @@ func create(
 	k := &apikey.Key{
 		ID:             id,
 		OrganizationID: apikey.OperatorOrganization,
-		Name:           name,
+		Profile:        apikey.Profile{Name: name},
 		Environment:    apikey.Production,
 		Ownership:      apikey.Organization,
 		Owner:          by,

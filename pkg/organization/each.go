@@ -49,5 +49,9 @@ func ActingAs(a apikey.Actor, org string) *Caller {
 		org = apikey.OperatorOrganization
 	}
 
-	return &Caller{Key: &apikey.Key{ID: a.ID, Name: a.KeyName, OrganizationID: org}}
+	return &Caller{Key: &apikey.Key{
+		ID:             a.ID,
+		OrganizationID: org,
+		Profile:        apikey.Profile{Name: a.KeyName},
+	}}
 }

@@ -85,8 +85,12 @@ func builtIns(t *testing.T) *permission.Catalogue {
 
 func TestCaller(t *testing.T) {
 	t.Parallel()
-	key := &apikey.Key{ID: "k1", Name: "CI", OrganizationID: "acme"}
-	operator := &apikey.Key{ID: "k2", Name: "Ops", OrganizationID: apikey.OperatorOrganization}
+	key := &apikey.Key{ID: "k1", Profile: apikey.Profile{Name: "CI"}, OrganizationID: "acme"}
+	operator := &apikey.Key{
+		ID:             "k2",
+		Profile:        apikey.Profile{Name: "Ops"},
+		OrganizationID: apikey.OperatorOrganization,
+	}
 
 	type described struct {
 		Actor    apikey.Actor

@@ -81,9 +81,14 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 		k := &apikey.Key{
 			ID:             rapid.StringMatching(`[0-9A-Za-z]{16}`).Draw(t, "id"),
 			OrganizationID: rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "organization"),
-			Name:           rapid.String().Draw(t, "name"),
-			Description:    rapid.String().Draw(t, "description"),
-			Environment:    rapid.SampledFrom(apikey.Environments()).Draw(t, "environment"),
+			Profile: apikey.Profile{
+				Name:        rapid.String().Draw(t, "name"),
+				Description: rapid.String().Draw(t, "description"),
+				Tags:        texts().Draw(t, "tags"),
+				Metadata: rapid.MapOfN(rapid.StringN(1, 9, -1), rapid.String(), 0, 3).Draw(t,
+					"metadata"),
+			},
+			Environment: rapid.SampledFrom(apikey.Environments()).Draw(t, "environment"),
 			Ownership: rapid.SampledFrom([]apikey.Ownership{
 				apikey.Personal, apikey.Organization,
 			}).Draw(
@@ -96,7 +101,6 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			Legacy:         rapid.Bool().Draw(t, "legacy"),
 			Permissions:    texts().Draw(t, "permissions"),
 			Customers:      texts().Draw(t, "customers"),
-			Tags:           texts().Draw(t, "tags"),
 			Grantable: rapid.SampledFrom([]apikey.Grantable{
 				"", apikey.GrantOwn, apikey.GrantCatalogue,
 			}).Draw(t, "grantable"),
@@ -109,11 +113,9 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			RenewedAt:        moment().Draw(t, "renewed at"),
 			Hint:             rapid.String().Draw(t, "hint"),
 			Retired:          rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
-			Metadata: rapid.MapOfN(rapid.StringN(1, 9, -1), rapid.String(), 0, 3).Draw(t,
-				"metadata"),
-			Version:   1,
-			CreatedAt: moment().Draw(t, "created at"),
-			UpdatedAt: moment().Draw(t, "updated at"),
+			Version:          1,
+			CreatedAt:        moment().Draw(t, "created at"),
+			UpdatedAt:        moment().Draw(t, "updated at"),
 		}
 		if rapid.Bool().Draw(t, "with quota") {
 			k.Quota = &apikey.Quota{

@@ -14,19 +14,34 @@ import (
 // usage to have a name.
 const Retention = 400 * 24 * time.Hour
 
-type actorItem struct {
-	Type    string `dynamodbav:"type"`
-	ID      string `dynamodbav:"id"`
-	Email   string `dynamodbav:"email,omitempty"`
-	KeyName string `dynamodbav:"keyName,omitempty"`
-}
+// Items whose fields have the names and types of the domain's convert to it and back: a field that
+// one of the two lacks does not compile.
+type (
+	profileItem struct {
+		Name        string            `dynamodbav:"name"`
+		Description string            `dynamodbav:"description,omitempty"`
+		Metadata    map[string]string `dynamodbav:"metadata,omitempty"`
+		Tags        []string          `dynamodbav:"tags,omitempty"`
+	}
 
-type verifierItem struct {
-	Hash   []byte `dynamodbav:"hash"`
-	Pepper int    `dynamodbav:"pepper"`
-	// The field has the name and type of the domain's, so that one converts into the other.
-	Scheme apikey.Algorithm `dynamodbav:"scheme,omitempty"`
-}
+	actorItem struct {
+		Type    apikey.ActorType `dynamodbav:"type"`
+		ID      string           `dynamodbav:"id"`
+		Email   string           `dynamodbav:"email,omitempty"`
+		KeyName string           `dynamodbav:"keyName,omitempty"`
+	}
+
+	verifierItem struct {
+		Hash   []byte           `dynamodbav:"hash"`
+		Pepper int              `dynamodbav:"pepper"`
+		Scheme apikey.Algorithm `dynamodbav:"scheme,omitempty"`
+	}
+
+	quotaItem struct {
+		Limit  int64  `dynamodbav:"limit"`
+		Period string `dynamodbav:"period"`
+	}
+)
 
 type rotationItem struct {
 	StartedAt   string       `dynamodbav:"startedAt"`
@@ -58,22 +73,16 @@ type rateLimitItem struct {
 	Burst  int64  `dynamodbav:"burst,omitempty"`
 }
 
-type quotaItem struct {
-	Limit  int64  `dynamodbav:"limit"`
-	Period string `dynamodbav:"period"`
-}
-
 // keyItem is the row of a key. What lists filter by stands at the top level, where the indexes can
 // project it.
 type keyItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
 	lists
+	profileItem
 
 	ID             string    `dynamodbav:"id"`
 	OrganizationID string    `dynamodbav:"organizationId"`
-	Name           string    `dynamodbav:"name"`
-	Description    string    `dynamodbav:"description,omitempty"`
 	Environment    string    `dynamodbav:"environment"`
 	Ownership      string    `dynamodbav:"ownership"`
 	Owner          actorItem `dynamodbav:"owner"`
@@ -102,13 +111,11 @@ type keyItem struct {
 	Exposure   *exposureItem   `dynamodbav:"exposure,omitempty"`
 	DeletedAt  string          `dynamodbav:"deletedAt,omitempty"`
 
-	Metadata  map[string]string `dynamodbav:"metadata,omitempty"`
-	Tags      []string          `dynamodbav:"tags,omitempty"`
-	Version   int64             `dynamodbav:"version"`
-	CreatedAt string            `dynamodbav:"createdAt"`
-	UpdatedAt string            `dynamodbav:"updatedAt"`
-	PurgeAt   int64             `dynamodbav:"purgeAt,omitempty"` // Unix seconds; DynamoDB's TTL
-	Pace      int64             `dynamodbav:"pace"`
+	Version   int64  `dynamodbav:"version"`
+	CreatedAt string `dynamodbav:"createdAt"`
+	UpdatedAt string `dynamodbav:"updatedAt"`
+	PurgeAt   int64  `dynamodbav:"purgeAt,omitempty"` // Unix seconds; DynamoDB's TTL
+	Pace      int64  `dynamodbav:"pace"`
 }
 
 // encodeKey makes the row of a key as lists are to find it from at on, and seals it with the
@@ -146,14 +153,11 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		lists:          listsOf(k, "", at),
 		ID:             k.ID,
 		OrganizationID: k.OrganizationID,
-		Name:           k.Name,
-		Description:    k.Description,
+		profileItem:    profileItem(k.Profile),
 		Environment:    string(k.Environment),
 		Ownership:      string(k.Ownership),
-		Owner:          actorItem{string(k.Owner.Type), k.Owner.ID, k.Owner.Email, k.Owner.KeyName},
-		CreatedBy: actorItem{
-			string(k.CreatedBy.Type), k.CreatedBy.ID, k.CreatedBy.Email, k.CreatedBy.KeyName,
-		},
+		Owner:          actorItem(k.Owner),
+		CreatedBy:      actorItem(k.CreatedBy),
 		Enabled:        k.Enabled,
 		Permissions:    k.Permissions,
 		AllPermissions: k.AllPermissions,
@@ -161,14 +165,13 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		Grantable:      string(k.Grantable),
 		Provisional:    k.Provisional,
 		Customers:      k.Customers,
+		Quota:          (*quotaItem)(k.Quota),
 		NotBefore:      dynamo.FormatTime(k.NotBefore),
 		ExpiresAt:      dynamo.FormatTime(k.ExpiresAt),
 		Secret:         verifierItem(k.Secret),
 		RenewedAt:      dynamo.FormatTime(k.RenewedAt),
 		Hint:           k.Hint,
 		DeletedAt:      dynamo.FormatTime(k.DeletedAt),
-		Metadata:       k.Metadata,
-		Tags:           k.Tags,
 		Version:        k.Version,
 		CreatedAt:      dynamo.FormatTime(k.CreatedAt),
 		UpdatedAt:      dynamo.FormatTime(k.UpdatedAt),
@@ -179,10 +182,6 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 		row.RateLimits = append(row.RateLimits, rateLimitItem{
 			l.Name, l.Limit, l.Window.Milliseconds(), l.Burst,
 		})
-	}
-
-	if q := k.Quota; q != nil {
-		row.Quota = &quotaItem{q.Limit, q.Period}
 	}
 
 	for _, a := range k.AllowedAddresses {
@@ -203,7 +202,7 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 	if r := k.Revocation; r != nil {
 		row.RevokedAt = dynamo.FormatTime(r.At)
 		row.Revocation = &revocationItem{
-			actorItem{string(r.By.Type), r.By.ID, r.By.Email, r.By.KeyName},
+			actorItem(r.By),
 			r.Reason,
 			r.Compromised,
 		}
@@ -224,12 +223,11 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	k := &apikey.Key{
 		ID:             row.ID,
 		OrganizationID: row.OrganizationID,
-		Name:           row.Name,
-		Description:    row.Description,
+		Profile:        apikey.Profile(row.profileItem),
 		Environment:    apikey.Environment(row.Environment),
 		Ownership:      apikey.Ownership(row.Ownership),
-		Owner:          row.Owner.actor(),
-		CreatedBy:      row.CreatedBy.actor(),
+		Owner:          apikey.Actor(row.Owner),
+		CreatedBy:      apikey.Actor(row.CreatedBy),
 		Enabled:        row.Enabled,
 		Permissions:    row.Permissions,
 		AllPermissions: row.AllPermissions,
@@ -237,14 +235,13 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 		Grantable:      apikey.Grantable(row.Grantable),
 		Provisional:    row.Provisional,
 		Customers:      row.Customers,
+		Quota:          (*apikey.Quota)(row.Quota),
 		NotBefore:      times.Read(row.NotBefore),
 		ExpiresAt:      times.Read(row.ExpiresAt),
 		Secret:         apikey.Verifier(row.Secret),
 		RenewedAt:      times.Read(row.RenewedAt),
 		Hint:           row.Hint,
 		DeletedAt:      times.Read(row.DeletedAt),
-		Metadata:       row.Metadata,
-		Tags:           row.Tags,
 		Version:        row.Version,
 		CreatedAt:      times.Read(row.CreatedAt),
 		UpdatedAt:      times.Read(row.UpdatedAt),
@@ -257,10 +254,6 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 			Window: time.Duration(l.Window) * time.Millisecond,
 			Burst:  l.Burst,
 		})
-	}
-
-	if q := row.Quota; q != nil {
-		k.Quota = &apikey.Quota{Limit: q.Limit, Period: q.Period}
 	}
 
 	for _, a := range row.AllowedAddresses {
@@ -281,7 +274,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	if row.RevokedAt != "" {
 		k.Revocation = &apikey.Revocation{At: times.Read(row.RevokedAt)}
 		if r := row.Revocation; r != nil {
-			k.Revocation.By = r.By.actor()
+			k.Revocation.By = apikey.Actor(r.By)
 			k.Revocation.Reason = r.Reason
 			k.Revocation.Compromised = r.Compromised
 		}
@@ -316,15 +309,6 @@ func (r *rotationItem) rotation(times *dynamo.Times) *apikey.Rotation {
 		Old:         apikey.Verifier(r.Old),
 		OldHint:     r.OldHint,
 		OldEndsAt:   times.Read(r.OldEndsAt),
-	}
-}
-
-func (a actorItem) actor() apikey.Actor {
-	return apikey.Actor{
-		Type:    apikey.ActorType(a.Type),
-		ID:      a.ID,
-		Email:   a.Email,
-		KeyName: a.KeyName,
 	}
 }
 

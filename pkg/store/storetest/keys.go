@@ -23,7 +23,7 @@ func (k *Kit) Key(t testing.TB) *apikey.Key {
 	return &apikey.Key{
 		ID:             id,
 		OrganizationID: "acme",
-		Name:           "Main website",
+		Profile:        apikey.Profile{Name: "Main website"},
 		Environment:    apikey.Production,
 		Ownership:      apikey.Organization,
 		Owner:          alice,
