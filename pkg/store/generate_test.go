@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
 // sameKey compares keys. Nothing and an empty list are the same to every reader.
@@ -99,6 +103,7 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			Enabled:        rapid.Bool().Draw(t, "enabled"),
 			AllPermissions: rapid.Bool().Draw(t, "all"),
 			Legacy:         rapid.Bool().Draw(t, "legacy"),
+			Provisional:    rapid.Bool().Draw(t, "provisional"),
 			Permissions:    texts().Draw(t, "permissions"),
 			Customers:      texts().Draw(t, "customers"),
 			Grantable: rapid.SampledFrom([]apikey.Grantable{
@@ -114,6 +119,7 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 			Hint:             rapid.String().Draw(t, "hint"),
 			Retired:          rapid.SliceOfN(verifier(), 0, 5).Draw(t, "retired"),
 			Version:          1,
+			Pace:             apikey.Pace(rapid.Int64Min(0).Draw(t, "pace")),
 			CreatedAt:        moment().Draw(t, "created at"),
 			UpdatedAt:        moment().Draw(t, "updated at"),
 		}
@@ -162,4 +168,69 @@ func anyKey() *rapid.Generator[*apikey.Key] {
 
 		return k
 	})
+}
+
+// neverSet returns the fields that are zero in all of these objects, as paths.
+func neverSet(objects ...any) (fields []string) {
+	set := map[string]bool{}
+
+	var visit func(path string, v reflect.Value)
+	visit = func(path string, v reflect.Value) {
+		set[path] = set[path] || !v.IsZero()
+
+		switch v.Kind() {
+		case reflect.Pointer:
+			if !v.IsNil() {
+				visit(path, v.Elem())
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				visit(path, v.Index(i))
+			}
+		case reflect.Struct:
+			for field, value := range v.Fields() {
+				if field.IsExported() {
+					visit(path+"."+field.Name, value)
+				}
+			}
+		}
+	}
+
+	for _, object := range objects {
+		visit("", reflect.ValueOf(object))
+	}
+
+	for path, is := range set {
+		if !is {
+			fields = append(fields, path)
+		}
+	}
+
+	slices.Sort(fields)
+	return fields
+}
+
+// What the tests store has every field that there is, so that a field that the store forgets is
+// noticed.
+func TestNoFieldIsNeverSet(t *testing.T) {
+	t.Parallel()
+
+	kit := storetest.New(t)
+
+	keys := make([]any, 0, 200)
+	for seed := range cap(keys) {
+		keys = append(keys, anyKey().Example(seed))
+	}
+
+	for kind, objects := range map[string][]any{
+		"key":          keys,
+		"organization": {fullOrganization(kit, "acme")},
+		"member":       {fullMember(kit, "acme", "bob@acme.test")},
+		"customer":     {fullCustomer(kit, "acme", "blue")},
+		"job":          {fullJob(kit, "acme", "j")},
+	} {
+		if fields := neverSet(objects...); len(fields) > 0 {
+			t.Errorf("%s: %q", kind, fields)
+		}
+	}
 }

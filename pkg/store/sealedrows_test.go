@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
@@ -75,10 +76,7 @@ func sealedRows() map[string]sealedRow {
 		},
 		"member": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
-				m := member(kit, org, name+"@acme.test")
-				m.Role = organization.RoleAdmin
-				m.LeavingAt = kit.Clock.Now()
-				m.LeavingJob = "j"
+				m := fullMember(kit, org, name+"@acme.test")
 				return []store.Write{kit.Store.PutMember(m, 0)}
 			},
 			at: func(org, name string) (string, string) {
@@ -103,11 +101,7 @@ func sealedRows() map[string]sealedRow {
 		},
 		"job": {
 			put: func(kit *storetest.Kit, org, name string) []store.Write {
-				j := aJob(kit, org, name)
-				j.Place = "change#" + name
-				j.Result.Unchanged = 1
-				j.FinishedAt = kit.Clock.Now() // no value is an empty one
-				return []store.Write{kit.Store.PutJob(j, 0)}
+				return []store.Write{kit.Store.PutJob(fullJob(kit, org, name), 0)}
 			},
 			at: func(org, name string) (string, string) { return "jobs#" + org, name },
 			read: func(ctx context.Context, s *store.Store, org, name string) (any, error) {
@@ -137,6 +131,25 @@ func sealedRows() map[string]sealedRow {
 	}
 }
 
+func fullMember(kit *storetest.Kit, org, email string) *organization.Member {
+	m := member(kit, org, email)
+	m.Role = organization.RoleAdmin
+	m.LeavingAt = kit.Clock.Now()
+	m.LeavingJob = "j"
+	m.Pace = 1
+	return m
+}
+
+func fullJob(kit *storetest.Kit, org, id string) *job.Job {
+	j := aJob(kit, org, id)
+	j.Place = "change#" + id
+	j.Result.Unchanged = 1
+	j.FinishedAt = kit.Clock.Now()
+	j.CreatedBy.KeyName = "CI"
+	j.Errors[0].Owner = j.CreatedBy
+	return j
+}
+
 func fullOrganization(kit *storetest.Kit, org string) *organization.Organization {
 	return &organization.Organization{
 		ID:        org,
@@ -146,11 +159,13 @@ func fullOrganization(kit *storetest.Kit, org string) *organization.Organization
 		Version:   1,
 		DeletedAt: kit.Clock.Now(),
 		DeletedBy: apikey.Actor{
-			Type:  apikey.ActorUser,
-			ID:    "u",
-			Email: "u@acme.test",
+			Type:    apikey.ActorUser,
+			ID:      "u",
+			Email:   "u@acme.test",
+			KeyName: "CI",
 		},
 		DeletionJob: "j",
+		Pace:        1,
 		Settings: organization.Settings{
 			OrganizationKeysBy: "members",
 			PersonalKeysBy:     "nobody",
@@ -174,6 +189,7 @@ func fullCustomer(kit *storetest.Kit, org, id string) *organization.Customer {
 		Leaving:        true,
 		LeavingJob:     "j",
 		Version:        1,
+		Pace:           1,
 	}
 }
 
