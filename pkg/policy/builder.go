@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/bitting-keys/bitting/pkg/cache"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
@@ -11,12 +12,7 @@ import (
 // for concurrent use. Documents that depend on the path of a single call are never cached: a
 // caller cannot fill the cache by varying paths.
 type Builder struct {
-	// The cache has two generations. When the newer one is full it becomes the older one, and
-	// documents that were used in neither are dropped.
-	generation int // documents in a generation, at most
-
-	mu           sync.Mutex
-	newer, older map[documentKey]*kept
+	documents *cache.Cache[documentKey, *kept]
 }
 
 // documentKey holds everything on which a document depends. A catalogue never changes, so its
@@ -38,7 +34,7 @@ type kept struct {
 // NewBuilder returns a Builder that caches at most capacity documents, each of about 10 KB at
 // most; it keeps at least two.
 func NewBuilder(capacity int) *Builder {
-	return &Builder{generation: max(1, capacity/2), newer: make(map[documentKey]*kept)}
+	return &Builder{cache.New(capacity, func(documentKey) *kept { return &kept{} })}
 }
 
 // Build returns what [Build] returns. A nil Builder caches nothing.
@@ -51,7 +47,7 @@ func (b *Builder) Build(c *permission.Catalogue, api string, g permission.Grant,
 }
 
 func (b *Builder) compose(r request) (Document, bool) {
-	k := b.lookup(documentKey{
+	k := b.documents.Get(documentKey{
 		catalogue: r.catalogue,
 		api:       r.api,
 		stage:     r.stage,
@@ -60,27 +56,6 @@ func (b *Builder) compose(r request) (Document, bool) {
 	})
 	k.once.Do(func() { k.document, k.ok = r.compose() })
 	return k.document, k.ok
-}
-
-func (b *Builder) lookup(key documentKey) *kept {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	if k := b.newer[key]; k != nil {
-		return k
-	}
-
-	k := b.older[key]
-	if k == nil {
-		k = &kept{}
-	}
-
-	if len(b.newer) >= b.generation {
-		b.older, b.newer = b.newer, make(map[documentKey]*kept)
-	}
-
-	b.newer[key] = k
-	return k
 }
 
 // grantKey encodes a grant injectively: no two grants have the same key, even if their names

@@ -1,0 +1,43 @@
+// Package cache keeps what is costly to make and used again, a limited number of it.
+package cache
+
+import "sync"
+
+// Cache keeps a value for each key. It is safe for concurrent use.
+type Cache[K comparable, V any] struct {
+	create func(K) V
+	limit  int // of a generation
+
+	mu sync.Mutex
+	// When the newer generation is full it becomes the older one, and values that were used in
+	// neither are dropped.
+	newer, older map[K]V
+}
+
+// New returns a cache of at most capacity values, but at least two. It makes the value of a key by
+// create, which must return at once, since it is called under a lock.
+func New[K comparable, V any](capacity int, create func(K) V) *Cache[K, V] {
+	return &Cache[K, V]{create: create, limit: max(1, capacity/2), newer: map[K]V{}}
+}
+
+// Get returns the value of a key, the same one for all callers until it is dropped.
+func (c *Cache[K, V]) Get(key K) V {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	v, ok := c.newer[key]
+	if ok {
+		return v
+	}
+
+	if v, ok = c.older[key]; !ok {
+		v = c.create(key)
+	}
+
+	if len(c.newer) >= c.limit {
+		c.newer, c.older = map[K]V{}, c.newer
+	}
+
+	c.newer[key] = v
+	return v
+}
