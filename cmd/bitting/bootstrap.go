@@ -33,7 +33,12 @@ func newBootstrap() *cobra.Command {
 				return err
 			}
 
-			secret, err := operator.First(c.Context(), d)
+			secret, err := operator.First(c.Context(), operator.Config{
+				Brand:   d.Brand,
+				Store:   d.Store,
+				Keyring: d.Keyring,
+				Now:     d.Now,
+			})
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -38,12 +37,11 @@ func TestEndOfTheFirstOperatorKey(t *testing.T) {
 			t.Parallel()
 			o := newOffice(t)
 
-			d := &boot.Deployment{
-				Configuration: boot.Configuration{Brand: storetest.Brand},
-				Store:         o.Store,
-				Hot:           o.Hot,
-				Keyring:       o.Keyring,
-				Now:           o.Clock.Now,
+			d := operator.Config{
+				Brand:   storetest.Brand,
+				Store:   o.Store,
+				Keyring: o.Keyring,
+				Now:     o.Clock.Now,
 			}
 			if _, err := operator.First(t.Context(), d); err != nil {
 				t.Fatal(err)

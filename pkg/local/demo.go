@@ -131,7 +131,12 @@ func (m *machine) operatorKey(ctx context.Context) (string, error) {
 		return "", err
 	}
 
-	secret, err := operator.Local(ctx, d)
+	secret, err := operator.Local(ctx, operator.Config{
+		Brand:   d.Brand,
+		Store:   d.Store,
+		Keyring: d.Keyring,
+		Now:     d.Now,
+	})
 	if err != nil {
 		return "", err
 	}

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/history"
+	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -37,10 +37,18 @@ func Permissions() []string {
 	}
 }
 
+// Config is the deployment that gets an operator key. All fields must be set.
+type Config struct {
+	Brand   apikey.Brand
+	Store   *store.Store
+	Keyring *pepper.Keyring
+	Now     func() time.Time
+}
+
 // First makes the first operator key, which ends after Life unless it gets a new secret, and the
 // peppers of all environments. Errors: ErrBootstrapped, store.ErrUnavailable.
-func First(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
-	secret, err := create(ctx, d, "First operator", Life, d.Store.Bootstrapped(d.Now()))
+func First(ctx context.Context, c Config) (apikey.Secret, error) {
+	secret, err := create(ctx, c, "First operator", Life, c.Store.Bootstrapped(c.Now()))
 	if errors.Is(err, store.ErrBootstrapped) {
 		return apikey.Secret{}, ErrBootstrapped
 	}
@@ -50,17 +58,17 @@ func First(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
 
 // Local makes an operator key of a deployment on a developer's own machine. It may be called again
 // whenever the data are lost, and the key does not expire.
-func Local(ctx context.Context, d *boot.Deployment) (apikey.Secret, error) {
-	return create(ctx, d, "Local operator", 0)
+func Local(ctx context.Context, c Config) (apikey.Secret, error) {
+	return create(ctx, c, "Local operator", 0)
 }
 
 // create makes an operator key in one transaction with other writes. A positive life makes the key
 // expire.
 func create(
-	ctx context.Context, d *boot.Deployment, name string, life time.Duration, with ...store.Write,
+	ctx context.Context, c Config, name string, life time.Duration, with ...store.Write,
 ) (apikey.Secret, error) {
 	for _, env := range apikey.Environments() {
-		if _, err := d.Keyring.Ensure(ctx, env); err != nil {
+		if _, err := c.Keyring.Ensure(ctx, env); err != nil {
 			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w",
 				store.ErrUnavailable, env, err)
 		}
@@ -71,22 +79,22 @@ func create(
 		return apikey.Secret{}, err
 	}
 
-	secret, err := d.Brand.Mint(rand.Reader, apikey.Production, id)
+	secret, err := c.Brand.Mint(rand.Reader, apikey.Production, id)
 	if err != nil {
 		return apikey.Secret{}, err
 	}
 
-	parts, err := d.Brand.Parse(secret.Reveal())
+	parts, err := c.Brand.Parse(secret.Reveal())
 	if err != nil {
 		return apikey.Secret{}, err
 	}
 
-	pepper, err := d.Keyring.Current(ctx, apikey.Production)
+	current, err := c.Keyring.Current(ctx, apikey.Production)
 	if err != nil {
 		return apikey.Secret{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 	}
 
-	now := d.Now()
+	now := c.Now()
 	by := apikey.Actor{Type: apikey.ActorSystem, ID: "bootstrap"}
 
 	k := &apikey.Key{
@@ -100,7 +108,7 @@ func create(
 		Enabled:        true,
 		Permissions:    Permissions(),
 		Grantable:      apikey.GrantCatalogue,
-		Secret:         apikey.Verifier{Hash: pepper.Hash(parts), Pepper: pepper.Version()},
+		Secret:         apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()},
 		Hint:           secret.Hint(),
 		Version:        1,
 		CreatedAt:      now,
@@ -120,6 +128,6 @@ func create(
 		Object:         history.Object{Type: "key", ID: id, Name: k.Name},
 		Changes:        []history.FieldChange{{Field: "permissions", After: Permissions()}},
 	}
-	return secret, d.Store.Commit(ctx,
-		append(with, d.Store.PutKey(ctx, k, 0), d.Store.Append(entry))...)
+	return secret, c.Store.Commit(ctx,
+		append(with, c.Store.PutKey(ctx, k, 0), c.Store.Append(entry))...)
 }

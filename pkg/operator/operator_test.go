@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -19,12 +18,12 @@ import (
 )
 
 // deployment returns a process of the kit's deployment.
-func deployment(kit *storetest.Kit, p *storetest.Process) *boot.Deployment {
-	return &boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Keyring:       p.Keyring,
-		Now:           kit.Clock.Now,
+func deployment(kit *storetest.Kit, p *storetest.Process) operator.Config {
+	return operator.Config{
+		Brand:   storetest.Brand,
+		Store:   p.Store,
+		Keyring: p.Keyring,
+		Now:     kit.Clock.Now,
 	}
 }
 
