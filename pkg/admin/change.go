@@ -185,29 +185,15 @@ func empty(v any) bool {
 	}
 }
 
-// mint makes a fresh secret for a key, as it is shown once and as it is kept.
+// mint makes a fresh secret for a key, as it is shown once and as it is stored.
 func (s *Service) mint(
 	ctx context.Context, env apikey.Environment, id string,
 ) (apikey.Secret, apikey.IssuedSecret, error) {
-	secret, err := s.brand.Mint(s.random, env, id)
-	if err != nil {
-		return apikey.Secret{}, apikey.IssuedSecret{}, err
-	}
-
-	parts, err := s.brand.Parse(secret.Reveal())
-	if err != nil {
-		return apikey.Secret{}, apikey.IssuedSecret{}, err
-	}
-
 	p, err := s.keyring.Ensure(ctx, env)
 	if err != nil {
-		return apikey.Secret{}, apikey.IssuedSecret{}, fmt.Errorf("%w: pepper: %w",
-			store.ErrUnavailable,
-			err)
+		return apikey.Secret{}, apikey.IssuedSecret{},
+			fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
 	}
 
-	return secret, apikey.IssuedSecret{
-		Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.Version()},
-		Hint:     secret.Hint(),
-	}, nil
+	return p.Issue(s.brand, s.random, env, id)
 }

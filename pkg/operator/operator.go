@@ -79,19 +79,14 @@ func create(
 		return apikey.Secret{}, err
 	}
 
-	secret, err := c.Brand.Mint(rand.Reader, apikey.Production, id)
-	if err != nil {
-		return apikey.Secret{}, err
-	}
-
-	parts, err := c.Brand.Parse(secret.Reveal())
-	if err != nil {
-		return apikey.Secret{}, err
-	}
-
 	current, err := c.Keyring.Current(ctx, apikey.Production)
 	if err != nil {
 		return apikey.Secret{}, fmt.Errorf("%w: pepper: %w", store.ErrUnavailable, err)
+	}
+
+	secret, issued, err := current.Issue(c.Brand, rand.Reader, apikey.Production, id)
+	if err != nil {
+		return apikey.Secret{}, err
 	}
 
 	now := c.Now()
@@ -108,8 +103,8 @@ func create(
 		Enabled:        true,
 		Permissions:    Permissions(),
 		Grantable:      apikey.GrantCatalogue,
-		Secret:         apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()},
-		Hint:           secret.Hint(),
+		Secret:         issued.Verifier,
+		Hint:           issued.Hint,
 		Version:        1,
 		CreatedAt:      now,
 		UpdatedAt:      now,

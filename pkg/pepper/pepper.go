@@ -73,6 +73,23 @@ func (p *Pepper) Hash(parts apikey.Parts) []byte {
 	return mac.Sum(buffer[:0])
 }
 
+// Issue makes a secret for a key, and what the key stores of it under this pepper, which must be of
+// the environment.
+func (p *Pepper) Issue(
+	brand apikey.Brand, random io.Reader, env apikey.Environment, keyID string,
+) (apikey.Secret, apikey.IssuedSecret, error) {
+	secret, err := brand.Mint(random, env, keyID)
+	if err != nil {
+		return apikey.Secret{}, apikey.IssuedSecret{}, err
+	}
+
+	parts, err := brand.Parse(secret.Reveal())
+	return secret, apikey.IssuedSecret{
+		Verifier: apikey.Verifier{Hash: p.Hash(parts), Pepper: p.version},
+		Hint:     secret.Hint(),
+	}, err
+}
+
 // HashForeign returns what is stored of another system's secret: HMAC-SHA-256(pepper,
 // "bitting/import/1|" + env + "|" + keyId + "|" + algorithm + "|" + digest). The digest itself is
 // never stored, since its secret may be one that can be guessed.

@@ -44,25 +44,17 @@ func (k *Kit) Mint(
 ) (apikey.Secret, apikey.IssuedSecret) {
 	t.Helper()
 
-	secret, err := Brand.Mint(rand.Reader, env, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-
 	current, err := k.Keyring.Ensure(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	parts, err := Brand.Parse(secret.Reveal())
+	secret, issued, err := current.Issue(Brand, rand.Reader, env, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	return secret, apikey.IssuedSecret{
-		Verifier: apikey.Verifier{Hash: current.Hash(parts), Pepper: current.Version()},
-		Hint:     secret.Hint(),
-	}
+	return secret, issued
 }
 
 // MustKey stores a key with a new secret, and its organization's runtime settings where it has
