@@ -10,6 +10,8 @@ import (
 // client is the only client, in the form that the protocol's library expects.
 type client struct{ redirects, logoutRedirects []string }
 
+var grantTypes = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
+
 // newClient returns the client with its redirect addresses. They are compared byte for byte,
 // except that loopback addresses may have any port, since programs take a free one (RFC 8252,
 // section 7.3).
@@ -29,7 +31,7 @@ func (client) AuthMethod() oidc.AuthMethod         { return oidc.AuthMethodNone 
 func (client) ResponseTypes() []oidc.ResponseType {
 	return []oidc.ResponseType{oidc.ResponseTypeCode}
 }
-func (client) GrantTypes() []oidc.GrantType         { return []oidc.GrantType{oidc.GrantTypeCode} }
+func (client) GrantTypes() []oidc.GrantType         { return grantTypes }
 func (client) LoginURL(id string) string            { return path + signInPath + "?id=" + id }
 func (client) AccessTokenType() op.AccessTokenType  { return op.AccessTokenTypeJWT }
 func (client) IDTokenLifetime() time.Duration       { return tokenLife }

@@ -1,6 +1,7 @@
 package localoidc_test
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -71,7 +72,7 @@ func TestSignIn(t *testing.T) {
 				t.Error(diff)
 			}
 
-			at := float64(start.Unix())
+			at, hash := float64(start.Unix()), sha256.Sum256([]byte(token.AccessToken))
 
 			wantClaims := map[string]any{
 				"iss":            m.URL + "/oidc",
@@ -81,6 +82,7 @@ func TestSignIn(t *testing.T) {
 				"exp":            at + 30 + 3600,
 				"auth_time":      at,
 				"nonce":          "n-1",
+				"at_hash":        base64.RawURLEncoding.EncodeToString(hash[:16]),
 				"email":          "alice@acme.test",
 				"email_verified": true,
 				"name":           "Alice",
@@ -299,6 +301,61 @@ func TestRedirectElsewhereIsRefused(t *testing.T) {
 	}
 }
 
+// What cannot be redirected to the client is shown to the person in the browser.
+func TestRefusalsAreReadable(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+
+	tests := []struct {
+		name, address string
+		want          []string
+	}{
+		{
+			"another client",
+			"/authorize?client_id=%3Cb%3Eother&redirect_uri=http://127.0.0.1:9/callback",
+			[]string{"there is no such client", "&lt;b&gt;other", localoidc.ClientID},
+		},
+		{
+			"another redirect",
+			"/authorize?client_id=bitting-console&redirect_uri=https://evil.test/%3Cscript%3E",
+			[]string{
+				"the redirect_uri is not one of", "https://evil.test/&lt;script&gt;",
+				"<code>" + m.URL + "/console/callback</code>",
+				"<code>http://127.0.0.1/callback</code>",
+			},
+		},
+		{"nothing", "/authorize", []string{"there is no such client", "<dd>none</dd>"}},
+		{"not a number", "/authorize?max_age=x", []string{"invalid_request"}},
+		{"no query", "/authorize?%", []string{"cannot be read"}},
+		{
+			"another address after the session",
+			"/end_session?client_id=bitting-console&post_logout_redirect_uri=https://evil.test/",
+			[]string{
+				"post_logout_redirect_uri", "<dd>https://evil.test/</dd>",
+				"<code>" + m.URL + "/console/signin</code>",
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+
+			a := get(t, m.URL+"/oidc"+tt.address)
+			if a.status != http.StatusBadRequest || a.header.Get("Location") != "" ||
+				a.header.Get("Content-Type") != "text/html; charset=utf-8" ||
+				strings.Contains(a.body, `href="https:`) || strings.Contains(a.body, "<script") {
+				t.Errorf("%d %v\n%s", a.status, a.header, a.body)
+			}
+
+			for _, want := range tt.want {
+				if !strings.Contains(a.body, want) {
+					t.Errorf("the page lacks %q:\n%s", want, a.body)
+				}
+			}
+		})
+	}
+}
+
 func TestAuthorizeRefusals(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -327,6 +384,9 @@ func TestAuthorizeRefusals(t *testing.T) {
 		{"answer in a fragment", url.Values{"response_mode": {"fragment"}}, "invalid_request"},
 		{"without openid", url.Values{"scope": {"email"}}, "invalid_scope"},
 		{"without asking anybody", url.Values{"prompt": {"none"}}, "login_required"},
+		{"a state that is too long", url.Values{
+			"state": {strings.Repeat("s", 4<<10) + "-"},
+		}, "invalid_request"},
 		{"a request object", url.Values{"request": {"e30.e30."}}, "request_not_supported"},
 	}
 	for _, tt := range tests {
@@ -361,7 +421,7 @@ func TestAuthorizeRefusals(t *testing.T) {
 			}
 
 			if to.Path != "/console/callback" || answer.Get("error") != tt.want ||
-				answer.Get("state") != "s-1" || answer.Get("code") != "" {
+				answer.Get("state") != query.Get("state") || answer.Get("code") != "" {
 				t.Errorf("%d to %s, want the error %s", a.status, to, tt.want)
 			}
 		})
@@ -393,14 +453,85 @@ func TestTokensAreForOneThingEach(t *testing.T) {
 		t.Errorf("an ID token opens userinfo: %d", got)
 	}
 
-	if got := userinfo(token.AccessToken + "x"); got != http.StatusUnauthorized {
-		t.Errorf("a changed access token opens userinfo: %d", got)
-	}
-
 	m.pass(time.Hour + time.Second)
 
 	if got := userinfo(token.AccessToken); got != http.StatusUnauthorized {
 		t.Errorf("an old access token opens userinfo: %d", got)
+	}
+}
+
+// A request without a token gets a challenge without an error (RFC 6750, section 3.1).
+func TestUserinfo(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	c, verifier := m.client(), oauth2.GenerateVerifier()
+
+	_, token, refusal := exchange(t.Context(), c,
+		m.signIn(t, c, "bob@acme.test", verifier).Query().Get("code"), verifier)
+	if refusal != "" {
+		t.Fatal(refusal)
+	}
+
+	access := token.AccessToken
+
+	tests := []struct {
+		name, query, authorization, body string
+		status                           int
+		challenge                        string // the error in it
+	}{
+		{name: "in the header", authorization: "Bearer " + access, status: http.StatusOK},
+		{name: "lower case", authorization: "bearer " + access, status: http.StatusOK},
+		{name: "in the body", body: access, status: http.StatusOK},
+		{name: "none", status: http.StatusUnauthorized, challenge: "none"},
+		{
+			name: "another scheme", authorization: "Basic Ym9iOng=",
+			status: http.StatusUnauthorized, challenge: "none",
+		},
+		{
+			name: "in the address", query: "?access_token=" + access,
+			status: http.StatusUnauthorized, challenge: "none",
+		},
+		{
+			name: "changed", authorization: "Bearer " + access[:len(access)-9],
+			status: http.StatusUnauthorized, challenge: "invalid_token",
+		},
+		{
+			name: "empty", authorization: "Bearer",
+			status: http.StatusUnauthorized, challenge: "invalid_token",
+		},
+		{
+			name: "two", authorization: "Bearer " + access, body: access,
+			status: http.StatusBadRequest, challenge: "invalid_request",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+
+			method, form := http.MethodGet, url.Values(nil)
+			if tt.body != "" {
+				method, form = http.MethodPost, url.Values{"access_token": {tt.body}}
+			}
+
+			a := do(t, method, m.URL+"/oidc/userinfo"+tt.query, form,
+				map[string]string{"Authorization": tt.authorization})
+			got := a.header.Get("WWW-Authenticate")
+
+			code := ""
+			if _, found, ok := strings.Cut(got, `error="`); ok {
+				code, _, _ = strings.Cut(found, `"`)
+			} else if strings.HasPrefix(got, `Bearer realm="`) {
+				code = "none"
+			}
+
+			if a.status != tt.status || code != tt.challenge {
+				t.Errorf("%d with %q, want %d with %q", a.status, got, tt.status, tt.challenge)
+			}
+
+			if (a.status == http.StatusOK) != strings.Contains(a.body, "bob@acme.test") {
+				t.Error(a.body)
+			}
+		})
 	}
 }
 

@@ -6,9 +6,14 @@
 //   - discovery, the authorization code flow with PKCE (S256, always), userinfo and end_session
 //   - ID tokens signed with RS256, as Cognito's are, that stay valid after a restart
 //   - codes that work once, within a minute, for the client and redirect they were made for
-//   - redirects only to the console and to programs on this machine
+//   - refresh tokens for the scope offline_access, each of which works once
+//   - silent renewal (prompt=none) for 12 hours after a person was picked in the browser
+//   - redirects only to the console and to programs on this machine; scripts of pages on this
+//     machine may call all that is not for the browser itself
 //
-// It has no implicit flow, refresh tokens or sessions.
+// Refresh tokens and sessions are in memory: after a restart, people sign in again. A session
+// serves only silent renewal; without prompt=none there is always the list to pick from. There is
+// no implicit flow.
 //
 // It does not authenticate: anyone who can reach it picks a person from a list, without a
 // password. A deployment must never trust it.
@@ -26,6 +31,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/cors"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -67,15 +73,18 @@ type Config struct {
 
 // Provider is an OpenID Connect provider. It is safe for concurrent use.
 type Provider struct {
-	base    *url.URL
-	people  []Person
-	client  client
-	key     *rsa.PrivateKey
-	keyID   string
-	pending store[signIn] // started, by the id in the sign-in page's address
-	granted store[grant]  // by code
-	now     func() time.Time
-	logger  *slog.Logger
+	base   *url.URL
+	people []Person
+	client client
+	key    *rsa.PrivateKey
+	keyID  string
+	now    func() time.Time
+	logger *slog.Logger
+
+	pending   store[signIn]  // started, by the id in the sign-in page's address
+	granted   store[grant]   // by code
+	sessions  store[session] // by the cookie's value
+	refreshes store[refresh] // by the first half of the token
 }
 
 // New returns the provider, and creates its signing key if there is none. It refuses a key that
@@ -108,6 +117,9 @@ func New(c Config) (*Provider, error) {
 		logger:  c.Logger,
 		pending: store[signIn]{life: signInLife, now: c.Now},
 		granted: store[grant]{life: codeLife, now: c.Now},
+
+		sessions:  store[session]{life: sessionLife, now: c.Now},
+		refreshes: store[refresh]{life: refreshLife, now: c.Now},
 	}
 	for _, person := range c.People {
 		if _, ok := organization.Email(person.Email); !ok {
@@ -141,7 +153,7 @@ func (p *Provider) Token(email string) (string, error) {
 		return "", err
 	}
 
-	return p.idToken(person, p.now(), "")
+	return p.idToken(session{person, p.now()}, "", "")
 }
 
 // Handler returns the handler for requests under /oidc/. It expects their whole path.
@@ -152,28 +164,52 @@ func (p *Provider) Handler() http.Handler {
 	protocol := http.StripPrefix(path, op.RegisterServer(server{Provider: p}, op.Endpoints{
 		Authorization: endpoint(authorizePath),
 		Token:         endpoint(tokenPath),
-		Userinfo:      endpoint(userinfoPath),
 		EndSession:    endpoint(endSessionPath),
 		JwksURI:       endpoint(keysPath),
-	}, op.WithServerCORSOptions(nil))) // the console is of the same origin; programs need no CORS
+	}, op.WithServerCORSOptions(nil)))
 	mux := http.NewServeMux()
 	// Only these routes: the library would also accept a code and its verifier in an address.
 	for _, pattern := range []string{
-		"GET " + path + discoveryPath, "GET " + path + keysPath, "GET " + path + authorizePath,
-		"POST " + path + authorizePath, "POST " + path + tokenPath,
-		"GET " + path + userinfoPath, "POST " + path + userinfoPath,
+		"GET " + path + authorizePath, "POST " + path + authorizePath,
 		"GET " + path + endSessionPath, "POST " + path + endSessionPath,
 	} {
-		mux.Handle(pattern, protocol)
+		mux.Handle(pattern, p.readable(protocol))
+	}
+
+	for pattern, handler := range map[string]http.Handler{
+		"GET " + path + discoveryPath: protocol,
+		"GET " + path + keysPath:      protocol,
+		"POST " + path + tokenPath:    protocol,
+		"GET " + path + userinfoPath:  http.HandlerFunc(p.userinfo),
+		"POST " + path + userinfoPath: http.HandlerFunc(p.userinfo),
+	} {
+		mux.Handle(pattern, shared.Handler(handler))
+	}
+
+	for _, open := range []string{discoveryPath, keysPath, tokenPath, userinfoPath} {
+		mux.Handle("OPTIONS "+path+open, shared.Handler(http.NotFoundHandler()))
 	}
 
 	mux.HandleFunc("GET "+path+signInPath, p.showPeople)
 	// Other sites must not be able to sign a user in here.
 	mux.Handle("POST "+path+signInPath,
 		http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.signIn)))
+	mux.HandleFunc("GET "+path+signOutPath, p.showSignOut)
 	mux.HandleFunc("GET "+path+stylePath, style)
 	return p.guard(mux)
 }
+
+// shared lets the scripts of pages on this machine call an endpoint, such as those of a frontend's
+// development server. They send no cookies there.
+var shared = cors.New(cors.Options{
+	AllowOriginFunc: func(origin string) bool {
+		u, ok := op.HTTPLoopbackOrLocalhost(origin)
+		return ok && u.Scheme == "http"
+	},
+	AllowedMethods: []string{http.MethodGet, http.MethodPost},
+	AllowedHeaders: []string{"Authorization", "Content-Type"},
+	ExposedHeaders: []string{"WWW-Authenticate"},
+})
 
 // maxBody is the maximum length of a request body, in bytes.
 const maxBody = 64 << 10

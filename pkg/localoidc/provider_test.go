@@ -82,16 +82,13 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{}
 	var handler http.Handler
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	m.URL = server.URL
+	}), "")
 
 	provider, err := localoidc.New(localoidc.Config{
-		BaseURL: server.URL,
+		BaseURL: m.URL,
 		DataDir: dataDir(t),
 		People:  people(),
 		Now:     m.now,
@@ -103,6 +100,20 @@ func newMachine(t *testing.T) *machine {
 	m.Provider = provider
 	handler = provider.Handler()
 	return m
+}
+
+// serve serves a provider's handler. host replaces the host of requests if it is not empty.
+func serve(t *testing.T, handler http.Handler, host string) *machine {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host != "" {
+			r.Host = host
+		}
+
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return &machine{URL: server.URL}
 }
 
 func (m *machine) now() time.Time       { return start.Add(time.Duration(m.past.Load())) }

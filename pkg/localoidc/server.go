@@ -2,8 +2,12 @@ package localoidc
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -19,10 +23,16 @@ const (
 	endSessionPath = "/end_session"
 	keysPath       = "/keys"
 	signInPath     = "/sign-in"
+	signOutPath    = "/sign-out"
 	stylePath      = "/sign-in.css"
 )
 
 func endpoint(path string) *op.Endpoint { return op.NewEndpoint(path) }
+
+// scopes are those that mean something here; others are left out of what is granted.
+var scopes = []string{
+	oidc.ScopeOpenID, oidc.ScopeEmail, oidc.ScopeProfile, oidc.ScopeOfflineAccess,
+}
 
 // server answers the protocol's requests after the library has parsed them and checked the
 // redirect of an authorization request. The library refuses what server does not implement.
@@ -35,25 +45,23 @@ type server struct {
 func (s server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
 	at := func(path string) string { return s.Issuer() + path }
 	return op.NewResponse(&oidc.DiscoveryConfiguration{
-		Issuer:                s.Issuer(),
-		AuthorizationEndpoint: at(authorizePath),
-		TokenEndpoint:         at(tokenPath),
-		UserinfoEndpoint:      at(userinfoPath),
-		EndSessionEndpoint:    at(endSessionPath),
-		JwksURI:               at(keysPath),
-		ScopesSupported: []string{
-			oidc.ScopeOpenID, oidc.ScopeEmail, oidc.ScopeProfile,
-		},
+		Issuer:                            s.Issuer(),
+		AuthorizationEndpoint:             at(authorizePath),
+		TokenEndpoint:                     at(tokenPath),
+		UserinfoEndpoint:                  at(userinfoPath),
+		EndSessionEndpoint:                at(endSessionPath),
+		JwksURI:                           at(keysPath),
+		ScopesSupported:                   scopes,
 		ResponseTypesSupported:            []string{string(oidc.ResponseTypeCode)},
 		ResponseModesSupported:            []string{string(oidc.ResponseModeQuery)},
-		GrantTypesSupported:               []oidc.GrantType{oidc.GrantTypeCode},
+		GrantTypesSupported:               grantTypes,
 		SubjectTypesSupported:             []string{"public"},
 		IDTokenSigningAlgValuesSupported:  []string{string(algorithm)},
 		TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodNone},
 		CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		ClaimsSupported: []string{
-			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email", "email_verified",
-			"name",
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "email",
+			"email_verified", "name",
 		},
 	}), nil
 }
@@ -80,6 +88,11 @@ func (s server) VerifyAuthRequest(
 		return nil, oidc.ErrInvalidClient().WithDescription("there is no such client")
 	}
 
+	if op.ValidateAuthReqRedirectURI(s.client, r.Data.RedirectURI, r.Data.ResponseType) != nil {
+		return nil, oidc.ErrInvalidRequestRedirectURI().WithDescription("the redirect_uri is not " +
+			"one of the client's")
+	}
+
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: s.client}, nil
 }
 
@@ -103,22 +116,64 @@ func (s server) Authorize(
 		len(asked.CodeChallenge) != challengeLength:
 		return nil, oidc.ErrInvalidRequest().WithDescription("PKCE is required, with " +
 			"code_challenge_method S256")
-	case slices.Contains(asked.Prompt, oidc.PromptNone):
-		return nil, oidc.ErrLoginRequired() // there are no sessions
+	case len(asked.State)+len(asked.Nonce) > maxText:
+		return nil, oidc.ErrInvalidRequest().WithDescription("state and nonce are too long")
 	}
 
-	id, err := s.pending.put(signIn{
+	request := signIn{
 		redirect:  asked.RedirectURI,
 		state:     asked.State,
 		nonce:     asked.Nonce,
 		challenge: asked.CodeChallenge,
-		scopes:    asked.Scopes,
-	})
-	if err != nil {
-		return nil, oidc.ErrServerError().WithDescription("%s", err.Error())
+		scopes: slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
+			return !slices.Contains(asked.Scopes, scope)
+		}),
+	}
+	if !slices.Contains(asked.Prompt, oidc.PromptNone) {
+		return op.NewRedirect(r.Client.LoginURL(s.pending.put(request))), nil
 	}
 
-	return op.NewRedirect(r.Client.LoginURL(id)), nil
+	in, err := s.silent(r.Header, asked)
+	if err != nil {
+		return nil, err
+	}
+
+	to, err := s.grant(request, in)
+	if err != nil {
+		return nil, err
+	}
+
+	return op.NewRedirect(to), nil
+}
+
+// silent returns the browser's session, if a client that must not ask anybody may have it.
+func (s server) silent(header http.Header, asked *oidc.AuthRequest) (session, error) {
+	_, in, ok := s.session(header)
+	if !ok {
+		return session{}, oidc.ErrLoginRequired().WithDescription("nobody is signed in")
+	}
+
+	if asked.MaxAge != nil && s.now().Sub(in.at) > time.Duration(*asked.MaxAge)*time.Second {
+		return session{}, oidc.ErrLoginRequired().WithDescription("the sign-in is too old")
+	}
+
+	if asked.IDTokenHint == "" {
+		return in, nil
+	}
+
+	switch subject, ok := s.hinted(asked.IDTokenHint); {
+	case !ok:
+		return session{}, errForeignHint()
+	case subject != in.person.subject():
+		return session{}, oidc.ErrLoginRequired().WithDescription("somebody else is signed in")
+	}
+
+	return in, nil
+}
+
+func errForeignHint() error {
+	return oidc.ErrInvalidRequest().WithDescription("the id_token_hint is no token of this " +
+		"provider")
 }
 
 // VerifyClient implements op.Server. The client is public: a request with a client secret is meant
@@ -157,41 +212,39 @@ func (s server) CodeExchange(
 		return nil, err
 	}
 
-	identity, err := s.idToken(g.person, g.at, g.nonce)
-	if err != nil {
-		return nil, err
+	var refreshToken string
+	if slices.Contains(g.scopes, oidc.ScopeOfflineAccess) {
+		renewal := refresh{session: g.session, scopes: g.scopes, secret: rand.Text()}
+		refreshToken = s.refreshes.put(renewal) + "." + renewal.secret
 	}
 
-	access, err := s.accessToken(g.person)
-	if err != nil {
-		return nil, err
-	}
-
-	return op.NewResponse(&oidc.AccessTokenResponse{
-		AccessToken: access,
-		IDToken:     identity,
-		TokenType:   oidc.BearerToken,
-		ExpiresIn:   uint64(tokenLife.Seconds()),
-		Scope:       g.scopes,
-	}), nil
+	return s.tokens(g.session, g.scopes, g.nonce, refreshToken)
 }
 
-// UserInfo implements op.Server.
-func (s server) UserInfo(
-	_ context.Context, r *op.Request[oidc.UserInfoRequest],
+// RefreshToken implements op.Server. Each use replaces the token. One that was used before ends
+// its successors as well, since either its client or somebody else must have copied it (RFC 9700,
+// section 4.14.2).
+func (s server) RefreshToken(
+	_ context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest],
 ) (*op.Response, error) {
-	person, ok := s.bearer(r.Data.AccessToken)
-	if !ok {
-		return nil, op.NewStatusError(oidc.ErrAccessDenied().WithDescription(
-			"the access token is invalid",
-		), http.StatusUnauthorized)
+	name, secret, _ := strings.Cut(r.Data.RefreshToken, ".")
+
+	renewal, ok := s.refreshes.take(name)
+	if !ok || subtle.ConstantTimeCompare([]byte(secret), []byte(renewal.secret)) == 0 {
+		return nil, oidc.ErrInvalidGrant().WithDescription("the refresh token is unknown, used " +
+			"or too old")
 	}
 
-	return op.NewResponse(&oidc.UserInfo{
-		Subject:         person.subject(),
-		UserInfoProfile: oidc.UserInfoProfile{Name: person.Name},
-		UserInfoEmail:   oidc.UserInfoEmail{Email: person.Email, EmailVerified: true},
-	}), nil
+	renewal.secret = rand.Text()
+	s.refreshes.set(name, renewal)
+	return s.tokens(renewal.session, renewal.scopes, "", name+"."+renewal.secret)
+}
+
+// confirmation is the query of the page that asks whether to sign out: what end_session was asked.
+type confirmation struct {
+	ClientID string `schema:"client_id"`
+	Redirect string `schema:"post_logout_redirect_uri,omitempty"`
+	State    string `schema:"state,omitempty"`
 }
 
 // loggedOut is the query of the address that end_session redirects to.
@@ -199,39 +252,69 @@ type loggedOut struct {
 	State string `schema:"state,omitempty"`
 }
 
-// EndSession implements op.Server. There is no session to end: it only redirects to one of the
+// EndSession implements op.Server: it ends the browser's session and redirects to one of the
 // client's logout addresses. https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+//
+// A request that neither names the person by an ID token nor comes from a page here must be
+// confirmed, so that no site can sign people out.
 func (s server) EndSession(
 	_ context.Context, r *op.Request[oidc.EndSessionRequest],
 ) (*op.Redirect, error) {
 	asked := r.Data
-	if asked.IdTokenHint != "" && !s.madeIDToken(asked.IdTokenHint) {
-		return nil, oidc.ErrInvalidRequest().WithDescription("the id_token_hint is no token of " +
-			"this provider")
+
+	subject, ok := s.hinted(asked.IdTokenHint)
+	if asked.IdTokenHint != "" && !ok {
+		return nil, errForeignHint()
 	}
 
+	to, err := s.afterLogout(asked)
+	if err != nil {
+		return nil, err
+	}
+
+	name, in, ok := s.session(r.Header)
+	if !ok {
+		return op.NewRedirect(to), nil
+	}
+
+	if subject != in.person.subject() && !s.fromHere(r.Header) {
+		ask, err := address(path+signOutPath, &confirmation{
+			ClientID: ClientID,
+			Redirect: asked.PostLogoutRedirectURI,
+			State:    asked.State,
+		})
+		if err != nil {
+			return nil, err
+		}
+
+		return op.NewRedirect(ask), nil
+	}
+
+	s.sessions.take(name)
+	redirect := op.NewRedirect(to)
+	redirect.Header.Set("Set-Cookie", s.cookie("", -1).String())
+	return redirect, nil
+}
+
+// afterLogout returns where the browser goes after end_session.
+func (s server) afterLogout(asked *oidc.EndSessionRequest) (string, error) {
 	if asked.ClientID != "" && asked.ClientID != ClientID {
-		return nil, oidc.ErrInvalidRequest().WithDescription("there is no such client")
+		return "", oidc.ErrInvalidRequest().WithDescription("there is no such client")
 	}
 
 	if asked.PostLogoutRedirectURI == "" {
-		return op.NewRedirect(s.base.String() + "/console/"), nil
+		return s.base.String() + "/console/", nil
 	}
 
 	if asked.IdTokenHint == "" && asked.ClientID == "" {
-		return nil, oidc.ErrInvalidRequest().WithDescription("a post_logout_redirect_uri needs a " +
+		return "", oidc.ErrInvalidRequest().WithDescription("a post_logout_redirect_uri needs a " +
 			"client_id or an id_token_hint")
 	}
 
 	if err := op.ValidateEndSessionPostLogoutRedirectURI(asked.PostLogoutRedirectURI,
 		s.client); err != nil {
-		return nil, err
+		return "", err
 	}
 
-	to, err := address(asked.PostLogoutRedirectURI, &loggedOut{State: asked.State})
-	if err != nil {
-		return nil, err
-	}
-
-	return op.NewRedirect(to), nil
+	return address(asked.PostLogoutRedirectURI, &loggedOut{State: asked.State})
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
 const (
@@ -25,26 +27,60 @@ type idClaims struct {
 	jwt.Claims
 	AuthTime      *jwt.NumericDate `json:"auth_time"`
 	Nonce         string           `json:"nonce,omitempty"`
+	AccessHash    string           `json:"at_hash,omitempty"`
 	Email         string           `json:"email"`
 	EmailVerified bool             `json:"email_verified"`
 	Name          string           `json:"name"`
 }
 
-// idToken returns an ID token for the person, who was picked at the given time.
-func (p *Provider) idToken(person Person, at time.Time, nonce string) (string, error) {
-	return p.sign(idType, idClaims{
-		Claims:        p.claims(person, ClientID),
-		AuthTime:      jwt.NewNumericDate(at),
+// idToken returns an ID token for the person of the session. nonce and access, the access token
+// that comes with it, may be empty.
+func (p *Provider) idToken(in session, nonce, access string) (string, error) {
+	claims := idClaims{
+		Claims:        p.claims(in.person, ClientID),
+		AuthTime:      jwt.NewNumericDate(in.at),
 		Nonce:         nonce,
-		Email:         person.Email,
+		Email:         in.person.Email,
 		EmailVerified: true,
-		Name:          person.Name,
-	})
+		Name:          in.person.Name,
+	}
+	if access != "" {
+		var err error
+		if claims.AccessHash, err = oidc.ClaimHash(access, algorithm); err != nil {
+			return "", fmt.Errorf("hash the access token: %w", err)
+		}
+	}
+
+	return p.sign(idType, claims)
 }
 
 // accessToken returns a token that is only good for userinfo.
 func (p *Provider) accessToken(person Person) (string, error) {
 	return p.sign(accessType, p.claims(person, p.Issuer()+userinfoPath))
+}
+
+// tokens returns the answer of the token endpoint. nonce and refreshToken may be empty.
+func (p *Provider) tokens(
+	in session, scopes []string, nonce, refreshToken string,
+) (*op.Response, error) {
+	access, err := p.accessToken(in.person)
+	if err != nil {
+		return nil, err
+	}
+
+	identity, err := p.idToken(in, nonce, access)
+	if err != nil {
+		return nil, err
+	}
+
+	return op.NewResponse(&oidc.AccessTokenResponse{
+		AccessToken:  access,
+		IDToken:      identity,
+		RefreshToken: refreshToken,
+		TokenType:    oidc.BearerToken,
+		ExpiresIn:    uint64(tokenLife.Seconds()),
+		Scope:        scopes,
+	}), nil
 }
 
 // claims returns the claims that every token has.
@@ -91,10 +127,14 @@ func (p *Provider) bearer(token string) (Person, bool) {
 	return p.bySubject(claims.Subject)
 }
 
-// madeIDToken reports whether the token is an ID token of this provider, expired or not.
-func (p *Provider) madeIDToken(token string) bool {
+// hinted returns the subject of an ID token of this provider, expired or not.
+func (p *Provider) hinted(token string) (subject string, ok bool) {
 	claims, ok := p.verify(token)
-	return ok && claims.Issuer == p.Issuer() && claims.Audience.Contains(ClientID)
+	if !ok || claims.Issuer != p.Issuer() || !claims.Audience.Contains(ClientID) {
+		return "", false
+	}
+
+	return claims.Subject, true
 }
 
 // verify returns the claims of a token that this provider signed.
