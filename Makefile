@@ -25,10 +25,10 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e clients deploy clean
+.PHONY: help deps run test lint vuln validate build bench e2e clients oidc-clients deploy clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: $(DYNOXIDE) ## Install what `bitting local` needs: a DynamoDB stand-in, from npm
 
@@ -76,11 +76,14 @@ e2e: deps ## Run the tests that start `bitting local` and use it from outside
 clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, and use them
 	tools/clients/run
 
+oidc-clients: ## Sign in at `bitting local` with OpenID Connect libraries (URL=http://127.0.0.1:4000 for a running one)
+	@GO=$(GO) NPM=$(NPM) PYTHON=$(PYTHON) tools/oidc-clients/run $(URL)
+
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast Brand=ab')
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin node_modules
+	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules
 
 $(DYNOXIDE): package.json package-lock.json
 	$(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
