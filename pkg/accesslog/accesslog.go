@@ -3,9 +3,9 @@
 //
 // It promises that a call is counted once however often its line comes, in whatever batches and by
 // how many instances at once, as long as it comes within the hours in which counts may still change
-// (see usage.Deduplicator); that what a caller sends cannot pass a call off as another key's; and that a
-// batch that could not be counted is an error, so that it comes again. It counts nothing of calls
-// whose key nobody recognised: API Gateway logs no authorizer's context for a 401.
+// (see usage.Deduplicator); that what a caller sends cannot pass a call off as another key's; and
+// that a batch that could not be counted is an error, so that it comes again. It counts nothing of
+// calls whose key was not recognized: API Gateway logs no authorizer's context for a 401.
 package accesslog
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// Counter counts calls that may be told of more than once.
+// Counter counts calls that may be reported more than once.
 type Counter interface {
 	// Record counts the entries that were not counted before. After an error, all of them can be
 	// recorded again.

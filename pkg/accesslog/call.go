@@ -115,7 +115,7 @@ func (l line) ended() bool {
 
 // outcome is what became of a call. Where API Gateway answered by itself, its response type tells
 // by whom the call was refused; everything else is the backend's own affair, a 403 of it included.
-// A call that nobody was recognised at has no outcome that could be told of a key.
+// A call whose key was not recognized has no outcome to count for a key.
 func (l line) outcome(d permission.Decision) check.Outcome {
 	said := check.Outcome(l.denialCode)
 	switch l.responseType {

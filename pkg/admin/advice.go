@@ -54,7 +54,7 @@ const (
 )
 
 // Advise is the advice on keys of the request's organization from a position on, and says where it
-// goes on: "" for nowhere. It ends after as many keys as limit says, or when it took long enough.
+// goes on: "" at the end. It ends after as many keys as limit says, or when it took long enough.
 func (s *Service) Advise(
 	ctx context.Context, r *Request, filter store.Filter, window time.Duration, after string,
 	limit int,

@@ -76,7 +76,7 @@ func change[T any](
 	}
 }
 
-// lost returns nil where an attempt is to be repeated after an error, the nth, and the error to
+// lost returns nil where an attempt should be repeated after an error, the nth, and the error to
 // answer where it is not. A stop keeps other changes off the rows first.
 func (s *Service) lost(
 	ctx context.Context, err error, n int, u apikey.Urgency, writes []store.Write,
@@ -121,7 +121,7 @@ func (m Match) holds(version int64) bool { return m == nil || m(version) }
 // it does.
 var errCondition = errors.New("the caller's condition does not hold")
 
-// again opens the request anew: who the caller is by now, what they may, and the key as it is.
+// again opens the request again: who the caller is by now, what they may, and the key as it is.
 func (s *Service) again(ctx context.Context, r *Request) (*Request, error) {
 	next, err := s.Open(ctx, r.call)
 	if err != nil {

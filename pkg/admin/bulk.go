@@ -235,7 +235,7 @@ func (s *Service) postFilter(c *bulkChange) store.PostFilter {
 	return s.usedBefore(c.UnusedSince)
 }
 
-// maxPostFiltered is how many keys a count reads: their last use stands beside them, and is read
+// maxPostFiltered is how many keys a count reads: their last use is stored separately, and is read
 // for each.
 const maxPostFiltered = 10_000
 

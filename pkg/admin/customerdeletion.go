@@ -19,7 +19,7 @@ type goneCustomer struct {
 }
 
 // DeleteCustomer deletes a customer of the request's organization; with force, it disables the keys
-// that are scoped to it, by a job, which goes on by itself where those are very many.
+// that are scoped to it, by a job, which continues by itself if there are very many.
 //
 // It first lets no more keys be scoped to the customer, and only then looks which are: a key that
 // is being made at that moment either was made before, and is found by the list that does not lag,
@@ -128,7 +128,7 @@ func (s *Service) mark(ctx context.Context, r *Request, id string, leaving bool)
 		after.Version = c.Version + 1
 
 		if !leaving {
-			got.urgency = apikey.Stop // a refusal must not leave the mark, whoever else writes
+			got.urgency = apikey.Stop // the mark must not stay after a refusal, even if others write
 		}
 
 		if after.Pace, err = r.spend(c.Pace, got.urgency); err != nil {
@@ -199,7 +199,7 @@ func (s *Service) customerPlan(j *job.Job) (*plan, error) {
 	}
 	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
 		c, err := s.store.Customer(ctx, j.OrganizationID, gone.ID)
-		// another call deleted it, and it may have been made anew
+		// another call deleted it, and it may have been created again
 		if errors.Is(err, organization.ErrNoCustomer) || err == nil && !c.Leaving {
 			return nil, nil
 		}

@@ -98,7 +98,7 @@ func (s *Service) customerEntry(
 }
 
 // Customers lists customers of the request's organization from a position on, by id, and says where
-// it goes on: "" for nowhere.
+// it goes on: "" at the end.
 func (s *Service) Customers(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Customer, next string, err error) {

@@ -65,7 +65,7 @@ func (f *validator) duration(location, text string, least, most time.Duration) t
 		return d
 	}
 
-	return least // a fault is told: nothing comes of it
+	return least // an error is reported, so it is never used
 }
 
 // formatLongest writes the most that a duration may be. Years are what people count such in.

@@ -195,8 +195,8 @@ func (s *Service) Error(ctx context.Context, err error) *Error {
 	return Refuse(api.CodeInternal, "This is a bug in Bitting. It is logged with the request id.")
 }
 
-// Tellable returns what may be told of wrong fields: no secrets, and nothing of a field in which
-// something was found wrong before.
+// Tellable returns what may be reported about wrong fields: no secrets, and nothing of a field in
+// which something was found wrong before.
 func Tellable(brand apikey.Brand, fields []api.FieldError) []api.FieldError {
 	var told []api.FieldError
 	for _, f := range fields {
@@ -214,7 +214,7 @@ func Tellable(brand apikey.Brand, fields []api.FieldError) []api.FieldError {
 	return told
 }
 
-// maxLocation is how much of a location is told: the names in it are the caller's, and as long
+// maxLocation is how much of a location is reported: the names in it are the caller's, and as long
 // as they like.
 const maxLocation = 500
 

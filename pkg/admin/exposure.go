@@ -19,7 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// leaks is who acts when a leak is reported: no person and no key, since nobody knows who the
+// leaks is who acts when a leak is reported: no person and no key, since it is unknown who the
 // reporter is.
 var leaks = apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
 
@@ -82,7 +82,7 @@ func (s *Service) exposeOf(
 			return nil
 		}
 
-		// whatever it was: a conflict would tell that there is a key
+		// for any reason: a conflict would reveal that the key exists
 		if err = s.lost(ctx, err, n, apikey.Stop, writes); err != nil {
 			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
 		}

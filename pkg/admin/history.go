@@ -8,7 +8,7 @@ import (
 )
 
 // KeyHistory lists the history of the request's key from a position on, newest first, and says
-// where it goes on: "" for nowhere.
+// where it goes on: "" at the end.
 func (s *Service) KeyHistory(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Entry, next string, err error) {

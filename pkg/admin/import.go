@@ -79,8 +79,8 @@ func (i *importation) fail(index int, code api.Code, detail string) {
 
 // ImportKeys brings keys in. What is wrong with one fails that one. What the caller may not hand
 // out fails the call before anything is written. What stops it in the middle leaves whole keys, and
-// the repeated call goes on from there; with the same Idempotency-Key it answers as if it had been
-// one call.
+// the repeated call continues from there; with the same Idempotency-Key it answers as if it had
+// been one call.
 func (s *Service) ImportKeys(
 	ctx context.Context, r *Request, asked []ImportKey,
 ) (api.Imported, error) {
@@ -243,7 +243,7 @@ func (i *importation) missingCustomers(
 	return missing, nil
 }
 
-// toldExcesses bounds how much of an escalation is told.
+// toldExcesses limits how much of an escalation is reported.
 const toldExcesses = 100
 
 // within is the rule that nobody hands out more than they hold, for all keys of the call.
@@ -294,8 +294,8 @@ func (p *progress) next(call store.Receipt) string {
 	return hex.EncodeToString(name[:])
 }
 
-// follow reads what was done since it last looked. Without an Idempotency-Key nobody knows. Errors:
-// *Error, where the call had another body before; those of the store.
+// follow reads what was done since it last looked. Without an Idempotency-Key that is unknown.
+// Errors: *Error, where the call had another body before; those of the store.
 func (i *importation) follow(ctx context.Context) error {
 	for i.r.receipt != nil {
 		step, err := i.store.Receipt(ctx, i.progress.next(*i.r.receipt), i.r.now)

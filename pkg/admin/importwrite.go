@@ -204,7 +204,7 @@ func transactionKeys(keys []importing) int {
 	return len(keys)
 }
 
-// write writes keys in one transaction, as a step of its own: each asks anew what the caller may,
+// write writes keys in one transaction, as a step of its own: each asks again what the caller may,
 // so that an import ends with its maker's right. Where another call brought some of the keys in
 // meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {

@@ -22,7 +22,8 @@ func viewProgress(j *job.Job) api.Progress {
 	return out
 }
 
-// viewJob makes the shape of a job for a caller, who is told nothing of keys that they may not see.
+// viewJob makes the shape of a job for a caller, who learns nothing about keys that they may not
+// see.
 func viewJob(j *job.Job, to *organization.Caller) api.Job {
 	out := api.Job{
 		ID:             j.ID,
@@ -40,7 +41,7 @@ func viewJob(j *job.Job, to *organization.Caller) api.Job {
 	}
 	if j.Kind == job.Bulk {
 		var c bulkChange
-		_ = unmarshalParameters(j, &c) // the worker tells where they cannot be read
+		_ = unmarshalParameters(j, &c) // the worker reports if they cannot be read
 		out.Action = c.Action
 	}
 
@@ -89,7 +90,7 @@ func (s *Service) Job(ctx context.Context, r *Request, id string) (api.Job, erro
 }
 
 // Jobs lists jobs of the request's organization from a position on, newest first, and says where it
-// goes on: "" for nowhere.
+// goes on: "" at the end.
 func (s *Service) Jobs(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Job, next string, err error) {

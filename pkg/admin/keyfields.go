@@ -100,7 +100,7 @@ func (s *Service) CheckKey(ctx context.Context, r *Request, in *KeyFields) error
 	return f.err()
 }
 
-// change changes a key as is asked.
+// change changes a key as requested.
 func (in *KeyFields) change(f *validator, r *Request, before, k *apikey.Key) {
 	in.name(f, k)
 

@@ -192,8 +192,8 @@ func filterOf(asked api.KeyFilter) store.Filter {
 	}
 }
 
-// Keys lists keys of the request's organization from a position on, and says where it goes on: ""
-// for nowhere.
+// Keys lists keys of the request's organization from a position on, and returns the next position:
+// "" at the end.
 func (s *Service) Keys(
 	ctx context.Context, r *Request, f store.Filter, usage bool, after string, limit int,
 ) (shown []api.Key, next string, err error) {

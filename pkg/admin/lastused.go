@@ -11,8 +11,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// used adds to shown keys when they were last used, which is read beside the keys: a call never
-// touches a key's row.
+// used adds to shown keys when they were last used, which is stored apart from the keys: a call
+// never touches a key's row.
 func (s *Service) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
 	uses, err := s.hot.LastUses(ctx, keys...)
 	if err != nil {

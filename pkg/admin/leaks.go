@@ -21,9 +21,9 @@ import (
 const (
 	// maxLeaked is how many secrets a report may hold.
 	maxLeaked = 32
-	// leakAnswered is when a report is answered, counted from its arrival, whatever it was of. It
-	// is longer than the work usually takes. One that holds more than are worked on at once takes
-	// as many times that.
+	// leakAnswered is when a report is answered, counted from its arrival, regardless of its
+	// content. It is longer than the work usually takes. One that holds more than are worked on at
+	// once takes as many times that.
 	leakAnswered = 500 * time.Millisecond
 	// reportsEach is how many reports may come from an address each minute.
 	reportsEach = 20
@@ -100,7 +100,7 @@ func unwrapped(text string) []string {
 
 // ReportLeak revokes or flags the keys whose secrets a report holds, as CheckReport let it through.
 // Anybody may report. It returns at a fixed time after the report came: how long the work took
-// would tell whether there is such a key.
+// would reveal whether such a key exists.
 func (s *Service) ReportLeak(ctx context.Context, from Origin, in api.ReportLeak) error {
 	rounds := max(1, (len(s.leaked(in))+exposuresAtOnce-1)/exposuresAtOnce)
 	answered := s.now().Add(time.Duration(rounds) * leakAnswered)

@@ -109,7 +109,7 @@ func (s *Service) memberEntry(
 }
 
 // Members lists members of the request's organization from a position on, by e-mail, and says where
-// it goes on: "" for nowhere.
+// it goes on: "" at the end.
 func (s *Service) Members(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Member, next string, err error) {
@@ -172,7 +172,7 @@ func CheckMember(user string) error {
 	return nil
 }
 
-// AskedMember is what a member is to be: a person found by e-mail or by id.
+// AskedMember is what a member shall be: a person found by e-mail or by id.
 type AskedMember struct {
 	User   string
 	Role   organization.Role
@@ -243,7 +243,7 @@ func (s *Service) tryPutMember(
 	return got, err
 }
 
-// memberAsAsked is a member as it is, nil for a new one, and as is asked for.
+// memberAsAsked is a member as it is, nil for a new one, and as requested.
 func (s *Service) memberAsAsked(
 	ctx context.Context, r *Request, in AskedMember,
 ) (before, after *organization.Member, err error) {
@@ -283,7 +283,7 @@ func (s *Service) memberAsAsked(
 // maxBounded is how many keys the answer to a demotion names.
 const maxBounded = 100
 
-// bounds tells in the answer to a demotion which personal keys of the member it bounds: those that
+// bounds lists in the answer to a demotion which personal keys of the member it bounds: those that
 // hold permissions of the admin API, and from now on do no more than the member may. Where they
 // cannot be read, the demotion is done all the same, and the answer must not say otherwise.
 func (s *Service) bounds(ctx context.Context, r *Request, out *api.Member) {

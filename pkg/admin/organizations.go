@@ -150,7 +150,7 @@ func (s *Service) tryCreateOrganization(
 	return got, nil
 }
 
-// Organization shows the request's organization, and tells its version.
+// Organization returns the request's organization as it is shown, and its version.
 func (s *Service) Organization(r *Request) (shown api.Organization, version int64) {
 	return viewOrganization(r.organization), r.organization.Version
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Catalogue shows the permission catalogue, and tells its version.
+// Catalogue returns the permission catalogue as it is shown, and its version.
 func (s *Service) Catalogue(r *Request) (shown api.Catalogue, version int64) {
 	return viewCatalogue(r.catalogue), r.version
 }
@@ -45,7 +45,7 @@ type catalogueVersion struct {
 }
 
 // PutCatalogue replaces the permission catalogue, but for the built-in permissions, which are left
-// as they are, and tells its version. With force it removes permissions although keys hold them.
+// as they are, and returns its version. With force it removes permissions although keys hold them.
 func (s *Service) PutCatalogue(
 	ctx context.Context, r *Request, match Match, asked []permission.Permission, force bool,
 ) (shown api.Catalogue, version int64, err error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// replayable is an answer that can be told again without its secret.
+// replayable is an answer that can be repeated without its secret.
 type replayable[T any] interface{ Replay() T }
 
 // idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
@@ -57,7 +57,7 @@ func (r *Request) Once(key string, body [sha256.Size]byte) {
 	}
 }
 
-// Describe adds to the receipt of the request what is told with the answer besides itself.
+// Describe adds to the receipt of the request what accompanies the answer: its status and headers.
 func (r *Request) Describe(add func(answer any, to *store.Receipt)) { r.describe = add }
 
 // Kept returns what was kept of an earlier call with the same Idempotency-Key by the same caller;
@@ -84,7 +84,7 @@ func errOtherBody() *Error {
 		"This Idempotency-Key was already used with another body: use a new one.")
 }
 
-// refresh makes the answer of a bulk change that is told again say how far its job is by now, if
+// refresh makes the answer of a bulk change that is repeated say how far its job is by now, if
 // that can be read.
 func (s *Service) refresh(ctx context.Context, r *Request, kept *store.Receipt) {
 	var answer api.BulkAnswer

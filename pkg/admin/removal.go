@@ -23,7 +23,7 @@ type removal struct {
 }
 
 // RemoveMember removes a member of the request's organization, found by e-mail or by id, and
-// disables their personal keys: a job does, and goes on by itself where those are very many.
+// disables their personal keys: a job does, and continues by itself if there are very many.
 // Repeated, it returns that job.
 func (s *Service) RemoveMember(ctx context.Context, r *Request, user string) (api.Job, error) {
 	j, err := change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {

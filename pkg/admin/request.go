@@ -13,7 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Origin is who calls, and from where, as far as whoever let them in has said.
+// Origin is who calls, and from where, as reported by the authorizer.
 type Origin struct {
 	RequestID string
 	SourceIP  string
@@ -187,7 +187,7 @@ func (s *Service) enter(ctx context.Context, r *Request, org string) (err error)
 func (s *Service) enterDeleted(ctx context.Context, r *Request) error {
 	o, err := s.organization(ctx, r.call.Organization)
 	if err != nil || o.DeletedAt.IsZero() {
-		// whoever may not know of it is not told that it cannot be read
+		// callers who may not see it must not learn that it cannot be read
 		return organization.ErrHidden
 	}
 
@@ -318,8 +318,8 @@ func (s *Service) visibleKey(ctx context.Context, org, id string) (*apikey.Key, 
 	return k, nil
 }
 
-// observe tells keys when the new secrets of their rotations were first used. Authorizers see that
-// and may not write a key's row, so they record it apart.
+// observe sets on keys when the new secrets of their rotations were first used. Authorizers see
+// that and may not write a key's row, so they record it apart.
 func (s *Service) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) error {
 	var awaiting []*apikey.Key
 	for _, k := range keys {

@@ -33,7 +33,7 @@ func viewRequest(one usage.Request) api.Request {
 }
 
 // KeyRequests lists the last calls of the request's key from a position on, newest first, and says
-// where it goes on: "" for nowhere.
+// where it goes on: "" at the end.
 func (s *Service) KeyRequests(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Request, next string, err error) {

@@ -64,7 +64,7 @@ func (in *Rotate) fromFirstUse() bool {
 	return in.StartsAt != nil && apikey.OverlapStart(*in.StartsAt) == apikey.StartsFirstUse
 }
 
-// RotateKey gives the key of the request a new secret, beside which the old one lives on for a
+// RotateKey gives the key of the request a new secret, while the old one remains valid for a
 // while, as CheckRotate has read.
 func (s *Service) RotateKey(
 	ctx context.Context, r *Request, match Match, in *Rotate,

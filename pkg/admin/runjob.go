@@ -22,7 +22,8 @@ const (
 	// but for a stop: from contended on object by object, and after patience without this one.
 	contended, patience = 2, 10
 	// busyPause is between two tries of a step whose objects are changed faster than they may be:
-	// short enough for patience to end within a turn, since the next turn starts to count anew.
+	// short enough for patience to end within a turn, since the next turn starts counting from
+	// zero.
 	busyPause = 50 * time.Millisecond
 )
 
@@ -129,7 +130,7 @@ func (s *Service) saveJob(
 	return after, nil
 }
 
-// errMaker says that whoever made a job may no longer do what it does.
+// errMaker means that the caller who made a job may no longer do what it does.
 var errMaker = errors.New("whoever started the job may no longer do what it does")
 
 // fail ends a job that cannot go on.
@@ -226,7 +227,7 @@ func (s *Service) step(
 	return after, err
 }
 
-// heldPage keeps other changes off the objects of a page, and reads it anew.
+// heldPage keeps other changes off the objects of a page, and reads it again.
 func (s *Service) heldPage(
 	ctx context.Context, r *Request, j *job.Job, page []item, of phase, limit int,
 ) ([]item, string, error) {
@@ -242,7 +243,7 @@ func (s *Service) heldPage(
 	return of(ctx, r, j, limit)
 }
 
-// turn goes on to the next page of a phase, the next phase, or the end of a job, and returns what
+// turn moves on to the next page of a phase, the next phase, or the end of a job, and returns what
 // is written with its end.
 func (s *Service) turn(
 	ctx context.Context, r *Request, p *plan, after *job.Job, next string,

@@ -19,7 +19,7 @@ func CheckOrganization(r *Request, in *api.UpdateOrganization) error {
 	return err
 }
 
-// settled is the request's organization as is asked for.
+// settled returns the request's organization with the requested changes.
 func settled(r *Request, in *api.UpdateOrganization) (organization.Organization, error) {
 	f, o := &validator{}, *r.organization
 	if given(in.Name) {
@@ -30,7 +30,8 @@ func settled(r *Request, in *api.UpdateOrganization) (organization.Organization,
 	return o, f.err()
 }
 
-// settings changes settings as is asked. Of those that cannot be empty, null is the same as absent.
+// settings changes settings as requested. Of those that cannot be empty, null is the same as
+// absent.
 func (f *validator) settings(
 	catalogue *permission.Catalogue, set *organization.Settings, in *api.UpdateSettings,
 ) {
@@ -123,7 +124,7 @@ func (f *validator) longestLife(
 	return out
 }
 
-// UpdateOrganization changes the request's organization, and tells its version.
+// UpdateOrganization changes the request's organization, and returns its version.
 func (s *Service) UpdateOrganization(
 	ctx context.Context, r *Request, match Match, in *api.UpdateOrganization,
 ) (shown api.Organization, version int64, err error) {

@@ -16,7 +16,7 @@ const (
 	maxDaily  = 400 * day
 )
 
-// usualDays is how many days are told where nobody asks for others, today among them.
+// usualDays is how many days are returned by default, including today.
 const usualDays = 14
 
 // Usage is what part of the usage is asked for.

@@ -13,7 +13,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Worker goes on with the jobs that calls began and left over. Several may run at once, anywhere.
+// Worker continues the jobs that calls began and left unfinished. Several may run at once,
+// anywhere.
 type Worker struct {
 	service *Service
 	name    string

@@ -35,7 +35,7 @@ type lease struct {
 	state *State // right after they were taken
 }
 
-// refusal is what the next calls are told without asking anybody.
+// refusal is the answer to the next calls, without a request to the store.
 type refusal struct {
 	span
 	verdict Verdict

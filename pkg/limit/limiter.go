@@ -13,7 +13,7 @@ import (
 const (
 	leaseTime = time.Second     // how long leased calls may be spent
 	maxLease  = 4 * time.Second // while the store is throttled
-	// the longest that a refusal is remembered: limits may have been given back, or their item
+	// the maximum time that a refusal is remembered: limits may have been given back, or their item
 	// removed
 	certainFor  = time.Minute
 	stalePolicy = 10 * time.Second
@@ -64,7 +64,7 @@ func (l Keys) Peek(
 }
 
 // Spend takes one call of every limit of the policy, or of none where one of them refuses. An error
-// means that nobody knows: the call is not admitted.
+// means that the state is unknown: the call is not admitted.
 func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*Allowance, error) {
 	a := l.account(s)
 	select {
@@ -118,7 +118,7 @@ func (l *Limiter) Peek(
 }
 
 // account is what is known here of a subject. When there are too many, all are forgotten: they know
-// only what the store can tell again.
+// only what the store can return again.
 func (l *Limiter) account(s Subject) *account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -220,7 +220,7 @@ func (a *account) adoptStored(now int64) error {
 	return nil
 }
 
-// grant takes note of calls that the store gave, and spends the first.
+// grant records calls that the store granted, and spends the first.
 func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 	until := t.now + int64(a.leaseTime)
 	if a.plan.quota != nil {

@@ -21,7 +21,7 @@ type Subject struct {
 func KeySubject(k *apikey.Key) Subject { return Subject{Environment: k.Environment, KeyID: k.ID} }
 
 // AddressSubject is who calls from an address, for calls that no key is sent with. It is an IPv6
-// network of 64 bits, since whoever has one address of such a network has all of them. Calls from
+// network of 64 bits, since a host with one address of such a network has all of them. Calls from
 // an address that is not known share one subject.
 func AddressSubject(address netip.Addr) Subject {
 	address = address.Unmap().WithZone("")
@@ -53,13 +53,13 @@ func PolicyOf(k *apikey.Key) Policy {
 
 // plan is a policy made ready.
 type plan struct {
-	text    string // the same for the same limits, whatever the version
+	text    string // the same for the same limits, regardless of the version
 	version int64
 	buckets []bucket
 	quota   *apikey.Quota
 }
 
-// storedPolicy is how a policy is kept beside its state.
+// storedPolicy is how a policy is stored with its state.
 type storedPolicy struct {
 	Limits []storedLimit `json:"l,omitempty"`
 	Quota  int64         `json:"q,omitempty"`

@@ -25,7 +25,7 @@ type spendPlan struct {
 
 // spendPlan plans what to ask the store for. A write is needed where there is room for a call, and
 // where the state is of another policy: what a change of limits forgives or not is settled once,
-// and not anew at each call.
+// and not again at each call.
 func (a *account) spendPlan(now int64, attempt int) spendPlan {
 	t := spendPlan{now: now}
 
@@ -69,7 +69,7 @@ func (a *account) unspent(s *State, moved bool) int64 {
 // missing is how many of the calls that are given back a limit still misses. A limit has no more
 // room than its burst, so what came back by itself while the lease was held is not given back
 // again. While nothing else is given back, TATs only grow: the one of when the lease was taken
-// tells the least that was missing ever since.
+// returns the least that was missing since then.
 func (a *account) missing(b bucket, now, back int64) int64 {
 	if back == 0 {
 		return 0

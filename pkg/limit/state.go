@@ -126,7 +126,7 @@ func (p *plan) refusal(s *State, now int64) (verdict Verdict, limit string, wait
 	return verdict, limit, wait
 }
 
-// allowance is what is left in a state, of which an instance has some calls at hand.
+// allowance is what is left in a state, of which an instance holds some calls.
 func (p *plan) allowance(s *State, now, atHand int64) *Allowance {
 	a := &Allowance{
 		Verdict: Admitted,

@@ -113,7 +113,7 @@ func With(writes []Write, looks ...Write) []Write {
 
 // Hold keeps other changes off the rows that writes change or look at on their version, as long as
 // the pace says. It is what a stop does that lost to another change: it then reads and writes the
-// rows anew, without At. Rows that are gone are passed over. Errors: ErrConflict, ErrUnavailable.
+// rows again, without At. Rows that are gone are passed over. Errors: ErrConflict, ErrUnavailable.
 func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error {
 	held := expression.Set(expression.Name(paceAttribute), expression.Value(p))
 	all, ctx := errgroup.WithContext(ctx)
@@ -173,7 +173,8 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 	})
 }
 
-// MaxItems is the most items that a transaction takes; CountItems tells how many writes take.
+// MaxItems is the most items that a transaction takes; CountItems returns how many some writes
+// take.
 const MaxItems = 100
 
 // CountItems counts the items that writes put, remove or look at.

@@ -57,7 +57,7 @@ func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) 
 }
 
 // Customers returns a page of an organization's customers by id, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are told of and left out.
+// position after it: "" where it ends. Damaged rows are logged and left out.
 func (s *Store) Customers(
 	ctx context.Context, org, after string, limit int,
 ) ([]organization.Customer, string, error) {

@@ -65,7 +65,7 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 // listed adds what makes an item an entry of a list.
 func listed(item dynamo.Item, list, order string) {
 	if item == nil {
-		return // it could not be made, and its error is told
+		return // it could not be made, and its error is reported
 	}
 
 	item[byOrganization.Partition] = dynamo.Text(list)

@@ -124,8 +124,8 @@ func (s *Store) EnsureImports(
 	return nil, ErrConflict
 }
 
-// TakenKeys returns those keys of the environment that have one of the ids, whatever became of
-// them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
+// TakenKeys returns those keys of the environment that have one of the ids, regardless of what
+// became of them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) TakenKeys(
 	ctx context.Context, env apikey.Environment, ids []string,
 ) (map[string]*apikey.Key, error) {
@@ -151,7 +151,7 @@ func (s *Store) TakenKeys(
 }
 
 // claimsItem lists who stands in line for a secret of another system: other organizations imported
-// it, too. It stands beside the first key that was made of the secret.
+// it, too. It is stored with the first key that was made of the secret.
 type claimsItem struct {
 	Version int64    `dynamodbav:"version"`
 	IDs     []string `dynamodbav:"ids"`

@@ -48,7 +48,7 @@ func takePlace(j *job.Job) Write {
 	return fresh(item, nil, job.ErrPlaceTaken)
 }
 
-// leavePlace removes what takePlace wrote, whatever became of it: a job's end waits for nothing.
+// leavePlace removes what takePlace wrote, even if it is gone: a job's end waits for nothing.
 func leavePlace(j *job.Job) Write {
 	return Write{row: dynamo.Write{
 		Kind:      dynamo.Remove,
@@ -83,7 +83,7 @@ func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (stri
 }
 
 // Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are told of and left out.
+// position after it: "" where it ends. Damaged rows are logged and left out.
 func (s *Store) Jobs(
 	ctx context.Context, org, after string, limit int,
 ) (page []job.Job, next string, err error) {
@@ -104,7 +104,7 @@ func (s *Store) Jobs(
 type JobRef struct{ OrganizationID, ID string }
 
 // OpenJobs names the jobs of all organizations that are not over, oldest first. It is read from the
-// index, which lags by moments: what it names is to be read before it is believed, and what it does
+// index, which lags by moments: what it names must be read before it is believed, and what it does
 // not name yet it names the next time. Errors: ErrUnavailable.
 func (s *Store) OpenJobs(ctx context.Context) ([]JobRef, error) {
 	var out []JobRef

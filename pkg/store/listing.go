@@ -72,7 +72,7 @@ func (l *listing) page(
 func (l *listing) find(
 	ctx context.Context, after string, wanted int,
 ) (found []entry, end string, err error) {
-	// some more, to know whether the list goes on, and for keys that expired since the last sweep
+	// some more, to know whether the list continues, and for keys that expired since the last sweep
 	size := wanted + wanted/4 + 2
 	if l.filter.selective() {
 		size = min(4*size, maxEntries)
@@ -234,7 +234,7 @@ func (e *entry) row() dynamo.Key {
 }
 
 // query reads up to size entries of a stream after a position, newest first unless forwards, and
-// reports whether the stream goes on after them.
+// reports whether the stream continues after them.
 func (s *Store) query(
 	ctx context.Context, from stream, after string, size int, forwards bool,
 ) (entries []entry, goesOn bool, err error) {

@@ -60,7 +60,7 @@ func atVersion(kind dynamo.Kind, at dynamo.Key, version int64, stale error) Writ
 	return w
 }
 
-// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are told of
+// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are logged
 // and left out. Errors: ErrUnavailable.
 func (s *Store) Members(ctx context.Context, org string) ([]organization.Member, error) {
 	members, _, err := s.members(ctx, org)
@@ -116,7 +116,7 @@ func (s *Store) members(
 const maxMembers = 2000
 
 // MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are told of and left out. Errors:
+// position after it: "" where it ends. Damaged rows are logged and left out. Errors:
 // ErrUnavailable.
 func (s *Store) MembersPage(
 	ctx context.Context, org, after string, limit int,
@@ -141,7 +141,7 @@ func (s *Store) membersPage(
 }
 
 // OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from
-// the index, which lags by moments: what it names is to be read again before it is believed.
+// the index, which lags by moments: what it names must be read again before it is believed.
 func (s *Store) OrganizationsOf(ctx context.Context, email string) ([]string, error) {
 	var out []string
 	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.position) })

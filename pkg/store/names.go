@@ -131,7 +131,7 @@ func importsRow(env apikey.Environment) dynamo.Key {
 	return dynamo.At(string(env)+"#imports", importsSort)
 }
 
-// claimsRow stands beside the first key of a secret of another system.
+// claimsRow is stored with the first key of a secret of another system.
 func claimsRow(env apikey.Environment, id string) dynamo.Key {
 	return dynamo.At(keyPartition(env, id), claimsSort)
 }

@@ -17,7 +17,7 @@ func (s *Store) OwnKey(k *apikey.Key) Write {
 
 // OwnKeys returns a page of the personal keys that a person ever had in an organization, in no
 // telling order, and the position after each. It is strongly consistent, where Keys lags: for what
-// must miss none. Deleted keys are among them; damaged rows are told of and left out. Errors:
+// must miss none. Deleted keys are among them; damaged rows are logged and left out. Errors:
 // ErrUnavailable.
 func (s *Store) OwnKeys(
 	ctx context.Context, org, owner, after string, limit int,

@@ -23,7 +23,7 @@ const (
 	// passEvery is how long after the end of a pass the next one begins, unless the versions
 	// change.
 	passEvery = 24 * time.Hour
-	// passPage is how many rows are read, and sealed anew, before the pass keeps where it is.
+	// passPage is how many rows are read and resealed before the pass stores its position.
 	passPage = 200
 )
 
@@ -31,8 +31,8 @@ const (
 // it looks for a newer one every minute, and no function runs longer than the rest of this.
 const PepperSettling = 15 * time.Minute
 
-// PepperPass is a pass over the table core that seals rows anew by the newest version of their
-// pepper, and counts what needs which version. It goes on over many runs of upkeep, and decides
+// PepperPass is a pass over the table core that reseals rows with the newest version of their
+// pepper, and counts what needs which version. It continues over many runs of upkeep, and decides
 // nothing: a version is retired by Peppers.Uses alone.
 type PepperPass struct {
 	Version   int64     `json:"version"`
@@ -42,14 +42,14 @@ type PepperPass struct {
 	// After is the place of the last row that was read.
 	AfterPartition string      `json:"afterPk,omitempty"`
 	AfterSort      string      `json:"afterSk,omitempty"`
-	Last           *PassCounts `json:"last,omitempty"` // of the pass before, while this one goes on
+	Last           *PassCounts `json:"last,omitempty"` // of the pass before, while this one runs
 }
 
 // PassCounts is what a pass counted, so far or altogether.
 type PassCounts struct {
-	EndedAt time.Time `json:"endedAt,omitzero"` // zero while it goes on
+	EndedAt time.Time `json:"endedAt,omitzero"` // zero while it runs
 	Rows    int64     `json:"rows"`             // that were read
-	// Resealed leaves out what was sealed anew on a page that was cut off.
+	// Resealed leaves out what was resealed on a page that was cut off.
 	Resealed int64 `json:"resealed"`
 	Unread   int64 `json:"unread"` // as of PepperUses, and rows whose seal is broken
 	// Counts says for each version, such as production/2, how many of what need it.
@@ -68,7 +68,7 @@ func (p *PepperPass) Finished() *PassCounts {
 	return &p.PassCounts
 }
 
-// Pass returns the pass that goes on or ended last; nil before the first. Errors: ErrDamaged,
+// Pass returns the pass that is running or ended last; nil before the first. Errors: ErrDamaged,
 // ErrUnavailable.
 func (p *Peppers) Pass(ctx context.Context) (*PepperPass, error) {
 	item, err := p.core.Get(ctx, passRow())
@@ -84,7 +84,7 @@ func (p *Peppers) Pass(ctx context.Context) (*PepperPass, error) {
 	return pass, nil
 }
 
-// PassPeppers goes on with the pass, or begins one where it is time to: only while an environment
+// PassPeppers continues the pass, or begins one when it is due: only while an environment
 // has more than one version, and once every function knows of the newest. It returns how many rows
 // it sealed anew. It may stop anywhere and run twice at once: a row is sealed anew only as it was
 // read, and a page of rows is counted once. A row whose seal is broken, or that should have one,
@@ -140,7 +140,7 @@ func (s *Store) PassPeppers(
 		uses.noteIn(pass)
 
 		switch err := s.keepPass(ctx, pass); {
-		case errors.Is(err, ErrConflict): // another instance goes on with it
+		case errors.Is(err, ErrConflict): // another instance continues it
 			return resealed, nil
 		case err != nil:
 			return resealed, err
@@ -231,7 +231,7 @@ func passName(scope pepper.Scope) string {
 	return fmt.Sprintf("%s/%d", scope.Environment, scope.Version)
 }
 
-// reseal seals a row anew where its seal is of an older version, in the table and in item, and
+// reseal reseals a row if its seal is of an older version, in the table and in item, and
 // returns how many seals that were. A row that was changed since it was read is left alone, since
 // that change sealed it; item is then what the row is by now. Errors: ErrDamaged, where a seal is
 // broken, or missing where the row should have one; ErrUnavailable.

@@ -78,7 +78,7 @@ var usingAttributes = []string{
 
 // Uses reads the whole table core, strongly consistent and page by page, and counts what
 // needs each version of each pepper. It names up to limit keys for each version that is not the
-// newest. progress is told of the rows that were read, after each page. Errors: ErrDamaged,
+// newest. progress is called with the number of rows read, after each page. Errors: ErrDamaged,
 // ErrUnavailable.
 func (p *Peppers) Uses(
 	ctx context.Context, scanner Scanner, limit int, progress func(rows int64),

@@ -106,8 +106,8 @@ func (s *Store) batch(
 	return found, err
 }
 
-// take returns a row that was read ahead, once: whoever reads a row a second time wants to know what
-// became of it.
+// take returns a row that was read ahead, once: a caller that reads a row a second time wants to
+// know what became of it.
 func (a *ahead) take(at dynamo.Key) (dynamo.Item, bool) {
 	a.guard.Lock()
 	defer a.guard.Unlock()

@@ -46,7 +46,7 @@ func (c *catalogueItem) sealed() []byte {
 }
 
 // Catalogue reads the permission catalogue and its version, strongly consistent, and checks its
-// seal of one environment: whoever edits the table by hand opens no route. A deployment without one
+// seal of one environment: an edit of the table by hand opens no route. A deployment without one
 // has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) Catalogue(
 	ctx context.Context, env apikey.Environment,

@@ -161,7 +161,7 @@ func decode[T any](
 	return out, nil
 }
 
-// decodeAll reads the items of a list, all of one partition. A damaged one is told of and left out:
+// decodeAll reads the items of a list, all of one partition. A damaged one is logged and left out:
 // it must not take the list of all others with it.
 func decodeAll[T any](
 	ctx context.Context, s *Store, items []dynamo.Item, partition, what string,
@@ -185,7 +185,7 @@ func decodeAll[T any](
 
 // canonical is one byte string per item: every attribute but the seal and the pace, in the order of
 // their names, each name and value with its length before it, so that no two items share one. It
-// covers whatever else stands in the row; an attribute that somebody adds breaks the seal as well
+// covers everything else in the row; an attribute that somebody adds breaks the seal as well
 // as one that is changed or taken away.
 func canonical(item dynamo.Item) ([]byte, error) {
 	out := make([]byte, 0, 1536) // a usual key row, so that a check allocates once

@@ -101,7 +101,7 @@ func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 func (s *Store) page(
 	ctx context.Context, r dynamo.Range, limit int, what string,
 ) (items []dynamo.Item, next string, err error) {
-	r.Limit = int32(limit) + 1 // one more, to know whether the range goes on
+	r.Limit = int32(limit) + 1 // one more, to know whether the range continues
 
 	items, more, err := s.core.Query(ctx, r, what)
 	if err != nil {

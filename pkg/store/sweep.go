@@ -67,7 +67,7 @@ func (s *Store) expired(
 }
 
 // sweep writes one key again as it is, but for where lists find it. A key that was changed or
-// removed meanwhile is left alone, and a damaged one is told of.
+// removed meanwhile is left alone, and a damaged one is logged.
 func (s *Store) sweep(ctx context.Context, at dynamo.Key, now time.Time) (moved bool, err error) {
 	env, id := keyAt(at.Partition)
 

@@ -50,9 +50,9 @@ const lookBack = 3 * 24 * time.Hour
 const compactAtOnce = 4
 
 // Compact puts together what instances wrote in the hours that have ended: one row for each scope
-// and hour once it is CompactAfter, and one sum once it is FoldAfter. It goes on until all is done
-// or ctx ends, returns how many hours it saw to, and can be run anew at any time, by several at
-// once too. What fails is passed over: the error says what, when all others are done.
+// and hour once it is CompactAfter, and one sum once it is FoldAfter. It continues until all is
+// done or ctx ends, returns how many hours it compacted, and can be run again at any time, by
+// several at once too. What fails is passed over: the error says what, when all others are done.
 func Compact(
 	ctx context.Context, h Hours, env apikey.Environment, now time.Time,
 ) (done int, err error) {

@@ -66,14 +66,14 @@ type Cell struct {
 // It is no name that one of them can have.
 const Others = "*"
 
-// Bounds of what one row of counts tells apart. What is beyond counts as Others, so that no caller
-// can make a row grow.
+// Limits on what one row of counts distinguishes. What is beyond counts as Others, so that no
+// caller can make a row grow.
 const (
 	maxCells     = 100
 	maxCustomers = 100
 )
 
-// Bounds of what the sum of many rows tells apart: those with the most calls. Names have at most
+// Limits on what the sum of many rows distinguishes: those with the most calls. Names have at most
 // 100 bytes, so that a sum has at most 200 KB.
 const (
 	maxSumCells     = 1000
@@ -86,7 +86,7 @@ type Counts struct {
 	Customers map[string]int64 // of the allowed calls whose path names one
 }
 
-// countedCustomer is the customer that a call counts for, whatever stands in its path; "" for none.
+// countedCustomer is the customer that a call counts for, regardless of its path; "" for none.
 func (c *Call) countedCustomer() string {
 	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
 		return Others

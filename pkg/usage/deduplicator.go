@@ -18,7 +18,7 @@ import (
 // ErrVersionConflict says that a page of the ledger was changed since it was read.
 var ErrVersionConflict = errors.New("usage: the ledger was changed meanwhile")
 
-// Ledger keeps which calls were counted, beside what they come to.
+// Ledger keeps which calls were counted, along with the counts.
 type Ledger interface {
 	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It
 	// sees every write that ended before. ErrStuck where they are damaged.
@@ -53,13 +53,13 @@ const (
 	idBytes = 8
 )
 
-// Entry is a call that may be told of more than once, under the same id.
+// Entry is a call that may be reported more than once, under the same id.
 type Entry struct {
 	ID string
 	Call
 }
 
-// Deduplicator counts calls that are told of at least once, by several instances, each exactly
+// Deduplicator counts calls that are reported at least once, by several instances, each exactly
 // once: it writes which calls it counted in the transaction that counts them. It keeps the same
 // rows as a Recorder, and nothing that it has not written: when Record returns nil, all is written.
 type Deduplicator struct {
@@ -114,7 +114,7 @@ func (d *Deduplicator) Record(ctx context.Context, entries []Entry) error {
 	var stuck []error
 	for chunk := range slices.Chunk(groups, groupsAtOnce) {
 		if err := d.count(ctx, chunk); errors.Is(err, ErrStuck) {
-			stuck = append(stuck, err) // the others are counted, whatever becomes of these
+			stuck = append(stuck, err) // the others are counted regardless of these
 		} else if err != nil {
 			return errors.Join(append(stuck, err)...)
 		}

@@ -115,7 +115,7 @@ func (d *draft) journals() []Journal {
 func (d *draft) settle(err error) {
 	to := d.counter
 	if len(to.rows)+len(to.secrets) > maxRows {
-		clear(to.rows) // whatever comes next begins new rows
+		clear(to.rows) // the next calls begin new rows
 		clear(to.secrets)
 	}
 

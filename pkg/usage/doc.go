@@ -2,7 +2,7 @@
 //
 // It promises that no answer waits for it; that no count is ever too high, whatever is written
 // twice, late or in another order; that a clean stop loses nothing and a kill at most what was
-// pending (see Recorder); that calls which are told of at least once are counted once (see
+// pending (see Recorder); that calls which are reported at least once are counted once (see
 // Deduplicator); that its memory is bounded whatever is sent; and that no secret or body comes near
 // it, and no header but the user agent.
 //

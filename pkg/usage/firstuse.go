@@ -12,16 +12,16 @@ import (
 // FirstUseRows keeps first uses.
 type FirstUseRows interface {
 	// PutFirstUse keeps when the new secret of the key's rotation was first used, unless that is
-	// kept already: the first one counts, whoever else comes.
+	// kept already: the first one counts, and later ones do not.
 	PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error
 }
 
-// maxFirstUses is how many rotations an instance remembers to have told of. After that it begins
-// anew, which costs a write that changes nothing.
+// maxFirstUses is how many rotations an instance remembers to have recorded. After that it starts
+// over, which costs a write that changes nothing.
 const maxFirstUses = 10_000
 
-// FirstUses records the first use of the new secret of a rotation, at once and beside the answer.
-// It is safe for concurrent use.
+// FirstUses records the first use of the new secret of a rotation, at once and in parallel with the
+// answer. It is safe for concurrent use.
 //
 // Where a record gets lost, with an instance or by an outage, the next use is recorded: the overlap
 // that it starts begins later then, and never earlier.
@@ -35,14 +35,14 @@ type FirstUses struct {
 	written *sync.Cond      // on mu: one of them has ended
 }
 
-// NewFirstUses returns a recorder that has told nothing yet.
+// NewFirstUses returns a recorder that has recorded nothing yet.
 func NewFirstUses(rows FirstUseRows, logger *slog.Logger) *FirstUses {
 	f := &FirstUses{rows: rows, logger: logger, told: map[string]bool{}}
 	f.written = sync.NewCond(&f.mu)
 	return f
 }
 
-// Used takes note of an admitted call with the newest secret of a key. It returns at once; a use
+// Used records an admitted call with the newest secret of a key. It returns at once; a use
 // that need not be recorded costs nothing.
 func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	if !k.AwaitsFirstUse(at) {
@@ -65,7 +65,7 @@ func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	}()
 }
 
-// claim reports whether nobody here has told of the rotation, and takes it on.
+// claim reports whether this instance has not recorded the rotation yet, and marks it.
 func (f *FirstUses) claim(rotation string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,7 +83,7 @@ func (f *FirstUses) claim(rotation string) bool {
 	return true
 }
 
-// done ends what claim began. A rotation that was not told of is left to the next use.
+// done ends what claim began. A rotation that was not recorded is left to the next use.
 func (f *FirstUses) done(rotation string, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -83,9 +83,9 @@ func (h *Hour) Take(writer string, p Part) {
 // it is bounded now and then and not with each row.
 const sumSlack = 4
 
-// Count adds a row to the hour's sum, in place of its writer's part, and no longer tells it apart.
-// Each writer's row is counted once at most; the hour is then good for its Counts, and to be
-// folded.
+// Count adds a row to the hour's sum, in place of its writer's part, and no longer keeps it
+// separate. Each writer's row is counted once at most; the hour is then good for its Counts, and to
+// be folded.
 func (h *Hour) Count(writer string, p Part) {
 	if h.Folded {
 		return

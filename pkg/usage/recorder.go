@@ -15,7 +15,7 @@ import (
 type Writer interface {
 	// PutUsage keeps a row unless one of its writer with the same or a higher sequence is there.
 	PutUsage(ctx context.Context, row Row) error
-	// PutJournal notes which scopes have rows of an hour, for whoever puts them together later.
+	// PutJournal notes which scopes have rows of an hour, for the compaction later.
 	PutJournal(ctx context.Context, j Journal) error
 	// PutLastUse keeps the last use of a key unless a later one is there.
 	PutLastUse(ctx context.Context, use LastUse) error
@@ -322,7 +322,7 @@ func (r *Recorder) forget() {
 	}
 }
 
-// due tells what must be written now.
+// due returns what must be written now.
 func (r *Recorder) due(now time.Time) flushScope {
 	switch {
 	case now.Before(r.retryAt):

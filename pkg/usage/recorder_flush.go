@@ -72,7 +72,7 @@ func (r *Recorder) flush(ctx context.Context, what flushScope) error {
 	return r.settle(ctx, writes)
 }
 
-// settle takes note of what was written.
+// settle records what was written.
 func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
 	r.mu.Lock()
 

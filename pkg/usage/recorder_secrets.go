@@ -16,7 +16,7 @@ type SourceUse struct {
 	LastAt time.Time
 }
 
-// maxSources is how many sources one row tells apart.
+// maxSources is how many sources one row distinguishes.
 const maxSources = 20
 
 // SecretUse is what one instance saw of who sends which secret of a key, since the rotation that
@@ -31,7 +31,7 @@ type SecretUse struct {
 	At           time.Time // of the last call in it
 	OldCalls     int64     // with the old secret, while it was accepted
 	RetiredCalls int64     // with a secret that had ended
-	// of both; those beyond the number told apart are of the Source {Others, Others}
+	// of both; those beyond that number are of the Source {Others, Others}
 	Sources    map[Source]SourceUse
 	NewFirstAt time.Time // the first call with the new secret; zero for none
 }

@@ -26,8 +26,8 @@ func (t *Table) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) 
 	return firstUseOf(item)
 }
 
-// ObserveFirstUses tells each of the keys when the new secret of its rotation was first used, where
-// somebody recorded that. All of them have a rotation. Errors: ErrDamaged, ErrUnavailable.
+// ObserveFirstUses sets on each of the keys when the new secret of its rotation was first used,
+// where somebody recorded that. All of them have a rotation. Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) ObserveFirstUses(ctx context.Context, keys []*apikey.Key) error {
 	rows := make([]dynamo.Key, 0, len(keys))
 	for _, k := range keys {

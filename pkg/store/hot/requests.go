@@ -113,7 +113,7 @@ func (t *Table) Requests(
 		First:     requestItemSort(now.Add(-usage.RequestLife), ""),
 		Last:      last,
 		Backwards: true,
-		// the one that the page before ended with, and one to know whether the list goes on
+		// the one that the page before ended with, and one to know whether the list continues
 		Limit: int32(limit) + 2,
 	}, "requests")
 	if err != nil {

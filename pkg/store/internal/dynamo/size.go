@@ -48,7 +48,7 @@ func Size(item Item) int {
 // two more.
 const MaxNumber = 21
 
-// What an element of a list or a map costs beside its own bytes, and a list or a map beside its
+// What an element of a list or a map costs besides its own bytes, and a list or a map besides its
 // elements.
 const (
 	Nested     = 1
