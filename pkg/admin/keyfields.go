@@ -74,6 +74,13 @@ func (s *Service) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error
 // given reports whether a field has a value.
 func given[T any](p api.Patch[T]) bool { return p.Sent && !p.Null }
 
+// setGiven sets a field that cannot be empty, and leaves it if p is absent or null.
+func setGiven[T any](field *T, p api.Patch[T]) {
+	if given(p) {
+		*field = p.Value
+	}
+}
+
 // CheckKey checks a change of the key of the request. Errors: *InvalidError, and *Error for what no
 // change changes.
 func (s *Service) CheckKey(ctx context.Context, r *Request, in *KeyFields) error {
@@ -125,9 +132,7 @@ func (in *KeyFields) apply(f *validator, r *Request, k *apikey.Key) {
 		k.Description = in.Description.Value
 	}
 
-	if given(in.Enabled) {
-		k.Enabled = in.Enabled.Value
-	}
+	setGiven(&k.Enabled, in.Enabled)
 
 	if in.Permissions.Sent {
 		k.Permissions = f.permissions(r.catalogue, in.Permissions.Value)

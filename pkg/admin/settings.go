@@ -35,13 +35,8 @@ func settled(r *Request, in *api.UpdateOrganization) (organization.Organization,
 func (f *validator) settings(
 	catalogue *permission.Catalogue, set *organization.Settings, in *api.UpdateSettings,
 ) {
-	if given(in.OrganizationKeysBy) {
-		set.OrganizationKeysBy = in.OrganizationKeysBy.Value
-	}
-
-	if given(in.PersonalKeysBy) {
-		set.PersonalKeysBy = in.PersonalKeysBy.Value
-	}
+	setGiven(&set.OrganizationKeysBy, in.OrganizationKeysBy)
+	setGiven(&set.PersonalKeysBy, in.PersonalKeysBy)
 
 	if in.MemberPermissions.Sent {
 		set.MemberPermissions = f.dataPlane(catalogue, "body.settings.memberPermissions",
@@ -57,9 +52,7 @@ func (f *validator) settings(
 		set.LongestLife = f.longestLife(set.LongestLife, in.LongestLife)
 	}
 
-	if given(in.LegacyKeysAccepted) {
-		set.LegacyKeysAccepted = in.LegacyKeysAccepted.Value
-	}
+	setGiven(&set.LegacyKeysAccepted, in.LegacyKeysAccepted)
 
 	if in.AllowedAddresses.Sent {
 		set.AllowedAddresses = nil
@@ -69,9 +62,7 @@ func (f *validator) settings(
 		}
 	}
 
-	if given(in.SampleRequests) {
-		set.SampleRequests = in.SampleRequests.Value
-	}
+	setGiven(&set.SampleRequests, in.SampleRequests)
 }
 
 // dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil,
