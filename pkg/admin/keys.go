@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/api"
@@ -127,7 +129,7 @@ func (s *Service) UpdateKey(
 	ctx context.Context, r *Request, match Match, in *KeyFields,
 ) (api.Key, error) {
 	k, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
-		return s.edit(ctx, r, match, history.KeyUpdated, "", func(k *apikey.Key) error {
+		got, err := s.edit(ctx, r, match, history.KeyUpdated, "", func(k *apikey.Key) error {
 			if !k.DeletedAt.IsZero() {
 				return apikey.ErrDeleted
 			}
@@ -145,12 +147,64 @@ func (s *Service) UpdateKey(
 
 			return s.withinChange(r, before, k, in.endField())
 		})
+		if err != nil || len(got.writes) == 0 || r.key.Enabled || !got.answer.Enabled {
+			return got, err
+		}
+
+		looks, err := s.nobodyLeaves(ctx, got.answer)
+		got.writes = store.With(got.writes, looks...)
+		got.again = []error{organization.ErrNoCustomer}
+		return got, err
 	})
 	if err != nil {
 		return api.Key{}, err
 	}
 
 	return viewKey(k, s.now()), nil
+}
+
+// nobodyLeaves lets a key be enabled only while neither its owner nor a customer that it is scoped
+// to is being removed: the removal would not look at it a second time, and would be told of as done.
+// Of somebody who is gone, whoever enables this one key means to. Errors: *Error, those of the store.
+func (s *Service) nobodyLeaves(ctx context.Context, k *apikey.Key) (looks []store.Write, err error) {
+	if k.Ownership == apikey.Personal {
+		m, err := s.store.Member(ctx, k.OrganizationID, k.Owner.Email)
+		switch {
+		case errors.Is(err, organization.ErrNoMember):
+		case err != nil:
+			return nil, err
+		case m.ID != k.Owner.ID: // the address is another person's by now
+		case !m.LeavingAt.IsZero():
+			return nil, Refuse(api.CodeConflict,
+				"The key's owner is being removed: try again when that is done.")
+		default:
+			looks = append(looks, s.store.StillMember(m))
+		}
+	}
+
+	missing, err := s.store.MissingCustomers(ctx, k.OrganizationID, k.Customers)
+	if err != nil {
+		return nil, err
+	}
+
+	for _, id := range k.Customers {
+		if !slices.Contains(missing, id) {
+			looks = append(looks, s.store.StillCustomer(k.OrganizationID, id))
+			continue
+		}
+
+		c, err := s.store.Customer(ctx, k.OrganizationID, id)
+		if err == nil && c.Leaving {
+			return nil, Refuse(api.CodeConflict, "The customer "+id+
+				" is being deleted: try again when that is done.")
+		}
+
+		if err != nil && !errors.Is(err, organization.ErrNoCustomer) {
+			return nil, err
+		}
+	}
+
+	return looks, nil
 }
 
 // DeleteKey stops the key of the request for good. Its record stays.

@@ -336,7 +336,16 @@ func (s *Service) countAdmins(
 
 	counted := *o
 	if counted.Admins += change; counted.Admins < 1 {
-		return nil, organization.ErrLastAdmin
+		// unless another demotion of the same member was counted since they were read
+		now, err := s.store.Member(ctx, before.OrganizationID, before.Email)
+		switch {
+		case errors.Is(err, organization.ErrNoMember), err == nil && now.Version != before.Version:
+			return nil, organization.ErrMemberStale
+		case err != nil:
+			return nil, err
+		default:
+			return nil, organization.ErrLastAdmin
+		}
 	}
 
 	counted.Version++
