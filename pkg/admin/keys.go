@@ -183,6 +183,10 @@ func (s *Service) nobodyLeaves(ctx context.Context, k *apikey.Key) (looks []stor
 	}
 
 	missing, err := s.store.MissingCustomers(ctx, k.OrganizationID, k.Customers)
+	if errors.Is(err, store.ErrDamaged) { // nobody can delete that customer now
+		return looks, nil
+	}
+
 	if err != nil {
 		return nil, err
 	}

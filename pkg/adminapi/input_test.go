@@ -406,6 +406,10 @@ func TestWrongBodies(t *testing.T) {
 				locations: []string{"query.dry"},
 			},
 		} {
+			if what == "null" && strings.HasPrefix(path, "{key}/") {
+				continue // there it is no body: see TestNullIsNoBody
+			}
+
 			c.method = method
 
 			c.path = path + c.path

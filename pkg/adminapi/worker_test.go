@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,13 +241,14 @@ func TestWorkerThatDies(t *testing.T) {
 				keys := y.keys(t, "acme", 120)
 				j := y.job(t, "acme", len(keys))
 				w, p := y.worker()
-				dead := false
+				var dead atomic.Bool // streams are read side by side
 				p.Traffic.Inject(func(r storetest.Request) storetest.Fault {
-					if dead { // nothing of it arrives any more
+					if dead.Load() { // nothing of it arrives any more
 						return storetest.Refused
 					}
 
-					if dead = r.Operation == "TransactWriteItems" && r.N == at+1; dead {
+					if r.Operation == "TransactWriteItems" && r.N == at+1 {
+						dead.Store(true)
 						return fault
 					}
 
