@@ -428,16 +428,24 @@ func TestAuthorizeRefusals(t *testing.T) {
 	}
 }
 
-func TestTokensAreForOneThingEach(t *testing.T) {
-	t.Parallel()
-	m := newMachine(t)
+// tokens signs a person in, and returns their ID token and the others.
+func (m *machine) tokens(t *testing.T, email string) (id string, token *oauth2.Token) {
+	t.Helper()
 	c, verifier := m.client(), oauth2.GenerateVerifier()
 
 	id, token, refusal := exchange(t.Context(), c,
-		m.signIn(t, c, "bob@acme.test", verifier).Query().Get("code"), verifier)
+		m.signIn(t, c, email, verifier).Query().Get("code"), verifier)
 	if refusal != "" {
 		t.Fatal(refusal)
 	}
+
+	return id, token
+}
+
+func TestTokensAreForOneThingEach(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	id, token := m.tokens(t, "bob@acme.test")
 
 	if _, err := m.verifier().Verify(t.Context(),
 		token.AccessToken); !errors.Is(err, identity.ErrInvalid) {
@@ -464,13 +472,7 @@ func TestTokensAreForOneThingEach(t *testing.T) {
 func TestUserinfo(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	c, verifier := m.client(), oauth2.GenerateVerifier()
-
-	_, token, refusal := exchange(t.Context(), c,
-		m.signIn(t, c, "bob@acme.test", verifier).Query().Get("code"), verifier)
-	if refusal != "" {
-		t.Fatal(refusal)
-	}
+	_, token := m.tokens(t, "bob@acme.test")
 
 	access := token.AccessToken
 
@@ -569,13 +571,7 @@ func TestToken(t *testing.T) {
 func TestEndSession(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	c, verifier := m.client(), oauth2.GenerateVerifier()
-
-	token, access, refusal := exchange(t.Context(), c,
-		m.signIn(t, c, "alice@acme.test", verifier).Query().Get("code"), verifier)
-	if refusal != "" {
-		t.Fatal(refusal)
-	}
+	token, access := m.tokens(t, "alice@acme.test")
 
 	m.pass(24 * time.Hour) // a hint may have expired
 	back := m.URL + "/console/signin"
