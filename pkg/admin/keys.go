@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/api"
@@ -182,29 +181,18 @@ func (s *Service) nobodyLeaves(ctx context.Context, k *apikey.Key) (looks []stor
 		}
 	}
 
-	missing, err := s.store.MissingCustomers(ctx, k.OrganizationID, k.Customers)
-	if errors.Is(err, store.ErrDamaged) { // nobody can delete that customer now
-		return looks, nil
-	}
-
-	if err != nil {
-		return nil, err
-	}
-
 	for _, id := range k.Customers {
-		if !slices.Contains(missing, id) {
-			looks = append(looks, s.store.StillCustomer(k.OrganizationID, id))
-			continue
-		}
-
 		c, err := s.store.Customer(ctx, k.OrganizationID, id)
-		if err == nil && c.Leaving {
+		switch {
+		case errors.Is(err, organization.ErrNoCustomer), errors.Is(err, store.ErrDamaged):
+			// nobody can be deleting that one
+		case err != nil:
+			return nil, err
+		case c.Leaving:
 			return nil, Refuse(api.CodeConflict, "The customer "+id+
 				" is being deleted: try again when that is done.")
-		}
-
-		if err != nil && !errors.Is(err, organization.ErrNoCustomer) {
-			return nil, err
+		default:
+			looks = append(looks, s.store.StillCustomer(k.OrganizationID, id))
 		}
 	}
 

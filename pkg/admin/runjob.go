@@ -156,7 +156,7 @@ func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, er
 }
 
 // step does the next step of a job, and returns the job as it is then. tries is how often it was
-// tried without success.
+// tried without success. r is who acts, nil for whoever that is by now.
 func (s *Service) step(
 	ctx context.Context, j *job.Job, worker string, tries int, r *Request,
 ) (*job.Job, error) {
@@ -341,18 +341,16 @@ func (s *Service) acting(ctx context.Context, j *job.Job) (*Request, error) {
 		limitsOff: s.limitsOff,
 	}
 
-	rows := store.Ahead{Catalogue: true}
-	if organization.ValidID(j.OrganizationID) {
-		rows.Organization = j.OrganizationID
+	reads := r.call
+	switch by := j.CreatedBy; {
+	case j.Kind != job.Bulk: // nobody is read
+	case by.Type == apikey.ActorUser:
+		reads.Person.Email = by.Email
+	default:
+		reads.KeyID, reads.Environment = by.ID, apikey.Production
 	}
 
-	if by := j.CreatedBy; j.Kind == job.Bulk && by.Type != apikey.ActorUser {
-		rows.Environment, rows.Key = apikey.Production, by.ID
-	} else if j.Kind == job.Bulk {
-		rows.Member = by.Email
-	}
-
-	ctx, err := s.store.ReadAhead(ctx, rows)
+	ctx, err := s.readAhead(ctx, reads)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package adminapi_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
 func TestCustomers(t *testing.T) {
@@ -310,26 +312,9 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	id, err := job.NewID(time.Now(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	j := &job.Job{
-		ID:             id,
-		OrganizationID: o.id,
-		Kind:           job.DeleteCustomer,
-		State:          job.Running,
-		Parameters:     []byte(`{"id": "c1"}`),
-		Total:          1,
-		CreatedBy:      apikey.Actor{Type: apikey.ActorKey, ID: k.Key.ID},
-		Holder:         "another",
-		HeldUntil:      time.Now().Add(2 * time.Second),
-		CreatedAt:      time.Now(),
-		Version:        1,
-	}
+	j := o.heldJob(t, job.DeleteCustomer, `{"id": "c1"}`)
 	c.Leaving = true
-	c.LeavingJob = id
+	c.LeavingJob = j.ID
 
 	c.Version = c.Version + 1
 	if err := s.Commit(t.Context(), s.PutJob(j, 0), s.PutCustomer(c, c.Version-1)); err != nil {
@@ -340,10 +325,7 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 		"name": "Changed",
 	}).Refused(t, http.StatusConflict, "conflict")
 
-	if got := o.admin.Call(t, http.MethodDelete, o.path("customers", "c1"),
-		nil); got.Status != http.StatusAccepted && got.Status != http.StatusNoContent {
-		t.Errorf("%d %s", got.Status, got.Body)
-	}
+	o.admin.Call(t, http.MethodDelete, o.path("customers", "c1"), nil).Want(t, http.StatusAccepted)
 
 	eventually(t, 30*time.Second, func() bool {
 		return o.admin.Call(t, http.MethodGet,
@@ -355,4 +337,57 @@ func TestCustomerDeletionGoesOn(t *testing.T) {
 	if left.Enabled {
 		t.Error("the customer's key is enabled")
 	}
+}
+
+// heldJob is a job of the organization that another worker has for some seconds.
+func (o tenant) heldJob(t *testing.T, kind job.Kind, parameters string) *job.Job {
+	t.Helper()
+
+	id, err := job.NewID(time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return &job.Job{
+		ID:             id,
+		OrganizationID: o.id,
+		Kind:           kind,
+		State:          job.Running,
+		Parameters:     []byte(parameters),
+		Total:          1,
+		CreatedBy:      apikey.Actor{Type: apikey.ActorSystem},
+		Holder:         "another",
+		HeldUntil:      time.Now().Add(5 * time.Second),
+		CreatedAt:      time.Now(),
+		Version:        1,
+	}
+}
+
+// A removal that another call works on is told of as its job, which ends.
+func TestMemberRemovalGoesOn(t *testing.T) {
+	t.Parallel()
+	o := newTenant(t)
+	bob := o.join(t, "bob", "member")
+	s := deployed(t).Store
+
+	m, err := s.Member(t.Context(), o.id, bob.email)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	j := o.heldJob(t, job.RemoveMember, fmt.Sprintf(`{"email": %q}`, bob.email))
+	m.LeavingAt = time.Now()
+	m.LeavingJob = j.ID
+
+	m.Version++
+	if err := s.Commit(t.Context(), s.PutJob(j, 0), s.PutMember(m, m.Version-1)); err != nil {
+		t.Fatal(err)
+	}
+
+	path := o.path("members", bob.email)
+	o.admin.Call(t, http.MethodDelete, path, nil).Want(t, http.StatusAccepted)
+	eventually(t, 30*time.Second, func() bool {
+		_, err := s.Member(t.Context(), o.id, bob.email)
+		return errors.Is(err, organization.ErrNoMember)
+	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -157,6 +158,32 @@ func TestDocumentIsWhole(t *testing.T) {
 			if _, has := components["securitySchemes"].(map[string]any)[scheme]; !has {
 				t.Errorf("there is no security scheme %s", scheme)
 			}
+		}
+	}
+}
+
+// What the document is completed with is found by name: none of the names is of something that was
+// renamed since.
+func TestDocumentIsCompletedByNamesThatAreThere(t *testing.T) {
+	t.Parallel()
+
+	schemas := objects(document(t)["components"].(map[string]any)["schemas"])
+	for place, values := range adminapi.ClosedSets() {
+		schema, field, _ := strings.Cut(place, ".")
+
+		property := objects(schemas[schema]["properties"])[field]
+		if items := objects(property)["items"]; items != nil {
+			property = items
+		}
+
+		if got, _ := property["enum"].([]any); len(got) != len(values) {
+			t.Errorf("%s: the document has %v", place, got)
+		}
+	}
+
+	for bare, better := range adminapi.SchemaNames() {
+		if schemas[better] == nil || schemas[bare] != nil {
+			t.Errorf("%s is not called %s", bare, better)
 		}
 	}
 }

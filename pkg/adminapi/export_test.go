@@ -1,0 +1,7 @@
+package adminapi
+
+// For tests: what the document is completed with.
+var (
+	ClosedSets  = closedSets
+	SchemaNames = schemaNames
+)
