@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"maps"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -89,6 +90,8 @@ func (c *conflicting) UpdateItem(
 // behind.
 type lagging struct {
 	store.Client
+
+	guard sync.Mutex // streams are read side by side
 	first map[string]*dynamodb.QueryOutput
 }
 
@@ -96,6 +99,9 @@ type lagging struct {
 func (l *lagging) Query(
 	ctx context.Context, in *dynamodb.QueryInput, opts ...func(*dynamodb.Options),
 ) (*dynamodb.QueryOutput, error) {
+	l.guard.Lock()
+	defer l.guard.Unlock()
+
 	list, _ := in.ExpressionAttributeValues[":pk"].(*types.AttributeValueMemberS)
 
 	name := *in.IndexName + " " + list.Value

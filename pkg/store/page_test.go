@@ -285,8 +285,8 @@ func TestListsAskTheRows(t *testing.T) {
 	})
 	gone, _ := kit.MustKey(t, nil)
 	s := store.New(store.NewPeppers(&lagging{
-		kit.SDK,
-		map[string]*dynamodb.QueryOutput{},
+		Client: kit.SDK,
+		first:  map[string]*dynamodb.QueryOutput{},
 	}, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 
 	active := store.Filter{Status: apikey.Active}
