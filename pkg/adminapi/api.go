@@ -278,12 +278,8 @@ func describeCondition(declared *huma.Operation) func() {
 	}
 }
 
-// describeBody corrects what huma says of a body that is also taken raw: that it is required, and
-// may be of another media type.
-func (op operation) describeBody(body *huma.RequestBody) {
-	delete(body.Content, "application/octet-stream")
-	body.Required = !op.bare
-}
+// describeBody corrects what huma says of a body: that it is required.
+func (op operation) describeBody(body *huma.RequestBody) { body.Required = !op.bare }
 
 // registerOpen declares an operation that everybody may call.
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {

@@ -55,34 +55,21 @@ type bulkStarted struct {
 	Replayed bool    `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-type bulkFilter struct {
-	Status      string `json:"status,omitempty" enum:"active,inactive,expired,all" doc:"Default: active, as in the list"`
-	Environment string `json:"environment,omitempty" enum:"production,staging,development"`
-	Ownership   string `json:"ownership,omitempty" enum:"personal,organization"`
-	Owner       string `json:"owner,omitempty" maxLength:"200" doc:"The owner's id"`
-	Customer    string `json:"customer,omitempty" maxLength:"64"`
-	Permission  string `json:"permission,omitempty" maxLength:"65"`
-	Tag         string `json:"tag,omitempty" maxLength:"50"`
-	Text        string `json:"q,omitempty" maxLength:"100" doc:"Part of the name, the id, the hint as it is shown, or the hint's last four characters"`
-	UnusedSince string `json:"unusedSince,omitempty" maxLength:"40" doc:"A time or a duration such as 90d: keys not used since then, or never"`
-}
-
 type bulkBody struct {
-	Action      string     `json:"action" enum:"revoke,disable,enable,extend"`
-	Filter      bulkFilter `json:"filter" doc:"As in the list of keys; {} selects the active ones"`
-	DryRun      *bool      `json:"dryRun" required:"false" doc:"Default: true, which changes nothing"`
-	Expected    *int       `json:"expected" required:"false" minimum:"0" doc:"The number that the dry run returned; required when dryRun is false"`
-	Reason      *string    `json:"reason" required:"false" maxLength:"400" doc:"For the history; must not contain secrets"`
-	Compromised *bool      `json:"compromised" required:"false" doc:"With revoke: as for one key"`
-	ExpiresAt   *time.Time `json:"expiresAt" required:"false" doc:"With extend: the new expiry of keys that would expire earlier"`
-	ExpiresIn   *string    `json:"expiresIn" required:"false" doc:"With extend, instead of expiresAt: a duration from now, such as 90d"`
+	Action      string               `json:"action" enum:"revoke,disable,enable,extend"`
+	Filter      api.KeyFilter        `json:"filter" doc:"As in the list of keys; {} selects the active ones"`
+	DryRun      *bool                `json:"dryRun" required:"false" doc:"Default: true, which changes nothing"`
+	Expected    *int                 `json:"expected" required:"false" minimum:"0" doc:"The number that the dry run returned; required when dryRun is false"`
+	Reason      api.Patch[string]    `json:"reason,omitzero" maxLength:"400" doc:"For the history; must not contain secrets"`
+	Compromised *bool                `json:"compromised" required:"false" doc:"With revoke: as for one key"`
+	ExpiresAt   api.Patch[time.Time] `json:"expiresAt,omitzero" doc:"With extend: the new expiry of keys that would expire earlier"`
+	ExpiresIn   api.Patch[string]    `json:"expiresIn,omitzero" doc:"With extend, instead of expiresAt: a duration from now, such as 90d"`
 }
 
 type bulkInput struct {
 	OrganizationPath
 	IdempotencyHeader
-	Body    bulkBody
-	RawBody []byte
+	Body bulkBody
 
 	change admin.Bulk // made by Resolve
 }
@@ -92,13 +79,13 @@ func (in *bulkInput) Resolve(ctx huma.Context) []error {
 	b := in.Body
 	in.change = admin.Bulk{
 		Action:      b.Action,
-		Filter:      api.KeyFilter(b.Filter),
+		Filter:      b.Filter,
 		DryRun:      b.DryRun == nil || *b.DryRun,
 		Expected:    b.Expected,
-		Reason:      value(b.Reason),
+		Reason:      b.Reason.Value,
 		Compromised: b.Compromised,
-		ExpiresAt:   optional(b.ExpiresAt),
-		ExpiresIn:   optional(b.ExpiresIn),
+		ExpiresAt:   b.ExpiresAt,
+		ExpiresIn:   b.ExpiresIn,
 	}
 	return resolved(ctx, admin.CheckBulk(requestOf(ctx.Context()), &in.change))
 }

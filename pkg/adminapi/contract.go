@@ -124,13 +124,8 @@ func seconds(about string) *huma.Param {
 func describeSchemas(schemas huma.Registry) {
 	closed := closedSets()
 
-	// what a new key takes for absent, a changed one refuses
-	for _, name := range []string{"enabled", "environment", "ownership"} {
-		schemas.Map()["UpdateKeyRequest"].Properties[name].Nullable = false
-	}
-
 	for name, schema := range schemas.Map() {
-		of := schemas.TypeFromRef("#/components/schemas/" + name)
+		of := schemas.TypeFromRef(schemasPrefix + name)
 		if of == nil || of.Kind() != reflect.Struct {
 			continue
 		}
@@ -144,6 +139,10 @@ func describeSchemas(schemas huma.Registry) {
 			}
 
 			property.PatternDescription = ""
+
+			if property.Nullable && property.Enum != nil {
+				property.Enum = append(property.Enum, nil)
+			}
 
 			if values := closed[name+"."+tag]; values != nil {
 				restrict(property, values)
@@ -263,25 +262,27 @@ func headerTexts() map[string]string {
 // of what they are, and in a generated client nothing does.
 func schemaNames() map[string]string {
 	return map[string]string{
-		"Entry":           "HistoryEntry",
-		"EntryPage":       "HistoryPage",
-		"HashInput":       "ImportedHash",
-		"Imported":        "ImportResult",
-		"LifeInput":       "LongestLifeChange",
-		"Object":          "HistoryObject",
-		"PermissionInput": "PermissionDefinition",
-		"Preview":         "AdvicePreview",
-		"Progress":        "JobProgress",
-		"RecordedRequest": "RequestDetails",
-		"Request":         "RecordedCall",
-		"RequestPage":     "RecordedCallPage",
-		"Result":          "JobResult",
-		"Revoked":         "RevokedKey",
-		"Route":           "PermissionRoute",
-		"SettingsInput":   "SettingsChange",
-		"Source":          "OldSecretSource",
-		"Step":            "CheckStep",
-		"Totals":          "UsageTotals",
+		"Entry":              "HistoryEntry",
+		"EntryPage":          "HistoryPage",
+		"HashInput":          "ImportedHash",
+		"Imported":           "ImportResult",
+		"Object":             "HistoryObject",
+		"PermissionInput":    "PermissionDefinition",
+		"Preview":            "AdvicePreview",
+		"Progress":           "JobProgress",
+		"RecordedRequest":    "RequestDetails",
+		"Request":            "RecordedCall",
+		"RequestPage":        "RecordedCallPage",
+		"Result":             "JobResult",
+		"Revoked":            "RevokedKey",
+		"Route":              "PermissionRoute",
+		"Source":             "OldSecretSource",
+		"Step":               "CheckStep",
+		"Totals":             "UsageTotals",
+		"UpdateCustomer":     "UpdateCustomerRequest",
+		"UpdateLongestLife":  "LongestLifeChange",
+		"UpdateOrganization": "UpdateOrganizationRequest",
+		"UpdateSettings":     "SettingsChange",
 	}
 }
 

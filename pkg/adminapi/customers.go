@@ -73,7 +73,6 @@ type createCustomerInput struct {
 		Name     string            `json:"name" maxLength:"100"`
 		Metadata map[string]string `json:"metadata" required:"false"`
 	}
-	RawBody []byte
 
 	customer admin.NewCustomer // made by Resolve
 }
@@ -107,20 +106,12 @@ type CustomerPath struct {
 
 type updateCustomerInput struct {
 	CustomerPath
-	Body struct {
-		Name     *string           `json:"name" required:"false" nullable:"false" maxLength:"100"`
-		Metadata map[string]string `json:"metadata" required:"false"`
-	}
-	RawBody []byte
-
-	customer api.UpdateCustomer // made by Resolve
+	Body api.UpdateCustomer
 }
 
 // Resolve implements huma.Resolver.
 func (in *updateCustomerInput) Resolve(ctx huma.Context) []error {
-	in.customer.Name = optional(in.Body.Name)
-	in.customer.Metadata = patchMap(fieldsOf(in.RawBody)["metadata"], in.Body.Metadata)
-	return resolved(ctx, admin.CheckCustomer(&in.customer))
+	return resolved(ctx, admin.CheckCustomer(&in.Body))
 }
 
 func (a *API) getCustomer(
@@ -132,7 +123,7 @@ func (a *API) getCustomer(
 func (a *API) updateCustomer(
 	ctx context.Context, r *admin.Request, in *updateCustomerInput,
 ) (*answered[api.Customer], error) {
-	return answer(a.admin.UpdateCustomer(ctx, r, in.Customer, &in.customer))
+	return answer(a.admin.UpdateCustomer(ctx, r, in.Customer, &in.Body))
 }
 
 type deleteCustomerInput struct {

@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -34,56 +33,50 @@ func (a *API) registerImport() {
 }
 
 type hashInput struct {
-	Algorithm string  `json:"algorithm" enum:"sha256,sha512" doc:"How the other system hashed the secret, without a salt"`
-	Encoding  *string `json:"encoding" required:"false" enum:"hex,base64" doc:"base64 in either alphabet, padded or not; default: recognised by the value's length"`
-	Value     string  `json:"value" minLength:"1" maxLength:"200"`
+	Algorithm string            `json:"algorithm" enum:"sha256,sha512" doc:"How the other system hashed the secret, without a salt"`
+	Encoding  api.Patch[string] `json:"encoding,omitzero" enum:"hex,base64" doc:"base64 in either alphabet, padded or not; default: recognised by the value's length"`
+	Value     string            `json:"value" minLength:"1" maxLength:"200"`
 }
 
 type importEntry struct {
-	Name        string    `json:"name" maxLength:"100"`
-	Environment string    `json:"environment" enum:"production,staging,development"`
-	Hash        hashInput `json:"hash"`
-	KeyFields
+	api.UpdateKey
+
+	Environment api.Patch[string] `json:"environment" nullable:"false" enum:"production,staging,development"`
+	Hash        hashInput         `json:"hash"`
+}
+
+// TransformSchema implements huma.SchemaTransformer.
+func (importEntry) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Properties["allPermissions"].Description = "Every data-plane permission, including those " +
+		"added later. Absent or null: true if permissions is absent or null too, otherwise false"
+	return describeNewKey(s, "all of them if allPermissions is absent or null too, otherwise none")
 }
 
 type importInput struct {
-	Org string `path:"org"`
+	OrganizationPath
 	IdempotencyHeader
 	Body struct {
 		Keys []importEntry `json:"keys" nullable:"false" minItems:"1" doc:"At most 1,000"`
 	}
-	RawBody []byte
 
 	keys []admin.ImportKey // made by Resolve
 }
 
 // Resolve implements huma.Resolver.
 func (in *importInput) Resolve(ctx huma.Context) []error {
-	if err := admin.CheckImport(len(in.Body.Keys)); err != nil {
-		return resolved(ctx, err)
-	}
-
-	var raw []json.RawMessage
-	if json.Unmarshal(fieldOf(in.RawBody, "keys"), &raw) != nil || len(raw) != len(in.Body.Keys) {
-		return nil // the schema says so
-	}
-
-	in.keys = make([]admin.ImportKey, 0, len(raw))
-	for i, b := range in.Body.Keys {
-		k := admin.ImportKey{
-			KeyFields: b.fields(fieldsOf(raw[i])),
+	in.keys = make([]admin.ImportKey, 0, len(in.Body.Keys))
+	for _, b := range in.Body.Keys {
+		in.keys = append(in.keys, admin.ImportKey{
+			KeyFields: admin.KeyFields{UpdateKey: b.UpdateKey, Environment: b.Environment},
 			Hash: api.Hash{
 				Algorithm: b.Hash.Algorithm,
-				Encoding:  value(b.Hash.Encoding),
+				Encoding:  b.Hash.Encoding.Value,
 				Value:     b.Hash.Value,
 			},
-		}
-		k.Name = api.Set(b.Name)
-		k.Environment = api.Set(b.Environment)
-		in.keys = append(in.keys, k)
+		})
 	}
 
-	return nil
+	return resolved(ctx, admin.CheckImport(len(in.keys)))
 }
 
 func imported(i api.Imported) posted[api.Imported] {

@@ -124,6 +124,10 @@ func keyFaults() map[string][]string {
 		`"metadata": {` + strings.Join(entries, ",") + `}`:       {"body.metadata"},
 		`"tags": ["ok", "two words"]`:                            {"body.tags[1]"},
 		`"tags": [` + many(21, `"t"`) + `]`:                      {"body.tags"},
+		// the decoder stops at the first, and the rules know of those behind it all the same
+		`"enabled": 7, "tags": ["two words"], "quota": {"limit": "x", "period": "day"}, "expiresIn": "x"`: {
+			"body.enabled", "body.tags[0]", "body.quota.limit", "body.expiresIn",
+		},
 		`"name": "", "colour": 1, "tags": [""], "quota": null, "expiresIn": "x"`: {
 			"body.name", "body.colour", "body.tags[0]", "body.expiresIn",
 		},

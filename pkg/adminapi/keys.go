@@ -78,20 +78,11 @@ type deleteKeyInput struct {
 }
 
 type listKeysInput struct {
-	Org         string `path:"org"`
-	Status      string `query:"status" enum:"active,inactive,expired,all" doc:"Default: active"`
-	Environment string `query:"environment" enum:"production,staging,development"`
-	Ownership   string `query:"ownership" enum:"personal,organization"`
-	Owner       string `query:"owner" maxLength:"200" doc:"The owner's id"`
-	Customer    string `query:"customer" maxLength:"64"`
-	Permission  string `query:"permission" maxLength:"65"`
-	Tag         string `query:"tag" maxLength:"50"`
-	Text        string `query:"q" maxLength:"100" doc:"Part of the name, the id, the hint as it is shown, or the hint's last four characters"`
-	Sort        string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt, the default) or oldest first (createdAt)"`
-	UnusedSince string `query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys not used since then, or never"`
-	Include     string `query:"include" enum:"usage" doc:"usage adds each key's calls of the last 14 days, one number a day, today last"`
-	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor      string `query:"cursor" maxLength:"500" doc:"nextCursor of the previous page"`
+	OrganizationPath
+	api.KeyFilter
+	Sort    string `query:"sort" enum:"-createdAt,createdAt" doc:"Newest first (-createdAt, the default) or oldest first (createdAt)"`
+	Include string `query:"include" enum:"usage" doc:"usage adds each key's calls of the last 14 days, one number a day, today last"`
+	Page
 
 	filter store.Filter // made by Resolve
 }
@@ -99,17 +90,7 @@ type listKeysInput struct {
 // Resolve implements huma.Resolver.
 func (in *listKeysInput) Resolve(ctx huma.Context) []error {
 	var err error
-	in.filter, err = apiOf(ctx.Context()).admin.Filter(requestOf(ctx.Context()), api.KeyFilter{
-		Status:      in.Status,
-		Environment: in.Environment,
-		Ownership:   in.Ownership,
-		Owner:       in.Owner,
-		Customer:    in.Customer,
-		Permission:  in.Permission,
-		Tag:         in.Tag,
-		Text:        in.Text,
-		UnusedSince: in.UnusedSince,
-	})
+	in.filter, err = apiOf(ctx.Context()).admin.Filter(requestOf(ctx.Context()), in.KeyFilter)
 	in.filter.OldestFirst = in.Sort == "createdAt"
 	return append(resolved(ctx, err), emptyCursor(ctx)...)
 }

@@ -41,9 +41,9 @@ func (a *API) registerLeaks() {
 }
 
 type leakBody struct {
-	Secret string  `json:"secret" minLength:"1" doc:"The whole secret, or a text that contains secrets: Bitting finds all of its own, at most 32, and another system's if it stands alone"`
-	URL    *string `json:"url" required:"false" maxLength:"2000" doc:"Where it was found: http or https"`
-	Note   *string `json:"note" required:"false" maxLength:"500" doc:"For the key's history; must not contain secrets"`
+	Secret string            `json:"secret" minLength:"1" doc:"The whole secret, or a text that contains secrets: Bitting finds all of its own, at most 32, and another system's if it stands alone"`
+	URL    api.Patch[string] `json:"url,omitzero" maxLength:"2000" doc:"Where it was found: http or https"`
+	Note   api.Patch[string] `json:"note,omitzero" maxLength:"500" doc:"For the key's history; must not contain secrets"`
 }
 
 type leakInput struct {
@@ -56,8 +56,8 @@ type leakInput struct {
 func (in *leakInput) Resolve(ctx huma.Context) []error {
 	in.report = api.ReportLeak{
 		Secret: in.Body.Secret,
-		URL:    value(in.Body.URL),
-		Note:   value(in.Body.Note),
+		URL:    in.Body.URL.Value,
+		Note:   in.Body.Note.Value,
 	}
 	return resolved(ctx, apiOf(ctx.Context()).admin.CheckReport(in.report))
 }

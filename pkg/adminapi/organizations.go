@@ -40,8 +40,7 @@ type createOrganizationBody struct {
 
 type createOrganizationInput struct {
 	IdempotencyHeader
-	Body    createOrganizationBody
-	RawBody []byte
+	Body createOrganizationBody
 
 	organization admin.NewOrganization // made by Resolve
 }
@@ -96,74 +95,21 @@ func (a *API) registerSettings() {
 	}, a.updateOrganization)
 }
 
-type lifeInput struct {
-	Production  *string `json:"production" required:"false"`
-	Staging     *string `json:"staging" required:"false"`
-	Development *string `json:"development" required:"false"`
-}
-
-type settingsInput struct {
-	OrganizationKeysBy *string    `json:"organizationKeysBy" required:"false" nullable:"false" enum:"admins,members"`
-	PersonalKeysBy     *string    `json:"personalKeysBy" required:"false" nullable:"false" enum:"members,admins,nobody"`
-	MemberPermissions  []string   `json:"memberPermissions" required:"false" maxItems:"200" doc:"What members may grant; null: every data-plane permission"`
-	DefaultPermissions []string   `json:"defaultPermissions" required:"false" maxItems:"200" doc:"What a new key gets if the request names no permissions; null: the catalogue's defaults"`
-	LongestLife        *lifeInput `json:"longestLife,omitempty"`
-	LegacyKeysAccepted *bool      `json:"legacyKeysAccepted" required:"false" nullable:"false"`
-	AllowedAddresses   []string   `json:"allowedAddresses" required:"false" maxItems:"50" doc:"Networks or single addresses that calls with the organization's keys may come from, in addition to each key's own; empty: any address. Does not apply to the admin API"`
-	SampleRequests     *float64   `json:"sampleRequests" required:"false" nullable:"false" minimum:"0" maximum:"1"`
-}
-
 type updateOrganizationInput struct {
 	OrganizationPath
 	MatchHeader
-	Body struct {
-		Name     *string        `json:"name" required:"false" nullable:"false" maxLength:"100"`
-		Settings *settingsInput `json:"settings,omitempty"`
-	}
-	RawBody []byte
-
-	change api.UpdateOrganization // made by Resolve
+	Body api.UpdateOrganization
 }
 
 // Resolve implements huma.Resolver.
 func (in *updateOrganizationInput) Resolve(ctx huma.Context) []error {
-	in.change.Name = optional(in.Body.Name)
-	if in.Body.Settings != nil {
-		in.change.Settings = in.Body.Settings.patches(fieldOf(in.RawBody, "settings"))
-	}
-
-	return resolved(ctx, admin.CheckOrganization(requestOf(ctx.Context()), &in.change))
-}
-
-// patches are the fields of settings, as far as they are present.
-func (b *settingsInput) patches(raw []byte) api.UpdateSettings {
-	present := fieldsOf(raw)
-
-	out := api.UpdateSettings{
-		OrganizationKeysBy: optional(b.OrganizationKeysBy),
-		PersonalKeysBy:     optional(b.PersonalKeysBy),
-		MemberPermissions:  patchList(present["memberPermissions"], b.MemberPermissions),
-		DefaultPermissions: patchList(present["defaultPermissions"], b.DefaultPermissions),
-		LegacyKeysAccepted: optional(b.LegacyKeysAccepted),
-		AllowedAddresses:   patchList(present["allowedAddresses"], b.AllowedAddresses),
-		SampleRequests:     optional(b.SampleRequests),
-	}
-	if life := b.LongestLife; life != nil {
-		present := fieldsOf(fieldOf(raw, "longestLife"))
-		out.LongestLife = api.UpdateLongestLife{
-			Production:  patch(present["production"], life.Production),
-			Staging:     patch(present["staging"], life.Staging),
-			Development: patch(present["development"], life.Development),
-		}
-	}
-
-	return out
+	return resolved(ctx, admin.CheckOrganization(requestOf(ctx.Context()), &in.Body))
 }
 
 func (a *API) updateOrganization(
 	ctx context.Context, r *admin.Request, in *updateOrganizationInput,
 ) (*versioned[api.Organization], error) {
-	return version(a.admin.UpdateOrganization(ctx, r, in.matches, &in.change))
+	return version(a.admin.UpdateOrganization(ctx, r, in.matches, &in.Body))
 }
 
 func (a *API) registerDeletion() {

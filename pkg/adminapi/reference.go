@@ -28,15 +28,8 @@ func document() huma.Config {
 	config.CreateHooks = nil // no $schema links in bodies
 	config.Formats = map[string]huma.Format{jsonType: jsonFormat, "json": jsonFormat}
 	config.RejectUnknownQueryParameters = true
-	config.OnAddOperation = append(config.OnAddOperation, func(
-		_ *huma.OpenAPI, op *huma.Operation,
-	) {
-		// huma adds it for the raw body, which is kept beside the JSON to hash it
-		if op.RequestBody != nil {
-			delete(op.RequestBody.Content, "application/octet-stream")
-		}
-	})
-	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.Schemas = huma.NewMapRegistry(schemasPrefix, schemaName)
+	describePatches(config.Components.Schemas)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"apiKey": {
 			Type:        "apiKey",
@@ -57,6 +50,9 @@ func document() huma.Config {
 	return config
 }
 
+// schemasPrefix is what a reference to a schema begins with.
+const schemasPrefix = "#/components/schemas/"
+
 // misfit stands for what JSON's decoder says of a value that no schema and no reader refused: it
 // says it in Go's words.
 const misfit = "expected other values"
@@ -66,11 +62,28 @@ var jsonFormat = huma.Format{
 	Marshal: huma.DefaultJSONFormat.Marshal,
 	Unmarshal: func(text []byte, into any) error {
 		if json.Unmarshal(text, into) != nil {
+			unmarshalFields(text, into, "", "")
 			return errors.New(misfit)
 		}
 
 		return nil
 	},
+}
+
+// unmarshalFields reads a value field by field, between the texts that stand around it. The decoder
+// stops at the first field of a change that does not fit, and the rules of those behind it are to
+// be told as well.
+func unmarshalFields(value json.RawMessage, into any, before, after string) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(before+string(value)+after), into) == nil ||
+		json.Unmarshal(value, &fields) != nil {
+		return
+	}
+
+	for name, value := range fields {
+		quoted, _ := json.Marshal(name) // a text: there is no error
+		unmarshalFields(value, into, before+"{"+string(quoted)+":", "}"+after)
+	}
 }
 
 // raw is an answer that is ready.

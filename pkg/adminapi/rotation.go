@@ -60,8 +60,7 @@ type emptyBody struct{}
 type actionInput struct {
 	KeyPath
 	PostHeaders
-	Body    emptyBody
-	RawBody []byte
+	Body emptyBody
 }
 
 type rotateBody struct {
@@ -73,8 +72,7 @@ type rotateBody struct {
 type rotateInput struct {
 	KeyPath
 	PostHeaders
-	Body    rotateBody
-	RawBody []byte
+	Body rotateBody
 
 	rotate admin.Rotate // made by Resolve
 }
@@ -148,15 +146,14 @@ func (a *API) registerRevocation() {
 }
 
 type revokeBody struct {
-	Reason      *string `json:"reason" required:"false" maxLength:"500" doc:"For the history; must not contain secrets"`
-	Compromised *bool   `json:"compromised" required:"false" doc:"The secret is in the wrong hands: the key cannot be restored, only regenerated"`
+	Reason      api.Patch[string] `json:"reason,omitzero" maxLength:"500" doc:"For the history; must not contain secrets"`
+	Compromised api.Patch[bool]   `json:"compromised,omitzero" doc:"The secret is in the wrong hands: the key cannot be restored, only regenerated"`
 }
 
 type revokeInput struct {
 	KeyPath
 	PostHeaders
-	Body    revokeBody
-	RawBody []byte
+	Body revokeBody
 }
 
 func revoked(k api.Revoked) posted[api.Revoked] {
@@ -168,8 +165,8 @@ func (a *API) revokeKey(
 ) (*posted[api.Revoked], error) {
 	return post(r, revoked, func() (api.Revoked, error) {
 		return a.admin.RevokeKey(ctx, r, in.matches, api.RevokeKey{
-			Reason:      value(in.Body.Reason),
-			Compromised: value(in.Body.Compromised),
+			Reason:      in.Body.Reason.Value,
+			Compromised: in.Body.Compromised.Value,
 		})
 	})
 }

@@ -113,6 +113,15 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		}
 	}
 
+	// where one is of another type, those that the decoder comes to later are told as well
+	all := []string{"body.settings.personalKeysBy", "body.settings.longestLife.production"}
+
+	p := o.set(t, `{"personalKeysBy": 7, "longestLife": {"production": "soon"}}`).Refused(t,
+		http.StatusUnprocessableEntity, "validation")
+	if diff := cmp.Diff(all, p.Locations()); diff != "" {
+		t.Errorf("locations of two (-want +got):\n%s", diff)
+	}
+
 	o.admin.Call(t, http.MethodPatch, o.path(), map[string]any{
 		"name": " ",
 	}).Refused(t, http.StatusUnprocessableEntity, "validation")

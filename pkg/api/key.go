@@ -124,6 +124,6 @@ type Actor struct {
 
 // Quota is a number of calls per calendar day or month, in UTC.
 type Quota struct {
-	Limit  int64  `json:"limit"`
-	Period string `json:"period"`
+	Limit  int64  `json:"limit" minimum:"1" maximum:"1000000000000"`
+	Period string `json:"period" enum:"day,month"`
 }

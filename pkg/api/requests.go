@@ -34,21 +34,21 @@ type CreateKey struct {
 
 // UpdateKey is the body of updateKey: what is absent stays, and null empties a field.
 type UpdateKey struct {
-	Name             Patch[string]            `json:"name,omitzero"`
-	Description      Patch[string]            `json:"description,omitzero"`
-	Enabled          Patch[bool]              `json:"enabled,omitzero"`
-	Permissions      Patch[[]string]          `json:"permissions,omitzero"`
-	AllPermissions   Patch[bool]              `json:"allPermissions,omitzero"`
-	Grantable        Patch[string]            `json:"grantable,omitzero"`
-	Customers        Patch[[]string]          `json:"customers,omitzero"`
-	RateLimits       Patch[[]RateLimit]       `json:"rateLimits,omitzero"`
-	Quota            Patch[Quota]             `json:"quota,omitzero"`
-	AllowedAddresses Patch[[]string]          `json:"allowedAddresses,omitzero"`
-	NotBefore        Patch[time.Time]         `json:"notBefore,omitzero"`
-	ExpiresAt        Patch[time.Time]         `json:"expiresAt,omitzero"`
-	ExpiresIn        Patch[string]            `json:"expiresIn,omitzero"`
-	Metadata         Patch[map[string]string] `json:"metadata,omitzero"`
-	Tags             Patch[[]string]          `json:"tags,omitzero"`
+	Name             Patch[string]            `json:"name,omitzero" nullable:"false" maxLength:"100"`
+	Description      Patch[string]            `json:"description,omitzero" maxLength:"1000" doc:"null: none"`
+	Enabled          Patch[bool]              `json:"enabled,omitzero" nullable:"false"`
+	Permissions      Patch[[]string]          `json:"permissions,omitzero" maxItems:"200" doc:"Names from the catalogue; empty or null: none"`
+	AllPermissions   Patch[bool]              `json:"allPermissions,omitzero" doc:"Every data-plane permission, including those added later; null: false"`
+	Grantable        Patch[string]            `json:"grantable,omitzero" enum:"own,catalogue" doc:"What an admin key may grant; null: own"`
+	Customers        Patch[[]string]          `json:"customers,omitzero" maxItems:"30" doc:"Empty or null: every customer"`
+	RateLimits       Patch[[]RateLimit]       `json:"rateLimits,omitzero" maxItems:"5" doc:"Empty or null: none"`
+	Quota            Patch[Quota]             `json:"quota,omitzero" doc:"null: none"`
+	AllowedAddresses Patch[[]string]          `json:"allowedAddresses,omitzero" maxItems:"50" doc:"Networks such as 192.0.2.0/24 or 2001:db8::/32, or single addresses; empty or null: any address"`
+	NotBefore        Patch[time.Time]         `json:"notBefore,omitzero" doc:"null: valid at once"`
+	ExpiresAt        Patch[time.Time]         `json:"expiresAt,omitzero" doc:"null: never expires"`
+	ExpiresIn        Patch[string]            `json:"expiresIn,omitzero" doc:"Instead of expiresAt: a duration from now, such as 90d; null: never expires"`
+	Metadata         Patch[map[string]string] `json:"metadata,omitzero" doc:"null: none; a change replaces all of it"`
+	Tags             Patch[[]string]          `json:"tags,omitzero" maxItems:"20" doc:"Empty or null: none"`
 }
 
 // RotateKey is the body of rotateKey.
@@ -96,15 +96,15 @@ type Hash struct {
 
 // KeyFilter is which keys are meant; empty fields are any, but for the status: active ones.
 type KeyFilter struct {
-	Status      string `json:"status,omitempty"` // active, inactive, expired or all
-	Environment string `json:"environment,omitempty"`
-	Ownership   string `json:"ownership,omitempty"`
-	Owner       string `json:"owner,omitempty"` // the owner's id
-	Customer    string `json:"customer,omitempty"`
-	Permission  string `json:"permission,omitempty"`
-	Tag         string `json:"tag,omitempty"`
-	Text        string `json:"q,omitempty"`           // part of the name, the id or the hint
-	UnusedSince string `json:"unusedSince,omitempty"` // a time, or a duration such as 90d
+	Status      string `json:"status,omitempty" query:"status" enum:"active,inactive,expired,all" doc:"Default: active"`
+	Environment string `json:"environment,omitempty" query:"environment" enum:"production,staging,development"`
+	Ownership   string `json:"ownership,omitempty" query:"ownership" enum:"personal,organization"`
+	Owner       string `json:"owner,omitempty" query:"owner" maxLength:"200" doc:"The owner's id"`
+	Customer    string `json:"customer,omitempty" query:"customer" maxLength:"64"`
+	Permission  string `json:"permission,omitempty" query:"permission" maxLength:"65"`
+	Tag         string `json:"tag,omitempty" query:"tag" maxLength:"50"`
+	Text        string `json:"q,omitempty" query:"q" maxLength:"100" doc:"Part of the name, the id, the hint as it is shown, or the hint's last four characters"`
+	UnusedSince string `json:"unusedSince,omitempty" query:"unusedSince" maxLength:"40" doc:"A time or a duration such as 90d: keys not used since then, or never"`
 }
 
 // ListKeys is the query of listKeys.
@@ -142,27 +142,27 @@ type CreateOrganization struct {
 
 // UpdateOrganization is the body of updateOrganization.
 type UpdateOrganization struct {
-	Name     Patch[string]  `json:"name,omitzero"`
+	Name     Patch[string]  `json:"name,omitzero" maxLength:"100" doc:"null: unchanged"`
 	Settings UpdateSettings `json:"settings,omitzero"`
 }
 
 // UpdateSettings are the settings that change; they are merged field by field.
 type UpdateSettings struct {
-	OrganizationKeysBy Patch[string]     `json:"organizationKeysBy,omitzero"`
-	PersonalKeysBy     Patch[string]     `json:"personalKeysBy,omitzero"`
-	MemberPermissions  Patch[[]string]   `json:"memberPermissions,omitzero"`
-	DefaultPermissions Patch[[]string]   `json:"defaultPermissions,omitzero"`
+	OrganizationKeysBy Patch[string]     `json:"organizationKeysBy,omitzero" enum:"admins,members" doc:"null: unchanged"`
+	PersonalKeysBy     Patch[string]     `json:"personalKeysBy,omitzero" enum:"members,admins,nobody" doc:"null: unchanged"`
+	MemberPermissions  Patch[[]string]   `json:"memberPermissions,omitzero" maxItems:"200" doc:"What members may grant; null: every data-plane permission"`
+	DefaultPermissions Patch[[]string]   `json:"defaultPermissions,omitzero" maxItems:"200" doc:"What a new key gets if the request names no permissions; null: the catalogue's defaults"`
 	LongestLife        UpdateLongestLife `json:"longestLife,omitzero"`
-	LegacyKeysAccepted Patch[bool]       `json:"legacyKeysAccepted,omitzero"`
-	AllowedAddresses   Patch[[]string]   `json:"allowedAddresses,omitzero"`
-	SampleRequests     Patch[float64]    `json:"sampleRequests,omitzero"`
+	LegacyKeysAccepted Patch[bool]       `json:"legacyKeysAccepted,omitzero" doc:"null: unchanged"`
+	AllowedAddresses   Patch[[]string]   `json:"allowedAddresses,omitzero" maxItems:"50" doc:"Networks or single addresses that calls with the organization's keys may come from, in addition to each key's own; empty or null: any address. Does not apply to the admin API"`
+	SampleRequests     Patch[float64]    `json:"sampleRequests,omitzero" minimum:"0" maximum:"1" doc:"null: unchanged"`
 }
 
 // UpdateLongestLife is the longest life of a key that changes, per environment, such as 365d.
 type UpdateLongestLife struct {
-	Production  Patch[string] `json:"production,omitzero"`
-	Staging     Patch[string] `json:"staging,omitzero"`
-	Development Patch[string] `json:"development,omitzero"`
+	Production  Patch[string] `json:"production,omitzero" doc:"A duration such as 365d; null: no limit"`
+	Staging     Patch[string] `json:"staging,omitzero" doc:"A duration such as 365d; null: no limit"`
+	Development Patch[string] `json:"development,omitzero" doc:"A duration such as 365d; null: no limit"`
 }
 
 // PutMember is the body of putMember.
@@ -180,8 +180,8 @@ type CreateCustomer struct {
 
 // UpdateCustomer is the body of updateCustomer.
 type UpdateCustomer struct {
-	Name     Patch[string]            `json:"name,omitzero"`
-	Metadata Patch[map[string]string] `json:"metadata,omitzero"`
+	Name     Patch[string]            `json:"name,omitzero" maxLength:"100" doc:"null: unchanged"`
+	Metadata Patch[map[string]string] `json:"metadata,omitzero" doc:"Replaces all of it; null: none"`
 }
 
 // ReportLeak is the body of reportLeak.
