@@ -147,6 +147,10 @@ func typeName(s *huma.Schema) string {
 	case len(s.Enum) > 0:
 		values := make([]string, 0, len(s.Enum))
 		for _, v := range s.Enum {
+			if v == nil {
+				v = "null"
+			}
+
 			values = append(values, fmt.Sprint(v))
 		}
 
