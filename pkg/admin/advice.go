@@ -33,7 +33,7 @@ func CheckWindow(text string) (time.Duration, error) {
 }
 
 // KeyAdvice is the advice on the request's key; window is 0 for the usual one.
-func (s *Service) KeyAdvice(
+func (s *ReportService) KeyAdvice(
 	ctx context.Context, r *Request, window time.Duration,
 ) (out Advice, err error) {
 	facts, err := s.facts(ctx, r, window, r.key)
@@ -55,7 +55,7 @@ const (
 
 // Advise is the advice on keys of the request's organization from a position on, and says where it
 // goes on: "" at the end. It ends after as many keys as limit says, or when it took long enough.
-func (s *Service) Advise(
+func (s *ReportService) Advise(
 	ctx context.Context, r *Request, filter store.Filter, window time.Duration, after string,
 	limit int,
 ) (out Advice, next string, err error) {

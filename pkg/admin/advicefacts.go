@@ -22,7 +22,7 @@ const (
 )
 
 // adviceOn is the advice on several keys, in their order.
-func (s *Service) adviceOn(
+func (s *ReportService) adviceOn(
 	ctx context.Context, r *Request, window time.Duration, keys []*apikey.Key,
 ) ([]AdviceItem, error) {
 	facts, err := s.facts(ctx, r, window, keys...)
@@ -53,7 +53,7 @@ func (s *Service) adviceOn(
 }
 
 // adviceItems is the advice that the facts of a key come to, with its previews.
-func (s *Service) adviceItems(
+func (s *ReportService) adviceItems(
 	ctx context.Context, r *Request, f *advice.Facts, requests int,
 ) ([]AdviceItem, error) {
 	items := advice.Of(*f)
@@ -80,7 +80,7 @@ func (s *Service) adviceItems(
 }
 
 // facts gathers what is known of keys.
-func (s *Service) facts(
+func (s *ReportService) facts(
 	ctx context.Context, r *Request, window time.Duration, keys ...*apikey.Key,
 ) ([]*advice.Facts, error) {
 	uses, err := s.hot.LastUses(ctx, keys...)
@@ -110,7 +110,7 @@ func (s *Service) facts(
 }
 
 // remember reads the key's past into the facts, as far back as a window reaches.
-func (s *Service) remember(ctx context.Context, f *advice.Facts) error {
+func (s *ReportService) remember(ctx context.Context, f *advice.Facts) error {
 	since := later(f.Key.CreatedAt, f.Now.Add(-max(f.Window, advice.LongWindow)))
 
 	hours, err := s.hot.Usage(ctx, usage.KeyScope(f.Key.Environment, f.Key.ID),

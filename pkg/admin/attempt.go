@@ -37,7 +37,7 @@ const (
 // who calls, what they see and what they may, and the transaction fails where the rows that said so
 // have changed since. An error of an attempt ends it, and so does one that writes nothing.
 func change[T any](
-	ctx context.Context, s *Service, r *Request, try func(r *Request) (attempt[T], error),
+	ctx context.Context, s *core, r *Request, try func(r *Request) (attempt[T], error),
 ) (T, error) {
 	var none T
 	for n := 1; ; n++ {
@@ -78,7 +78,7 @@ func change[T any](
 
 // lost returns nil where an attempt should be repeated after an error, the nth, and the error to
 // answer where it is not. A stop keeps other changes off the rows first.
-func (s *Service) lost(
+func (s *core) lost(
 	ctx context.Context, err error, n int, u apikey.Urgency, writes []store.Write,
 ) error {
 	raced := errors.Is(err, apikey.ErrStale) && !errors.Is(err, errCondition) ||
@@ -122,7 +122,7 @@ func (m Match) holds(version int64) bool { return m == nil || m(version) }
 var errCondition = errors.New("the caller's condition does not hold")
 
 // again opens the request again: who the caller is by now, what they may, and the key as it is.
-func (s *Service) again(ctx context.Context, r *Request) (*Request, error) {
+func (s *core) again(ctx context.Context, r *Request) (*Request, error) {
 	next, err := s.Open(ctx, r.call)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (s *Service) again(ctx context.Context, r *Request) (*Request, error) {
 
 // stillCaller looks at the rows that said what the caller may: nothing slips in beside a removal or a
 // revocation, and no key is made beside a change of the settings or a deletion of its organization.
-func (s *Service) stillCaller(r *Request) []store.Write {
+func (s *core) stillCaller(r *Request) []store.Write {
 	var looks []store.Write
 	if r.caller.Key != nil && r.caller.Key.Version > 0 {
 		looks = append(looks, s.store.StillKey(r.caller.Key))

@@ -98,14 +98,14 @@ func (c *bulkChange) urgency() apikey.Urgency {
 
 // Bulk changes many keys of the request's organization by a job, or says which they would be, as
 // CheckBulk has read.
-func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswer, error) {
+func (s *KeyService) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswer, error) {
 	if in.DryRun {
 		return s.dryRun(ctx, r, in)
 	}
 
 	var made *job.Job
 
-	out, err := idempotent(ctx, s, r, func(r *Request) (got attempt[api.BulkAnswer], err error) {
+	out, err := idempotent(ctx, s.core, r, func(r *Request) (got attempt[api.BulkAnswer], err error) {
 		made, got, err = s.tryBulk(ctx, r, in)
 		return got, err
 	})
@@ -113,7 +113,7 @@ func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswe
 		return api.BulkAnswer{}, err
 	}
 
-	j := s.begin(ctx, r, made, callTime)
+	j := s.jobs.begin(ctx, r, made, callTime)
 	shown := viewJob(j, r.caller)
 	out.Job = &shown
 	return out, nil
@@ -121,7 +121,7 @@ func (s *Service) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswe
 
 // reached narrows a bulk change to the keys that the caller may change so, and reports whether
 // there can be some. Errors: those of May, and of what the caller may not hand out.
-func (s *Service) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err error) {
+func (s *KeyService) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err error) {
 	narrowed := in.change
 
 	reach, err := r.caller.MayEach(narrowed.single(), r.organization)
@@ -139,7 +139,7 @@ func (s *Service) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err e
 }
 
 // tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
-func (s *Service) tryBulk(
+func (s *KeyService) tryBulk(
 	ctx context.Context, r *Request, in *Bulk,
 ) (j *job.Job, got attempt[api.BulkAnswer], err error) {
 	c, some, err := s.reached(r, in)
@@ -175,7 +175,7 @@ func (s *Service) tryBulk(
 
 // takePlace gives the job of a bulk change one of the places that there are for open ones. Errors:
 // *Error, where all are taken; those of the store.
-func (s *Service) takePlace(
+func (s *KeyService) takePlace(
 	ctx context.Context, r *Request, c *bulkChange, j *job.Job) (err error,
 ) {
 	name, most := "change", job.MaxChanges
@@ -218,7 +218,7 @@ func narrow(f *store.Filter, reach organization.Reach) bool {
 
 // mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the
 // same for all keys.
-func (s *Service) mayExtend(r *Request, c *bulkChange, end string) error {
+func (s *KeyService) mayExtend(r *Request, c *bulkChange, end string) error {
 	if c.Action != "extend" {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (s *Service) mayExtend(r *Request, c *bulkChange, end string) error {
 }
 
 // postFilter is the part of the filter that looks at the last use of keys; nil for none.
-func (s *Service) postFilter(c *bulkChange) store.PostFilter {
+func (s *KeyService) postFilter(c *bulkChange) store.PostFilter {
 	if c.UnusedSince.IsZero() {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (s *Service) postFilter(c *bulkChange) store.PostFilter {
 const maxPostFiltered = 10_000
 
 // count counts the keys that a bulk change is about.
-func (s *Service) count(ctx context.Context, r *Request, c *bulkChange, some bool) (int, error) {
+func (s *KeyService) count(ctx context.Context, r *Request, c *bulkChange, some bool) (int, error) {
 	if !some {
 		return 0, nil
 	}
@@ -268,7 +268,7 @@ func (s *Service) count(ctx context.Context, r *Request, c *bulkChange, some boo
 	return s.store.CountKeys(ctx, r.organization.ID, c.Filter, r.now)
 }
 
-func (s *Service) dryRun(
+func (s *KeyService) dryRun(
 	ctx context.Context, r *Request, in *Bulk,
 ) (out api.BulkAnswer, err error) {
 	c, some, err := s.reached(r, in)
@@ -306,7 +306,7 @@ func (s *Service) dryRun(
 
 // apply changes one key as the action says. Error: *InvalidError, where the organization does not
 // let the key live so long.
-func (c *bulkChange) apply(s *Service, r *Request, k *apikey.Key) error {
+func (c *bulkChange) apply(s *KeyService, r *Request, k *apikey.Key) error {
 	before := k.Clone()
 	if r.caller.May(c.single(), r.organization, before) != nil {
 		return Refuse(api.CodePermissionDenied,
@@ -352,7 +352,7 @@ func (c *bulkChange) recorded() string {
 // is scoped to, disabled: a filter finds such keys among others that were disabled for other
 // reasons. Of who is there, the change fails where they are removed meanwhile, so that it enables
 // nothing that the removal has looked at.
-func (s *Service) owned(ctx context.Context, org string, items []item) error {
+func (s *KeyService) owned(ctx context.Context, org string, items []item) error {
 	if err := s.ownedByMembers(ctx, org, items); err != nil {
 		return err
 	}
@@ -361,7 +361,7 @@ func (s *Service) owned(ctx context.Context, org string, items []item) error {
 }
 
 // ownedByMembers leaves out the personal keys of people who are no members.
-func (s *Service) ownedByMembers(ctx context.Context, org string, items []item) error {
+func (s *KeyService) ownedByMembers(ctx context.Context, org string, items []item) error {
 	var members []organization.Member
 
 	looked := map[string]bool{} // a transaction looks at a row once
@@ -396,7 +396,7 @@ func (s *Service) ownedByMembers(ctx context.Context, org string, items []item) 
 }
 
 // ofCustomers leaves out the keys that are scoped to a customer who is gone, or is being deleted.
-func (s *Service) ofCustomers(ctx context.Context, org string, items []item) error {
+func (s *KeyService) ofCustomers(ctx context.Context, org string, items []item) error {
 	looked := map[string]bool{}
 	for n := range items {
 		i := &items[n]

@@ -15,7 +15,7 @@ import (
 
 // edit changes the key of the request: on a copy, with its history entry, on the version that it
 // started from. A change that changes nothing writes nothing.
-func (s *Service) edit(
+func (s *core) edit(
 	ctx context.Context, r *Request, match Match, action, reason string,
 	change func(k *apikey.Key) error,
 ) (attempt[*apikey.Key], error) {
@@ -61,7 +61,7 @@ func (s *Service) edit(
 
 // keyWrites is the transaction that writes a key: its row, its history entry, and that what the
 // change relies on is still so. before is nil for a new key.
-func (s *Service) keyWrites(
+func (s *core) keyWrites(
 	ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry,
 ) []store.Write {
 	writes := []store.Write{s.store.PutKey(ctx, after, after.Version-1), s.store.Append(entry)}
@@ -93,7 +93,7 @@ func addedCustomers(before, after *apikey.Key) []string {
 }
 
 // entry makes the history entry of a change of a key; before is nil for a new one.
-func (s *Service) entry(
+func (s *core) entry(
 	r *Request, action, reason string, before, after *apikey.Key,
 ) (history.Entry, error) {
 	e, err := s.event(r, action, after.OrganizationID, history.Object{
@@ -134,7 +134,7 @@ func record[T, S any](e *history.Entry, before, after *T, show func(*T) S) error
 }
 
 // event makes an entry without changes.
-func (s *Service) event(
+func (s *core) event(
 	r *Request, action, org string, object history.Object) (history.Entry, error,
 ) {
 	id, err := apikey.NewID(s.random)
@@ -186,7 +186,7 @@ func empty(v any) bool {
 }
 
 // mint makes a fresh secret for a key, as it is shown once and as it is stored.
-func (s *Service) mint(
+func (s *core) mint(
 	ctx context.Context, env apikey.Environment, id string,
 ) (apikey.Secret, apikey.IssuedSecret, error) {
 	p, err := s.keyring.Ensure(ctx, env)

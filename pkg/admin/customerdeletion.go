@@ -24,7 +24,7 @@ type goneCustomer struct {
 // It first lets no more keys be scoped to the customer, and only then looks which are: a key that
 // is being made at that moment either was made before, and is found by the list that does not lag,
 // or is not made.
-func (s *Service) DeleteCustomer(
+func (s *OrganizationService) DeleteCustomer(
 	ctx context.Context, r *Request, id string, force bool,
 ) (api.Job, error) {
 	j, err := s.beginDeletion(ctx, r, id, force)
@@ -32,12 +32,12 @@ func (s *Service) DeleteCustomer(
 		return api.Job{}, err
 	}
 
-	return viewJob(s.begin(ctx, r, j, removalTime), r.caller), nil
+	return viewJob(s.jobs.begin(ctx, r, j, removalTime), r.caller), nil
 }
 
 // beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted,
 // it returns that job.
-func (s *Service) beginDeletion(
+func (s *OrganizationService) beginDeletion(
 	ctx context.Context, r *Request, id string, force bool,
 ) (*job.Job, error) {
 	if !force {
@@ -46,14 +46,16 @@ func (s *Service) beginDeletion(
 		}
 	}
 
-	return change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
+	return change(ctx, s.core, r, func(r *Request) (attempt[*job.Job], error) {
 		return s.tryDeleteCustomer(ctx, r, id)
 	})
 }
 
 // markUnused marks a customer that no key is scoped to, so that none can be from then on. Of one that
 // is being deleted already, it returns the job. Error: *Error, where keys are scoped to it.
-func (s *Service) markUnused(ctx context.Context, r *Request, id string) (*job.Job, error) {
+func (s *OrganizationService) markUnused(
+	ctx context.Context, r *Request, id string,
+) (*job.Job, error) {
 	c, err := s.store.Customer(ctx, r.call.Organization, id)
 	if err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func (s *Service) markUnused(ctx context.Context, r *Request, id string) (*job.J
 
 // tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
 // goes through those that are.
-func (s *Service) tryDeleteCustomer(
+func (s *OrganizationService) tryDeleteCustomer(
 	ctx context.Context, r *Request, id string,
 ) (attempt[*job.Job], error) {
 	c, err := s.store.Customer(ctx, r.call.Organization, id)
@@ -116,8 +118,8 @@ func (s *Service) tryDeleteCustomer(
 
 // mark marks a customer as one that is being deleted, before it is known whether it can be, or
 // takes the mark away. Nobody sees it, so it makes no history.
-func (s *Service) mark(ctx context.Context, r *Request, id string, leaving bool) error {
-	_, err := change(ctx, s, r, func(r *Request) (got attempt[struct{}], err error) {
+func (s *OrganizationService) mark(ctx context.Context, r *Request, id string, leaving bool) error {
+	_, err := change(ctx, s.core, r, func(r *Request) (got attempt[struct{}], err error) {
 		c, err := s.store.Customer(ctx, r.call.Organization, id)
 		if err != nil || c.Leaving == leaving || c.LeavingJob != "" {
 			return got, err
@@ -144,7 +146,7 @@ func (s *Service) mark(ctx context.Context, r *Request, id string, leaving bool)
 }
 
 // unusedCustomer refuses to delete a customer that keys are scoped to.
-func (s *Service) unusedCustomer(ctx context.Context, c *organization.Customer) error {
+func (s *OrganizationService) unusedCustomer(ctx context.Context, c *organization.Customer) error {
 	used, err := s.usesOf(ctx, c)
 	if err == nil && used > 0 {
 		many := map[bool]string{true: " or more"}[used == maxCounted]
@@ -162,7 +164,9 @@ const maxCounted = 1000
 
 // usesOf counts the keys that are scoped to a customer, up to maxCounted; deleted ones count for
 // nothing.
-func (s *Service) usesOf(ctx context.Context, c *organization.Customer) (used int, err error) {
+func (s *OrganizationService) usesOf(
+	ctx context.Context, c *organization.Customer,
+) (used int, err error) {
 	for after, more := "", true; more && used < maxCounted; more = after != "" {
 		var keys []*apikey.Key
 		if keys, after, err = s.store.KeysOfCustomer(ctx, c.OrganizationID, c.ID, after,
@@ -181,7 +185,7 @@ func (s *Service) usesOf(ctx context.Context, c *organization.Customer) (used in
 }
 
 // customerPlan disables the keys of a customer, and then deletes it.
-func (s *Service) customerPlan(j *job.Job) (*plan, error) {
+func (s *OrganizationService) customerPlan(j *job.Job) (*plan, error) {
 	var gone goneCustomer
 	if err := unmarshalParameters(j, &gone); err != nil {
 		return nil, err

@@ -48,10 +48,10 @@ func CheckNewCustomer(in *NewCustomer) error {
 }
 
 // CreateCustomer makes a customer of the request's organization.
-func (s *Service) CreateCustomer(
+func (s *OrganizationService) CreateCustomer(
 	ctx context.Context, r *Request, in *NewCustomer,
 ) (api.CustomerAnswer, error) {
-	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.CustomerAnswer], err error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (got attempt[api.CustomerAnswer], err error) {
 		c := &organization.Customer{
 			OrganizationID: r.call.Organization,
 			Name:           in.Name,
@@ -76,7 +76,7 @@ func (s *Service) CreateCustomer(
 	})
 }
 
-func (s *Service) customerEntry(
+func (s *OrganizationService) customerEntry(
 	r *Request, action string, before, after *organization.Customer,
 ) (history.Entry, error) {
 	of := after
@@ -99,7 +99,7 @@ func (s *Service) customerEntry(
 
 // Customers lists customers of the request's organization from a position on, by id, and says where
 // it goes on: "" at the end.
-func (s *Service) Customers(
+func (s *OrganizationService) Customers(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Customer, next string, err error) {
 	customers, next, err := s.store.Customers(ctx, r.call.Organization, after, limit)
@@ -111,7 +111,9 @@ func (s *Service) Customers(
 }
 
 // Customer shows a customer.
-func (s *Service) Customer(ctx context.Context, r *Request, id string) (api.Customer, error) {
+func (s *OrganizationService) Customer(
+	ctx context.Context, r *Request, id string,
+) (api.Customer, error) {
 	c, err := s.store.Customer(ctx, r.call.Organization, id)
 	if err != nil {
 		return api.Customer{}, err
@@ -132,10 +134,10 @@ func CheckCustomer(in *api.UpdateCustomer) error {
 }
 
 // UpdateCustomer changes a customer.
-func (s *Service) UpdateCustomer(
+func (s *OrganizationService) UpdateCustomer(
 	ctx context.Context, r *Request, id string, in *api.UpdateCustomer,
 ) (api.Customer, error) {
-	return change(ctx, s, r, func(r *Request) (got attempt[api.Customer], err error) {
+	return change(ctx, s.core, r, func(r *Request) (got attempt[api.Customer], err error) {
 		before, err := s.store.Customer(ctx, r.call.Organization, id)
 		if err != nil {
 			return got, err
@@ -176,7 +178,7 @@ func (s *Service) UpdateCustomer(
 // knownCustomers checks that a key's customers are customers of the organization; those that it had
 // before are not asked about.
 func (f *validator) knownCustomers(
-	ctx context.Context, s *Service, r *Request, before, k *apikey.Key,
+	ctx context.Context, s *core, r *Request, before, k *apikey.Key,
 ) {
 	missing, err := s.store.MissingCustomers(ctx, r.organization.ID, addedCustomers(before, k))
 	if err != nil {

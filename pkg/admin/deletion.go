@@ -13,22 +13,22 @@ import (
 )
 
 // DeleteOrganization deletes the request's organization, by a job. Repeated, it returns that job.
-func (s *Service) DeleteOrganization(
+func (s *OrganizationService) DeleteOrganization(
 	ctx context.Context, r *Request, match Match,
 ) (api.Job, error) {
-	j, err := change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
+	j, err := change(ctx, s.core, r, func(r *Request) (attempt[*job.Job], error) {
 		return s.tryDeleteOrganization(ctx, r, match)
 	})
 	if err != nil {
 		return api.Job{}, err
 	}
 
-	return viewJob(s.begin(ctx, r, j, callTime), r.caller), nil
+	return viewJob(s.jobs.begin(ctx, r, j, callTime), r.caller), nil
 }
 
 // tryDeleteOrganization marks the organization as deleted, for the gate and for every check, and
 // makes the job that does the rest, in one transaction.
-func (s *Service) tryDeleteOrganization(
+func (s *OrganizationService) tryDeleteOrganization(
 	ctx context.Context, r *Request, match Match,
 ) (got attempt[*job.Job], err error) {
 	before := r.organization
@@ -77,14 +77,14 @@ func (s *Service) tryDeleteOrganization(
 // deletionPlan deletes the keys of an organization, which leaves their tombstones, then its members
 // and its customers. What it does not find, since an index lags or because it was being made at
 // that moment, is refused all the same: the organization's runtime settings say so at each check.
-func (s *Service) deletionPlan() *plan {
+func (s *OrganizationService) deletionPlan(*job.Job) (*plan, error) {
 	return &plan{
 		phases: []phase{s.keysToDelete, s.membersToDelete, s.customersToDelete},
 		stop:   true,
-	}
+	}, nil
 }
 
-func (s *Service) keysToDelete(
+func (s *OrganizationService) keysToDelete(
 	ctx context.Context, r *Request, j *job.Job, limit int,
 ) ([]item, string, error) {
 	page, next, err := s.store.KeysAt(ctx, j.OrganizationID, store.Filter{
@@ -102,7 +102,7 @@ func (s *Service) keysToDelete(
 	return items, next, err
 }
 
-func (s *Service) membersToDelete(
+func (s *OrganizationService) membersToDelete(
 	ctx context.Context, r *Request, j *job.Job, limit int,
 ) ([]item, string, error) {
 	members, err := s.store.Members(ctx, j.OrganizationID)
@@ -131,7 +131,7 @@ func (s *Service) membersToDelete(
 	return out, "", nil
 }
 
-func (s *Service) customersToDelete(
+func (s *OrganizationService) customersToDelete(
 	ctx context.Context, r *Request, j *job.Job, limit int,
 ) ([]item, string, error) {
 	customers, next, err := s.store.Customers(ctx, j.OrganizationID, j.Position, limit)

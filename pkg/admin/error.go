@@ -145,7 +145,7 @@ var table = []struct {
 
 // Error tells any error. What is nobody's fault but ours is logged here, once, and told without
 // detail.
-func (s *Service) Error(ctx context.Context, err error) *Error {
+func (s *core) Error(ctx context.Context, err error) *Error {
 	var ready *Error
 	if errors.As(err, &ready) {
 		return ready

@@ -53,7 +53,7 @@ func CheckExplain(in *Explain) error {
 
 // Explain says step by step what a call with the request's key would get, as CheckExplain has read
 // it.
-func (s *Service) Explain(ctx context.Context, r *Request, in *Explain) api.Explanation {
+func (s *ReportService) Explain(ctx context.Context, r *Request, in *Explain) api.Explanation {
 	call := check.Call{
 		API:      s.explained,
 		Method:   strings.ToUpper(in.Method),

@@ -34,7 +34,7 @@ type leak struct {
 
 // expose does what a leak asks for, and says nothing of it: only what could not be done is an
 // error. A secret of another system may be that of a key in each environment.
-func (s *Service) expose(ctx context.Context, l leak) error {
+func (s *LeakService) expose(ctx context.Context, l leak) error {
 	for _, env := range s.checker.Environments {
 		if err := s.exposeIn(ctx, env, l); err != nil {
 			return err
@@ -44,7 +44,7 @@ func (s *Service) expose(ctx context.Context, l leak) error {
 	return nil
 }
 
-func (s *Service) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
+func (s *LeakService) exposeIn(ctx context.Context, env apikey.Environment, l leak) error {
 	for _, v := range s.checker.Identify(ctx, env, l.secret) {
 		if v.Outcome == check.Unavailable {
 			return fmt.Errorf("%w: leak: %w", store.ErrUnavailable, v.Err)
@@ -64,7 +64,7 @@ func (s *Service) exposeIn(ctx context.Context, env apikey.Environment, l leak) 
 
 // exposeOf does it of one key, as the check found it. Each further attempt asks again what the key
 // makes of the secret.
-func (s *Service) exposeOf(
+func (s *LeakService) exposeOf(
 	ctx context.Context, env apikey.Environment, v check.Verdict, l leak,
 ) error {
 	for n := 1; ; n++ {
@@ -104,7 +104,9 @@ func (s *Service) exposeOf(
 }
 
 // exposureOf makes the writes of a leak of a known secret; none where it changes nothing.
-func (s *Service) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]store.Write, error) {
+func (s *LeakService) exposureOf(
+	ctx context.Context, v *check.Verdict, l leak,
+) ([]store.Write, error) {
 	now := s.now()
 
 	which := apikey.Current
@@ -155,7 +157,7 @@ func (s *Service) exposureOf(ctx context.Context, v *check.Verdict, l leak) ([]s
 
 // publishable reports whether everything that a key opens may be done by everybody who reads its
 // secret. A key that opens nothing is none: nobody meant it to be published.
-func (s *Service) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
+func (s *LeakService) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {
 		return false, nil
 	}
@@ -201,7 +203,7 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 
 // exposureEntry is the history entry of a leak. It names where the report came from, and the system
 // as who acted.
-func (s *Service) exposureEntry(
+func (s *LeakService) exposureEntry(
 	now time.Time, l leak, before, after *apikey.Key,
 ) (history.Entry, error) {
 	r := &Request{
@@ -224,12 +226,12 @@ func (s *Service) exposureEntry(
 
 // conceal takes secrets out of a text that is kept: those of our form, and the very one that was
 // reported, in whatever form an address has it.
-func (s *Service) conceal(text, secret string) string {
+func (s *LeakService) conceal(text, secret string) string {
 	return s.brand.RedactKnown(text, secret)
 }
 
 // concealedURL is where the leak was found, without what could be a secret there.
-func (s *Service) concealedURL(l leak) string {
+func (s *LeakService) concealedURL(l leak) string {
 	u := webAddress(l.url)
 	if u == nil {
 		return ""

@@ -9,7 +9,7 @@ import (
 
 // KeyHistory lists the history of the request's key from a position on, newest first, and says
 // where it goes on: "" at the end.
-func (s *Service) KeyHistory(
+func (s *ReportService) KeyHistory(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Entry, next string, err error) {
 	entries, next, err := s.store.History(ctx, r.call.Organization, "key", r.key.ID, after, limit)
@@ -17,7 +17,7 @@ func (s *Service) KeyHistory(
 }
 
 // History is the same of all objects of the request's organization.
-func (s *Service) History(
+func (s *ReportService) History(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Entry, next string, err error) {
 	entries, next, err := s.store.OrganizationHistory(ctx, r.call.Organization, after, limit)

@@ -60,7 +60,8 @@ func (k *importing) become(id string) {
 
 // importation is an import under way.
 type importation struct {
-	*Service
+	*core
+
 	r        *Request
 	answer   api.Imported
 	progress progress
@@ -81,7 +82,7 @@ func (i *importation) fail(index int, code api.Code, detail string) {
 // out fails the call before anything is written. What stops it in the middle leaves whole keys, and
 // the repeated call continues from there; with the same Idempotency-Key it answers as if it had
 // been one call.
-func (s *Service) ImportKeys(
+func (s *KeyService) ImportKeys(
 	ctx context.Context, r *Request, asked []ImportKey,
 ) (api.Imported, error) {
 	if r.call.Organization == apikey.OperatorOrganization {
@@ -89,9 +90,9 @@ func (s *Service) ImportKeys(
 			"Operator keys cannot be imported: create one instead.")
 	}
 
-	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.Imported], err error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (got attempt[api.Imported], err error) {
 		i := &importation{
-			Service:  s,
+			core:     s.core,
 			r:        r,
 			answer:   api.Imported{Failed: []api.ImportFailure{}, EffectiveBy: api.Time{Time: r.now}},
 			progress: progress{done: map[string]bool{}},

@@ -216,7 +216,7 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 	keys = slices.Clone(keys)
 	again := false
 
-	written, err := change(ctx, i.Service, r, func(r *Request) (got attempt[int], err error) {
+	written, err := change(ctx, i.core, r, func(r *Request) (got attempt[int], err error) {
 		i.r = r
 		if again { // the same call at once may have come first
 			if err := i.follow(ctx); err != nil {

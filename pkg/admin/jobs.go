@@ -71,7 +71,7 @@ func unmarshalParameters(j *job.Job, into any) error {
 }
 
 // Job shows a job of the request's organization.
-func (s *Service) Job(ctx context.Context, r *Request, id string) (api.Job, error) {
+func (s *JobService) Job(ctx context.Context, r *Request, id string) (api.Job, error) {
 	if !r.organization.DeletedAt.IsZero() && !r.caller.Operator() &&
 		id != r.organization.DeletionJob {
 		return api.Job{}, job.ErrNotFound
@@ -91,7 +91,7 @@ func (s *Service) Job(ctx context.Context, r *Request, id string) (api.Job, erro
 
 // Jobs lists jobs of the request's organization from a position on, newest first, and says where it
 // goes on: "" at the end.
-func (s *Service) Jobs(
+func (s *JobService) Jobs(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Job, next string, err error) {
 	jobs, next, err := s.store.Jobs(ctx, r.call.Organization, after, limit)
@@ -104,7 +104,7 @@ func (s *Service) Jobs(
 
 // newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are
 // not counted.
-func (s *Service) newJob(
+func (s *core) newJob(
 	r *Request, kind job.Kind, parameters any, total int,
 ) (*job.Job, error) {
 	id, err := job.NewID(r.now, s.random)
@@ -144,7 +144,7 @@ const callTime = 2 * time.Second
 
 // begin works on a new job for a while, and returns it as it is then. What goes wrong is left to
 // upkeep: the job was made, which is what the answer says.
-func (s *Service) begin(
+func (s *JobService) begin(
 	ctx context.Context, r *Request, j *job.Job, within time.Duration,
 ) *job.Job {
 	var made *Request

@@ -26,7 +26,7 @@ type NewKey struct {
 }
 
 // CheckNewKey makes the key that is asked for by the rules of a request. Error: *InvalidError.
-func (s *Service) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error {
+func (s *KeyService) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error {
 	if in.checked == r {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (s *Service) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error
 	}
 
 	f.rules(r, nil, k)
-	f.knownCustomers(ctx, s, r, nil, k)
+	f.knownCustomers(ctx, s.core, r, nil, k)
 
 	if err := f.err(); err != nil {
 		return err
@@ -83,7 +83,7 @@ func setGiven[T any](field *T, p api.Patch[T]) {
 
 // CheckKey checks a change of the key of the request. Errors: *InvalidError, and *Error for what no
 // change changes.
-func (s *Service) CheckKey(ctx context.Context, r *Request, in *KeyFields) error {
+func (s *KeyService) CheckKey(ctx context.Context, r *Request, in *KeyFields) error {
 	for _, fixed := range []struct {
 		name  string
 		asked api.Patch[string]
@@ -103,7 +103,7 @@ func (s *Service) CheckKey(ctx context.Context, r *Request, in *KeyFields) error
 
 	f, changed := &validator{}, r.key.Clone()
 	in.change(f, r, r.key, changed)
-	f.knownCustomers(ctx, s, r, r.key, changed)
+	f.knownCustomers(ctx, s.core, r, r.key, changed)
 	return f.err()
 }
 

@@ -13,10 +13,10 @@ import (
 )
 
 // CreateKey makes a key. Its secret is in the answer, this once.
-func (s *Service) CreateKey(
+func (s *KeyService) CreateKey(
 	ctx context.Context, r *Request, in *NewKey,
 ) (api.KeySecret, error) {
-	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.KeySecret], err error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (got attempt[api.KeySecret], err error) {
 		if err := s.CheckNewKey(ctx, r, in); err != nil {
 			return got, err
 		}
@@ -54,7 +54,7 @@ func withSecret(k *apikey.Key, now time.Time, secret apikey.Secret) api.KeySecre
 }
 
 // newKey gives a key its id and its secret, and makes the writes of both it and its history.
-func (s *Service) newKey(
+func (s *KeyService) newKey(
 	ctx context.Context, r *Request, k *apikey.Key,
 ) (apikey.Secret, []store.Write, error) {
 	id, err := apikey.NewID(s.random)
@@ -81,7 +81,7 @@ func (s *Service) newKey(
 
 // withinChange is within for the change of a key. One that expired and lives again by it is handed out
 // again, as with a new secret.
-func (s *Service) withinChange(r *Request, before, after *apikey.Key, end string) error {
+func (s *core) withinChange(r *Request, before, after *apikey.Key, end string) error {
 	if after.Outlives(before, r.now) && !r.caller.Holds(after) {
 		before = nil
 	}
@@ -91,7 +91,7 @@ func (s *Service) withinChange(r *Request, before, after *apikey.Key, end string
 
 // within is the rule that nobody hands out more than they hold. The end is the field that says when
 // the key ends.
-func (s *Service) within(r *Request, before, after *apikey.Key, end string) error {
+func (s *core) within(r *Request, before, after *apikey.Key, end string) error {
 	excess := r.caller.Escalations(r.catalogue, r.organization, before, after)
 	if len(excess) == 0 {
 		return nil
@@ -117,17 +117,17 @@ func beyond(excess []organization.Escalation) error {
 }
 
 // Key shows the key of the request.
-func (s *Service) Key(ctx context.Context, r *Request) (api.Key, error) {
+func (s *KeyService) Key(ctx context.Context, r *Request) (api.Key, error) {
 	keys := []api.Key{viewKey(r.key, r.now)}
 	err := s.used(ctx, []*apikey.Key{r.key}, keys)
 	return keys[0], err
 }
 
 // UpdateKey changes the key of the request.
-func (s *Service) UpdateKey(
+func (s *KeyService) UpdateKey(
 	ctx context.Context, r *Request, match Match, in *KeyFields,
 ) (api.Key, error) {
-	k, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
+	k, err := change(ctx, s.core, r, func(r *Request) (attempt[*apikey.Key], error) {
 		got, err := s.edit(ctx, r, match, history.KeyUpdated, "", func(k *apikey.Key) error {
 			if !k.DeletedAt.IsZero() {
 				return apikey.ErrDeleted
@@ -165,7 +165,9 @@ func (s *Service) UpdateKey(
 // nobodyLeaves lets a key be enabled only while neither its owner nor a customer that it is scoped
 // to is being removed: the removal would not look at it a second time, and would be told of as done.
 // Of somebody who is gone, whoever enables this one key means to. Errors: *Error, those of the store.
-func (s *Service) nobodyLeaves(ctx context.Context, k *apikey.Key) (looks []store.Write, err error) {
+func (s *KeyService) nobodyLeaves(
+	ctx context.Context, k *apikey.Key,
+) (looks []store.Write, err error) {
 	if k.Ownership == apikey.Personal {
 		m, err := s.store.Member(ctx, k.OrganizationID, k.Owner.Email)
 		switch {
@@ -200,8 +202,8 @@ func (s *Service) nobodyLeaves(ctx context.Context, k *apikey.Key) (looks []stor
 }
 
 // DeleteKey stops the key of the request for good. Its record stays.
-func (s *Service) DeleteKey(ctx context.Context, r *Request, match Match) error {
-	_, err := change(ctx, s, r, func(r *Request) (attempt[*apikey.Key], error) {
+func (s *KeyService) DeleteKey(ctx context.Context, r *Request, match Match) error {
+	_, err := change(ctx, s.core, r, func(r *Request) (attempt[*apikey.Key], error) {
 		return s.edit(ctx, r, match, history.KeyDeleted, "", func(k *apikey.Key) error {
 			k.Delete(r.now)
 			return nil
@@ -211,7 +213,7 @@ func (s *Service) DeleteKey(ctx context.Context, r *Request, match Match) error 
 }
 
 // Filter is which keys a list is of: those that the caller sees, of those that are asked for.
-func (s *Service) Filter(r *Request, asked api.KeyFilter) (store.Filter, error) {
+func (s *KeyService) Filter(r *Request, asked api.KeyFilter) (store.Filter, error) {
 	out := filterOf(asked)
 	out.Viewer = viewer(r)
 
@@ -240,7 +242,7 @@ func filterOf(asked api.KeyFilter) store.Filter {
 
 // Keys lists keys of the request's organization from a position on, and returns the next position:
 // "" at the end.
-func (s *Service) Keys(
+func (s *KeyService) Keys(
 	ctx context.Context, r *Request, f store.Filter, usage bool, after string, limit int,
 ) (shown []api.Key, next string, err error) {
 	keys, next, err := s.store.Keys(ctx, r.organization.ID, f, after, limit, r.now)
@@ -256,7 +258,7 @@ func (s *Service) Keys(
 }
 
 // shown shows keys with their last use.
-func (s *Service) shown(ctx context.Context, r *Request, keys []*apikey.Key) ([]api.Key, error) {
+func (s *KeyService) shown(ctx context.Context, r *Request, keys []*apikey.Key) ([]api.Key, error) {
 	if err := s.observe(ctx, r.now, keys...); err != nil {
 		return nil, err
 	}

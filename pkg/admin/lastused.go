@@ -13,7 +13,7 @@ import (
 
 // used adds to shown keys when they were last used, which is stored apart from the keys: a call
 // never touches a key's row.
-func (s *Service) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
+func (s *core) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
 	uses, err := s.hot.LastUses(ctx, keys...)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (s *Service) used(ctx context.Context, keys []*apikey.Key, shown []api.Key)
 }
 
 // withUsage adds to shown keys how often they were used on each of the last days, today last.
-func (s *Service) withUsage(
+func (s *core) withUsage(
 	ctx context.Context, r *Request, keys []*apikey.Key, shown []api.Key,
 ) error {
 	scopes := make([]usage.Scope, 0, len(keys))
@@ -60,7 +60,7 @@ func (s *Service) withUsage(
 }
 
 // usedBefore lets those keys through that were not used since a time, or never.
-func (s *Service) usedBefore(since time.Time) store.PostFilter {
+func (s *core) usedBefore(since time.Time) store.PostFilter {
 	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
 		uses, err := s.hot.LastUses(ctx, keys...)
 		if err != nil {

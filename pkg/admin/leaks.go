@@ -33,7 +33,7 @@ const (
 
 // CheckReport checks a report of a leak. The faults quote nothing: whatever stands in a report may
 // be a secret. Error: *InvalidError.
-func (s *Service) CheckReport(in api.ReportLeak) error {
+func (s *LeakService) CheckReport(in api.ReportLeak) error {
 	f := &validator{}
 	if len(s.leaked(in)) > maxLeaked {
 		f.add("body.secret",
@@ -61,7 +61,7 @@ func webAddress(text string) *url.URL {
 // leaked are the secrets that a report may be of: those of our form in all that it says, wherever
 // they stand; or, where there is none, what is left of the text as another system's secret. They
 // are told by their form alone.
-func (s *Service) leaked(in api.ReportLeak) []string {
+func (s *LeakService) leaked(in api.ReportLeak) []string {
 	ours := s.brand.Secrets(in.Secret + "\n" + in.URL + "\n" + in.Note)
 	if len(ours) > 0 {
 		return ours
@@ -101,7 +101,7 @@ func unwrapped(text string) []string {
 // ReportLeak revokes or flags the keys whose secrets a report holds, as CheckReport let it through.
 // Anybody may report. It returns at a fixed time after the report came: how long the work took
 // would reveal whether such a key exists.
-func (s *Service) ReportLeak(ctx context.Context, from Origin, in api.ReportLeak) error {
+func (s *LeakService) ReportLeak(ctx context.Context, from Origin, in api.ReportLeak) error {
 	rounds := max(1, (len(s.leaked(in))+exposuresAtOnce-1)/exposuresAtOnce)
 	answered := s.now().Add(time.Duration(rounds) * leakAnswered)
 
@@ -115,7 +115,7 @@ func (s *Service) ReportLeak(ctx context.Context, from Origin, in api.ReportLeak
 }
 
 // exposeAll does what a report asks for of each of its secrets.
-func (s *Service) exposeAll(
+func (s *LeakService) exposeAll(
 	ctx context.Context, from Origin, in api.ReportLeak, source string,
 ) error {
 	var all errgroup.Group
@@ -138,7 +138,7 @@ func (s *Service) exposeAll(
 
 // limitReports keeps an address from trying secrets out, and from costing much. It looks at no
 // secret, so it may answer at once.
-func (s *Service) limitReports(ctx context.Context, from Origin) error {
+func (s *LeakService) limitReports(ctx context.Context, from Origin) error {
 	address, _ := netip.ParseAddr(from.SourceIP)
 	policy := limit.Policy{
 		Version: 1,
@@ -172,7 +172,7 @@ type GitHubMessage struct {
 // ReportGitHubLeaks takes a message of GitHub's. Each match is worked on by itself; where some
 // could not be, the message is refused, and may be sent again: what was done already stays as it
 // is.
-func (s *Service) ReportGitHubLeaks(ctx context.Context, from Origin, m GitHubMessage) error {
+func (s *LeakService) ReportGitHubLeaks(ctx context.Context, from Origin, m GitHubMessage) error {
 	if err := s.github.Verify(ctx, m.Key, m.Signature, m.Body); err != nil {
 		return err
 	}

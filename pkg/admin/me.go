@@ -15,7 +15,7 @@ import (
 )
 
 // Me shows the person who is signed in, with their organizations and what they may do in each.
-func (s *Service) Me(ctx context.Context, r *Request) (out api.Me, err error) {
+func (s *ReportService) Me(ctx context.Context, r *Request) (out api.Me, err error) {
 	if r.caller.Person == nil {
 		return out, Refuse(api.CodePermissionDenied,
 			"This is for signed-in people; GET /v1/whoami is for keys.")
@@ -73,7 +73,7 @@ func (s *Service) Me(ctx context.Context, r *Request) (out api.Me, err error) {
 }
 
 // Whoami shows the key that a call was made with, for its holder: any good key of any environment.
-func (s *Service) Whoami(
+func (s *ReportService) Whoami(
 	ctx context.Context, from Origin, headers check.Headers,
 ) (out api.Whoami, err error) {
 	address, _ := netip.ParseAddr(from.SourceIP)
@@ -118,7 +118,7 @@ func (s *Service) Whoami(
 }
 
 // left is what a key has left of its limits. It takes nothing of them.
-func (s *Service) left(
+func (s *ReportService) left(
 	ctx context.Context, k *apikey.Key, now time.Time,
 ) ([]api.LimitLeft, *api.QuotaLeft, error) {
 	limits := make([]api.LimitLeft, 0, len(k.RateLimits))

@@ -36,7 +36,7 @@ func viewMember(m *organization.Member) api.Member {
 // membership reads what a person is in an organization; nil where they are nothing there. An
 // invitation becomes a membership here, at the first call with its verified e-mail. An e-mail that
 // came to somebody else since is not theirs.
-func (s *Service) membership(
+func (s *core) membership(
 	ctx context.Context, r *Request, org string,
 ) (*organization.Member, error) {
 	// an address that nobody verified makes nobody a member
@@ -57,7 +57,7 @@ func (s *Service) membership(
 	}
 }
 
-func (s *Service) tryMembership(
+func (s *core) tryMembership(
 	ctx context.Context, r *Request, org string,
 ) (*organization.Member, error) {
 	p := r.caller.Person
@@ -87,7 +87,7 @@ func (s *Service) tryMembership(
 }
 
 // memberEntry makes the history entry of a member's change.
-func (s *Service) memberEntry(
+func (s *core) memberEntry(
 	r *Request, action string, before, after *organization.Member,
 ) (history.Entry, error) {
 	of := after
@@ -110,7 +110,7 @@ func (s *Service) memberEntry(
 
 // Members lists members of the request's organization from a position on, by e-mail, and says where
 // it goes on: "" at the end.
-func (s *Service) Members(
+func (s *OrganizationService) Members(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Member, next string, err error) {
 	for next = after; ; {
@@ -133,7 +133,9 @@ func (s *Service) Members(
 }
 
 // Member shows a member, found by e-mail or by id.
-func (s *Service) Member(ctx context.Context, r *Request, user string) (api.Member, error) {
+func (s *OrganizationService) Member(
+	ctx context.Context, r *Request, user string,
+) (api.Member, error) {
 	m, err := s.findMember(ctx, r.call.Organization, user)
 	if err == nil && !m.LeavingAt.IsZero() {
 		err = organization.ErrNoMember
@@ -147,7 +149,9 @@ func (s *Service) Member(ctx context.Context, r *Request, user string) (api.Memb
 }
 
 // findMember finds a member by e-mail or by id.
-func (s *Service) findMember(ctx context.Context, org, user string) (*organization.Member, error) {
+func (s *OrganizationService) findMember(
+	ctx context.Context, org, user string,
+) (*organization.Member, error) {
 	if email, ok := organization.Email(user); ok {
 		return s.store.Member(ctx, org, email)
 	}
@@ -186,10 +190,10 @@ type memberChange struct {
 }
 
 // PutMember invites a person to the request's organization, or changes what a member is there.
-func (s *Service) PutMember(
+func (s *OrganizationService) PutMember(
 	ctx context.Context, r *Request, in AskedMember,
 ) (shown api.Member, added bool, err error) {
-	done, err := change(ctx, s, r, func(r *Request) (attempt[memberChange], error) {
+	done, err := change(ctx, s.core, r, func(r *Request) (attempt[memberChange], error) {
 		return s.tryPutMember(ctx, r, in)
 	})
 	if err == nil && done.demoted {
@@ -199,7 +203,7 @@ func (s *Service) PutMember(
 	return done.shown, done.added, err
 }
 
-func (s *Service) tryPutMember(
+func (s *OrganizationService) tryPutMember(
 	ctx context.Context, r *Request, in AskedMember,
 ) (got attempt[memberChange], err error) {
 	before, after, err := s.memberAsAsked(ctx, r, in)
@@ -244,7 +248,7 @@ func (s *Service) tryPutMember(
 }
 
 // memberAsAsked is a member as it is, nil for a new one, and as requested.
-func (s *Service) memberAsAsked(
+func (s *OrganizationService) memberAsAsked(
 	ctx context.Context, r *Request, in AskedMember,
 ) (before, after *organization.Member, err error) {
 	after = &organization.Member{OrganizationID: r.call.Organization, InvitedAt: r.now}
@@ -286,7 +290,7 @@ const maxBounded = 100
 // bounds lists in the answer to a demotion which personal keys of the member it bounds: those that
 // hold permissions of the admin API, and from now on do no more than the member may. Where they
 // cannot be read, the demotion is done all the same, and the answer must not say otherwise.
-func (s *Service) bounds(ctx context.Context, r *Request, out *api.Member) {
+func (s *OrganizationService) bounds(ctx context.Context, r *Request, out *api.Member) {
 	if out.ID == "" {
 		return // an invited person has no keys
 	}
@@ -313,7 +317,7 @@ func (s *Service) bounds(ctx context.Context, r *Request, out *api.Member) {
 // countAdmins adds the organization's new number of admins to a change that changes it. It is
 // written on the organization's version, so that two demotions at once cannot both find another
 // admin left.
-func (s *Service) countAdmins(
+func (s *OrganizationService) countAdmins(
 	ctx context.Context, r *Request, writes []store.Write, before, after *organization.Member,
 ) ([]store.Write, error) {
 	change := 0

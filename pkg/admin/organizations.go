@@ -73,7 +73,7 @@ const expectedFirstAdmin = "expected the e-mail address of the first admin"
 
 // CreateOrganization makes the organization that CheckNewOrganization made, with its first admin
 // and its default key. An operator's key gives the default key no more than it may hand out.
-func (s *Service) CreateOrganization(
+func (s *OrganizationService) CreateOrganization(
 	ctx context.Context, r *Request, in *NewOrganization,
 ) (api.OrganizationSecret, error) {
 	if in.firstAdmin.Email == "" {
@@ -83,12 +83,12 @@ func (s *Service) CreateOrganization(
 		}
 	}
 
-	return idempotent(ctx, s, r, func(r *Request) (attempt[api.OrganizationSecret], error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (attempt[api.OrganizationSecret], error) {
 		return s.tryCreateOrganization(ctx, r, in.organization, in.firstAdmin)
 	})
 }
 
-func (s *Service) tryCreateOrganization(
+func (s *OrganizationService) tryCreateOrganization(
 	ctx context.Context, r *Request, o *organization.Organization, admin *organization.Member,
 ) (got attempt[api.OrganizationSecret], err error) {
 	k := &apikey.Key{
@@ -118,7 +118,7 @@ func (s *Service) tryCreateOrganization(
 		}
 	}
 
-	secret, writes, err := s.newKey(ctx, r, k)
+	secret, writes, err := s.keys.newKey(ctx, r, k)
 	if err != nil {
 		return got, err
 	}
@@ -151,6 +151,6 @@ func (s *Service) tryCreateOrganization(
 }
 
 // Organization returns the request's organization as it is shown, and its version.
-func (s *Service) Organization(r *Request) (shown api.Organization, version int64) {
+func (s *OrganizationService) Organization(r *Request) (shown api.Organization, version int64) {
 	return viewOrganization(r.organization), r.organization.Version
 }

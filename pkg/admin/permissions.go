@@ -16,7 +16,7 @@ import (
 )
 
 // Catalogue returns the permission catalogue as it is shown, and its version.
-func (s *Service) Catalogue(r *Request) (shown api.Catalogue, version int64) {
+func (s *OrganizationService) Catalogue(r *Request) (shown api.Catalogue, version int64) {
 	return viewCatalogue(r.catalogue), r.version
 }
 
@@ -46,7 +46,7 @@ type catalogueVersion struct {
 
 // PutCatalogue replaces the permission catalogue, but for the built-in permissions, which are left
 // as they are, and returns its version. With force it removes permissions although keys hold them.
-func (s *Service) PutCatalogue(
+func (s *OrganizationService) PutCatalogue(
 	ctx context.Context, r *Request, match Match, asked []permission.Permission, force bool,
 ) (shown api.Catalogue, version int64, err error) {
 	if !match.holds(r.version) {
@@ -54,7 +54,7 @@ func (s *Service) PutCatalogue(
 	}
 
 	read := r.version
-	done, err := change(ctx, s, r, func(r *Request) (attempt[catalogueVersion], error) {
+	done, err := change(ctx, s.core, r, func(r *Request) (attempt[catalogueVersion], error) {
 		if r.version != read { // somebody else replaced it: nobody has seen theirs
 			return attempt[catalogueVersion]{}, store.ErrCatalogueStale
 		}
@@ -64,7 +64,7 @@ func (s *Service) PutCatalogue(
 	return done.shown, done.version, err
 }
 
-func (s *Service) tryPutCatalogue(
+func (s *OrganizationService) tryPutCatalogue(
 	ctx context.Context, r *Request, asked []permission.Permission, force bool,
 ) (got attempt[catalogueVersion], err error) {
 	wanted := make([]permission.Permission, 0, len(asked))
@@ -145,7 +145,9 @@ func asSent(err error, places []int) error {
 }
 
 // unused refuses to remove a permission that keys hold.
-func (s *Service) unused(ctx context.Context, r *Request, next *permission.Catalogue) error {
+func (s *OrganizationService) unused(
+	ctx context.Context, r *Request, next *permission.Catalogue,
+) error {
 	var removed []string
 	for _, name := range r.catalogue.DataPlane() {
 		if _, stays := next.Lookup(name); !stays {

@@ -19,7 +19,9 @@ import (
 
 // trial tries changes of a key on its recorded calls.
 type trial struct {
-	*Service
+	*core
+
+	checker *check.Checker
 	request *Request
 	key     *apikey.Key
 	since   time.Time
@@ -37,9 +39,12 @@ type recorded struct {
 
 // trial reads the last calls of a key, at most so many. What the key as it is would not be allowed
 // either is no change's doing.
-func (s *Service) trial(ctx context.Context, r *Request, k *apikey.Key, most int) (*trial, error) {
+func (s *ReportService) trial(
+	ctx context.Context, r *Request, k *apikey.Key, most int,
+) (*trial, error) {
 	t := &trial{
-		Service: s,
+		core:    s.core,
+		checker: s.checker,
 		request: r,
 		key:     k,
 		since:   later(k.CreatedAt, r.now.Add(-usage.RequestLife)),

@@ -20,7 +20,7 @@ type replayable[T any] interface{ Replay() T }
 // kept, without its secret, in the transaction of the change itself, so there is never one without
 // the other.
 func idempotent[T replayable[T]](
-	ctx context.Context, s *Service, r *Request, try func(r *Request) (attempt[T], error),
+	ctx context.Context, s *core, r *Request, try func(r *Request) (attempt[T], error),
 ) (T, error) {
 	return change(ctx, s, r, func(r *Request) (attempt[T], error) {
 		got, err := try(r)
@@ -62,7 +62,7 @@ func (r *Request) Describe(add func(answer any, to *store.Receipt)) { r.describe
 
 // Kept returns what was kept of an earlier call with the same Idempotency-Key by the same caller;
 // nil for none. Errors: *Error, where that call had another body; those of the store.
-func (s *Service) Kept(ctx context.Context, r *Request) (*store.Receipt, error) {
+func (s *core) Kept(ctx context.Context, r *Request) (*store.Receipt, error) {
 	kept, err := s.store.Receipt(ctx, r.receipt.ID, s.now())
 	if err != nil || kept == nil {
 		return nil, err
@@ -86,7 +86,7 @@ func errOtherBody() *Error {
 
 // refresh makes the answer of a bulk change that is repeated say how far its job is by now, if
 // that can be read.
-func (s *Service) refresh(ctx context.Context, r *Request, kept *store.Receipt) {
+func (s *core) refresh(ctx context.Context, r *Request, kept *store.Receipt) {
 	var answer api.BulkAnswer
 	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {
 		return

@@ -25,20 +25,22 @@ type removal struct {
 // RemoveMember removes a member of the request's organization, found by e-mail or by id, and
 // disables their personal keys: a job does, and continues by itself if there are very many.
 // Repeated, it returns that job.
-func (s *Service) RemoveMember(ctx context.Context, r *Request, user string) (api.Job, error) {
-	j, err := change(ctx, s, r, func(r *Request) (attempt[*job.Job], error) {
+func (s *OrganizationService) RemoveMember(
+	ctx context.Context, r *Request, user string,
+) (api.Job, error) {
+	j, err := change(ctx, s.core, r, func(r *Request) (attempt[*job.Job], error) {
 		return s.tryRemoveMember(ctx, r, user)
 	})
 	if err != nil {
 		return api.Job{}, err
 	}
 
-	return viewJob(s.begin(ctx, r, j, removalTime), r.caller), nil
+	return viewJob(s.jobs.begin(ctx, r, j, removalTime), r.caller), nil
 }
 
 // tryRemoveMember takes the membership at once, so that the person makes no more keys, and makes
 // the job that does the rest. Repeated, it returns that job.
-func (s *Service) tryRemoveMember(
+func (s *OrganizationService) tryRemoveMember(
 	ctx context.Context, r *Request, user string,
 ) (got attempt[*job.Job], err error) {
 	m, err := s.findMember(ctx, r.call.Organization, user)
@@ -81,7 +83,7 @@ func (s *Service) tryRemoveMember(
 // removalPlan disables a person's keys, by the list that misses none, and then removes them. A key
 // that they were making when they were removed was either made before, and is in the list, or was
 // not made.
-func (s *Service) removalPlan(j *job.Job) (*plan, error) {
+func (s *OrganizationService) removalPlan(j *job.Job) (*plan, error) {
 	var of removal
 	if err := unmarshalParameters(j, &of); err != nil {
 		return nil, err
@@ -113,7 +115,7 @@ func (s *Service) removalPlan(j *job.Job) (*plan, error) {
 }
 
 // leaving reads the member that a job removes; nil where they are gone.
-func (s *Service) leaving(
+func (s *OrganizationService) leaving(
 	ctx context.Context, j *job.Job, of removal) (*organization.Member, error,
 ) {
 	m, err := s.store.Member(ctx, j.OrganizationID, of.Email)
@@ -124,7 +126,9 @@ func (s *Service) leaving(
 	return m, err
 }
 
-func (s *Service) memberRemoved(r *Request, m *organization.Member) ([]store.Write, error) {
+func (s *OrganizationService) memberRemoved(
+	r *Request, m *organization.Member,
+) ([]store.Write, error) {
 	entry, err := s.memberEntry(r, history.MemberRemoved, m, nil)
 	return []store.Write{s.store.RemoveMember(m), s.store.Append(entry)}, err
 }

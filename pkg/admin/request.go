@@ -52,7 +52,7 @@ type Request struct {
 // Open is the gate that every call goes through but those that anybody may make: who calls, then
 // what they may see, then what they may do. What may not be seen is not found before any other
 // answer.
-func (s *Service) Open(ctx context.Context, c Call) (*Request, error) {
+func (s *core) Open(ctx context.Context, c Call) (*Request, error) {
 	r := &Request{
 		call:      c,
 		now:       s.now(),
@@ -110,7 +110,7 @@ func (s *Service) Open(ctx context.Context, c Call) (*Request, error) {
 
 // readAhead reads at once what open needs: the catalogue, the caller, the organization, what a
 // person is in it, and the key.
-func (s *Service) readAhead(ctx context.Context, c Call) (context.Context, error) {
+func (s *core) readAhead(ctx context.Context, c Call) (context.Context, error) {
 	rows := store.Ahead{Catalogue: true}
 
 	by := c.Origin
@@ -135,7 +135,7 @@ func (s *Service) readAhead(ctx context.Context, c Call) (context.Context, error
 
 // catalogue reads the catalogue and its version: not the cached one, since a permission that was
 // just added must be known.
-func (s *Service) catalogue(
+func (s *core) catalogue(
 	ctx context.Context) (c *permission.Catalogue, version int64, err error,
 ) {
 	permissions, version, err := s.store.Catalogue(ctx, apikey.Production)
@@ -162,7 +162,7 @@ func needsRow(op organization.Operation) bool {
 
 // enter reads the organization of the path, and what a person is in it, at each call: a demotion or
 // a removal works at the next one.
-func (s *Service) enter(ctx context.Context, r *Request, org string) (err error) {
+func (s *core) enter(ctx context.Context, r *Request, org string) (err error) {
 	if r.caller.Person != nil {
 		r.caller.Member, err = s.membership(ctx, r, org)
 		if err != nil {
@@ -184,7 +184,7 @@ func (s *Service) enter(ctx context.Context, r *Request, org string) (err error)
 
 // enterDeleted lets those into a deleted organization who may still do the operation there. To
 // everybody else it is not there.
-func (s *Service) enterDeleted(ctx context.Context, r *Request) error {
+func (s *core) enterDeleted(ctx context.Context, r *Request) error {
 	o, err := s.organization(ctx, r.call.Organization)
 	if err != nil || o.DeletedAt.IsZero() {
 		// callers who may not see it must not learn that it cannot be read
@@ -204,7 +204,7 @@ func (s *Service) enterDeleted(ctx context.Context, r *Request) error {
 
 // caller is who the authorizer let in. A key is read once more: between the authorizer's check and
 // now it may have been revoked, and what it holds is read from the table and not from the event.
-func (s *Service) caller(ctx context.Context, r *Request) (*organization.Caller, error) {
+func (s *core) caller(ctx context.Context, r *Request) (*organization.Caller, error) {
 	by := r.call.Origin
 
 	c := &organization.Caller{
@@ -238,7 +238,7 @@ func errNobody() *Error {
 
 // keyCaller is a key that calls, as it is now. Errors: *Error, where it may not call; those
 // of the store.
-func (s *Service) keyCaller(
+func (s *core) keyCaller(
 	ctx context.Context, r *Request, env apikey.Environment, id string,
 ) (*organization.Caller, error) {
 	k, err := s.store.Key(ctx, env, id)
@@ -264,7 +264,7 @@ func (s *Service) keyCaller(
 
 // owner is the person whose personal key calls, as they are now: a demotion bounds the key, a
 // removal ends it.
-func (s *Service) owner(ctx context.Context, k *apikey.Key) (*organization.Caller, error) {
+func (s *core) owner(ctx context.Context, k *apikey.Key) (*organization.Caller, error) {
 	m, err := s.store.Member(ctx, k.OrganizationID, k.Owner.Email)
 
 	gone := errors.Is(err, organization.ErrNoMember)
@@ -284,7 +284,7 @@ func (s *Service) owner(ctx context.Context, k *apikey.Key) (*organization.Calle
 }
 
 // organization reads the organization of the path. The operators' has no row.
-func (s *Service) organization(ctx context.Context, id string) (*organization.Organization, error) {
+func (s *core) organization(ctx context.Context, id string) (*organization.Organization, error) {
 	if id == apikey.OperatorOrganization {
 		return &organization.Organization{
 			ID:       id,
@@ -301,7 +301,7 @@ func (s *Service) organization(ctx context.Context, id string) (*organization.Or
 }
 
 // visibleKey reads the key of the path, which must be one of the organization's.
-func (s *Service) visibleKey(ctx context.Context, org, id string) (*apikey.Key, error) {
+func (s *core) visibleKey(ctx context.Context, org, id string) (*apikey.Key, error) {
 	if !apikey.ValidID(id) {
 		return nil, apikey.ErrNotFound
 	}
@@ -320,7 +320,7 @@ func (s *Service) visibleKey(ctx context.Context, org, id string) (*apikey.Key, 
 
 // observe sets on keys when the new secrets of their rotations were first used. Authorizers see
 // that and may not write a key's row, so they record it apart.
-func (s *Service) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) error {
+func (s *core) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) error {
 	var awaiting []*apikey.Key
 	for _, k := range keys {
 		if k.AwaitsFirstUse(now) {

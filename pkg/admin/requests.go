@@ -34,7 +34,7 @@ func viewRequest(one usage.Request) api.Request {
 
 // KeyRequests lists the last calls of the request's key from a position on, newest first, and says
 // where it goes on: "" at the end.
-func (s *Service) KeyRequests(
+func (s *ReportService) KeyRequests(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Request, next string, err error) {
 	requests, next, err := s.hot.Requests(ctx, r.key.Environment, r.key.ID, after, limit, r.now)
@@ -42,7 +42,9 @@ func (s *Service) KeyRequests(
 }
 
 // RecordedRequest shows a call by its id, where it was kept.
-func (s *Service) RecordedRequest(ctx context.Context, r *Request, id string) (api.RecordedRequest, error) {
+func (s *ReportService) RecordedRequest(
+	ctx context.Context, r *Request, id string,
+) (api.RecordedRequest, error) {
 	one, _, err := s.recorded(ctx, r, id)
 	if err != nil {
 		return api.RecordedRequest{}, err
@@ -57,7 +59,7 @@ func (s *Service) RecordedRequest(ctx context.Context, r *Request, id string) (a
 }
 
 // recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
-func (s *Service) recorded(
+func (s *ReportService) recorded(
 	ctx context.Context, r *Request, id string,
 ) (usage.Request, *apikey.Key, error) {
 	hidden := Refuse(api.CodeNotFound, "There is no such call, or it was not kept.")

@@ -10,10 +10,10 @@ import (
 )
 
 // RevokeKey refuses the key of the request from now on.
-func (s *Service) RevokeKey(
+func (s *KeyService) RevokeKey(
 	ctx context.Context, r *Request, match Match, in api.RevokeKey,
 ) (api.Revoked, error) {
-	return idempotent(ctx, s, r, func(r *Request) (attempt[api.Revoked], error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (attempt[api.Revoked], error) {
 		edited, err := s.edit(ctx, r, match, history.KeyRevoked, in.Reason, func(k *apikey.Key) error {
 			return k.Revoke(r.caller.Actor(), in.Reason, in.Compromised, r.now)
 		})
@@ -28,7 +28,7 @@ func (s *Service) RevokeKey(
 
 // effectiveBy is when a change that ends a key or a secret has reached every call, by the
 // deployment's revocation profile.
-func (s *Service) effectiveBy(now time.Time) time.Time {
+func (s *KeyService) effectiveBy(now time.Time) time.Time {
 	if s.profile == "fast" {
 		return now.Add(5 * time.Second)
 	}
@@ -37,7 +37,7 @@ func (s *Service) effectiveBy(now time.Time) time.Time {
 }
 
 // RestoreKey takes back the revocation of the request's key.
-func (s *Service) RestoreKey(ctx context.Context, r *Request, match Match) (api.KeyOnly, error) {
+func (s *KeyService) RestoreKey(ctx context.Context, r *Request, match Match) (api.KeyOnly, error) {
 	return s.changeOnly(ctx, r, match, history.KeyRestored, func(k *apikey.Key, _ time.Time) error {
 		return k.Restore()
 	})

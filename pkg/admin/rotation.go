@@ -13,7 +13,7 @@ import (
 )
 
 // RegenerateKey gives the key of the request a new secret, and ends the old one at once.
-func (s *Service) RegenerateKey(
+func (s *KeyService) RegenerateKey(
 	ctx context.Context, r *Request, match Match,
 ) (api.KeySecret, error) {
 	return s.renew(ctx, r, match, history.KeyRegenerated, (*apikey.Key).Regenerate)
@@ -66,7 +66,7 @@ func (in *Rotate) fromFirstUse() bool {
 
 // RotateKey gives the key of the request a new secret, while the old one remains valid for a
 // while, as CheckRotate has read.
-func (s *Service) RotateKey(
+func (s *KeyService) RotateKey(
 	ctx context.Context, r *Request, match Match, in *Rotate,
 ) (api.KeySecret, error) {
 	return s.renew(ctx, r, match, history.KeyRotationStarted, func(
@@ -85,7 +85,7 @@ func (s *Service) RotateKey(
 
 // unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old
 // secret without asking whether the new one was used.
-func (s *Service) unseen(overlap time.Duration) error {
+func (s *KeyService) unseen(overlap time.Duration) error {
 	f := &validator{}
 	f.add("body.overlap",
 		"expected, with startsAt first_use in the profile cached, at least "+
@@ -97,11 +97,11 @@ func (s *Service) unseen(overlap time.Duration) error {
 
 // renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must
 // be theirs to hand out, or the key their own.
-func (s *Service) renew(
+func (s *KeyService) renew(
 	ctx context.Context, r *Request, match Match, action string,
 	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
 ) (api.KeySecret, error) {
-	return idempotent(ctx, s, r, func(r *Request) (got attempt[api.KeySecret], err error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (got attempt[api.KeySecret], err error) {
 		secret, minted, err := s.mint(ctx, r.key.Environment, r.key.ID)
 		if err != nil {
 			return got, err
@@ -136,18 +136,18 @@ func answered[T any](
 }
 
 // FinishRotation ends the old secret of the request's key now.
-func (s *Service) FinishRotation(
+func (s *KeyService) FinishRotation(
 	ctx context.Context, r *Request, match Match,
 ) (api.KeyOnly, error) {
 	return s.changeOnly(ctx, r, match, history.KeyRotationFinished, (*apikey.Key).FinishRotation)
 }
 
 // changeOnly changes the key of the request, by what needs nothing but the time.
-func (s *Service) changeOnly(
+func (s *KeyService) changeOnly(
 	ctx context.Context, r *Request, match Match, action string,
 	change func(k *apikey.Key, now time.Time) error,
 ) (api.KeyOnly, error) {
-	return idempotent(ctx, s, r, func(r *Request) (attempt[api.KeyOnly], error) {
+	return idempotent(ctx, s.core, r, func(r *Request) (attempt[api.KeyOnly], error) {
 		edited, err := s.edit(ctx, r, match, action, "", func(k *apikey.Key) error {
 			return change(k, r.now)
 		})
@@ -158,7 +158,7 @@ func (s *Service) changeOnly(
 }
 
 // Rotation shows the running rotation of the request's key.
-func (s *Service) Rotation(ctx context.Context, r *Request) (api.RotationState, error) {
+func (s *KeyService) Rotation(ctx context.Context, r *Request) (api.RotationState, error) {
 	if !r.key.Rotating(r.now) {
 		return api.RotationState{}, apikey.ErrNoRotation
 	}

@@ -27,44 +27,14 @@ const (
 	busyPause = 50 * time.Millisecond
 )
 
-// item is one object of a job's list.
-type item struct {
-	after  string        // the position behind it
-	key    *apikey.Key   // nil for other objects
-	writes []store.Write // none where it already is as the job wants it
-	err    error         // why it cannot be changed
-}
-
-// phase is one list of objects that a job walks: up to limit of them from the job's position on,
-// and the position behind those, "" where the list ends.
-type phase func(
-	ctx context.Context, r *Request, j *job.Job, limit int,
-) (page []item, next string, err error)
-
-// plan is what a job does: its phases, one after the other, and what is written with its end.
-type plan struct {
-	phases []phase
-	// nil for nothing
-	last func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error)
-	// stop says that the job takes rights away. It leaves out no object that others change, but
-	// holds them off, and it is not done as long as one could not be changed.
-	stop bool
-}
-
 // plan reads what a job is to do.
-func (s *Service) plan(j *job.Job) (*plan, error) {
-	switch j.Kind {
-	case job.Bulk:
-		return s.bulkPlan(j)
-	case job.DeleteOrganization:
-		return s.deletionPlan(), nil
-	case job.RemoveMember:
-		return s.removalPlan(j)
-	case job.DeleteCustomer:
-		return s.customerPlan(j)
-	default:
+func (s *JobService) plan(j *job.Job) (*plan, error) {
+	read := s.plans[j.Kind]
+	if read == nil {
 		return nil, fmt.Errorf("there is no job of kind %q", j.Kind)
 	}
+
+	return read(j)
 }
 
 // runJob works on a job as worker, step by step, until it is over, another worker has it or the
@@ -73,7 +43,7 @@ func (s *Service) plan(j *job.Job) (*plan, error) {
 // worker, an object is changed once and counted once. Errors: those of the store; a job that cannot
 // go on fails, and tells why. made is the request that made a bulk change just now: nobody needs to
 // be read again for its first step. Else it is nil.
-func (s *Service) runJob(
+func (s *JobService) runJob(
 	ctx context.Context, j *job.Job, worker string, until time.Time, made *Request,
 ) (*job.Job, error) {
 	for tries := 0; j.Open() && ctx.Err() == nil; made = nil {
@@ -111,7 +81,7 @@ func (s *Service) runJob(
 }
 
 // saveJob changes a job by itself. It ends even where the work was to stop.
-func (s *Service) saveJob(
+func (s *JobService) saveJob(
 	ctx context.Context, j *job.Job, change func(*job.Job)) (*job.Job, error,
 ) {
 	after := j.Clone()
@@ -134,7 +104,7 @@ func (s *Service) saveJob(
 var errMaker = errors.New("whoever started the job may no longer do what it does")
 
 // fail ends a job that cannot go on.
-func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
+func (s *JobService) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
 	reason := job.Error{
 		Code:   string(api.CodeInternal),
 		Detail: "This is a bug in Bitting. It is logged with the job's id.",
@@ -157,7 +127,7 @@ func (s *Service) fail(ctx context.Context, j *job.Job, err error) (*job.Job, er
 
 // step does the next step of a job, and returns the job as it is then. tries is how often it was
 // tried without success. r is who acts, nil for whoever that is by now.
-func (s *Service) step(
+func (s *JobService) step(
 	ctx context.Context, j *job.Job, worker string, tries int, r *Request,
 ) (*job.Job, error) {
 	p, err := s.plan(j)
@@ -228,7 +198,7 @@ func (s *Service) step(
 }
 
 // heldPage keeps other changes off the objects of a page, and reads it again.
-func (s *Service) heldPage(
+func (s *JobService) heldPage(
 	ctx context.Context, r *Request, j *job.Job, page []item, of phase, limit int,
 ) ([]item, string, error) {
 	var writes []store.Write
@@ -245,7 +215,7 @@ func (s *Service) heldPage(
 
 // turn moves on to the next page of a phase, the next phase, or the end of a job, and returns what
 // is written with its end.
-func (s *Service) turn(
+func (s *JobService) turn(
 	ctx context.Context, r *Request, p *plan, after *job.Job, next string,
 ) (ending []store.Write, err error) {
 	if after.Position = next; next != "" {
@@ -283,7 +253,7 @@ const room = 5
 
 // take notes in the job what becomes of a page, and returns the writes. It is not whole where the
 // transaction is full before.
-func (s *Service) take(
+func (s *JobService) take(
 	ctx context.Context, j *job.Job, page []item,
 ) (writes []store.Write, whole bool) {
 	for _, i := range page {
@@ -314,7 +284,7 @@ func (s *Service) take(
 }
 
 // jobError is what is wrong with one object.
-func (s *Service) jobError(ctx context.Context, i item) job.Error {
+func (s *JobService) jobError(ctx context.Context, i item) job.Error {
 	told := s.Error(ctx, i.err)
 
 	e := job.Error{Code: string(told.Code), Detail: told.Detail}
@@ -334,7 +304,7 @@ func (s *Service) jobError(ctx context.Context, i item) job.Error {
 // acting is a request in the name of whoever made a job. A bulk change is theirs step by step: each
 // asks anew what they may, on their row as its transaction finds it. What the other jobs do was
 // decided as a whole, by the transaction that made them, and goes on whatever its maker is by now.
-func (s *Service) acting(ctx context.Context, j *job.Job) (*Request, error) {
+func (s *JobService) acting(ctx context.Context, j *job.Job) (*Request, error) {
 	r := &Request{
 		call:      Call{Organization: j.OrganizationID},
 		now:       s.now(),
@@ -378,7 +348,9 @@ func (s *Service) acting(ctx context.Context, j *job.Job) (*Request, error) {
 }
 
 // maker is who made a job, as they are now. Error: errMaker, where they are nobody any more.
-func (s *Service) maker(ctx context.Context, r *Request, j *job.Job) (*organization.Caller, error) {
+func (s *JobService) maker(
+	ctx context.Context, r *Request, j *job.Job,
+) (*organization.Caller, error) {
 	by := j.CreatedBy
 	if by.Type != apikey.ActorUser {
 		// the environment of every key of the admin API
@@ -402,112 +374,4 @@ func (s *Service) maker(ctx context.Context, r *Request, j *job.Job) (*organizat
 		Person: &organization.Person{ID: by.ID, Email: by.Email},
 		Member: m,
 	}, err
-}
-
-// keyItems are the items of a page of keys, each with the writes of a change. A key that was
-// deleted meanwhile stays as it is.
-func (s *Service) keyItems(
-	ctx context.Context, r *Request, j *job.Job, page []store.KeyAt, action, reason string,
-	change func(r *Request, k *apikey.Key) error,
-) ([]item, error) {
-	if reason != "" {
-		reason += " "
-	}
-
-	reason += "(job " + j.ID + ")"
-
-	out := make([]item, 0, len(page))
-	for _, placed := range page {
-		i := item{after: placed.After, key: placed.Key}
-		of := *r
-
-		of.key = placed.Key
-		if placed.Key.DeletedAt.IsZero() {
-			var got attempt[*apikey.Key]
-			got, i.err = s.edit(ctx, &of, nil, action, reason, func(k *apikey.Key) error {
-				return change(&of, k)
-			})
-			i.writes = got.writes
-			r.busy = r.busy || of.busy
-		}
-
-		if i.err != nil && !refused(i.err) { // the whole step failed, and not for this key
-			return nil, i.err
-		}
-
-		out = append(out, i)
-	}
-
-	return out, nil
-}
-
-// bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are
-// not among those that its maker counted.
-func (s *Service) bulkPlan(j *job.Job) (*plan, error) {
-	var c bulkChange
-	if err := unmarshalParameters(j, &c); err != nil {
-		return nil, err
-	}
-
-	c.Filter.PostFilter = s.postFilter(&c)
-	keys := func(ctx context.Context, r *Request, j *job.Job, limit int) ([]item, string, error) {
-		_, refused := r.caller.MayEach(c.single(), r.organization)
-		if refused = errors.Join(refused, s.mayExtend(r, &c, "expiresAt")); refused != nil {
-			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
-		}
-
-		page, next, err := s.store.KeysAt(ctx,
-			j.OrganizationID, c.Filter, j.Position, limit, r.now)
-		if err != nil {
-			return nil, "", err
-		}
-
-		counted := page[:0]
-		for _, placed := range page {
-			if !placed.Key.CreatedAt.After(j.CreatedAt) && !c.endsItself(r, placed.Key) {
-				counted = append(counted, placed)
-			}
-		}
-
-		items, err := s.keyItems(ctx, r, j, counted, c.recorded(),
-			c.Reason, func(r *Request, k *apikey.Key) error {
-				return c.apply(s, r, k)
-			})
-		if err == nil && c.Action == "enable" {
-			err = s.owned(ctx, j.OrganizationID, items)
-		}
-
-		return items, next, err
-	}
-	last := func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error) {
-		own := r.caller.Key
-		if own == nil || own.OrganizationID != j.OrganizationID || !c.endsItself(r, own) ||
-			own.CreatedAt.After(j.CreatedAt) {
-			return nil, nil
-		}
-
-		found, err := c.Filter.Finds(ctx, own, r.now)
-		if err != nil || !found {
-			return nil, err
-		}
-
-		items, err := s.keyItems(ctx, r, j, []store.KeyAt{{
-			Key: own,
-		}}, c.recorded(), c.Reason, func(r *Request, k *apikey.Key) error {
-			return c.apply(s, r, k)
-		})
-		if err != nil {
-			return nil, err
-		}
-
-		writes, _ := s.take(ctx, j, items)
-		return writes, nil
-	}
-	return &plan{phases: []phase{keys}, last: last, stop: c.urgency() == apikey.Stop}, nil
-}
-
-// endsItself reports whether a bulk change would stop the very key that makes it: that comes last,
-// since nothing goes on by a key that was stopped.
-func (c *bulkChange) endsItself(r *Request, k *apikey.Key) bool {
-	return c.urgency() == apikey.Stop && r.caller.Key != nil && r.caller.Key.ID == k.ID
 }

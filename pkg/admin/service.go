@@ -10,6 +10,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/secretscan"
@@ -38,44 +39,113 @@ type Config struct {
 	Random    io.Reader // crypto/rand's where it is nil
 }
 
-// Service is what admins can do.
+// Service is what admins can do, in rooms that share a gate: Open, which every call goes through.
 type Service struct {
+	*core
+	*KeyService
+	*LeakService
+	*OrganizationService
+	*ReportService
+	*JobService
+}
+
+// New returns a service.
+func New(c Config) *Service {
+	shared := &core{
+		brand:     c.Brand,
+		limitsOff: c.LimitsOff,
+		store:     c.Store,
+		hot:       c.Hot,
+		keyring:   c.Keyring,
+		logger:    c.Logger,
+		now:       c.Now,
+		wait:      c.Wait,
+		random:    cmp.Or(c.Random, rand.Reader),
+	}
+	jobs := &JobService{core: shared}
+	keys := &KeyService{core: shared, jobs: jobs, profile: c.Profile, cacheTime: c.CacheTime}
+	organizations := &OrganizationService{core: shared, keys: keys, jobs: jobs}
+
+	jobs.plans = map[job.Kind]func(*job.Job) (*plan, error){
+		job.Bulk:               keys.bulkPlan,
+		job.DeleteCustomer:     organizations.customerPlan,
+		job.DeleteOrganization: organizations.deletionPlan,
+		job.RemoveMember:       organizations.removalPlan,
+	}
+	return &Service{
+		core:       shared,
+		KeyService: keys,
+		LeakService: &LeakService{
+			core:    shared,
+			checker: c.Checker,
+			limits:  c.Limits,
+			github:  c.GitHub,
+		},
+		OrganizationService: organizations,
+		ReportService: &ReportService{
+			core:      shared,
+			checker:   c.Checker,
+			profile:   c.Profile,
+			countedBy: c.CountedBy,
+			explained: c.API,
+		},
+		JobService: jobs,
+	}
+}
+
+// core is what the rooms share: the gate, changes and their history.
+type core struct {
 	brand     apikey.Brand
-	profile   string
-	cacheTime time.Duration
-	countedBy string
 	limitsOff bool
-	explained string
 	store     *store.Store
 	hot       *hot.Table
 	keyring   *pepper.Keyring
-	checker   *check.Checker
-	limits    *limit.Limiter
-	github    *secretscan.Keys
 	logger    *slog.Logger
 	now       func() time.Time
 	wait      func(ctx context.Context, d time.Duration)
 	random    io.Reader
 }
 
-// New returns a service.
-func New(c Config) *Service {
-	return &Service{
-		brand:     c.Brand,
-		profile:   c.Profile,
-		cacheTime: c.CacheTime,
-		countedBy: c.CountedBy,
-		limitsOff: c.LimitsOff,
-		explained: c.API,
-		store:     c.Store,
-		hot:       c.Hot,
-		keyring:   c.Keyring,
-		checker:   c.Checker,
-		limits:    c.Limits,
-		github:    c.GitHub,
-		logger:    c.Logger,
-		now:       c.Now,
-		wait:      c.Wait,
-		random:    cmp.Or(c.Random, rand.Reader),
-	}
+// KeyService makes, changes and ends keys, one or many.
+type KeyService struct {
+	*core
+
+	jobs      *JobService
+	profile   string
+	cacheTime time.Duration
+}
+
+// LeakService stops keys whose secrets were found where they should not be.
+type LeakService struct {
+	*core
+
+	checker *check.Checker
+	limits  *limit.Limiter
+	github  *secretscan.Keys
+}
+
+// OrganizationService manages organizations, their members and customers, and the catalogue of
+// permissions.
+type OrganizationService struct {
+	*core
+
+	keys *KeyService
+	jobs *JobService
+}
+
+// ReportService says what keys do, and why, and who the caller is.
+type ReportService struct {
+	*core
+
+	checker   *check.Checker
+	profile   string
+	countedBy string
+	explained string // the name of the API that calls are explained for
+}
+
+// JobService does what takes longer than one call.
+type JobService struct {
+	*core
+
+	plans map[job.Kind]func(*job.Job) (*plan, error)
 }

@@ -116,10 +116,10 @@ func (f *validator) longestLife(
 }
 
 // UpdateOrganization changes the request's organization, and returns its version.
-func (s *Service) UpdateOrganization(
+func (s *OrganizationService) UpdateOrganization(
 	ctx context.Context, r *Request, match Match, in *api.UpdateOrganization,
 ) (shown api.Organization, version int64, err error) {
-	o, err := change(ctx, s, r, func(r *Request) (attempt[*organization.Organization], error) {
+	o, err := change(ctx, s.core, r, func(r *Request) (attempt[*organization.Organization], error) {
 		return s.tryUpdateOrganization(ctx, r, match, in)
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Service) UpdateOrganization(
 	return viewOrganization(o), o.Version, nil
 }
 
-func (s *Service) tryUpdateOrganization(
+func (s *OrganizationService) tryUpdateOrganization(
 	ctx context.Context, r *Request, match Match, in *api.UpdateOrganization,
 ) (got attempt[*organization.Organization], err error) {
 	before := r.organization

@@ -91,12 +91,12 @@ func (f *validator) moment(
 }
 
 // KeyUsage is the usage of the request's key, as CheckUsage has read.
-func (s *Service) KeyUsage(ctx context.Context, r *Request, in *Usage) (*api.Usage, error) {
+func (s *ReportService) KeyUsage(ctx context.Context, r *Request, in *Usage) (*api.Usage, error) {
 	return s.usage(ctx, in, usage.KeyScope(r.key.Environment, r.key.ID))
 }
 
 // OrganizationUsage is the same of all keys of the request's organization together.
-func (s *Service) OrganizationUsage(
+func (s *ReportService) OrganizationUsage(
 	ctx context.Context, r *Request, in *Usage,
 ) (*api.Usage, error) {
 	var scopes []usage.Scope
@@ -108,7 +108,7 @@ func (s *Service) OrganizationUsage(
 }
 
 // usage is the sum over the scopes.
-func (s *Service) usage(
+func (s *ReportService) usage(
 	ctx context.Context, in *Usage, scopes ...usage.Scope,
 ) (*api.Usage, error) {
 	hours := map[time.Time]usage.Counts{}

@@ -286,7 +286,7 @@ func (f *validator) noLimits(before, k *apikey.Key) {
 // HoldsSecret returns what tells of a text that would be kept whether it holds a secret, or what
 // may be the secret part of one: for the key of the request that is proved, for others it goes by
 // its form.
-func (s *Service) HoldsSecret(r *Request) func(text string) bool {
+func (s *core) HoldsSecret(r *Request) func(text string) bool {
 	return func(text string) bool {
 		return s.brand.Holds(text) || apikey.LooksLikeTail(text) || r != nil && r.key != nil &&
 			s.brand.HoldsTailOf(text, r.key.Environment, r.key.ID)

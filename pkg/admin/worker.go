@@ -16,13 +16,13 @@ import (
 // Worker continues the jobs that calls began and left unfinished. Several may run at once,
 // anywhere.
 type Worker struct {
-	service *Service
+	service *JobService
 	name    string
 }
 
 // NewWorker returns a worker with a name of its own.
 func NewWorker(s *Service) *Worker {
-	return &Worker{service: s, name: "worker " + rand.Text()}
+	return &Worker{service: s.JobService, name: "worker " + rand.Text()}
 }
 
 // turn is how long a worker stays with one organization before it is another's turn.
