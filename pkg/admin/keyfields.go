@@ -155,10 +155,7 @@ func (in *KeyFields) apply(f *validator, r *Request, k *apikey.Key) {
 	}
 
 	if in.Quota.Sent {
-		k.Quota = nil
-		if !in.Quota.Null {
-			k.Quota = (*apikey.Quota)(&in.Quota.Value)
-		}
+		k.Quota = f.quota(in.Quota)
 	}
 
 	if in.AllowedAddresses.Sent {

@@ -145,6 +145,23 @@ func (f *validator) keepable(at string, l apikey.RateLimit) {
 	}
 }
 
+// quota checks what no schema refuses: of an object that may be null, so may the fields.
+func (f *validator) quota(asked api.Patch[api.Quota]) *apikey.Quota {
+	if asked.Null {
+		return nil
+	}
+
+	if asked.Value.Limit < 1 {
+		f.add("body.quota.limit", "expected a number of at least 1", nil)
+	}
+
+	if asked.Value.Period != "day" && asked.Value.Period != "month" {
+		f.add("body.quota.period", "expected day or month", nil)
+	}
+
+	return (*apikey.Quota)(&asked.Value)
+}
+
 func (f *validator) networks(location string, networks []string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, text := range networks {

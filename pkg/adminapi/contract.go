@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -34,7 +35,7 @@ var whole struct {
 }
 
 func complete() *huma.OpenAPI {
-	document := New(Config{}).huma.OpenAPI()
+	document := New(Config{Admin: new(admin.Service)}).huma.OpenAPI()
 	describeSchemas(document.Components.Schemas)
 	delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
 

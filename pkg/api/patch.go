@@ -38,12 +38,14 @@ func (p Patch[T]) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. As everywhere in encoding/json, an object is read into
+// what is there.
 func (p *Patch[T]) UnmarshalJSON(text []byte) error {
-	*p = Patch[T]{Sent: true, Null: bytes.Equal(text, []byte("null"))}
-	if p.Null {
+	if bytes.Equal(text, []byte("null")) {
+		*p = Null[T]()
 		return nil
 	}
 
+	p.Sent, p.Null = true, false
 	return json.Unmarshal(text, &p.Value)
 }

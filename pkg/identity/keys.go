@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/bitting-keys/bitting/pkg/cache"
 )
 
 // How long keys are used, and how often the issuer is asked for them.
@@ -75,7 +77,7 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 		return s.pending
 	}
 
-	if known && within(freshFor, s.answered, now) {
+	if known && cache.Fresh(freshFor, s.answered, now) {
 		return nil
 	}
 
@@ -84,7 +86,7 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 		pause = firstRetryAfter
 	}
 
-	if within(pause, s.asked, now) {
+	if cache.Fresh(pause, s.asked, now) {
 		return nil
 	}
 
@@ -98,17 +100,11 @@ func (s *keySet) await(ctx context.Context, id string) <-chan struct{} {
 // usable returns the keys with the id unless they are too old to be trusted. The caller must hold
 // the lock.
 func (s *keySet) usable(id string) []jose.JSONWebKey {
-	if !within(usableFor, s.answered, s.now()) {
+	if !cache.Fresh(usableFor, s.answered, s.now()) {
 		return nil
 	}
 
 	return s.keys[id]
-}
-
-// within reports whether at was less than d ago. A time in the future does not count, since the
-// clock must have been set back.
-func within(d time.Duration, at, now time.Time) bool {
-	return !now.Before(at) && now.Sub(at) < d
 }
 
 // ask asks the issuer for its keys. Without an answer, the old ones stay.

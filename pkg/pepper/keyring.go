@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/cache"
 )
 
 // How long a process relies on its last read of the stored peppers. These limits do not apply to
@@ -111,7 +112,7 @@ func (r *ring) version(version int, now time.Time) (p *Pepper, missing, old bool
 	defer r.mu.RUnlock()
 	since, missed := r.missing[version]
 	return r.versions[version], missed &&
-		within(missingFor, since, now), !within(keptFor, r.triedAt, now)
+		cache.Fresh(missingFor, since, now), !cache.Fresh(keptFor, r.triedAt, now)
 }
 
 // orMissing returns a version after a load, and remembers it if it was missing.
@@ -196,13 +197,7 @@ func orNotFound(p *Pepper, env apikey.Environment, version int) error {
 func (r *ring) readWithin(d time.Duration, now time.Time) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return within(d, r.loadedAt, now)
-}
-
-// within reports whether at was less than d ago. A time in the future does not count, since the
-// clock must have been set back.
-func within(d time.Duration, at, now time.Time) bool {
-	return !now.Before(at) && now.Sub(at) < d
+	return cache.Fresh(d, r.loadedAt, now)
 }
 
 // Current returns the newest version, which hashes and seals from now on. If the environment has
@@ -228,7 +223,7 @@ func (r *ring) newest(now time.Time) *Pepper {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 
-	if !within(currentFor, r.loadedAt, now) {
+	if !cache.Fresh(currentFor, r.loadedAt, now) {
 		return nil
 	}
 

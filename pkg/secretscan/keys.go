@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bitting-keys/bitting/pkg/cache"
 )
 
 // How GitHub is asked for its keys.
@@ -71,15 +73,15 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	now := k.now()
 
 	key, known := k.keys[identifier]
-	if known && within(keysFresh, k.readAt, now) {
+	if known && cache.Fresh(keysFresh, k.readAt, now) {
 		return key, nil
 	}
 
-	if within(askedAtMost, k.readAt, now) {
+	if cache.Fresh(askedAtMost, k.readAt, now) {
 		return nil, ErrSignature // the list was just read, and has no such key
 	}
 
-	if within(failedPause, k.failedAt, now) {
+	if cache.Fresh(failedPause, k.failedAt, now) {
 		return nil, fmt.Errorf("%w: they were unavailable a moment ago", ErrUnavailable)
 	}
 
@@ -96,12 +98,6 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	}
 
 	return key, nil
-}
-
-// within reports whether something was less than a time ago. What is yet to come was it not: the
-// clock went back, and nobody knows.
-func within(d time.Duration, at, now time.Time) bool {
-	return !now.Before(at) && now.Sub(at) < d
 }
 
 // ask reads the list, unless it is the one that is here already.
