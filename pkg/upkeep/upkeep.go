@@ -26,6 +26,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -38,36 +39,27 @@ type Task struct {
 	Run func(ctx context.Context) (done int, err error)
 }
 
-// Tasks returns the tasks that the function upkeep runs for a deployment.
-func Tasks(d *boot.Deployment) []Task {
-	worker := admin.NewWorker(admin.New(admin.Config{
-		Brand:     d.Brand,
-		LimitsOff: d.KeyLimitsOff,
-		Store:     d.Store,
-		Hot:       d.Hot,
-		Logger:    d.Logger,
-		Now:       d.Now,
-		Wait:      d.Wait,
-	}))
+// Config is what the tasks work with.
+type Config struct {
+	Store   *store.Store
+	Hot     usage.Hours
+	Scanner store.Scanner // of the table core
+	Worker  *admin.Worker
+	Now     func() time.Time
+}
 
+// Tasks returns the tasks that the function upkeep runs.
+func Tasks(c Config) []Task {
 	return []Task{
 		{
 			Name: "expired keys",
 			Run: func(ctx context.Context) (int, error) {
-				return d.Store.SweepExpired(ctx, d.Now(), maxExpired)
+				return c.Store.SweepExpired(ctx, c.Now(), maxExpired)
 			},
 		},
-		{
-			Name: "usage",
-			Run: func(ctx context.Context) (int, error) {
-				return compactUsage(ctx, d.Hot, d.Now())
-			},
-		},
-		{Name: "jobs", Run: worker.Run},
-		{
-			Name: "peppers",
-			Run:  func(ctx context.Context) (int, error) { return resealPeppers(ctx, d) },
-		},
+		{Name: "usage", Run: c.compactUsage},
+		{Name: "jobs", Run: c.Worker.Run},
+		{Name: "peppers", Run: c.resealPeppers},
 	}
 }
 
@@ -76,14 +68,15 @@ func Tasks(d *boot.Deployment) []Task {
 const compactEvery = 5 // minutes
 
 // compactUsage merges what instances counted in hours that have ended.
-func compactUsage(ctx context.Context, h usage.Hours, now time.Time) (done int, err error) {
+func (c Config) compactUsage(ctx context.Context) (done int, err error) {
+	now := c.Now()
 	if now.Minute()%compactEvery != 0 {
 		return 0, nil
 	}
 
 	var failures []error
 	for _, env := range apikey.Environments() {
-		n, err := usage.Compact(ctx, h, env, now)
+		n, err := usage.Compact(ctx, c.Hot, env, now)
 		done += n
 		failures = append(failures, err)
 	}
@@ -93,12 +86,12 @@ func compactUsage(ctx context.Context, h usage.Hours, now time.Time) (done int, 
 
 // resealPeppers reseals rows after a pepper was rotated, and counts what still needs an older one.
 // It runs as often as compaction.
-func resealPeppers(ctx context.Context, d *boot.Deployment) (done int, err error) {
-	if d.Now().Minute()%compactEvery != 0 {
+func (c Config) resealPeppers(ctx context.Context) (done int, err error) {
+	if c.Now().Minute()%compactEvery != 0 {
 		return 0, nil
 	}
 
-	return d.Store.PassPeppers(ctx, d.Scanner, d.Now)
+	return c.Store.PassPeppers(ctx, c.Scanner, c.Now)
 }
 
 // maxExpired is how many expired keys a run moves out of the way of lists, time permitting.
@@ -106,7 +99,21 @@ const maxExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
 func Function(d *boot.Deployment) lambda.Handler {
-	tasks := Tasks(d)
+	tasks := Tasks(Config{
+		Store:   d.Store,
+		Hot:     d.Hot,
+		Scanner: d.Scanner,
+		Worker: admin.NewWorker(admin.New(admin.Config{
+			Brand:     d.Brand,
+			LimitsOff: d.KeyLimitsOff,
+			Store:     d.Store,
+			Hot:       d.Hot,
+			Logger:    d.Logger,
+			Now:       d.Now,
+			Wait:      d.Wait,
+		})),
+		Now: d.Now,
+	})
 	return lambda.NewHandler(func(ctx context.Context) error { return Run(ctx, d.Logger, tasks) })
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
@@ -123,7 +122,7 @@ func TestExpiredKeysAreSwept(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 	k, _ := kit.MustKey(t, func(k *apikey.Key) { k.ExpiresAt = k.CreatedAt.Add(time.Minute) })
-	tasks := upkeep.Tasks(&boot.Deployment{Store: kit.Store, Hot: kit.Hot, Now: kit.Clock.Now})
+	tasks := upkeep.Tasks(upkeep.Config{Store: kit.Store, Hot: kit.Hot, Now: kit.Clock.Now})
 
 	sweep := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool {
 		return t.Name == "expired keys"
@@ -154,7 +153,7 @@ func TestRotatedPepperReseals(t *testing.T) {
 	kit.Clock.Advance(time.Hour)
 
 	p := kit.Restart()
-	tasks := upkeep.Tasks(&boot.Deployment{Store: p.Store, Scanner: p.SDK, Now: kit.Clock.Now})
+	tasks := upkeep.Tasks(upkeep.Config{Store: p.Store, Scanner: p.SDK, Now: kit.Clock.Now})
 	seal := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "peppers" })]
 	kit.Clock.Advance(time.Minute)
 

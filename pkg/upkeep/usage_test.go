@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
@@ -18,7 +17,7 @@ func TestUsageIsCompacted(t *testing.T) {
 	kit := storetest.New(t)
 
 	var run func() int
-	for _, task := range upkeep.Tasks(&boot.Deployment{Hot: kit.Hot, Now: kit.Clock.Now}) {
+	for _, task := range upkeep.Tasks(upkeep.Config{Hot: kit.Hot, Now: kit.Clock.Now}) {
 		if task.Name == "usage" {
 			run = func() int {
 				done, err := task.Run(t.Context())
