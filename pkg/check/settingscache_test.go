@@ -43,7 +43,7 @@ func fenced(o *organization.Organization) {
 
 // What an organization sets of calls acts when the settings that are kept are ten seconds old, and
 // until five it is not even asked for.
-func TestStandingActsWithinTenSeconds(t *testing.T) {
+func TestRuntimeSettingsActWithinTenSeconds(t *testing.T) {
 	t.Parallel()
 
 	for name, test := range map[string]struct {
@@ -97,7 +97,7 @@ func TestStandingActsWithinTenSeconds(t *testing.T) {
 
 // What is sent to whom: the keys of a deleted organization are good for nothing; its other settings
 // do not bind the admin API, its addresses not whoami.
-func TestStandingByUse(t *testing.T) {
+func TestRuntimeSettingsByUse(t *testing.T) {
 	t.Parallel()
 
 	kit, c := setup(t, apikey.Production)
@@ -210,7 +210,7 @@ func TestBothAddressLists(t *testing.T) {
 }
 
 // A key goes by its own organization's runtime settings and by no other's, in its own environment.
-func TestStandingIsTheOrganizationsOwn(t *testing.T) {
+func TestRuntimeSettingsAreTheOrganizationsOwn(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Environments()...)
 	kit.MustRuntimeSettings(t, "gone", deleted)
@@ -245,39 +245,39 @@ func TestStandingIsTheOrganizationsOwn(t *testing.T) {
 
 // Runtime settings that are not there, were edited, or are another's are nobody's: its keys are
 // neither allowed nor blamed.
-func TestStandingThatIsDamaged(t *testing.T) {
+func TestRuntimeSettingsThatAreDamaged(t *testing.T) {
 	t.Parallel()
 
 	const place = "production#organization#acme"
 	for name, spoil := range map[string]func(*testing.T, *storetest.Kit){
-		"missing": func(t *testing.T, kit *storetest.Kit) { kit.Remove(t, place, "standing") },
+		"missing": func(t *testing.T, kit *storetest.Kit) { kit.Remove(t, place, "settings") },
 		"revived": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "deletedAt", nil)
+			kit.Change(t, place, "settings", "deletedAt", nil)
 		},
 		"opened": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "legacyKeysAccepted", true)
+			kit.Change(t, place, "settings", "legacyKeysAccepted", true)
 		},
 		"addresses": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "allowedAddresses", []string{"::/0"})
+			kit.Change(t, place, "settings", "allowedAddresses", []string{"::/0"})
 		},
 		"version": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "version", 9)
+			kit.Change(t, place, "settings", "version", 9)
 		},
 		"without a seal": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "seal", nil)
+			kit.Change(t, place, "settings", "seal", nil)
 		},
 		"an attribute": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, place, "standing", "note", "x")
+			kit.Change(t, place, "settings", "note", "x")
 		},
 		"another's": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, "production#organization#globex", "standing", "pk", place)
+			kit.Change(t, "production#organization#globex", "settings", "pk", place)
 		},
 		"another's, named": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, "production#organization#globex", "standing", "pk", place)
-			kit.Change(t, place, "standing", "organizationId", "acme")
+			kit.Change(t, "production#organization#globex", "settings", "pk", place)
+			kit.Change(t, place, "settings", "organizationId", "acme")
 		},
 		"of staging": func(t *testing.T, kit *storetest.Kit) {
-			kit.Change(t, "staging#organization#acme", "standing", "pk", place)
+			kit.Change(t, "staging#organization#acme", "settings", "pk", place)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -303,7 +303,7 @@ func TestStandingThatIsDamaged(t *testing.T) {
 
 // While the runtime settings alone cannot be read, what is at hand serves for ten seconds and no
 // longer.
-func TestStandingOutage(t *testing.T) {
+func TestRuntimeSettingsOutage(t *testing.T) {
 	t.Parallel()
 	kit, c := setup(t, apikey.Production)
 	_, secret := kit.MustKey(t, nil)
@@ -339,8 +339,8 @@ func TestStandingOutage(t *testing.T) {
 	}
 }
 
-// standingsRead counts the readings of runtime settings, each of which may wait.
-type standingsRead struct {
+// settingsReads counts the readings of runtime settings, each of which may wait.
+type settingsReads struct {
 	count atomic.Int64
 	mu    sync.Mutex
 	of    []string
@@ -348,7 +348,7 @@ type standingsRead struct {
 }
 
 // RuntimeSettings implements check.SettingsSource.
-func (s *standingsRead) RuntimeSettings(
+func (s *settingsReads) RuntimeSettings(
 	ctx context.Context, _ apikey.Environment, org string,
 ) (*organization.RuntimeSettings, error) {
 	s.count.Add(1)
@@ -372,14 +372,14 @@ func keyOf(org string) *apikey.Key {
 }
 
 // However many organizations there are, a bounded number is kept; those in use stay.
-func TestStandingsAreBounded(t *testing.T) {
+func TestRuntimeSettingssAreBounded(t *testing.T) {
 	t.Parallel()
-	source, clock := &standingsRead{}, &storetest.Clock{}
+	source, clock := &settingsReads{}, &storetest.Clock{}
 
-	standings := check.NewSettingsCache(source, clock.Now)
+	cache := check.NewSettingsCache(source, clock.Now)
 	for i := range 30_000 {
 		for _, org := range []string{"busy", fmt.Sprintf("org-%d", i)} {
-			if _, err := standings.Of(t.Context(), keyOf(org)); err != nil {
+			if _, err := cache.Of(t.Context(), keyOf(org)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -389,38 +389,38 @@ func TestStandingsAreBounded(t *testing.T) {
 		t.Errorf("%d readings", got)
 	}
 
-	if _, err := standings.Of(t.Context(), keyOf("org-29999")); err != nil ||
+	if _, err := cache.Of(t.Context(), keyOf("org-29999")); err != nil ||
 		source.count.Load() != 30_001 {
 		t.Errorf("the last was forgotten: %v", err)
 	}
 
-	if _, err := standings.Of(t.Context(), keyOf("org-10000")); err != nil ||
+	if _, err := cache.Of(t.Context(), keyOf("org-10000")); err != nil ||
 		source.count.Load() != 30_002 {
 		t.Errorf("one of long ago was kept: %v", err)
 	}
 }
 
 // One organization is read by one at a time, and waits for no other.
-func TestStandingsAreReadByOneAtATime(t *testing.T) {
+func TestRuntimeSettingssAreReadByOneAtATime(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
-	source := &standingsRead{
+	source := &settingsReads{
 		gate: map[string]chan struct{}{"slow": gate},
 	}
 	clock := &storetest.Clock{}
-	standings := check.NewSettingsCache(source, clock.Now)
+	cache := check.NewSettingsCache(source, clock.Now)
 
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if got, err := standings.Of(t.Context(), keyOf("slow")); err != nil ||
+			if got, err := cache.Of(t.Context(), keyOf("slow")); err != nil ||
 				got.OrganizationID != "slow" {
 				t.Error(got, err)
 			}
 		})
 	}
 
-	if got, err := standings.Of(t.Context(), keyOf("quick")); err != nil ||
+	if got, err := cache.Of(t.Context(), keyOf("quick")); err != nil ||
 		got.OrganizationID != "quick" {
 		t.Error(got, err)
 	}

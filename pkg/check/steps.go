@@ -84,18 +84,18 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 		return Allowed
 	}
 
-	standing, err := c.Settings.Of(ctx, v.Key)
+	settings, err := c.Settings.Of(ctx, v.Key)
 	if err != nil {
 		v.Err = err
 		return Unavailable
 	}
 
-	v.Settings = standing
+	v.Settings = settings
 	switch {
-	case !standing.DeletedAt.IsZero():
+	case !settings.DeletedAt.IsZero():
 		v.Reason = OrganizationDeleted
 		return Inactive
-	case v.Key.Legacy && !standing.LegacyKeysAccepted && call.use != admin:
+	case v.Key.Legacy && !settings.LegacyKeysAccepted && call.use != admin:
 		v.Reason = LegacyNotAccepted
 		return Inactive
 	}

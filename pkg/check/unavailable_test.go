@@ -58,7 +58,7 @@ func TestFailsClosed(t *testing.T) {
 			false,
 			func(*testing.T, *storetest.Kit, *storetest.Process, *apikey.Key) {},
 		},
-		"standing": {
+		"settings": {
 			nil, false,
 			func(_ *testing.T, _ *storetest.Kit, p *storetest.Process, _ *apikey.Key) {
 				p.Traffic.Inject(nth(3))

@@ -286,7 +286,7 @@ func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 	kit.MustKey(t, nil)
 
 	for name, value := range map[string]any{"a text": "1", "a version that is not there": 99} {
-		kit.Change(t, "production#organization#acme", "standing", "sealPepper", value)
+		kit.Change(t, "production#organization#acme", "settings", "sealPepper", value)
 
 		if err := peppers(kit).Retire(t.Context(),
 			scope, quiet); !errors.Is(err, operator.ErrUnread) {

@@ -23,7 +23,7 @@
 //	upkeep                        peppers        how far its pass is    Peppers.Pass: GetItem, strong    PassPeppers: on its version
 //	catalogue                     catalogue      the permissions, sealed  Catalogue: GetItem              Commit(PutCatalogue): on its version
 //	organization#<org>            organization   an organization, sealed  Organization: GetItem, strong   Commit(PutOrganization): on its version
-//	<environment>#organization#<org> standing    runtime settings, sealed RuntimeSettings: GetItem, strong     Commit(PutRuntimeSettings): whole rows, on an older version
+//	<environment>#organization#<org> settings    runtime settings, sealed RuntimeSettings: GetItem, strong     Commit(PutRuntimeSettings): whole rows, on an older version
 //	<environment>#imports         imports        that keys were imported, sealed  Imports: GetItem, strong  EnsureImports: on its version
 //	organization#<org>            member#<email> a member, sealed       Member: GetItem, strong         Commit(PutMember, RemoveMember): on its version
 //	                                                                    Members: Query, strong

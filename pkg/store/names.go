@@ -30,7 +30,7 @@ const (
 	ringSort            = "ring"
 	catalogueSort       = "catalogue"
 	organizationSort    = "organization"
-	runtimeSettingsSort = "standing"
+	runtimeSettingsSort = "settings"
 	importsSort         = "imports"
 	claimsSort          = "claims"
 	onceSort            = "once"

@@ -25,16 +25,16 @@ type runtimeSettingsItem struct {
 // environment, under that environment's seal. It belongs into the transaction of every change of
 // the organization's settings and of its deletion. Failure: organization.ErrStale.
 func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organization) []Write {
-	standing, err := o.RuntimeSettings()
+	settings, err := o.RuntimeSettings()
 	if err != nil {
 		return []Write{{err: err}}
 	}
 
 	var writes []Write
 	for _, env := range apikey.Environments() {
-		item, err := s.encodeRuntimeSettings(ctx, env, standing)
+		item, err := s.encodeRuntimeSettings(ctx, env, settings)
 		w := fresh(item, err, organization.ErrStale)
-		w.row.Condition = dynamo.IsNew.Or(dynamo.Below("version", standing.Version))
+		w.row.Condition = dynamo.IsNew.Or(dynamo.Below("version", settings.Version))
 		writes = append(writes, w)
 	}
 
@@ -42,7 +42,7 @@ func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organiza
 }
 
 func (s *Store) encodeRuntimeSettings(
-	ctx context.Context, env apikey.Environment, standing *organization.RuntimeSettings,
+	ctx context.Context, env apikey.Environment, settings *organization.RuntimeSettings,
 ) (dynamo.Item, error) {
 	p, err := s.ring.Ensure(ctx, env)
 	if err != nil {
@@ -50,17 +50,17 @@ func (s *Store) encodeRuntimeSettings(
 	}
 
 	row := runtimeSettingsItem{
-		OrganizationID:     standing.OrganizationID,
-		Version:            standing.Version,
-		DeletedAt:          dynamo.FormatTime(standing.DeletedAt),
-		LegacyKeysAccepted: standing.LegacyKeysAccepted,
-		SampleRequests:     strconv.FormatFloat(standing.SampleRequests, 'g', -1, 64),
+		OrganizationID:     settings.OrganizationID,
+		Version:            settings.Version,
+		DeletedAt:          dynamo.FormatTime(settings.DeletedAt),
+		LegacyKeysAccepted: settings.LegacyKeysAccepted,
+		SampleRequests:     strconv.FormatFloat(settings.SampleRequests, 'g', -1, 64),
 	}
-	for _, network := range standing.AllowedAddresses {
+	for _, network := range settings.AllowedAddresses {
 		row.AllowedAddresses = append(row.AllowedAddresses, network.String())
 	}
 
-	return sealed(p, runtimeSettingsRow(env, standing.OrganizationID), row)
+	return sealed(p, runtimeSettingsRow(env, settings.OrganizationID), row)
 }
 
 // RuntimeSettings reads the settings of an organization in an environment, strongly consistent, and
@@ -69,7 +69,7 @@ func (s *Store) encodeRuntimeSettings(
 func (s *Store) RuntimeSettings(
 	ctx context.Context, env apikey.Environment, org string,
 ) (*organization.RuntimeSettings, error) {
-	what := "the standing of " + org + " in " + string(env)
+	what := "the runtime settings of " + org + " in " + string(env)
 
 	item, err := s.get(ctx, runtimeSettingsRow(env, org))
 	if err != nil {
@@ -85,10 +85,10 @@ func (s *Store) RuntimeSettings(
 		return nil, err
 	}
 
-	return row.standing(what)
+	return row.settings(what)
 }
 
-func (row *runtimeSettingsItem) standing(what string) (*organization.RuntimeSettings, error) {
+func (row *runtimeSettingsItem) settings(what string) (*organization.RuntimeSettings, error) {
 	out := &organization.RuntimeSettings{
 		OrganizationID:     row.OrganizationID,
 		Version:            row.Version,

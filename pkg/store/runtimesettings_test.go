@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
-func TestStandingRoundTrip(t *testing.T) {
+func TestRuntimeSettingsRoundTrip(t *testing.T) {
 	t.Parallel()
 
 	kit := storetest.New(t)
@@ -37,7 +37,7 @@ func TestStandingRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		standing, err := want.RuntimeSettings()
+		settings, err := want.RuntimeSettings()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestStandingRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			if diff := cmp.Diff(standing, got,
+			if diff := cmp.Diff(settings, got,
 				cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 				t.Errorf("%s in %s (-stored +read):\n%s", want.ID, env, diff)
 			}
@@ -62,7 +62,7 @@ func TestStandingRoundTrip(t *testing.T) {
 }
 
 // Runtime settings are never replaced by older ones, nor by their own version again.
-func TestStandingOnlyMovesOn(t *testing.T) {
+func TestRuntimeSettingsOnlyMoveOn(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
 

@@ -43,13 +43,13 @@ func sealedRows() map[string]sealedRow {
 				return o, err
 			},
 		},
-		"standing": {
+		"settings": {
 			put: func(kit *storetest.Kit, org, _ string) []store.Write {
 				return kit.Store.PutRuntimeSettings(context.Background(),
 					fullOrganization(kit, org))
 			},
 			at: func(org, _ string) (string, string) {
-				return "staging#organization#" + org, "standing"
+				return "staging#organization#" + org, "settings"
 			},
 			read: func(ctx context.Context, s *store.Store, org, _ string) (any, error) {
 				o, err := s.RuntimeSettings(ctx, apikey.Staging, org)
@@ -271,7 +271,7 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 
 			kit := storetest.New(t)
 			for _, place := range [][2]string{{"acme", "one"}, {"acme", "two"}, {"globex", "one"}} {
-				if kind == "organization" || kind == "standing" {
+				if kind == "organization" || kind == "settings" {
 					place[0] += place[1] // these have no other name
 				}
 
@@ -279,7 +279,7 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 			}
 
 			partition, sort := row.at("acme", "one")
-			if kind == "organization" || kind == "standing" {
+			if kind == "organization" || kind == "settings" {
 				partition, sort = row.at("acmeone", "one")
 			}
 
