@@ -4,11 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/bitting-keys/bitting/pkg/client"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -17,13 +21,72 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+
+	ran := false
 	command := newRoot()
+	watch(command, &ran)
 	command.SetArgs(args)
 
-	if err := command.ExecuteContext(ctx); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bitting:", strings.TrimSpace(err.Error()))
-		return 1
+	err := command.ExecuteContext(ctx)
+	if err != nil && !ran {
+		err = usage(err)
 	}
 
-	return 0
+	if err != nil && !errors.Is(err, errQuiet) {
+		report(os.Stderr, err)
+	}
+
+	return exitCode(err)
+}
+
+// report writes an error: what the API said in its own words, then what to do.
+func report(w io.Writer, err error) {
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Title == "" {
+		_, _ = fmt.Fprintln(w, "bitting:", strings.TrimSpace(err.Error()))
+
+		if exitCode(err) == exitUnavailable {
+			_, _ = fmt.Fprintln(w, "  Is it running, and is the address right?")
+		}
+
+		return
+	}
+
+	text := refused.Detail
+	if !strings.HasPrefix(text, refused.Title) {
+		text = strings.TrimSpace(refused.Title + ". " + text)
+	}
+
+	_, _ = fmt.Fprintf(w, "bitting: %s\n", text)
+	for _, f := range refused.Errors {
+		_, _ = fmt.Fprintf(w, "  %s: %s\n", strings.TrimPrefix(f.Location, "body."), f.Message)
+	}
+
+	if refused.RequiredPermission != "" {
+		_, _ = fmt.Fprintf(w, "  needed permission: %s\n", refused.RequiredPermission)
+	}
+
+	if advice := remedy(refused); advice != "" {
+		_, _ = fmt.Fprintf(w, "  %s\n", advice)
+	}
+
+	if refused.RequestID != "" {
+		_, _ = fmt.Fprintf(w, "  request %s\n", refused.RequestID)
+	}
+}
+
+// remedy says what to do about a refusal; "" where the detail says it.
+func remedy(e *client.Error) string {
+	switch {
+	case errors.Is(e, client.ErrUnauthenticated), errors.Is(e, client.ErrInvalidKey):
+		return "Check BITTING_KEY or --key-file: is it an admin key of this deployment, and active?"
+	case errors.Is(e, client.ErrStale):
+		return "It was changed meanwhile: look at it again, then repeat the command."
+	case e.RetryAfter > 0:
+		return fmt.Sprintf("Try again after %s.", e.RetryAfter)
+	case e.Code == "":
+		return "The answer is not Bitting's: check the address."
+	default:
+		return ""
+	}
 }

@@ -45,8 +45,7 @@ func newPepper() *cobra.Command {
 	}
 	reach.flags(c.PersistentFlags().StringVar)
 	_ = c.MarkPersistentFlagRequired("table") // the flag exists
-	c.AddCommand(newPepperRotate(&reach), newPepperStatus(&reach), newPepperRetire(&reach))
-	return c
+	return group(c, newPepperRotate(&reach), newPepperStatus(&reach), newPepperRetire(&reach))
 }
 
 func newPepperRotate(reach *deployed) *cobra.Command {

@@ -22,8 +22,57 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // main prints the error, once
 	}
-	root.AddCommand(newLocal(), newBootstrap(), newPepper())
+	var o options
+	o.flags(root)
+	root.AddGroup(
+		&cobra.Group{ID: "manage", Title: "Keys and who they are for:"},
+		&cobra.Group{ID: "look", Title: "What happens:"},
+		&cobra.Group{ID: "run", Title: "Deployments:"},
+	)
+
+	for group, commands := range map[string][]*cobra.Command{
+		"manage": {newKeys(&o), newCustomers(&o), newMembers(&o), newOrganizations(&o)},
+		"look": {
+			newUsage(&o), newRequest(&o), newHistory(&o), newAdvice(&o), newJobs(&o), newWhoami(&o),
+			newMe(&o), newInspect(&o),
+		},
+		"run": {alone(newLocal()), alone(newBootstrap()), newPepper()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+
+	root.AddCommand(alone(newVersion()))
 	return root
+}
+
+// group makes a command that only holds others: a word that is none of them is an error.
+func group(c *cobra.Command, inner ...*cobra.Command) *cobra.Command {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+
+		text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			text += ": did you mean " + strings.Join(near, " or ") + "?"
+		}
+
+		return errors.New(text)
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.SuggestionsMinimumDistance = 2
+	c.AddCommand(inner...)
+	return c
+}
+
+// alone takes the flags of the admin API out of the help of a command that does not call it.
+func alone(c *cobra.Command) *cobra.Command {
+	c.SetUsageTemplate(strings.Replace(c.UsageTemplate(),
+		"{{if .HasAvailableInheritedFlags}}", "{{if false}}", 1))
+	return c
 }
 
 func newLocal() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/bitting-keys/bitting/pkg/api"
@@ -54,19 +55,36 @@ func people() []person {
 	}
 }
 
-// secrets are the demo's keys, kept so that they are the same at the next start.
-type secrets struct {
+// Secrets are the demo's keys, kept so that they are the same at the next start.
+type Secrets struct {
 	OperatorKey string            `json:"operatorKey"`
 	AdminKey    string            `json:"adminKey,omitempty"`
 	Keys        map[string]string `json:"keys,omitempty"` // by environment
 }
 
-// ready is local.json: what programs need to use a running bitting local.
-type ready struct {
+// Running is local.json: what programs need to use a running bitting local.
+type Running struct {
 	URL          string `json:"url"`
 	Organization string `json:"organization,omitempty"`
-	secrets
+	Secrets
 	People []person `json:"people,omitempty"`
+}
+
+// ErrNotRunning says that nothing runs on a folder.
+var ErrNotRunning = errors.New("no bitting local runs on the data")
+
+// ReadRunning returns what runs on the data in a folder. Error: ErrNotRunning.
+func ReadRunning(data string) (running Running, err error) {
+	text, err := os.ReadFile(filepath.Join(data, readyFile)) //nolint:gosec // the folder that the caller chose
+	if errors.Is(err, fs.ErrNotExist) {
+		return running, fmt.Errorf("%w in %s; --data names another folder", ErrNotRunning, data)
+	}
+
+	if err != nil {
+		return running, err
+	}
+
+	return running, json.Unmarshal(text, &running)
 }
 
 // demoOrganization is whose keys the demo makes.
@@ -82,7 +100,7 @@ func (m *machine) announce(ctx context.Context) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 
-	out := ready{URL: m.url, secrets: s}
+	out := Running{URL: m.url, Secrets: s}
 	if !m.options.NoDemo {
 		out.Organization = demoOrganization
 		out.People = people()
@@ -96,8 +114,8 @@ func (m *machine) announce(ctx context.Context) error {
 }
 
 // demo returns the demo's secrets, from the start that made them or made now.
-func (m *machine) demo(ctx context.Context) (secrets, error) {
-	var s secrets
+func (m *machine) demo(ctx context.Context) (Secrets, error) {
+	var s Secrets
 
 	text, err := os.ReadFile(m.path(demoFile))
 	if err == nil {
@@ -152,7 +170,7 @@ func adminPermissions() []string {
 }
 
 // fill makes the demo by the admin API, as anybody would.
-func (m *machine) fill(ctx context.Context, s *secrets) error {
+func (m *machine) fill(ctx context.Context, s *Secrets) error {
 	c, err := client.New(client.Config{
 		URL:       m.url,
 		Key:       s.OperatorKey,

@@ -49,7 +49,7 @@ All of this is in {{.Ready}}, for programs. The log is {{.Log}}. Ctrl-C stops Bi
 `
 
 // firstSteps prints what to try.
-func (m *machine) firstSteps(s secrets) error {
+func (m *machine) firstSteps(s Secrets) error {
 	t, err := template.New("steps").Parse(steps)
 	if err != nil {
 		return err

@@ -1,12 +1,7 @@
 package local
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/bitting-keys/bitting/pkg/localoidc"
@@ -45,17 +40,8 @@ func newProvider(url, data string) (*localoidc.Provider, error) {
 // Token returns an ID token of one of the demo's people, as the bitting local that runs on this
 // data would.
 func Token(data, email string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(data, readyFile)) //nolint:gosec // the folder that the caller chose
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("no bitting local runs on the data in %s; --data names another folder", data)
-	}
-
+	running, err := ReadRunning(data)
 	if err != nil {
-		return "", err
-	}
-
-	var running ready
-	if err := json.Unmarshal(text, &running); err != nil {
 		return "", err
 	}
 

@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs commands as people type them, against a real bitting local. Each script uses
+// names of its own, since all share the organization acme.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir())
+
+	// the command is run by its name, from anywhere
+	path := filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
+
+	// each script ends before the process: t.Run waits for those that run in parallel
+	t.Run("scripts", func(t *testing.T) {
+		testscript.Run(t, testscript.Params{
+			Dir:             filepath.Join("testdata", "script"),
+			ContinueOnError: true,
+			Setup: func(env *testscript.Env) error {
+				for name, value := range map[string]string{
+					"PATH":            path,
+					"HOME":            env.WorkDir,
+					"XDG_CONFIG_HOME": env.WorkDir,
+					"BITTING_DATA":    p.data,
+					"LOCAL_URL":       p.URL,
+					"ADMIN_KEY":       p.AdminKey,
+					"READER_KEY":      p.Keys["production"],
+				} {
+					env.Setenv(name, value)
+				}
+
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitWith},
+		})
+	})
+}
+
+// exitWith is the script command `code N COMMAND…`: it runs a command, which must exit with N. What
+// it prints can be looked at by stdout and stderr.
+func exitWith(s *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		s.Fatalf("usage: code N COMMAND…")
+	}
+
+	want, err := strconv.Atoi(args[0])
+	s.Check(err)
+
+	err = s.Exec(args[1], args[2:]...)
+
+	got := 0
+	if err != nil {
+		if _, got = exitOf(err); got < 0 {
+			s.Fatalf("%v", err)
+		}
+	}
+
+	if got != want {
+		s.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// exitOf returns the exit code of a command's error; -1 where it did not run.
+func exitOf(err error) (string, int) {
+	type coded interface{ ExitCode() int }
+
+	if exit, ok := err.(coded); ok {
+		return err.Error(), exit.ExitCode()
+	}
+
+	return err.Error(), -1
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/bitting-keys/bitting/cmd/bitting/account"
+	"github.com/bitting-keys/bitting/cmd/bitting/output"
+	"github.com/bitting-keys/bitting/pkg/client"
+	"github.com/bitting-keys/bitting/pkg/local"
+)
+
+// options are the flags that all commands that call the API have.
+type options struct {
+	account  account.Flags
+	format   string
+	absolute bool
+	quiet    bool
+	yes      bool
+}
+
+func (o *options) flags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&o.account.URL, "url", "", "address of the admin API (BITTING_URL)")
+	f.StringVar(&o.account.Data, "data", "", "use the bitting local that runs on this folder (BITTING_DATA)")
+	f.StringVar(&o.account.Profile, "profile", "", "use this profile (BITTING_PROFILE)")
+	f.StringVarP(&o.account.Organization, "organization", "O", "",
+		"organization to work in (BITTING_ORGANIZATION)")
+	f.StringVar(&o.account.KeyFile, "key-file", "",
+		"file with the admin key to use, - for standard input (else BITTING_KEY)")
+	f.StringVar(&o.account.As, "as", "", "with local data: be this person of the demo")
+	f.StringVarP(&o.format, "output", "o", string(output.Table),
+		"format: table, json, jsonl, csv or id")
+	f.BoolVar(&o.absolute, "absolute-times", false, "show times in full on a terminal, too")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "write no progress and no hints")
+	f.BoolVarP(&o.yes, "yes", "y", false, "ask nothing")
+	_ = root.RegisterFlagCompletionFunc("output", func(
+		*cobra.Command, []string, string,
+	) ([]string, cobra.ShellCompDirective) {
+		return []string{"table", "json", "jsonl", "csv", "id"}, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// session is what a command works with that calls the API.
+type session struct {
+	*client.Client
+	out *output.Printer
+
+	account *account.Account
+	command *cobra.Command
+	options *options
+}
+
+// getenv reads the user's environment, which for the command line is what flags are for others.
+func getenv(name string) string { return os.Getenv(name) } //nolint:forbidigo // see above
+
+// open finds the deployment that a command is for.
+func (o *options) open(c *cobra.Command) (*session, error) {
+	p, err := output.NewPrinter(c.OutOrStdout(), output.Format(o.format), getenv)
+	if err != nil {
+		return nil, usage(err)
+	}
+
+	p.Absolute = o.absolute
+
+	a, err := account.Find(o.account, getenv)
+	if errors.Is(err, local.ErrNotRunning) {
+		return nil, &exitError{err, exitUnavailable}
+	}
+
+	if err != nil {
+		return nil, usage(err)
+	}
+
+	s := &session{out: p, account: a, command: c, options: o}
+	s.Client, err = a.Client(version())
+	return s, err
+}
+
+// org returns the organization that the command is about.
+func (s *session) org() (string, error) {
+	if s.account.Organization == "" {
+		return "", usage(errors.New("which organization? Pass --organization, or set " +
+			"BITTING_ORGANIZATION"))
+	}
+
+	return s.account.Organization, nil
+}
+
+// say writes a word to people: to standard error, unless they want none.
+func (s *session) say(format string, args ...any) {
+	if !s.options.quiet {
+		_, _ = fmt.Fprintf(s.command.ErrOrStderr(), format+"\n", args...)
+	}
+}
+
+// confirm asks whether to do something that is hard to take back. Where nobody can be asked, it is
+// an error that names --yes.
+func (s *session) confirm(question string) error {
+	if s.options.yes {
+		return nil
+	}
+
+	in, ok := s.command.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return usage(fmt.Errorf("%s Pass --yes to do it without being asked", question))
+	}
+
+	_, _ = fmt.Fprintf(s.command.ErrOrStderr(), "%s [y/N] ", question)
+
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil ||
+		answer != "y" && answer != "yes" {
+		return errors.New("nothing was changed")
+	}
+
+	return nil
+}
+
+// version returns the version of this program: of its module, or of its commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+
+	return "devel"
+}
