@@ -11,17 +11,17 @@ import (
 // ReadCatalogue reads the stored permissions and their version.
 type ReadCatalogue func(ctx context.Context) ([]permission.Permission, int64, error)
 
-// Catalogue keeps the compiled catalogue at hand, so that a check does not read it. It is safe for
-// concurrent use.
+// Catalogue caches the compiled permission catalogue, so that a check does not read it. It is safe
+// for concurrent use.
 type Catalogue struct{ recent recent[compiled] }
 
-// compiled is a version of the catalogue.
+// compiled is the catalogue of one version.
 type compiled struct {
 	catalogue *permission.Catalogue
 	version   int64
 }
 
-// NewCatalogue returns a catalogue that is read when it is first needed.
+// NewCatalogue returns a catalogue that is first read when it is needed.
 func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
 	return &Catalogue{recent[compiled]{
 		now: now,
@@ -32,7 +32,7 @@ func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
 			}
 
 			if before.catalogue != nil && version == before.version {
-				return before, nil // its pointer identifies the policies made of it
+				return before, nil // policies are cached by this pointer
 			}
 
 			catalogue, err := permission.NewCatalogue(permissions)
@@ -45,8 +45,8 @@ func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
 	}}
 }
 
-// Current returns the catalogue as it was at most ten seconds ago, or an error where it could not
-// be read.
+// Current returns the catalogue as it was at most ten seconds ago, or an error if it could not be
+// read.
 func (c *Catalogue) Current(ctx context.Context) (*permission.Catalogue, error) {
 	current, err := c.recent.current(ctx)
 	return current.catalogue, err

@@ -19,51 +19,50 @@ import (
 
 // Keys reads keys.
 type Keys interface {
-	// Key reads a key, strongly consistent. It returns apikey.ErrNotFound when there is none; every
-	// other error means that nobody knows.
+	// Key reads a key, strongly consistent. It returns apikey.ErrNotFound if there is none. On any
+	// other error the state is unknown; deny the call.
 	Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error)
-	// Claims reads, strongly consistent, which keys stand in line for another system's secret
-	// behind the key that has the secret's id. Every error means that nobody knows.
+	// Claims reads, strongly consistent, the ids of the keys that wait in line for another system's
+	// secret, behind the key whose id the secret leads to. On error the state is unknown.
 	Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error)
 }
 
-// FirstUses knows of rotations whose overlap starts with the first use of the new secret.
+// FirstUses reads when rotations whose overlap starts with the first use of the new secret started.
 type FirstUses interface {
 	// FirstUse reads, strongly consistent, when the new secret of the key's rotation was first
-	// used; the zero time where that is not recorded. Every error means that nobody knows.
+	// used. It returns the zero time if no use is recorded. On error the state is unknown.
 	FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error)
 }
 
-// Peppers gives the peppers that secrets are hashed with.
+// Peppers returns the peppers that secrets are hashed with.
 type Peppers interface {
 	Version(ctx context.Context, env apikey.Environment, version int) (*pepper.Pepper, error)
 	Current(ctx context.Context, env apikey.Environment) (*pepper.Pepper, error)
 }
 
-// Call is what is known of a call besides its key.
+// Call describes a call, apart from its key.
 type Call struct {
 	API    string // the API's name in the catalogue's routes
 	Method string
 	Path   string // as API Gateway sees it, never decoded
-	// API Gateway's own template of the route, such as /messages/{messageId}; "" where it tells
-	// none
+	// API Gateway's own template of the route, such as /messages/{messageId}; "" if it sends none
 	Resource string
-	SourceIP netip.Addr // the zero Addr where it is not known
-	// API Gateway's name of the call, where it is answered by a policy; else the zero ARN
+	SourceIP netip.Addr // the zero Addr if unknown
+	// API Gateway's name of the call if a policy answers it; else the zero ARN
 	ARN policy.ARN
 
 	use  use
-	look bool // nobody makes the call: nothing is taken of the key's limits
+	look bool // explain only: charge no limits
 }
 
-// use is what a key is sent for, which decides what of its organization binds it. Whatever it is,
-// the keys of a deleted organization are good for nothing.
+// use is the purpose a key is sent for. It decides which of its organization's settings apply. For
+// every use, the keys of a deleted organization are refused.
 type use int
 
 const (
-	dataPlane use = iota // all that the organization sets of calls
-	self                 // to be told of itself: whether the organization accepts legacy keys
-	// the admin API: nothing, so that nobody shuts themselves out of the settings
+	dataPlane use = iota // all settings
+	self                 // whoami: whether the organization accepts legacy keys
+	// the admin API: no setting, so that admins cannot lock themselves out of the settings
 	admin
 )
 
@@ -73,39 +72,40 @@ type Verdict struct {
 	Key       *apikey.Key // set when the key is known and its secret was sent
 	OldSecret bool        // the old secret of a rotation was sent
 	Route     permission.Match
-	// for PermissionDenied: the permission to ask for; "" where the route is in no permission
+	// for PermissionDenied: the permission that is needed; "" if no permission has the route
 	Required string
-	Reason   Reason // where the key's organization refuses; "" where the key itself is at fault
-	Err      error  // for Unavailable: why
+	Reason   Reason // set if the key's organization refuses; "" if the key itself is at fault
+	Err      error  // for Unavailable: the cause
 
-	// Policy is the answer to the call, where it has an ARN; it is set once all but the limits
-	// allow the call.
+	// Policy answers the call, if the call has an ARN. It is set once every step but the limits
+	// allows the call.
 	Policy policy.Policy
 
-	// what the key's limits say; nil where it has none, and where the check ended before
+	// Allowance reports the state of the key's limits; nil if it has none, or if the check ended
+	// before them.
 	Allowance *limit.Allowance
 
-	// Settings are the key's organization's; nil where the check ended before it was asked for, and
-	// for an operator's key.
+	// Settings are those of the key's organization; nil for an operator's key, or if the check
+	// ended before it read them.
 	Settings *organization.RuntimeSettings
 
 	catalogue *permission.Catalogue
 	decision  permission.Decision
 }
 
-// Opened is the permission of the key's that opened the route; "" where none did.
+// Opened returns the permission of the key that opened the route; "" if none did.
 func (v *Verdict) Opened() string { return v.decision.Permission }
 
 // Checker checks calls. It is safe for concurrent use.
 type Checker struct {
 	Brand        apikey.Brand
-	Environments []apikey.Environment // those whose keys it accepts
+	Environments []apikey.Environment // environments whose keys are accepted
 	Keys         Keys
 	FirstUses    FirstUses
 	Peppers      Peppers
 	Catalogue    *Catalogue
 	Settings     *SettingsCache
-	Limits       Limits // nil where limits are not enforced
+	Limits       Limits // nil if limits are not enforced
 	Imports      *Imports
 	Policies     *policy.Builder
 	Now          func() time.Time
@@ -118,14 +118,14 @@ func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
 	return v
 }
 
-// Authenticate decides whether the key is good on the admin API: the steps up to the source
-// address. What its organization sets of calls is not asked.
+// Authenticate decides whether the admin API accepts the key. It takes the steps up to the source
+// address, and ignores the organization's settings for calls.
 func (c *Checker) Authenticate(ctx context.Context, h Headers, source netip.Addr) Verdict {
 	return c.good(ctx, h, Call{SourceIP: source, use: admin})
 }
 
-// Self decides whether the key is good to be told of itself: as Authenticate, but a legacy key only
-// where its organization accepts those.
+// Self decides whether the key may read what it is itself. It differs from Authenticate in that a
+// legacy key must be accepted by its organization.
 func (c *Checker) Self(ctx context.Context, h Headers, source netip.Addr) Verdict {
 	return c.good(ctx, h, Call{SourceIP: source, use: self})
 }
@@ -136,9 +136,10 @@ func (c *Checker) good(ctx context.Context, h Headers, call Call) Verdict {
 	return v
 }
 
-// Identify finds out whose secret a text is in one environment, whatever the state of the key:
-// Allowed where the key has it, the old one of a rotation too, RetiredSecret where it had it once,
-// else why there is no such key. A secret of another system may be several keys': all are told.
+// Identify finds the keys of one environment that a text is a secret of, regardless of their
+// status: Allowed if it is the key's secret (the old one of a rotation too), RetiredSecret if it
+// was once, else the reason why no key was found. Another system's secret may belong to several
+// keys; there is a verdict for each.
 func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text string) []Verdict {
 	one := *c
 
@@ -150,7 +151,7 @@ func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text str
 	return []Verdict{one.identify(ctx, Headers{APIKey: []string{text}})}
 }
 
-// identify finds out which key was sent: the steps that look at the secret.
+// identify finds the key that was sent: the steps that look at the secret.
 func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 	text, fault := Credential(c.Brand, h)
 	if fault != "" {
@@ -182,7 +183,7 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 	return verdictOf(k, which)
 }
 
-// verdictOf is what is known of a call once its key and its secret are.
+// verdictOf returns the verdict before any step, from the key and the secret that was sent.
 func verdictOf(k *apikey.Key, which apikey.SecretMatch) Verdict {
 	switch which {
 	case apikey.Unknown:
@@ -194,16 +195,16 @@ func verdictOf(k *apikey.Key, which apikey.SecretMatch) Verdict {
 	return Verdict{Outcome: Allowed, Key: k, OldSecret: which == apikey.Old}
 }
 
-// claim is a secret that was sent, with the key that it names or leads to.
+// claim is a secret that was sent, together with the key that it names or leads to.
 type claim struct {
 	environment apikey.Environment
 	keyID       string
-	scheme      apikey.Algorithm // "" for a secret of ours
-	parts       apikey.Parts     // of a secret of ours
-	digest      []byte           // of another system's
+	scheme      apikey.Algorithm // "" for a secret of Bitting
+	parts       apikey.Parts     // of a secret of Bitting
+	digest      []byte           // of another system's secret
 }
 
-// hash is what would be kept of the secret.
+// hash returns the hash that would be stored for the secret.
 func (c claim) hash(p *pepper.Pepper) []byte {
 	if c.scheme == "" {
 		return p.Hash(c.parts)
@@ -212,8 +213,8 @@ func (c claim) hash(p *pepper.Pepper) []byte {
 	return p.HashForeign(c.environment, c.keyID, c.scheme, c.digest)
 }
 
-// recognise reads the key and finds out which of its secrets was sent. An unknown key costs a hash
-// like a known one, so that time doesn't tell.
+// recognise reads the key and finds which of its secrets was sent. An unknown key costs one hash,
+// like a known one, so that the response time does not reveal which ids exist.
 func (c *Checker) recognise(
 	ctx context.Context, sent claim,
 ) (*apikey.Key, apikey.SecretMatch, error) {
@@ -228,6 +229,7 @@ func (c *Checker) recognise(
 		return nil, apikey.Unknown, err
 	}
 
+	// A key's verifiers mostly share a pepper: hash once for each version of it.
 	hashes := make(map[int][]byte, 1)
 	var missing error
 	now := c.Now()
@@ -251,8 +253,10 @@ func (c *Checker) recognise(
 
 		return hmac.Equal(hash, v.Hash)
 	})
+	// Fail only if no verifier matched: a pepper that is unavailable does not matter to a secret
+	// that another verifier knows.
 	if missing != nil && which == apikey.Unknown {
-		return nil, apikey.Unknown, missing // the secret may be right: nobody can tell
+		return nil, apikey.Unknown, missing // the secret may be right
 	}
 
 	if which == apikey.Old && k.Rotation.StartsAt == apikey.StartsFirstUse &&
@@ -263,9 +267,9 @@ func (c *Checker) recognise(
 	return k, which, nil
 }
 
-// awaiting finds out whether the old secret of a rotation that starts at the first use of the new
-// one has ended. The authorizers that see that use may not write the key's row, so it is recorded
-// apart: this is the one check that costs a second read.
+// awaiting finds whether the old secret has ended, in a rotation that starts at the first use of
+// the new one. Authorizers must not write the key's row, so that use is recorded in a row of its
+// own: this is the only check that costs a second read.
 func (c *Checker) awaiting(
 	ctx context.Context, k *apikey.Key, now time.Time,
 ) (*apikey.Key, apikey.SecretMatch, error) {
@@ -277,7 +281,7 @@ func (c *Checker) awaiting(
 		return k, apikey.Old, nil
 	}
 
-	k = k.Clone() // whoever read the row may keep it for others
+	k = k.Clone() // the key may be shared with other checks
 	k.FirstUsed(at)
 
 	if !k.Rotating(now) {

@@ -6,15 +6,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Headers are the values of the two headers that may carry a key, each with every time it was sent.
+// Headers are the values of the two headers that may carry a key, one for each time they were sent.
 type Headers struct {
 	APIKey        []string // X-Api-Key
 	Authorization []string
 }
 
-// Credential finds the secret among the headers: X-Api-Key, else Authorization with the scheme
-// Bearer. Beside an X-Api-Key, Authorization is the backend's own, unless it carries a secret of
-// our brand with another value. Outcomes: "" (found), NoKey, Ambiguous.
+// Credential returns the secret from the headers: X-Api-Key, or else Authorization with the scheme
+// Bearer. If there is an X-Api-Key, Authorization is left to the backend, unless it carries a
+// different secret of our brand. The fault is "" (found), NoKey or Ambiguous.
 func Credential(brand apikey.Brand, h Headers) (text string, fault Outcome) {
 	if len(h.APIKey) > 1 {
 		return "", Ambiguous
@@ -35,6 +35,7 @@ func Credential(brand apikey.Brand, h Headers) (text string, fault Outcome) {
 		return text, ""
 	}
 
+	// A proxy and the backend could each pick another one of several values.
 	if len(h.Authorization) > 1 {
 		return "", Ambiguous
 	}
@@ -48,8 +49,7 @@ func Credential(brand apikey.Brand, h Headers) (text string, fault Outcome) {
 	return "", NoKey
 }
 
-// bearer returns the token of a Bearer credential; the scheme's case doesn't matter (RFC 9110
-// §11.1).
+// bearer returns the token of a Bearer credential. The scheme is case-insensitive (RFC 9110 §11.1).
 func bearer(value string) (token string, ok bool) {
 	scheme, token, ok := strings.Cut(value, " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {

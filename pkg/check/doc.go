@@ -1,12 +1,17 @@
-// Package check is the one check of a call: from the headers that were sent to a verdict, step by
-// step.
+// Package check decides calls: from the headers that were sent to a verdict, step by step. The
+// authorizer, guard and explanations take the same steps.
 //
-// It promises the contract's order (well-formed, environment, known key and secret, status, source
-// address, customer, permission, limits), that nothing is read for a malformed secret or one of
-// another environment, that a key is read by exactly one strongly consistent read (by two where the
-// old secret of a rotation comes that waits for the first use of the new one; by one for each
-// environment and algorithm of imports where it may be an imported one), that the catalogue, what
-// organizations set and whether keys were imported are at most ten seconds old and not read for
-// each check, and that a failing dependency is Unavailable: never a refusal of the key, never an
-// allow. Explaining a call takes the same steps. It does not speak HTTP and builds no policy.
+// It promises:
+//
+//   - the contract's order: well-formed, environment, known key and secret, status, source address,
+//     route, customer, permission, policy, limits;
+//   - no read for a secret that is malformed or of another environment;
+//   - one strongly consistent read of the key. There are two for the old secret of a rotation that
+//     waits for the first use of the new one, and one for each environment and algorithm of imports
+//     for a secret that may be imported;
+//   - a catalogue, runtime settings and records of imports that are at most ten seconds old, and
+//     not read for each check;
+//   - Unavailable when a dependency fails: never a refusal of the key, never an allow.
+//
+// It does not speak HTTP.
 package check

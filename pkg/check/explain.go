@@ -21,18 +21,18 @@ type Explanation struct {
 type Step struct {
 	Check  string // the step's name
 	Passed bool
-	Detail string // in a sentence, why
+	Detail string // why, in a sentence
 }
 
-// environmentCheck is the name of the first step of an explanation. A check takes it before the key
-// is known, by the secret.
+// environmentCheck names the first step of an explanation. A check takes it by the secret, before
+// the key is known.
 const environmentCheck = "environment"
 
-// secretCheck is the name of what a check finds out before its steps.
+// secretCheck names the part of a check that precedes its steps.
 const secretCheck = "secret"
 
 // Explain decides a call as if it came now with the key's current secret, to the endpoint of an
-// environment, and says why. It takes the very steps of Check, and changes nothing.
+// environment, and explains the result. It takes the steps of Check, and changes nothing.
 func (c *Checker) Explain(
 	ctx context.Context, k *apikey.Key, env apikey.Environment, call Call, now time.Time,
 ) Explanation {
@@ -52,9 +52,9 @@ func (c *Checker) Explain(
 	return e
 }
 
-// Recorded are the steps that led to an outcome which was recorded when it happened. What the key
-// was then is not known any more, but which step refused follows from the outcome; required is the
-// permission that was missing, "" for a route in no permission.
+// Recorded returns the steps that led to an outcome that was recorded earlier. The key's state at
+// that time is unknown, but the outcome determines which step refused. required is the permission
+// that was missing; "" if no permission had the route.
 func Recorded(outcome Outcome, required string) []Step {
 	refusing, detail := refusalOf(outcome, required)
 	if refusing == secretStep {
@@ -77,7 +77,7 @@ func (e *Explanation) add(check, detail string) {
 	e.Steps = append(e.Steps, Step{Check: check, Passed: e.Outcome == Allowed, Detail: detail})
 }
 
-// String returns the step's name, as explanations have it.
+// String returns the step's name in explanations.
 func (s step) String() string {
 	return [...]string{
 		statusStep:     "status",
@@ -90,7 +90,7 @@ func (s step) String() string {
 	}[s]
 }
 
-// detail says what the step found. The outcome is the step's.
+// detail explains what the step found, in a sentence, given the outcome of the step.
 func (s step) detail(v *Verdict, call Call, now time.Time) string {
 	switch s {
 	case statusStep:
@@ -169,7 +169,7 @@ func addressDetail(v *Verdict, source netip.Addr) string {
 	}
 }
 
-// upper is a sentence's beginning.
+// upper returns the text with its first letter in upper case.
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func routeDetail(v *Verdict, call Call) string {
@@ -240,7 +240,7 @@ func limitDetail(v *Verdict) string {
 	}
 }
 
-// refusalOf is the step that refuses with an outcome, and what is told of that afterwards.
+// refusalOf returns the step that refuses with an outcome, and the explanation of a recorded call.
 func refusalOf(outcome Outcome, required string) (step, string) {
 	switch f := outcome.facts(); {
 	case outcome != PermissionDenied:

@@ -10,19 +10,19 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ImportSource reads whether keys of other systems were brought into an environment.
+// ImportSource reads whether an environment has imported keys.
 type ImportSource interface {
-	// Imports returns nil where none was ever; every error means that nobody knows.
+	// Imports returns nil if nothing was ever imported. On error the state is unknown.
 	Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error)
 }
 
-// Imports keeps at hand which environments have keys of other systems, so that where there are none
-// a secret of no form of ours costs no read. It is safe for concurrent use.
+// Imports caches which environments have keys of other systems, so that a secret of a foreign form
+// costs no read where there are none. It is safe for concurrent use.
 type Imports struct {
 	of map[apikey.Environment]*recent[*apikey.Imports]
 }
 
-// NewImports returns what is read of each environment when it is first needed.
+// NewImports returns a cache, each entry of which is first read when it is needed.
 func NewImports(source ImportSource, now func() time.Time) *Imports {
 	out := &Imports{of: map[apikey.Environment]*recent[*apikey.Imports]{}}
 	for _, env := range apikey.Environments() {
@@ -42,16 +42,15 @@ func NewImports(source ImportSource, now func() time.Time) *Imports {
 	return out
 }
 
-// identifyForeign finds out which key another system's secret opens: the first that has it and is
-// not deleted. Only where the first of all is deleted does that cost more than one read, and for
-// the other algorithm.
+// identifyForeign finds the key that another system's secret opens: the first that has it and is
+// not deleted. This costs one read for each algorithm, and more only if the first key is deleted.
 func (c *Checker) identifyForeign(ctx context.Context, text string) Verdict {
 	answer := Verdict{Outcome: Malformed}
 	for v := range c.claimants(ctx, text) {
 		switch {
 		case v.Outcome == Unavailable, v.Key != nil && v.Key.DeletedAt.IsZero():
 			return v
-		case answer.Key == nil: // a deleted key's is told of it, where there is no other
+		case answer.Key == nil: // a deleted key counts only if there is no other
 			answer = v
 		}
 	}
@@ -59,11 +58,11 @@ func (c *Checker) identifyForeign(ctx context.Context, text string) Verdict {
 	return answer
 }
 
-// claimants are the keys that were made of another system's secret, in the order in which they have
-// a claim to it. Such a secret names neither an environment nor a key: the ids are those that it
-// would have got when it was imported, one for each environment and algorithm that anything was
-// imported by; as a rule, for an authorizer, one. The line of those who imported it later is read
-// only when it is asked for. What cannot be known ends the line.
+// claimants yields the keys that were made of another system's secret, in the order of their claims
+// to it. Such a secret names neither an environment nor a key. Its ids are those that importing it
+// would produce, one for each environment and algorithm with imports: usually one, for an
+// authorizer. The line of later importers is read only when it is needed. An Unavailable verdict is
+// the last one.
 func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] {
 	return func(yield func(Verdict) bool) {
 		for _, env := range c.Environments {
@@ -82,7 +81,7 @@ func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] 
 	}
 }
 
-// claimantsBy are those of one environment and algorithm. It reports whether to go on.
+// claimantsBy yields those of one environment and algorithm. It reports whether to continue.
 func (c *Checker) claimantsBy(
 	ctx context.Context, env apikey.Environment, version int, algorithm apikey.Algorithm,
 	digest []byte, yield func(Verdict) bool,
@@ -108,6 +107,7 @@ func (c *Checker) claimantsBy(
 		return false
 	}
 
+	// The line is kept with the first key's id: without that key there is none.
 	if first.Key == nil {
 		return true
 	}
@@ -128,7 +128,7 @@ func (c *Checker) claimantsBy(
 	return true
 }
 
-// claimed is what one key makes of the secret that leads to it.
+// claimed returns the verdict of one key on the secret that leads to it.
 func (c *Checker) claimed(ctx context.Context, sent claim) Verdict {
 	k, which, err := c.recognise(ctx, sent)
 	switch {
@@ -137,7 +137,7 @@ func (c *Checker) claimed(ctx context.Context, sent claim) Verdict {
 	case err != nil:
 		return Verdict{Outcome: Unavailable, Err: err}
 	case which == apikey.Unknown:
-		// no other secret leads to this id: it was the key's, before those that are remembered
+		// only this secret leads to this id, so it was the key's before those that are remembered
 		which = apikey.Retired
 	}
 

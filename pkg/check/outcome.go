@@ -1,6 +1,6 @@
 package check
 
-// Outcome is the result of a check. All but Allowed are refusals.
+// Outcome is the result of a check. All but Allowed refuse the call.
 type Outcome string
 
 // The outcomes, each with a row of the table below.
@@ -20,20 +20,20 @@ const (
 	AddressNotAllowed  Outcome = "address_not_allowed"
 	CustomerNotAllowed Outcome = "customer_not_allowed"
 	PermissionDenied   Outcome = "permission_denied"
-	// nothing forbids the call, but no policy can say so
+	// the key may make the call, but no policy can express it
 	PathNotSupported Outcome = "path_not_supported"
 	RateLimited      Outcome = "rate_limited"
 	QuotaExceeded    Outcome = "quota_exceeded"
 	Unavailable      Outcome = "unavailable"
 )
 
-// tally is what an outcome counts as in the usage of the key.
+// tally is how an outcome counts in the usage of the key.
 type tally int
 
 const (
-	keyless tally = iota // it names no key that could be told of: it is in logs and metrics only
+	keyless tally = iota // no key is known: only in logs and metrics
 	counted
-	denial // counted, as a refusal for what the key is or may
+	denial // counted, and a refusal because of the key's state or permissions
 )
 
 // facts is a row of the table of outcomes.
@@ -41,14 +41,14 @@ type facts struct {
 	outcome Outcome
 	status  int
 	tally   tally
-	step    step   // the one that refuses with it
-	detail  string // why the call is refused, in a sentence; "" where that takes more than the outcome
-	past    string // the same, of a call that was recorded
+	step    step   // the step that refuses with it
+	detail  string // why the call is refused, in a sentence; "" if that takes more than the outcome
+	past    string // the same, for a call that was recorded
 }
 
 // outcomes is the table of outcomes, in the order in which usage shows them. Every fault of the key
-// itself is 401, so that nobody learns which keys there are. A wrong secret is no denial, since
-// outsiders can cause it; nor is a failure of ours.
+// itself is 401, so that responses do not reveal which keys exist. A wrong secret is not a denial,
+// since outsiders can cause it; nor is a failure of ours.
 var outcomes = []facts{
 	{Allowed, 200, counted, noStep, "", ""},
 	{PermissionDenied, 403, denial, permissionStep, "", ""}, // see refusalOf
@@ -89,8 +89,8 @@ var outcomes = []facts{
 	{Ambiguous, 401, keyless, noStep, "", ""},
 }
 
-// facts returns the outcome's row. A name that was read and is no outcome is a denial by none of
-// the steps.
+// facts returns the outcome's row. An unknown outcome, as from a stored row, is a denial without a
+// step.
 func (o Outcome) facts() *facts {
 	for i := range outcomes {
 		if outcomes[i].outcome == o {
@@ -104,7 +104,7 @@ func (o Outcome) facts() *facts {
 // Outcomes returns all outcomes.
 func Outcomes() []Outcome { return listed(func(facts) bool { return true }) }
 
-// Counted returns the outcomes of calls whose key is known, in the order in which they are shown.
+// Counted returns the outcomes of calls whose key is known, in the order in which usage shows them.
 func Counted() []Outcome { return listed(func(f facts) bool { return f.tally != keyless }) }
 
 func listed(which func(facts) bool) (list []Outcome) {
@@ -117,27 +117,28 @@ func listed(which func(facts) bool) (list []Outcome) {
 	return list
 }
 
-// Status returns the HTTP status of an outcome.
+// Status returns the HTTP status of the outcome.
 func (o Outcome) Status() int { return o.facts().status }
 
-// Denied reports whether an outcome is a refusal of the key itself.
+// Denied reports whether the outcome is a refusal because of the key itself.
 func (o Outcome) Denied() bool { return o.facts().tally == denial }
 
-// Good reports whether the call was made with a good key: it is a use of the key, whatever became
-// of it.
+// Good reports whether the call was made with a good key: it counts as a use of the key, even if it
+// was refused.
 func (o Outcome) Good() bool {
 	status := o.Status()
 	return status == 200 || status == 403 || status == 429
 }
 
-// Opened reports whether the key's permissions opened the route. A limit may have refused the call
-// all the same.
+// Opened reports whether the key's permissions opened the route. A limit may still have refused the
+// call.
 func (o Outcome) Opened() bool { return o == Allowed || o.Status() == 429 }
 
-// Detail says in a sentence why the call is refused; "" where that takes more than the outcome.
+// Detail returns why the call is refused, in a sentence; "" if the outcome alone does not determine
+// it.
 func (o Outcome) Detail() string { return o.facts().detail }
 
-// Code returns the problem code of an outcome; "" for Allowed.
+// Code returns the problem code of the outcome; "" for Allowed.
 func (o Outcome) Code() string {
 	switch o.Status() {
 	case 200:
@@ -149,11 +150,11 @@ func (o Outcome) Code() string {
 	}
 }
 
-// Reason says that a refusal is not the key's own but its organization's. Who called is not told;
-// logs and explanations are.
+// Reason names what of the key's organization refused the call. It appears in logs and
+// explanations, never in the response to the caller.
 type Reason string
 
-// The reasons: the first two go with Inactive, the last with AddressNotAllowed.
+// The reasons. The first two occur with Inactive, the last with AddressNotAllowed.
 const (
 	OrganizationDeleted   Reason = "organization_deleted"
 	LegacyNotAccepted     Reason = "legacy_not_accepted"

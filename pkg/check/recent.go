@@ -7,46 +7,45 @@ import (
 	"time"
 )
 
-// How old may be what is kept at hand: the catalogue, the organizations' runtime settings. A change
-// of either acts everywhere within recentUntil.
+// Ages of a cached value: the catalogue, an organization's runtime settings. A change of either
+// takes effect everywhere within recentUntil.
 const (
-	recentFresh = 5 * time.Second  // then it is read again beside the check that noticed
-	recentUntil = 10 * time.Second // then a check waits for it
-	recentRead  = time.Second      // the longest that a reading may take
+	recentFresh = 5 * time.Second  // from here on, a check starts a refresh, and does not wait
+	recentUntil = 10 * time.Second // from here on, a check waits for the refresh
+	recentRead  = time.Second      // timeout of a refresh
 )
 
-// errOld says that what was read was too old when it came: the process was held up meanwhile, as
-// Lambda does between calls.
+// errOld is returned if a value was already too old when its refresh ended: the process was
+// suspended meanwhile, as Lambda does between calls.
 var errOld = errors.New("check: what was read is too old to go by")
 
-// recent keeps one value that is read now and then, so that a check does not read it. Where the
-// clock went back, nobody knows how old the value is, and it is read anew: it would be fresh until
-// the clock has caught up. It is safe for concurrent use.
+// recent caches one value that is refreshed in the background, so that a check does not read it. If
+// the clock went back, the value's age is unknown, and it is read again: otherwise it would count
+// as fresh until the clock has caught up. It is safe for concurrent use.
 type recent[V any] struct {
 	now func() time.Time
-	// read reads the value; before is the one at hand, the zero value where there is none. It is
-	// never called twice at once.
+	// read reads the value; before is the cached one, or the zero value. Calls do not overlap.
 	read func(ctx context.Context, before V) (V, error)
 
 	mu      sync.Mutex
 	value   V
 	has     bool
 	readAt  time.Time
-	seen    time.Time // the latest that the clock said
-	reading *reading  // under way; nil where none is
+	seen    time.Time // the latest time that the clock showed
+	reading *reading  // the refresh under way; nil if none is
 }
 
-// reading is one reading, which all who need it share.
+// reading is one refresh, shared by all who wait for it.
 type reading struct {
 	done chan struct{}
 	err  error // set before done is closed
 }
 
-// current returns the value as it was at most recentUntil ago, or an error where it could not be
-// read.
+// current returns the value as it was at most recentUntil ago, or an error if it could not be read.
 func (r *recent[V]) current(ctx context.Context) (V, error) {
 	var none V
-	// who has waited for a reading needs no other, unless that was held up
+	// A caller waits for at most one refresh, or for two if the first was held up. Only the first
+	// look starts one early.
 	for _, old := range []time.Duration{recentFresh, recentUntil} {
 		value, age, under := r.look(ctx, old)
 		if age < recentUntil {
@@ -71,8 +70,8 @@ func (r *recent[V]) current(ctx context.Context) (V, error) {
 	return none, errOld
 }
 
-// look returns the value at hand with its age, and sees to it that it is being read where it is
-// old.
+// look returns the cached value and its age, and the refresh under way. It starts a refresh if the
+// value is older than old.
 func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Duration, *reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,9 +96,9 @@ func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Durati
 	return r.value, age, r.reading
 }
 
-// refresh reads the value. Where it fails, who waits for it learns why; who does not goes on with
-// what is at hand. The age of what was read is that of the beginning, since a change during the
-// reading must not count as read.
+// refresh reads the value. If that fails, the callers that wait get the error, and the cached value
+// stays. The value's age counts from the beginning of the refresh, since a change during the read
+// may not be in it.
 func (r *recent[V]) refresh(ctx context.Context, under *reading, before V, began time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, recentRead)
 	defer cancel()

@@ -12,31 +12,31 @@ import (
 
 // SettingsSource reads the runtime settings of organizations.
 type SettingsSource interface {
-	// RuntimeSettings reads what of an organization bears on the calls of its keys of an
-	// environment. Every organization has one: whatever is an error, a missing one too, means that
-	// nobody knows.
+	// RuntimeSettings reads an organization's settings that apply to the calls of its keys of an
+	// environment. Every organization has some, so a missing row is an error, too. On error the
+	// state is unknown; deny the call.
 	RuntimeSettings(
 		ctx context.Context, env apikey.Environment, org string,
 	) (*organization.RuntimeSettings, error)
 }
 
-// maxSettings is of how many organizations a process keeps the settings, of some 300 bytes each:
-// more than an instance meets in the ten seconds that one is good for.
+// maxSettings is the number of organizations whose settings a process keeps, of some 300 bytes
+// each: more than an instance meets in the ten seconds for which an entry is valid.
 const maxSettings = 10_000
 
-// SettingsCache keeps the runtime settings of the organizations whose keys are in use, so that a
+// SettingsCache caches the runtime settings of the organizations whose keys are in use, so that a
 // check does not read them. It is safe for concurrent use.
 type SettingsCache struct {
 	entries *cache.Cache[settingsID, *recent[*organization.RuntimeSettings]]
 }
 
-// settingsID names the settings of an organization in an environment.
+// settingsID identifies the settings of an organization in an environment.
 type settingsID struct {
 	environment  apikey.Environment
 	organization string
 }
 
-// NewSettingsCache returns a cache, each entry of which is read when it is first needed.
+// NewSettingsCache returns a cache, each entry of which is first read when it is needed.
 func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCache {
 	return &SettingsCache{cache.New(maxSettings,
 		func(of settingsID) *recent[*organization.RuntimeSettings] {
@@ -57,8 +57,8 @@ func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCach
 		})}
 }
 
-// Of returns the runtime settings of a key's organization as they were at most ten seconds ago, or
-// an error if they could not be read.
+// Of returns the runtime settings of the key's organization as they were at most ten seconds ago,
+// or an error if they could not be read.
 func (s *SettingsCache) Of(
 	ctx context.Context, k *apikey.Key,
 ) (*organization.RuntimeSettings, error) {

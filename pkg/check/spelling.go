@@ -2,12 +2,12 @@ package check
 
 import "github.com/bitting-keys/bitting/pkg/permission"
 
-// NotSupported says in a sentence why a call that nothing forbids is refused.
+// NotSupported explains in a sentence why a call that the key may make is refused.
 const NotSupported = "No policy of API Gateway can express this path: it has *, ${ or a " +
 	"non-ASCII character, or it is too long."
 
-// Spelling says in a sentence why the path has no route, where that is its spelling; else "". The
-// sentence stands in JSON as it is.
+// Spelling explains in a sentence how the path is misspelled, if that is why it has no route; else
+// it returns "". The sentence needs no escaping in JSON.
 func (v *Verdict) Spelling() string {
 	switch v.decision.Ambiguity {
 	case permission.AmbiguousCharacter:

@@ -11,10 +11,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
-// step is one step of the check of a key that is known.
+// step is one step in the check of a known key.
 type step int
 
-// The steps in the contract's order. Whatever decides or explains a call takes these.
+// The steps in the contract's order. Checks and explanations both take these.
 const (
 	statusStep step = iota
 	addressStep
@@ -22,14 +22,14 @@ const (
 	customerStep
 	permissionStep
 	policyStep
-	limitStep // last, so that a call that is refused for another reason takes nothing of a limit
+	limitStep // last, so that a call that is refused for another reason spends nothing
 	lastStep  = limitStep
 
-	secretStep step = -1 // finds out the key, before the others
+	secretStep step = -1 // before the others: it finds the key
 	noStep     step = -2
 )
 
-// run takes the steps up to the last that is wanted, or to the first that refuses.
+// run takes the steps up to last, or to the first that refuses.
 func (c *Checker) run(ctx context.Context, v *Verdict, call Call, last step) {
 	now := c.Now()
 	for s := statusStep; s <= last && v.Outcome == Allowed; s++ {
@@ -37,8 +37,8 @@ func (c *Checker) run(ctx context.Context, v *Verdict, call Call, last step) {
 	}
 }
 
-// take takes one step, which says Allowed or what it refuses. It is a switch and no table of
-// functions, so that the verdict of a check that ends before any step needs no place on the heap.
+// take takes one step and returns Allowed or the refusal. It is a switch and not a table of
+// functions, so that the verdict of a check that ends before any step does not escape to the heap.
 func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now time.Time) Outcome {
 	switch s {
 	case statusStep:
@@ -62,7 +62,7 @@ func (c *Checker) take(ctx context.Context, s step, v *Verdict, call Call, now t
 	}
 }
 
-// status is what the key's own state and the clock say.
+// status checks the key's own state at a time.
 func status(k *apikey.Key, now time.Time) Outcome {
 	switch k.Status(now) {
 	case apikey.Inactive:
@@ -78,7 +78,7 @@ func status(k *apikey.Key, now time.Time) Outcome {
 	return Allowed
 }
 
-// settings checks what the key's organization says. Operators' keys belong to none.
+// settings checks the settings of the key's organization. Operators' keys have no organization.
 func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 	if v.Key.Operator() {
 		return Allowed
@@ -103,8 +103,8 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 	return Allowed
 }
 
-// sourceAddress refuses a key that is bound to addresses where the address is another one, or not
-// known. Where its organization is bound too, both must allow it.
+// sourceAddress refuses a key that is bound to addresses if the caller's is another one or unknown.
+// If the organization is bound too, both must allow it.
 func sourceAddress(v *Verdict, call Call) Outcome {
 	source := call.SourceIP.Unmap() // ::ffff:192.0.2.1 is 192.0.2.1
 	if !contains(v.Key.AllowedAddresses, source) {
@@ -120,15 +120,15 @@ func sourceAddress(v *Verdict, call Call) Outcome {
 	return Allowed
 }
 
-// contains reports whether networks allow an address; no networks allow every one.
+// contains reports whether one of the networks contains the address; no networks allow every
+// address.
 func contains(networks []netip.Prefix, address netip.Addr) bool {
 	return len(networks) == 0 || slices.ContainsFunc(networks, func(p netip.Prefix) bool {
 		return p.Contains(address)
 	})
 }
 
-// route finds the route of the call, with all that the permissions say of it. One that is in no
-// permission is denied.
+// route finds the route of the call and decides on it. A route that no permission has is denied.
 func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 	catalogue, err := c.Catalogue.Current(ctx)
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
 	return Allowed
 }
 
-// customer compares the path's customerId with the key's customers.
+// customer refuses a path whose customerId is not among the key's customers.
 func customer(v *Verdict) Outcome {
 	if !v.decision.CustomerAllowed {
 		return CustomerNotAllowed
@@ -156,7 +156,7 @@ func customer(v *Verdict) Outcome {
 	return Allowed
 }
 
-// held asks for a permission that opens the route.
+// held refuses a key without a permission that opens the route.
 func held(v *Verdict) Outcome {
 	if !v.decision.PermissionHeld {
 		v.Required = v.decision.Required
@@ -166,9 +166,8 @@ func held(v *Verdict) Outcome {
 	return Allowed
 }
 
-// say makes the policy that answers the call. Some calls that the key may make cannot be said in
-// any: those must not count as allowed, nor take anything of a limit, since API Gateway refuses
-// them.
+// say builds the policy that answers the call. Some calls that the key may make cannot be expressed
+// in any policy, and API Gateway refuses them. They must not count as allowed, nor spend anything.
 func (c *Checker) say(v *Verdict, call Call) Outcome {
 	if call.ARN == (policy.ARN{}) {
 		return Allowed
@@ -182,7 +181,7 @@ func (c *Checker) say(v *Verdict, call Call) Outcome {
 	return Allowed
 }
 
-// Grant is what a key holds, as the permission catalogue weighs it.
+// Grant returns what the key holds, in the permission catalogue's terms.
 func Grant(k *apikey.Key) permission.Grant {
 	return permission.Grant{
 		All:         k.AllPermissions,
@@ -191,9 +190,9 @@ func Grant(k *apikey.Key) permission.Grant {
 	}
 }
 
-// SameRoute reports whether API Gateway found the same route as the catalogue did. Where they
-// differ, the backend would serve another route than the one that was checked. A greedy resource
-// and $default say nothing: there the backend routes by the path, as the catalogue does.
+// SameRoute reports whether API Gateway found the same route as the catalogue. If they differ, the
+// backend would serve another route than the one that was checked. A greedy resource and $default
+// match every route: there the backend routes by the path, as the catalogue does.
 func SameRoute(resource, route string) bool {
 	if resource == "" || resource == "$default" ||
 		len(resource) > 2 && resource[len(resource)-2:] == "+}" {

@@ -2,8 +2,8 @@ package check
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// Permission is the permission that the call was made with, or for a refusal the one that it needs.
-// "" where the check ended before it knew.
+// Permission returns the permission that the call was made with, or that a refused call needs; ""
+// if the check ended before it was known.
 func (v *Verdict) Permission() string {
 	switch {
 	case v.Outcome == PermissionDenied:
@@ -15,11 +15,11 @@ func (v *Verdict) Permission() string {
 	}
 }
 
-// Customer is the customer that the path names; "" for none, and where the check ended before it
-// knew.
+// Customer returns the customer that the path names; "" if it names none, or if the check ended
+// before it was known.
 func (v *Verdict) Customer() string { return v.decision.Customer }
 
-// Secret is which of the key's secrets was sent.
+// Secret returns which of the key's secrets was sent.
 func (v *Verdict) Secret() apikey.SecretMatch {
 	switch {
 	case v.Outcome == WrongSecret:
