@@ -2,32 +2,32 @@ package limit
 
 import "time"
 
-// account is what an instance knows of one subject. Who uses it holds its sem's token.
+// account is what an instance remembers of one subject. Users hold the token of sem.
 type account struct {
 	sem chan struct{} // holds one token
 
 	policy Policy
 	plan   *plan
 
-	known bool   // that state is what was last seen; else nobody here has looked
+	known bool   // whether state was read; else the store must be read first
 	state *State // nil where there is none
 
 	arrivals arrivals
 	lease    lease
 	refusal  refusal
 
-	misses    int           // grants of nothing in a row that cost a write
+	misses    int           // grants of nothing in a row, each of which cost a write
 	leaseTime time.Duration // doubles while the store takes fewer writes than it is asked for
-	backoff   span          // while the store is left alone
+	backoff   span          // while the store is not written to
 }
 
-// span is a time from a moment on. It is over at its end, and also before its beginning, where the
-// clock went back: what was remembered is forgotten then.
+// span is a time from a moment on. It is over at its end, and also before its beginning: if the
+// clock went back, what was remembered is dropped.
 type span struct{ from, until int64 }
 
 func (s span) holds(now int64) bool { return s.from <= now && now < s.until }
 
-// lease is calls that were taken together, to be spent before it ends. What is left at its end is
+// lease is a number of calls that were taken together, to be spent before it ends. The rest is
 // given back with the next charge, if there is one.
 type lease struct {
 	span
@@ -49,8 +49,8 @@ func newAccount() *account {
 	return a
 }
 
-// setPolicy makes the policy the one that counts. What is remembered of another one is forgotten,
-// but for the state, which is by the names of limits.
+// setPolicy switches to a policy. It drops what was remembered under another one, except the state,
+// which goes by the names of limits.
 func (a *account) setPolicy(p Policy) {
 	if a.plan != nil && same(a.policy, p) {
 		return
@@ -67,8 +67,8 @@ func (a *account) setPolicy(p Policy) {
 	}
 }
 
-// local answers without the store, if it can: with a call that was leased, or with a refusal that
-// is certain.
+// local answers without the store, if it can: with a leased call, or with a refusal that is
+// certain.
 func (a *account) local(now int64) *Allowance {
 	if a.lease.calls > 0 && a.lease.holds(now) {
 		a.lease.calls--
@@ -82,12 +82,12 @@ func (a *account) local(now int64) *Allowance {
 	return nil
 }
 
-// allowed is the answer to a call that was taken.
+// allowed returns the answer to a call that was taken.
 func (a *account) allowed(now int64) *Allowance {
 	return a.plan.allowance(a.state.current(a.plan, now), now, a.lease.calls)
 }
 
-// refused is the answer to a call that the refusal is for.
+// refused returns the answer to a call while the refusal holds.
 func (a *account) refused(now int64) *Allowance {
 	out := a.plan.allowance(a.state.current(a.plan, now), now, 0)
 	out.Verdict = a.refusal.verdict
@@ -104,6 +104,7 @@ type arrivals struct {
 
 func (r *arrivals) add(now int64) {
 	second := now / int64(time.Second)
+	// The estimate covers two seconds: an older count is dropped.
 	switch second - r.second {
 	case 0:
 	case 1:
@@ -119,7 +120,8 @@ func (r *arrivals) add(now int64) {
 	r.count++
 }
 
-// lastSecond counts this second whole and of the one before what is not a second ago.
+// lastSecond returns the calls of this second, and the part of the previous one that is less than a
+// second ago.
 func (r *arrivals) lastSecond(now int64) int64 {
 	rest := int64(time.Second) - now%int64(time.Second)
 	return r.count + r.before*(rest/int64(time.Millisecond))/1000

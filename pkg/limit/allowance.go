@@ -2,8 +2,8 @@ package limit
 
 import "time"
 
-// Verdict is whether limits have room for a call. The zero Verdict is none of them, so that one
-// that was forgotten admits nothing.
+// Verdict is whether limits have room for a call. The zero Verdict is none of these, so that one
+// that was never set admits nothing.
 type Verdict int
 
 // The verdicts.
@@ -13,22 +13,22 @@ const (
 	OverQuota
 )
 
-// Allowance is what limits say of a call.
+// Allowance is the result of checking a call against its limits.
 type Allowance struct {
 	Verdict Verdict
-	At      time.Time // when that is
-	// the name of the limit that refuses; "" for the quota, and where none does
+	At      time.Time // the time of the check
+	// the name of the limit that refuses; "" for the quota, and if none does
 	Limit      string
 	RetryAfter time.Duration // for a refusal: how long it lasts at least
-	Limits     []Left        // of every rate limit, in the policy's order
+	Limits     []Left        // one for each rate limit, in the policy's order
 	Quota      *Left         // nil where there is no quota
 }
 
-// Left is what is left of one limit.
+// Left is what remains of one limit.
 type Left struct {
 	Name      string // "" for the quota
 	Limit     int64
-	Window    time.Duration // of the quota: how long its period is
+	Window    time.Duration // for the quota: the length of its period
 	Remaining int64
-	ResetAt   time.Time // when all of it is there again, if nothing more is taken
+	ResetAt   time.Time // when it is full again, if nothing more is taken
 }

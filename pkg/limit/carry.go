@@ -2,14 +2,14 @@ package limit
 
 import "github.com/bitting-keys/bitting/pkg/apikey"
 
-// Debt is what was used of rate limits that are no more: a number of calls that come back one by
-// one, each after a time, until none is left.
+// Debt is the use of rate limits that were removed: a number of calls that refill one by one, at a
+// fixed interval, until none is left.
 type Debt struct {
 	Until int64 // in nanoseconds of Unix time
 	Each  int64 // nanoseconds
 }
 
-// calls is how many are not back yet. The part of a call counts as one.
+// calls returns how many have not refilled yet. A fraction counts as one.
 func (d Debt) calls(now int64) int64 {
 	if d.Each < 1 || d.Until <= now {
 		return 0
@@ -18,8 +18,8 @@ func (d Debt) calls(now int64) int64 {
 	return (d.Until - now + d.Each - 1) / d.Each
 }
 
-// and is a debt that is never below this one, nor below so many calls that come back evenly until a
-// time.
+// and returns a debt that is never below this one, nor below a number of calls that refill evenly
+// until a time.
 func (d Debt) and(calls, until, now int64) Debt {
 	most, last := max(calls, d.calls(now)), max(until, d.Until)
 	if most < 1 || last <= now {
@@ -30,12 +30,14 @@ func (d Debt) and(calls, until, now int64) Debt {
 	return Debt{Until: now + most*each, Each: each}
 }
 
-// under is a state as it is under another policy, with nothing forgiven. A limit that has the
-// values of one before keeps its number, whatever its name, and a quota of the same kind of period
-// its calls, whatever its value. Of the others that were before, nobody can tell which limit stands
-// in for which, nor when within a slow limit's time its calls were made: so what the fullest of
-// them had used counts for each limit that there is now, at most its burst, and comes back at its
-// own rate. What is new begins with what went earlier, too.
+// under returns the state under another policy, with nothing forgiven:
+//
+//   - A limit with the values of an earlier one keeps its number, even under another name. A quota
+//     with the same kind of period keeps its calls, even with another value.
+//   - Which limit replaces a removed one cannot be determined, nor when the calls of a slow limit
+//     were made. So the most that one of the removed limits had used counts for each limit of the
+//     policy, up to its burst, and refills at that limit's rate.
+//   - A new limit also starts with the debt of earlier changes.
 func (s *State) under(p *plan, now int64) *State {
 	next := &State{
 		Policy:  p.text,
@@ -53,6 +55,7 @@ func (s *State) under(p *plan, now int64) *State {
 		next.Returns = s.Returns
 	}
 
+	// A limit that continues counted the earlier changes already; a new one has to remember them.
 	for _, b := range p.buckets {
 		if was, ok := kept[b.Name]; ok {
 			next.TAT[b.Name] = max(s.TAT[was], now+b.cost(min(gone.calls, b.Burst)))
@@ -61,6 +64,7 @@ func (s *State) under(p *plan, now int64) *State {
 		}
 	}
 
+	// A stored period that is later than the clock's is kept: see State.current.
 	switch {
 	case p.quota == nil:
 	case !sameKind(before.quota, p.quota):
@@ -77,11 +81,11 @@ func (s *State) under(p *plan, now int64) *State {
 	return next
 }
 
-// sameKind reports whether two quotas are of the same kind of period.
+// sameKind reports whether two quotas have the same kind of period.
 func sameKind(a, b *apikey.Quota) bool { return a != nil && b != nil && a.Period == b.Period }
 
-// plan is the policy that a state is about: one without limits where there is no state, or its text
-// is no policy.
+// plan returns the policy of a state: one without limits if there is no state, or if its text
+// cannot be read.
 func (s *State) plan() *plan {
 	if s == nil {
 		return &plan{}
@@ -95,8 +99,8 @@ func (s *State) plan() *plan {
 	return p
 }
 
-// keptLimits says which limits of a policy go on, by their new name and their old one: first those
-// that kept their names, then those with the same values.
+// keptLimits returns the limits that continue, as old names by new names: first those that kept
+// their names, then those with the same values.
 func keptLimits(before, after *plan) map[string]string {
 	kept, taken := map[string]string{}, map[string]bool{}
 	for _, named := range []bool{true, false} {
@@ -120,14 +124,14 @@ func keptLimits(before, after *plan) map[string]string {
 	return kept
 }
 
-// gone is what is known of limits that do not go on.
+// gone is the use of limits that do not continue.
 type gone struct {
-	calls int64            // the most that one of those which went with this very change had used
-	debt  Debt             // these and earlier ones
-	spent map[string]int64 // of quotas, these and earlier ones, as long as their periods run
+	calls int64            // the most that one of the limits removed by this change had used
+	debt  Debt             // of this change and earlier ones
+	spent map[string]int64 // of removed quotas, also earlier ones, until their periods end
 }
 
-// remembered is the most that one of all of them had used.
+// remembered returns the most that one of all removed limits had used.
 func (g gone) remembered(now int64) int64 {
 	most := max(g.calls, g.debt.calls(now))
 	for _, used := range g.spent {
@@ -147,6 +151,8 @@ func (s *State) gone(before, after *plan, kept map[string]string, now int64) gon
 		going[was] = true
 	}
 
+	// Removed rate limits add to the debt, removed quotas are kept by period: they refill
+	// differently.
 	g := gone{debt: s.Debt, spent: map[string]int64{}}
 	for _, b := range before.buckets {
 		if !going[b.Name] {

@@ -13,22 +13,22 @@ import (
 const (
 	leaseTime = time.Second     // how long leased calls may be spent
 	maxLease  = 4 * time.Second // while the store is throttled
-	// the maximum time that a refusal is remembered: limits may have been given back, or their item
+	// the maximum time that a refusal is remembered: calls may have been given back, or the item
 	// removed
 	certainFor  = time.Minute
 	stalePolicy = 10 * time.Second
 	attempts    = 8
 	maxSubjects = 10_000
-	// after less was granted than wanted: up to twice as long
+	// after fewer calls were granted than requested: up to twice as long
 	shortestPause = 250 * time.Millisecond
-	// so that a caller who waits for the shortest Retry-After is not refused by this
+	// at most the shortest Retry-After, so that a caller who waits is not refused by the pause
 	maxPause = time.Second
 )
 
-// errContended says that other instances kept changing the limits' state.
+// errContended is returned if other instances kept changing the state of the limits.
 var errContended = errors.New("limit: the state of the limits kept changing")
 
-// Limiter keeps calls within limits, over all instances together. It is safe for concurrent use.
+// Limiter enforces limits across all instances together. It is safe for concurrent use.
 type Limiter struct {
 	store  Store
 	now    func() time.Time
@@ -38,7 +38,7 @@ type Limiter struct {
 	accounts map[Subject]*account
 }
 
-// New returns the limiter of an instance. jitter gives random numbers in [0, 1).
+// New returns the limiter of an instance. jitter returns random numbers in [0, 1).
 func New(store Store, now func() time.Time, jitter func() float64) *Limiter {
 	return &Limiter{
 		store:    store,
@@ -48,7 +48,7 @@ func New(store Store, now func() time.Time, jitter func() float64) *Limiter {
 	}
 }
 
-// Keys are the limits of keys. It implements check.Limits.
+// Keys enforces the limits of keys. It implements check.Limits.
 type Keys struct{ *Limiter }
 
 // Spend implements check.Limits.
@@ -63,10 +63,11 @@ func (l Keys) Peek(
 	return l.Limiter.Peek(ctx, KeySubject(k), PolicyOf(k), at)
 }
 
-// Spend takes one call of every limit of the policy, or of none where one of them refuses. An error
-// means that the state is unknown: the call is not admitted.
+// Spend takes one call from every limit of the policy, or from none if one of them refuses. On
+// error the state is unknown; deny the call.
 func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*Allowance, error) {
 	a := l.account(s)
+	// One request per subject asks the store; the others wait, and mostly find leased calls.
 	select {
 	case <-a.sem:
 		defer func() { a.sem <- struct{}{} }()
@@ -94,8 +95,8 @@ func (l *Limiter) Spend(ctx context.Context, s Subject, p Policy) (*Allowance, e
 	return answer, err
 }
 
-// Peek says what Spend would answer at a time, and takes nothing. It reads the state and remembers
-// nothing of it.
+// Peek returns what Spend would return at a time, and takes nothing. It reads the state and caches
+// nothing.
 func (l *Limiter) Peek(
 	ctx context.Context, s Subject, p Policy, at time.Time,
 ) (*Allowance, error) {
@@ -117,8 +118,8 @@ func (l *Limiter) Peek(
 	return out, nil
 }
 
-// account is what is known here of a subject. When there are too many, all are forgotten: they know
-// only what the store can return again.
+// account returns the account of a subject. If there are too many, it drops all: they hold nothing
+// that the store cannot return again, except leased calls, which are lost.
 func (l *Limiter) account(s Subject) *account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,7 +137,7 @@ func (l *Limiter) account(s Subject) *account {
 	return a
 }
 
-// ask takes calls from the store, as many as are worth a lease, and spends the first of them.
+// ask takes as many calls from the store as are worth a lease, and spends the first of them.
 func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*Allowance, error) {
 	a.refusal = refusal{}
 	if !a.known {
@@ -149,6 +150,7 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*Allowance, e
 		a.known = true
 	}
 
+	// Each attempt plans anew, on the state that the write before returned.
 	for attempt := range attempts {
 		now := l.now().UnixNano()
 		if err := a.adoptStored(now); err != nil {
@@ -174,8 +176,8 @@ func (l *Limiter) ask(ctx context.Context, s Subject, a *account) (*Allowance, e
 	return l.contended(a)
 }
 
-// contended is the answer where other instances were quicker each time: they take what there is, so
-// the limit that has the least refuses.
+// contended answers if other instances wrote first at every attempt: they take what there is, so
+// the limit with the least left refuses.
 func (l *Limiter) contended(a *account) (*Allowance, error) {
 	if a.state == nil || a.state.Policy != a.plan.text || len(a.plan.buckets) == 0 {
 		return nil, errContended
@@ -187,17 +189,18 @@ func (l *Limiter) contended(a *account) (*Allowance, error) {
 	return a.refused(now), nil
 }
 
-// standOff refuses by the limit that has the least, until others may have left some of it.
+// standOff refuses by the limit with the least left, until other instances may have left some of
+// it.
 func (l *Limiter) standOff(a *account, now int64) {
 	name, wait := a.tightest(now)
 	wait = max(wait, l.pause(a, name))
 	a.refusal = refusal{span{now, now + wait}, OverRate, name, now + wait}
 }
 
-// adoptStored takes the stored policy for the one that counts where the caller knows the key of a
-// moment ago, and another instance met its change already. A stored one that stands for longer is
-// what the caller's replaces, whatever their versions: nobody reads a key that long before it is
-// checked.
+// adoptStored switches to the stored policy if the caller read the key before its latest change,
+// and another instance has already met that change. A stored policy that is older than stalePolicy
+// is replaced by the caller's, regardless of their versions: no caller checks a key that it read so
+// long ago.
 func (a *account) adoptStored(now int64) error {
 	s := a.state
 	if s == nil || s.Policy == a.plan.text || s.Version <= a.policy.Version ||
@@ -213,19 +216,19 @@ func (a *account) adoptStored(now int64) error {
 	a.plan = stored
 	a.policy = Policy{
 		Version: -1,
-	} // of no key: the next call looks at its own again
+	} // of no key: the next call applies its own policy again
 	a.lease = lease{}
 	a.refusal = refusal{}
 	a.misses = 0
 	return nil
 }
 
-// grant records calls that the store granted, and spends the first.
+// grant records the calls that the store granted, and spends the first.
 func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 	until := t.now + int64(a.leaseTime)
 	if a.plan.quota != nil {
 		if _, end := bounds(t.state.Period); end.UnixNano() < until {
-			until = end.UnixNano() // what was counted in a period is spent in it
+			until = end.UnixNano() // calls are spent in the period that they are counted in
 		}
 	}
 
@@ -242,8 +245,8 @@ func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 	return a.allowed(t.now)
 }
 
-// tightest is the rate limit with the least left, and how long it takes until it has room for one
-// more.
+// tightest returns the rate limit with the least left, and how long it takes until one more call
+// fits.
 func (a *account) tightest(now int64) (name string, wait int64) {
 	least := int64(-1)
 	for _, b := range a.plan.buckets {
@@ -257,9 +260,9 @@ func (a *account) tightest(now int64) (name string, wait int64) {
 	return name, wait
 }
 
-// refuse remembers why there is no room, for as long as that is certain. Where it took a write to
-// find out, the instance pauses for longer: each write without success is paid for, and other
-// instances take what comes back meanwhile.
+// refuse remembers why there is no room, for as long as that is certain. If it took a write to find
+// out, the instance pauses for longer: each failed write costs money, and other instances take what
+// refills meanwhile.
 func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *Allowance {
 	verdict, limit, wait := a.plan.refusal(t.state, t.now)
 	if paid && verdict == OverRate {
@@ -274,15 +277,14 @@ func (l *Limiter) refuse(a *account, t spendPlan, paid bool) *Allowance {
 		t.now + wait,
 	}
 	if wait >= int64(certainFor) {
-		a.known = false // look again then
+		a.known = false // read the state again then
 	}
 
 	return a.refused(t.now)
 }
 
-// pause is how long to leave the store alone: a jittered quarter to half second, longer when it was
-// without success again and again, and never so long that the limit would be full again meanwhile,
-// if nobody else took of it.
+// pause returns how long to leave the store alone: a quarter to half a second with jitter, longer
+// after repeated failures, and never so long that the limit could be full again meanwhile.
 func (l *Limiter) pause(a *account, limit string) int64 {
 	pause := int64(float64(shortestPause) * (1 + l.jitter()))
 	if b, ok := a.plan.bucket(limit); ok {
@@ -293,8 +295,8 @@ func (l *Limiter) pause(a *account, limit string) int64 {
 	return min(pause<<min(max(0, a.misses-1), 10), max(pause, longest))
 }
 
-// failed forgets what is not certain any more: whether the store did as it was asked is not known.
-// A store that is asked for too much is left alone for a moment, and asked for longer leases then.
+// failed drops what is uncertain after an error: the write may have been made. If the store is
+// throttled, it is left alone for a moment, and the next leases are longer.
 func (l *Limiter) failed(a *account, err error) {
 	a.known = false
 

@@ -2,8 +2,8 @@ package limit
 
 import "time"
 
-// period names the calendar day or month of a time, in UTC. Names of one kind compare as their
-// times do.
+// period returns the name of the calendar day or month of a time, in UTC. Names of one kind sort by
+// time.
 func period(now int64, kind string) string {
 	t := time.Unix(0, now).UTC()
 	if kind == "day" {
@@ -13,7 +13,8 @@ func period(now int64, kind string) string {
 	return t.Format("2006-01")
 }
 
-// bounds are when a period begins and ends. A name that is no period has neither: it is over.
+// bounds returns when a period begins and ends: zero times, which are over, if the name is no
+// period.
 func bounds(name string) (from, to time.Time) {
 	if t, err := time.Parse(time.DateOnly, name); err == nil {
 		return t, t.AddDate(0, 0, 1)

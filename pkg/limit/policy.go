@@ -10,19 +10,19 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Subject is whose calls are limited: a key's, or those from an address.
+// Subject identifies whose calls are limited: a key's, or those from an address.
 type Subject struct {
 	Environment apikey.Environment
 	KeyID       string
-	Address     netip.Prefix // where KeyID is ""
+	Address     netip.Prefix // set if KeyID is ""
 }
 
-// KeySubject is a key.
+// KeySubject returns the subject of a key.
 func KeySubject(k *apikey.Key) Subject { return Subject{Environment: k.Environment, KeyID: k.ID} }
 
-// AddressSubject is who calls from an address, for calls that no key is sent with. It is an IPv6
-// network of 64 bits, since a host with one address of such a network has all of them. Calls from
-// an address that is not known share one subject.
+// AddressSubject returns the subject of calls that are made from an address without a key. For IPv6
+// it is the /64 network, since a host with one of its addresses usually has all of them. Calls from
+// an unknown address share one subject.
 func AddressSubject(address netip.Addr) Subject {
 	address = address.Unmap().WithZone("")
 
@@ -39,19 +39,19 @@ func AddressSubject(address netip.Addr) Subject {
 	return Subject{Address: prefix}
 }
 
-// Policy is what calls have to keep to.
+// Policy is a set of limits.
 type Policy struct {
 	Limits  []apikey.RateLimit
 	Quota   *apikey.Quota
-	Version int64 // grows when the policy changes: the key's
+	Version int64 // grows with each change of the policy: the key's version
 }
 
-// PolicyOf is what a key's calls have to keep to.
+// PolicyOf returns the limits of a key.
 func PolicyOf(k *apikey.Key) Policy {
 	return Policy{Limits: k.RateLimits, Quota: k.Quota, Version: k.Version}
 }
 
-// plan is a policy made ready.
+// plan is a policy prepared for calculation.
 type plan struct {
 	text    string // the same for the same limits, regardless of the version
 	version int64
@@ -59,7 +59,7 @@ type plan struct {
 	quota   *apikey.Quota
 }
 
-// storedPolicy is how a policy is stored with its state.
+// storedPolicy is the form in which a policy is stored with its state.
 type storedPolicy struct {
 	Limits []storedLimit `json:"l,omitempty"`
 	Quota  int64         `json:"q,omitempty"`
@@ -95,7 +95,7 @@ func newPlan(p Policy) *plan {
 	return out
 }
 
-// readPlan is the plan that a text was made of.
+// readPlan returns the plan of a stored policy.
 func readPlan(text string, version int64) (*plan, error) {
 	var w storedPolicy
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
@@ -119,7 +119,7 @@ func readPlan(text string, version int64) (*plan, error) {
 	return newPlan(p), nil
 }
 
-// bucket finds a limit by its name.
+// bucket returns the limit with a name.
 func (p *plan) bucket(name string) (bucket, bool) {
 	i := slices.IndexFunc(p.buckets, func(b bucket) bool { return b.Name == name })
 	if i < 0 {
@@ -129,7 +129,7 @@ func (p *plan) bucket(name string) (bucket, bool) {
 	return p.buckets[i], true
 }
 
-// same reports whether two policies ask the same.
+// same reports whether two policies are equal.
 func same(a, b Policy) bool {
 	if a.Version != b.Version || !slices.Equal(a.Limits, b.Limits) ||
 		(a.Quota == nil) != (b.Quota == nil) {

@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// releases is how many writes of Release are under way at once.
+// releases is the number of concurrent writes of Release.
 const releases = 16
 
-// Release gives back the calls that are leased and not spent, as an instance does that ends: others
-// can take them then. What cannot be given back any more, or not for certain, is lost, as without
-// it.
+// Release gives back the leased calls that were not spent, so that others can take them after this
+// instance ends. A call is lost if giving it back fails or its result is uncertain, as without
+// Release.
 func (l *Limiter) Release(ctx context.Context) error {
 	l.mu.Lock()
 	accounts := l.accounts
@@ -33,6 +33,8 @@ func (l *Limiter) Release(ctx context.Context) error {
 		}
 
 		c, ok := a.release(l.now().UnixNano())
+		// Before the write: its result may stay unknown, and a call must not be both spent here and
+		// given back.
 		a.lease.calls = 0
 		a.sem <- struct{}{}
 
@@ -56,9 +58,10 @@ func (l *Limiter) Release(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-// release is the write that gives back what is left of the lease, if anything is. It counts itself
-// as a return, and there must have been none since the calls were taken: so it is made once however
-// often it is sent, and never on numbers that another return has changed.
+// release returns the write that gives back the rest of the lease, if there is any. The write
+// counts itself as a return, on the condition that there was none since the calls were taken. So it
+// is made at most once however often it is sent, and never on numbers that another return has
+// changed.
 func (a *account) release(now int64) (c Charge, ok bool) {
 	back, was := a.lease.calls, a.lease.state
 	if back < 1 || was == nil || a.plan == nil || was.Policy != a.plan.text {

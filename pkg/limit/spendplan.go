@@ -9,23 +9,23 @@ import (
 // Up to this rate of a limit, calls are taken one by one.
 const exactRate = 20 // a second
 
-// shrink is the part of what is left of a slow limit or a quota that is leased at most, so that
-// little is in leases when it runs out.
+// A lease takes at most the shrink-th part of what is left of a slow limit or a quota, so that
+// leases hold little when it runs out.
 const shrink = 64
 
 // spendPlan is a write that an account is about to make.
 type spendPlan struct {
 	now     int64
 	state   *State // as it was seen, under the policy
-	calls   int64  // to take; 0 where there is no room, and a write is needed still
-	short   bool   // less than was wanted
-	replace *State // to write whole, where the state was not of this policy
+	calls   int64  // to take; 0 if there is no room, and a write is still needed
+	short   bool   // fewer than requested
+	replace *State // the whole new state, if the stored one is of another policy
 	charge  Charge
 }
 
-// spendPlan plans what to ask the store for. A write is needed where there is room for a call, and
-// where the state is of another policy: what a change of limits forgives or not is settled once,
-// and not again at each call.
+// spendPlan plans the next write. A write is needed if there is room for a call, and if the state
+// is of another policy: what a change of limits forgives is decided once, and not again at each
+// call.
 func (a *account) spendPlan(now int64, attempt int) spendPlan {
 	t := spendPlan{now: now}
 
@@ -51,7 +51,7 @@ func (a *account) spendPlan(now int64, attempt int) spendPlan {
 	return t
 }
 
-// unspent is what the last lease gives back.
+// unspent returns the calls that the last lease gives back.
 func (a *account) unspent(s *State, moved bool) int64 {
 	switch {
 	case moved || a.lease.state == nil:
@@ -59,17 +59,17 @@ func (a *account) unspent(s *State, moved bool) int64 {
 	case a.plan.quota != nil && a.lease.state.Period != s.Period:
 		return 0
 	case a.lease.state.Returns != s.Returns:
-		// TATs went back since: what was missing then may not be missing now
+		// TATs were reduced since: what was missing then may not be missing now
 		return 0
 	}
 
 	return a.lease.calls
 }
 
-// missing is how many of the calls that are given back a limit still misses. A limit has no more
-// room than its burst, so what came back by itself while the lease was held is not given back
-// again. While nothing else is given back, TATs only grow: the one of when the lease was taken
-// returns the least that was missing since then.
+// missing returns how many of the calls that are given back a limit still misses. A limit never has
+// more room than its burst, so what refilled while the lease was held must not be given back too.
+// As long as nobody else gives anything back, TATs only grow: the TAT of when the lease was taken
+// gives a lower bound of what was missing since then.
 func (a *account) missing(b bucket, now, back int64) int64 {
 	if back == 0 {
 		return 0
@@ -78,7 +78,7 @@ func (a *account) missing(b bucket, now, back int64) int64 {
 	return min(back, b.fit(a.lease.state.TAT[b.Name]-now))
 }
 
-// room is how many calls fit, those that are given back included.
+// room returns how many calls fit, including those that are given back.
 func (a *account) room(s *State, now, back int64, attempt int) int64 {
 	room := int64(1) << 40
 	for _, b := range a.plan.buckets {
@@ -98,10 +98,9 @@ func (a *account) room(s *State, now, back int64, attempt int) int64 {
 	return room
 }
 
-// margin is by how much a limit that is nearly full is taken for less than it is, when writes were
-// without success again and again: where others take and it comes back at the same pace, what was
-// seen a moment ago is always just not so any more. It costs a few calls' room, and never admits
-// more.
+// margin returns by how much a nearly full limit is treated as less full, after repeated failed
+// writes: if other instances take calls as fast as the limit refills, the state that was read is
+// always slightly outdated. It costs the room of a few calls, and never admits more.
 func (b bucket) margin(attempt int) int64 {
 	if attempt < 2 {
 		return 0
@@ -110,19 +109,20 @@ func (b bucket) margin(attempt int) int64 {
 	return max(0, min(int64(5*time.Millisecond)<<attempt, b.capacity/4, b.capacity-b.cost(1)))
 }
 
-// leaseSize is how many calls to ask for: the instance's own arrivals of the last second, less what
-// chance may keep away, and of each limit no more than half of what comes back in that time, so
-// that instances share. One by one where a limit is slow.
+// leaseSize returns how many calls to request: as many as arrived in the last second, less the
+// random variation, and no more than half of what each limit refills in that time, so that
+// instances share. It is 1 for a slow limit.
 func (a *account) leaseSize(s *State, now int64) int64 {
 	seconds := int64(a.leaseTime / time.Second)
 	arrived := a.arrivals.lastSecond(now)
 
 	want := max(1, arrived*seconds)
 	if want > 1 {
-		// as few as come by chance now and then: what is left over is lost
+		// as few as random variation brings: unspent calls may be lost
 		want -= int64(math.Sqrt(float64(want)))
 	}
 
+	// A slow limit hands out single calls, unless so many arrive that each would cost a write.
 	for _, b := range a.plan.buckets {
 		switch left := b.left(s.TAT[b.Name], now); {
 		case b.above(exactRate):
@@ -141,9 +141,9 @@ func (a *account) leaseSize(s *State, now int64) int64 {
 	return want
 }
 
-// charge is the write that takes so many calls, of which some are given back by the last lease. It
-// is never negative: a store that carries it out twice, since its first answer was lost, takes too
-// much and never too little.
+// charge returns the write that takes a number of calls, some of which the last lease gives back.
+// It is never negative: if the store makes it twice, because its first answer was lost, it takes
+// too much and never too little.
 func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 	c := Charge{Policy: a.plan.text, PurgeAt: a.plan.purgeAt(s, now)}
 	if back > 0 {
@@ -166,8 +166,8 @@ func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 
 		high := now + b.capacity - by
 		if by == 0 {
-			// what was paid for needs no room, also where the clock here is late and sees more
-			// taken than there can be
+			// what was paid for needs no room, even if this clock is behind and more seems taken
+			// than can be
 			high = math.MaxInt64
 		}
 
@@ -192,7 +192,7 @@ func (a *account) charge(s *State, now, calls, back int64, attempt int) Charge {
 	return c
 }
 
-// charged is a state after a charge.
+// charged returns a state after a charge.
 func charged(s *State, c Charge) *State {
 	next := *s
 	next.TAT = make(map[string]int64, len(c.Limits))
@@ -213,7 +213,7 @@ func charged(s *State, c Charge) *State {
 	return &next
 }
 
-// write makes the write. Where it was not made, the account knows the state as it stands.
+// write makes the write. If it was not made, state is the current one.
 func (t spendPlan) write(
 	ctx context.Context, store Store, s Subject, was *State,
 ) (*State, bool, error) {

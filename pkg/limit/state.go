@@ -7,86 +7,86 @@ import (
 	"time"
 )
 
-// ErrThrottled says that the table takes fewer writes than it is asked for. Stores wrap it.
+// ErrThrottled is returned if the table accepts fewer writes than requested. Stores wrap it.
 var ErrThrottled = errors.New("limit: throttled")
 
-// Store keeps the state of limits, one item for each subject.
+// Store keeps the state of limits, one item per subject.
 type Store interface {
-	// ReadLimits reads a state, strongly consistent; nil where there is none.
+	// ReadLimits reads a state, strongly consistent. It returns nil if there is none.
 	ReadLimits(ctx context.Context, s Subject) (*State, error)
-	// ChargeLimits makes a charge by one conditional write. Where its conditions do not hold, made
-	// is false, nothing was changed, and the state is as it stands, nil where there is none. Else
-	// the state is what came of it.
+	// ChargeLimits makes a charge by one conditional write, and returns the new state. If a
+	// condition does not hold, made is false, nothing changed, and state is the current one: nil if
+	// there is none.
 	ChargeLimits(ctx context.Context, s Subject, c Charge) (state *State, made bool, err error)
-	// ReplaceLimits writes the state next in the place of was, which is nil where there is none
-	// yet. It answers as ChargeLimits does.
+	// ReplaceLimits replaces the state was by next; was is nil if there is none yet. It returns
+	// what ChargeLimits does.
 	ReplaceLimits(
 		ctx context.Context, s Subject, was, next *State,
 	) (state *State, made bool, err error)
 }
 
-// State is all that is kept of the limits of a subject.
+// State is all that is stored of the limits of a subject.
 type State struct {
-	Policy  string           // the limits that the numbers are about
+	Policy  string           // the limits that the numbers belong to
 	Version int64            // of the policy
 	Since   int64            // when the policy was first met, in nanoseconds of Unix time
-	TAT     map[string]int64 // of each rate limit by its name, in nanoseconds of Unix time
-	Period  string           // of the quota; "" where there is none
-	Used    int64            // of the quota in its period
-	Debt    Debt             // of rate limits that are no more
-	Spent   map[string]int64 // of quotas that are no more, by the period that they were used in
-	// how often calls that were taken were given back by a write of its own
+	TAT     map[string]int64 // by rate limit name, in nanoseconds of Unix time
+	Period  string           // of the quota; "" if there is none
+	Used    int64            // calls in the quota's period
+	Debt    Debt             // of rate limits that were removed
+	Spent   map[string]int64 // calls of quotas that were removed, by period
+	// how often calls were given back by a write of its own
 	Returns int64
-	PurgeAt int64 // in seconds of Unix time: nothing is left to remember then
+	PurgeAt int64 // in seconds of Unix time: when the state can be removed
 }
 
-// Charge is one conditional write: every condition holds and everything is charged, or nothing is.
+// Charge is one conditional write: if all conditions hold, everything is charged; else nothing is.
 type Charge struct {
-	Policy  string // the state must be of this policy
+	Policy  string // required policy of the state
 	Limits  []RateCharge
-	Quota   *QuotaCharge // nil where there is no quota
+	Quota   *QuotaCharge // nil if there is no quota
 	PurgeAt int64
 	Return  Return
 }
 
-// Return says what a charge has to do with calls that were taken before.
+// Return describes how a charge relates to calls that were taken before.
 type Return struct {
 	Of    Returned
-	Times int64 // where it is of some: the state must count so many returns
+	Times int64 // for Some and Only: the number of returns that the state must count
 }
 
 // Returned is whether a charge gives calls back.
 type Returned int
 
-// A charge is of calls that are taken; or of fewer, since some that were taken before were not
-// spent; or it gives such calls back and takes none: then its numbers are negative, and the state
-// counts one more return.
+// The kinds of charge: Nothing takes calls. Some takes fewer, by calls that were taken before and
+// not spent. Only gives such calls back and takes none: its numbers are negative, and it adds one
+// to the returns that the state counts.
 const (
 	Nothing Returned = iota
 	Some
 	Only
 )
 
-// RateCharge is what is charged to a rate limit. Additions commute, so that instances do not stand
-// in each other's way; only the first one after a limit was full again sets its TAT.
+// RateCharge is the charge to a rate limit. Additions commute, so that instances do not conflict;
+// only the first one after the limit was full sets its TAT.
 type RateCharge struct {
 	Name      string
 	Full      bool  // the TAT must be before Low, and becomes By
-	Low, High int64 // else it must be between these, both included, and By is added
+	Low, High int64 // otherwise: the TAT must be between these, inclusive, and By is added
 	By        int64
 }
 
-// QuotaCharge is what is charged to a quota.
+// QuotaCharge is the charge to a quota.
 type QuotaCharge struct {
 	Period string
-	Begins bool  // the state's period must be before this one; what is used becomes Calls
-	Most   int64 // else it must be this one with no more used than that, and Calls are added
+	Begins bool  // the state's period must be before this one; its use becomes Calls
+	Most   int64 // otherwise: it must be this one, with at most this use, and Calls are added
 	Calls  int64
 }
 
-// current is a state under its own policy at a time: a quota's period that is over is forgotten.
-// The clock of whoever wrote a later period is believed, so that a clock that is late takes nothing
-// from a period that is over.
+// current returns a state under its own policy at a time, without a period of the quota that is
+// over. A stored period that is later than the clock's wins: an instance whose clock is behind must
+// not count into a period that is over.
 func (s *State) current(p *plan, now int64) *State {
 	if p.quota == nil {
 		return s
@@ -103,8 +103,8 @@ func (s *State) current(p *plan, now int64) *State {
 	return s
 }
 
-// refusal is why a state has no room for a call: how long that lasts at least, and which limit it
-// is.
+// refusal returns why a state has no room for a call, by which limit, and how long that lasts at
+// least.
 func (p *plan) refusal(s *State, now int64) (verdict Verdict, limit string, wait int64) {
 	verdict = Admitted
 	for _, b := range p.buckets {
@@ -126,7 +126,7 @@ func (p *plan) refusal(s *State, now int64) (verdict Verdict, limit string, wait
 	return verdict, limit, wait
 }
 
-// allowance is what is left in a state, of which an instance holds some calls.
+// allowance returns what is left in a state, of which the instance holds some calls.
 func (p *plan) allowance(s *State, now, atHand int64) *Allowance {
 	a := &Allowance{
 		Verdict: Admitted,
@@ -157,10 +157,10 @@ func (p *plan) allowance(s *State, now, atHand int64) *Allowance {
 	return a
 }
 
-// slack is how long a state is kept after there is nothing left to remember.
+// slack is how long a state is kept after it can be removed.
 const slack = 24 * time.Hour
 
-// purgeAt is when nothing of a state is left to remember.
+// purgeAt returns when a state holds nothing more to remember.
 func (p *plan) purgeAt(s *State, now int64) int64 {
 	last := max(now, s.Debt.Until)
 	for _, b := range p.buckets {
