@@ -11,28 +11,27 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
-// Advice is what could be narrower, and since when it was observed.
+// Advice lists what could be narrower, and since when calls were observed.
 type Advice struct {
 	ObservedSince time.Time
 	Items         []AdviceItem
 }
 
-// AdviceItem is one thing that could be narrower, with the change that mends it, which its Change
-// does not say.
+// AdviceItem is one thing that could be narrower, with the change that fixes it.
 type AdviceItem struct {
 	api.AdviceItem
 
 	Mend advice.Change
 }
 
-// CheckWindow reads how long something has to be unused. Error: *InvalidError.
+// CheckWindow reads how long something must have been unused. Error: *InvalidError.
 func CheckWindow(text string) (time.Duration, error) {
 	f := &validator{}
 	window := f.duration("query.window", text, time.Second, hot.UsageRetention)
 	return window, f.err()
 }
 
-// KeyAdvice is the advice on the request's key; window is 0 for the usual one.
+// KeyAdvice returns the advice on the request's key; window is 0 for the default.
 func (s *ReportService) KeyAdvice(
 	ctx context.Context, r *Request, window time.Duration,
 ) (out Advice, err error) {
@@ -47,14 +46,15 @@ func (s *ReportService) KeyAdvice(
 }
 
 const (
-	// adviceChunk is how many keys are advised on at once.
+	// adviceChunk is how many keys are examined concurrently.
 	adviceChunk = 10
-	// adviceTime is when a page ends, however many keys are on it: well before the function does.
+	// adviceTime ends a page, regardless of its number of keys: well before the function's timeout.
 	adviceTime = 5 * time.Second
 )
 
-// Advise is the advice on keys of the request's organization from a position on, and says where it
-// goes on: "" at the end. It ends after as many keys as limit says, or when it took long enough.
+// Advise returns advice on the keys of the request's organization after a position, and the
+// position of the next page: "" at the end. A page ends after limit keys, or when it took long
+// enough.
 func (s *ReportService) Advise(
 	ctx context.Context, r *Request, filter store.Filter, window time.Duration, after string,
 	limit int,
@@ -83,7 +83,7 @@ func (s *ReportService) Advise(
 	}
 }
 
-// later is the later of two times.
+// later returns the later of two times.
 func later(s, b time.Time) time.Time {
 	if s.After(b) {
 		return s
@@ -92,7 +92,7 @@ func later(s, b time.Time) time.Time {
 	return b
 }
 
-// viewAdvice makes the shape of an item.
+// viewAdvice converts an item to its API form.
 func viewAdvice(k *apikey.Key, i advice.Item, p *api.Preview) AdviceItem {
 	out := api.AdviceItem{
 		Code:     string(i.Code),

@@ -13,15 +13,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// How much of a key's past is read, so that a page of advice stays bounded: what is not read counts
-// as not known.
+// Bounds on how much of a key's past is read, so that a page of advice takes bounded time. What is
+// not read counts as unknown.
 const (
 	historyPages  = 5
 	requestsOfKey = 1000 // recorded calls that changes are tried on
-	requestsOfOne = 200  // the same, of each key of a page
+	requestsOfOne = 200  // the same, for each key of a page
 )
 
-// adviceOn is the advice on several keys, in their order.
+// adviceOn returns the advice on several keys, in their order.
 func (s *ReportService) adviceOn(
 	ctx context.Context, r *Request, window time.Duration, keys []*apikey.Key,
 ) ([]AdviceItem, error) {
@@ -52,7 +52,7 @@ func (s *ReportService) adviceOn(
 	return out, nil
 }
 
-// adviceItems is the advice that the facts of a key come to, with its previews.
+// adviceItems returns the advice that follows from the facts of a key, with previews.
 func (s *ReportService) adviceItems(
 	ctx context.Context, r *Request, f *advice.Facts, requests int,
 ) ([]AdviceItem, error) {
@@ -79,7 +79,7 @@ func (s *ReportService) adviceItems(
 	return out, nil
 }
 
-// facts gathers what is known of keys.
+// facts gathers the facts about keys.
 func (s *ReportService) facts(
 	ctx context.Context, r *Request, window time.Duration, keys ...*apikey.Key,
 ) ([]*advice.Facts, error) {
@@ -123,8 +123,9 @@ func (s *ReportService) remember(ctx context.Context, f *advice.Facts) error {
 		f.Count(hour, counts)
 	}
 
+	// The history is read only if the key has changed in the window: most keys have not.
 	if f.Key.UpdatedAt.Before(since) || f.Key.Version == 1 {
-		return nil // no change in that time
+		return nil // no change in the window
 	}
 
 	after := ""
@@ -147,7 +148,7 @@ func (s *ReportService) remember(ctx context.Context, f *advice.Facts) error {
 			return nil
 		}
 
-		// unless the next page is read, nothing before is known
+		// if the next page is not read, nothing before this is known
 		f.KeptSince = entries[len(entries)-1].At
 	}
 

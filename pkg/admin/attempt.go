@@ -11,31 +11,32 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// attempt is one try of a change: what it answers, and what it writes for that.
+// attempt is one attempt at a change: its answer, and the writes behind it.
 type attempt[T any] struct {
 	answer T
 	writes []store.Write
-	// urgency says how the change stands to others of the same rows: a stop must land whoever else
-	// writes to them.
+	// urgency ranks the change among others of the same rows: a stop must succeed even if others
+	// keep writing to them.
 	urgency apikey.Urgency
-	// again are failures of the write, besides those of other changes, after which it is tried
-	// anew.
+	// again lists errors of the write, in addition to lost races, after which the change is tried
+	// again.
 	again []error
-	// alone says that nothing depends on who the caller is by the time of the write.
+	// alone means that the write does not depend on what the caller may do by then.
 	alone bool
 }
 
 const (
-	// changeAttempts is how often a change is tried when other changes of the same rows come first.
+	// changeAttempts is how often a change is tried if other changes of the same rows come first.
 	changeAttempts = 3
-	// urgentAttempts is the same for what ends a secret or a right. Ordinary changes are paced, so
-	// they cannot come first so often; and after its first attempt a stop holds them off.
+	// urgentAttempts is the same for changes that end a secret or a right. Ordinary changes are
+	// paced, so they cannot come first so often; and a stop holds them off after its first attempt.
 	urgentAttempts = 50
 )
 
-// change tries until what an attempt writes is written, in one transaction. Each attempt asks anew
-// who calls, what they see and what they may, and the transaction fails where the rows that said so
-// have changed since. An error of an attempt ends it, and so does one that writes nothing.
+// change repeats an attempt until its writes are committed, in one transaction. Each attempt asks
+// again who calls, what they see and what they may do, and the transaction fails if the rows that
+// say so have changed since. An error of the attempt ends it, and so does an attempt without
+// writes.
 func change[T any](
 	ctx context.Context, s *core, r *Request, try func(r *Request) (attempt[T], error),
 ) (T, error) {
@@ -62,6 +63,7 @@ func change[T any](
 			return got.answer, nil
 		}
 
+		// Errors that the attempt expects count as lost races.
 		if slices.ContainsFunc(got.again, func(target error) bool { return errors.Is(err, target) }) {
 			err = store.ErrConflict
 		}
@@ -76,8 +78,8 @@ func change[T any](
 	}
 }
 
-// lost returns nil where an attempt should be repeated after an error, the nth, and the error to
-// answer where it is not. A stop keeps other changes off the rows first.
+// lost returns nil if the attempt should be repeated after err, the nth error, and the error to
+// return otherwise. A stop first keeps other changes off the rows.
 func (s *core) lost(
 	ctx context.Context, err error, n int, u apikey.Urgency, writes []store.Write,
 ) error {
@@ -101,8 +103,8 @@ func (s *core) lost(
 	}
 }
 
-// paced is the write of a changed row that was read at a pace. A stop holds other changes off, and
-// is held off by none.
+// paced returns the write of a row that was read at a pace. A stop holds other changes off, and is
+// itself never held off.
 func paced(w store.Write, u apikey.Urgency, p apikey.Pace) store.Write {
 	if u == apikey.Stop {
 		return w
@@ -111,17 +113,16 @@ func paced(w store.Write, u apikey.Urgency, p apikey.Pace) store.Write {
 	return w.At(p)
 }
 
-// Match reports whether a change that the caller set a condition for may start from a version; nil
-// where they set none.
+// Match reports whether a change may start from a version, by the caller's condition. It is nil if
+// there is none.
 type Match func(version int64) bool
 
 func (m Match) holds(version int64) bool { return m == nil || m(version) }
 
-// errCondition says that the caller's own condition does not hold: no other attempt will find that
-// it does.
+// errCondition means that the caller's own condition does not hold. Another attempt would not help.
 var errCondition = errors.New("the caller's condition does not hold")
 
-// again opens the request again: who the caller is by now, what they may, and the key as it is.
+// again opens the request again: the caller as they are now, what they may do, and the key.
 func (s *core) again(ctx context.Context, r *Request) (*Request, error) {
 	next, err := s.Open(ctx, r.call)
 	if err != nil {
@@ -133,8 +134,9 @@ func (s *core) again(ctx context.Context, r *Request) (*Request, error) {
 	return next, nil
 }
 
-// stillCaller looks at the rows that said what the caller may: nothing slips in beside a removal or a
-// revocation, and no key is made beside a change of the settings or a deletion of its organization.
+// stillCaller returns conditions on the rows that say what the caller may do. So no change can slip
+// in during a removal or revocation of its caller, and no key is made during a change of the
+// settings or the deletion of its organization.
 func (s *core) stillCaller(r *Request) []store.Write {
 	var looks []store.Write
 	if r.caller.Key != nil && r.caller.Key.Version > 0 {
@@ -147,14 +149,14 @@ func (s *core) stillCaller(r *Request) []store.Write {
 
 	makes := r.call.Operation == organization.CreateKey ||
 		r.call.Operation == organization.ImportKeys
-	if makes && r.organization.Version > 0 { // the operators' has no row
+	if makes && r.organization.Version > 0 { // the operators' organization has no row
 		looks = append(looks, s.store.StillOrganization(r.organization))
 	}
 
 	return looks
 }
 
-// spend returns the pace of a row after the request's change, or an error where it is changed too
+// spend returns the pace of a row after the request's change, or an error if the row changes too
 // fast.
 func (r *Request) spend(p apikey.Pace, u apikey.Urgency) (apikey.Pace, error) {
 	r.busy = r.busy || p.Busy(r.now)
@@ -170,8 +172,8 @@ func (r *Request) spend(p apikey.Pace, u apikey.Urgency) (apikey.Pace, error) {
 	return next, nil
 }
 
-// urgencyOfRole returns how urgent the change of a member is: a demotion takes something and gives
-// nothing.
+// urgencyOfRole returns the urgency of a member's change. A demotion, which takes rights and gives
+// none, is a stop.
 func urgencyOfRole(before, after *organization.Member) apikey.Urgency {
 	if before != nil && (after == nil || before.Includes(after) && !after.Includes(before)) {
 		return apikey.Stop

@@ -18,7 +18,7 @@ import (
 // sampleSize is how many keys a dry run shows.
 const sampleSize = 10
 
-// bulkChange is what a bulk job does; it is kept as the job's parameters.
+// bulkChange is the change of a bulk job, stored as the job's parameters.
 type bulkChange struct {
 	Action      string       `json:"action"`
 	Filter      store.Filter `json:"filter"`
@@ -28,12 +28,12 @@ type bulkChange struct {
 	ExpiresAt   time.Time    `json:"expiresAt"`
 }
 
-// Bulk is what is asked of a change of many keys.
+// Bulk is the input of a change of many keys.
 type Bulk struct {
 	Action      string // revoke, disable, enable or extend
 	Filter      api.KeyFilter
-	DryRun      bool // nothing changes
-	Expected    *int // what the dry run said
+	DryRun      bool // only counts and shows a sample
+	Expected    *int // the number of keys that the dry run found
 	Reason      string
 	Compromised *bool
 	ExpiresAt   api.Patch[time.Time]
@@ -42,7 +42,7 @@ type Bulk struct {
 	change bulkChange // made by CheckBulk
 }
 
-// CheckBulk reads what is asked of a change of many keys. Error: *InvalidError.
+// CheckBulk reads the input of a change of many keys. Error: *InvalidError.
 func CheckBulk(r *Request, in *Bulk) error {
 	f := &validator{}
 
@@ -78,7 +78,7 @@ func CheckBulk(r *Request, in *Bulk) error {
 	return f.err()
 }
 
-// single is the operation on one key that asks what an action asks.
+// single returns the operation on one key that needs the same rights as the action.
 func (c *bulkChange) single() organization.Operation {
 	if c.Action == "revoke" || c.Action == "disable" {
 		return organization.RevokeKey
@@ -87,7 +87,7 @@ func (c *bulkChange) single() organization.Operation {
 	return organization.UpdateKey
 }
 
-// urgency says whether the action takes rights away.
+// urgency returns the urgency of the action: a stop if it takes rights away.
 func (c *bulkChange) urgency() apikey.Urgency {
 	if c.single() == organization.RevokeKey {
 		return apikey.Stop
@@ -96,8 +96,8 @@ func (c *bulkChange) urgency() apikey.Urgency {
 	return apikey.Ordinary
 }
 
-// Bulk changes many keys of the request's organization by a job, or says which they would be, as
-// CheckBulk has read.
+// Bulk changes many keys of the request's organization by a job, or shows which keys it would
+// change, as read by CheckBulk.
 func (s *KeyService) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAnswer, error) {
 	if in.DryRun {
 		return s.dryRun(ctx, r, in)
@@ -120,7 +120,7 @@ func (s *KeyService) Bulk(ctx context.Context, r *Request, in *Bulk) (api.BulkAn
 }
 
 // reached narrows a bulk change to the keys that the caller may change so, and reports whether
-// there can be some. Errors: those of May, and of what the caller may not hand out.
+// there can be any. Errors: those of May, and *Error if the caller may not grant the new expiry.
 func (s *KeyService) reached(r *Request, in *Bulk) (c *bulkChange, some bool, err error) {
 	narrowed := in.change
 
@@ -138,7 +138,7 @@ func (s *KeyService) reached(r *Request, in *Bulk) (c *bulkChange, some bool, er
 	return &narrowed, some, nil
 }
 
-// tryBulk makes the job of a bulk change, where as many keys match as its maker expects.
+// tryBulk makes the job of a bulk change, if as many keys match as its maker expects.
 func (s *KeyService) tryBulk(
 	ctx context.Context, r *Request, in *Bulk,
 ) (j *job.Job, got attempt[api.BulkAnswer], err error) {
@@ -173,12 +173,13 @@ func (s *KeyService) tryBulk(
 	}, nil
 }
 
-// takePlace gives the job of a bulk change one of the places that there are for open ones. Errors:
-// *Error, where all are taken; those of the store.
+// takePlace assigns one of the places for open jobs to the job of a bulk change. Errors: *Error if
+// all are taken; those of the store.
 func (s *KeyService) takePlace(
 	ctx context.Context, r *Request, c *bulkChange, j *job.Job) (err error,
 ) {
 	name, most := "change", job.MaxChanges
+	// Each caller has places of their own for stops: other jobs must not delay a revocation.
 	if c.urgency() == apikey.Stop {
 		name, most = "stop#"+r.caller.ID(), job.MaxStops
 	}
@@ -194,11 +195,11 @@ func (s *KeyService) takePlace(
 	return e
 }
 
-// placeRetryAfter is when to try again after all places for jobs were taken.
+// placeRetryAfter is when to try again if all places for jobs are taken.
 const placeRetryAfter = 10 * time.Second
 
-// narrow lets a filter find only keys that the caller reaches, deleted ones not among them. It
-// reports whether there can be some.
+// narrow restricts a filter to keys that the caller reaches and that are not deleted. It reports
+// whether there can be any.
 func narrow(f *store.Filter, reach organization.Reach) bool {
 	f.Living = true
 	if !reach.Others {
@@ -216,8 +217,7 @@ func narrow(f *store.Filter, reach organization.Reach) bool {
 	return true
 }
 
-// mayExtend asks the rule that nobody hands out more than they hold of the new expiry, which is the
-// same for all keys.
+// mayExtend checks that the caller may grant the new expiry, which is the same for all keys.
 func (s *KeyService) mayExtend(r *Request, c *bulkChange, end string) error {
 	if c.Action != "extend" {
 		return nil
@@ -226,7 +226,7 @@ func (s *KeyService) mayExtend(r *Request, c *bulkChange, end string) error {
 	return s.within(r, &apikey.Key{ExpiresAt: r.now}, &apikey.Key{ExpiresAt: c.ExpiresAt}, end)
 }
 
-// postFilter is the part of the filter that looks at the last use of keys; nil for none.
+// postFilter returns the part of the filter that needs the last use of keys; nil for none.
 func (s *KeyService) postFilter(c *bulkChange) store.PostFilter {
 	if c.UnusedSince.IsZero() {
 		return nil
@@ -235,11 +235,11 @@ func (s *KeyService) postFilter(c *bulkChange) store.PostFilter {
 	return s.usedBefore(c.UnusedSince)
 }
 
-// maxPostFiltered is how many keys a count reads: their last use is stored separately, and is read
-// for each.
+// maxPostFiltered is how many keys a count reads if it needs their last use, which is stored
+// separately and read for each key.
 const maxPostFiltered = 10_000
 
-// count counts the keys that a bulk change is about.
+// count counts the keys that a bulk change finds.
 func (s *KeyService) count(ctx context.Context, r *Request, c *bulkChange, some bool) (int, error) {
 	if !some {
 		return 0, nil
@@ -282,8 +282,8 @@ func (s *KeyService) dryRun(
 	}
 
 	out = api.BulkAnswer{Matched: &matched, Sample: []api.Key{}}
-	// Whoever may stop keys learns how many they would stop, and what they are only where they may
-	// read keys.
+	// A caller who may stop keys learns how many they would stop, and sees them only if they may
+	// also read keys.
 	_, hidden := r.caller.MayEach(organization.ListKeys, r.organization)
 	for after, more := "", matched > 0 && hidden == nil; more &&
 		len(out.Sample) < sampleSize; more = after != "" {
@@ -304,8 +304,8 @@ func (s *KeyService) dryRun(
 	return out, nil
 }
 
-// apply changes one key as the action says. Error: *InvalidError, where the organization does not
-// let the key live so long.
+// apply changes one key as the action says. Errors: *Error if the caller may no longer change the
+// key; *InvalidError if the organization does not allow the key so long a life.
 func (c *bulkChange) apply(s *KeyService, r *Request, k *apikey.Key) error {
 	before := k.Clone()
 	if r.caller.May(c.single(), r.organization, before) != nil {
@@ -339,7 +339,7 @@ func (c *bulkChange) apply(s *KeyService, r *Request, k *apikey.Key) error {
 	return s.withinChange(r, before, k, "expiresAt")
 }
 
-// recorded is the action's name in the history.
+// recorded returns the action's name in the history.
 func (c *bulkChange) recorded() string {
 	if c.Action == "revoke" {
 		return history.KeyRevoked
@@ -348,10 +348,10 @@ func (c *bulkChange) recorded() string {
 	return history.KeyUpdated
 }
 
-// owned keeps a bulk change from enabling what the removal of its owner, or of a customer that it
-// is scoped to, disabled: a filter finds such keys among others that were disabled for other
-// reasons. Of who is there, the change fails where they are removed meanwhile, so that it enables
-// nothing that the removal has looked at.
+// owned leaves out keys that the removal of their owner, or of a customer, disabled: a filter finds
+// them among keys that were disabled for other reasons. For owners and customers that exist, the
+// change fails if they are removed meanwhile, so that it enables nothing that the removal has
+// already passed.
 func (s *KeyService) owned(ctx context.Context, org string, items []item) error {
 	if err := s.ownedByMembers(ctx, org, items); err != nil {
 		return err
@@ -360,17 +360,18 @@ func (s *KeyService) owned(ctx context.Context, org string, items []item) error 
 	return s.ofCustomers(ctx, org, items)
 }
 
-// ownedByMembers leaves out the personal keys of people who are no members.
+// ownedByMembers leaves out the personal keys of people who are not members.
 func (s *KeyService) ownedByMembers(ctx context.Context, org string, items []item) error {
 	var members []organization.Member
 
-	looked := map[string]bool{} // a transaction looks at a row once
+	looked := map[string]bool{} // a transaction may check a row once
 	for n := range items {
 		i := &items[n]
 		if len(i.writes) == 0 || i.key.Ownership != apikey.Personal {
 			continue
 		}
 
+		// Read the members only if the page has personal keys.
 		if members == nil {
 			var err error
 			if members, err = s.store.Members(ctx, org); err != nil {
@@ -395,7 +396,7 @@ func (s *KeyService) ownedByMembers(ctx context.Context, org string, items []ite
 	return nil
 }
 
-// ofCustomers leaves out the keys that are scoped to a customer who is gone, or is being deleted.
+// ofCustomers leaves out the keys that are scoped to a customer who is deleted or being deleted.
 func (s *KeyService) ofCustomers(ctx context.Context, org string, items []item) error {
 	looked := map[string]bool{}
 	for n := range items {
@@ -406,7 +407,7 @@ func (s *KeyService) ofCustomers(ctx context.Context, org string, items []item) 
 
 		missing, err := s.store.MissingCustomers(ctx, org, i.key.Customers)
 		switch {
-		case errors.Is(err, store.ErrDamaged): // who they are cannot be read: the other keys go on
+		case errors.Is(err, store.ErrDamaged): // continue with the other keys
 			i.writes = nil
 			i.err = err
 		case err != nil:

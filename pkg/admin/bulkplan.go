@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// bulkPlan is one action on the keys that a filter finds. Keys that were made since the job was are
-// not among those that its maker counted.
+// bulkPlan performs one action on the keys that a filter finds, except those that were made after
+// the job: its maker did not count them.
 func (s *KeyService) bulkPlan(j *job.Job) (*plan, error) {
 	var c bulkChange
 	if err := unmarshalParameters(j, &c); err != nil {
@@ -20,6 +20,7 @@ func (s *KeyService) bulkPlan(j *job.Job) (*plan, error) {
 
 	c.Filter.PostFilter = s.postFilter(&c)
 	keys := func(ctx context.Context, r *Request, j *job.Job, limit int) ([]item, string, error) {
+		// Ask again at each step: a job ends when its maker loses the right.
 		_, refused := r.caller.MayEach(c.single(), r.organization)
 		if refused = errors.Join(refused, s.mayExtend(r, &c, "expiresAt")); refused != nil {
 			return nil, "", fmt.Errorf("%w: %w", errMaker, refused)
@@ -75,8 +76,8 @@ func (s *KeyService) bulkPlan(j *job.Job) (*plan, error) {
 	return &plan{phases: []phase{keys}, last: last, stop: c.urgency() == apikey.Stop}, nil
 }
 
-// endsItself reports whether a bulk change would stop the very key that makes it: that comes last,
-// since nothing goes on by a key that was stopped.
+// endsItself reports whether a bulk change would stop the key that makes it. That key comes last,
+// since no step is done in the name of a stopped key.
 func (c *bulkChange) endsItself(r *Request, k *apikey.Key) bool {
 	return c.urgency() == apikey.Stop && r.caller.Key != nil && r.caller.Key.ID == k.ID
 }

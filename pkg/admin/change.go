@@ -14,7 +14,7 @@ import (
 )
 
 // edit changes the key of the request: on a copy, with its history entry, on the version that it
-// started from. A change that changes nothing writes nothing.
+// started from. A change without effect writes nothing.
 func (s *core) edit(
 	ctx context.Context, r *Request, match Match, action, reason string,
 	change func(k *apikey.Key) error,
@@ -59,8 +59,8 @@ func (s *core) edit(
 	}, nil
 }
 
-// keyWrites is the transaction that writes a key: its row, its history entry, and that what the
-// change relies on is still so. before is nil for a new key.
+// keyWrites returns the transaction that writes a key: its row, its history entry, and conditions
+// on what the change relies on. before is nil for a new key.
 func (s *core) keyWrites(
 	ctx context.Context, before, after *apikey.Key, u apikey.Urgency, entry history.Entry,
 ) []store.Write {
@@ -81,7 +81,8 @@ func (s *core) keyWrites(
 	return writes
 }
 
-// addedCustomers are the customers that a key has and had not before; before is nil for a new key.
+// addedCustomers returns the customers that a key has and did not have before; before is nil for a
+// new key.
 func addedCustomers(before, after *apikey.Key) []string {
 	if before == nil {
 		return after.Customers
@@ -92,7 +93,7 @@ func addedCustomers(before, after *apikey.Key) []string {
 	})
 }
 
-// entry makes the history entry of a change of a key; before is nil for a new one.
+// entry returns the history entry of a change of a key; before is nil for a new key.
 func (s *core) entry(
 	r *Request, action, reason string, before, after *apikey.Key,
 ) (history.Entry, error) {
@@ -110,8 +111,8 @@ func (s *core) entry(
 	return e, err
 }
 
-// record sets the changes of an entry: of the fields that history records, those that differ before
-// and after, as they are shown. nil is an object that does not exist.
+// record sets the changes of an entry: the fields that history records and that differ before and
+// after, in their API form. nil stands for an object that does not exist.
 func record[T, S any](e *history.Entry, before, after *T, show func(*T) S) error {
 	sides := [2]map[string]any{}
 	for i, object := range []*T{before, after} {
@@ -133,7 +134,7 @@ func record[T, S any](e *history.Entry, before, after *T, show func(*T) S) error
 	return nil
 }
 
-// event makes an entry without changes.
+// event returns an entry without changes.
 func (s *core) event(
 	r *Request, action, org string, object history.Object) (history.Entry, error,
 ) {
@@ -155,7 +156,7 @@ func (s *core) event(
 	}, nil
 }
 
-// differences lists which of the named fields differ. A field that was and is empty does not.
+// differences lists the named fields that differ. A field that was and is empty does not.
 func differences(names []string, before, after map[string]any) []history.FieldChange {
 	out := []history.FieldChange{}
 	for _, name := range names {
@@ -185,7 +186,7 @@ func empty(v any) bool {
 	}
 }
 
-// mint makes a fresh secret for a key, as it is shown once and as it is stored.
+// mint makes a new secret for a key. It returns the secret, shown once, and what is stored of it.
 func (s *core) mint(
 	ctx context.Context, env apikey.Environment, id string,
 ) (apikey.Secret, apikey.IssuedSecret, error) {

@@ -13,17 +13,17 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// goneCustomer is what a job deletes.
+// goneCustomer is the customer that a job deletes.
 type goneCustomer struct {
 	ID string `json:"id"`
 }
 
-// DeleteCustomer deletes a customer of the request's organization; with force, it disables the keys
-// that are scoped to it, by a job, which continues by itself if there are very many.
+// DeleteCustomer deletes a customer of the request's organization. With force, a job disables the
+// keys that are scoped to it, and continues in the background if there are many.
 //
-// It first lets no more keys be scoped to the customer, and only then looks which are: a key that
-// is being made at that moment either was made before, and is found by the list that does not lag,
-// or is not made.
+// It first prevents more keys from being scoped to the customer, and only then looks for those that
+// are. So a key that is being made at that moment is either found, by a list that does not lag, or
+// not made.
 func (s *OrganizationService) DeleteCustomer(
 	ctx context.Context, r *Request, id string, force bool,
 ) (api.Job, error) {
@@ -35,8 +35,8 @@ func (s *OrganizationService) DeleteCustomer(
 	return viewJob(s.jobs.begin(ctx, r, j, removalTime), r.caller), nil
 }
 
-// beginDeletion marks the customer and makes the job that deletes it; of one that is being deleted,
-// it returns that job.
+// beginDeletion marks the customer and makes the job that deletes it. For a customer that is being
+// deleted, it returns that job.
 func (s *OrganizationService) beginDeletion(
 	ctx context.Context, r *Request, id string, force bool,
 ) (*job.Job, error) {
@@ -51,8 +51,8 @@ func (s *OrganizationService) beginDeletion(
 	})
 }
 
-// markUnused marks a customer that no key is scoped to, so that none can be from then on. Of one that
-// is being deleted already, it returns the job. Error: *Error, where keys are scoped to it.
+// markUnused marks a customer that no key is scoped to, so that none can be from then on. For one
+// that is being deleted, it returns the job. Error: *Error if keys are scoped to it.
 func (s *OrganizationService) markUnused(
 	ctx context.Context, r *Request, id string,
 ) (*job.Job, error) {
@@ -67,7 +67,7 @@ func (s *OrganizationService) markUnused(
 		}
 	}
 
-	// before the mark, so that what is refused anyway writes nothing
+	// before the mark, so that a deletion that is refused anyway writes nothing
 	if err := s.unusedCustomer(ctx, c); err != nil {
 		return nil, err
 	}
@@ -76,6 +76,7 @@ func (s *OrganizationService) markUnused(
 		return nil, err
 	}
 
+	// Again after the mark: a key may have been scoped to the customer in between.
 	if err := s.unusedCustomer(ctx, c); err != nil {
 		return nil, errors.Join(err, s.mark(ctx, r, id, false))
 	}
@@ -83,8 +84,8 @@ func (s *OrganizationService) markUnused(
 	return nil, nil
 }
 
-// tryDeleteCustomer lets no more keys be scoped to the customer from now on, and makes the job that
-// goes through those that are.
+// tryDeleteCustomer prevents more keys from being scoped to the customer, and makes the job that
+// disables those that are.
 func (s *OrganizationService) tryDeleteCustomer(
 	ctx context.Context, r *Request, id string,
 ) (attempt[*job.Job], error) {
@@ -116,8 +117,8 @@ func (s *OrganizationService) tryDeleteCustomer(
 	}, nil
 }
 
-// mark marks a customer as one that is being deleted, before it is known whether it can be, or
-// takes the mark away. Nobody sees it, so it makes no history.
+// mark marks a customer as being deleted, before it is known whether it can be, or removes the
+// mark. The mark is not visible, so it has no history entry.
 func (s *OrganizationService) mark(ctx context.Context, r *Request, id string, leaving bool) error {
 	_, err := change(ctx, s.core, r, func(r *Request) (got attempt[struct{}], err error) {
 		c, err := s.store.Customer(ctx, r.call.Organization, id)
@@ -130,7 +131,7 @@ func (s *OrganizationService) mark(ctx context.Context, r *Request, id string, l
 		after.Version = c.Version + 1
 
 		if !leaving {
-			got.urgency = apikey.Stop // the mark must not stay after a refusal, even if others write
+			got.urgency = apikey.Stop // remove the mark after a refusal even if others write
 		}
 
 		if after.Pace, err = r.spend(c.Pace, got.urgency); err != nil {
@@ -158,12 +159,11 @@ func (s *OrganizationService) unusedCustomer(ctx context.Context, c *organizatio
 	return err
 }
 
-// maxCounted is how many keys of a customer are counted at most: from there on it is no matter how
-// many they are.
+// maxCounted bounds the count of a customer's keys: more make no difference to the refusal.
 const maxCounted = 1000
 
-// usesOf counts the keys that are scoped to a customer, up to maxCounted; deleted ones count for
-// nothing.
+// usesOf counts the keys that are scoped to a customer, up to maxCounted. Deleted keys do not
+// count.
 func (s *OrganizationService) usesOf(
 	ctx context.Context, c *organization.Customer,
 ) (used int, err error) {
@@ -218,7 +218,7 @@ func (s *OrganizationService) customerPlan(j *job.Job) (*plan, error) {
 	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
 }
 
-// disable is the change of keys that go with somebody or something.
+// disable is the change of the keys of a removed owner or customer.
 func disable(_ *Request, k *apikey.Key) error {
 	k.Enabled = false
 	return nil

@@ -27,14 +27,14 @@ func viewCustomer(c *organization.Customer) api.Customer {
 	return out
 }
 
-// NewCustomer is what is asked of a new customer.
+// NewCustomer is the input for a new customer.
 type NewCustomer struct {
-	ID       *string // nil: made up
+	ID       *string // nil: generated
 	Name     string
 	Metadata map[string]string
 }
 
-// CheckNewCustomer checks and trims what is asked of a new customer. Error: *InvalidError.
+// CheckNewCustomer checks and trims the input for a new customer. Error: *InvalidError.
 func CheckNewCustomer(in *NewCustomer) error {
 	f := &validator{}
 	in.Name = f.name("body.name", in.Name)
@@ -97,8 +97,8 @@ func (s *OrganizationService) customerEntry(
 	return e, err
 }
 
-// Customers lists customers of the request's organization from a position on, by id, and says where
-// it goes on: "" at the end.
+// Customers returns customers of the request's organization after a position, by id, and the
+// position of the next page: "" at the end.
 func (s *OrganizationService) Customers(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Customer, next string, err error) {
@@ -110,7 +110,7 @@ func (s *OrganizationService) Customers(
 	return shown, next, err
 }
 
-// Customer shows a customer.
+// Customer returns a customer.
 func (s *OrganizationService) Customer(
 	ctx context.Context, r *Request, id string,
 ) (api.Customer, error) {
@@ -122,7 +122,7 @@ func (s *OrganizationService) Customer(
 	return viewCustomer(c), nil
 }
 
-// CheckCustomer checks and trims what is asked of a customer. Error: *InvalidError.
+// CheckCustomer checks and trims the input of a customer's change. Error: *InvalidError.
 func CheckCustomer(in *api.UpdateCustomer) error {
 	f := &validator{}
 	if given(in.Name) {
@@ -175,8 +175,8 @@ func (s *OrganizationService) UpdateCustomer(
 	})
 }
 
-// knownCustomers checks that a key's customers are customers of the organization; those that it had
-// before are not asked about.
+// knownCustomers checks that a key's customers exist in the organization, except those that it
+// already had.
 func (f *validator) knownCustomers(
 	ctx context.Context, s *core, r *Request, before, k *apikey.Key,
 ) {

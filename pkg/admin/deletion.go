@@ -75,8 +75,8 @@ func (s *OrganizationService) tryDeleteOrganization(
 }
 
 // deletionPlan deletes the keys of an organization, which leaves their tombstones, then its members
-// and its customers. What it does not find, since an index lags or because it was being made at
-// that moment, is refused all the same: the organization's runtime settings say so at each check.
+// and its customers. It may miss keys, because an index lags or a key is just being made. They are
+// refused all the same: the organization's runtime settings are marked, and each check reads those.
 func (s *OrganizationService) deletionPlan(*job.Job) (*plan, error) {
 	return &plan{
 		phases: []phase{s.keysToDelete, s.membersToDelete, s.customersToDelete},

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Durations know no calendar: a day has 24 hours, and a year 365 days.
+// Durations ignore the calendar: a day has 24 hours, and a year 365 days.
 const (
 	day  = 24 * time.Hour
 	week = 7 * day
@@ -18,12 +18,12 @@ const (
 
 var errDuration = errors.New("expected a duration such as 30s, 1m, 24h, 30d, 2w or 1y")
 
-// maxDuration is far beyond what any field takes, and keeps sums from overflowing.
+// maxDuration is far beyond what any field accepts, and keeps sums from overflowing.
 const maxDuration = 100 * year
 
-// parseDuration reads a whole number of seconds, minutes, hours, days, weeks or years. One that is
-// longer than any that can be meant is the longest that there is: whoever asked says what is the
-// most there.
+// parseDuration reads a whole number of seconds, minutes, hours, days, weeks or years. A longer
+// duration than maxDuration becomes the longest there is, so that the caller's own maximum refuses
+// it.
 func parseDuration(s string) (time.Duration, error) {
 	if len(s) < 2 {
 		return 0, errDuration
@@ -51,7 +51,7 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil // bounded by maxDuration
 }
 
-// duration reads a duration that has to be from least to most.
+// duration reads a duration from least to most.
 func (f *validator) duration(location, text string, least, most time.Duration) time.Duration {
 	d, err := parseDuration(text)
 	switch {
@@ -65,10 +65,10 @@ func (f *validator) duration(location, text string, least, most time.Duration) t
 		return d
 	}
 
-	return least // an error is reported, so it is never used
+	return least // an error is reported, so the value is not used
 }
 
-// formatLongest writes the most that a duration may be. Years are what people count such in.
+// formatLongest formats a maximum: in years if it is a whole number of them.
 func formatLongest(d time.Duration) string {
 	if d%year == 0 {
 		return fmt.Sprintf("%dy", d/year)
@@ -77,8 +77,8 @@ func formatLongest(d time.Duration) string {
 	return formatDuration(d)
 }
 
-// formatDuration writes a duration in the largest unit that says it exactly. Days are the largest:
-// of weeks and years, not everybody thinks the same.
+// formatDuration formats a duration in the largest unit that expresses it exactly, up to days:
+// weeks and years are ambiguous.
 func formatDuration(d time.Duration) string {
 	switch {
 	case d%day == 0 && d != 0:

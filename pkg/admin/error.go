@@ -17,25 +17,25 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Error is why something was not done: a code for programs, and words for people.
+// Error is the reason why something was not done: a code for programs, and text for people.
 type Error struct {
 	Code               api.Code
 	Detail             string
 	Fields             []api.FieldError
-	RequiredPermission string        // the one that is missing
-	RetryAfter         time.Duration // when to try again; 0 where that is not known
+	RequiredPermission string        // the permission that is missing
+	RetryAfter         time.Duration // when to try again; 0 if unknown
 }
 
 // Error implements error.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Detail }
 
-// Refuse makes an error.
+// Refuse returns an error.
 func Refuse(code api.Code, detail string, fields ...api.FieldError) *Error {
 	return &Error{Code: code, Detail: detail, Fields: fields}
 }
 
-// refused reports whether an error is about what was asked for, and not about whether it could be
-// done.
+// refused reports whether an error is due to the request itself, and not to a failure to process
+// it.
 func refused(err error) bool {
 	var (
 		told      *Error
@@ -45,8 +45,7 @@ func refused(err error) bool {
 	return errors.As(err, &told) || errors.As(err, &invalid) || errors.As(err, &forbidden)
 }
 
-// table maps the errors of the packages below; the first that matches counts. What is in no row is
-// our fault.
+// table maps the errors of other packages; the first match counts. An error without a row is a bug.
 var table = []struct {
 	err    error
 	code   api.Code
@@ -102,7 +101,7 @@ var table = []struct {
 		organization.ErrStale, api.CodeStale,
 		"The organization has changed since you read it: read it again and repeat the change.",
 	},
-	// which the others are too
+	// the others wrap it too
 	{
 		apikey.ErrStale, api.CodeStale,
 		"The key has changed since you read it: read it again and repeat the change.",
@@ -143,8 +142,8 @@ var table = []struct {
 	},
 }
 
-// Error tells any error. What is nobody's fault but ours is logged here, once, and told without
-// detail.
+// Error converts any error. An error that is not the caller's is logged here, once, and returned
+// without detail.
 func (s *core) Error(ctx context.Context, err error) *Error {
 	var ready *Error
 	if errors.As(err, &ready) {
@@ -195,8 +194,8 @@ func (s *core) Error(ctx context.Context, err error) *Error {
 	return Refuse(api.CodeInternal, "This is a bug in Bitting. It is logged with the request id.")
 }
 
-// Tellable returns what may be reported about wrong fields: no secrets, and nothing of a field in
-// which something was found wrong before.
+// Tellable returns what may be shown of invalid fields: no secrets, and at most one error for a
+// field and what is in it.
 func Tellable(brand apikey.Brand, fields []api.FieldError) []api.FieldError {
 	var told []api.FieldError
 	for _, f := range fields {
@@ -214,8 +213,7 @@ func Tellable(brand apikey.Brand, fields []api.FieldError) []api.FieldError {
 	return told
 }
 
-// maxLocation is how much of a location is reported: the names in it are the caller's, and as long
-// as they like.
+// maxLocation is how much of a location is shown: the names in it are the caller's, of any length.
 const maxLocation = 500
 
 func shortened(location string) string {
@@ -226,15 +224,15 @@ func shortened(location string) string {
 	return strings.ToValidUTF8(location[:maxLocation], "") + "…"
 }
 
-// lies reports whether a location is another one or lies in it. A rule has nothing to add where the
-// schema found the value to be of the wrong type.
+// lies reports whether a location is another one or lies in it. If the schema found a value of the
+// wrong type, further errors in it add nothing.
 func lies(inner, outer string) bool {
 	rest, ok := strings.CutPrefix(inner, outer)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// quotable returns a wrong value if it may be repeated: never what looks like a secret or stands
-// where one belongs, and never a whole object, which may hold one.
+// quotable returns an invalid value if it may be repeated: never what looks like a secret or stands
+// where one belongs, and never a whole object, which may contain one.
 func quotable(brand apikey.Brand, f api.FieldError) any {
 	if f.Location == "body" || strings.Contains(f.Location, "secret") ||
 		strings.Contains(f.Location, "hash") {
@@ -255,7 +253,7 @@ func quotable(brand apikey.Brand, f api.FieldError) any {
 	}
 }
 
-// sentence makes one of a reason.
+// sentence turns a reason into a sentence.
 func sentence(reason string) string {
 	if reason == "" {
 		return ""

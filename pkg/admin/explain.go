@@ -16,7 +16,7 @@ import (
 // methods are those that API Gateway passes on.
 var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
-// Explain is a call that is asked about; nil is absent.
+// Explain is a call to explain; nil fields are absent.
 type Explain struct {
 	Method, Path               string
 	API, SourceIP, Environment *string
@@ -25,14 +25,14 @@ type Explain struct {
 	source netip.Addr // made by CheckExplain
 }
 
-// CheckExplain reads a call that is asked about. Error: *InvalidError.
+// CheckExplain reads a call to explain. Error: *InvalidError.
 func CheckExplain(in *Explain) error {
 	f := &validator{}
 	switch {
 	case !strings.HasPrefix(in.Path, "/"):
 		f.add("body.path", "expected a path that starts with /", in.Path)
 	case strings.ContainsAny(in.Path, "?#"):
-		// which may hold a secret
+		// a query may hold a secret
 		f.add("body.path", "expected a path alone, without the query", nil)
 	}
 
@@ -51,8 +51,8 @@ func CheckExplain(in *Explain) error {
 	return f.err()
 }
 
-// Explain says step by step what a call with the request's key would get, as CheckExplain has read
-// it.
+// Explain explains step by step what a call with the request's key would get, as read by
+// CheckExplain.
 func (s *ReportService) Explain(ctx context.Context, r *Request, in *Explain) api.Explanation {
 	call := check.Call{
 		API:      s.explained,
@@ -84,8 +84,7 @@ func (s *ReportService) Explain(ctx context.Context, r *Request, in *Explain) ap
 	}
 }
 
-// usualARN stands for API Gateway's name of a call that is explained, which is not known here: it
-// is as long as such names are.
+// usualARN returns an ARN as long as the call's real one, which is unknown here.
 func usualARN(call check.Call, env apikey.Environment) policy.ARN {
 	return policy.ARN{
 		Partition: "aws",

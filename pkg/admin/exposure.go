@@ -19,11 +19,11 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// leaks is who acts when a leak is reported: no person and no key, since it is unknown who the
-// reporter is.
+// leaks is the actor when a leak is reported: neither a person nor a key, since the reporter is
+// unknown.
 var leaks = apikey.Actor{Type: apikey.ActorSystem, ID: "leaks"}
 
-// leak is what may be a secret, that somebody found in the open.
+// leak is a possible secret that was found in public.
 type leak struct {
 	secret string
 	url    string
@@ -32,8 +32,8 @@ type leak struct {
 	origin Origin // of the report
 }
 
-// expose does what a leak asks for, and says nothing of it: only what could not be done is an
-// error. A secret of another system may be that of a key in each environment.
+// expose processes a leak, and does not reveal the result: the only errors are failures. A secret
+// of another system may belong to a key in each environment.
 func (s *LeakService) expose(ctx context.Context, l leak) error {
 	for _, env := range s.checker.Environments {
 		if err := s.exposeIn(ctx, env, l); err != nil {
@@ -51,7 +51,7 @@ func (s *LeakService) exposeIn(ctx context.Context, env apikey.Environment, l le
 		}
 
 		if v.Key == nil {
-			continue // it never was anybody's
+			continue // no key ever had it
 		}
 
 		if err := s.exposeOf(ctx, env, v, l); err != nil {
@@ -62,14 +62,14 @@ func (s *LeakService) exposeIn(ctx context.Context, env apikey.Environment, l le
 	return nil
 }
 
-// exposeOf does it of one key, as the check found it. Each further attempt asks again what the key
-// makes of the secret.
+// exposeOf processes a leak for one key, as the check found it. Each further attempt asks again
+// whether the secret is the key's.
 func (s *LeakService) exposeOf(
 	ctx context.Context, env apikey.Environment, v check.Verdict, l leak,
 ) error {
 	for n := 1; ; n++ {
 		if v.Outcome != check.Allowed && v.Outcome != check.RetiredSecret {
-			return nil // it never was its own
+			return nil // the key never had this secret
 		}
 
 		writes, err := s.exposureOf(ctx, &v, l)
@@ -82,7 +82,7 @@ func (s *LeakService) exposeOf(
 			return nil
 		}
 
-		// for any reason: a conflict would reveal that the key exists
+		// for every reason: a conflict would reveal that the key exists
 		if err = s.lost(ctx, err, n, apikey.Stop, writes); err != nil {
 			return fmt.Errorf("%w: leak of key %s: %s", store.ErrUnavailable, v.Key.ID, err.Error())
 		}
@@ -103,7 +103,7 @@ func (s *LeakService) exposeOf(
 	}
 }
 
-// exposureOf makes the writes of a leak of a known secret; none where it changes nothing.
+// exposureOf returns the writes for a leak of a known secret; none if nothing changes.
 func (s *LeakService) exposureOf(
 	ctx context.Context, v *check.Verdict, l leak,
 ) ([]store.Write, error) {
@@ -117,7 +117,7 @@ func (s *LeakService) exposureOf(
 		which = apikey.Old
 	}
 
-	before := v.Key.Clone() // the check may keep it for others
+	before := v.Key.Clone() // the key may be shared with other checks
 	if err := s.observe(ctx, now, before); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (s *LeakService) exposureOf(
 	found := apikey.Exposure{At: now, Source: l.source, URL: s.concealedURL(l)}
 	after.Expose(which, publishable, found, leaks, "its secret was found in the open")
 	ended := which == apikey.Retired || !before.DeletedAt.IsZero()
-	// of the secret that ended by it
+	// this report is the one that ended the secret
 	told := ended && before.Exposure != nil && before.Exposure.Source == found.Source &&
 		before.Exposure.URL == found.URL
 	if reflect.DeepEqual(before, after) && !ended || told {
@@ -155,8 +155,8 @@ func (s *LeakService) exposureOf(
 	return []store.Write{s.store.PutKey(ctx, after, before.Version), s.store.Append(entry)}, nil
 }
 
-// publishable reports whether everything that a key opens may be done by everybody who reads its
-// secret. A key that opens nothing is none: nobody meant it to be published.
+// publishable reports whether everything that a key opens may be done by anybody who reads its
+// secret. A key without permissions is not publishable: it was not meant to be published.
 func (s *LeakService) publishable(ctx context.Context, k *apikey.Key) (bool, error) {
 	if k.AllPermissions || len(k.Permissions) == 0 {
 		return false, nil
@@ -177,8 +177,8 @@ func isPublishable(catalogue *permission.Catalogue, name string) bool {
 	return known && p.Publishable
 }
 
-// exposed is why a key whose secret is in the open, and still works, cannot be given what is not
-// for everybody; nil where the change does not do that.
+// exposed refuses a change that gives a key a permission that is not publishable while its leaked
+// secret still works; nil for other changes.
 func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 	if before.Exposure == nil || before.Exposure.Action != apikey.ExposureFlagged {
 		return nil
@@ -201,8 +201,8 @@ func exposed(catalogue *permission.Catalogue, before, after *apikey.Key) error {
 	return nil
 }
 
-// exposureEntry is the history entry of a leak. It names where the report came from, and the system
-// as who acted.
+// exposureEntry returns the history entry of a leak. It names the origin of the report, and the
+// system as the actor.
 func (s *LeakService) exposureEntry(
 	now time.Time, l leak, before, after *apikey.Key,
 ) (history.Entry, error) {
@@ -224,13 +224,13 @@ func (s *LeakService) exposureEntry(
 	return s.entry(r, history.KeyLeaked, reason, before, after)
 }
 
-// conceal takes secrets out of a text that is kept: those of our form, and the very one that was
-// reported, in whatever form an address has it.
+// conceal removes secrets from a text that is stored: those of our form, and the reported one, also
+// in the forms that it takes in a URL.
 func (s *LeakService) conceal(text, secret string) string {
 	return s.brand.RedactKnown(text, secret)
 }
 
-// concealedURL is where the leak was found, without what could be a secret there.
+// concealedURL returns where the leak was found, without possible secrets.
 func (s *LeakService) concealedURL(l leak) string {
 	u := webAddress(l.url)
 	if u == nil {
@@ -241,8 +241,8 @@ func (s *LeakService) concealedURL(l leak) string {
 	return s.conceal(u.String(), l.secret)
 }
 
-// onceADay is the receipt of a report that changes no key, and so would make an entry each time
-// that it is repeated.
+// onceADay returns the receipt of a report that changes no key, which would otherwise add a history
+// entry each time that it is repeated.
 func onceADay(k *apikey.Key, where string, now time.Time) store.Receipt {
 	name := sha256.Sum256([]byte("leaks|" + k.ID + "|" + where))
 	return store.Receipt{

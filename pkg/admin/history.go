@@ -7,8 +7,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/history"
 )
 
-// KeyHistory lists the history of the request's key from a position on, newest first, and says
-// where it goes on: "" at the end.
+// KeyHistory returns the history of the request's key after a position, newest first, and the
+// position of the next page: "" at the end.
 func (s *ReportService) KeyHistory(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Entry, next string, err error) {
@@ -16,7 +16,7 @@ func (s *ReportService) KeyHistory(
 	return viewAll(entries, viewEntry), next, err
 }
 
-// History is the same of all objects of the request's organization.
+// History does the same for all objects of the request's organization.
 func (s *ReportService) History(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Entry, next string, err error) {

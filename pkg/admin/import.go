@@ -17,17 +17,17 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// maxImport is how many keys one call imports.
+// maxImport is how many keys one call may import.
 const maxImport = 1000
 
-// ImportKey is a key of another system.
+// ImportKey is the input for a key of another system.
 type ImportKey struct {
 	KeyFields
 
 	Hash api.Hash
 }
 
-// CheckImport checks how many keys are to be imported at once. Error: *Error.
+// CheckImport checks the number of keys in a call. Error: *Error.
 func CheckImport(n int) error {
 	if n > maxImport {
 		return Refuse(api.CodeTooLarge, fmt.Sprintf("A call imports at most 1,000 keys, but this "+
@@ -37,18 +37,18 @@ func CheckImport(n int) error {
 	return nil
 }
 
-// importing is a key of the call that nothing was found wrong with so far.
+// importing is a key of the call in which no fault was found so far.
 type importing struct {
 	index     int
 	key       *apikey.Key
 	algorithm apikey.Algorithm
 	digest    []byte
-	current   *pepper.Pepper // of what is kept of the secret
+	current   *pepper.Pepper // hashes the secret for storage
 	first     string         // the id that the secret leads to
-	rival     string         // the key's, where the other is another organization's
+	rival     string         // the key's id if another organization imported the secret first
 }
 
-// become gives the key its id, and with it what is kept of its secret.
+// become sets the key's id, and the stored hash of its secret, which depends on the id.
 func (k *importing) become(id string) {
 	k.key.ID, k.key.Hint = id, apikey.ForeignHint(k.algorithm, id)
 	k.key.Secret = apikey.Verifier{
@@ -58,15 +58,15 @@ func (k *importing) become(id string) {
 	}
 }
 
-// importation is an import under way.
+// importation is an import in progress.
 type importation struct {
 	*core
 
 	r        *Request
 	answer   api.Imported
 	progress progress
-	wrote    bool // a transaction, in this call
-	// ends when it is to begin no other transaction
+	wrote    bool // whether this call has committed a transaction
+	// ends when no further transaction should begin
 	work context.Context //nolint:containedctx // a deadline inside of the call's, and nothing else
 }
 
@@ -78,10 +78,10 @@ func (i *importation) fail(index int, code api.Code, detail string) {
 	})
 }
 
-// ImportKeys brings keys in. What is wrong with one fails that one. What the caller may not hand
-// out fails the call before anything is written. What stops it in the middle leaves whole keys, and
-// the repeated call continues from there; with the same Idempotency-Key it answers as if it had
-// been one call.
+// ImportKeys imports keys. A fault in one fails only that one. Keys that the caller may not grant
+// fail the call before anything is written. If the call ends early, whole keys were written, and a
+// repeated call continues from there; with the same Idempotency-Key it answers as if it had been
+// one call.
 func (s *KeyService) ImportKeys(
 	ctx context.Context, r *Request, asked []ImportKey,
 ) (api.Imported, error) {
@@ -106,6 +106,7 @@ func (s *KeyService) ImportKeys(
 			i.work = work
 		}
 
+		// Read what earlier calls did first, so that their keys are not reported as duplicates.
 		if err := i.follow(ctx); err != nil {
 			return got, err
 		}
@@ -131,12 +132,12 @@ func (s *KeyService) ImportKeys(
 		slices.SortFunc(i.answer.Failed, func(x, y api.ImportFailure) int { return x.Index - y.Index })
 		return attempt[api.Imported]{
 			answer: i.answer,
-			alone:  true, // each step asked, and is done: this keeps the answer
+			alone:  true, // each step checked the caller; this only stores the answer
 		}, nil
 	})
 }
 
-// valid makes the keys of a call, and fails those with something wrong.
+// valid returns the valid keys of a call, and fails the others.
 func (i *importation) valid(ctx context.Context, asked []ImportKey) ([]importing, error) {
 	missing, err := i.missingCustomers(ctx, asked)
 	if err != nil {
@@ -171,8 +172,8 @@ func (i *importation) valid(ctx context.Context, asked []ImportKey) ([]importing
 	return keys, nil
 }
 
-// key makes the key that an entry asks for. Without permissions it holds all, as it did where it
-// comes from as far as anybody knows, and is a legacy key.
+// key makes the key that an entry describes. Without permissions it holds all, as presumably in its
+// system of origin, and is a legacy key.
 func (e *ImportKey) key(f *validator, r *Request) *apikey.Key {
 	k := &apikey.Key{
 		OrganizationID: r.organization.ID,
@@ -201,7 +202,7 @@ func (e *ImportKey) key(f *validator, r *Request) *apikey.Key {
 	return k
 }
 
-// digest reads the hash of a secret, which no fault repeats.
+// digest reads the hash of a secret. Its fault does not repeat the value.
 func (f *validator) digest(a apikey.Algorithm, h api.Hash) []byte {
 	digest, err := a.ParseDigest(h.Value)
 
@@ -215,7 +216,7 @@ func (f *validator) digest(a apikey.Algorithm, h api.Hash) []byte {
 	return digest
 }
 
-// missingCustomers asks once for every customer that some entry names.
+// missingCustomers looks up every customer that the entries name, once.
 func (i *importation) missingCustomers(
 	ctx context.Context, entries []ImportKey,
 ) (map[string]bool, error) {
@@ -223,7 +224,7 @@ func (i *importation) missingCustomers(
 
 	f := &validator{}
 	for _, e := range entries {
-		// those that are no ids are faults of their entries
+		// invalid ids are reported with their entries
 		named = append(named, f.customers(e.Customers.Value)...)
 	}
 
@@ -244,10 +245,10 @@ func (i *importation) missingCustomers(
 	return missing, nil
 }
 
-// toldExcesses limits how much of an escalation is reported.
+// toldExcesses is how many escalations are reported.
 const toldExcesses = 100
 
-// within is the rule that nobody hands out more than they hold, for all keys of the call.
+// within checks that the caller holds what all keys of the call would get.
 func (i *importation) within(keys []importing) error {
 	var all []organization.Escalation
 	for _, k := range keys {
@@ -265,19 +266,19 @@ func (i *importation) within(keys []importing) error {
 	return beyond(all)
 }
 
-// importReserve is how long before the end of its time an import begins no transaction any more:
-// the last one ends in time, and so does the answer.
+// importReserve is how long before its deadline an import stops starting transactions, so that the
+// last one and the answer are in time.
 const importReserve = 3 * time.Second
 
 // progress is what an import has done so far, in this call and in earlier ones with the same
-// Idempotency-Key and body that were cut short. Each transaction leaves a receipt of the keys that
-// it made, in one row after the other.
+// Idempotency-Key and body that were cut short. Each transaction leaves a receipt with the ids of
+// its keys; their names are numbered.
 type progress struct {
-	steps int             // receipts
+	steps int             // number of receipts
 	done  map[string]bool // ids of keys
 }
 
-// step is the receipt of the next transaction, which makes keys with these ids.
+// step returns the receipt of the next transaction, which makes keys with these ids.
 func (p *progress) step(call store.Receipt, ids []string) (store.Receipt, error) {
 	answer, err := json.Marshal(ids)
 	if err != nil {
@@ -289,14 +290,14 @@ func (p *progress) step(call store.Receipt, ids []string) (store.Receipt, error)
 	return call, nil
 }
 
-// next names the receipt of the next transaction of a call.
+// next returns the id of the next transaction's receipt.
 func (p *progress) next(call store.Receipt) string {
 	name := sha256.Sum256(fmt.Appendf(nil, "import|%s|%d", call.ID, p.steps))
 	return hex.EncodeToString(name[:])
 }
 
-// follow reads what was done since it last looked. Without an Idempotency-Key that is unknown.
-// Errors: *Error, where the call had another body before; those of the store.
+// follow reads the progress since it was last called. Without an Idempotency-Key there is none.
+// Errors: *Error if an earlier call had another body; those of the store.
 func (i *importation) follow(ctx context.Context) error {
 	for i.r.receipt != nil {
 		step, err := i.store.Receipt(ctx, i.progress.next(*i.r.receipt), i.r.now)
@@ -323,7 +324,7 @@ func (i *importation) follow(ctx context.Context) error {
 	return nil
 }
 
-// made reports whether this import made a key, and counts it.
+// made reports whether this import made a key before, and counts it if so.
 func (i *importation) made(k importing) bool {
 	if !i.progress.done[k.first] && !i.progress.done[k.rival] {
 		return false
@@ -333,7 +334,7 @@ func (i *importation) made(k importing) bool {
 	return true
 }
 
-// unfinished is the answer of an import that ran out of time with some of its keys made.
+// unfinished returns the error of an import that ran out of time after some of its keys.
 func (i *importation) unfinished() *Error {
 	detail := fmt.Sprintf("There was no time for all keys: %d are imported so far. ",
 		i.answer.Imported)

@@ -14,16 +14,17 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// importNoticed is how long an authorizer may take to notice that an environment has imported keys
-// at all: what it has at hand of that is as old at most.
+// importNoticed is how long an authorizer may take to notice an environment's first import: the age
+// of its cache.
 const importNoticed = 10 * time.Second
 
-// bring writes the keys of one environment, as many at once as a transaction takes.
+// bring writes the keys of one environment, a transaction's worth at a time.
 func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []importing) error {
 	if len(keys) == 0 {
 		return nil
 	}
 
+	// Before the keys: an authorizer that looks them up too early finds nothing and does no harm.
 	imports, err := i.store.EnsureImports(ctx, env, algorithms(keys), i.r.now)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (i *importation) bring(ctx context.Context, env apikey.Environment, keys []
 		}
 
 		keys = keys[n:]
-		i.wrote = true // each call gets on, however little time it has
+		i.wrote = true // the first always runs, so that every call makes progress
 	}
 
 	return nil
@@ -68,7 +69,7 @@ func algorithms(keys []importing) []apikey.Algorithm {
 	return out
 }
 
-// name gives the keys their ids and what is kept of their secrets.
+// name computes the ids that the keys may get.
 func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []importing) error {
 	for at := range keys {
 		k, env := &keys[at], keys[at].key.Environment
@@ -90,7 +91,7 @@ func (i *importation) name(ctx context.Context, imports *apikey.Imports, keys []
 	return nil
 }
 
-// unique fails the keys whose hash came earlier in the call.
+// unique fails the keys whose hash occurred earlier in the call.
 func (i *importation) unique(keys []importing) []importing {
 	first := map[string]int{}
 	return slices.DeleteFunc(keys, func(k importing) bool {
@@ -106,9 +107,9 @@ func (i *importation) unique(keys []importing) []importing {
 	})
 }
 
-// fresh fails the keys that the organization has already, and gives the others their ids. Of what
-// other organizations imported it tells nothing: such a key is made like every other, and stands in
-// line behind theirs.
+// fresh fails the keys that the organization already has, and sets the ids of the others. It
+// reveals nothing of other organizations' imports: a key that they imported first is made like
+// every other, and waits in line behind theirs.
 func (i *importation) fresh(
 	ctx context.Context, env apikey.Environment, keys []importing,
 ) ([]importing, error) {
@@ -122,7 +123,7 @@ func (i *importation) fresh(
 		return nil, err
 	}
 
-	if len(taken) > 0 { // after that was read: what the same call made is known to be its own
+	if len(taken) > 0 { // read after the keys, to recognise those of the same call
 		if err := i.follow(ctx); err != nil {
 			return nil, err
 		}
@@ -132,7 +133,7 @@ func (i *importation) fresh(
 	for _, k := range keys {
 		first, rival := taken[k.first], taken[k.rival]
 		switch {
-		case i.made(k): // by the same call at once
+		case i.made(k): // by a concurrent copy of this call
 			continue
 		case first != nil && first.OrganizationID == k.key.OrganizationID, rival != nil:
 			i.fail(k.index, api.CodeDuplicate,
@@ -155,8 +156,8 @@ func (i *importation) fresh(
 	return out, nil
 }
 
-// queue lets a key that the organization has already stand in line for its secret, where there was
-// no room for it.
+// queue puts a key that the organization already has in line for its secret, if there was no room
+// before.
 func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) error {
 	if k == nil || !k.DeletedAt.IsZero() {
 		return nil
@@ -167,7 +168,7 @@ func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) er
 		return err
 	}
 
-	// the line was changed meanwhile: the next call
+	// if the line has changed, the next call tries again
 	if err := i.store.Commit(ctx, line...); !errors.Is(err, apikey.ErrExists) {
 		return err
 	}
@@ -175,16 +176,16 @@ func (i *importation) queue(ctx context.Context, k *apikey.Key, first string) er
 	return nil
 }
 
-// Bounds of a transaction. DynamoDB takes a hundred writes, but a large one takes its time, and an
-// attempt has 250 ms.
+// Bounds of a transaction. DynamoDB accepts a hundred writes, but a large transaction is slow, and
+// an attempt has 250 ms.
 const (
 	maxWrites = 100
 	maxKeys   = 20
 )
 
-// transactionKeys is how many of the keys one transaction takes: a row, a place in a line, a
-// history entry and an item for each customer of each, a look at each customer, two at the caller, one
-// at the organization, and the receipt.
+// transactionKeys returns how many of the keys fit into one transaction. Each key costs a row, a
+// place in a line, a history entry and an item for each of its customers. In addition there are a
+// condition on each customer, two on the caller and one on the organization, and the receipt.
 func transactionKeys(keys []importing) int {
 	writes, customers := 4, map[string]bool{}
 	for n, k := range keys {
@@ -204,9 +205,9 @@ func transactionKeys(keys []importing) int {
 	return len(keys)
 }
 
-// write writes keys in one transaction, as a step of its own: each asks again what the caller may,
-// so that an import ends with its maker's right. Where another call brought some of the keys in
-// meanwhile, those fail and the others are written.
+// write writes keys in one transaction, as a step of its own: each checks again what the caller may
+// do, so that an import ends when its maker loses the right. If another call imported some of the
+// keys meanwhile, those fail and the others are written.
 func (i *importation) write(ctx context.Context, env apikey.Environment, keys []importing) error {
 	r, err := i.again(ctx, i.r)
 	if err != nil {
@@ -218,7 +219,7 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 
 	written, err := change(ctx, i.core, r, func(r *Request) (got attempt[int], err error) {
 		i.r = r
-		if again { // the same call at once may have come first
+		if again { // a concurrent copy of this call may have come first
 			if err := i.follow(ctx); err != nil {
 				return got, err
 			}
@@ -226,6 +227,7 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 
 		again = true
 
+		// Keys that fail here are left out of later attempts, so that each is reported once.
 		if keys, err = i.fresh(ctx, env, keys); err != nil || len(keys) == 0 {
 			return got, err
 		}
@@ -240,7 +242,7 @@ func (i *importation) write(ctx context.Context, env apikey.Environment, keys []
 		return got, err
 	})
 	i.answer.Imported += written
-	// a customer was there a moment ago
+	// a customer existed a moment ago
 	if errors.Is(err, organization.ErrNoCustomer) || errors.Is(err, store.ErrConflict) {
 		return Refuse(api.CodeConflict,
 			"Other changes got in the way: send the call again, and it "+

@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// viewProgress says how far a job is. What a bulk change is about was counted when it was made.
+// viewProgress returns the progress of a job. Only a bulk change has a total from the start.
 func viewProgress(j *job.Job) api.Progress {
 	out := api.Progress{Done: j.Handled}
 	if j.Kind == job.Bulk || j.State == job.Done {
@@ -22,7 +22,7 @@ func viewProgress(j *job.Job) api.Progress {
 	return out
 }
 
-// viewJob makes the shape of a job for a caller, who learns nothing about keys that they may not
+// viewJob converts a job to its API form for a caller, without errors about keys that they may not
 // see.
 func viewJob(j *job.Job, to *organization.Caller) api.Job {
 	out := api.Job{
@@ -41,7 +41,7 @@ func viewJob(j *job.Job, to *organization.Caller) api.Job {
 	}
 	if j.Kind == job.Bulk {
 		var c bulkChange
-		_ = unmarshalParameters(j, &c) // the worker reports if they cannot be read
+		_ = unmarshalParameters(j, &c) // if they cannot be read, the worker reports it
 		out.Action = c.Action
 	}
 
@@ -70,7 +70,7 @@ func unmarshalParameters(j *job.Job, into any) error {
 	return nil
 }
 
-// Job shows a job of the request's organization.
+// Job returns a job of the request's organization.
 func (s *JobService) Job(ctx context.Context, r *Request, id string) (api.Job, error) {
 	if !r.organization.DeletedAt.IsZero() && !r.caller.Operator() &&
 		id != r.organization.DeletionJob {
@@ -89,8 +89,8 @@ func (s *JobService) Job(ctx context.Context, r *Request, id string) (api.Job, e
 	return viewJob(j, r.caller), nil
 }
 
-// Jobs lists jobs of the request's organization from a position on, newest first, and says where it
-// goes on: "" at the end.
+// Jobs returns jobs of the request's organization after a position, newest first, and the position
+// of the next page: "" at the end.
 func (s *JobService) Jobs(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Job, next string, err error) {
@@ -102,8 +102,7 @@ func (s *JobService) Jobs(
 	return shown, next, err
 }
 
-// newJob makes a job that the caller's own call works on first. total is 0 for one whose keys are
-// not counted.
+// newJob makes a job that the current call works on first. total is 0 if its keys are not counted.
 func (s *core) newJob(
 	r *Request, kind job.Kind, parameters any, total int,
 ) (*job.Job, error) {
@@ -136,19 +135,19 @@ func (s *core) newJob(
 	return j, j.Take(r.worker(), r.now)
 }
 
-// worker names the call among those who work on jobs.
+// worker returns the call's name as a worker.
 func (r *Request) worker() string { return "call " + r.caller.RequestID }
 
-// callTime is how long the call that made a job works on it: a small job is done in its answer.
+// callTime is how long a call works on the job that it made: a small job is done by its answer.
 const callTime = 2 * time.Second
 
-// begin works on a new job for a while, and returns it as it is then. What goes wrong is left to
-// upkeep: the job was made, which is what the answer says.
+// begin works on a new job for a while, and returns its new state. Errors are left to upkeep: the
+// job exists, and that is what the answer says.
 func (s *JobService) begin(
 	ctx context.Context, r *Request, j *job.Job, within time.Duration,
 ) *job.Job {
 	var made *Request
-	if j.Kind == job.Bulk { // the other jobs change what the request read, as they are made
+	if j.Kind == job.Bulk { // other jobs change what the request has read
 		made = r
 	}
 

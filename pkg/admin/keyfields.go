@@ -8,24 +8,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// KeyFields are what is asked of a key: a new one, an imported one, or one that is changed. Null is
-// the same as absent in a new key; in a change it empties the field, but for enabled, which has no
-// empty value.
+// KeyFields is the input for a key: a new one, an imported one, or a change. In a new key, null is
+// the same as absent; in a change it empties the field, except enabled, which cannot be empty.
 type KeyFields struct {
 	api.UpdateKey
 
-	Environment, Ownership api.Patch[string] // never changed
+	Environment, Ownership api.Patch[string] // cannot be changed
 }
 
-// NewKey is what is asked of a new key.
+// NewKey is the input for a new key.
 type NewKey struct {
 	KeyFields
 
-	key     *apikey.Key // what is asked for
-	checked *Request    // by whose rules it was made
+	key     *apikey.Key // made by CheckNewKey
+	checked *Request    // the request whose rules were applied
 }
 
-// CheckNewKey makes the key that is asked for by the rules of a request. Error: *InvalidError.
+// CheckNewKey makes the key that the input describes, by the rules of a request. Error:
+// *InvalidError.
 func (s *KeyService) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error {
 	if in.checked == r {
 		return nil
@@ -81,8 +81,8 @@ func setGiven[T any](field *T, p api.Patch[T]) {
 	}
 }
 
-// CheckKey checks a change of the key of the request. Errors: *InvalidError, and *Error for what no
-// change changes.
+// CheckKey checks a change of the key of the request. Errors: *InvalidError; *Error for a field
+// that cannot be changed.
 func (s *KeyService) CheckKey(ctx context.Context, r *Request, in *KeyFields) error {
 	for _, fixed := range []struct {
 		name  string
@@ -116,17 +116,17 @@ func (in *KeyFields) change(f *validator, r *Request, before, k *apikey.Key) {
 	}
 
 	in.apply(f, r, k)
-	k.Legacy = k.Legacy && k.AllPermissions // a legacy key that is narrowed is one like the others
+	k.Legacy = k.Legacy && k.AllPermissions // a legacy key that is narrowed is an ordinary one
 	f.rules(r, before, k)
 }
 
 func (in *KeyFields) name(f *validator, k *apikey.Key) {
-	if in.Name.Sent { // null, which no schema refuses, is no name either
+	if in.Name.Sent { // null, which no schema refuses, is invalid, too
 		k.Name = f.name("body.name", in.Name.Value)
 	}
 }
 
-// apply sets on a key what is asked besides its name.
+// apply sets the fields of a key, except its name.
 func (in *KeyFields) apply(f *validator, r *Request, k *apikey.Key) {
 	if in.Description.Sent {
 		k.Description = in.Description.Value
@@ -180,7 +180,7 @@ func (in *KeyFields) apply(f *validator, r *Request, k *apikey.Key) {
 	}
 }
 
-// endField names the field that says when the key ends.
+// endField returns the name of the field that sets the key's end.
 func (in *KeyFields) endField() string { return endField(in.ExpiresIn) }
 
 func endField(expiresIn api.Patch[string]) string {
@@ -191,9 +191,9 @@ func endField(expiresIn api.Patch[string]) string {
 	return "expiresAt"
 }
 
-// defaultEnd is when a key ends whose maker does not say: with its maker's own, which it never
-// outlives, or after the organization's longest life, whichever comes first; never where there is
-// neither.
+// defaultEnd returns the end of a key if the input sets none: that of its maker, which it must not
+// outlive, or after the organization's longest life, whichever comes first; the zero time if there
+// is neither.
 func defaultEnd(r *Request, k *apikey.Key) time.Time {
 	var end time.Time
 	if r.caller.Key != nil {
@@ -209,7 +209,7 @@ func defaultEnd(r *Request, k *apikey.Key) time.Time {
 	return end
 }
 
-// ownership is what is asked for, or the widest that the caller may create.
+// ownership returns the requested ownership, or the widest that the caller may create.
 func ownership(r *Request, asked string) apikey.Ownership {
 	switch {
 	case asked != "":
@@ -221,7 +221,7 @@ func ownership(r *Request, asked string) apikey.Ownership {
 	}
 }
 
-// defaults are the permissions of a key whose maker names none.
+// defaults returns the permissions of a key if the input names none.
 func defaults(r *Request) []string {
 	if set := r.organization.Settings.DefaultPermissions; set != nil {
 		return set
@@ -230,7 +230,7 @@ func defaults(r *Request) []string {
 	return r.catalogue.Defaults()
 }
 
-// moment is a time in the milliseconds that are kept; the zero time for null.
+// moment returns a time with the precision that is stored, milliseconds; the zero time for null.
 func moment(t api.Patch[time.Time]) time.Time {
 	if !given(t) {
 		return time.Time{}

@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// CreateKey makes a key. Its secret is in the answer, this once.
+// CreateKey makes a key. Its secret is in this answer only.
 func (s *KeyService) CreateKey(
 	ctx context.Context, r *Request, in *NewKey,
 ) (api.KeySecret, error) {
@@ -47,13 +47,13 @@ func (s *KeyService) CreateKey(
 	})
 }
 
-// withSecret shows a key with its new secret.
+// withSecret returns the API form of a key with its new secret.
 func withSecret(k *apikey.Key, now time.Time, secret apikey.Secret) api.KeySecret {
 	text := secret.Reveal()
 	return api.KeySecret{Key: viewKey(k, now), Secret: &text}
 }
 
-// newKey gives a key its id and its secret, and makes the writes of both it and its history.
+// newKey sets a key's id and secret, and returns the writes of the key and its history.
 func (s *KeyService) newKey(
 	ctx context.Context, r *Request, k *apikey.Key,
 ) (apikey.Secret, []store.Write, error) {
@@ -79,8 +79,8 @@ func (s *KeyService) newKey(
 	return secret, s.keyWrites(ctx, nil, k, apikey.Ordinary, entry), nil
 }
 
-// withinChange is within for the change of a key. One that expired and lives again by it is handed out
-// again, as with a new secret.
+// withinChange is within for the change of a key. An expired key that the change revives counts as
+// granted anew, as with a new secret.
 func (s *core) withinChange(r *Request, before, after *apikey.Key, end string) error {
 	if after.Outlives(before, r.now) && !r.caller.Holds(after) {
 		before = nil
@@ -89,8 +89,7 @@ func (s *core) withinChange(r *Request, before, after *apikey.Key, end string) e
 	return s.within(r, before, after, end)
 }
 
-// within is the rule that nobody hands out more than they hold. The end is the field that says when
-// the key ends.
+// within checks that nobody grants more than they hold. end is the field that sets the key's end.
 func (s *core) within(r *Request, before, after *apikey.Key, end string) error {
 	excess := r.caller.Escalations(r.catalogue, r.organization, before, after)
 	if len(excess) == 0 {
@@ -106,7 +105,7 @@ func (s *core) within(r *Request, before, after *apikey.Key, end string) error {
 	return beyond(excess)
 }
 
-// beyond is the error of asking for more than one holds.
+// beyond returns the error of granting more than one holds.
 func beyond(excess []organization.Escalation) error {
 	p := Refuse(api.CodeEscalation, "This is more than you may grant.")
 	for _, e := range excess {
@@ -116,7 +115,7 @@ func beyond(excess []organization.Escalation) error {
 	return p
 }
 
-// Key shows the key of the request.
+// Key returns the key of the request.
 func (s *KeyService) Key(ctx context.Context, r *Request) (api.Key, error) {
 	keys := []api.Key{viewKey(r.key, r.now)}
 	err := s.used(ctx, []*apikey.Key{r.key}, keys)
@@ -136,7 +135,7 @@ func (s *KeyService) UpdateKey(
 			before, f := k.Clone(), &validator{}
 			in.change(f, r, before, k)
 
-			if err := f.err(); err != nil { // it was checked, unless the key was changed since
+			if err := f.err(); err != nil { // the key may have changed since it was checked
 				return err
 			}
 
@@ -150,6 +149,7 @@ func (s *KeyService) UpdateKey(
 			return got, err
 		}
 
+		// Only enabling a key needs to know that neither its owner nor a customer is being removed.
 		looks, err := s.nobodyLeaves(ctx, got.answer)
 		got.writes = store.With(got.writes, looks...)
 		got.again = []error{organization.ErrNoCustomer}
@@ -162,9 +162,10 @@ func (s *KeyService) UpdateKey(
 	return viewKey(k, s.now()), nil
 }
 
-// nobodyLeaves lets a key be enabled only while neither its owner nor a customer that it is scoped
-// to is being removed: the removal would not look at it a second time, and would be told of as done.
-// Of somebody who is gone, whoever enables this one key means to. Errors: *Error, those of the store.
+// nobodyLeaves allows a key to be enabled only while neither its owner nor one of its customers is
+// being removed: the removal would not look at it again, and would be reported as done. A key of an
+// owner or customer that is already gone may be enabled, since it is chosen individually. Errors:
+// *Error; those of the store.
 func (s *KeyService) nobodyLeaves(
 	ctx context.Context, k *apikey.Key,
 ) (looks []store.Write, err error) {
@@ -187,7 +188,7 @@ func (s *KeyService) nobodyLeaves(
 		c, err := s.store.Customer(ctx, k.OrganizationID, id)
 		switch {
 		case errors.Is(err, organization.ErrNoCustomer), errors.Is(err, store.ErrDamaged):
-			// nobody can be deleting that one
+			// no deletion is running
 		case err != nil:
 			return nil, err
 		case c.Leaving:
@@ -201,7 +202,7 @@ func (s *KeyService) nobodyLeaves(
 	return looks, nil
 }
 
-// DeleteKey stops the key of the request for good. Its record stays.
+// DeleteKey stops the key of the request for good. Its record remains.
 func (s *KeyService) DeleteKey(ctx context.Context, r *Request, match Match) error {
 	_, err := change(ctx, s.core, r, func(r *Request) (attempt[*apikey.Key], error) {
 		return s.edit(ctx, r, match, history.KeyDeleted, "", func(k *apikey.Key) error {
@@ -212,7 +213,7 @@ func (s *KeyService) DeleteKey(ctx context.Context, r *Request, match Match) err
 	return err
 }
 
-// Filter is which keys a list is of: those that the caller sees, of those that are asked for.
+// Filter returns the filter of a list: the requested keys, as far as the caller sees them.
 func (s *KeyService) Filter(r *Request, asked api.KeyFilter) (store.Filter, error) {
 	out := filterOf(asked)
 	out.Viewer = viewer(r)
@@ -226,7 +227,7 @@ func (s *KeyService) Filter(r *Request, asked api.KeyFilter) (store.Filter, erro
 	return out, f.err()
 }
 
-// filterOf is the filter of what the rows of keys say.
+// filterOf returns the filter on what is in the keys' rows.
 func filterOf(asked api.KeyFilter) store.Filter {
 	return store.Filter{
 		Status:      listedStatus(asked.Status),
@@ -240,8 +241,8 @@ func filterOf(asked api.KeyFilter) store.Filter {
 	}
 }
 
-// Keys lists keys of the request's organization from a position on, and returns the next position:
-// "" at the end.
+// Keys returns keys of the request's organization after a position, and the position of the next
+// page: "" at the end.
 func (s *KeyService) Keys(
 	ctx context.Context, r *Request, f store.Filter, usage bool, after string, limit int,
 ) (shown []api.Key, next string, err error) {
@@ -257,7 +258,7 @@ func (s *KeyService) Keys(
 	return shown, next, err
 }
 
-// shown shows keys with their last use.
+// shown returns the API form of keys with their last use.
 func (s *KeyService) shown(ctx context.Context, r *Request, keys []*apikey.Key) ([]api.Key, error) {
 	if err := s.observe(ctx, r.now, keys...); err != nil {
 		return nil, err
@@ -271,7 +272,7 @@ func (s *KeyService) shown(ctx context.Context, r *Request, keys []*apikey.Key) 
 	return out, s.used(ctx, keys, out)
 }
 
-// listedStatus is the status that a filter asks for: active where it says nothing, any for all.
+// listedStatus returns the status that a filter asks for: active by default, any for all.
 func listedStatus(asked string) apikey.Status {
 	switch asked {
 	case "":
@@ -283,7 +284,7 @@ func listedStatus(asked string) apikey.Status {
 	}
 }
 
-// viewer is the person who sees no personal keys but their own in a list; "" for a caller who sees
+// viewer returns the person who sees only their own personal keys in a list; "" if the caller sees
 // all.
 func viewer(r *Request) string {
 	person := r.caller.Behind()

@@ -11,8 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// used adds to shown keys when they were last used, which is stored apart from the keys: a call
-// never touches a key's row.
+// used adds the last use to keys. It is stored separately: a call never writes a key's row.
 func (s *core) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) error {
 	uses, err := s.hot.LastUses(ctx, keys...)
 	if err != nil {
@@ -32,7 +31,7 @@ func (s *core) used(ctx context.Context, keys []*apikey.Key, shown []api.Key) er
 	return nil
 }
 
-// withUsage adds to shown keys how often they were used on each of the last days, today last.
+// withUsage adds to keys how often they were used on each of the last days, today last.
 func (s *core) withUsage(
 	ctx context.Context, r *Request, keys []*apikey.Key, shown []api.Key,
 ) error {
@@ -59,7 +58,7 @@ func (s *core) withUsage(
 	return nil
 }
 
-// usedBefore lets those keys through that were not used since a time, or never.
+// usedBefore returns a filter that keeps keys that were not used since a time, or never.
 func (s *core) usedBefore(since time.Time) store.PostFilter {
 	return func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error) {
 		uses, err := s.hot.LastUses(ctx, keys...)
@@ -74,7 +73,7 @@ func (s *core) usedBefore(since time.Time) store.PostFilter {
 	}
 }
 
-// since reads a time, or how long ago it was.
+// since reads a time, or a duration before now.
 func (f *validator) since(location, text string, now time.Time) time.Time {
 	if _, err := parseDuration(text); err == nil {
 		return now.Add(-f.duration(location, text, 0, maxDuration))

@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	// maxLeaked is how many secrets a report may hold.
+	// maxLeaked is how many secrets a report may contain.
 	maxLeaked = 32
 	// leakAnswered is when a report is answered, counted from its arrival, regardless of its
-	// content. It is longer than the work usually takes. One that holds more than are worked on at
-	// once takes as many times that.
+	// content. It is longer than the work usually takes. A report with more secrets than are
+	// processed at once takes a multiple of it.
 	leakAnswered = 500 * time.Millisecond
-	// reportsEach is how many reports may come from an address each minute.
+	// reportsEach is how many reports an address may send each minute.
 	reportsEach = 20
-	// maxAddress is the longest address of a page that is kept.
+	// maxAddress is the longest URL that is stored.
 	maxAddress = 2000
 )
 
-// CheckReport checks a report of a leak. The faults quote nothing: whatever stands in a report may
+// CheckReport checks a report of a leak. The errors quote nothing, since any part of a report may
 // be a secret. Error: *InvalidError.
 func (s *LeakService) CheckReport(in api.ReportLeak) error {
 	f := &validator{}
@@ -47,7 +47,7 @@ func (s *LeakService) CheckReport(in api.ReportLeak) error {
 	return f.err()
 }
 
-// webAddress reads the address of a page; nil where it is none.
+// webAddress parses the URL of a page; nil if it is invalid.
 func webAddress(text string) *url.URL {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > maxAddress || u.Scheme != "https" && u.Scheme != "http" ||
@@ -58,9 +58,8 @@ func webAddress(text string) *url.URL {
 	return u
 }
 
-// leaked are the secrets that a report may be of: those of our form in all that it says, wherever
-// they stand; or, where there is none, what is left of the text as another system's secret. They
-// are told by their form alone.
+// leaked returns the secrets in a report: those of our form anywhere in its texts; or, if there are
+// none, what may be another system's secret. They are recognised by their form alone.
 func (s *LeakService) leaked(in api.ReportLeak) []string {
 	ours := s.brand.Secrets(in.Secret + "\n" + in.URL + "\n" + in.Note)
 	if len(ours) > 0 {
@@ -70,9 +69,9 @@ func (s *LeakService) leaked(in api.ReportLeak) []string {
 	return unwrapped(in.Secret)
 }
 
-// unwrapped are the secrets of another system that a text may be, with what commonly stands around
-// one taken off: white space, the name of a header, Bearer, a variable's name, quotes, brackets.
-// They are few: each costs reads.
+// unwrapped returns the secrets of another system that a text may be, without what commonly
+// surrounds one: white space, the name of a header, Bearer, a variable's name, quotes, brackets.
+// They are few, since each costs reads.
 func unwrapped(text string) []string {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -98,8 +97,8 @@ func unwrapped(text string) []string {
 	return out
 }
 
-// ReportLeak revokes or flags the keys whose secrets a report holds, as CheckReport let it through.
-// Anybody may report. It returns at a fixed time after the report came: how long the work took
+// ReportLeak revokes or flags the keys whose secrets are in a report that CheckReport accepted.
+// Anybody may report. It returns at a fixed time after the report arrived: the duration of the work
 // would reveal whether such a key exists.
 func (s *LeakService) ReportLeak(ctx context.Context, from Origin, in api.ReportLeak) error {
 	rounds := max(1, (len(s.leaked(in))+exposuresAtOnce-1)/exposuresAtOnce)
@@ -114,7 +113,7 @@ func (s *LeakService) ReportLeak(ctx context.Context, from Origin, in api.Report
 	return err
 }
 
-// exposeAll does what a report asks for of each of its secrets.
+// exposeAll processes each secret of a report.
 func (s *LeakService) exposeAll(
 	ctx context.Context, from Origin, in api.ReportLeak, source string,
 ) error {
@@ -136,7 +135,7 @@ func (s *LeakService) exposeAll(
 	return all.Wait()
 }
 
-// limitReports keeps an address from trying secrets out, and from costing much. It looks at no
+// limitReports keeps an address from trying out secrets, and from causing much work. It looks at no
 // secret, so it may answer at once.
 func (s *LeakService) limitReports(ctx context.Context, from Origin) error {
 	address, _ := netip.ParseAddr(from.SourceIP)
@@ -160,18 +159,19 @@ func (s *LeakService) limitReports(ctx context.Context, from Origin) error {
 	return nil
 }
 
-// exposuresAtOnce is how many matches of a message are worked on at once.
+// exposuresAtOnce is how many secrets are processed concurrently.
 const exposuresAtOnce = 8
 
-// GitHubMessage is a message of GitHub's secret scanning: its bytes, and who signed them how.
+// GitHubMessage is a message of GitHub's secret scanning: its body, and its signature with the
+// key's id.
 type GitHubMessage struct {
 	Key, Signature string
 	Body           []byte
 }
 
-// ReportGitHubLeaks takes a message of GitHub's. Each match is worked on by itself; where some
-// could not be, the message is refused, and may be sent again: what was done already stays as it
-// is.
+// ReportGitHubLeaks processes a message of GitHub's secret scanning. Matches are independent of
+// each other. If some fail, so does the message, and it may be sent again: what was done stays
+// done.
 func (s *LeakService) ReportGitHubLeaks(ctx context.Context, from Origin, m GitHubMessage) error {
 	if err := s.github.Verify(ctx, m.Key, m.Signature, m.Body); err != nil {
 		return err

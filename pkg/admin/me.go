@@ -14,7 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Me shows the person who is signed in, with their organizations and what they may do in each.
+// Me returns the person who is signed in, with their organizations and what they may do in each.
 func (s *ReportService) Me(ctx context.Context, r *Request) (out api.Me, err error) {
 	if r.caller.Person == nil {
 		return out, Refuse(api.CodePermissionDenied,
@@ -39,7 +39,7 @@ func (s *ReportService) Me(ctx context.Context, r *Request) (out api.Me, err err
 		switch {
 		case errors.Is(err, organization.ErrHidden) || errors.Is(err, organization.ErrNotFound):
 			continue
-		case errors.Is(err, store.ErrDamaged): // it must not take the list of all others with it
+		case errors.Is(err, store.ErrDamaged): // it must not hide all others
 			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "organization_id", id,
 				"error", err)
 			continue
@@ -72,7 +72,7 @@ func (s *ReportService) Me(ctx context.Context, r *Request) (out api.Me, err err
 	return out, nil
 }
 
-// Whoami shows the key that a call was made with, for its holder: any good key of any environment.
+// Whoami returns the key that a call was made with, to its holder: any good key of any environment.
 func (s *ReportService) Whoami(
 	ctx context.Context, from Origin, headers check.Headers,
 ) (out api.Whoami, err error) {
@@ -89,7 +89,7 @@ func (s *ReportService) Whoami(
 
 	now := s.now()
 
-	key := v.Key.Clone() // the check may keep it for others
+	key := v.Key.Clone() // the key may be shared with other checks
 	if err := s.observe(ctx, now, key); err != nil {
 		return out, err
 	}
@@ -117,7 +117,7 @@ func (s *ReportService) Whoami(
 	}, nil
 }
 
-// left is what a key has left of its limits. It takes nothing of them.
+// left returns what a key has left of its limits, and takes nothing.
 func (s *ReportService) left(
 	ctx context.Context, k *apikey.Key, now time.Time,
 ) ([]api.LimitLeft, *api.QuotaLeft, error) {

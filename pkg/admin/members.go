@@ -33,13 +33,13 @@ func viewMember(m *organization.Member) api.Member {
 	return out
 }
 
-// membership reads what a person is in an organization; nil where they are nothing there. An
-// invitation becomes a membership here, at the first call with its verified e-mail. An e-mail that
-// came to somebody else since is not theirs.
+// membership reads what a person is in an organization; nil if nothing. An invitation becomes a
+// membership here, at the first call with its verified e-mail. If the e-mail has been reassigned to
+// another person since, they do not inherit the membership.
 func (s *core) membership(
 	ctx context.Context, r *Request, org string,
 ) (*organization.Member, error) {
-	// an address that nobody verified makes nobody a member
+	// an unverified address makes nobody a member
 	if !organization.ValidID(org) || r.caller.Person.Email == "" {
 		return nil, nil
 	}
@@ -86,7 +86,7 @@ func (s *core) tryMembership(
 		s.store.Append(entry))
 }
 
-// memberEntry makes the history entry of a member's change.
+// memberEntry returns the history entry of a member's change.
 func (s *core) memberEntry(
 	r *Request, action string, before, after *organization.Member,
 ) (history.Entry, error) {
@@ -108,8 +108,8 @@ func (s *core) memberEntry(
 	return e, err
 }
 
-// Members lists members of the request's organization from a position on, by e-mail, and says where
-// it goes on: "" at the end.
+// Members returns members of the request's organization after a position, by e-mail, and the
+// position of the next page: "" at the end.
 func (s *OrganizationService) Members(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Member, next string, err error) {
@@ -132,7 +132,7 @@ func (s *OrganizationService) Members(
 	}
 }
 
-// Member shows a member, found by e-mail or by id.
+// Member returns a member, found by e-mail or id.
 func (s *OrganizationService) Member(
 	ctx context.Context, r *Request, user string,
 ) (api.Member, error) {
@@ -148,7 +148,7 @@ func (s *OrganizationService) Member(
 	return viewMember(m), nil
 }
 
-// findMember finds a member by e-mail or by id.
+// findMember finds a member by e-mail or id.
 func (s *OrganizationService) findMember(
 	ctx context.Context, org, user string,
 ) (*organization.Member, error) {
@@ -163,7 +163,7 @@ func (s *OrganizationService) findMember(
 	return s.store.MemberByID(ctx, org, user)
 }
 
-// CheckMember checks the name of a member: what is no member's id must be an e-mail. Error: *Error.
+// CheckMember checks a reference to a member: an e-mail or an id. Error: *Error.
 func CheckMember(user string) error {
 	if _, ok := organization.Email(user); !ok && strings.ContainsAny(user, "@ ") {
 		return Refuse(api.CodeValidation, "This is not an e-mail address.", api.FieldError{
@@ -176,20 +176,20 @@ func CheckMember(user string) error {
 	return nil
 }
 
-// AskedMember is what a member shall be: a person found by e-mail or by id.
+// AskedMember is the requested state of a member, found by e-mail or id.
 type AskedMember struct {
 	User   string
 	Role   organization.Role
 	Grants []organization.Grant
 }
 
-// memberChange is what became of a member.
+// memberChange is the result of changing a member.
 type memberChange struct {
 	shown          api.Member
 	added, demoted bool
 }
 
-// PutMember invites a person to the request's organization, or changes what a member is there.
+// PutMember invites a person to the request's organization, or changes a member's role and grants.
 func (s *OrganizationService) PutMember(
 	ctx context.Context, r *Request, in AskedMember,
 ) (shown api.Member, added bool, err error) {
@@ -247,7 +247,7 @@ func (s *OrganizationService) tryPutMember(
 	return got, err
 }
 
-// memberAsAsked is a member as it is, nil for a new one, and as requested.
+// memberAsAsked returns a member as it is, nil for a new one, and as requested.
 func (s *OrganizationService) memberAsAsked(
 	ctx context.Context, r *Request, in AskedMember,
 ) (before, after *organization.Member, err error) {
@@ -284,12 +284,12 @@ func (s *OrganizationService) memberAsAsked(
 	return before, after, nil
 }
 
-// maxBounded is how many keys the answer to a demotion names.
+// maxBounded is how many keys the answer to a demotion lists.
 const maxBounded = 100
 
-// bounds lists in the answer to a demotion which personal keys of the member it bounds: those that
-// hold permissions of the admin API, and from now on do no more than the member may. Where they
-// cannot be read, the demotion is done all the same, and the answer must not say otherwise.
+// bounds adds to the answer to a demotion the member's personal keys that it restricts: those with
+// permissions of the admin API, which from now on do no more than the member may. If the keys
+// cannot be read, the list stays short: the demotion is done, and the answer must not be an error.
 func (s *OrganizationService) bounds(ctx context.Context, r *Request, out *api.Member) {
 	if out.ID == "" {
 		return // an invited person has no keys
@@ -314,8 +314,8 @@ func (s *OrganizationService) bounds(ctx context.Context, r *Request, out *api.M
 	}
 }
 
-// countAdmins adds the organization's new number of admins to a change that changes it. It is
-// written on the organization's version, so that two demotions at once cannot both find another
+// countAdmins adds the organization's new number of admins to a change that alters it. It is
+// written on the organization's version, so that two concurrent demotions cannot both find another
 // admin left.
 func (s *OrganizationService) countAdmins(
 	ctx context.Context, r *Request, writes []store.Write, before, after *organization.Member,
@@ -340,7 +340,7 @@ func (s *OrganizationService) countAdmins(
 
 	counted := *o
 	if counted.Admins += change; counted.Admins < 1 {
-		// unless another demotion of the same member was counted since they were read
+		// a concurrent demotion of the same member may already be counted
 		now, err := s.store.Member(ctx, before.OrganizationID, before.Email)
 		switch {
 		case errors.Is(err, organization.ErrNoMember), err == nil && now.Version != before.Version:
@@ -356,7 +356,7 @@ func (s *OrganizationService) countAdmins(
 
 	urgency := apikey.Ordinary
 	if change < 0 {
-		urgency = apikey.Stop // one admin less goes before every other change of the organization
+		urgency = apikey.Stop // one admin less precedes every other change of the organization
 	}
 
 	if counted.Pace, err = r.spend(o.Pace, urgency); err != nil {

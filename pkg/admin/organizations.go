@@ -10,17 +10,17 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// NewOrganization is what is asked of a new organization.
+// NewOrganization is the input for a new organization.
 type NewOrganization struct {
-	ID         *string // nil: made of the name
+	ID         *string // nil: derived from the name
 	Name       string
-	FirstAdmin *string // by operators: an e-mail
+	FirstAdmin *string // only by operators: an e-mail
 
 	organization *organization.Organization // made by CheckNewOrganization
 	firstAdmin   *organization.Member
 }
 
-// CheckNewOrganization makes the organization that is asked for, and its first admin. Error:
+// CheckNewOrganization makes the organization that the input describes, and its first admin. Error:
 // *InvalidError.
 func CheckNewOrganization(r *Request, in *NewOrganization) error {
 	f := &validator{}
@@ -71,8 +71,9 @@ func CheckNewOrganization(r *Request, in *NewOrganization) error {
 
 const expectedFirstAdmin = "expected the e-mail address of the first admin"
 
-// CreateOrganization makes the organization that CheckNewOrganization made, with its first admin
-// and its default key. An operator's key gives the default key no more than it may hand out.
+// CreateOrganization creates the organization that CheckNewOrganization made, with its first admin
+// and its default key. By an operator's key, the default key gets no more than the operator may
+// grant.
 func (s *OrganizationService) CreateOrganization(
 	ctx context.Context, r *Request, in *NewOrganization,
 ) (api.OrganizationSecret, error) {
@@ -141,7 +142,7 @@ func (s *OrganizationService) tryCreateOrganization(
 
 	writes = append(writes, s.store.PutOrganization(o, 0), s.store.Append(created),
 		s.store.PutMember(admin, 0), s.store.Append(member))
-	// after the organization, whose id may be taken
+	// after the organization: if its id is taken, that is the error to report
 	got.writes = append(writes, s.store.PutRuntimeSettings(ctx, o)...)
 	got.answer = api.OrganizationSecret{
 		Organization: viewOrganization(o),
@@ -150,7 +151,7 @@ func (s *OrganizationService) tryCreateOrganization(
 	return got, nil
 }
 
-// Organization returns the request's organization as it is shown, and its version.
+// Organization returns the request's organization in its API form, and its version.
 func (s *OrganizationService) Organization(r *Request) (shown api.Organization, version int64) {
 	return viewOrganization(r.organization), r.organization.Version
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Catalogue returns the permission catalogue as it is shown, and its version.
+// Catalogue returns the permission catalogue in its API form, and its version.
 func (s *OrganizationService) Catalogue(r *Request) (shown api.Catalogue, version int64) {
 	return viewCatalogue(r.catalogue), r.version
 }
@@ -38,14 +38,14 @@ func viewPermission(p permission.Permission) api.Permission {
 	}
 }
 
-// catalogueVersion is a catalogue as it is shown, at a version.
+// catalogueVersion is a catalogue in its API form, at a version.
 type catalogueVersion struct {
 	shown   api.Catalogue
 	version int64
 }
 
-// PutCatalogue replaces the permission catalogue, but for the built-in permissions, which are left
-// as they are, and returns its version. With force it removes permissions although keys hold them.
+// PutCatalogue replaces the permission catalogue, except the built-in permissions, and returns the
+// new one and its version. With force it removes permissions even if keys hold them.
 func (s *OrganizationService) PutCatalogue(
 	ctx context.Context, r *Request, match Match, asked []permission.Permission, force bool,
 ) (shown api.Catalogue, version int64, err error) {
@@ -55,7 +55,7 @@ func (s *OrganizationService) PutCatalogue(
 
 	read := r.version
 	done, err := change(ctx, s.core, r, func(r *Request) (attempt[catalogueVersion], error) {
-		if r.version != read { // somebody else replaced it: nobody has seen theirs
+		if r.version != read { // replaced meanwhile, by a catalogue that this caller has not seen
 			return attempt[catalogueVersion]{}, store.ErrCatalogueStale
 		}
 
@@ -116,8 +116,8 @@ func (s *OrganizationService) tryPutCatalogue(
 
 var indexPattern = regexp.MustCompile(`permissions\[(\d+)\]`)
 
-// asSent gives the faults of a catalogue the places that its permissions had in the body, where
-// built-in ones may have stood between them.
+// asSent converts the locations of a catalogue's errors to those in the body, where built-in
+// permissions may have stood in between.
 func asSent(err error, places []int) error {
 	var invalid *permission.InvalidError
 	if !errors.As(err, &invalid) {
@@ -183,7 +183,7 @@ func (s *OrganizationService) unused(
 	return p
 }
 
-// catalogueChanges lists the permissions that differ, each as a field by its name.
+// catalogueChanges returns the permissions that differ, each as a field with its name.
 func catalogueChanges(before, after *permission.Catalogue) []history.FieldChange {
 	old, recent := map[string]any{}, map[string]any{}
 

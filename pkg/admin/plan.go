@@ -8,31 +8,31 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// item is one object of a job's list.
+// item is one object of a page that a job processes.
 type item struct {
-	after  string        // the position behind it
+	after  string        // the position after it
 	key    *apikey.Key   // nil for other objects
-	writes []store.Write // none where it already is as the job wants it
+	writes []store.Write // none if it already is as the job wants it
 	err    error         // why it cannot be changed
 }
 
-// phase is one list of objects that a job walks: up to limit of them from the job's position on,
-// and the position behind those, "" where the list ends.
+// phase is one list of objects that a job walks through. It returns up to limit of them from the
+// job's position on, and the position after those: "" at the end of the list.
 type phase func(
 	ctx context.Context, r *Request, j *job.Job, limit int,
 ) (page []item, next string, err error)
 
-// plan is what a job does: its phases, one after the other, and what is written with its end.
+// plan is what a job does: its phases in order, and what is written with its end.
 type plan struct {
 	phases []phase
 	// nil for nothing
 	last func(ctx context.Context, r *Request, j *job.Job) ([]store.Write, error)
-	// stop says that the job takes rights away. It leaves out no object that others change, but
-	// holds them off, and it is not done as long as one could not be changed.
+	// stop means that the job takes rights away. Objects that others keep changing are then held,
+	// not left out, and the job has not succeeded if one could not be changed.
 	stop bool
 }
 
-// keyItems are the items of a page of keys, each with the writes of a change. A key that was
+// keyItems returns the items of a page of keys, each with the writes of a change. A key that was
 // deleted meanwhile stays as it is.
 func (s *core) keyItems(
 	ctx context.Context, r *Request, j *job.Job, page []store.KeyAt, action, reason string,
@@ -59,7 +59,7 @@ func (s *core) keyItems(
 			r.busy = r.busy || of.busy
 		}
 
-		if i.err != nil && !refused(i.err) { // the whole step failed, and not for this key
+		if i.err != nil && !refused(i.err) { // not due to this key: the whole step fails
 			return nil, i.err
 		}
 

@@ -34,11 +34,11 @@ type recorded struct {
 	usage.Request
 	call  check.Call
 	route string
-	now   bool // whether the key as it is would be allowed it again
+	now   bool // whether the unchanged key would be allowed it again
 }
 
-// trial reads the last calls of a key, at most so many. What the key as it is would not be allowed
-// either is no change's doing.
+// trial reads the last calls of a key, up to most. A call that the unchanged key would be refused
+// too is not counted against a change.
 func (s *ReportService) trial(
 	ctx context.Context, r *Request, k *apikey.Key, most int,
 ) (*trial, error) {
@@ -69,7 +69,7 @@ func (s *ReportService) trial(
 				route:   one.Method + " " + one.Route,
 			}
 
-			c.call.SourceIP, _ = netip.ParseAddr(one.SourceIP) // "" is an address that is not known
+			c.call.SourceIP, _ = netip.ParseAddr(one.SourceIP) // "" becomes an unknown address
 			if c.now, err = t.allows(ctx, k, c); err != nil {
 				return nil, err
 			}
@@ -82,6 +82,7 @@ func (s *ReportService) trial(
 			return t, nil
 		}
 
+		// The preview covers only the time since the oldest call that was read.
 		if read >= most {
 			t.since = page[len(page)-1].At
 			return t, nil
@@ -89,9 +90,9 @@ func (s *ReportService) trial(
 	}
 }
 
-// allows asks the one check what it would say of a recorded call with a key, but for limits: what
-// was left of them then is not known, and what is left now says nothing of then. A limit that is
-// advised refuses nothing that was counted, since it is twice the busiest hour.
+// allows reports whether the check would allow a recorded call with a key, apart from limits: what
+// was left of them at that time is unknown. A limit that is advised refuses nothing that was
+// counted, since it is twice the busiest hour.
 func (t *trial) allows(ctx context.Context, k *apikey.Key, c recorded) (bool, error) {
 	if check.Limited(k) {
 		k = k.Clone()
@@ -107,7 +108,7 @@ func (t *trial) allows(ctx context.Context, k *apikey.Key, c recorded) (bool, er
 	return e.Outcome == check.Allowed, nil
 }
 
-// preview tries a change. There is none of a change that changes nothing.
+// preview tries a change on the recorded calls. It returns nil for advice without a change.
 func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, error) {
 	if c.Action == advice.Look {
 		return nil, nil
@@ -168,7 +169,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, err
 	return p, nil
 }
 
-// changed is the key as a change would make it, by what makes such changes.
+// changed returns the key after a change, made by the code that makes real ones.
 func (t *trial) changed(body []byte) (*apikey.Key, error) {
 	var in KeyFields
 	if err := json.Unmarshal(body, &in.UpdateKey); err != nil {

@@ -16,9 +16,9 @@ import (
 // replayable is an answer that can be repeated without its secret.
 type replayable[T any] interface{ Replay() T }
 
-// idempotent makes a change once however often it is sent with one Idempotency-Key: its answer is
-// kept, without its secret, in the transaction of the change itself, so there is never one without
-// the other.
+// idempotent makes a change once, however often it is sent with one Idempotency-Key. Its answer,
+// without the secret, is stored in the transaction of the change itself, so there is never one
+// without the other.
 func idempotent[T replayable[T]](
 	ctx context.Context, s *core, r *Request, try func(r *Request) (attempt[T], error),
 ) (T, error) {
@@ -34,20 +34,20 @@ func idempotent[T replayable[T]](
 		}
 
 		r.describe(got.answer, &receipt)
-		// first: what else failed is no news
+		// first: if the receipt exists, other failures do not matter
 		got.writes = append([]store.Write{s.store.Keep(receipt, r.now)}, got.writes...)
 		return got, nil
 	})
 }
 
-// Once makes the request one that is done once however often it is sent with an Idempotency-Key.
-// The same key with another body is a mistake.
+// Once makes the request idempotent under an Idempotency-Key and the hash of its body. The same key
+// with another body is an error.
 func (r *Request) Once(key string, body [sha256.Size]byte) {
 	name := sha256.New()
 	for _, part := range []string{
 		r.caller.ID(), string(r.call.Operation), r.call.Organization, r.call.KeyID, key,
 	} {
-		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash takes everything
+		_, _ = fmt.Fprintf(name, "%d:%s", len(part), part) // a hash accepts everything
 	}
 
 	r.receipt = &store.Receipt{
@@ -57,11 +57,12 @@ func (r *Request) Once(key string, body [sha256.Size]byte) {
 	}
 }
 
-// Describe adds to the receipt of the request what accompanies the answer: its status and headers.
+// Describe sets the function that adds the answer's status and headers to the receipt of the
+// request.
 func (r *Request) Describe(add func(answer any, to *store.Receipt)) { r.describe = add }
 
-// Kept returns what was kept of an earlier call with the same Idempotency-Key by the same caller;
-// nil for none. Errors: *Error, where that call had another body; those of the store.
+// Kept returns the receipt of an earlier call with the same Idempotency-Key by the same caller; nil
+// if there is none. Errors: *Error if that call had another body; those of the store.
 func (s *core) Kept(ctx context.Context, r *Request) (*store.Receipt, error) {
 	kept, err := s.store.Receipt(ctx, r.receipt.ID, s.now())
 	if err != nil || kept == nil {
@@ -84,8 +85,8 @@ func errOtherBody() *Error {
 		"This Idempotency-Key was already used with another body: use a new one.")
 }
 
-// refresh makes the answer of a bulk change that is repeated say how far its job is by now, if
-// that can be read.
+// refresh updates the progress of the job in the repeated answer of a bulk change, if that can be
+// read.
 func (s *core) refresh(ctx context.Context, r *Request, kept *store.Receipt) {
 	var answer api.BulkAnswer
 	if json.Unmarshal(kept.Answer, &answer) != nil || answer.Job == nil {

@@ -14,17 +14,17 @@ import (
 )
 
 // removalTime is how long the removal of a member works on their keys before it leaves them to
-// upkeep: they are disabled before it returns, as far as that is within a function's time.
+// upkeep: they are disabled before it returns, as far as a function's timeout permits.
 const removalTime = 10 * time.Second
 
-// removal is what a job removes.
+// removal is the member that a job removes.
 type removal struct {
 	Email string `json:"email"`
 }
 
-// RemoveMember removes a member of the request's organization, found by e-mail or by id, and
-// disables their personal keys: a job does, and continues by itself if there are very many.
-// Repeated, it returns that job.
+// RemoveMember removes a member of the request's organization, found by e-mail or id. A job
+// disables their personal keys, and continues in the background if there are many. Repeated, it
+// returns that job.
 func (s *OrganizationService) RemoveMember(
 	ctx context.Context, r *Request, user string,
 ) (api.Job, error) {
@@ -38,8 +38,8 @@ func (s *OrganizationService) RemoveMember(
 	return viewJob(s.jobs.begin(ctx, r, j, removalTime), r.caller), nil
 }
 
-// tryRemoveMember takes the membership at once, so that the person makes no more keys, and makes
-// the job that does the rest. Repeated, it returns that job.
+// tryRemoveMember ends the membership at once, so that the person makes no more keys, and makes the
+// job that does the rest. Repeated, it returns that job.
 func (s *OrganizationService) tryRemoveMember(
 	ctx context.Context, r *Request, user string,
 ) (got attempt[*job.Job], err error) {
@@ -80,9 +80,8 @@ func (s *OrganizationService) tryRemoveMember(
 	return got, err
 }
 
-// removalPlan disables a person's keys, by the list that misses none, and then removes them. A key
-// that they were making when they were removed was either made before, and is in the list, or was
-// not made.
+// removalPlan disables a person's keys, by a list that does not lag, and then removes the member. A
+// key that they were making at that moment is either in the list, or was not made.
 func (s *OrganizationService) removalPlan(j *job.Job) (*plan, error) {
 	var of removal
 	if err := unmarshalParameters(j, &of); err != nil {
@@ -114,7 +113,7 @@ func (s *OrganizationService) removalPlan(j *job.Job) (*plan, error) {
 	return &plan{phases: []phase{keys}, last: last, stop: true}, nil
 }
 
-// leaving reads the member that a job removes; nil where they are gone.
+// leaving reads the member that a job removes; nil if they are gone.
 func (s *OrganizationService) leaving(
 	ctx context.Context, j *job.Job, of removal) (*organization.Member, error,
 ) {

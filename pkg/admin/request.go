@@ -13,45 +13,45 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Origin is who calls, and from where, as reported by the authorizer.
+// Origin identifies the caller and their address, as reported by the authorizer.
 type Origin struct {
 	RequestID string
 	SourceIP  string
 	UserAgent string
-	// the key that was let in; "" for a person, and where nobody looked
+	// the key that was accepted; "" for a person, and on routes without an authorizer
 	KeyID       string
 	Environment apikey.Environment // the key's
 	Person      organization.Person
 }
 
-// Call is what somebody wants to do.
+// Call is an operation that a caller requests.
 type Call struct {
 	Origin
 
 	Operation    organization.Operation
-	Organization string // that it is about; "" for none
-	KeyID        string // likewise
+	Organization string // the organization it is about; "" for none
+	KeyID        string // the key it is about; "" for none
 }
 
-// Request is a call that the gate let through: what it established of who calls and what they want.
+// Request is a call that passed the gate, with what the gate read about it.
 type Request struct {
 	call         Call
 	caller       *organization.Caller
 	catalogue    *permission.Catalogue
 	version      int64                      // of the catalogue
-	organization *organization.Organization // of the call; nil where there is none
-	key          *apikey.Key                // of the call; nil where there is none
+	organization *organization.Organization // of the call; nil if there is none
+	key          *apikey.Key                // of the call; nil if there is none
 	now          time.Time
-	limitsOff    bool // the deployment enforces no limits of keys
-	busy         bool // others are changing what the request changes, at this moment
+	limitsOff    bool // the deployment does not enforce limits of keys
+	busy         bool // others are changing the same objects at this moment
 
 	receipt  *store.Receipt // of a call with an Idempotency-Key
 	describe func(answer any, to *store.Receipt)
 }
 
-// Open is the gate that every call goes through but those that anybody may make: who calls, then
-// what they may see, then what they may do. What may not be seen is not found before any other
-// answer.
+// Open is the gate that every call passes, except those that are open to anybody: who calls, what
+// they may see, what they may do. What they may not see is reported as not found before any other
+// error.
 func (s *core) Open(ctx context.Context, c Call) (*Request, error) {
 	r := &Request{
 		call:      c,
@@ -108,8 +108,8 @@ func (s *core) Open(ctx context.Context, c Call) (*Request, error) {
 	return r, nil
 }
 
-// readAhead reads at once what open needs: the catalogue, the caller, the organization, what a
-// person is in it, and the key.
+// readAhead reads in one batch what Open needs: the catalogue, the caller, the organization, the
+// person's membership, and the key.
 func (s *core) readAhead(ctx context.Context, c Call) (context.Context, error) {
 	rows := store.Ahead{Catalogue: true}
 
@@ -133,8 +133,8 @@ func (s *core) readAhead(ctx context.Context, c Call) (context.Context, error) {
 	return s.store.ReadAhead(ctx, rows)
 }
 
-// catalogue reads the catalogue and its version: not the cached one, since a permission that was
-// just added must be known.
+// catalogue reads the catalogue and its version: not a cached one, since a permission that was just
+// added must be known.
 func (s *core) catalogue(
 	ctx context.Context) (c *permission.Catalogue, version int64, err error,
 ) {
@@ -147,8 +147,8 @@ func (s *core) catalogue(
 	return c, version, err
 }
 
-// needsRow reports whether an operation changes what belongs to an organization's row, which the
-// operators' does not have: it would make rows that nothing reads.
+// needsRow reports whether an operation changes what belongs to an organization's row. The
+// operators' organization has none, so the operation would write rows that nothing reads.
 func needsRow(op organization.Operation) bool {
 	switch op {
 	case organization.UpdateOrganization, organization.DeleteOrganization, organization.PutMember,
@@ -160,8 +160,8 @@ func needsRow(op organization.Operation) bool {
 	}
 }
 
-// enter reads the organization of the path, and what a person is in it, at each call: a demotion or
-// a removal works at the next one.
+// enter reads the organization of the path, and the person's membership in it, at each call: so a
+// demotion or removal takes effect at the next one.
 func (s *core) enter(ctx context.Context, r *Request, org string) (err error) {
 	if r.caller.Person != nil {
 		r.caller.Member, err = s.membership(ctx, r, org)
@@ -182,8 +182,8 @@ func (s *core) enter(ctx context.Context, r *Request, org string) (err error) {
 	return err
 }
 
-// enterDeleted lets those into a deleted organization who may still do the operation there. To
-// everybody else it is not there.
+// enterDeleted admits callers to a deleted organization who may still do the operation there. For
+// others it does not exist.
 func (s *core) enterDeleted(ctx context.Context, r *Request) error {
 	o, err := s.organization(ctx, r.call.Organization)
 	if err != nil || o.DeletedAt.IsZero() {
@@ -202,8 +202,8 @@ func (s *core) enterDeleted(ctx context.Context, r *Request) error {
 	return err
 }
 
-// caller is who the authorizer let in. A key is read once more: between the authorizer's check and
-// now it may have been revoked, and what it holds is read from the table and not from the event.
+// caller returns who the authorizer admitted. A key is read again: it may have been revoked since
+// the authorizer's check, and what it holds comes from the table and not from the event.
 func (s *core) caller(ctx context.Context, r *Request) (*organization.Caller, error) {
 	by := r.call.Origin
 
@@ -236,8 +236,8 @@ func errNobody() *Error {
 		"Sign in, or send an admin key in X-Api-Key or as a bearer token.")
 }
 
-// keyCaller is a key that calls, as it is now. Errors: *Error, where it may not call; those
-// of the store.
+// keyCaller returns a key that calls, as it is now. Errors: *Error if it may not call; those of the
+// store.
 func (s *core) keyCaller(
 	ctx context.Context, r *Request, env apikey.Environment, id string,
 ) (*organization.Caller, error) {
@@ -262,8 +262,8 @@ func (s *core) keyCaller(
 	return c, err
 }
 
-// owner is the person whose personal key calls, as they are now: a demotion bounds the key, a
-// removal ends it.
+// owner returns the person whose personal key calls, as they are now: a demotion restricts the key,
+// a removal ends it.
 func (s *core) owner(ctx context.Context, k *apikey.Key) (*organization.Caller, error) {
 	m, err := s.store.Member(ctx, k.OrganizationID, k.Owner.Email)
 
@@ -300,7 +300,7 @@ func (s *core) organization(ctx context.Context, id string) (*organization.Organ
 	return s.store.Organization(ctx, id)
 }
 
-// visibleKey reads the key of the path, which must be one of the organization's.
+// visibleKey reads the key of the path, which must belong to the organization.
 func (s *core) visibleKey(ctx context.Context, org, id string) (*apikey.Key, error) {
 	if !apikey.ValidID(id) {
 		return nil, apikey.ErrNotFound
@@ -318,8 +318,8 @@ func (s *core) visibleKey(ctx context.Context, org, id string) (*apikey.Key, err
 	return k, nil
 }
 
-// observe sets on keys when the new secrets of their rotations were first used. Authorizers see
-// that and may not write a key's row, so they record it apart.
+// observe sets when the new secrets of keys in rotation were first used. Authorizers see that use
+// and must not write a key's row, so it is recorded separately.
 func (s *core) observe(ctx context.Context, now time.Time, keys ...*apikey.Key) error {
 	var awaiting []*apikey.Key
 	for _, k := range keys {

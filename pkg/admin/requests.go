@@ -32,8 +32,8 @@ func viewRequest(one usage.Request) api.Request {
 	}
 }
 
-// KeyRequests lists the last calls of the request's key from a position on, newest first, and says
-// where it goes on: "" at the end.
+// KeyRequests returns the last calls of the request's key after a position, newest first, and the
+// position of the next page: "" at the end.
 func (s *ReportService) KeyRequests(
 	ctx context.Context, r *Request, after string, limit int,
 ) (shown []api.Request, next string, err error) {
@@ -41,7 +41,7 @@ func (s *ReportService) KeyRequests(
 	return viewAll(requests, viewRequest), next, err
 }
 
-// RecordedRequest shows a call by its id, where it was kept.
+// RecordedRequest returns a call by its id, if it was recorded.
 func (s *ReportService) RecordedRequest(
 	ctx context.Context, r *Request, id string,
 ) (api.RecordedRequest, error) {
@@ -58,7 +58,7 @@ func (s *ReportService) RecordedRequest(
 	return out, nil
 }
 
-// recorded finds a call that was kept, and its key. It is nobody's who may not see the key.
+// recorded finds a recorded call and its key. A call whose key the caller may not see is not found.
 func (s *ReportService) recorded(
 	ctx context.Context, r *Request, id string,
 ) (usage.Request, *apikey.Key, error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/history"
 )
 
-// RevokeKey refuses the key of the request from now on.
+// RevokeKey revokes the key of the request.
 func (s *KeyService) RevokeKey(
 	ctx context.Context, r *Request, match Match, in api.RevokeKey,
 ) (api.Revoked, error) {
@@ -26,7 +26,7 @@ func (s *KeyService) RevokeKey(
 	})
 }
 
-// effectiveBy is when a change that ends a key or a secret has reached every call, by the
+// effectiveBy returns when a change that ends a key or a secret applies to every call, by the
 // deployment's revocation profile.
 func (s *KeyService) effectiveBy(now time.Time) time.Time {
 	if s.profile == "fast" {
@@ -36,7 +36,7 @@ func (s *KeyService) effectiveBy(now time.Time) time.Time {
 	return now.Add(s.cacheTime)
 }
 
-// RestoreKey takes back the revocation of the request's key.
+// RestoreKey undoes the revocation of the request's key.
 func (s *KeyService) RestoreKey(ctx context.Context, r *Request, match Match) (api.KeyOnly, error) {
 	return s.changeOnly(ctx, r, match, history.KeyRestored, func(k *apikey.Key, _ time.Time) error {
 		return k.Restore()

@@ -12,24 +12,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// RegenerateKey gives the key of the request a new secret, and ends the old one at once.
+// RegenerateKey replaces the secret of the request's key, and ends the old one at once.
 func (s *KeyService) RegenerateKey(
 	ctx context.Context, r *Request, match Match,
 ) (api.KeySecret, error) {
 	return s.renew(ctx, r, match, history.KeyRegenerated, (*apikey.Key).Regenerate)
 }
 
-// Rotate is what is asked of a rotation; nil is absent.
+// Rotate is the input of a rotation; nil fields are absent.
 type Rotate struct {
 	Overlap, StartsAt, Longest *string
 
 	overlap, longest time.Duration // made by CheckRotate
 }
 
-// defaultOverlap is what an absent overlap means.
+// defaultOverlap is the overlap if none is given.
 const defaultOverlap = day
 
-// CheckRotate reads what is asked of a rotation. Error: *InvalidError.
+// CheckRotate reads the input of a rotation. Error: *InvalidError.
 func CheckRotate(in *Rotate) error {
 	f := &validator{}
 	in.overlap = f.overlap("body.overlap", in.Overlap, defaultOverlap)
@@ -50,8 +50,7 @@ func CheckRotate(in *Rotate) error {
 	return f.err()
 }
 
-// overlap reads a duration that an old secret may live on for; otherwise is what an absent one
-// means.
+// overlap reads how long an old secret remains valid; otherwise is the default.
 func (f *validator) overlap(location string, text *string, otherwise time.Duration) time.Duration {
 	if text == nil {
 		return otherwise
@@ -64,8 +63,8 @@ func (in *Rotate) fromFirstUse() bool {
 	return in.StartsAt != nil && apikey.OverlapStart(*in.StartsAt) == apikey.StartsFirstUse
 }
 
-// RotateKey gives the key of the request a new secret, while the old one remains valid for a
-// while, as CheckRotate has read.
+// RotateKey gives the key of the request a new secret, while the old one remains valid for the
+// overlap, as read by CheckRotate.
 func (s *KeyService) RotateKey(
 	ctx context.Context, r *Request, match Match, in *Rotate,
 ) (api.KeySecret, error) {
@@ -83,8 +82,8 @@ func (s *KeyService) RotateKey(
 	})
 }
 
-// unseen refuses an overlap that API Gateway's cache would outlive: it answers calls with the old
-// secret without asking whether the new one was used.
+// unseen refuses an overlap that is shorter than API Gateway's cache time: the cache answers calls
+// with the old secret without asking whether the new one was used.
 func (s *KeyService) unseen(overlap time.Duration) error {
 	f := &validator{}
 	f.add("body.overlap",
@@ -95,8 +94,8 @@ func (s *KeyService) unseen(overlap time.Duration) error {
 	return f.err()
 }
 
-// renew gives the key a new secret. Who gets a new secret gets all that the key holds, so it must
-// be theirs to hand out, or the key their own.
+// renew gives the key a new secret. The caller gets all that the key holds, so they must be allowed
+// to grant it, or the key must be their own.
 func (s *KeyService) renew(
 	ctx context.Context, r *Request, match Match, action string,
 	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
@@ -120,7 +119,7 @@ func (s *KeyService) renew(
 	})
 }
 
-// answered makes the answer of the attempt to change a key.
+// answered converts the attempt to change a key to the attempt with its answer.
 func answered[T any](
 	edited attempt[*apikey.Key], err error, show func(k *apikey.Key) T,
 ) (got attempt[T], _ error) {
@@ -142,7 +141,7 @@ func (s *KeyService) FinishRotation(
 	return s.changeOnly(ctx, r, match, history.KeyRotationFinished, (*apikey.Key).FinishRotation)
 }
 
-// changeOnly changes the key of the request, by what needs nothing but the time.
+// changeOnly makes a change of the request's key that depends only on the time.
 func (s *KeyService) changeOnly(
 	ctx context.Context, r *Request, match Match, action string,
 	change func(k *apikey.Key, now time.Time) error,
@@ -157,7 +156,7 @@ func (s *KeyService) changeOnly(
 	})
 }
 
-// Rotation shows the running rotation of the request's key.
+// Rotation returns the running rotation of the request's key.
 func (s *KeyService) Rotation(ctx context.Context, r *Request) (api.RotationState, error) {
 	if !r.key.Rotating(r.now) {
 		return api.RotationState{}, apikey.ErrNoRotation
@@ -191,7 +190,7 @@ func (s *KeyService) Rotation(ctx context.Context, r *Request) (api.RotationStat
 	}, nil
 }
 
-// viewSources lists where calls come from, the latest first.
+// viewSources returns the sources of calls, the latest first.
 func viewSources(use usage.SecretUse) []api.Source {
 	out := make([]api.Source, 0, len(use.Sources))
 	for source, u := range use.Sources {

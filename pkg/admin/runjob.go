@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// stepSize is the most objects that one step takes: with a row and a history entry each, they
-	// fit into one transaction.
+	// stepSize is the most objects in one step: with a row and a history entry each, they fit into
+	// one transaction.
 	stepSize = 45
-	// contended and patience are how often a step is tried when its objects are changed meanwhile,
-	// but for a stop: from contended on object by object, and after patience without this one.
+	// A step whose objects are changed meanwhile is tried again, unless it is a stop: after
+	// contended tries one object at a time, and after patience tries without the first object.
 	contended, patience = 2, 10
-	// busyPause is between two tries of a step whose objects are changed faster than they may be:
-	// short enough for patience to end within a turn, since the next turn starts counting from
-	// zero.
+	// busyPause is the pause between two tries of a step whose objects change faster than their
+	// pace allows: short enough for patience to be reached within a turn, since the next turn
+	// starts counting from zero.
 	busyPause = 50 * time.Millisecond
 )
 
-// plan reads what a job is to do.
+// plan returns what a job does.
 func (s *JobService) plan(j *job.Job) (*plan, error) {
 	read := s.plans[j.Kind]
 	if read == nil {
@@ -37,12 +37,14 @@ func (s *JobService) plan(j *job.Job) (*plan, error) {
 	return read(j)
 }
 
-// runJob works on a job as worker, step by step, until it is over, another worker has it or the
-// time has come, and returns it as it is then. A step is one transaction: objects, their history,
-// and how far the job is, on the version of the job that it started from. So whatever stops a
-// worker, an object is changed once and counted once. Errors: those of the store; a job that cannot
-// go on fails, and tells why. made is the request that made a bulk change just now: nobody needs to
-// be read again for its first step. Else it is nil.
+// runJob works on a job as worker, step by step, and returns its new state. It ends when the job is
+// over, when another worker has it, or at until. A step is one transaction: objects, their history,
+// and the job's progress, on the version of the job that it started from. So however a worker ends,
+// an object is changed once and counted once.
+//
+// made is the request that made a bulk change just now, whose first step need not read the caller
+// again; else it is nil. Errors: those of the store. A job that cannot continue fails, and records
+// why.
 func (s *JobService) runJob(
 	ctx context.Context, j *job.Job, worker string, until time.Time, made *Request,
 ) (*job.Job, error) {
@@ -55,10 +57,10 @@ func (s *JobService) runJob(
 			return s.store.Job(ctx, j.OrganizationID, j.ID)
 		case errors.Is(err, apikey.ErrStale), errors.Is(err, store.ErrConflict),
 			errors.Is(err, organization.ErrNoCustomer):
-			// and no longer than until: what is in the way now need not be there at the next turn
+			// but not beyond until: what is in the way now may be gone at the next turn
 			tries++
 		case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
-			// else its lease ends
+			// release the job for others; if that fails, its lease ends
 			if free, freed := s.saveJob(ctx, j, (*job.Job).Release); freed == nil {
 				j = free
 			}
@@ -80,7 +82,7 @@ func (s *JobService) runJob(
 	return s.saveJob(ctx, j, (*job.Job).Release)
 }
 
-// saveJob changes a job by itself. It ends even where the work was to stop.
+// saveJob changes a job outside of a step. It completes even if ctx has ended.
 func (s *JobService) saveJob(
 	ctx context.Context, j *job.Job, change func(*job.Job)) (*job.Job, error,
 ) {
@@ -100,10 +102,10 @@ func (s *JobService) saveJob(
 	return after, nil
 }
 
-// errMaker means that the caller who made a job may no longer do what it does.
+// errMaker means that the maker of a job may no longer do what the job does.
 var errMaker = errors.New("whoever started the job may no longer do what it does")
 
-// fail ends a job that cannot go on.
+// fail ends a job that cannot continue.
 func (s *JobService) fail(ctx context.Context, j *job.Job, err error) (*job.Job, error) {
 	reason := job.Error{
 		Code:   string(api.CodeInternal),
@@ -125,8 +127,8 @@ func (s *JobService) fail(ctx context.Context, j *job.Job, err error) (*job.Job,
 	})
 }
 
-// step does the next step of a job, and returns the job as it is then. tries is how often it was
-// tried without success. r is who acts, nil for whoever that is by now.
+// step makes the next step of a job, and returns the job's new state. tries counts its failed
+// attempts. r is the acting request; if it is nil, step reads the job's maker as they are now.
 func (s *JobService) step(
 	ctx context.Context, j *job.Job, worker string, tries int, r *Request,
 ) (*job.Job, error) {
@@ -166,6 +168,7 @@ func (s *JobService) step(
 
 	if !p.stop && len(page) > 0 {
 		switch {
+		// Its objects changed at every try: give this one up, as failed.
 		case tries >= patience:
 			page[0].writes = nil
 			page[0].err = store.ErrConflict
@@ -185,7 +188,7 @@ func (s *JobService) step(
 		writes = append(writes, ending...)
 	}
 
-	// the job first: who lost it hears of nothing else
+	// the job first: a worker that lost it must see that error and no other
 	writes = append([]store.Write{s.store.PutJob(after, j.Version)}, writes...)
 	writes = store.With(writes, s.stillCaller(r)...)
 
@@ -197,7 +200,7 @@ func (s *JobService) step(
 	return after, err
 }
 
-// heldPage keeps other changes off the objects of a page, and reads it again.
+// heldPage holds other changes off the objects of a page, and reads it again.
 func (s *JobService) heldPage(
 	ctx context.Context, r *Request, j *job.Job, page []item, of phase, limit int,
 ) ([]item, string, error) {
@@ -213,8 +216,8 @@ func (s *JobService) heldPage(
 	return of(ctx, r, j, limit)
 }
 
-// turn moves on to the next page of a phase, the next phase, or the end of a job, and returns what
-// is written with its end.
+// turn advances a job to the next page of a phase, the next phase, or its end, and returns what is
+// written with its end.
 func (s *JobService) turn(
 	ctx context.Context, r *Request, p *plan, after *job.Job, next string,
 ) (ending []store.Write, err error) {
@@ -241,18 +244,18 @@ func (s *JobService) turn(
 	return ending, nil
 }
 
-// tooFast reports whether an object was changed faster than it may be, lately.
+// tooFast reports whether an object changes faster than its pace allows.
 func tooFast(i item) bool {
 	var e *Error
 	return errors.As(i.err, &e) && e.Code == api.CodeTooManyChanges
 }
 
-// room is what a step leaves in its transaction for the job itself and for what is written with its
-// end.
+// room is what a step leaves free in its transaction for the job itself and for what is written
+// with its end.
 const room = 5
 
-// take notes in the job what becomes of a page, and returns the writes. It is not whole where the
-// transaction is full before.
+// take records the results of a page in the job, and returns the writes. whole is false if the
+// transaction is full before the end of the page.
 func (s *JobService) take(
 	ctx context.Context, j *job.Job, page []item,
 ) (writes []store.Write, whole bool) {
@@ -283,7 +286,7 @@ func (s *JobService) take(
 	return writes, true
 }
 
-// jobError is what is wrong with one object.
+// jobError returns the job's record of an error with one object.
 func (s *JobService) jobError(ctx context.Context, i item) job.Error {
 	told := s.Error(ctx, i.err)
 
@@ -301,9 +304,9 @@ func (s *JobService) jobError(ctx context.Context, i item) job.Error {
 	return e
 }
 
-// acting is a request in the name of whoever made a job. A bulk change is theirs step by step: each
-// asks anew what they may, on their row as its transaction finds it. What the other jobs do was
-// decided as a whole, by the transaction that made them, and goes on whatever its maker is by now.
+// acting returns a request in the name of a job's maker. Each step of a bulk change checks again
+// what the maker may do, and its transaction fails if their row has changed. Other jobs were
+// decided as a whole by the transaction that made them, and continue regardless of their maker.
 func (s *JobService) acting(ctx context.Context, j *job.Job) (*Request, error) {
 	r := &Request{
 		call:      Call{Organization: j.OrganizationID},
@@ -313,7 +316,7 @@ func (s *JobService) acting(ctx context.Context, j *job.Job) (*Request, error) {
 
 	reads := r.call
 	switch by := j.CreatedBy; {
-	case j.Kind != job.Bulk: // nobody is read
+	case j.Kind != job.Bulk: // no caller to read
 	case by.Type == apikey.ActorUser:
 		reads.Person.Email = by.Email
 	default:
@@ -347,13 +350,14 @@ func (s *JobService) acting(ctx context.Context, j *job.Job) (*Request, error) {
 	return r, nil
 }
 
-// maker is who made a job, as they are now. Error: errMaker, where they are nobody any more.
+// maker returns the maker of a job, as they are now. Error: errMaker if they are no longer a
+// caller.
 func (s *JobService) maker(
 	ctx context.Context, r *Request, j *job.Job,
 ) (*organization.Caller, error) {
 	by := j.CreatedBy
 	if by.Type != apikey.ActorUser {
-		// the environment of every key of the admin API
+		// every key of the admin API is a production key
 		c, err := s.keyCaller(ctx, r, apikey.Production, by.ID)
 
 		var no *Error

@@ -18,28 +18,28 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 )
 
-// Config is what a service works with. What only goes on with jobs needs Brand, LimitsOff, Store,
-// Hot, Logger, Now and Wait, and no more.
+// Config configures a service. A Worker needs only Brand, LimitsOff, Store, Hot, Logger, Now and
+// Wait.
 type Config struct {
 	Brand     apikey.Brand
 	Profile   string        // of revocation
-	CacheTime time.Duration // how long API Gateway keeps an authorizer's answer; 0: not at all
-	CountedBy string        // who counts calls: authorizer or access_log
-	LimitsOff bool          // the deployment enforces no limits of keys
+	CacheTime time.Duration // how long API Gateway caches an authorizer's answer; 0: not at all
+	CountedBy string        // what counts calls: authorizer or access_log
+	LimitsOff bool          // the deployment does not enforce limits of keys
 	API       string        // the name of the API that calls are explained for
 	Store     *store.Store
 	Hot       *hot.Table
 	Keyring   *pepper.Keyring
 	Checker   *check.Checker
-	Limits    *limit.Limiter   // of what is reported without a key
-	GitHub    *secretscan.Keys // that sign GitHub's reports
+	Limits    *limit.Limiter   // for reports without a key
+	GitHub    *secretscan.Keys // that verify GitHub's reports
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Wait      func(ctx context.Context, d time.Duration)
-	Random    io.Reader // crypto/rand's where it is nil
+	Random    io.Reader // crypto/rand's if nil
 }
 
-// Service is what admins can do, in rooms that share a gate: Open, which every call goes through.
+// Service is what admins can do, as services that share a gate: Open, which every call passes.
 type Service struct {
 	*core
 	*KeyService
@@ -93,7 +93,7 @@ func New(c Config) *Service {
 	}
 }
 
-// core is what the rooms share: the gate, changes and their history.
+// core is what the services share: the gate, changes and their history.
 type core struct {
 	brand     apikey.Brand
 	limitsOff bool
@@ -106,7 +106,7 @@ type core struct {
 	random    io.Reader
 }
 
-// KeyService makes, changes and ends keys, one or many.
+// KeyService makes, changes and ends keys, single ones and many at once.
 type KeyService struct {
 	*core
 
@@ -115,7 +115,7 @@ type KeyService struct {
 	cacheTime time.Duration
 }
 
-// LeakService stops keys whose secrets were found where they should not be.
+// LeakService stops keys whose secrets were found in public.
 type LeakService struct {
 	*core
 
@@ -133,7 +133,7 @@ type OrganizationService struct {
 	jobs *JobService
 }
 
-// ReportService says what keys do, and why, and who the caller is.
+// ReportService reports what keys did, and why, and who the caller is.
 type ReportService struct {
 	*core
 
@@ -143,7 +143,7 @@ type ReportService struct {
 	explained string // the name of the API that calls are explained for
 }
 
-// JobService does what takes longer than one call.
+// JobService makes changes that take longer than one call.
 type JobService struct {
 	*core
 

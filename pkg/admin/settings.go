@@ -30,7 +30,7 @@ func settled(r *Request, in *api.UpdateOrganization) (organization.Organization,
 	return o, f.err()
 }
 
-// settings changes settings as requested. Of those that cannot be empty, null is the same as
+// settings changes settings as requested. In settings that cannot be empty, null is the same as
 // absent.
 func (f *validator) settings(
 	catalogue *permission.Catalogue, set *organization.Settings, in *api.UpdateSettings,
@@ -65,8 +65,8 @@ func (f *validator) settings(
 	setGiven(&set.SampleRequests, in.SampleRequests)
 }
 
-// dataPlane checks a list of permissions that members or keys get by themselves; nil stays nil,
-// which means the catalogue's.
+// dataPlane checks a list of default permissions of members or keys; nil, which means the
+// catalogue's defaults, stays nil.
 func (f *validator) dataPlane(
 	catalogue *permission.Catalogue, location string, names []string,
 ) []string {
@@ -89,7 +89,7 @@ func (f *validator) dataPlane(
 	return names
 }
 
-// longestLife merges lives into those that were set; null takes one away.
+// longestLife merges maximum lives into those that were set; null removes one.
 func (f *validator) longestLife(
 	before map[apikey.Environment]time.Duration, in api.UpdateLongestLife,
 ) map[apikey.Environment]time.Duration {
@@ -138,7 +138,7 @@ func (s *OrganizationService) tryUpdateOrganization(
 	}
 
 	after, err := settled(r, in)
-	if err != nil { // it was checked, unless something was changed since
+	if err != nil { // it was checked before, but something may have changed since
 		return got, err
 	}
 

@@ -7,9 +7,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// Times are of years with four digits in UTC, whatever offset they are sent with: others cannot be
-// written as RFC 3339 wants them. They begin where the clocks of computers do, so that none is the
-// time that stands for no time.
+// Times have years of four digits in UTC, regardless of the offset that they are sent with, since
+// RFC 3339 has years of four digits only. They begin in 1970, so that none is the zero time.
 const (
 	firstYear = 1970
 	lastYear  = 9999
@@ -20,12 +19,11 @@ const (
 	expectedYears = "expected a time in the years 1970 to 9999, in UTC"
 )
 
-// timePattern is what Go's reader of times lets pass beyond: an hour of one digit, a comma, an
+// timePattern excludes what Go's parser accepts beyond RFC 3339: an hour of one digit, a comma, an
 // offset of a day.
 var timePattern = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
 
-// ParseTime reads a time (RFC 3339); message says what is wrong with it, and is "" where nothing
-// is.
+// ParseTime parses a time (RFC 3339). message says what is wrong with it; "" if nothing is.
 func ParseTime(text string) (at time.Time, message string) {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || !timePattern.MatchString(text) {
@@ -44,7 +42,7 @@ func timely(at time.Time) bool {
 	return firstYear <= year && year <= lastYear
 }
 
-// orNull is null for the zero time.
+// orNull returns null for the zero time.
 func orNull(t time.Time) *api.Time {
 	if t.IsZero() {
 		return nil

@@ -19,16 +19,16 @@ const (
 // usualDays is how many days are returned by default, including today.
 const usualDays = 14
 
-// Usage is what part of the usage is asked for.
+// Usage is the input that selects a part of the usage.
 type Usage struct {
-	From, To        string // a day or a time; "" for the usual
+	From, To        string // a day or a time; "" for the default
 	Granularity, By string
 
 	from, to time.Time // made by CheckUsage
 	step     time.Duration
 }
 
-// CheckUsage reads what part of the usage is asked for. Error: *InvalidError.
+// CheckUsage reads which part of the usage is requested. Error: *InvalidError.
 func CheckUsage(r *Request, in *Usage) error {
 	f := &validator{}
 
@@ -54,8 +54,8 @@ func CheckUsage(r *Request, in *Usage) error {
 	return f.err()
 }
 
-// moment reads a day or a time, and rounds it down to a step, or up for an end. A day that is an
-// end is included.
+// moment reads a day or a time, and rounds it down to a step, or up for an end. An end that is a
+// day includes that day.
 func (f *validator) moment(
 	location, text string, usual time.Time, step time.Duration, end bool,
 ) time.Time {
@@ -90,12 +90,12 @@ func (f *validator) moment(
 	return rounded
 }
 
-// KeyUsage is the usage of the request's key, as CheckUsage has read.
+// KeyUsage returns the usage of the request's key, as read by CheckUsage.
 func (s *ReportService) KeyUsage(ctx context.Context, r *Request, in *Usage) (*api.Usage, error) {
 	return s.usage(ctx, in, usage.KeyScope(r.key.Environment, r.key.ID))
 }
 
-// OrganizationUsage is the same of all keys of the request's organization together.
+// OrganizationUsage returns the usage of all keys of the request's organization together.
 func (s *ReportService) OrganizationUsage(
 	ctx context.Context, r *Request, in *Usage,
 ) (*api.Usage, error) {
@@ -107,7 +107,7 @@ func (s *ReportService) OrganizationUsage(
 	return s.usage(ctx, in, scopes...)
 }
 
-// usage is the sum over the scopes.
+// usage returns the sum over the scopes.
 func (s *ReportService) usage(
 	ctx context.Context, in *Usage, scopes ...usage.Scope,
 ) (*api.Usage, error) {

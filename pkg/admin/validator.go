@@ -16,7 +16,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// InvalidError says what is wrong with an input, field by field.
+// InvalidError lists what is wrong with an input, field by field.
 type InvalidError struct{ Fields []api.FieldError }
 
 // Error implements error.
@@ -28,8 +28,8 @@ func (e *InvalidError) Error() string {
 // validator collects what is wrong with an input.
 type validator struct {
 	fields []api.FieldError
-	failed error  // why it is not known whether the input is valid
-	end    string // the field that says when the key ends; expiresAt where it is empty
+	failed error  // why the input could not be checked
+	end    string // the field that sets the key's end; "" means expiresAt
 }
 
 func (f *validator) add(location, message string, value any) {
@@ -40,7 +40,7 @@ func (f *validator) add(location, message string, value any) {
 	})
 }
 
-// err returns what is wrong with the input; nil where nothing is.
+// err returns the error of the input; nil if it is valid.
 func (f *validator) err() error {
 	switch {
 	case f.failed != nil:
@@ -52,7 +52,7 @@ func (f *validator) err() error {
 	}
 }
 
-// name checks a name: something to read, on one line.
+// name checks a name: visible text on one line.
 func (f *validator) name(location, name string) string {
 	name = strings.TrimSpace(name)
 	switch {
@@ -65,8 +65,7 @@ func (f *validator) name(location, name string) string {
 	return name
 }
 
-// unseen reports whether a character shows nothing of its own, and may make what stands around it
-// look like something else.
+// unseen reports whether a character is invisible, and may change how its surroundings look.
 func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 func (f *validator) permissions(catalogue *permission.Catalogue, names []string) []string {
@@ -135,7 +134,7 @@ func (f *validator) rateLimits(limits []api.RateLimit) []apikey.RateLimit {
 	return out
 }
 
-// keepable checks that a limit can be kept to.
+// keepable checks that a limit can be enforced.
 func (f *validator) keepable(at string, l apikey.RateLimit) {
 	switch field, message := limit.Unkeepable(l); field {
 	case "limit":
@@ -145,7 +144,7 @@ func (f *validator) keepable(at string, l apikey.RateLimit) {
 	}
 }
 
-// quota checks what no schema refuses: of an object that may be null, so may the fields.
+// quota checks what the schema does not: it allows null for the object, and so for its fields.
 func (f *validator) quota(asked api.Patch[api.Quota]) *apikey.Quota {
 	if asked.Null {
 		return nil
@@ -176,7 +175,7 @@ func (f *validator) networks(location string, networks []string) []netip.Prefix 
 	return out
 }
 
-// network reads a CIDR, or a single address as the network of that address.
+// network parses a CIDR, or a single address as the network of that address.
 func network(text string) (p netip.Prefix, message string) {
 	const expected = "expected a network such as 192.0.2.0/24 or 2001:db8::/32, or an address"
 
@@ -254,7 +253,7 @@ func (f *validator) tags(tags []string) []string {
 	return out
 }
 
-// rules are those over several fields of a key; before is nil for a new one.
+// rules checks the rules that involve several fields of a key; before is nil for a new one.
 func (f *validator) rules(r *Request, before, k *apikey.Key) {
 	if !k.ExpiresAt.IsZero() && !k.NotBefore.Before(k.ExpiresAt) {
 		f.add("body.notBefore", "expected a time before the key expires", nil)
@@ -281,8 +280,8 @@ func (f *validator) rules(r *Request, before, k *apikey.Key) {
 	}
 }
 
-// noLimits refuses new limits where the deployment would not enforce them: nobody should believe in
-// a limit that holds nobody. Those that a key has already may stay and go.
+// noLimits refuses new limits if the deployment would not enforce them: a limit without effect
+// gives false confidence. Those that a key already has may stay or be removed.
 func (f *validator) noLimits(before, k *apikey.Key) {
 	const message = "this deployment does not enforce limits of keys (KeyLimits=off, which the " +
 		"profile cached needs): API Gateway answers from its cache without invoking the authorizer"
@@ -300,8 +299,8 @@ func (f *validator) noLimits(before, k *apikey.Key) {
 	}
 }
 
-// HoldsSecret returns what tells of a text that would be kept whether it holds a secret, or what
-// may be the secret part of one: for the key of the request that is proved, for others it goes by
+// HoldsSecret returns a function that reports whether a text holds a secret, or what may be the
+// secret part of one. For the key of the request the secret part is proved; for others it goes by
 // its form.
 func (s *core) HoldsSecret(r *Request) func(text string) bool {
 	return func(text string) bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
-// viewKey makes the shape of a key at now.
+// viewKey returns the API form of a key at a time.
 func viewKey(k *apikey.Key, now time.Time) api.Key {
 	out := api.Key{
 		ID:               k.ID,
@@ -117,7 +117,7 @@ func viewAddresses(k *apikey.Key) []string {
 	return out
 }
 
-// viewAll views each of a list; nil stays nil.
+// viewAll converts each element of a list; nil stays nil.
 func viewAll[T, V any](list []T, view func(T) V) []V {
 	if list == nil {
 		return nil

@@ -20,19 +20,19 @@ type Worker struct {
 	name    string
 }
 
-// NewWorker returns a worker with a name of its own.
+// NewWorker returns a worker with a unique name.
 func NewWorker(s *Service) *Worker {
 	return &Worker{service: s.JobService, name: "worker " + rand.Text()}
 }
 
-// turn is how long a worker stays with one organization before it is another's turn.
+// turn is how long a worker stays with one organization before the next one's turn.
 const turn = 2 * time.Second
 
-// Run works until no job is left that it can take, or ctx ends. Organizations take turns, so that
-// nobody waits for another's million keys; within one, the oldest job comes first. It returns how
-// many objects it did. A job that fails keeps no other from its turn.
+// Run works until no job is left that it can take, or ctx ends, and returns how many objects it
+// processed. Organizations take turns, so that nobody waits for another's million keys; within one,
+// the oldest job comes first. A job that fails does not hold up others.
 func (w *Worker) Run(ctx context.Context) (done int, err error) {
-	skip := map[store.JobRef]bool{} // what another has, or what failed: it is for the next run
+	skip := map[store.JobRef]bool{} // jobs of other workers, or failed: for the next run
 
 	var failures []error
 	for ctx.Err() == nil {
@@ -62,7 +62,7 @@ func (w *Worker) Run(ctx context.Context) (done int, err error) {
 	return done, errors.Join(failures...)
 }
 
-// turns are the oldest jobs of each organization.
+// turns returns the oldest job of each organization.
 func turns(refs []store.JobRef) []store.JobRef {
 	slices.SortFunc(refs, func(x, y store.JobRef) int {
 		return cmp.Or(cmp.Compare(x.OrganizationID, y.OrganizationID), cmp.Compare(x.ID, y.ID))
@@ -72,8 +72,8 @@ func turns(refs []store.JobRef) []store.JobRef {
 	})
 }
 
-// turn works on a job for a while. went is false where there was nothing to do: it is over, or
-// another has it.
+// turn works on a job for a while. went is false if there was nothing to do: the job is over, or
+// another worker has it.
 func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went bool, err error) {
 	before, err := w.service.store.Job(ctx, ref.OrganizationID, ref.ID)
 	if errors.Is(err, job.ErrNotFound) { // TTL removed it, and the index lags
