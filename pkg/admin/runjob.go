@@ -168,8 +168,8 @@ func (s *JobService) step(
 
 	if !p.stop && len(page) > 0 {
 		switch {
-		// Its objects changed at every try: give this one up, as failed.
 		case tries >= patience:
+			// the first object changed at every try: record it as failed, and continue
 			page[0].writes = nil
 			page[0].err = store.ErrConflict
 		case slices.ContainsFunc(page, tooFast):

@@ -14,27 +14,27 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// ErrReceipt says that a receipt with this id was kept meanwhile: another call did the work.
+// ErrReceipt is returned if a receipt with this id exists by now: another call did the work.
 var ErrReceipt = errors.New("store: the receipt exists already")
 
 // Write is one conditional write of a transaction.
 type Write struct {
 	row    dynamo.Write
-	err    error   // why the item could not be made
-	sealed bool    // the item is sealed as it is committed
-	also   []Write // what is written with it, always
-	// the version that the row must be at; 0 for a new row, and for one without a version
+	err    error   // why the item could not be encoded
+	sealed bool    // the item is sealed when it is committed
+	also   []Write // always written together with it
+	// the required version of the row; 0 for a new row, and for one without a version
 	replaces int64
 }
 
-// PutKey writes a key's whole row, and with it an item for each of its customers. replaces is the
-// version that the change started from, 0 for a new key; the time of the change is UpdatedAt.
-// Failures: apikey.ErrStale, apikey.ErrExists.
+// PutKey writes a key's whole row, and an item for each of its customers. replaces is the version
+// that the change started from, 0 for a new key; UpdatedAt is the time of the change. Failures:
+// apikey.ErrStale, apikey.ErrExists.
 func (s *Store) PutKey(ctx context.Context, k *apikey.Key, replaces int64) Write {
 	return s.putKeyAt(ctx, k, replaces, k.UpdatedAt)
 }
 
-// putKeyAt writes a key as lists are to find it from at on.
+// putKeyAt writes a key, with its place in lists as of a time.
 func (s *Store) putKeyAt(ctx context.Context, k *apikey.Key, replaces int64, at time.Time) Write {
 	item, err := encodeKey(ctx, s.ring, k, at)
 	w := versioned(item, err, replaces, apikey.ErrStale, apikey.ErrExists)
@@ -50,17 +50,17 @@ func (s *Store) PutOrganization(o *organization.Organization, replaces int64) Wr
 	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists).underSeal()
 }
 
-// ErrBootstrapped says that the deployment has had its first operator key.
+// ErrBootstrapped is returned if the deployment already had its first operator key.
 var ErrBootstrapped = errors.New("store: the deployment was bootstrapped before")
 
-// Bootstrapped marks the deployment as bootstrapped, once. Failure: ErrBootstrapped.
+// Bootstrapped marks the deployment as bootstrapped. Failure: ErrBootstrapped.
 func (s *Store) Bootstrapped(at time.Time) Write {
 	item := dynamo.At(organizationPartition(operators), bootstrapSort).Item()
 	item["at"] = dynamo.Text(dynamo.FormatTime(at))
 	return fresh(item, nil, ErrBootstrapped)
 }
 
-// fresh is the write of a row that is not there yet.
+// fresh returns the write of a row that must not exist yet.
 func fresh(item dynamo.Item, err, exists error) Write {
 	return Write{
 		row: dynamo.Write{Item: item, Condition: dynamo.IsNew, Failure: exists},
@@ -68,7 +68,7 @@ func fresh(item dynamo.Item, err, exists error) Write {
 	}
 }
 
-// versioned is the write of a row that carries its version: new, or on the version that it
+// versioned returns the write of a row with a version: a new row, or one on the version that it
 // replaces.
 func versioned(item dynamo.Item, err error, replaces int64, stale, exists error) Write {
 	if replaces == 0 {
@@ -82,8 +82,8 @@ func versioned(item dynamo.Item, err error, replaces int64, stale, exists error)
 	}
 }
 
-// At lets the write of a changed row fail, as stale, where its pace is another than the one that it
-// was read with: a stop holds other changes off by it.
+// At makes the write of a changed row fail as stale if the row's pace has changed since it was
+// read. By that, a stop holds other changes off.
 func (w Write) At(p apikey.Pace) Write {
 	w.row.Condition = w.row.Condition.And(
 		expression.Name(paceAttribute).AttributeNotExists().Or(dynamo.Is(paceAttribute, p)),
@@ -91,9 +91,9 @@ func (w Write) At(p apikey.Pace) Write {
 	return w
 }
 
-// With adds looks at rows to the writes of a transaction. A transaction takes an item once: where a
-// row is written already, that must be on the version that was looked at, else the transaction is
-// stale.
+// With adds conditions on rows to the writes of a transaction. A transaction may name an item only
+// once: if a row is written already, that write must be on the version that was looked at, else the
+// transaction is stale.
 func With(writes []Write, looks ...Write) []Write {
 	out := slices.Clone(writes)
 	for _, l := range looks {
@@ -111,9 +111,10 @@ func With(writes []Write, looks ...Write) []Write {
 	return out
 }
 
-// Hold keeps other changes off the rows that writes change or look at on their version, as long as
-// the pace says. It is what a stop does that lost to another change: it then reads and writes the
-// rows again, without At. Rows that are gone are passed over. Errors: ErrConflict, ErrUnavailable.
+// Hold keeps other changes off the rows that writes change or look at on their version, for the
+// time that the pace says. A stop that lost to another change calls it, and then reads and writes
+// the rows again, without At. Rows that no longer exist are skipped. Errors: ErrConflict,
+// ErrUnavailable.
 func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error {
 	held := expression.Set(expression.Name(paceAttribute), expression.Value(p))
 	all, ctx := errgroup.WithContext(ctx)
@@ -139,19 +140,20 @@ func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error 
 	return all.Wait()
 }
 
-// holdsAtOnce is how many rows are held at the same time: the sooner all are, the fewer changes
+// holdsAtOnce is how many rows are held concurrently: the sooner all are held, the fewer changes
 // come first.
 const holdsAtOnce = 8
 
-// underSeal has the item of a write sealed as it is committed.
+// underSeal makes Commit seal the item of a write.
 func (w Write) underSeal() Write {
 	w.sealed = true
 	return w
 }
 
-// Commit does all writes or none. The first write whose condition fails decides the error; a write
-// that cannot be made fails before anything is sent, as does one of an item that is too large.
-// Else: ErrTooLarge, ErrConflict, ErrRefused, ErrUnavailable. A lost answer does not write twice.
+// Commit makes all writes or none. The first write whose condition fails determines the error. A
+// write that could not be encoded, or whose item is too large, fails before anything is sent. Other
+// errors: ErrTooLarge, ErrConflict, ErrRefused, ErrUnavailable. If an answer is lost, the retry
+// does not write twice.
 func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 	writes = each(writes)
 
@@ -173,14 +175,13 @@ func (s *Store) Commit(ctx context.Context, writes ...Write) error {
 	})
 }
 
-// MaxItems is the most items that a transaction takes; CountItems returns how many some writes
-// take.
+// MaxItems is the most items in a transaction; CountItems counts those of writes.
 const MaxItems = 100
 
-// CountItems counts the items that writes put, remove or look at.
+// CountItems returns the number of items that writes put, remove or look at.
 func CountItems(writes ...Write) int { return len(each(writes)) }
 
-// each lists writes with all that goes with them.
+// each returns writes with all that are made together with them.
 func each(writes []Write) []Write {
 	out := make([]Write, 0, len(writes))
 	for _, w := range writes {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// CountKeys counts the keys of an organization that a filter finds, by the indexes alone: what it
-// costs is the index and no row, a read for each megabyte of entries. Indexes lag by moments, so
-// the number is as right as a list is complete. Only a PostFilter has it read every key. Errors:
+// CountKeys counts the keys of an organization that match a filter, from the indexes alone: it
+// costs a read for each megabyte of entries, and reads no rows. Indexes lag by moments, so the
+// number is as accurate as a list. Only with a PostFilter does it read every key. Errors:
 // ErrUnavailable, those of the PostFilter.
 func (s *Store) CountKeys(ctx context.Context, org string, f Filter, now time.Time) (int, error) {
 	if f.PostFilter != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// CreateTable makes a table of the properties that a template gives it (AWS::DynamoDB::Table), for
-// where CloudFormation doesn't: a table that is there already is left as it is. What only AWS has
-// is left out: encryption, backups, deletion protection and the stream.
+// CreateTable creates a table with the properties of a template's AWS::DynamoDB::Table, where there
+// is no CloudFormation. An existing table is left as it is. Properties that only AWS has are
+// ignored: encryption, backups, deletion protection and the stream.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-dynamodb-table.html
 func CreateTable(
 	ctx context.Context, client *dynamodb.Client, name string, properties map[string]any,

@@ -13,13 +13,13 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// MaxCustomers is the most customers that a key may be scoped to. A transaction takes 100 items: a
-// change of all customers of a key is its row, its history entry, a receipt, the look at a member,
-// and for each customer an item that goes, one that comes and a look at the customer.
+// MaxCustomers is the most customers that a key may be scoped to. A transaction has 100 items: a
+// change of all customers of a key takes its row, its history entry, a receipt, a condition on a
+// member, and for each customer a removed item, a new item and a condition on the customer.
 const MaxCustomers = 30
 
-// customerKeyItem is the item that makes a key an entry of a customer's lists. It holds what lists
-// filter by, is written with the key's row, and is not believed: a list asks the row.
+// customerKeyItem is the item that puts a key into a customer's lists. It holds what lists filter
+// by, and is written with the key's row. Lists do not trust it: they read the row.
 type customerKeyItem struct {
 	PK string `dynamodbav:"pk"`
 	SK string `dynamodbav:"sk"`
@@ -36,10 +36,11 @@ type customerKeyItem struct {
 	PurgeAt     int64    `dynamodbav:"purgeAt,omitempty"`
 }
 
-// putCustomerKeys writes a key's item of each of its customers, as lists are to find it from at on.
+// putCustomerKeys writes a key's item for each of its customers, with its place in lists as of a
+// time.
 func putCustomerKeys(k *apikey.Key, at time.Time, failure error) []Write {
 	row, out := toKeyItem(k, at), make([]Write, 0, len(k.Customers))
-	// a transaction takes an item once
+	// a transaction may name an item only once
 	for _, customer := range slices.Compact(slices.Sorted(slices.Values(k.Customers))) {
 		item, err := attributevalue.MarshalMap(&customerKeyItem{
 			PK:          customerKeysPartition(k.OrganizationID, customer),
@@ -66,8 +67,8 @@ func putCustomerKeys(k *apikey.Key, at time.Time, failure error) []Write {
 	return out
 }
 
-// noNewer is a write that replaces no item of a later version. The row beside it is written on its
-// exact version.
+// noNewer returns a write that replaces no item of a later version. The key's row in the same
+// transaction is written on its exact version.
 func noNewer(
 	kind dynamo.Kind, item dynamo.Item, err error, version int64, failure error,
 ) Write {
@@ -84,8 +85,8 @@ func noNewer(
 	}
 }
 
-// LeaveCustomers removes a key from the lists of customers that it had before and has no longer. It
-// goes with PutKey(after). Failure: apikey.ErrStale.
+// LeaveCustomers removes a key from the lists of customers that it is no longer scoped to. It
+// belongs to the transaction of PutKey(after). Failure: apikey.ErrStale.
 func (s *Store) LeaveCustomers(before, after *apikey.Key) []Write {
 	var out []Write
 	for _, customer := range before.Customers {
@@ -100,9 +101,9 @@ func (s *Store) LeaveCustomers(before, after *apikey.Key) []Write {
 	return out
 }
 
-// KeysOfCustomer returns a page of the keys that are scoped to a customer, in no telling order, and
-// the position after it: "" where it ends. It is strongly consistent, where Keys lags: for what is
-// decided by whether there are any. Errors: ErrUnavailable.
+// KeysOfCustomer returns a page of the keys that are scoped to a customer, in no particular order,
+// and the position of the next page: "" at the end. It is strongly consistent, unlike Keys: for
+// decisions that depend on whether there are any. Errors: ErrUnavailable.
 func (s *Store) KeysOfCustomer(
 	ctx context.Context, org, customer, after string, limit int,
 ) (page []*apikey.Key, next string, err error) {

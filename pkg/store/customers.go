@@ -17,7 +17,7 @@ func (s *Store) Customer(ctx context.Context, org, id string) (*organization.Cus
 		"customer "+id+" of "+org, organization.ErrNoCustomer)
 }
 
-// MissingCustomers returns those of the ids that are no customers of the organization, or are being
+// MissingCustomers returns the ids that are not customers of the organization, or are being
 // deleted. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) ([]string, error) {
 	if len(ids) == 0 {
@@ -57,7 +57,7 @@ func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) 
 }
 
 // Customers returns a page of an organization's customers by id, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are logged and left out.
+// position of the next page: "" at the end. Damaged rows are logged and left out.
 func (s *Store) Customers(
 	ctx context.Context, org, after string, limit int,
 ) ([]organization.Customer, string, error) {
@@ -88,8 +88,8 @@ func (s *Store) RemoveCustomer(c *organization.Customer) Write {
 		organization.ErrCustomerStale)
 }
 
-// StillCustomer writes nothing, but lets a transaction fail when there is no such customer, or it
-// is being deleted. Failure: organization.ErrNoCustomer.
+// StillCustomer writes nothing, but fails a transaction if there is no such customer, or it is
+// being deleted. Failure: organization.ErrNoCustomer.
 func (s *Store) StillCustomer(org, id string) Write {
 	return Write{row: dynamo.Write{
 		Kind: dynamo.Look,

@@ -14,16 +14,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// changesAttribute holds what an entry says was changed; partsAttribute, in its place, the number
-// of the items that hold it where it is too long for one.
+// changesAttribute holds the changes of an entry. If they are too long for one item, partsAttribute
+// holds the number of the items that contain them instead.
 const (
 	changesAttribute = "changes"
 	partsAttribute   = "parts"
 	partAttribute    = "part"
 )
 
-// Append writes a history entry. One whose changes do not fit in an item is written in as many as
-// it takes: nothing of it is left out.
+// Append writes a history entry, in several items if its changes do not fit into one: nothing is
+// cut.
 func (s *Store) Append(e history.Entry) Write {
 	at := dynamo.At(historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID),
 		listSort(e.At, e.ID))
@@ -52,8 +52,8 @@ func (s *Store) Append(e history.Entry) Write {
 	return w
 }
 
-// entry reads a history entry, with its changes from wherever they stand, and returns how many
-// bytes it has.
+// entry decodes a history entry, reads its changes from other items if they are there, and returns
+// its size in bytes.
 func (s *Store) entry(
 	ctx context.Context, item dynamo.Item,
 ) (e history.Entry, size int, err error) {
@@ -67,6 +67,7 @@ func (s *Store) entry(
 	}
 
 	var count int
+	// Bounded, since the number is not sealed, and each part costs a read.
 	if err := attributevalue.Unmarshal(item[partsAttribute], &count); err != nil || count < 1 ||
 		count > MaxItems {
 		return e, 0, dynamo.Damaged("history", err)
@@ -100,7 +101,7 @@ func (s *Store) entry(
 }
 
 // History returns a page of an object's history, newest first, strongly consistent, and the
-// position after it: "" where it ends.
+// position of the next page: "" at the end.
 func (s *Store) History(
 	ctx context.Context, org, objectType, objectID, after string, limit int,
 ) ([]history.Entry, string, error) {
@@ -111,7 +112,7 @@ func (s *Store) History(
 }
 
 // OrganizationHistory returns a page of the history of everything in an organization, newest first,
-// and the position after it. It is read from the index, which lags by moments.
+// and the position of the next page. It reads the index, which lags by moments.
 func (s *Store) OrganizationHistory(
 	ctx context.Context, org, after string, limit int,
 ) ([]history.Entry, string, error) {
@@ -122,8 +123,8 @@ func (s *Store) OrganizationHistory(
 	}, limit)
 }
 
-// maxHistoryPage is the most bytes of a page of history, unless its only entry has more: an answer
-// has a bound, and few entries may have many bytes.
+// maxHistoryPage is the most bytes in a page of history, unless its only entry is larger: the
+// answer must be bounded, and a few entries may be large.
 const maxHistoryPage = 2 << 20
 
 // historyPage reads a range backwards. Positions are sort keys.
@@ -154,6 +155,7 @@ func (s *Store) historyPage(
 			return nil, "", err
 		}
 
+		// An entry that does not fit starts the next page.
 		if size += n; size > maxHistoryPage && len(entries) > 0 {
 			more = true
 			break
@@ -170,7 +172,7 @@ func (s *Store) historyPage(
 	return entries, listSort(last.At, last.ID), nil
 }
 
-// whole reads the items that entries of the index stand for, in their order.
+// whole reads the items behind entries of the index, in their order.
 func (s *Store) whole(
 	ctx context.Context, entries []dynamo.Item,
 ) ([]dynamo.Item, error) {

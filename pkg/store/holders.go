@@ -8,12 +8,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// organizationsList is the partition of the index that names all organizations.
+// organizationsList is the partition of the index with all organizations.
 const organizationsList = "organizations"
 
-// CountHolders counts the keys, of all organizations, that hold each of these permissions; deleted
-// keys count for nothing. It walks the index, which lags by moments: it is for an operator's rare
-// question, not for a request's path.
+// CountHolders counts, across all organizations, the keys that hold each of the permissions, except
+// deleted keys. It walks the index, which lags by moments: it is for an operator's rare question,
+// not for a request's path.
 func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[string]int, error) {
 	orgs := []string{operators}
 	if err := s.walk(ctx, organizationsList, func(e entry) {
@@ -62,10 +62,10 @@ func (s *Store) walk(ctx context.Context, list string, visit func(entry)) error 
 	return nil
 }
 
-// listed adds what makes an item an entry of a list.
+// listed makes an item an entry of a list.
 func listed(item dynamo.Item, list, order string) {
 	if item == nil {
-		return // it could not be made, and its error is reported
+		return // it could not be encoded, and its error is reported
 	}
 
 	item[byOrganization.Partition] = dynamo.Text(list)

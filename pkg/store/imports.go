@@ -10,7 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// importsItem says of an environment that keys of other systems were brought into it.
+// importsItem records that keys of other systems were imported into an environment.
 type importsItem struct {
 	Version int64  `dynamodbav:"version"`
 	Pepper  int    `dynamodbav:"pepper"`
@@ -18,8 +18,8 @@ type importsItem struct {
 	SHA512  string `dynamodbav:"sha512Since,omitempty"`
 }
 
-// Imports reads whether keys of other systems were brought into an environment, strongly
-// consistent, and checks the row's seal; nil where none ever was. Errors: ErrDamaged,
+// Imports reads whether keys of other systems were imported into an environment, strongly
+// consistent, and checks the row's seal. It returns nil if none ever were. Errors: ErrDamaged,
 // ErrUnavailable.
 func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error) {
 	what := "the imports of " + string(env)
@@ -57,15 +57,15 @@ func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Im
 	return out, nil
 }
 
-// errImports says that the row was changed meanwhile.
+// errImports means that the row has changed since it was read.
 var errImports = errors.New("store: the imports were changed meanwhile")
 
-// importsAttempts is more than a row can be changed: by the first import of each algorithm.
+// importsAttempts is more than the possible changes of a row: the first import of each algorithm.
 const importsAttempts = 5
 
-// EnsureImports sees to it that secrets of other systems are looked up in an environment by these
-// algorithms, and returns what it is now. It comes before the keys themselves: what is looked up
-// and not there does no harm. Errors: ErrConflict, ErrDamaged, ErrUnavailable.
+// EnsureImports records that an environment has secrets hashed with these algorithms, and returns
+// the record. It comes before the keys themselves: looking up a key that does not exist yet does no
+// harm. Errors: ErrConflict, ErrDamaged, ErrUnavailable.
 func (s *Store) EnsureImports(
 	ctx context.Context, env apikey.Environment, algorithms []apikey.Algorithm, now time.Time,
 ) (*apikey.Imports, error) {
@@ -85,6 +85,7 @@ func (s *Store) EnsureImports(
 			Pepper:  p.Version(),
 			Since:   map[apikey.Algorithm]time.Time{},
 		}
+		// The ids of imported keys depend on this pepper: it never changes.
 		if before != nil {
 			after.Version = before.Version + 1
 			after.Pepper = before.Pepper
@@ -124,8 +125,8 @@ func (s *Store) EnsureImports(
 	return nil, ErrConflict
 }
 
-// TakenKeys returns those keys of the environment that have one of the ids, regardless of what
-// became of them, strongly consistent. Errors: ErrDamaged, ErrUnavailable.
+// TakenKeys returns the keys of the environment that have one of the ids, deleted ones too,
+// strongly consistent. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) TakenKeys(
 	ctx context.Context, env apikey.Environment, ids []string,
 ) (map[string]*apikey.Key, error) {
@@ -150,14 +151,14 @@ func (s *Store) TakenKeys(
 	return taken, nil
 }
 
-// claimsItem lists who stands in line for a secret of another system: other organizations imported
-// it, too. It is stored with the first key that was made of the secret.
+// claimsItem lists the keys that wait in line for a secret of another system, because other
+// organizations imported it too. It is stored with the first key that was made of the secret.
 type claimsItem struct {
 	Version int64    `dynamodbav:"version"`
 	IDs     []string `dynamodbav:"ids"`
 }
 
-// Claims returns the ids of the keys that stand in line behind an imported key, in their order,
+// Claims returns the ids of the keys that wait in line behind an imported key, in their order,
 // strongly consistent. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error) {
 	row, err := s.claims(ctx, env, id)
@@ -176,12 +177,12 @@ func (s *Store) claims(ctx context.Context, env apikey.Environment, id string) (
 	return row, s.unseal(ctx, env, item, at, &row, "the claims of "+id)
 }
 
-// MaxClaims is how many keys stand in line for one secret of another system.
+// MaxClaims is how many keys may wait in line for one secret of another system.
 const MaxClaims = 20
 
-// Claim puts a key at the end of the line behind an imported key. Deleted keys leave a line that is
-// full; where it is full of others, the key stands outside. The write fails with apikey.ErrExists
-// where the line was changed meanwhile. Errors: ErrDamaged, ErrUnavailable.
+// Claim adds a key to the end of the line behind an imported key. Deleted keys leave a line that is
+// full; if it is still full, there is no write. The write fails with apikey.ErrExists if the line
+// has changed meanwhile. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) Claim(
 	ctx context.Context, env apikey.Environment, first, id string,
 ) ([]Write, error) {

@@ -8,25 +8,25 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// A key stands in eight indexes for lists: in one partition for each choice of environment and
-// owner, always apart by ownership, so that whoever sees no personal keys but their own passes over
-// nobody else's; and in each partition twice, once by time and once by rank, then time. What is
-// scoped to a customer stands in all of them again, in partitions of that customer
+// A key is in eight indexes for lists: in one partition for each choice of environment and owner,
+// always separated by ownership, so that a viewer who sees only their own personal keys skips no
+// others; and in each partition twice, once by time and once by rank, then time. A key that is
+// scoped to a customer is also in all of them again, in partitions of that customer
 // (customerkeys.go).
 //
-// A list of active keys reads the live rank and one of inactive keys the rest, however many of the
-// other there are. A key changes its rank while a list is walked, and for a moment stands under
-// neither: lists of every status are read by time alone, where a key never moves.
+// A list of active keys reads the live rank and one of inactive keys the rest, regardless of how
+// many of the other there are. A key may change its rank while a list is walked, and then is under
+// neither for a moment. So lists of every status are read by time alone, where a key never moves.
 
-// The ranks. A key is live when it was active at its last write; one that expires since then stays
-// live until the sweep (sweep.go).
+// The ranks. A key is live if it was active at its last write; one that has expired since then
+// stays live until the sweep (sweep.go).
 const (
 	live = "live#"
 	rest = "rest#"
 )
 
-// lists are the attributes by which indexes find an item of a key. None of them is believed: a list
-// asks the row.
+// lists are the attributes by which indexes find an item of a key. Lists do not trust them: they
+// read the row.
 type lists struct {
 	ListPK                 string `dynamodbav:"listPk"`
 	ListEnvironmentPK      string `dynamodbav:"listEnvironmentPk,omitempty"`
@@ -38,8 +38,8 @@ type lists struct {
 	ListExpiringSK         string `dynamodbav:"listExpiringSk,omitempty"`
 }
 
-// listsOf says where lists find a key from at on: among all keys, or, where customer is not "",
-// among those scoped to a customer.
+// listsOf returns a key's place in lists as of a time: among all keys, or among those scoped to a
+// customer unless that is "".
 func listsOf(k *apikey.Key, customer string, at time.Time) lists {
 	list := func(within ...string) string {
 		return keysList(k.OrganizationID, customer, k.Ownership, within...)
@@ -64,16 +64,15 @@ func listsOf(k *apikey.Key, customer string, at time.Time) lists {
 	return l
 }
 
-// stream is a part of an index that a list reads: a partition, or those of its entries that have a
-// rank.
+// stream is a part of an index that a list reads: a whole partition, or one rank of it.
 type stream struct {
 	index dynamo.Index
 	list  string // its partition
 	rank  string // "" for all
 }
 
-// streams are the parts of the indexes whose entries, merged by time, are the list of a filter, but
-// for what no index knows.
+// streams returns the parts of the indexes whose entries, merged by time, form the list of a
+// filter, apart from what no index knows.
 func (f Filter) streams(org string) []stream {
 	base := stream{
 		index: byOrganization,
@@ -83,6 +82,7 @@ func (f Filter) streams(org string) []stream {
 	var out []stream
 	for _, ownership := range []apikey.Ownership{apikey.Organization, apikey.Personal} {
 		owner := f.Owner
+		// A viewer sees only their own personal keys, and all of the organization's.
 		if f.Viewer != "" && ownership == apikey.Personal {
 			if owner != "" && owner != f.Viewer {
 				continue
@@ -124,8 +124,8 @@ func (f Filter) streams(org string) []stream {
 	return out
 }
 
-// bound is what the sort attribute of the first entry after a position stands beyond. Ranks, times
-// and ids stand between a space and a tilde.
+// bound returns the exclusive bound of the sort attribute for entries after a position. Ranks,
+// times and ids sort between a space and a tilde.
 func (s stream) bound(after string, forwards bool) string {
 	switch {
 	case after != "":
@@ -137,8 +137,8 @@ func (s stream) bound(after string, forwards bool) string {
 	}
 }
 
-// position is an entry's place in the list; within is false for one of another rank, which follows
-// the last of this one.
+// position returns an entry's place in the list. within is false for an entry of another rank,
+// which follows the last one of this rank.
 func (s stream) position(sort string) (position string, within bool) {
 	return strings.CutPrefix(sort, s.rank)
 }

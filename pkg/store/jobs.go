@@ -16,8 +16,8 @@ func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
 		job.ErrNotFound)
 }
 
-// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. With it
-// a new job takes its place, and one that is over leaves it. Failures: job.ErrLost, job.ErrExists,
+// PutJob writes a job. replaces is the version that the step started from, 0 for a new job. A new
+// job also takes its place, and one that is over leaves it. Failures: job.ErrLost, job.ErrExists,
 // job.ErrPlaceTaken.
 func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	item, err := dynamo.MarshalJSONTags(j, dynamo.At(jobsPartition(j.OrganizationID), j.ID))
@@ -41,14 +41,14 @@ func (s *Store) PutJob(j *job.Job, replaces int64) Write {
 	return w
 }
 
-// takePlace writes that a job has its place.
+// takePlace returns the write by which a job takes its place.
 func takePlace(j *job.Job) Write {
 	item := dynamo.At(placesPartition(j.OrganizationID), j.Place).Item()
 	item[placeJobAttribute] = dynamo.Text(j.ID)
 	return fresh(item, nil, job.ErrPlaceTaken)
 }
 
-// leavePlace removes what takePlace wrote, even if it is gone: a job's end waits for nothing.
+// leavePlace removes what takePlace wrote, or nothing: it must not hold up the end of a job.
 func leavePlace(j *job.Job) Write {
 	return Write{row: dynamo.Write{
 		Kind:      dynamo.Remove,
@@ -57,9 +57,9 @@ func leavePlace(j *job.Job) Write {
 	}}
 }
 
-// FreePlace names a place that no open job of the organization takes, of so many that are called by
-// the same name. Which one is left to chance, so that callers at the same time do not all want the
-// same. Errors: job.ErrTooMany, ErrUnavailable.
+// FreePlace returns a place that no open job of the organization has, of most places with a common
+// name. It picks one at random, so that concurrent callers do not all pick the same. Errors:
+// job.ErrTooMany, ErrUnavailable.
 func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (string, error) {
 	r := dynamo.Range{Partition: placesPartition(org)}
 	r.First, r.Last = inOrder(name+"#", "")
@@ -83,7 +83,7 @@ func (s *Store) FreePlace(ctx context.Context, org, name string, most int) (stri
 }
 
 // Jobs returns a page of an organization's jobs, newest first, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are logged and left out.
+// position of the next page: "" at the end. Damaged rows are logged and left out.
 func (s *Store) Jobs(
 	ctx context.Context, org, after string, limit int,
 ) (page []job.Job, next string, err error) {
@@ -100,12 +100,12 @@ func (s *Store) Jobs(
 	return page, next, err
 }
 
-// JobRef names a job.
+// JobRef identifies a job.
 type JobRef struct{ OrganizationID, ID string }
 
-// OpenJobs names the jobs of all organizations that are not over, oldest first. It is read from the
-// index, which lags by moments: what it names must be read before it is believed, and what it does
-// not name yet it names the next time. Errors: ErrUnavailable.
+// OpenJobs returns the open jobs of all organizations, oldest first. It reads the index, which lags
+// by moments: the caller must read each job itself, and a job that is missing here is found the
+// next time. Errors: ErrUnavailable.
 func (s *Store) OpenJobs(ctx context.Context) ([]JobRef, error) {
 	var out []JobRef
 	err := s.walk(ctx, openJobsList, func(e entry) {

@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// Retention is how long a key's row stays after the end of the key's life, for its history and
-// usage to have a name.
+// Retention is how long a key's row remains after the end of the key's life, so that its history
+// and usage have a name.
 const Retention = 400 * 24 * time.Hour
 
 // Items whose fields have the names and types of the domain's convert to it and back: a field that
@@ -73,7 +73,7 @@ type rateLimitItem struct {
 	Burst  int64  `dynamodbav:"burst,omitempty"`
 }
 
-// keyItem is the row of a key. What lists filter by stands at the top level, where the indexes can
+// keyItem is the row of a key. What lists filter by is at the top level, where the indexes can
 // project it.
 type keyItem struct {
 	PK string `dynamodbav:"pk"`
@@ -118,7 +118,7 @@ type keyItem struct {
 	Pace      int64  `dynamodbav:"pace"`
 }
 
-// encodeKey makes the row of a key as lists are to find it from at on, and seals it with the
+// encodeKey encodes the row of a key, with its place in lists as of a time, and seals it with the
 // current pepper of its environment.
 func encodeKey(
 	ctx context.Context, ring *pepper.Keyring, k *apikey.Key, at time.Time,
@@ -131,8 +131,8 @@ func encodeKey(
 	return sealed(current, keyRow(k.Environment, k.ID), toKeyItem(k, at))
 }
 
-// decodeKey checks the seal of a row and its place in the table, and only then reads it. Every
-// fault is ErrDamaged; a pepper that cannot be had is ErrUnavailable.
+// decodeKey checks the seal of a row and its place in the table, and only then decodes it. Errors:
+// ErrDamaged; ErrUnavailable if the pepper is unavailable.
 func (s *Store) decodeKey(
 	ctx context.Context, item dynamo.Item, at dynamo.Key,
 ) (*apikey.Key, error) {
@@ -215,8 +215,8 @@ func toKeyItem(k *apikey.Key, at time.Time) *keyItem {
 	return row
 }
 
-// fromKeyItem reads a row, or an entry of an index, which has the few attributes that lists filter
-// by.
+// fromKeyItem decodes a row, or an entry of an index, which has only the attributes that lists
+// filter by.
 func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 	times := dynamo.Times{}
 
@@ -312,8 +312,8 @@ func (r *rotationItem) rotation(times *dynamo.Times) *apikey.Rotation {
 	}
 }
 
-// purgeAt is when TTL may remove the row: long after the end of the key's life, and never where it
-// has none.
+// purgeAt returns when TTL may remove the row, in Unix seconds: long after the end of the key's
+// life; 0, which means never, if it has none.
 func purgeAt(k *apikey.Key) int64 {
 	end := k.DeletedAt
 	if end.IsZero() {

@@ -9,10 +9,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// MaxPage is the most keys that one page of a list holds.
+// MaxPage is the most keys in one page of a list.
 const MaxPage = 200
 
-// Filter says which keys of an organization a list shows. The zero value of each field means any.
+// Filter selects the keys of an organization that a list shows. Zero fields select all.
 type Filter struct {
 	Status      apikey.Status // "" for any
 	Environment apikey.Environment
@@ -23,17 +23,17 @@ type Filter struct {
 	Tag         string
 	Text        string // part of the name in any case, the id, or the hint or its last characters
 	OldestFirst bool   // how the list is ordered
-	Viewer      string // a person who sees no personal keys but their own; "" for who sees all
-	// what it asks for belongs into a field of its own: a list's query is known by the others
+	Viewer      string // who sees only their own personal keys; "" for a caller who sees all
+	// not in JSON: what it asks for needs a field of its own there
 	PostFilter PostFilter `json:"-"`
 	Living     bool       // leaves deleted keys out
 }
 
-// PostFilter narrows keys, at most 100 at a time, by what stands in another table, such as their
-// last use. It costs one read, and returns those that stay, in their order.
+// PostFilter returns those of at most 100 keys that match by what is in another table, such as
+// their last use, in their order. It costs one read.
 type PostFilter func(ctx context.Context, keys []*apikey.Key) ([]*apikey.Key, error)
 
-// Finds reports whether a list by this filter has a key of its organization.
+// Finds reports whether a list with this filter would contain a key of its organization.
 func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, error) {
 	if !f.matches(k, now) {
 		return false, nil
@@ -47,7 +47,7 @@ func (f Filter) Finds(ctx context.Context, k *apikey.Key, now time.Time) (bool, 
 	return len(left) > 0, err
 }
 
-// matches is the one predicate of lists.
+// matches is the only predicate of lists.
 func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 	return (f.Viewer == "" || k.Ownership == apikey.Organization || k.Owner.ID == f.Viewer) &&
 		(!f.Living || k.DeletedAt.IsZero()) &&
@@ -63,9 +63,9 @@ func (f Filter) matches(k *apikey.Key, now time.Time) bool {
 			hinted(k.Hint, f.Text))
 }
 
-// hinted reports whether a text is what somebody sees of a secret with the hint: all of it, what
-// stands before the ellipsis, or the last characters. What stands before names the key, so that the
-// hint of an earlier secret of the key is found too.
+// hinted reports whether a text is what people see of a secret with the hint: all of it, the part
+// before the ellipsis, or the last characters. The part before it identifies the key, so the hint
+// of an earlier secret of the key matches too.
 func hinted(hint, text string) bool {
 	front, last, _ := strings.Cut(hint, "…")
 
@@ -82,8 +82,9 @@ func hinted(hint, text string) bool {
 	}
 }
 
-// mayMatch is the predicate over what an entry of an index says; what its partition says already is
-// not asked again. The row of a damaged entry is reported where it is read.
+// mayMatch reports whether the row of an entry may match, by the entry's attributes. What its
+// partition implies is not checked again. A damaged entry may match: its row is reported when it is
+// read.
 func (f Filter) mayMatch(e entry, now time.Time) bool {
 	k, err := fromKeyItem(&e.keyItem)
 	if e.damaged || err != nil {
@@ -99,15 +100,15 @@ func (f Filter) mayMatch(e entry, now time.Time) bool {
 	return f.matches(k, now)
 }
 
-// selective reports whether the list passes over keys that its partitions hold.
+// selective reports whether the list skips keys that are in its partitions.
 func (f Filter) selective() bool {
 	return f.Status == apikey.Expired || f.Permission != "" || f.Tag != "" || f.Text != "" ||
 		f.PostFilter != nil
 }
 
-// Keys returns a page of an organization's keys, newest first, and the position after it: "" where
-// the list ends. after is a position that an earlier page ended with. A page costs at most maxReads
-// reads. It is full unless a filter passes over many keys that only it can tell: permission, tag,
+// Keys returns a page of an organization's keys, newest first, and the position of the next page:
+// "" at the end. after is a position that an earlier page ended with. A page costs at most maxReads
+// reads. It is full unless the filter skips many keys by what no index knows: permission, tag,
 // text, the status expired, a PostFilter. Errors: ErrUnavailable, those of the PostFilter.
 func (s *Store) Keys(
 	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,

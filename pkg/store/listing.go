@@ -14,26 +14,27 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// maxReads is what a page may cost: with the three reads of the admin API's gate and the one of its
-// authorizer, ten in all. A page without a filter that no index knows costs one query for each
-// stream, of which there are at most two, and a read for each hundred keys.
+// maxReads is the most reads that a page may cost. Together with three reads of the admin API's
+// gate and one of its authorizer, that is ten. A page without a filter that no index knows costs
+// one query for each stream, at most two, and one read for each hundred keys.
 const maxReads = 6
 
-// maxEntries is asked of an index at most: about what fits into the megabyte that one query reads.
+// maxEntries is the most entries in a query: about as many as fit into the megabyte that it may
+// read.
 const maxEntries = 4000
 
-// listing is the work for one page.
+// listing is the work on one page.
 type listing struct {
 	*Store
 	org     string
 	filter  Filter
 	now     time.Time
 	streams []stream
-	left    int // reads that it may still cost
+	left    int // remaining reads
 }
 
-// affords reports whether the indexes can be read once more, and the rows of this many entries
-// after that.
+// affords reports whether enough reads are left for one more round and the rows of this many
+// entries.
 func (l *listing) affords(entries int) bool {
 	rows := (entries + dynamo.MaxBatch - 1) / dynamo.MaxBatch
 	if l.filter.PostFilter != nil {
@@ -43,8 +44,8 @@ func (l *listing) affords(entries int) bool {
 	return l.left >= len(l.streams)+rows
 }
 
-// page reads the keys after a position, until limit of them match, the list ends or the next reads
-// would cost too much.
+// page returns the keys after a position: until limit of them match, the list ends, or the next
+// reads would cost too much.
 func (l *listing) page(
 	ctx context.Context, after string, limit int,
 ) (page []*apikey.Key, next string, err error) {
@@ -67,12 +68,13 @@ func (l *listing) page(
 	return page, after, nil
 }
 
-// find returns the next wanted entries that may match, and the position after the last one that it
-// looked at: "" where there are no more.
+// find returns the next entries that may match, up to wanted, and the position after the last one
+// that it examined: "" at the end.
 func (l *listing) find(
 	ctx context.Context, after string, wanted int,
 ) (found []entry, end string, err error) {
-	// some more, to know whether the list continues, and for keys that expired since the last sweep
+	// some more, to see whether the list continues, and to make up for keys that expired since the
+	// last sweep
 	size := wanted + wanted/4 + 2
 	if l.filter.selective() {
 		size = min(4*size, maxEntries)
@@ -100,14 +102,15 @@ func (l *listing) find(
 			return found, "", nil
 		}
 
+		// Few entries match: read as many as a query returns.
 		size = maxEntries
 	}
 
 	return found, after, nil
 }
 
-// round reads up to size entries of each stream after a position, and returns those up to which
-// every stream was read, in the order of the list.
+// round reads up to size entries of each stream after a position, and merges them in the order of
+// the list, up to where all streams were read. more reports whether any stream continues.
 func (l *listing) round(
 	ctx context.Context, after string, size int,
 ) (entries []entry, more bool, err error) {
@@ -133,7 +136,7 @@ func (l *listing) round(
 		return nil, false, err
 	}
 
-	var bound string // the first of the last entries of the streams that go on
+	var bound string // the earliest last position among the streams that continue
 	for i, part := range parts {
 		if entries = append(entries, part...); goesOn[i] {
 			if last := part[len(part)-1].position; !more || compare(last, bound) < 0 {
@@ -146,6 +149,7 @@ func (l *listing) round(
 
 	slices.SortStableFunc(entries, func(a, b entry) int { return compare(a.position, b.position) })
 
+	// Beyond it, a stream that continues may have entries that were not read yet.
 	if more {
 		entries = slices.DeleteFunc(entries, func(e entry) bool {
 			return compare(e.position, bound) > 0
@@ -155,8 +159,8 @@ func (l *listing) round(
 	return entries, more, nil
 }
 
-// rows reads the keys of entries, of which an index may lag behind, and returns those that match. A
-// damaged row is left out.
+// rows reads the keys of entries, which an index may show with a delay, and returns those that
+// match. A damaged row is left out.
 func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key, err error) {
 	for chunk := range slices.Chunk(entries, dynamo.MaxBatch) {
 		rows := make([]dynamo.Key, 0, len(chunk))
@@ -187,7 +191,7 @@ func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key
 	return page, nil
 }
 
-// keysOf reads keys in the order of their rows. What is not there, or damaged, is left out.
+// keysOf reads keys in the order of their rows. Missing and damaged ones are left out.
 func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.Key, err error) {
 	found, err := s.batch(ctx, rows)
 	if err != nil {
@@ -220,13 +224,13 @@ func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.K
 type entry struct {
 	keyItem
 	position string
-	damaged  bool // nothing but its place is known
+	damaged  bool // only its place is known
 }
 
-// row is where the row stands that the entry is of, by the place of the entry and whatever the row
-// says of itself.
+// row returns the key of the row that the entry belongs to, by the place of the entry and not by
+// the attributes in it.
 func (e *entry) row() dynamo.Key {
-	if e.SK != keySort { // an item that scopes a key to a customer
+	if e.SK != keySort { // the item of a key that is scoped to a customer
 		return dynamo.At(e.SK, keySort)
 	}
 
@@ -252,8 +256,8 @@ func (s *Store) query(
 	for _, item := range items {
 		var e entry
 		if attributevalue.UnmarshalMap(item, &e.keyItem) != nil {
-			// One damaged row must not take the list of all others with it. The keys of table and
-			// index are texts, or DynamoDB would refuse them.
+			// A damaged row must not hide all others. The keys of table and index are strings, or
+			// DynamoDB would have refused them.
 			at := dynamo.KeyOf(item)
 			e = entry{keyItem: keyItem{PK: at.Partition, SK: at.Sort}, damaged: true}
 		}

@@ -25,7 +25,7 @@ func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
 		organization.ErrMemberStale).underSeal()
 }
 
-// aMember names a row in errors, which are logged: not by the address.
+// aMember names a row in errors, which are logged: without the address.
 func aMember(org string) string { return "a member of " + org }
 
 // RemoveMember removes a member at its version. Failure: organization.ErrMemberStale.
@@ -34,41 +34,41 @@ func (s *Store) RemoveMember(m *organization.Member) Write {
 		organization.ErrMemberStale)
 }
 
-// StillMember writes nothing, but lets a transaction fail when the member was changed or removed
-// since it was read. Failure: organization.ErrMemberStale.
+// StillMember writes nothing, but fails a transaction if the member was changed or removed since it
+// was read. Failure: organization.ErrMemberStale.
 func (s *Store) StillMember(m *organization.Member) Write {
 	return atVersion(dynamo.Look, memberRow(m.OrganizationID, m.Email), m.Version,
 		organization.ErrMemberStale)
 }
 
-// StillOrganization writes nothing, but lets a transaction fail when the organization was changed
-// since it was read. Failure: organization.ErrStale.
+// StillOrganization writes nothing, but fails a transaction if the organization was changed since
+// it was read. Failure: organization.ErrStale.
 func (s *Store) StillOrganization(o *organization.Organization) Write {
 	return atVersion(dynamo.Look, organizationRow(o.ID), o.Version, organization.ErrStale)
 }
 
-// StillKey writes nothing, but lets a transaction fail when the key was changed since it was read.
+// StillKey writes nothing, but fails a transaction if the key was changed since it was read.
 // Failure: apikey.ErrStale.
 func (s *Store) StillKey(k *apikey.Key) Write {
 	return atVersion(dynamo.Look, keyRow(k.Environment, k.ID), k.Version, apikey.ErrStale)
 }
 
-// atVersion removes a row, or looks at it, at the version that it was read with.
+// atVersion removes a row, or looks at it, at the version that was read.
 func atVersion(kind dynamo.Kind, at dynamo.Key, version int64, stale error) Write {
 	w := versioned(at.Item(), nil, version, stale, stale)
 	w.row.Kind = kind
 	return w
 }
 
-// Members lists an organization's members by e-mail, strongly consistent. Damaged rows are logged
+// Members returns an organization's members by e-mail, strongly consistent. Damaged rows are logged
 // and left out. Errors: ErrUnavailable.
 func (s *Store) Members(ctx context.Context, org string) ([]organization.Member, error) {
 	members, _, err := s.members(ctx, org)
 	return members, err
 }
 
-// MemberByID reads the member with an identity provider's id, strongly consistent. Where it is none
-// of those that can be read, and one cannot, that may be it. Errors: organization.ErrNoMember,
+// MemberByID reads the member with an identity provider's id, strongly consistent. If no readable
+// member has it, but a row is damaged, that may be it. Errors: organization.ErrNoMember,
 // ErrDamaged, ErrUnavailable.
 func (s *Store) MemberByID(ctx context.Context, org, id string) (*organization.Member, error) {
 	members, left, err := s.members(ctx, org)
@@ -89,7 +89,7 @@ func (s *Store) MemberByID(ctx context.Context, org, id string) (*organization.M
 	return nil, organization.ErrNoMember
 }
 
-// members reads all members; left is the damage of one that was left out.
+// members reads all members; left is the error of a damaged one that was left out.
 func (s *Store) members(
 	ctx context.Context, org string,
 ) (out []organization.Member, left, err error) {
@@ -111,12 +111,12 @@ func (s *Store) members(
 	}
 }
 
-// maxMembers is asked of the table at most: about what fits into the megabyte that one query
-// reads.
+// maxMembers is the most members in a query: about as many as fit into the megabyte that it may
+// read.
 const maxMembers = 2000
 
 // MembersPage returns a page of an organization's members by e-mail, strongly consistent, and the
-// position after it: "" where it ends. Damaged rows are logged and left out. Errors:
+// position of the next page: "" at the end. Damaged rows are logged and left out. Errors:
 // ErrUnavailable.
 func (s *Store) MembersPage(
 	ctx context.Context, org, after string, limit int,
@@ -140,8 +140,8 @@ func (s *Store) membersPage(
 	return page, strings.TrimPrefix(next, memberSort("")), left, err
 }
 
-// OrganizationsOf lists the ids of the organizations that an e-mail is a member of. It is read from
-// the index, which lags by moments: what it names must be read again before it is believed.
+// OrganizationsOf returns the ids of the organizations that an e-mail is a member of. It reads the
+// index, which lags by moments: the caller must read each membership itself.
 func (s *Store) OrganizationsOf(ctx context.Context, email string) ([]string, error) {
 	var out []string
 	err := s.walk(ctx, personList(email), func(e entry) { out = append(out, e.position) })

@@ -8,16 +8,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// OwnKey makes a new personal key one of its owner's, for OwnKeys. A key keeps its ownership and
-// its owner, so it is written once. Failure: apikey.ErrExists.
+// OwnKey adds a new personal key to OwnKeys. A key keeps its ownership and its owner, so the item
+// is written once. Failure: apikey.ErrExists.
 func (s *Store) OwnKey(k *apikey.Key) Write {
 	return fresh(dynamo.At(ownKeysPartition(k.OrganizationID, k.Owner.ID),
 		keyPartition(k.Environment, k.ID)).Item(), nil, apikey.ErrExists)
 }
 
 // OwnKeys returns a page of the personal keys that a person ever had in an organization, in no
-// telling order, and the position after each. It is strongly consistent, where Keys lags: for what
-// must miss none. Deleted keys are among them; damaged rows are logged and left out. Errors:
+// particular order, with the position after each. It is strongly consistent, unlike Keys: for work
+// that must miss none. Deleted keys are included; damaged rows are logged and left out. Errors:
 // ErrUnavailable.
 func (s *Store) OwnKeys(
 	ctx context.Context, org, owner, after string, limit int,
@@ -37,8 +37,8 @@ func (s *Store) OwnKeys(
 	return page, next, err
 }
 
-// keysIn returns the rows of a page of the keys that a partition names by its sort keys, strongly
-// consistent, and the position after it: "" where it ends.
+// keysIn returns a page of the rows of keys that are the sort keys of a partition, strongly
+// consistent, and the position of the next page: "" at the end.
 func (s *Store) keysIn(
 	ctx context.Context, partition, after string, limit int, what string,
 ) (rows []dynamo.Key, next string, err error) {
@@ -59,7 +59,7 @@ func (s *Store) keysIn(
 	return rows, next, err
 }
 
-// KeyAt is a key of a list, and the position after it there.
+// KeyAt is a key in a list, and the position after it.
 type KeyAt struct {
 	Key   *apikey.Key
 	After string
@@ -77,7 +77,7 @@ func (s *Store) KeysAtOfCustomer(
 	return page, next, err
 }
 
-// KeysAt is Keys with the position after each key, to go on from any of them.
+// KeysAt is Keys with the position after each key.
 func (s *Store) KeysAt(
 	ctx context.Context, org string, f Filter, after string, limit int, now time.Time,
 ) (page []KeyAt, next string, err error) {

@@ -27,36 +27,36 @@ const (
 	passPage = 200
 )
 
-// PepperSettling is how long after a rotation a function may still write with the version before:
+// PepperSettling is how long after a rotation a function may still write with the previous version:
 // it looks for a newer one every minute, and no function runs longer than the rest of this.
 const PepperSettling = 15 * time.Minute
 
 // PepperPass is a pass over the table core that reseals rows with the newest version of their
-// pepper, and counts what needs which version. It continues over many runs of upkeep, and decides
-// nothing: a version is retired by Peppers.Uses alone.
+// pepper, and counts what needs which version. It takes many runs of upkeep. It only informs:
+// Peppers.Uses alone decides whether a version can be retired.
 type PepperPass struct {
 	Version   int64     `json:"version"`
-	Peppers   string    `json:"peppers"` // the versions that there are: others begin another pass
+	Peppers   string    `json:"peppers"` // the versions; if they change, another pass begins
 	StartedAt time.Time `json:"startedAt"`
 	PassCounts
-	// After is the place of the last row that was read.
+	// the place of the last row that was read
 	AfterPartition string      `json:"afterPk,omitempty"`
 	AfterSort      string      `json:"afterSk,omitempty"`
-	Last           *PassCounts `json:"last,omitempty"` // of the pass before, while this one runs
+	Last           *PassCounts `json:"last,omitempty"` // of the previous pass, while this one runs
 }
 
-// PassCounts is what a pass counted, so far or altogether.
+// PassCounts are the counts of a pass, so far or in total.
 type PassCounts struct {
 	EndedAt time.Time `json:"endedAt,omitzero"` // zero while it runs
-	Rows    int64     `json:"rows"`             // that were read
-	// Resealed leaves out what was resealed on a page that was cut off.
+	Rows    int64     `json:"rows"`             // rows that were read
+	// without rows on a page whose counts were not stored
 	Resealed int64 `json:"resealed"`
-	Unread   int64 `json:"unread"` // as of PepperUses, and rows whose seal is broken
-	// Counts says for each version, such as production/2, how many of what need it.
+	Unread   int64 `json:"unread"` // as in PepperUses, and rows whose seal is broken
+	// what needs each version, such as production/2, by kind
 	Counts map[string]map[string]int64 `json:"counts"`
 }
 
-// Finished is what the last pass that ended counted; nil before the first end.
+// Finished returns the counts of the last pass that ended; nil before the first end.
 func (p *PepperPass) Finished() *PassCounts {
 	switch {
 	case p == nil:
@@ -84,11 +84,11 @@ func (p *Peppers) Pass(ctx context.Context) (*PepperPass, error) {
 	return pass, nil
 }
 
-// PassPeppers continues the pass, or begins one when it is due: only while an environment
-// has more than one version, and once every function knows of the newest. It returns how many rows
-// it sealed anew. It may stop anywhere and run twice at once: a row is sealed anew only as it was
-// read, and a page of rows is counted once. A row whose seal is broken, or that should have one,
-// stays as it is, is logged and counts as unread. Errors: ErrDamaged, ErrUnavailable.
+// PassPeppers continues the pass, or begins one when it is due: only while an environment has more
+// than one version, and once every function knows the newest. It returns how many rows it resealed.
+// It may stop anywhere and run concurrently: a row is resealed only as it was read, and a page of
+// rows is counted once. A row whose seal is broken or missing stays as it is, is logged and counts
+// as unread. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) PassPeppers(
 	ctx context.Context, scanner Scanner, now func() time.Time,
 ) (resealed int, err error) {
@@ -114,6 +114,7 @@ func (s *Store) PassPeppers(
 			return resealed, err
 		}
 
+		// Reseal before counting, so that the counts show what still needs an older version.
 		for _, item := range page {
 			n, err := s.reseal(ctx, item, newest)
 
@@ -150,7 +151,7 @@ func (s *Store) PassPeppers(
 	return resealed, nil
 }
 
-// keepPass writes how far a pass is, in place of the version before. Error: ErrConflict.
+// keepPass stores the progress of a pass, on its previous version. Error: ErrConflict.
 func (s *Store) keepPass(ctx context.Context, pass *PepperPass) error {
 	replaces := pass.Version
 	pass.Version++
@@ -170,8 +171,8 @@ func (u *PepperUses) several() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(live)), func(n int) bool { return n > 1 })
 }
 
-// passAt returns the pass to go on with, its counts in u; a new one where the versions have changed
-// or it is time; nil where there is nothing to do yet.
+// passAt returns the pass to continue, with its counts in u; a new one if the versions have changed
+// or it is time; nil if there is nothing to do yet.
 func (u *PepperUses) passAt(pass *PepperPass, now time.Time) *PepperPass {
 	var versions []string
 	for scope, use := range u.Of {
@@ -207,13 +208,13 @@ func (u *PepperUses) passAt(pass *PepperPass, now time.Time) *PepperPass {
 	return pass
 }
 
-// overdue reports whether a pass ended so long ago that another is due. One that is yet to end, by
-// a clock that was set back since, must not keep others off.
+// overdue reports whether a pass ended so long ago that the next one is due. An end in the future,
+// if the clock was set back, must not prevent the next one.
 func (p *PepperPass) overdue(now time.Time) bool {
 	return !p.EndedAt.IsZero() && (now.Before(p.EndedAt) || now.Sub(p.EndedAt) >= passEvery)
 }
 
-// noteIn writes what was counted into a pass.
+// noteIn stores the counts in a pass.
 func (u *PepperUses) noteIn(pass *PepperPass) {
 	pass.Rows = u.Rows
 	pass.Unread = u.Unread
@@ -226,15 +227,15 @@ func (u *PepperUses) noteIn(pass *PepperPass) {
 	}
 }
 
-// passName is what the counts of a pass name a version by.
+// passName returns the name of a version in the counts of a pass.
 func passName(scope pepper.Scope) string {
 	return fmt.Sprintf("%s/%d", scope.Environment, scope.Version)
 }
 
-// reseal reseals a row if its seal is of an older version, in the table and in item, and
-// returns how many seals that were. A row that was changed since it was read is left alone, since
-// that change sealed it; item is then what the row is by now. Errors: ErrDamaged, where a seal is
-// broken, or missing where the row should have one; ErrUnavailable.
+// reseal reseals a row if its seal is of an older version, in the table and in item, and returns
+// the number of new seals. A row that has changed since it was read is left alone, since that
+// change sealed it; item then becomes the current row. Errors: ErrDamaged if a seal is broken, or
+// missing where the row should have one; ErrUnavailable.
 func (s *Store) reseal(
 	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (int, error) {
@@ -278,8 +279,8 @@ func (s *Store) reseal(
 	return 1, nil
 }
 
-// olderSeal reports whether a row's seal is of an older version than this one, or names none that
-// can be read. One of a newer version was made after the versions were read.
+// olderSeal reports whether a row's seal is of an older version, or names none that can be read. A
+// newer version was made after the versions were read.
 func olderSeal(item dynamo.Item, newest int) bool {
 	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
 	if !ok {
@@ -290,8 +291,8 @@ func olderSeal(item dynamo.Item, newest int) bool {
 	return err != nil || n < newest
 }
 
-// resealCatalogue does so with the seals of the catalogue, one for each environment. One that is
-// broken keeps no other from being made anew.
+// resealCatalogue does so with the seals of the catalogue, one for each environment. A broken one
+// does not prevent the others from being resealed.
 func (s *Store) resealCatalogue(
 	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (n int, broken error) {
@@ -344,7 +345,7 @@ func (s *Store) resealCatalogue(
 	return n, broken
 }
 
-// refresh makes an item what it is by now, so that it is counted so; empty where the row is gone.
+// refresh replaces an item by the current row, so that this is counted; empty if the row is gone.
 func (s *Store) refresh(ctx context.Context, item dynamo.Item) error {
 	now, err := s.get(ctx, dynamo.KeyOf(item))
 	if err != nil {
@@ -356,9 +357,9 @@ func (s *Store) refresh(ctx context.Context, item dynamo.Item) error {
 	return nil
 }
 
-// putAnew updates a row under a condition, and reports whether it held. Where it did not, item
-// becomes what the row is by now. Transactions in flight are waited for, as of any other write: a
-// row in use must not end the pass.
+// putAnew updates a row under a condition, and reports whether it held. If not, item becomes the
+// current row. It waits for transactions in flight, like any other write: a row in use must not end
+// the pass.
 func (s *Store) putAnew(
 	ctx context.Context, item dynamo.Item, update expression.UpdateBuilder,
 	condition expression.ConditionBuilder,

@@ -16,11 +16,11 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// Peppers are the wrapped peppers in the table core, and what is known of who needs them: all that
-// can be read of that table without a pepper. It implements pepper.Rows.
+// Peppers reads and writes the wrapped peppers in the table core, and counts what needs them:
+// everything that can be read without a pepper. It implements pepper.Rows.
 type Peppers struct{ core *dynamo.Table }
 
-// NewPeppers returns the peppers in the table core, which has that name.
+// NewPeppers returns the peppers in the table core, given the table's name.
 func NewPeppers(client Client, core string) *Peppers {
 	return &Peppers{dynamo.NewTable(client, core)}
 }
@@ -28,7 +28,7 @@ func NewPeppers(client Client, core string) *Peppers {
 const pepperPrefix = "v"
 
 type pepperItem struct {
-	Ciphertext []byte `dynamodbav:"ciphertext,omitempty"` // none where it is retired
+	Ciphertext []byte `dynamodbav:"ciphertext,omitempty"` // absent if it is retired
 	CreatedAt  string `dynamodbav:"createdAt"`
 	RetiredAt  string `dynamodbav:"retiredAt,omitempty"`
 }
@@ -90,12 +90,12 @@ func (p *Peppers) AddPepper(ctx context.Context, env apikey.Environment, w peppe
 	return err
 }
 
-// ErrPeppersStale says that the peppers were changed meanwhile.
+// ErrPeppersStale is returned if the peppers have changed meanwhile.
 var ErrPeppersStale = fmt.Errorf("store: the peppers: %w", apikey.ErrStale)
 
-// Retire removes a wrapped pepper for good and leaves a note that it was there, so that its number
-// is not given again. It does so only while a newer version is there. Whether anything needs it is
-// for the caller to know. Errors: ErrPeppersStale, ErrUnavailable.
+// Retire removes a wrapped pepper for good and leaves a note of it, so that its number is not used
+// again. It requires a newer version. The caller must know that nothing needs the old one. Errors:
+// ErrPeppersStale, ErrUnavailable.
 func (p *Peppers) Retire(
 	ctx context.Context, env apikey.Environment, version, newer int, at time.Time,
 ) error {

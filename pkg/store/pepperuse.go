@@ -16,11 +16,10 @@ import (
 )
 
 // Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's
-// command, with the operator's own rights, and for upkeep: no function that answers a call may
-// scan.
+// command, with the operator's own rights, and for upkeep: no function that answers calls may scan.
 type Scanner = dynamodb.ScanAPIClient
 
-// What uses a pepper by its hashes, and what an imported key is named by. Seals have names of their
+// The uses of a pepper for hashes and for the ids of imported keys. Other seals have names of their
 // own.
 const (
 	UseSecret      = "secrets of keys"
@@ -30,23 +29,23 @@ const (
 	UseKeySeal     = "seals of keys"
 )
 
-// PepperUses is what of the table core needs which version of which pepper.
+// PepperUses counts what in the table core needs which version of which pepper.
 type PepperUses struct {
 	Of map[pepper.Scope]*PepperUse // one for each stored version
 	// rows that name a version that is not stored, or none where they should
 	Unread   int64
 	Places   []string  // the partitions of some of these
-	Rows     int64     // all rows that were looked at
-	youngest time.Time // when the last version was made
+	Rows     int64     // all rows that were read
+	youngest time.Time // when the newest version was made
 }
 
-// PepperUse is what needs one version.
+// PepperUse counts what needs one version.
 type PepperUse struct {
-	Retired bool             // it verifies nothing any more
-	Counts  map[string]int64 // by what it is
-	// those that have not moved to the newest version, no more than asked for
+	Retired bool             // it no longer verifies anything
+	Counts  map[string]int64 // by use
+	// those not on the newest version, up to a limit
 	Keys    []PepperKey
-	Unnamed int64 // further ones
+	Unnamed int64 // the number of others
 }
 
 // PepperKey is a key that needs a version that is not the newest.
@@ -57,8 +56,8 @@ type PepperKey struct {
 	Uses           []string
 }
 
-// usingItem is what a row may say of peppers. Whatever is sealed says so in sealPepper, but the
-// catalogue.
+// usingItem holds the attributes of a row that name a pepper. All sealed rows but the catalogue
+// have sealPepper.
 type usingItem struct {
 	Seal     *int          `dynamodbav:"sealPepper"`
 	Imports  *int          `dynamodbav:"pepper"`
@@ -70,15 +69,15 @@ type usingItem struct {
 	Seals   map[string]sealItem `dynamodbav:"seals"`
 }
 
-// usingAttributes are those of usingItem, and what a key is named by.
+// usingAttributes are those of usingItem, and those that identify a key.
 var usingAttributes = []string{
 	dynamo.PartitionAttribute, dynamo.SortAttribute, sealPepperAttribute,
 	"pepper", "secret", "rotation", "retired", "seals", "organizationId", "deletedAt",
 }
 
-// Uses reads the whole table core, strongly consistent and page by page, and counts what
-// needs each version of each pepper. It names up to limit keys for each version that is not the
-// newest. progress is called with the number of rows read, after each page. Errors: ErrDamaged,
+// Uses reads the whole table core, strongly consistent and page by page, and counts what needs each
+// version of each pepper. It lists up to limit keys for each version that is not the newest. It
+// calls progress with the number of rows read so far after each page. Errors: ErrDamaged,
 // ErrUnavailable.
 func (p *Peppers) Uses(
 	ctx context.Context, scanner Scanner, limit int, progress func(rows int64),
@@ -103,8 +102,7 @@ func (p *Peppers) Uses(
 	return uses, nil
 }
 
-// noUses returns the uses of the versions that are stored, none of them counted yet, and the
-// newest version of each environment.
+// noUses returns empty uses of the stored versions, and the newest version of each environment.
 func (p *Peppers) noUses(
 	ctx context.Context,
 ) (*PepperUses, map[apikey.Environment]int, error) {
@@ -131,10 +129,10 @@ func (p *Peppers) noUses(
 	return uses, newest, nil
 }
 
-// maxPlaces is how many partitions are named whose rows cannot be read.
+// maxPlaces is how many partitions with unreadable rows are listed.
 const maxPlaces = 10
 
-// add counts what a row needs. One whose seal is known to be broken counts as unread too.
+// add counts what a row needs. A row whose seal is known to be broken counts as unread too.
 func (u *PepperUses) add(
 	item dynamo.Item,
 	newest map[apikey.Environment]int,
@@ -187,8 +185,8 @@ func (u *PepperUses) add(
 	}
 }
 
-// pepperNeeds returns what of a row needs which versions. A row that belongs to no environment is
-// the administration's.
+// pepperNeeds returns the uses of a row by version. A row without an environment is sealed by the
+// administration's pepper.
 func pepperNeeds(
 	item dynamo.Item, at dynamo.Key,
 ) (map[pepper.Scope][]string, error) {
@@ -243,7 +241,7 @@ func pepperNeeds(
 	return needs, err
 }
 
-// environmentOf is the environment whose pepper a row is sealed with.
+// environmentOf returns the environment whose pepper seals a row.
 func environmentOf(at dynamo.Key) apikey.Environment {
 	first, _, _ := strings.Cut(at.Partition, "#")
 	if env := apikey.Environment(first); slices.Contains(apikey.Environments(), env) {
@@ -253,13 +251,13 @@ func environmentOf(at dynamo.Key) apikey.Environment {
 	return administration
 }
 
-// otherSeals names the seals of rows of a kind that is not known.
+// otherSeals names the seals of rows of an unknown kind.
 const otherSeals = "seals of other rows"
 
-// sealedKind reports whether the rows that stand there have a seal, in sealPepper.
+// sealedKind reports whether the rows at this place have a seal, in sealPepper.
 func sealedKind(at dynamo.Key) bool { return sealUse(at) != otherSeals }
 
-// sealUse names the seal of a row by where the row stands.
+// sealUse names the seal of a row by the row's place.
 func sealUse(at dynamo.Key) string {
 	ofOrganization := strings.HasPrefix(at.Partition, organizationPartition(""))
 

@@ -9,19 +9,19 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// Ahead names rows that are about to be read. The zero value of a field names none.
+// Ahead lists rows that are about to be read. Zero fields list none.
 type Ahead struct {
 	Catalogue    bool
 	Environment  apikey.Environment // of Key
 	Key          string             // the id of a key whose environment is known
-	FindKey      string             // the id of a key whose environment is not
+	FindKey      string             // the id of a key whose environment is unknown
 	Organization string             // its id
-	Member       string             // the address of a member of Organization
+	Member       string             // the e-mail of a member of Organization
 }
 
-// ReadAhead reads rows in one strongly consistent call, in place of one call for each. With the
-// context that it returns, the first read of each of them is answered from what it read; any other
-// read asks the table. Error: ErrUnavailable.
+// ReadAhead reads rows in one strongly consistent call, in place of one call each. With the
+// returned context, the first read of each of them is answered from memory; any other read asks the
+// table. Error: ErrUnavailable.
 func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error) {
 	var rows []dynamo.Key
 	if a.Catalogue {
@@ -34,7 +34,7 @@ func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error)
 		}
 	}
 
-	// DynamoDB refuses to read a row twice
+	// DynamoDB refuses to read a row twice in one call
 	if a.Key != "" && a.Key != a.FindKey {
 		rows = append(rows, keyRow(a.Environment, a.Key))
 	}
@@ -49,7 +49,7 @@ func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error)
 
 	read := &ahead{items: make(map[dynamo.Key]dynamo.Item, len(rows))}
 	for _, at := range rows {
-		read.items[at] = nil // for those that are not there
+		read.items[at] = nil // remember those that do not exist, too
 	}
 
 	items, err := s.batch(ctx, rows)
@@ -63,13 +63,13 @@ func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error)
 
 type aheadKey struct{}
 
-// ahead is what was read ahead; nil for a row that is not there.
+// ahead holds what was read ahead; nil for a row that does not exist.
 type ahead struct {
 	guard sync.Mutex
 	items map[dynamo.Key]dynamo.Item
 }
 
-// get reads one row, strongly consistent; nil where there is none.
+// get reads one row, strongly consistent. It returns nil if there is none.
 func (s *Store) get(ctx context.Context, at dynamo.Key) (dynamo.Item, error) {
 	if read, _ := ctx.Value(aheadKey{}).(*ahead); read != nil {
 		if item, ok := read.take(at); ok {
@@ -80,7 +80,7 @@ func (s *Store) get(ctx context.Context, at dynamo.Key) (dynamo.Item, error) {
 	return s.core.Get(ctx, at)
 }
 
-// batch reads rows, strongly consistent, and returns those that are there.
+// batch reads rows, strongly consistent, and returns those that exist.
 func (s *Store) batch(
 	ctx context.Context, rows []dynamo.Key,
 ) (map[dynamo.Key]dynamo.Item, error) {
@@ -106,8 +106,8 @@ func (s *Store) batch(
 	return found, err
 }
 
-// take returns a row that was read ahead, once: a caller that reads a row a second time wants to
-// know what became of it.
+// take returns a row that was read ahead, once: a caller that reads it a second time wants its
+// current state.
 func (a *ahead) take(at dynamo.Key) (dynamo.Item, bool) {
 	a.guard.Lock()
 	defer a.guard.Unlock()

@@ -25,13 +25,13 @@ func (s *Store) Organization(ctx context.Context, id string) (*organization.Orga
 		organization.ErrNotFound)
 }
 
-// ErrCatalogueStale says that the catalogue was changed meanwhile.
+// ErrCatalogueStale is returned if the catalogue has changed meanwhile.
 var ErrCatalogueStale = fmt.Errorf("store: the permission catalogue: %w", apikey.ErrStale)
 
 type catalogueItem struct {
 	Version     int64  `dynamodbav:"version"`
 	Permissions []byte `dynamodbav:"permissions"` // JSON: it is read whole and compiled
-	// Seals are by environment, since an authorizer has the pepper of its own only.
+	// by environment, since an authorizer has only the pepper of its own
 	Seals map[string]sealItem `dynamodbav:"seals"`
 }
 
@@ -40,14 +40,14 @@ type sealItem struct {
 	Seal   []byte `dynamodbav:"seal"`
 }
 
-// sealed is what the seals of a catalogue are over.
+// sealed returns the bytes that the seals of a catalogue cover.
 func (c *catalogueItem) sealed() []byte {
 	return append(fmt.Appendf(nil, "catalogue|%d|", c.Version), c.Permissions...)
 }
 
 // Catalogue reads the permission catalogue and its version, strongly consistent, and checks its
-// seal of one environment: an edit of the table by hand opens no route. A deployment without one
-// has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
+// seal of one environment, so that an edit of the table by hand opens no route. A deployment
+// without a catalogue has no permissions and version 0. Errors: ErrDamaged, ErrUnavailable.
 func (s *Store) Catalogue(
 	ctx context.Context, env apikey.Environment,
 ) ([]permission.Permission, int64, error) {
@@ -93,7 +93,7 @@ func (s *Store) genuineCatalogue(
 	return nil
 }
 
-// CatalogueReader is Catalogue for one environment, as check.Catalogue reads it.
+// CatalogueReader returns Catalogue for one environment, in the form that check.Catalogue needs.
 func (s *Store) CatalogueReader(
 	env apikey.Environment,
 ) func(context.Context) ([]permission.Permission, int64, error) {
@@ -132,8 +132,7 @@ func (s *Store) PutCatalogue(
 // ReceiptLife is how long an Idempotency-Key is remembered.
 const ReceiptLife = 24 * time.Hour
 
-// Receipt remembers the answer to a call that carried an Idempotency-Key. It holds no secret: the
-// answer is kept without it.
+// Receipt is the answer to a call with an Idempotency-Key, without its secret.
 type Receipt struct {
 	ID        string `dynamodbav:"-"`    // a hash of caller, method, path and Idempotency-Key
 	Body      []byte `dynamodbav:"body"` // a hash of the request's body
@@ -144,8 +143,8 @@ type Receipt struct {
 	ExpiresAt int64  `dynamodbav:"purgeAt"` // Unix seconds
 }
 
-// Receipt reads a receipt that has not ended at now; nil where there is none. Errors: ErrDamaged,
-// ErrUnavailable.
+// Receipt reads a receipt that has not ended at now. It returns nil if there is none. Errors:
+// ErrDamaged, ErrUnavailable.
 func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt, error) {
 	item, err := s.get(ctx, receiptRow(id))
 	if err != nil || item == nil {
@@ -164,7 +163,7 @@ func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt
 	return &r, nil
 }
 
-// Keep writes a receipt, in place of one that has ended at now if need be. Failure: ErrReceipt.
+// Keep writes a receipt. It may replace one that has ended at now. Failure: ErrReceipt.
 func (s *Store) Keep(r Receipt, now time.Time) Write {
 	item, err := attributevalue.MarshalMap(r)
 

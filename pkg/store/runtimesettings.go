@@ -17,13 +17,13 @@ type runtimeSettingsItem struct {
 	DeletedAt          string   `dynamodbav:"deletedAt,omitempty"`
 	LegacyKeysAccepted bool     `dynamodbav:"legacyKeysAccepted,omitempty"`
 	AllowedAddresses   []string `dynamodbav:"allowedAddresses,omitempty"`
-	// a decimal; DynamoDB may return a number otherwise than it was sent
+	// a decimal as text: DynamoDB may return a number in another spelling
 	SampleRequests string `dynamodbav:"sampleRequests"`
 }
 
-// PutRuntimeSettings writes what of an organization bears on the calls of its keys: a row for each
-// environment, under that environment's seal. It belongs into the transaction of every change of
-// the organization's settings and of its deletion. Failure: organization.ErrStale.
+// PutRuntimeSettings writes an organization's settings that apply to the calls of its keys: a row
+// for each environment, under that environment's seal. It belongs to the transaction of every
+// change of the organization's settings and of its deletion. Failure: organization.ErrStale.
 func (s *Store) PutRuntimeSettings(ctx context.Context, o *organization.Organization) []Write {
 	settings, err := o.RuntimeSettings()
 	if err != nil {
@@ -64,8 +64,8 @@ func (s *Store) encodeRuntimeSettings(
 }
 
 // RuntimeSettings reads the settings of an organization in an environment, strongly consistent, and
-// checks its seal. Every organization has one, so a missing row is ErrDamaged. Errors: ErrDamaged,
-// ErrUnavailable.
+// checks their seal. Every organization has some, so a missing row is ErrDamaged. Errors:
+// ErrDamaged, ErrUnavailable.
 func (s *Store) RuntimeSettings(
 	ctx context.Context, env apikey.Environment, org string,
 ) (*organization.RuntimeSettings, error) {

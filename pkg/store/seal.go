@@ -23,7 +23,7 @@ import (
 // organizations, members, customers, jobs and receipts.
 const administration = apikey.Production
 
-// sealed makes the item of a row that stands there, and seals it.
+// sealed encodes a row for a place, and seals it.
 func sealed(p *pepper.Pepper, at dynamo.Key, row any) (dynamo.Item, error) {
 	item, err := attributevalue.MarshalMap(row)
 	if err != nil {
@@ -37,7 +37,7 @@ func sealed(p *pepper.Pepper, at dynamo.Key, row any) (dynamo.Item, error) {
 	return item, nil
 }
 
-// putSeal seals an item, in place of the seal that it has.
+// putSeal seals an item, and replaces its previous seal.
 func putSeal(p *pepper.Pepper, item dynamo.Item) error {
 	item[sealPepperAttribute] = dynamo.Number(int64(p.Version()))
 
@@ -50,7 +50,7 @@ func putSeal(p *pepper.Pepper, item dynamo.Item) error {
 	return nil
 }
 
-// sealWrites seals the items of writes that are sealed as they are committed.
+// sealWrites seals the items of writes that asked for it.
 func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 	for _, w := range writes {
 		if !w.sealed {
@@ -70,7 +70,7 @@ func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 	return nil
 }
 
-// unseal checks an item, and only then reads it into a row.
+// unseal checks an item, and only then decodes it into a row.
 func (s *Store) unseal(
 	ctx context.Context, env apikey.Environment, item dynamo.Item, at dynamo.Key, row any,
 	what string,
@@ -86,9 +86,9 @@ func (s *Store) unseal(
 	return nil
 }
 
-// genuine checks that an item is one that the store wrote, for this place: its seal covers where it
-// stands, and it must stand where it was looked for. Every fault is ErrDamaged; a pepper that
-// cannot be had is ErrUnavailable.
+// genuine checks that the store wrote an item for this place: the seal covers the item's keys, and
+// those must be the ones that were read. Errors: ErrDamaged; ErrUnavailable if the pepper is
+// unavailable.
 func (s *Store) genuine(
 	ctx context.Context, env apikey.Environment, item dynamo.Item, at dynamo.Key, what string,
 ) error {
@@ -104,6 +104,7 @@ func (s *Store) genuine(
 		return dynamo.Damaged(what, err)
 	}
 
+	// An unknown version is damage, not an outage: a forged row could name any.
 	p, err := s.ring.Version(ctx, env, n)
 	switch {
 	case errors.Is(err, pepper.ErrNotFound):
@@ -128,8 +129,8 @@ func (s *Store) genuine(
 	return nil
 }
 
-// object reads an item that MarshalJSONTags made and a commit sealed, strongly consistent; missing
-// is the error where there is none.
+// object reads an item that MarshalJSONTags encoded and Commit sealed, strongly consistent. It
+// returns missing if there is none.
 func object[T any](
 	ctx context.Context, s *Store, at dynamo.Key, what string, missing error,
 ) (*T, error) {
@@ -145,7 +146,7 @@ func object[T any](
 	return decode[T](ctx, s, item, at, what)
 }
 
-// decode checks the seal of an item that MarshalJSONTags made, and only then reads it.
+// decode checks the seal of an item that MarshalJSONTags encoded, and only then decodes it.
 func decode[T any](
 	ctx context.Context, s *Store, item dynamo.Item, at dynamo.Key, what string,
 ) (*T, error) {
@@ -161,8 +162,8 @@ func decode[T any](
 	return out, nil
 }
 
-// decodeAll reads the items of a list, all of one partition. A damaged one is logged and left out:
-// it must not take the list of all others with it.
+// decodeAll decodes the items of a list, all of one partition. A damaged one is logged and left
+// out: it must not hide all others. left is its error.
 func decodeAll[T any](
 	ctx context.Context, s *Store, items []dynamo.Item, partition, what string,
 ) (out []T, left, err error) {
@@ -183,10 +184,9 @@ func decodeAll[T any](
 	return out, left, nil
 }
 
-// canonical is one byte string per item: every attribute but the seal and the pace, in the order of
-// their names, each name and value with its length before it, so that no two items share one. It
-// covers everything else in the row; an attribute that somebody adds breaks the seal as well
-// as one that is changed or taken away.
+// canonical returns a unique encoding of an item: all attributes but the seal and the pace, sorted
+// by name, each name and value prefixed with its length. An attribute that is added, changed or
+// removed breaks the seal.
 func canonical(item dynamo.Item) ([]byte, error) {
 	out := make([]byte, 0, 1536) // a usual key row, so that a check allocates once
 	return appendMap(out, item, sealAttribute, paceAttribute)
@@ -248,8 +248,8 @@ func appendValue(out []byte, value types.AttributeValue) ([]byte, error) {
 	}
 }
 
-// appendNumber takes a whole number as it is spelled, since DynamoDB returns it so, and any other
-// by its value: 0.10 and 1E-1 are one.
+// appendNumber appends a whole number as it is spelled, since DynamoDB keeps that, and any other
+// number by its value: 0.10 and 1E-1 are equal.
 func appendNumber(out []byte, number string) ([]byte, error) {
 	if !strings.ContainsAny(number, ".eE") {
 		return appendText(out, 'N', number), nil

@@ -13,29 +13,29 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// What the store answers when it has no answer.
+// The errors of the store itself, as opposed to those of its objects.
 var (
-	// ErrUnavailable wraps every failure of DynamoDB or KMS. The caller refuses the call and never
-	// guesses.
+	// ErrUnavailable wraps every failure of DynamoDB or KMS. The caller must refuse the call, and
+	// never guess.
 	ErrUnavailable = dynamo.ErrUnavailable
-	// ErrDamaged says that a row is not as the store wrote it. It is an ErrUnavailable too.
+	// ErrDamaged means that a row is not as the store wrote it. It wraps ErrUnavailable.
 	ErrDamaged = dynamo.ErrDamaged
-	// ErrRefused says that DynamoDB takes a request for wrong. That is a fault of ours and no
-	// outage: asking again does not help.
+	// ErrRefused means that DynamoDB rejects a request as invalid. That is a bug and not an outage:
+	// retrying does not help.
 	ErrRefused = dynamo.ErrRefused
-	// ErrTooLarge says that an item would be larger than DynamoDB takes. Nothing was written.
+	// ErrTooLarge means that an item would be larger than DynamoDB accepts. Nothing was written.
 	ErrTooLarge = dynamo.ErrTooLarge
-	// ErrConflict says that other transactions kept getting in the way; trying again later helps.
+	// ErrConflict means that other transactions kept interfering; retrying later helps.
 	ErrConflict = dynamo.ErrConflict
 )
 
 // Client is the part of *dynamodb.Client that the store uses on a request's path.
 type Client = dynamo.Client
 
-// Connection is a client of DynamoDB, as Connect makes it.
+// Connection is a client of DynamoDB, as returned by Connect.
 type Connection = dynamodb.Client
 
-// Connect returns a client for the tables. It calls nobody.
+// Connect returns a client for the tables. It makes no request.
 func Connect(config aws.Config) *Connection { return dynamodb.NewFromConfig(config) }
 
 // Store reads and writes the table core.
@@ -46,8 +46,8 @@ type Store struct {
 	logger  *slog.Logger
 }
 
-// New returns a store over the table of the peppers, whose rows are sealed by ring. The logger
-// hears of damaged rows that a list left out.
+// New returns a store over the table of the peppers, whose rows are sealed by ring. Damaged rows
+// that a list leaves out are logged to logger.
 func New(peppers *Peppers, ring *pepper.Keyring, logger *slog.Logger) *Store {
 	return &Store{
 		core:    peppers.core,
@@ -74,7 +74,7 @@ func (s *Store) Key(ctx context.Context, env apikey.Environment, id string) (*ap
 	return s.decodeKey(ctx, item, at)
 }
 
-// FindKey reads a key whose environment is not known, strongly consistent, in one call. Errors:
+// FindKey reads a key whose environment is unknown, strongly consistent, in one call. Errors:
 // apikey.ErrNotFound, ErrDamaged, ErrUnavailable.
 func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 	var wanted []dynamo.Key
@@ -96,12 +96,12 @@ func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 	return nil, apikey.ErrNotFound
 }
 
-// page reads up to limit rows of a range, and returns the sort key of the last of them: "" where
-// the range ends with them.
+// page reads up to limit rows of a range, and returns the sort key of the last one: "" if the range
+// ends there.
 func (s *Store) page(
 	ctx context.Context, r dynamo.Range, limit int, what string,
 ) (items []dynamo.Item, next string, err error) {
-	r.Limit = int32(limit) + 1 // one more, to know whether the range continues
+	r.Limit = int32(limit) + 1 // one more, to see whether the range continues
 
 	items, more, err := s.core.Query(ctx, r, what)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Store) page(
 	return items, next, nil
 }
 
-// inOrder are the bounds of what has a prefix, which ends in #, and follows a position.
+// inOrder returns the bounds of the sort keys with a prefix, which ends in #, after a position.
 func inOrder(prefix, after string) (first, last string) {
 	return prefix + after + "\x01", strings.TrimSuffix(prefix, "#") + "$"
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// SweepExpired moves up to most keys that have expired at now from among the live entries of lists
-// to the rest, and returns how many it moved: fewer than most where none is left. Lists are right
-// without it, but pass over what it has not moved yet. A key keeps its version, and no history is
-// made, since nothing of it changes but where lists find it. It may run twice at once, and beside
-// changes of the same keys. What fails by itself is passed over. Errors: ErrUnavailable, and those
-// of what was passed over; what it moved stays moved.
+// SweepExpired moves up to most keys that have expired at now from the live entries of lists to the
+// rest, and returns how many it moved: fewer than most if none are left. Lists are correct without
+// it, but must skip the keys that it has not moved yet. A key keeps its version and gets no history
+// entry, since only its place in lists changes. It may run concurrently with itself and with
+// changes of the same keys. A row that fails is skipped. Errors: ErrUnavailable, and those of
+// skipped rows; what was moved stays moved.
 func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (moved int, err error) {
 	var passed []error
 	for _, env := range apikey.Environments() {
@@ -31,7 +31,7 @@ func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (move
 				switch {
 				case errors.Is(err, ErrUnavailable):
 					return moved, errors.Join(append(passed, err)...)
-				case err != nil: // it keeps no other from being moved
+				case err != nil: // it must not keep the others from being moved
 					passed = append(passed, fmt.Errorf("row %s: %w", at.Partition, err))
 				case done:
 					moved++
@@ -43,11 +43,11 @@ func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (move
 	return moved, errors.Join(passed...)
 }
 
-// byExpiry lists the keys that are to expire.
+// byExpiry lists the keys that will expire.
 var byExpiry = dynamo.Index{Name: "byExpiry", Partition: "listExpiringPk", Sort: "listExpiringSk"}
 
-// expired returns up to most rows of keys of an environment that have expired and were not swept
-// since, and the position after them.
+// expired returns up to most rows of an environment's keys that have expired and are still live in
+// lists, and the position after them.
 func (s *Store) expired(
 	ctx context.Context, env apikey.Environment, now time.Time, most int, after string,
 ) (rows []dynamo.Key, next string, more bool, err error) {
@@ -66,8 +66,8 @@ func (s *Store) expired(
 	return rows, next, more, err
 }
 
-// sweep writes one key again as it is, but for where lists find it. A key that was changed or
-// removed meanwhile is left alone, and a damaged one is logged.
+// sweep rewrites one key with its new place in lists. A key that was changed or removed meanwhile
+// is left alone, and a damaged one is logged.
 func (s *Store) sweep(ctx context.Context, at dynamo.Key, now time.Time) (moved bool, err error) {
 	env, id := keyAt(at.Partition)
 
@@ -82,7 +82,7 @@ func (s *Store) sweep(ctx context.Context, at dynamo.Key, now time.Time) (moved 
 	case err != nil:
 		return false, err
 	case k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt):
-		return false, nil // it was given more time since the index was written
+		return false, nil // its life was extended since the index was written
 	}
 
 	err = s.Commit(ctx, s.putKeyAt(ctx, k, k.Version, now))

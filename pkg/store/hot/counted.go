@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// countedRetention is how long it stays known which calls were counted: beyond the time in which
-// one can be counted at all.
+// countedRetention is how long the ledger of counted calls is kept: beyond the time in which a call
+// can be counted at all.
 const countedRetention = 2 * (time.Hour + usage.LatestWrite)
 
 // pageItem is a page of the ledger of counted calls.
@@ -99,7 +99,7 @@ func (t *Table) Count(
 	return lasting(err)
 }
 
-// putPage writes a page in place of the version before its own.
+// putPage replaces the previous version of a page.
 func putPage(p usage.Page) (dynamo.Write, error) {
 	item, err := attributevalue.MarshalMap(pageItem{
 		Number:  p.Number,
@@ -117,7 +117,8 @@ func putPage(p usage.Page) (dynamo.Write, error) {
 	return w, err
 }
 
-// putNewer writes a row that carries the sequence of its only writer, until TTL removes it.
+// putNewer writes a row with the sequence of its only writer, and the time at which TTL may remove
+// it.
 func putNewer(
 	item dynamo.Item, at dynamo.Key, purgeAt time.Time, sequence int64,
 ) dynamo.Write {

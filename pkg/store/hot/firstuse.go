@@ -10,12 +10,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// firstUseKept is how long the record of a first use stays after the last moment at which it can
+// firstUseKept is how long the record of a first use is kept after the last time at which it can
 // matter.
 const firstUseKept = 7 * 24 * time.Hour
 
 // FirstUse reads, strongly consistent, when the new secret of the key's rotation was first used;
-// the zero time where nobody recorded that. It implements check.FirstUses. Errors: ErrDamaged,
+// the zero time if no use is recorded. It implements check.FirstUses. Errors: ErrDamaged,
 // ErrUnavailable.
 func (t *Table) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) {
 	item, err := t.rows.Get(ctx, firstUseRow(k))
@@ -26,8 +26,8 @@ func (t *Table) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) 
 	return firstUseOf(item)
 }
 
-// ObserveFirstUses sets on each of the keys when the new secret of its rotation was first used,
-// where somebody recorded that. All of them have a rotation. Errors: ErrDamaged, ErrUnavailable.
+// ObserveFirstUses sets on each key when the new secret of its rotation was first used, if a use is
+// recorded. All keys must have a rotation. Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) ObserveFirstUses(ctx context.Context, keys []*apikey.Key) error {
 	rows := make([]dynamo.Key, 0, len(keys))
 	for _, k := range keys {
@@ -53,7 +53,7 @@ func (t *Table) ObserveFirstUses(ctx context.Context, keys []*apikey.Key) error 
 	return nil
 }
 
-// firstUseOf reads the record of a first use; the zero time where there is none.
+// firstUseOf decodes the record of a first use; the zero time if there is none.
 func firstUseOf(item dynamo.Item) (time.Time, error) {
 	if item == nil {
 		return time.Time{}, nil
@@ -67,8 +67,8 @@ func firstUseOf(item dynamo.Item) (time.Time, error) {
 	return at, nil
 }
 
-// PutFirstUse records when the new secret of the key's rotation was first used, unless that was
-// recorded before: the first one counts. Error: ErrUnavailable.
+// PutFirstUse records when the new secret of the key's rotation was first used. An earlier record
+// stays. Error: ErrUnavailable.
 func (t *Table) PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error {
 	return t.set(ctx, firstUseRow(k), dynamo.Item{"at": dynamo.Text(dynamo.FormatTime(at))},
 		k.Rotation.OldEndsAt.Add(firstUseKept), expression.Name("at").AttributeNotExists())

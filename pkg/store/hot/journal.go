@@ -12,8 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// journalRetention is how long journals stay: well beyond the last time that an hour is put
-// together.
+// journalRetention is how long journals are kept: well beyond the last compaction of an hour.
 const journalRetention = 5 * 24 * time.Hour
 
 type journalItem struct {
@@ -44,7 +43,7 @@ func (t *Table) Journal(
 ) (scopes []usage.Scope, err error) {
 	seen := map[string]bool{}
 
-	var stuck error // one damaged row must not take the scopes of all others with it
+	var stuck error // a damaged row must not hide the scopes of the others
 	for item, err := range t.rows.All(ctx, dynamo.Range{
 		Partition: journalRow(env, hour, "").Partition,
 		First:     stageSort,

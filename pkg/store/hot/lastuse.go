@@ -30,8 +30,8 @@ func (t *Table) PutLastUse(ctx context.Context, use usage.LastUse) error {
 		dynamo.IsNew.Or(dynamo.Below("at", dynamo.FormatTime(use.At))))
 }
 
-// LastUses returns when each of the keys was last used, by id; those that never were are left out.
-// Errors: ErrDamaged, ErrUnavailable.
+// LastUses returns the last use of each key, by id; keys that were never used are left out. Errors:
+// ErrDamaged, ErrUnavailable.
 func (t *Table) LastUses(
 	ctx context.Context, keys ...*apikey.Key,
 ) (map[string]usage.LastUse, error) {
@@ -74,7 +74,7 @@ func (t *Table) LastUses(
 	return out, nil
 }
 
-// retiredRetention is how long it stays known who uses a secret that ended; a rotation runs at most
+// retiredRetention is how long the use of a secret that ended is kept; a rotation takes at most
 // apikey.MaxOverlap.
 const retiredRetention = 60 * 24 * time.Hour
 
@@ -94,7 +94,7 @@ type secretUseItem struct {
 	Sources      []sourceItem `dynamodbav:"sources"`
 }
 
-// secretUseAttributes are those of a writer's row, but for its key and its end.
+// secretUseAttributes returns the attributes of a writer's row, without its key and purgeAt.
 func secretUseAttributes(use usage.SecretUse) (dynamo.Item, error) {
 	row := secretUseItem{
 		Sequence:     use.Sequence,
@@ -123,9 +123,9 @@ func (t *Table) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
 		newer(use.Sequence))
 }
 
-// SecretUse returns who sends which secret of a key since the rotation that started then; of
-// retired secrets where the key has none, by the zero time. It is the sum over all instances; where
-// nothing was seen it is empty. Errors: ErrDamaged, ErrUnavailable.
+// SecretUse returns the use of a key's secrets since the rotation that started at rotation; of
+// retired secrets, by the zero time, if there is none. It is the sum over all instances, empty if
+// there was no use. Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) SecretUse(
 	ctx context.Context, env apikey.Environment, id string, rotation time.Time,
 ) (usage.SecretUse, error) {

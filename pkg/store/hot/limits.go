@@ -15,12 +15,12 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. They are
-// attributes of their own, so that additions to different limits are one update expression.
+// tatPrefix starts the attribute of a limit's theoretical arrival time; its name follows. Each
+// limit has an attribute of its own, so that one update expression can add to several.
 const tatPrefix = "tat#"
 
-// limitsItem is the state of limits but for its TATs. The policy stands beside the numbers that it
-// explains, so that one condition reports whether they can be added to.
+// limitsItem is the state of limits without the TATs. The policy is in the same item as the numbers
+// that it explains, so that one condition decides whether they can be added to.
 type limitsItem struct {
 	Policy    string           `dynamodbav:"policy"`
 	Version   int64            `dynamodbav:"version"`
@@ -59,7 +59,7 @@ func encodeLimits(s limit.Subject, state *limit.State) (dynamo.Item, error) {
 	return item, nil
 }
 
-// decodeLimits returns nil for no item.
+// decodeLimits returns nil if there is no item.
 func decodeLimits(item dynamo.Item) (*limit.State, error) {
 	if len(item) == 0 {
 		return nil, nil
@@ -109,8 +109,9 @@ func (t *Table) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State, 
 	return decodeLimits(item)
 }
 
-// terms collects the parts of a conditional update, and numbers its names and values. It is written
-// out, since a check waits for it: the SDK's builder makes four times as many objects.
+// terms collects the parts of a conditional update, and numbers its names and values. It replaces
+// the SDK's builder, which makes four times as many objects, since each check with limits waits for
+// it.
 type terms struct {
 	conditions, sets, adds []string
 	names                  map[string]string
@@ -170,7 +171,7 @@ func (t *Table) ChargeLimits(
 	if c.Return.Of != limit.Nothing {
 		returns := e.name("returns")
 
-		none := "" // a state that counts none has no such attribute
+		none := "" // the attribute is absent until the first return
 		if c.Return.Times == 0 {
 			none = "attribute_not_exists(" + returns + ") OR "
 		}
@@ -209,8 +210,8 @@ func (t *Table) ChargeLimits(
 	return state, err == nil, err
 }
 
-// ReplaceLimits implements limit.Store. The state before must be as it was in all that counts;
-// the same number of another period is another. Errors: limit.ErrThrottled, ErrDamaged,
+// ReplaceLimits implements limit.Store. The stored state must equal was in everything that counts:
+// an equal number of another period does not match. Errors: limit.ErrThrottled, ErrDamaged,
 // ErrUnavailable.
 func (t *Table) ReplaceLimits(
 	ctx context.Context, s limit.Subject, was, next *limit.State,
@@ -260,8 +261,8 @@ func (t *Table) ReplaceLimits(
 	return next, true, nil
 }
 
-// refusedCharge reads why a write was not made: because its condition does not hold, or because
-// DynamoDB could not.
+// refusedCharge returns the current state if a write failed because its condition did not hold, and
+// an error for every other failure.
 func refusedCharge(err error) (*limit.State, bool, error) {
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
@@ -276,8 +277,7 @@ func refusedCharge(err error) (*limit.State, bool, error) {
 	return nil, false, dynamo.Unavailable("limits", err)
 }
 
-// throttled reports whether DynamoDB was asked for more than it gives. The SDK has tried again by
-// then.
+// throttled reports whether DynamoDB was asked for more than its capacity, after the SDK's retries.
 func throttled(err error) bool {
 	var throughput *types.ProvisionedThroughputExceededException
 	var requests *types.RequestLimitExceeded

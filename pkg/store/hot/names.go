@@ -15,7 +15,7 @@ const (
 	limitsSort  = "limits"
 	usedSort    = "used"
 	requestSort = "request"
-	stageSort   = "#stage" // before every writer
+	stageSort   = "#stage" // sorts before every writer
 )
 
 // Prefixes of sort keys. What follows # ends before $, the next character.
@@ -27,7 +27,7 @@ const (
 	afterHash     = "$"
 )
 
-// Layouts of times in sort keys, which compare as strings do.
+// Layouts of times in sort keys, which sort by time.
 const (
 	hourLayout = "2006-01-02T15"
 	slotLayout = "2006-01-02T15:04:05"
@@ -35,7 +35,7 @@ const (
 
 func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
 
-// limitsRow is apart from what else is counted of a key, since it is written the most.
+// limitsRow has a partition of its own, since it is written the most.
 func limitsRow(s limit.Subject) dynamo.Key {
 	if s.KeyID == "" {
 		return dynamo.At("address#"+s.Address.String(), limitsSort)
@@ -44,7 +44,7 @@ func limitsRow(s limit.Subject) dynamo.Key {
 	return dynamo.At(keyPartition(s.Environment, s.KeyID)+"#limits", limitsSort)
 }
 
-// firstUseRow names a key's rotation by its start.
+// firstUseRow identifies a key's rotation by its start.
 func firstUseRow(k *apikey.Key) dynamo.Key {
 	return dynamo.At(keyPartition(k.Environment, k.ID),
 		"firstUse#"+dynamo.FormatTime(k.Rotation.StartedAt))
@@ -54,8 +54,8 @@ func usedRow(env apikey.Environment, keyID string) dynamo.Key {
 	return dynamo.At(keyPartition(env, keyID), usedSort)
 }
 
-// scopePartition is where a scope is counted. Ids of keys are letters and digits, so that no
-// organization's place is that of a key.
+// scopePartition returns the partition of a scope's counts. Ids of keys are letters and digits, so
+// that no organization shares a partition with a key.
 func scopePartition(s usage.Scope) string {
 	if s.Organization {
 		return string(s.Environment) + "#organization#" + s.ID
@@ -64,7 +64,7 @@ func scopePartition(s usage.Scope) string {
 	return keyPartition(s.Environment, s.ID)
 }
 
-// hourSort is where an hour is kept that was put together; writers' rows stand after it.
+// hourSort is the sort key of a compacted hour; writers' rows follow it.
 func hourSort(hour time.Time) string { return usagePrefix + hour.UTC().Format(hourLayout) }
 
 func usageRow(s usage.Scope, hour time.Time, writer string) dynamo.Key {
@@ -83,8 +83,8 @@ func journalRow(env apikey.Environment, hour time.Time, writer string) dynamo.Ke
 	return dynamo.At(string(env)+"#journal#"+hour.UTC().Format(hourLayout), writer)
 }
 
-// secretsSort is where a writer's row stands of the rotation that started then; the zero time is
-// for keys without one.
+// secretsSort returns the sort key of a writer's row for the rotation that started at rotation; the
+// zero time is for keys without one.
 func secretsSort(rotation time.Time, writer string) string {
 	return secretsPrefix + dynamo.FormatTime(rotation) + "#" + writer
 }
@@ -94,7 +94,7 @@ func secretsRow(use usage.SecretUse) dynamo.Key {
 		secretsSort(use.Rotation, use.Writer))
 }
 
-// countedSlot is where the ledger of the calls of a slot of time stands, in pages.
+// countedSlot is the prefix of the ledger's pages for the calls of a slot of time.
 func countedSlot(slot time.Time) string { return countedPrefix + slot.UTC().Format(slotLayout) }
 
 func countedSort(slot time.Time, page int) string {

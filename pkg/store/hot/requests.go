@@ -12,7 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// requestItem is a recorded call: it stands in the list of its key, and once more under its id.
+// requestItem is a recorded call: it is in the list of its key, and once more under its id.
 type requestItem struct {
 	SK             string `dynamodbav:"sk,omitempty"`
 	ID             string `dynamodbav:"requestId"`
@@ -98,8 +98,8 @@ func (i *requestItem) request() (usage.Request, error) {
 	}, nil
 }
 
-// Requests returns a page of the last calls of a key that are kept, newest first, and the position
-// after it: "" where it ends. Errors: ErrDamaged, ErrUnavailable.
+// Requests returns a page of a key's recorded calls, newest first, and the position of the next
+// page: "" at the end. Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) Requests(
 	ctx context.Context, env apikey.Environment, id, after string, limit int, now time.Time,
 ) (page []usage.Request, next string, err error) {
@@ -113,7 +113,7 @@ func (t *Table) Requests(
 		First:     requestItemSort(now.Add(-usage.RequestLife), ""),
 		Last:      last,
 		Backwards: true,
-		// the one that the page before ended with, and one to know whether the list continues
+		// the one that the previous page ended with, and one to see whether the list continues
 		Limit: int32(limit) + 2,
 	}, "requests")
 	if err != nil {
@@ -126,6 +126,7 @@ func (t *Table) Requests(
 			return nil, "", dynamo.Damaged("request", err)
 		}
 
+		// The range includes the position itself.
 		if row.SK == after {
 			continue
 		}
@@ -149,8 +150,8 @@ func (t *Table) Requests(
 	return page, "", nil
 }
 
-// Request returns a call that is kept, by its id, of whatever environment; false where there is
-// none. Errors: ErrDamaged, ErrUnavailable.
+// Request returns a recorded call of any environment by its id; found is false if there is none.
+// Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) Request(
 	ctx context.Context, id string, now time.Time,
 ) (r usage.Request, found bool, err error) {

@@ -1,9 +1,9 @@
-// Package hot is the table hot: the state of limits, and what is counted and told of calls. It is
-// written by calls, and never by admins; TTL removes what is over.
+// Package hot is the table hot: the state of limits, and the counts and records of calls. Calls
+// write it, and admins never do; TTL removes what has ended.
 //
-// It promises that every write carries a condition, and that one which came twice or late changes
-// nothing. It implements what limit and usage ask of a table, and check.FirstUses. Its rows have no
-// seal; docs/security.md says why. Its errors are those of package store.
+// It promises that every write carries a condition, and that a write which arrives twice or late
+// changes nothing. It implements the tables of limit and usage, and check.FirstUses. Its rows have
+// no seal; docs/security.md explains why. Its errors are those of package store.
 //
 // The items, each with the calls that use it:
 //
@@ -36,20 +36,20 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// UsageRetention is how long usage stays.
+// UsageRetention is how long usage is kept.
 const UsageRetention = 400 * 24 * time.Hour
 
 // Table is the table hot.
 type Table struct{ rows *dynamo.Table }
 
-// New returns the table hot, which has that name.
+// New returns the table hot, given its name.
 func New(client dynamo.Client, name string) *Table {
 	return &Table{rows: dynamo.NewTable(client, name)}
 }
 
-// set writes attributes of a row where the condition holds, and has TTL remove the row from a time
-// on; the others of the row stay. A condition that does not hold is no error: a write that came
-// twice or late has nothing to do. Errors: ErrUnavailable.
+// set writes attributes of a row if the condition holds, keeps its other attributes, and lets TTL
+// remove the row after purgeAt. A condition that does not hold is not an error: the write came
+// twice or late. Errors: ErrUnavailable.
 func (t *Table) set(
 	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
 	condition expression.ConditionBuilder,
@@ -58,7 +58,7 @@ func (t *Table) set(
 	return err
 }
 
-// swap is set that reports whether the condition held.
+// swap is set, and reports whether the condition held.
 func (t *Table) swap(
 	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
 	condition expression.ConditionBuilder,
@@ -73,12 +73,12 @@ func (t *Table) swap(
 	return err == nil, err
 }
 
-// newer is the condition of rows that carry the sequence of their only writer.
+// newer returns the condition of rows with the sequence of their only writer.
 func newer(sequence int64) expression.ConditionBuilder {
 	return dynamo.IsNew.Or(dynamo.Below(sequenceAttribute, sequence))
 }
 
-// lasting makes a usage.ErrStuck of an error that asking again does not mend.
+// lasting wraps an error that retrying does not fix in usage.ErrStuck.
 func lasting(err error) error {
 	if errors.Is(err, dynamo.ErrDamaged) || errors.Is(err, dynamo.ErrRefused) ||
 		errors.Is(err, dynamo.ErrTooLarge) {

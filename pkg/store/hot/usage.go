@@ -16,8 +16,7 @@ import (
 
 const sequenceAttribute = "seq"
 
-// countsItem is counts as they are kept: the cells by outcome/permission, since neither has a
-// slash.
+// countsItem holds counts, with the cells named outcome/permission, since neither contains a slash.
 type countsItem struct {
 	Cells     map[string]int64 `dynamodbav:"cells"`
 	Customers map[string]int64 `dynamodbav:"customers,omitempty"`
@@ -28,7 +27,7 @@ type partItem struct {
 	countsItem
 }
 
-// usageItem is a writer's row, or an hour that was put together.
+// usageItem is a writer's row, or a compacted hour.
 type usageItem struct {
 	SK string `dynamodbav:"sk"`
 	partItem
@@ -56,7 +55,7 @@ func (i countsItem) counts() usage.Counts {
 	return c
 }
 
-// usageAttributes are those of a writer's row, but for its key and its end.
+// usageAttributes returns the attributes of a writer's row, without its key and purgeAt.
 func usageAttributes(row usage.Row) (dynamo.Item, error) {
 	return attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
 }
@@ -72,8 +71,8 @@ func (t *Table) PutUsage(ctx context.Context, row usage.Row) error {
 		row.Hour.Add(UsageRetention), newer(row.Sequence))
 }
 
-// Usage returns what was counted for a scope in the hours from from to before to, by hour, those
-// without calls left out. It may lag by moments. Errors: ErrDamaged, ErrUnavailable.
+// Usage returns the counts of a scope by hour, in [from, to), without hours that had no calls. It
+// may lag by moments. Errors: ErrDamaged, ErrUnavailable.
 func (t *Table) Usage(
 	ctx context.Context, s usage.Scope, from, to time.Time,
 ) (map[time.Time]usage.Counts, error) {
@@ -90,10 +89,10 @@ func (t *Table) Usage(
 	return out, nil
 }
 
-// usagesAtOnce is how many scopes are read at once.
+// usagesAtOnce is how many scopes are read concurrently.
 const usagesAtOnce = 16
 
-// Usages is Usage of several scopes, in their order.
+// Usages is Usage for several scopes, in their order.
 func (t *Table) Usages(
 	ctx context.Context, scopes []usage.Scope, from, to time.Time,
 ) ([]map[time.Time]usage.Counts, error) {
@@ -111,14 +110,13 @@ func (t *Table) Usages(
 	return out, g.Wait()
 }
 
-// hour is an hour with the rows that it was taken from.
+// hour is an hour with the rows that it was read from.
 type hour struct {
 	usage.Hour
-	rows map[string]int64 // the sequences of writers' rows that stand by themselves
+	rows map[string]int64 // the sequences of writers' rows that are not compacted yet
 }
 
-// hours reads the hours from from to before to. Of rows that stand by themselves only their sum is
-// kept.
+// hours reads the hours in [from, to). Of rows that are not compacted only the sum is kept.
 func (t *Table) hours(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 ) (map[time.Time]*hour, error) {
@@ -130,7 +128,7 @@ func (t *Table) hours(
 			out[at] = h
 		}
 
-		if writer == "" { // it stands before its rows
+		if writer == "" { // it sorts before its rows
 			h.Hour = row.hour()
 			return
 		}
@@ -141,8 +139,8 @@ func (t *Table) hours(
 	return out, err
 }
 
-// eachUsage visits what stands of the hours from from to before to, in order: of each hour first
-// what was put together, as of no writer, and then writers' rows.
+// eachUsage visits the rows of the hours in [from, to), in order: for each hour first the compacted
+// row, with the writer "", and then writers' rows.
 func (t *Table) eachUsage(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 	visit func(at time.Time, writer string, row *usageItem),
@@ -197,9 +195,8 @@ func (i *usageItem) hour() usage.Hour {
 	return h
 }
 
-// packed reads an hour, and takes the rows that stand by themselves into it as far as an item has
-// room; those are its rows. The others stay as they are, and count as they are, until the hour is
-// folded.
+// packed reads an hour, and adds writers' rows to its compacted row as far as an item has room;
+// h.rows are those. The others stay separate, and count, until the hour is folded.
 func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour, error) {
 	h := &hour{rows: map[string]int64{}}
 	size := 0
@@ -223,7 +220,7 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 			}
 
 			switch {
-			case h.Folded, has && known.Sequence >= p.Sequence: // it counts no more
+			case h.Folded, has && known.Sequence >= p.Sequence: // already counted
 				h.rows[writer] = row.Sequence
 			case size+grows <= dynamo.Roomy:
 				h.rows[writer] = row.Sequence
@@ -234,7 +231,7 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 	return h, err
 }
 
-// partSize is how many bytes a part takes in an hour's item.
+// partSize returns how many bytes a part takes in an hour's item.
 func partSize(writer string, p usage.Part) int {
 	n := len(writer) + dynamo.Collection + 3*(dynamo.Nested+dynamo.Collection) +
 		len("seq") + dynamo.MaxNumber + len("cells") + len("customers")
@@ -250,8 +247,8 @@ func partSize(writer string, p usage.Part) int {
 }
 
 // CompactUsage implements usage.Hours. The hour is written before its rows are removed, and each
-// row only as it was taken: whenever it stops, and whatever is written meanwhile, the hour and the
-// rows that are left come to the same.
+// row is removed only as it was read: at any point, and with any concurrent writes, the hour and
+// the remaining rows have the same sum.
 func (t *Table) CompactUsage(
 	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (err error) {
@@ -263,7 +260,7 @@ func (t *Table) CompactUsage(
 	}
 
 	if h == nil || len(h.rows) == 0 && (h.Folded || !fold) || len(h.rows) == 1 && h.Version == 0 {
-		return nil // nothing there, or nothing to put together
+		return nil // nothing there, or nothing to compact
 	}
 
 	if fold {
@@ -272,7 +269,7 @@ func (t *Table) CompactUsage(
 
 	held, err := t.putHour(ctx, s, at, &h.Hour)
 	if err != nil || !held {
-		return err // somebody else was at it: it is done, or done again next time
+		return err // a concurrent run changed the hour: the next run continues
 	}
 
 	for writer, sequence := range h.rows {
@@ -286,8 +283,8 @@ func (t *Table) CompactUsage(
 	return nil
 }
 
-// together reads an hour to be put together: all of it for a sum, and else as much as has room; nil
-// where there is nothing of it.
+// together reads an hour for compaction: all of it for a sum, else as much as has room; nil if
+// there is nothing.
 func (t *Table) together(
 	ctx context.Context, s usage.Scope, at time.Time, fold bool,
 ) (*hour, error) {
@@ -299,7 +296,7 @@ func (t *Table) together(
 	return hours[at], err
 }
 
-// putHour writes an hour on its version, and reports whether it was still on that.
+// putHour writes an hour on its version, and reports whether the version still matched.
 func (t *Table) putHour(
 	ctx context.Context, s usage.Scope, at time.Time, h *usage.Hour,
 ) (held bool, err error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Key returns a key as an organization named acme would have it, in production, with the permission
-// messages:read; nothing is stored.
+// Key returns a key of the organization acme, in production, with the permission messages:read. It
+// stores nothing.
 func (k *Kit) Key(t testing.TB) *apikey.Key {
 	t.Helper()
 
@@ -37,8 +37,8 @@ func (k *Kit) Key(t testing.TB) *apikey.Key {
 	}
 }
 
-// Mint makes a secret for a key, and what the key keeps of it under the environment's current
-// pepper, which is made where there is none.
+// Mint returns a new secret for a key, and what the key stores of it under the environment's
+// current pepper, which is made if there is none.
 func (k *Kit) Mint(
 	t testing.TB, env apikey.Environment, id string,
 ) (apikey.Secret, apikey.IssuedSecret) {
@@ -57,8 +57,8 @@ func (k *Kit) Mint(
 	return secret, issued
 }
 
-// MustKey stores a key with a new secret, and its organization's runtime settings where it has
-// none. change, which may be nil, changes the key before it is stored.
+// MustKey stores a key with a new secret, and its organization's runtime settings if it has none.
+// change, which may be nil, changes the key before it is stored.
 func (k *Kit) MustKey(t testing.TB, change func(*apikey.Key)) (*apikey.Key, apikey.Secret) {
 	t.Helper()
 
@@ -150,8 +150,8 @@ func (k *Kit) ensureRuntimeSettings(t testing.TB, org string) {
 	}
 }
 
-// putRuntimeSettings writes past Traffic, so that a test counts only what it does itself. The caller holds
-// the lock.
+// putRuntimeSettings writes without Traffic, so that a test counts only its own requests. The
+// caller holds the lock.
 func (k *Kit) putRuntimeSettings(t testing.TB, org string, change func(*organization.Organization)) {
 	t.Helper()
 
@@ -172,7 +172,7 @@ func (k *Kit) putRuntimeSettings(t testing.TB, org string, change func(*organiza
 	k.settings[org] = o.Version
 }
 
-// MustChange stores a change of a key as its next version, and returns the key as it is then.
+// MustChange stores a change of a key as its next version, and returns the changed key.
 func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.Key)) *apikey.Key {
 	t.Helper()
 	after := before.Clone()
@@ -189,7 +189,7 @@ func (k *Kit) MustChange(t testing.TB, before *apikey.Key, change func(*apikey.K
 	return after
 }
 
-// MustCatalogue stores the permission catalogue in place of the stored one.
+// MustCatalogue replaces the stored permission catalogue.
 func (k *Kit) MustCatalogue(t testing.TB, permissions ...permission.Permission) {
 	t.Helper()
 

@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Behind returns the store as it is over indexes that lag so far behind that no list of keys has an
-// entry yet.
+// Behind returns the store with indexes that lag so far behind that no list of keys has an entry
+// yet.
 func (k *Kit) Behind() *store.Store {
 	return store.New(store.NewPeppers(behind{k.SDK}, k.CoreTable), k.Keyring, k.Log.Logger())
 }

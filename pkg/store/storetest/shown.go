@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// Shown is what a list shows of keys, by their ids in its order: from the contract's words and not
-// from the store's code.
+// Shown returns the ids of the keys that a list should show, in its order. It follows the
+// contract's words and not the store's code.
 func Shown(keys []*apikey.Key, f store.Filter, now time.Time) []string {
 	var matching []*apikey.Key
 	for _, k := range keys {

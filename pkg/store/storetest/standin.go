@@ -9,14 +9,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
-// shared is the stand-in of this process: it runs while some test has a kit.
+// shared is the stand-in of this process: it runs while a test has a kit.
 var shared struct {
 	mu     sync.Mutex
 	users  int
 	server *localstore.Server
 }
 
-// standIn returns the address of a DynamoDB that answers until the test ends.
+// standIn returns the address of a DynamoDB that is available until the test ends.
 func standIn(t testing.TB) string {
 	t.Helper()
 
@@ -47,7 +47,7 @@ func standIn(t testing.TB) string {
 	return shared.server.URL
 }
 
-// release ends the stand-in with its last user. A test after that starts another.
+// release stops the stand-in with its last user. A later test starts another.
 func release() {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()

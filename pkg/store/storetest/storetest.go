@@ -1,12 +1,12 @@
-// Package storetest is the kit for tests against real tables: a store over tables of their own,
-// made from the real template.yaml in a real DynamoDB stand-in, with a clock to set, a keyring, and
-// traffic that is counted and can be made to fail.
+// Package storetest is the kit for tests against real tables: a store over tables of its own, made
+// from the real template.yaml in a DynamoDB stand-in, with a clock to set, a keyring, and traffic
+// that is counted and can be made to fail.
 //
-// It promises that two kits share nothing but the stand-in's process, that whatever the store sends
-// is seen by Traffic, and that a test without a stand-in fails and says what to do: it is never
-// skipped. BITTING_TEST_DYNAMODB=URL makes the same tests run against another DynamoDB, such as
-// DynamoDB Local. It is for tests only, and looks for template.yaml in the working folder and those
-// above it.
+// It promises that two kits share only the stand-in's process, that Traffic sees every request of
+// the store, and that a test without a stand-in fails with instructions: it is never skipped.
+// BITTING_TEST_DYNAMODB=URL makes the same tests run against another DynamoDB, such as DynamoDB
+// Local. It is for tests only, and looks for template.yaml in the working directory and its
+// parents.
 package storetest
 
 import (
@@ -41,7 +41,7 @@ import (
 // Brand is the brand of the secrets that the kit mints.
 const Brand = apikey.Brand("bt")
 
-// Kit is a store over tables of its own, and what stands around it.
+// Kit is a store over tables of its own, with its surroundings.
 type Kit struct {
 	Process
 	CoreTable string           // the name of the table core
@@ -57,7 +57,7 @@ type Kit struct {
 	settings map[string]int64 // the version of each organization's
 }
 
-// Process is what one process has of the store: its own connection and whatever it keeps in memory.
+// Process is one process's view of the store: its own connection, and what it keeps in memory.
 type Process struct {
 	Store   *store.Store
 	Hot     *hot.Table
@@ -67,7 +67,7 @@ type Process struct {
 	SDK     *dynamodb.Client // the client that Traffic watches
 }
 
-// New makes a kit, whose tables end with the test.
+// New returns a kit, whose tables end with the test.
 func New(t testing.TB) *Kit {
 	t.Helper()
 	endpoint := standIn(t)
@@ -92,7 +92,7 @@ func New(t testing.TB) *Kit {
 		}
 
 		t.Cleanup(func() {
-			// The test's context has ended. A table that stays costs nothing: the stand-in ends
+			// The test's context has ended. A table that remains costs nothing: the stand-in ends
 			// too.
 			_, _ = k.Client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{
 				TableName: &name,
@@ -115,11 +115,11 @@ func New(t testing.TB) *Kit {
 	return k
 }
 
-// Restart returns what another process would have over the same tables, with nothing in memory yet.
-// It logs to the kit's Log.
+// Restart returns a new process over the same tables, with nothing in memory. It logs to the kit's
+// Log.
 func (k *Kit) Restart() *Process { return k.With(k.Provider) }
 
-// With is Restart with another key provider: one that counts, or fails, or is of another
+// With is Restart with another key provider: one that counts or fails, or belongs to another
 // deployment.
 func (k *Kit) With(provider pepper.Provider) *Process {
 	p := &Process{Traffic: &Traffic{}}
@@ -174,13 +174,13 @@ func items(t testing.TB, client *dynamodb.Client, table string) []map[string]typ
 	return items
 }
 
-// Dump returns every text and every byte in the table core as they are.
+// Dump returns every string and binary value in the table core, unescaped.
 func (k *Kit) Dump(t testing.TB) string {
 	t.Helper()
 	return dump(t, k.Client, k.CoreTable)
 }
 
-// DumpTables returns every text and every byte in tables behind an endpoint, as they are.
+// DumpTables returns every string and binary value in the tables behind an endpoint, unescaped.
 func DumpTables(t testing.TB, endpoint string, tables ...string) string {
 	t.Helper()
 
@@ -203,7 +203,7 @@ func dump(t testing.TB, client *dynamodb.Client, table string) string {
 	return dump.String()
 }
 
-// write writes every text and every byte of a value as it is.
+// write writes every string and binary value of an attribute, unescaped.
 func write(out *strings.Builder, value types.AttributeValue) {
 	switch v := value.(type) {
 	case *types.AttributeValueMemberS:
@@ -222,7 +222,7 @@ func write(out *strings.Builder, value types.AttributeValue) {
 	}
 }
 
-// Item returns one item of the table core as it stands there, nil where there is none.
+// Item returns one item of the table core, nil if there is none.
 func (k *Kit) Item(t testing.TB, partition, sort string) map[string]types.AttributeValue {
 	t.Helper()
 
@@ -238,7 +238,7 @@ func (k *Kit) Item(t testing.TB, partition, sort string) map[string]types.Attrib
 	return out.Item
 }
 
-// Put writes an item as somebody with access to the table could, past the store.
+// Put writes an item without the store, as anybody with access to the table could.
 func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
 	t.Helper()
 
@@ -250,8 +250,8 @@ func (k *Kit) Put(t testing.TB, item map[string]types.AttributeValue) {
 	}
 }
 
-// PutHot writes an item of the table hot as somebody with access to that table could, past the
-// store.
+// PutHot writes an item of the table hot without the store, as anybody with access to the table
+// could.
 func (k *Kit) PutHot(t testing.TB, partition, sort string, attributes map[string]any) {
 	t.Helper()
 
@@ -270,8 +270,8 @@ func (k *Kit) PutHot(t testing.TB, partition, sort string, attributes map[string
 	}
 }
 
-// Change gives one attribute of an item another value, or none where value is nil, as somebody with
-// access to the table could. Another pk makes a copy.
+// Change sets one attribute of an item, or removes it if value is nil, as anybody with access to
+// the table could. Another pk makes a copy.
 func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any) {
 	t.Helper()
 
@@ -288,7 +288,7 @@ func (k *Kit) Change(t testing.TB, partition, sort, attribute string, value any)
 	k.Put(t, item)
 }
 
-// Copy writes an item over what is in another place, as somebody with access to the table could.
+// Copy writes an item to another place, as anybody with access to the table could.
 func (k *Kit) Copy(t testing.TB, fromPartition, fromSort, toPartition, toSort string) {
 	t.Helper()
 
@@ -301,7 +301,7 @@ func (k *Kit) Copy(t testing.TB, fromPartition, fromSort, toPartition, toSort st
 	k.Put(t, item)
 }
 
-// Partitions names the partitions of the table core whose names begin so, in order, each once.
+// Partitions returns the partitions of the table core with a prefix, sorted, each once.
 func (k *Kit) Partitions(t testing.TB, prefix string) (names []string) {
 	t.Helper()
 
@@ -335,14 +335,14 @@ func key(partition, sort string) map[string]types.AttributeValue {
 	}
 }
 
-// tables counts the tables of this process, to give each a name of its own.
+// tables counts the tables of this process, to give each a unique name.
 var tables atomic.Int64
 
 func uniqueName(id string) string {
 	return id + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(tables.Add(1), 10)
 }
 
-// readTemplate reads template.yaml, which is in the working folder or one above it.
+// readTemplate reads template.yaml, in the working directory or one of its parents.
 func readTemplate(t testing.TB) *template.Template {
 	t.Helper()
 
@@ -367,8 +367,8 @@ func readTemplate(t testing.TB) *template.Template {
 	return nil
 }
 
-// client is made like that of a function, but for its timeout: a test's machine may be busy, and no
-// test waits for one.
+// client is configured like that of a function, except for its timeout: a test's machine may be
+// busy, and no test waits for a timeout.
 func client(endpoint string, transport *Traffic) *dynamodb.Client {
 	options := dynamodb.Options{
 		Region:       "us-east-1",
@@ -379,7 +379,7 @@ func client(endpoint string, transport *Traffic) *dynamodb.Client {
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = Attempts
 			o.MaxBackoff = time.Millisecond
-			// the SDK's would refuse to retry after a test's many faults
+			// the SDK's would stop retrying after a test's many faults
 			o.RateLimiter = unlimited{}
 		}),
 	}
@@ -390,10 +390,10 @@ func client(endpoint string, transport *Traffic) *dynamodb.Client {
 	return dynamodb.New(options)
 }
 
-// Attempts is how often the SDK tries a call, as it does in a function.
+// Attempts is how often the SDK tries a call, as in a function.
 const Attempts = 3
 
-// unlimited lets the SDK retry however much failed before.
+// unlimited lets the SDK retry regardless of how much failed before.
 type unlimited struct{}
 
 // GetToken implements retry.RateLimiter.
@@ -412,7 +412,7 @@ type Clock struct {
 
 func newClock() *Clock { return &Clock{now: time.Date(2026, 11, 24, 9, 30, 0, 0, time.UTC)} }
 
-// Now returns the time that was set.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -426,7 +426,7 @@ func (c *Clock) Set(now time.Time) {
 	c.now = now
 }
 
-// Advance moves the clock on.
+// Advance moves the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.Set(c.Now().Add(d)) }
 
 // Log keeps what is logged, of every level, as JSON lines.

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Traffic is the HTTP client between the SDK and DynamoDB. It keeps every request and can do to it
-// what a network and a service do.
+// Traffic is the HTTP client between the SDK and DynamoDB. It records every request and can inject
+// the faults of a network and a service.
 type Traffic struct {
 	mu       sync.Mutex
 	requests []Request
@@ -29,7 +29,7 @@ type Request struct {
 	N         int    // 1 for the first request with this operation since Reset
 }
 
-// Fault is what happens to a request.
+// Fault is an injected fault of a request.
 type Fault int
 
 // The faults.
@@ -45,20 +45,20 @@ const (
 	Silent           // never answered, not carried out: the caller's deadline ends it
 )
 
-// slowness is how late a slow answer is.
+// slowness is the delay of a slow answer.
 const slowness = 50 * time.Millisecond
 
 // errCut is the connection error of a fault.
 var errCut = errors.New("storetest: connection reset")
 
-// Inject makes requests fail as fault says, until the next call; nil ends it.
+// Inject makes requests fail as fault returns, until the next call; nil ends it.
 func (t *Traffic) Inject(fault func(Request) Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.fault = fault
 }
 
-// Always returns a fault for every request of these operations; of all where none is named.
+// Always returns a fault for every request of these operations; of all if none is given.
 func Always(f Fault, operations ...string) func(Request) Fault {
 	return func(r Request) Fault {
 		if len(operations) == 0 || slices.Contains(operations, r.Operation) {
@@ -158,7 +158,7 @@ func send(request *http.Request) (*http.Response, error) {
 	return http.DefaultClient.Do(request) //nolint:gosec // the SDK made it
 }
 
-// note keeps the request and says what happens to it.
+// note records the request and returns its fault.
 func (t *Traffic) note(request *http.Request, body []byte) Fault {
 	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
 	t.mu.Lock()
@@ -181,7 +181,7 @@ func (t *Traffic) note(request *http.Request, body []byte) Fault {
 	return fault(r)
 }
 
-// answer is an error of DynamoDB's JSON protocol.
+// answer returns an error in DynamoDB's JSON protocol.
 func answer(request *http.Request, status int, code string) *http.Response {
 	text := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"injected"}`,
 		code)

@@ -22,23 +22,23 @@ const (
 // Item is an item, its attributes by name.
 type Item = map[string]types.AttributeValue
 
-// Key is where an item stands.
+// Key is the primary key of an item.
 type Key struct{ Partition, Sort string }
 
-// At returns the key of a place.
+// At returns a primary key.
 func At(partition, sort string) Key { return Key{partition, sort} }
 
-// KeyOf returns where an item says that it stands.
+// KeyOf returns the primary key of an item.
 func KeyOf(item Item) Key {
 	return Key{TextOf(item[PartitionAttribute]), TextOf(item[SortAttribute])}
 }
 
-// Item returns an item that has nothing but the key.
+// Item returns an item with nothing but the key.
 func (k Key) Item() Item {
 	return Item{PartitionAttribute: Text(k.Partition), SortAttribute: Text(k.Sort)}
 }
 
-// Of puts an item there, and returns it; nil, for one that could not be made, stays nil.
+// Of sets the key of an item, and returns it; nil, from a failed encoding, stays nil.
 func (k Key) Of(item Item) Item {
 	if item != nil {
 		maps.Copy(item, k.Item())
@@ -47,10 +47,10 @@ func (k Key) Of(item Item) Item {
 	return item
 }
 
-// Text returns the value of a text.
+// Text returns a string attribute.
 func Text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// TextOf returns the text of a value; "" where it is none.
+// TextOf returns the string of an attribute; "" if it is of another type.
 func TextOf(value types.AttributeValue) string {
 	s, _ := value.(*types.AttributeValueMemberS)
 	if s == nil {
@@ -60,12 +60,12 @@ func TextOf(value types.AttributeValue) string {
 	return s.Value
 }
 
-// Number returns the value of a number.
+// Number returns a number attribute.
 func Number(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-// MarshalJSONTags makes an item of a domain value by its JSON names.
+// MarshalJSONTags encodes a domain value as an item, by its JSON names.
 func MarshalJSONTags(value any, at Key) (Item, error) {
 	item, err := attributevalue.MarshalMapWithOptions(value, func(
 		o *attributevalue.EncoderOptions,
@@ -82,7 +82,7 @@ func MarshalJSONTags(value any, at Key) (Item, error) {
 	return at.Of(item), nil
 }
 
-// UnmarshalJSONTags reads an item that MarshalJSONTags made.
+// UnmarshalJSONTags decodes an item that MarshalJSONTags encoded.
 func UnmarshalJSONTags(item Item, value any) error {
 	return attributevalue.UnmarshalMapWithOptions(item,
 		value, func(o *attributevalue.DecoderOptions) {
@@ -91,17 +91,17 @@ func UnmarshalJSONTags(item Item, value any) error {
 		})
 }
 
-// FormatTime spells a time, so that times compare as strings do; "" for the zero time.
+// FormatTime formats a time so that strings sort by time; "" for the zero time.
 func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 
-	return apikey.FormatTime(t) // of a fixed width
+	return apikey.FormatTime(t) // fixed width
 }
 
-// ParseTime is the inverse of FormatTime; a text that is no time is an error, since rows are only
-// written by FormatTime.
+// ParseTime is the inverse of FormatTime. An invalid string is an error, since only FormatTime
+// writes rows.
 func ParseTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil

@@ -6,19 +6,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Bounds of DynamoDB, and what is left of them here so that no item comes near.
+// DynamoDB's limits, and the smaller ones that keep items well below them.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 const (
-	// MaxItem is the most bytes that an item may have, names of attributes included.
+	// MaxItem is the most bytes in an item, including attribute names.
 	MaxItem = 400 << 10
-	// maxTransaction is the most bytes that the items of a transaction may have together.
+	// maxTransaction is the most bytes in the items of a transaction together.
 	maxTransaction = 4 << 20
-	// Roomy is how large an item is made where there is a choice.
+	// Roomy is the size that items are kept below if there is a choice.
 	Roomy = 300 << 10
 )
 
-// fits finds the item of a transaction that is too large, before anything is sent. Errors:
-// ErrTooLarge.
+// fits returns an error if an item or the whole transaction is too large, before anything is sent.
+// Errors: ErrTooLarge.
 func fits(writes []Write) error {
 	sum := 0
 	for _, w := range writes {
@@ -33,7 +33,7 @@ func fits(writes []Write) error {
 	return nil
 }
 
-// Size is how many bytes DynamoDB counts of an item, or a few more.
+// Size returns an upper bound of the bytes that DynamoDB counts for an item, close to the number.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func Size(item Item) int {
 	n := 0
@@ -48,8 +48,7 @@ func Size(item Item) int {
 // two more.
 const MaxNumber = 21
 
-// What an element of a list or a map costs besides its own bytes, and a list or a map besides its
-// elements.
+// The overhead of an element of a list or a map, and of a list or a map.
 const (
 	Nested     = 1
 	Collection = 3

@@ -1,10 +1,9 @@
-// Package dynamo is how the store speaks DynamoDB: reads, batches, queries page by page,
-// conditional writes and transactions, sizes, and the errors of all of them.
+// Package dynamo is the store's access to DynamoDB: reads, batches, queries page by page,
+// conditional writes and transactions, sizes, and their errors.
 //
-// It promises that a read of a table is strongly consistent, that what DynamoDB leaves for later is
-// asked for again, that nothing is sent which is larger than DynamoDB takes, and that every failure
-// is one of its errors. It knows no row of any table: what a row is and who writes it, store and
-// hot say.
+// It promises that a read of a table is strongly consistent, that unprocessed items are requested
+// again, that nothing larger than DynamoDB's limits is sent, and that every failure is one of its
+// errors. It does not know the rows of the tables, which belong to store and hot.
 package dynamo
 
 import (
@@ -46,20 +45,20 @@ type Client interface {
 	) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
-// Table is a table, or what a client says of it.
+// Table is a table, accessed through a client.
 type Table struct {
 	Client
 	Name string
-	// Pause waits until d is over, or the context.
+	// Pause waits for d, or until the context ends.
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
-// NewTable returns the table of that name.
+// NewTable returns the table with a name.
 func NewTable(client Client, name string) *Table {
 	return &Table{Client: client, Name: name, Pause: pause}
 }
 
-// Get reads one item, strongly consistent; nil where there is none.
+// Get reads one item, strongly consistent. It returns nil if there is none.
 func (t *Table) Get(ctx context.Context, at Key) (Item, error) {
 	strong := true
 
@@ -82,8 +81,8 @@ func (t *Table) Get(ctx context.Context, at Key) (Item, error) {
 // MaxBatch is DynamoDB's limit of items in one BatchGetItem.
 const MaxBatch = 100
 
-// BatchGet reads items, strongly consistent, as many at a time as DynamoDB takes. What is not there
-// is left out.
+// BatchGet reads items, strongly consistent, in batches of DynamoDB's limit. Missing items are left
+// out.
 func (t *Table) BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error) {
 	found := make(map[Key]Item, len(keys))
 	for some := range slices.Chunk(keys, MaxBatch) {
@@ -95,15 +94,15 @@ func (t *Table) BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error) 
 	return found, nil
 }
 
-// How often a batch is asked for, and how long it waits after the first answer that left something:
-// twice as long after each other one, less a random part.
+// The attempts at a batch, and the pause after the first answer with unprocessed items. It doubles
+// with each further answer, less a random part.
 const (
 	batchAttempts = 5
 	batchPause    = 20 * time.Millisecond
 )
 
-// batchInto reads up to MaxBatch items. What DynamoDB leaves for later, as it does where it is
-// asked for too much, is asked for again: a bounded number of times, and not at once.
+// batchInto reads up to MaxBatch items. Unprocessed items, as under throttling, are requested
+// again: a limited number of times, after pauses.
 func (t *Table) batchInto(ctx context.Context, found map[Key]Item, keys []Key) error {
 	strong := true
 
@@ -140,15 +139,14 @@ func (t *Table) batchInto(ctx context.Context, found map[Key]Item, keys []Key) e
 	return nil
 }
 
-// backoff is how long to wait before an attempt, the first repetition being 1: between a half and
-// the whole of a time that doubles, so that those who were refused together do not come back
-// together.
+// backoff returns the pause before an attempt, counted from 1: between half and all of a time that
+// doubles, so that callers that were throttled together do not return together.
 func backoff(first time.Duration, attempt int) time.Duration {
 	most := first << (attempt - 1)
 	return most/2 + time.Duration(rand.Int64N(int64(most/2)+1)) //nolint:gosec // jitter, not a secret
 }
 
-// pause is Table.Pause outside of tests.
+// pause is the Table.Pause outside of tests.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -161,21 +159,21 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Index names an index, and the attributes that are its keys.
+// Index is the name of an index, and the attributes that are its keys.
 type Index struct{ Name, Partition, Sort string }
 
 // Range is a part of a partition, in the order of its sort keys.
 type Range struct {
 	Index       Index // the zero value for the table itself
 	Partition   string
-	First, Last string // both of them too; "" for all
-	After       string // in place of them: what follows, in the direction of the reading
+	First, Last string // inclusive; "" for all
+	After       string // instead of them: exclusive, in the direction of the reading
 	Backwards   bool
-	Limit       int32 // of items that are read at once; 0 for as many as an answer holds
-	Lagging     bool  // may be as it was moments ago, for half the price; an index always is
+	Limit       int32 // of items in one answer; 0 for as many as fit
+	Lagging     bool  // may be moments old, for half the price; an index always is
 }
 
-// query is the query of a range.
+// query returns the query of a range.
 func (t *Table) query(r Range) *dynamodb.QueryInput {
 	forwards, strong := !r.Backwards, !r.Lagging
 	in := &dynamodb.QueryInput{
@@ -224,8 +222,8 @@ func (t *Table) query(r Range) *dynamodb.QueryInput {
 	return in
 }
 
-// Query reads what one answer holds of a range, at most Limit items; more is whether the range may
-// go on.
+// Query reads one answer's items of a range, at most Limit; more reports whether the range may
+// continue.
 func (t *Table) Query(
 	ctx context.Context, r Range, what string,
 ) (items []Item, more bool, err error) {
@@ -237,7 +235,8 @@ func (t *Table) Query(
 	return out.Items, len(out.LastEvaluatedKey) > 0, nil
 }
 
-// All are the items of a range, of which an answer at a time is in memory. It ends with an error.
+// All returns the items of a range, of which one answer at a time is in memory. It ends after an
+// error.
 func (t *Table) All(ctx context.Context, r Range) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		pages := dynamodb.NewQueryPaginator(t.Client, t.query(r))
@@ -298,7 +297,7 @@ func (t *Table) Delete(
 	return written(what, err)
 }
 
-// written is the error of a write of one item.
+// written converts the error of a write of one item.
 func written(what string, err error) error {
 	var failed *types.ConditionalCheckFailedException
 	var conflict *types.TransactionConflictException
@@ -315,7 +314,8 @@ func written(what string, err error) error {
 	return nil
 }
 
-// ScanPage reads rows after one, and returns the last of them: none where the table ends.
+// ScanPage reads the rows after a key, and returns the key of the last one: the zero Key at the
+// end.
 func (t *Table) ScanPage(
 	ctx context.Context, scanner dynamodb.ScanAPIClient, after Key, limit int32,
 ) (items []Item, last Key, err error) {
@@ -334,8 +334,8 @@ func (t *Table) ScanPage(
 	return out.Items, KeyOf(out.LastEvaluatedKey), nil
 }
 
-// Scan reads these attributes of every row, strongly consistent, and hands on page by page. It ends
-// with an error.
+// Scan reads these attributes of every row, strongly consistent, page by page. It ends after an
+// error.
 func (t *Table) Scan(
 	ctx context.Context, scanner dynamodb.ScanAPIClient, attributes []string,
 ) iter.Seq2[[]Item, error] {

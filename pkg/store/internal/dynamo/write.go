@@ -28,7 +28,7 @@ func Below(attribute string, value any) expression.ConditionBuilder {
 	return expression.Name(attribute).LessThan(expression.Value(value))
 }
 
-// Set returns the update that gives attributes these values.
+// Set returns the update that sets attributes.
 func Set(attributes Item) (update expression.UpdateBuilder) {
 	for name, value := range attributes {
 		update = update.Set(expression.Name(name), expression.Value(value))
@@ -42,10 +42,10 @@ type Write struct {
 	Kind      Kind
 	Item      Item
 	Condition expression.ConditionBuilder
-	Failure   error // what a condition means that does not hold
+	Failure   error // the error if the condition does not hold
 }
 
-// Replace returns the write of a row in place of the one with a version.
+// Replace returns the write that replaces the version of a row.
 func Replace(item Item, version int64, stale error) Write {
 	return Write{Item: item, Condition: Is("version", version), Failure: stale}
 }
@@ -56,14 +56,14 @@ type Kind int
 // The kinds of writes.
 const (
 	Put    Kind = iota
-	Remove      // Item is a primary key, and what is there goes
-	Look        // Item is a primary key, and what is there is only looked at
+	Remove      // Item is a primary key, whose item is removed
+	Look        // Item is a primary key, whose item is only checked
 )
 
-// Transact does all writes or none, once. The first write whose condition fails decides the error;
-// an item that is too large fails before anything is sent. Else: ErrTooLarge, ErrInFlight,
-// ErrRefused, ErrUnavailable. The SDK sends one ClientRequestToken for all its retries, so a lost
-// answer does not write twice.
+// Transact makes all writes or none, once. The first write whose condition fails determines the
+// error; an item that is too large fails before anything is sent. Other errors: ErrTooLarge,
+// ErrInFlight, ErrRefused, ErrUnavailable. The SDK sends one ClientRequestToken with all its
+// retries, so a lost answer does not write twice.
 func (t *Table) Transact(ctx context.Context, writes []Write, what string) error {
 	if err := fits(writes); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (t *Table) Transact(ctx context.Context, writes []Write, what string) error
 		return nil
 	}
 
-	// Its reasons stand in the order of the writes.
+	// The reasons are in the order of the writes.
 	var c *types.TransactionCanceledException
 	if errors.As(err, &c) {
 		for i, r := range c.CancellationReasons {
@@ -101,7 +101,7 @@ func (t *Table) Transact(ctx context.Context, writes []Write, what string) error
 	return written(what, err)
 }
 
-// request is a write as DynamoDB takes it.
+// request converts a write to DynamoDB's form.
 func (t *Table) request(w Write) (out types.TransactWriteItem, err error) {
 	e, err := expression.NewBuilder().WithCondition(w.Condition).Build()
 	if err != nil {
@@ -138,15 +138,15 @@ func (t *Table) request(w Write) (out types.TransactWriteItem, err error) {
 	return out, nil
 }
 
-// conflictTime is how long a write is tried again when DynamoDB reports a conflict with a
-// transaction in flight, and conflictPause the longest pause between two tries.
+// conflictTime is how long a write is retried while DynamoDB reports a conflict with a transaction
+// in flight, and conflictPause the longest pause between two attempts.
 const (
 	conflictTime  = 3 * time.Second
 	conflictPause = 100 * time.Millisecond
 )
 
-// RetryConflicts does a write until no transaction in flight is in its way. Errors: the write's
-// own, ErrConflict.
+// RetryConflicts repeats a write until no transaction in flight conflicts with it. Errors: the
+// write's own, ErrConflict.
 func RetryConflicts(ctx context.Context, write func() error) error {
 	ctx, stop := context.WithTimeout(ctx, conflictTime)
 	defer stop()
