@@ -13,46 +13,46 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Stage is how far the rows of an hour are put together.
+// Stage is how far the rows of an hour are compacted.
 type Stage int
 
 // The stages.
 const (
-	Written   Stage = iota // each instance's row stands by itself
-	Compacted              // one row for each scope; rows that come late still count
-	Folded                 // one sum for each scope, for good
+	Written   Stage = iota // each instance's row is separate
+	Compacted              // one row for each scope; late rows still count
+	Folded                 // one sum for each scope, final
 )
 
-// Hours is where usage is kept.
+// Hours stores usage.
 type Hours interface {
-	// Journal returns the scopes that have rows of an hour; with ErrStuck, those that are known,
-	// where part of the journal is damaged.
+	// Journal returns the scopes that have rows of an hour. If part of the journal is damaged, it
+	// returns ErrStuck with the scopes that are readable.
 	Journal(ctx context.Context, env apikey.Environment, hour time.Time) ([]Scope, error)
-	// Stages returns how far hours are put together, in their order.
+	// Stages returns the stages of hours, in their order.
 	Stages(ctx context.Context, env apikey.Environment, hours []time.Time) ([]Stage, error)
-	// SetStage notes how far an hour is put together, unless it is further already.
+	// SetStage records the stage of an hour. It never lowers one.
 	SetStage(ctx context.Context, env apikey.Environment, hour time.Time, stage Stage) error
-	// CompactUsage puts the rows of a scope's hour together, as far as they fit, and folds the hour
-	// where that is asked for. It can be stopped and repeated at any point. It returns ErrStuck
-	// where repeating it is of no use.
+	// CompactUsage compacts the rows of a scope's hour, as far as they fit, and folds the hour if
+	// fold is set. It can be stopped and repeated at any point. It returns ErrStuck if repeating
+	// does not help.
 	CompactUsage(ctx context.Context, s Scope, hour time.Time, fold bool) error
 }
 
-// ErrStuck says of rows that nothing can be done with them, now or later: they are damaged, or what
-// they would become is refused.
+// ErrStuck means that rows can never be processed: they are damaged, or the result would be
+// refused.
 var ErrStuck = errors.New("usage: rows cannot be worked with")
 
-// lookBack is for how long hours are looked after: one that is not put together by then stays as it
-// is, and counts as it is.
+// lookBack is for how long hours are compacted: one that is not done by then stays as it is, and
+// still counts.
 const lookBack = 3 * 24 * time.Hour
 
-// compactAtOnce is how many scopes are put together at once.
+// compactAtOnce is how many scopes are compacted concurrently.
 const compactAtOnce = 4
 
-// Compact puts together what instances wrote in the hours that have ended: one row for each scope
-// and hour once it is CompactAfter, and one sum once it is FoldAfter. It continues until all is
-// done or ctx ends, returns how many hours it compacted, and can be run again at any time, by
-// several at once too. What fails is passed over: the error says what, when all others are done.
+// Compact compacts what instances wrote in the hours that have ended: to one row for each scope and
+// hour after CompactAfter, and to one sum after FoldAfter. It continues until all is done or ctx
+// ends, and returns how many hours it compacted. It can be run again at any time, also
+// concurrently. Hours that fail are skipped, and reported in the error at the end.
 func Compact(
 	ctx context.Context, h Hours, env apikey.Environment, now time.Time,
 ) (done int, err error) {
@@ -92,7 +92,7 @@ func Compact(
 	return done, errors.Join(failures...)
 }
 
-// stageAt is how far an hour should be put together by now.
+// stageAt returns the stage that an hour should have by now.
 func stageAt(hour, now time.Time) Stage {
 	switch since := now.Sub(hour.Add(time.Hour)); {
 	case since >= FoldAfter:
@@ -104,13 +104,13 @@ func stageAt(hour, now time.Time) Stage {
 	}
 }
 
-// failing is how many scopes of an hour may fail before the rest waits for another run: what fails
-// so often is not the scopes.
+// failing is how many scopes of an hour may fail before the rest waits for another run: so many
+// failures are not due to the scopes.
 const failing = 20
 
-// compactHour puts together the scopes of an hour. One that fails keeps no other from it. Where
-// repeating it is of use the hour is not done yet; a scope that is stuck stays as it is, and counts
-// as it is.
+// compactHour compacts the scopes of an hour. One that fails does not hold up the others. The hour
+// is done unless a failed scope may succeed later; a scope that is stuck stays as it is, and still
+// counts.
 func compactHour(
 	ctx context.Context, h Hours, env apikey.Environment, hour time.Time, stage Stage,
 ) error {
@@ -137,11 +137,11 @@ func compactHour(
 				f.add(s, err)
 			}
 
-			return nil // the others go on
+			return nil // the others continue
 		})
 	}
 
-	_ = g.Wait() // the errors are f's
+	_ = g.Wait() // the errors are in f
 
 	if ctx.Err() == nil && f.passing == 0 {
 		if err := h.SetStage(ctx, env, hour, stage); err != nil {
@@ -152,11 +152,11 @@ func compactHour(
 	return f.err()
 }
 
-// scopeFailures is what failed of an hour.
+// scopeFailures are the failures of an hour.
 type scopeFailures struct {
 	mu      sync.Mutex
 	stuck   int
-	passing int // may succeed when they are repeated
+	passing int // may succeed when repeated
 	first   error
 }
 

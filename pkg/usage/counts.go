@@ -12,8 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
-// Call is a call of a key that is known, as whoever saw it tells it: an authorizer, or a reader of
-// access logs.
+// Call is a call of a known key, as an authorizer or a reader of access logs reports it.
 type Call struct {
 	At             time.Time
 	Environment    apikey.Environment
@@ -21,13 +20,13 @@ type Call struct {
 	KeyID          string
 	KeyVersion     int64 // of the key's row that the call was checked with
 	Outcome        check.Outcome
-	// the one that the call was made with, or lacked; "" where the check ended before, and on the
-	// admin API
+	// the permission that the call was made with, or lacked; "" if the check ended before it was
+	// known, and on the admin API
 	Permission string
-	Customer   string // the one that the path names; "" for none
+	Customer   string // the customer in the path; "" for none
 
 	Secret   apikey.SecretMatch // which of the key's secrets was sent
-	Rotation time.Time          // when the key's rotation started; zero where it has none
+	Rotation time.Time          // when the key's rotation started; zero if it has none
 
 	RequestID string // API Gateway's
 	API       string
@@ -37,43 +36,43 @@ type Call struct {
 	SourceIP  netip.Addr
 	UserAgent string
 	Latency   time.Duration
-	// how many of the allowed calls are kept in the log of requests: 0 none, 1 all
+	// the fraction of the allowed calls that is recorded: 0 none, 1 all
 	SampleRate float64
 }
 
-// Scope is what is counted for: a key, or all keys of an organization in one environment.
+// Scope is what calls are counted for: a key, or all keys of an organization in one environment.
 type Scope struct {
 	Environment  apikey.Environment
 	Organization bool
 	ID           string
 }
 
-// KeyScope is a key as a scope.
+// KeyScope returns the scope of a key.
 func KeyScope(env apikey.Environment, id string) Scope { return Scope{Environment: env, ID: id} }
 
-// OrganizationScope is the keys of an organization in one environment as a scope.
+// OrganizationScope returns the scope of an organization's keys in one environment.
 func OrganizationScope(env apikey.Environment, id string) Scope {
 	return Scope{Environment: env, Organization: true, ID: id}
 }
 
-// Cell is what is counted apart.
+// Cell is what is counted separately.
 type Cell struct {
 	Outcome    check.Outcome
 	Permission string
 }
 
-// Others stands for the permissions, customers and sources beyond the number that is counted apart.
-// It is no name that one of them can have.
+// Others stands for the permissions, customers and sources beyond the number that is counted
+// separately. It is not a valid name of one.
 const Others = "*"
 
-// Limits on what one row of counts distinguishes. What is beyond counts as Others, so that no
-// caller can make a row grow.
+// Limits on what one row of counts distinguishes. The rest counts as Others, so that no caller can
+// make a row grow.
 const (
 	maxCells     = 100
 	maxCustomers = 100
 )
 
-// Limits on what the sum of many rows distinguishes: those with the most calls. Names have at most
+// Limits on what the sum of many rows distinguishes: what has the most calls. Names have at most
 // 100 bytes, so that a sum has at most 200 KB.
 const (
 	maxSumCells     = 1000
@@ -86,7 +85,8 @@ type Counts struct {
 	Customers map[string]int64 // of the allowed calls whose path names one
 }
 
-// countedCustomer is the customer that a call counts for, regardless of its path; "" for none.
+// countedCustomer returns the customer that a call counts for: "" for none, Others for an invalid
+// one.
 func (c *Call) countedCustomer() string {
 	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
 		return Others
@@ -142,8 +142,8 @@ func (c *Counts) Add(other Counts) {
 	}
 }
 
-// Bound leaves of what the counts tell apart what has the most calls, and makes Others of the rest:
-// all numbers together come to what they came to before.
+// Bound keeps what has the most calls separate, and adds the rest to Others. The totals stay the
+// same.
 func (c *Counts) Bound() {
 	if len(c.Customers) > maxSumCustomers {
 		names := slices.SortedFunc(maps.Keys(c.Customers), func(a, b string) int {
@@ -173,13 +173,14 @@ func (c *Counts) clone() Counts {
 	return Counts{Cells: maps.Clone(c.Cells), Customers: maps.Clone(c.Customers)}
 }
 
-// Totals are the calls that were allowed and those that were refused for what the key is or may.
+// Totals are the numbers of calls that were allowed, and that were refused because of the key
+// itself.
 type Totals struct {
 	Allowed int64 `json:"allowed"`
 	Denied  int64 `json:"denied"`
 }
 
-// Totals sums up.
+// Totals returns the totals of the counts.
 func (c *Counts) Totals() Totals {
 	var t Totals
 	for cell, n := range c.Cells {
@@ -194,18 +195,18 @@ func (c *Counts) Totals() Totals {
 	return t
 }
 
-// By is what a series of counts is divided by.
+// By is the dimension of a series of counts.
 type By string
 
-// The divisions.
+// The dimensions.
 const (
 	ByOutcome    By = "outcome"
 	ByPermission By = "permission"
 	ByCustomer   By = "customer"
 )
 
-// Values divides the counts. By permission and by customer they are those of the allowed calls:
-// what was refused made use of neither.
+// Values returns the counts by a dimension. Permissions and customers count allowed calls only,
+// since a refused call used neither.
 func (c *Counts) Values(by By) map[string]int64 {
 	out := map[string]int64{}
 	switch by {
@@ -226,10 +227,10 @@ func (c *Counts) Values(by By) map[string]int64 {
 	return out
 }
 
-// hourOf is the hour that a time is in.
+// hourOf returns the hour of a time.
 func hourOf(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
 
-// Series sums hours up into steps of a length, from from to before to, those without calls too.
+// Series sums hours into steps of a length, in [from, to), including steps without calls.
 func Series(hours map[time.Time]Counts, from, to time.Time, step time.Duration) []Point {
 	var out []Point
 	for at := from; at.Before(to); at = at.Add(step) {
@@ -246,7 +247,7 @@ func Series(hours map[time.Time]Counts, from, to time.Time, step time.Duration) 
 	return out
 }
 
-// Point is a step of a series.
+// Point is one step of a series.
 type Point struct {
 	At     time.Time
 	Counts Counts

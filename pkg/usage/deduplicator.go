@@ -15,26 +15,26 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// ErrVersionConflict says that a page of the ledger was changed since it was read.
+// ErrVersionConflict is returned if a page of the ledger has changed since it was read.
 var ErrVersionConflict = errors.New("usage: the ledger was changed meanwhile")
 
-// Ledger keeps which calls were counted, along with the counts.
+// Ledger stores which calls were counted, along with the counts.
 type Ledger interface {
-	// Pages reads what was counted of a key in a slot of time, in the order of their numbers. It
-	// sees every write that ended before. ErrStuck where they are damaged.
+	// Pages reads the counted calls of a key in a slot of time, in the order of their numbers. It
+	// sees every write that ended before. It returns ErrStuck if they are damaged.
 	Pages(ctx context.Context, env apikey.Environment, keyID string, slot time.Time) ([]Page, error)
-	// Count writes pages, each in place of the version before its own, and rows of counts and of
-	// uses of secrets, all or none. ErrVersionConflict where a page is of another version by now;
-	// ErrStuck where nothing was written, and never will be; after any other error nobody knows
-	// which.
+	// Count writes pages, each in place of its previous version, and rows of counts and of uses of
+	// secrets, all or none. It returns ErrVersionConflict if a page has another version by now, and
+	// ErrStuck if nothing was written and never will be. After any other error it is unknown
+	// whether anything was written.
 	Count(ctx context.Context, pages []Page, rows []Row, secrets []SecretUse) error
 	PutJournal(ctx context.Context, j Journal) error
 	PutLastUse(ctx context.Context, use LastUse) error
 	PutRequest(ctx context.Context, request Request) error
 }
 
-// Page holds ids of calls of a key, from one slot of time, that are counted. A full one is followed
-// by the next and changes no more.
+// Page holds ids of counted calls of a key, from one slot of time. A full page is followed by the
+// next, and does not change any more.
 type Page struct {
 	Environment apikey.Environment
 	KeyID       string
@@ -45,10 +45,11 @@ type Page struct {
 }
 
 const (
-	// SlotLength is how much time a page covers. A call's slot comes of its own time, so that it is
-	// the same whenever and by whomever it is told.
+	// SlotLength is how much time a page covers. A call's slot follows from its own time, so that
+	// it is the same for every instance and report.
 	SlotLength = 10 * time.Second
-	// PageIDs is how many ids a page holds: 8 KB, since each write is paid by the page's size.
+	// PageIDs is how many ids a page holds: 8 KB, since the price of each write depends on the
+	// page's size.
 	PageIDs = 1024
 	idBytes = 8
 )
@@ -60,22 +61,22 @@ type Entry struct {
 }
 
 // Deduplicator counts calls that are reported at least once, by several instances, each exactly
-// once: it writes which calls it counted in the transaction that counts them. It keeps the same
-// rows as a Recorder, and nothing that it has not written: when Record returns nil, all is written.
+// once: it writes which calls it counted in the transaction that counts them. It writes the same
+// rows as a Recorder, and buffers nothing: when Record returns nil, everything is written.
 type Deduplicator struct {
 	ledger Ledger
 	now    func() time.Time
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	rows    map[rowID]Row // as this instance wrote them last
+	rows    map[rowID]Row // as last written by this instance
 	secrets map[secretID]SecretUse
 	keys    map[Scope]*keyState
 	names   names
 }
 
-// NewDeduplicator returns a counter whose rows carry the name of the instance, which no other may
-// have.
+// NewDeduplicator returns a counter whose rows carry the name of the instance, which must be
+// unique.
 func NewDeduplicator(
 	l Ledger, instance string, now func() time.Time, logger *slog.Logger,
 ) *Deduplicator {
@@ -98,13 +99,13 @@ type group struct {
 	entries     []Entry
 }
 
-// groupsAtOnce is how many groups one transaction has. Each brings a page, a row of the key, mostly
-// the same row of the organization, and during a rotation one of the secrets; DynamoDB takes a
+// groupsAtOnce is how many groups one transaction has. Each adds a page, a row of the key, usually
+// a shared row of the organization, and during a rotation one of the secrets; the limit is a
 // hundred.
 const groupsAtOnce = 20
 
-// Record counts the entries that were not counted before. After an error some may be counted: to
-// record all of them again is right.
+// Record counts the entries that were not counted before. After an error some may be counted; the
+// caller should record all of them again.
 func (d *Deduplicator) Record(ctx context.Context, entries []Entry) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +115,7 @@ func (d *Deduplicator) Record(ctx context.Context, entries []Entry) error {
 	var stuck []error
 	for chunk := range slices.Chunk(groups, groupsAtOnce) {
 		if err := d.count(ctx, chunk); errors.Is(err, ErrStuck) {
-			stuck = append(stuck, err) // the others are counted regardless of these
+			stuck = append(stuck, err) // count the others regardless
 		} else if err != nil {
 			return errors.Join(append(stuck, err)...)
 		}
@@ -123,11 +124,11 @@ func (d *Deduplicator) Record(ctx context.Context, entries []Entry) error {
 	return errors.Join(append(stuck, d.remember(ctx, entries))...)
 }
 
-// ahead is how far in the future a call may be, by clocks that differ.
+// ahead is how far in the future a call may be, as clocks differ.
 const ahead = 10 * time.Minute
 
-// dropLate leaves out calls of hours that are about to become sums, of which the ledger may know no
-// more: they would count twice.
+// dropLate removes calls of hours that are about to be folded: their ledger may have been removed,
+// so they could count twice.
 func (d *Deduplicator) dropLate(ctx context.Context, entries []Entry) []Entry {
 	now := d.now()
 
@@ -163,8 +164,7 @@ func groupsOf(entries []Entry) []*group {
 		g.entries = append(g.entries, e)
 	}
 
-	// In one order, so that two instances with the same calls are in each other's way at the first
-	// group and not at every one.
+	// A fixed order: two instances with the same calls then conflict at the first group only.
 	slices.SortFunc(groups, func(a, b *group) int {
 		return cmp.Or(cmp.Compare(a.environment, b.environment), cmp.Compare(a.keyID, b.keyID),
 			a.slot.Compare(b.slot))
@@ -172,12 +172,12 @@ func groupsOf(entries []Entry) []*group {
 	return groups
 }
 
-// overtakenMost is how often one group is tried when other instances count calls of the same key.
+// overtakenMost is how often one group is tried while other instances count calls of the same key.
 const overtakenMost = 20
 
-// count counts groups in as few transactions as it takes. Where another instance was faster it goes
-// on by halves, so that one busy key does not hold up the others; and where one is stuck, so that
-// the others are counted.
+// count counts groups in as few transactions as possible. After a conflict it continues with each
+// half, so that one busy key does not hold up the others; and so it does if one is stuck, to count
+// the others.
 func (d *Deduplicator) count(ctx context.Context, groups []*group) error {
 	for attempt := 1; ; {
 		more, err := d.countSome(ctx, groups)
@@ -205,11 +205,12 @@ func (d *Deduplicator) count(ctx context.Context, groups []*group) error {
 	}
 }
 
-// countSome counts as much of the groups as fits on a page of each. More reports whether something
-// is left.
+// countSome counts as much of the groups as fits on a page of each. more reports whether entries
+// are left.
 func (d *Deduplicator) countSome(ctx context.Context, groups []*group) (more bool, err error) {
 	var pages []Page
 
+	// A draft: the rows change only if the transaction succeeds.
 	draft := d.draft()
 	for _, g := range groups {
 		known, err := d.ledger.Pages(ctx, g.environment, g.keyID, g.slot)
@@ -237,6 +238,7 @@ func (d *Deduplicator) countSome(ctx context.Context, groups []*group) (more boo
 		return false, nil
 	}
 
+	// Journals first: a row without one would never be compacted.
 	for _, j := range draft.journals() {
 		if err := d.ledger.PutJournal(ctx, j); err != nil {
 			return false, err
@@ -249,8 +251,8 @@ func (d *Deduplicator) countSome(ctx context.Context, groups []*group) (more boo
 	return more, err
 }
 
-// whole reports whether pages that were read one after the other go together: each but the last
-// must be full, or it was read before the last was begun.
+// whole reports whether pages that were read one after the other form a consistent list: each but
+// the last must be full, or it was read before the next one was begun.
 func whole(pages []Page) bool {
 	for i, p := range pages {
 		if p.Number != i || i < len(pages)-1 && len(p.IDs) < PageIDs*idBytes {
@@ -261,8 +263,8 @@ func whole(pages []Page) bool {
 	return true
 }
 
-// page takes the entries that no page has onto the last page, or the one after it, as far as there
-// is room. Left reports whether there was too little.
+// page adds the entries that no page has to the last page, or to a new one, as far as they fit.
+// left reports whether some did not.
 func (g *group) page(known []Page) (page Page, fresh []Entry, left bool) {
 	seen := map[[idBytes]byte]bool{}
 	for _, p := range known {
@@ -305,8 +307,8 @@ func (g *group) page(known []Page) (page Page, fresh []Entry, left bool) {
 	return page, fresh, false
 }
 
-// fingerprint is short: two of the some thousand ids of a slot are the same by accident once in
-// 10^12 slots, and then a call is not counted.
+// fingerprint is short: two of about a thousand ids of a slot collide once in 10^12 slots, and then
+// a call is not counted.
 func fingerprint(id string) [idBytes]byte {
 	sum := sha256.Sum256([]byte(id))
 	return [idBytes]byte(sum[:idBytes])

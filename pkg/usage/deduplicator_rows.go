@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// draft is rows as they will be when a transaction is done.
+// draft holds rows as they will be after a transaction.
 type draft struct {
 	counter *Deduplicator
 	rows    map[rowID]Row
 	secrets map[secretID]SecretUse
 }
 
-// secretID names a row of a rotation.
+// secretID identifies a row of a rotation.
 type secretID struct {
 	Scope
 	rotation time.Time
@@ -48,7 +48,7 @@ func (d *draft) add(c Call) {
 	}
 }
 
-// addSecret counts which secret was sent.
+// addSecret counts the use of the secret that was sent.
 func (d *draft) addSecret(c *Call) {
 	id := secretID{KeyScope(c.Environment, c.KeyID), c.Rotation}
 
@@ -73,7 +73,7 @@ func (d *draft) addSecret(c *Call) {
 	}
 }
 
-// row is the row as it was written last, or a new one.
+// row returns the row as last written, or a new one.
 func (d *Deduplicator) row(id rowID) Row {
 	if row, ok := d.rows[id]; ok {
 		return row
@@ -82,7 +82,7 @@ func (d *Deduplicator) row(id rowID) Row {
 	return Row{Scope: id.Scope, Hour: id.hour, Writer: d.names.next()}
 }
 
-// journals notes the new rows. A journal of a row that is not written after all does no harm.
+// journals returns the journals of new rows. A journal whose row is not written does no harm.
 func (d *draft) journals() []Journal {
 	var journals []Journal
 
@@ -111,7 +111,7 @@ func (d *draft) journals() []Journal {
 	return journals
 }
 
-// settle keeps what was written.
+// settle adopts the draft after a transaction.
 func (d *draft) settle(err error) {
 	to := d.counter
 	if len(to.rows)+len(to.secrets) > maxRows {
@@ -123,9 +123,9 @@ func (d *draft) settle(err error) {
 	settle(to.secrets, d.secrets, err)
 }
 
-// settle takes over rows as a transaction left them. Where nobody knows whether they were written,
-// they are left as they are and new ones begun: a row that one is wrong about must not be written
-// over.
+// settle adopts rows after a transaction. If it is unknown whether they were written, it drops
+// them, so that the next calls begin new ones: a row must not be replaced by one with the wrong
+// counts.
 func settle[ID comparable, R any](kept, drafted map[ID]R, err error) {
 	switch {
 	case err == nil:
@@ -137,8 +137,8 @@ func settle[ID comparable, R any](kept, drafted map[ID]R, err error) {
 	}
 }
 
-// remember keeps what is not a number: calls, and the last use of each key, which may be up to
-// useAge behind. Both do no harm when they are written again.
+// remember records what is not a count: calls, and the last use of each key, which may be up to
+// useAge old. Writing either twice does no harm.
 func (d *Deduplicator) remember(ctx context.Context, entries []Entry) error {
 	if len(d.keys) > maxKeys {
 		clear(d.keys)

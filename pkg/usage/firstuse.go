@@ -9,41 +9,41 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// FirstUseRows keeps first uses.
+// FirstUseRows stores first uses.
 type FirstUseRows interface {
-	// PutFirstUse keeps when the new secret of the key's rotation was first used, unless that is
-	// kept already: the first one counts, and later ones do not.
+	// PutFirstUse records when the new secret of the key's rotation was first used. An earlier
+	// record stays.
 	PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error
 }
 
-// maxFirstUses is how many rotations an instance remembers to have recorded. After that it starts
-// over, which costs a write that changes nothing.
+// maxFirstUses is how many recorded rotations an instance remembers. Then it starts over, at the
+// cost of writes that change nothing.
 const maxFirstUses = 10_000
 
-// FirstUses records the first use of the new secret of a rotation, at once and in parallel with the
-// answer. It is safe for concurrent use.
+// FirstUses records the first use of the new secret of a rotation, at once and concurrently with
+// the answer. It is safe for concurrent use.
 //
-// Where a record gets lost, with an instance or by an outage, the next use is recorded: the overlap
-// that it starts begins later then, and never earlier.
+// If a record is lost, with an instance or in an outage, the next use is recorded: the overlap then
+// starts later, and never earlier.
 type FirstUses struct {
 	rows   FirstUseRows
 	logger *slog.Logger
 
 	mu      sync.Mutex
 	told    map[string]bool // by key and rotation
-	writing int             // records on their way
-	written *sync.Cond      // on mu: one of them has ended
+	writing int             // records in progress
+	written *sync.Cond      // on mu: a record has ended
 }
 
-// NewFirstUses returns a recorder that has recorded nothing yet.
+// NewFirstUses returns a recorder without any records.
 func NewFirstUses(rows FirstUseRows, logger *slog.Logger) *FirstUses {
 	f := &FirstUses{rows: rows, logger: logger, told: map[string]bool{}}
 	f.written = sync.NewCond(&f.mu)
 	return f
 }
 
-// Used records an admitted call with the newest secret of a key. It returns at once; a use
-// that need not be recorded costs nothing.
+// Used records an admitted call with the newest secret of a key. It returns at once; a use that
+// need not be recorded costs nothing.
 func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	if !k.AwaitsFirstUse(at) {
 		return
@@ -65,7 +65,7 @@ func (f *FirstUses) Used(ctx context.Context, k *apikey.Key, at time.Time) {
 	}()
 }
 
-// claim reports whether this instance has not recorded the rotation yet, and marks it.
+// claim reports whether this instance has yet to record the rotation, and marks it.
 func (f *FirstUses) claim(rotation string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -83,7 +83,7 @@ func (f *FirstUses) claim(rotation string) bool {
 	return true
 }
 
-// done ends what claim began. A rotation that was not recorded is left to the next use.
+// done ends what claim began. A rotation whose record failed is left to the next use.
 func (f *FirstUses) done(rotation string, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *FirstUses) done(rotation string, told bool) {
 	f.written.Broadcast()
 }
 
-// Flush waits until nothing is being written.
+// Flush waits until no record is in progress.
 func (f *FirstUses) Flush() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

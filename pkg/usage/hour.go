@@ -7,9 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Row is what one instance counted for a scope in an hour, from its first call to now. It
-// replaces every row of the same writer with a lower sequence, and no other, so that it may be
-// written twice, late and in any order.
+// Row is what one instance counted for a scope in an hour, from its first call to now. It replaces
+// only rows of the same writer with a lower sequence, so that it may be written twice, late and out
+// of order.
 type Row struct {
 	Scope    Scope
 	Hour     time.Time
@@ -18,7 +18,7 @@ type Row struct {
 	Counts   Counts
 }
 
-// names are the names of the rows of one instance, which no row of another has.
+// names generates the names of one instance's rows, which are unique across instances.
 type names struct {
 	instance string
 	made     int64
@@ -29,7 +29,7 @@ func (n *names) next() string {
 	return n.instance + "-" + strconv.FormatInt(n.made, 36)
 }
 
-// hourID names an hour of an environment.
+// hourID identifies an hour of an environment.
 type hourID struct {
 	apikey.Environment
 	hour time.Time
@@ -37,11 +37,11 @@ type hourID struct {
 
 // Times of an hour's rows, from the hour's end.
 const (
-	// CompactAfter is when the rows of an hour are first put together: what instances still hold
-	// has come by then, but for frozen ones.
+	// CompactAfter is when the rows of an hour are first compacted: all instances but frozen ones
+	// have written theirs by then.
 	CompactAfter = 10 * time.Minute
-	// LatestWrite is until when a row of the hour may be written. What an instance holds longer,
-	// because it cannot write, is lost.
+	// LatestWrite is until when a row of the hour may be written. What an instance could not write
+	// by then is lost.
 	LatestWrite = 12 * time.Hour
 	// FoldAfter is when an hour becomes a sum that nothing is added to.
 	FoldAfter = 24 * time.Hour
@@ -53,18 +53,16 @@ type Part struct {
 	Counts   Counts
 }
 
-// Hour is all that is kept of a scope's hour: the parts of each writer, of which the newest counts,
-// or once it is folded their sum. Taking rows into it in any order and any number of times makes
-// the same hour.
+// Hour is what is stored of a scope's hour: each writer's newest part, or their sum once it is
+// folded. Taking rows in any order and any number of times results in the same hour.
 type Hour struct {
-	Version int64 // of the kept hour; 0 where none was kept yet
+	Version int64 // of the stored hour; 0 if none is stored yet
 	Folded  bool
 	Sum     Counts          // once it is folded
 	Parts   map[string]Part // by writer
 }
 
-// Take takes a row in. A row that comes after the hour was folded has been counted, or came too
-// late.
+// Take adds a row. A row that comes after the hour was folded has been counted, or came too late.
 func (h *Hour) Take(writer string, p Part) {
 	if h.Folded {
 		return
@@ -79,13 +77,13 @@ func (h *Hour) Take(writer string, p Part) {
 	}
 }
 
-// sumSlack is how many times as much as a sum that is kept one in the making tells apart, so that
-// it is bounded now and then and not with each row.
+// sumSlack is by which factor a sum may exceed its bounds while it is made, so that it is not
+// bounded for each row.
 const sumSlack = 4
 
 // Count adds a row to the hour's sum, in place of its writer's part, and no longer keeps it
-// separate. Each writer's row is counted once at most; the hour is then good for its Counts, and to
-// be folded.
+// separate. Each writer's row may be counted once. After Count, an hour serves only for Counts and
+// Fold.
 func (h *Hour) Count(writer string, p Part) {
 	if h.Folded {
 		return
@@ -103,7 +101,7 @@ func (h *Hour) Count(writer string, p Part) {
 	}
 }
 
-// Counts is what the hour's calls come to.
+// Counts returns the sum of the hour's calls.
 func (h *Hour) Counts() Counts {
 	sum := h.Sum.clone()
 	for _, p := range h.Parts {
@@ -114,7 +112,7 @@ func (h *Hour) Counts() Counts {
 	return sum
 }
 
-// Fold makes the hour a sum. No row of it may be written anymore.
+// Fold makes the hour a sum. No row of it may be written any more.
 func (h *Hour) Fold() {
 	h.Sum = h.Counts()
 	h.Parts = nil

@@ -11,22 +11,21 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 )
 
-// Writer keeps what a recorder counted. Each of its writes may come twice, late and in any order.
+// Writer stores what a recorder counted. Its writes may be repeated, late and out of order.
 type Writer interface {
-	// PutUsage keeps a row unless one of its writer with the same or a higher sequence is there.
+	// PutUsage writes a row unless one of its writer with the same or a higher sequence exists.
 	PutUsage(ctx context.Context, row Row) error
-	// PutJournal notes which scopes have rows of an hour, for the compaction later.
+	// PutJournal records which scopes have rows of an hour, for the compaction later.
 	PutJournal(ctx context.Context, j Journal) error
-	// PutLastUse keeps the last use of a key unless a later one is there.
+	// PutLastUse writes the last use of a key unless a later one exists.
 	PutLastUse(ctx context.Context, use LastUse) error
-	// PutRequest keeps a call, once.
+	// PutRequest records a call, once.
 	PutRequest(ctx context.Context, request Request) error
-	// PutSecretUse keeps a row unless one of its writer with the same or a higher sequence is
-	// there.
+	// PutSecretUse writes a row unless one of its writer with the same or a higher sequence exists.
 	PutSecretUse(ctx context.Context, row SecretUse) error
 }
 
-// Journal names scopes that a writer began to count in an hour.
+// Journal lists scopes that a writer began to count in an hour.
 type Journal struct {
 	Environment apikey.Environment
 	Hour        time.Time
@@ -34,7 +33,7 @@ type Journal struct {
 	Scopes      []Scope
 }
 
-// LastUse is the last call that was made with a good key.
+// LastUse is the last call with a good key.
 type LastUse struct {
 	Environment apikey.Environment
 	KeyID       string
@@ -50,12 +49,12 @@ const (
 	// MaxAge is how long a call waits at most before it is written.
 	MaxAge = 10 * time.Second
 	// idle is after how long without a write the next call of a key is written at once: a frozen
-	// instance then holds nothing that happened later than this after what is known.
+	// instance then holds no call that is later than this after the last one written.
 	idle = 30 * time.Second
 	// maxStrangerAge is MaxAge for calls with a wrong secret: outsiders cause them, and must not
 	// cause as many writes.
 	maxStrangerAge = time.Minute
-	// retryAfter is how long a recorder waits after a write that failed.
+	// retryAfter is how long a recorder waits after a failed write.
 	retryAfter = 5 * time.Second
 )
 
@@ -67,9 +66,9 @@ const (
 
 // Recorder counts the calls of one instance. Record never waits for a write; Flush writes. A row is
 // written at MaxPending calls, at MaxAge, and at once for the first call of a key in a while. A
-// clean stop flushes everything. A kill loses what is pending: at most MaxPending calls that wait,
-// and those that came while the writes of a flush were under way; where writes fail, all calls
-// since the last that did not.
+// clean stop flushes everything. A kill loses what is pending: at most MaxPending waiting calls,
+// and those that came while a flush was writing; if writes fail, all calls since the last
+// successful one.
 type Recorder struct {
 	writer   Writer
 	now      func() time.Time
@@ -82,13 +81,13 @@ type Recorder struct {
 	rows     map[rowID]*rowState
 	hour     time.Time // of the last call
 	names    names
-	pending  int64     // calls that are in no row that was written, but for those of strangers
-	waiting  int64     // of the pending ones, those that no flush has taken
+	pending  int64     // calls that are in no written row, except those of strangers
+	waiting  int64     // those pending that no flush has taken
 	oldest   time.Time // of the waiting ones; zero for none
-	stranger time.Time // the oldest call of a stranger that no flush has taken; zero for none
-	urgent   bool      // the first call of a key in a while waits
-	lateUse  time.Time // when a flush left last uses for a later one; zero for never
-	crowded  bool      // there is no room, and looking for some is of no use before the next flush
+	stranger time.Time // the oldest stranger's call that no flush has taken; zero for none
+	urgent   bool      // the first call of a key in a while is waiting
+	lateUse  time.Time // when a flush postponed last uses; zero for never
+	crowded  bool      // there is no room, and forget cannot make any before the next flush
 	retryAt  time.Time // no flush before, since the last one failed
 	lost     int64     // calls that could not be counted
 
@@ -98,30 +97,29 @@ type Recorder struct {
 	requests []Request
 }
 
-// rowID names a row in memory.
+// rowID identifies a row in memory.
 type rowID struct {
 	Scope
 	hour time.Time
 }
 
-// rowState is a Row in the making.
+// rowState is a Row that is being counted.
 type rowState struct {
 	id  rowID
 	key *keyState // nil for a row of an organization
-	// differs from that of any other row, so that a row that was put out of memory is not written
-	// over
+	// unique, so that a row that was dropped from memory is not overwritten
 	writer    string
 	sequence  int64
 	counts    Counts
-	calls     int64 // counted, but for those of strangers
-	saved     int64 // of them, written
+	calls     int64 // counted, except those of strangers
+	saved     int64 // written ones of these
 	dirty     bool
 	inFlight  bool
 	journaled bool
 }
 
-// unsaved is how many calls a kill would lose of the row. A call counts in two rows; it is the
-// key's that tells.
+// unsaved returns how many calls of the row a kill would lose. A call counts in two rows, so only
+// the key's is considered.
 func (r *rowState) unsaved() int64 {
 	if r.key == nil {
 		return 0
@@ -139,7 +137,7 @@ type keyState struct {
 
 	usedAt     time.Time
 	usedFrom   netip.Addr
-	usedBy     string // what the caller says it is, as it was sent but for its length
+	usedBy     string // the user agent as it was sent, cut to maxAgent
 	useDirty   bool
 	useWritten time.Time
 
@@ -147,8 +145,7 @@ type keyState struct {
 	omitted                     int64
 }
 
-// NewRecorder returns a recorder whose rows carry the name of the instance, which no other may
-// have.
+// NewRecorder returns a recorder whose rows carry the name of the instance, which must be unique.
 func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.Logger) *Recorder {
 	return &Recorder{
 		writer: w,
@@ -171,7 +168,7 @@ func (r *Recorder) Record(c Call) {
 	if what != nothing {
 		select {
 		case r.wake <- struct{}{}:
-		default: // it was said already
+		default: // a signal is already pending
 		}
 	}
 }
@@ -191,6 +188,7 @@ func (r *Recorder) count(c *Call) {
 
 	customer := c.countedCustomer()
 
+	// A call with a wrong secret is never urgent: outsiders must not cause writes.
 	stranger := c.Outcome == check.WrongSecret
 	for _, row := range [...]*rowState{k.row, k.org} {
 		row.counts.add(c.Outcome, c.Permission, customer)
@@ -221,7 +219,7 @@ func (r *Recorder) count(c *Call) {
 	r.remember(k, c)
 }
 
-// remember keeps what is not a number: the last use, who sends which secret, and the call itself.
+// remember records what is not a count: the last use, the use of secrets, and the call itself.
 func (r *Recorder) remember(k *keyState, c *Call) {
 	if c.Outcome.Good() && !c.At.Before(k.usedAt) {
 		k.usedAt = c.At
@@ -246,7 +244,7 @@ func (r *Recorder) remember(k *keyState, c *Call) {
 	}
 }
 
-// key finds what is remembered of a call's key, or begins to remember; nil where there is no room.
+// key returns the state of a call's key, and creates it if needed; nil if there is no room.
 func (r *Recorder) key(c *Call) *keyState {
 	s := KeyScope(c.Environment, c.KeyID)
 	if k := r.keys[s]; k != nil {
@@ -262,7 +260,7 @@ func (r *Recorder) key(c *Call) *keyState {
 	return k
 }
 
-// bindRows finds the rows that a call counts in; false where there is no room.
+// bindRows sets the rows that a call counts in. It returns false if there is no room.
 func (r *Recorder) bindRows(k *keyState, c *Call, hour time.Time) bool {
 	if k.row == nil || !k.row.id.hour.Equal(hour) || r.rows[k.row.id] != k.row {
 		if k.row = r.row(rowID{k.scope, hour}); k.row != nil {
@@ -291,7 +289,7 @@ func (r *Recorder) row(id rowID) *rowState {
 	return made
 }
 
-// makeRoom forgets what it can where there is no room: once between two flushes, since it looks at
+// makeRoom calls forget if there is no room: once between two flushes, since that examines
 // everything.
 func (r *Recorder) makeRoom(n, most int) {
 	if n >= most && !r.crowded {
@@ -306,8 +304,8 @@ func (r *Recorder) markDirty(row *rowState) {
 	}
 }
 
-// forget makes room: rows that are written, and keys of which nothing waits. Where an hour has
-// ended that is almost all of them.
+// forget makes room: it drops rows that are written, and keys that have nothing waiting. After an
+// hour has ended, that is almost all of them.
 func (r *Recorder) forget() {
 	for id, row := range r.rows {
 		if !row.dirty && !row.inFlight {
@@ -339,7 +337,7 @@ func (r *Recorder) due(now time.Time) flushScope {
 	}
 }
 
-// Pending is how many calls a kill would lose now, but for those with a wrong secret.
+// Pending returns how many calls a kill would lose now, except those with a wrong secret.
 func (r *Recorder) Pending() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

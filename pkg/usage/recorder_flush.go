@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// writesAtOnce bounds the writes of a flush that are under way.
+// writesAtOnce is the number of concurrent writes of a flush.
 const writesAtOnce = 8
 
-// pendingWrite is one write of a flush, and what its end means to the recorder, which is locked
+// pendingWrite is one write of a flush. done applies its result to the recorder, which is locked
 // then.
 type pendingWrite struct {
 	do   func(context.Context) error
@@ -21,20 +21,19 @@ type pendingWrite struct {
 	err  error
 }
 
-// flushScope is how much a flush takes.
+// flushScope is how much a flush writes.
 type flushScope int
 
 const (
 	nothing flushScope = iota
-	// the log of requests only: a call that goes there must be seen soon, and is no reason to write
-	// the counts
+	// only recorded calls: they must be visible soon, and are no reason to write the counts
 	requests
-	due // the counts too, and of last uses those that were not written a moment ago
+	due // also the counts, and last uses that were not written a moment ago
 	all
 )
 
-// FlushDue writes what must be written now, and waits for what is being written: when it returns,
-// no write is under way.
+// FlushDue writes what must be written now, and waits for writes in progress: when it returns, none
+// is.
 func (r *Recorder) FlushDue(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -64,7 +63,7 @@ func (r *Recorder) flush(ctx context.Context, what flushScope) error {
 	for i := range writes {
 		g.Go(func() error {
 			writes[i].err = writes[i].do(ctx)
-			return nil // the others go on
+			return nil // the others continue
 		})
 	}
 
@@ -72,7 +71,7 @@ func (r *Recorder) flush(ctx context.Context, what flushScope) error {
 	return r.settle(ctx, writes)
 }
 
-// settle records what was written.
+// settle applies the results of writes.
 func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
 	r.mu.Lock()
 
@@ -112,8 +111,8 @@ func (r *Recorder) Run(ctx context.Context) {
 	r.Stop(context.WithoutCancel(ctx))
 }
 
-// Tick flushes what has waited long enough, until ctx ends. It is for where FlushDue is called
-// after each call anyway, and some time may pass without calls.
+// Tick flushes what has waited long enough, until ctx ends. It is for callers that call FlushDue
+// after each call anyway, and may be without calls for some time.
 func (r *Recorder) Tick(ctx context.Context) { r.loop(ctx, nil) }
 
 func (r *Recorder) loop(ctx context.Context, wake <-chan struct{}) {
@@ -128,22 +127,22 @@ func (r *Recorder) loop(ctx context.Context, wake <-chan struct{}) {
 		case <-wake:
 		}
 
-		_ = r.FlushDue(ctx) // it is logged, and what failed is tried again
+		_ = r.FlushDue(ctx) // it is logged, and retried
 	}
 }
 
-// stopTime is how long the last flush may take, where nobody ends the process before: Lambda does,
-// half a second after SIGTERM.
+// stopTime is how long the last flush may take, unless the process is killed earlier: Lambda does
+// that half a second after SIGTERM.
 const stopTime = 2 * time.Second
 
 // Stop flushes everything, within the time that an instance has to end.
 func (r *Recorder) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	_ = r.Flush(ctx) // it is logged; there is no other time to try again
+	_ = r.Flush(ctx) // it is logged; there is no time for a retry
 }
 
-// take makes the writes of what waits.
+// take returns the writes of what waits.
 func (r *Recorder) take(what flushScope) []pendingWrite {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,7 +181,7 @@ func (r *Recorder) take(what flushScope) []pendingWrite {
 	return writes
 }
 
-// takeSecrets makes the writes of who sends which secret.
+// takeSecrets returns the writes of the use of secrets.
 func (r *Recorder) takeSecrets() []pendingWrite {
 	var writes []pendingWrite
 	for _, s := range r.secrets {
@@ -202,14 +201,14 @@ func (r *Recorder) takeSecrets() []pendingWrite {
 	return writes
 }
 
-// takeRows makes the writes of the rows that changed, and of the journals that name the new ones.
+// takeRows returns the writes of the changed rows, and of the journals of new ones.
 func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 	var writes []pendingWrite
 
 	fresh := map[hourID][]*rowState{}
 	for _, row := range r.dirty {
 		row.dirty = false
-		// it may have been summed up, and would count twice
+		// it may have been folded, and would count twice
 		if now.Sub(row.id.hour) > time.Hour+LatestWrite {
 			r.lost += row.unsaved()
 			r.pending -= row.unsaved()
@@ -229,6 +228,8 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 			fresh[id] = append(fresh[id], row)
 		}
 
+		// Rows keep counting while the write is in progress: done must know how many calls it
+		// contained.
 		calls := row.calls
 		kept := Row{
 			Scope:    row.id.Scope,
@@ -265,10 +266,10 @@ func (r *Recorder) takeRows(now time.Time) []pendingWrite {
 	return writes
 }
 
-// MaxScopes is how many scopes one journal names: some 50 KB.
+// MaxScopes is how many scopes one journal lists: some 50 KB.
 const MaxScopes = 1000
 
-// journal makes the write of a journal that names rows.
+// journal returns the write of a journal that lists rows.
 func (r *Recorder) journal(id hourID, rows []*rowState) pendingWrite {
 	j := Journal{Environment: id.Environment, Hour: id.hour, Writer: r.names.next()}
 	for _, row := range rows {
@@ -285,7 +286,7 @@ func (r *Recorder) journal(id hourID, rows []*rowState) pendingWrite {
 	}
 }
 
-// requeue makes a row wait that could not be written.
+// requeue makes a row wait again after a failed write.
 func (r *Recorder) requeue(row *rowState, calls int64) {
 	r.markDirty(row)
 
@@ -299,11 +300,11 @@ func (r *Recorder) requeue(row *rowState, calls int64) {
 	}
 }
 
-// useAge is how often at most the last use of a key is written.
+// useAge is the shortest interval between two writes of a key's last use.
 const useAge = 20 * time.Second
 
-// takeUses makes the writes of last uses. Those of keys whose last use was written a moment ago
-// wait, unless all are wanted.
+// takeUses returns the writes of last uses. Those of keys whose last use was written a moment ago
+// wait, unless all is set.
 func (r *Recorder) takeUses(now time.Time, all bool) []pendingWrite {
 	var writes []pendingWrite
 	uses := r.dirtyUse

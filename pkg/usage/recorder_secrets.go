@@ -7,10 +7,10 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Source is where an old secret is sent from.
+// Source is an origin of calls with an old secret.
 type Source struct{ SourceIP, UserAgent string }
 
-// SourceUse is how often and when last.
+// SourceUse is the number of calls from a source, and the time of the last one.
 type SourceUse struct {
 	Calls  int64
 	LastAt time.Time
@@ -19,9 +19,9 @@ type SourceUse struct {
 // maxSources is how many sources one row distinguishes.
 const maxSources = 20
 
-// SecretUse is what one instance saw of who sends which secret of a key, since the rotation that
-// started at Rotation; where the key has none, of retired secrets. It replaces every row of the
-// same writer with a lower sequence.
+// SecretUse is what one instance saw of the use of a key's secrets, since the rotation that started
+// at Rotation; if the key has none, of retired secrets. It replaces every row of the same writer
+// with a lower sequence.
 type SecretUse struct {
 	Environment  apikey.Environment
 	KeyID        string
@@ -31,19 +31,19 @@ type SecretUse struct {
 	At           time.Time // of the last call in it
 	OldCalls     int64     // with the old secret, while it was accepted
 	RetiredCalls int64     // with a secret that had ended
-	// of both; those beyond that number are of the Source {Others, Others}
+	// of both; beyond maxSources, calls count for the Source {Others, Others}
 	Sources    map[Source]SourceUse
 	NewFirstAt time.Time // the first call with the new secret; zero for none
 }
 
-// secretRow is a SecretUse in the making.
+// secretRow is a SecretUse that is being counted.
 type secretRow struct {
 	use   SecretUse
 	dirty bool
 }
 
-// countSecret counts which secret was sent: old and retired ones always, the new one of a rotation
-// the first time.
+// countSecret counts the use of the secret that was sent: always for old and retired ones, and the
+// first time for the new one of a rotation.
 func (r *Recorder) countSecret(k *keyState, c *Call) {
 	if !tellsOfSecrets(c) {
 		return
@@ -65,13 +65,13 @@ func (r *Recorder) countSecret(k *keyState, c *Call) {
 	}
 }
 
-// tellsOfSecrets reports whether a call is one with a secret that is not the key's only one.
+// tellsOfSecrets reports whether a call used a secret that is not the key's only one.
 func tellsOfSecrets(c *Call) bool {
 	return c.Secret == apikey.Old || c.Secret == apikey.Retired ||
 		c.Secret == apikey.Current && !c.Rotation.IsZero()
 }
 
-// count takes a call in, and reports whether that made a difference. Calls may come in any order.
+// count adds a call, and reports whether that changed the row. Calls may come in any order.
 func (u *SecretUse) count(c *Call) bool {
 	switch {
 	case c.Secret == apikey.Old || c.Secret == apikey.Retired:
@@ -114,7 +114,7 @@ func (u *SecretUse) source(s Source, at time.Time) {
 	u.Sources[s] = use
 }
 
-// snapshot is the row as it is now, to be written.
+// snapshot returns the current row, with the next sequence, to be written.
 func (s *secretRow) snapshot() SecretUse {
 	s.use.Sequence++
 	out := s.use
@@ -122,7 +122,7 @@ func (s *secretRow) snapshot() SecretUse {
 	return out
 }
 
-// Take merges the row of another writer into a sum: calls add up, times are the last and the first.
+// Take adds the row of another writer: calls are added, times are the last and the first.
 func (u *SecretUse) Take(other SecretUse) {
 	u.OldCalls += other.OldCalls
 

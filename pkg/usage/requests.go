@@ -9,15 +9,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 )
 
-// RequestLife is how long a call stays in the log of requests.
+// RequestLife is how long a recorded call is kept.
 const RequestLife = 7 * 24 * time.Hour
 
-// DefaultSampleRate is how many of the allowed calls are kept where the organization says nothing
-// else.
+// DefaultSampleRate is the fraction of the allowed calls that is recorded unless the organization
+// sets another.
 const DefaultSampleRate = 0.1
 
-// Request is a call as the log of requests keeps it: enough to show it and to explain it, and no
-// secret, header or body.
+// Request is a recorded call: enough to show it and to explain it, without secrets, headers or
+// body.
 type Request struct {
 	ID             string
 	At             time.Time
@@ -35,8 +35,7 @@ type Request struct {
 	UserAgent      string
 	LatencyMs      int64
 	OldSecret      bool
-	// calls of the key just before this one that this instance did not keep, because they came too
-	// fast
+	// calls of the key just before this one that this instance did not record, because of the rate
 	Omitted int64
 }
 
@@ -48,9 +47,10 @@ const (
 	maxAgent     = 256
 )
 
-// Rates of the calls of one key that one instance keeps. Refusals are kept always, up to this: a
-// flood of them with a revoked key must not cost a write each. What outsiders cause, by a wrong
-// secret, has an allowance of its own, or it would push out what the key's holder did.
+// Rates of the calls of one key that one instance records. Refusals are always recorded, up to this
+// rate: a flood of them with a revoked key must not cost a write each. Calls with a wrong secret
+// have an allowance of their own, since outsiders cause them, and must not displace those of the
+// key's holder.
 const (
 	denialBurst, denialEvery     = 10, time.Second
 	allowedBurst, allowedEvery   = 10, time.Second
@@ -60,8 +60,7 @@ const (
 // maxRequests bounds the requests that wait to be written.
 const maxRequests = 500
 
-// allowance lets burst calls through at once and then one at each interval. The zero allowance is
-// full.
+// allowance admits burst calls at once and then one per interval. The zero allowance is full.
 type allowance struct{ full time.Time }
 
 func (b *allowance) take(now time.Time, burst int, every time.Duration) bool {
@@ -77,7 +76,7 @@ func (b *allowance) take(now time.Time, burst int, every time.Duration) bool {
 	return true
 }
 
-// keep decides whether a call goes into the log of requests.
+// keep decides whether a call is recorded.
 func (k *keyState) keep(c *Call) bool {
 	switch {
 	case c.Outcome == check.Allowed && !sampled(c.RequestID, c.SampleRate):
@@ -93,8 +92,8 @@ func (k *keyState) keep(c *Call) bool {
 	return false
 }
 
-// sampled draws lots by the request's id (FNV-1a), which is as good as random and the same for
-// whoever asks.
+// sampled decides by the hash of the request's id (FNV-1a), which is as good as random and the same
+// for every instance.
 func sampled(id string, rate float64) bool {
 	hash := uint64(14695981039346656037)
 	for i := range len(id) {
@@ -106,7 +105,7 @@ func sampled(id string, rate float64) bool {
 	return float64(hash>>11)/(1<<53) < rate
 }
 
-// requestOf makes the log's entry of a call. id names it where API Gateway did not.
+// requestOf returns the record of a call. id generates an id if API Gateway sent none.
 func requestOf(c *Call, k *keyState, id func() string) Request {
 	out := Request{
 		ID:             clean(c.RequestID, maxRequestID),
@@ -134,7 +133,7 @@ func requestOf(c *Call, k *keyState, id func() string) Request {
 	return out
 }
 
-// address is an address as it is shown; "" where it is not known.
+// address formats an address; "" if it is unknown.
 func address(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
@@ -143,7 +142,7 @@ func address(a netip.Addr) string {
 	return a.Unmap().String()
 }
 
-// cut bounds a text. What is kept of it does not hold the rest in memory.
+// cut shortens a text, to a copy that does not keep the rest in memory.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -152,7 +151,7 @@ func cut(s string, most int) string {
 	return strings.Clone(s[:most])
 }
 
-// clean bounds a text that a caller sent, and leaves out what is not printable.
+// clean shortens a text that a caller sent, and removes what is not printable.
 func clean(s string, most int) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '�' {
