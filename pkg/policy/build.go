@@ -49,6 +49,7 @@ func build(
 		stage:     call.stage(),
 	}
 
+	// A refused call gets the whole-key policy too: a cached answer may serve the key's other calls.
 	decision := permission.Decide(c, api, g, call.Method, call.Path)
 	if plain(call.Path) || !decision.Allowed() {
 		if d, ok := compose(r); ok {
@@ -71,6 +72,7 @@ func build(
 		}
 	}
 
+	// The path is not plain, or its route does not fit: allow this one ARN, if it has no wildcards.
 	if arn := call.String(); literal(arn) {
 		return Policy{Document: Only(arn), Scope: OneCall}
 	}
@@ -136,6 +138,7 @@ func (r request) compose() (Document, bool) {
 		}
 	}
 
+	// A key that may call nothing gets an exact policy. For one route, it means that none fits.
 	if len(allowed) == 0 {
 		return denyEverything(), r.only == permission.Route{}
 	}

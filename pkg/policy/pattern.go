@@ -64,7 +64,7 @@ func (p pattern) meets(q pattern) bool {
 			}
 
 			next[j+1] = true
-			at[j+1] = at[j+1] || a.Kind == permission.Greedy // which takes more
+			at[j+1] = at[j+1] || a.Kind == permission.Greedy // which takes more segments
 			next[j] = next[j] || b.Kind == permission.Greedy
 		}
 
@@ -79,9 +79,9 @@ func (p pattern) meets(q pattern) bool {
 }
 
 // resource returns the pattern's paths, after the stage and method, in a policy's syntax. A
-// wildcard would also match nothing. But then the path has an empty segment or a slash at its end,
-// which [rough] denies, or it is the root: see matchesRoot. So ? is not needed, which AWS calls
-// one character in one guide, and one or none in another.
+// wildcard also matches nothing. But then the path has an empty segment or a slash at its end,
+// which [rough] denies, or it is the root: see matchesRoot. So ? is not needed: one of AWS's guides
+// calls it one character, another one or none.
 func (p pattern) resource(prefix string) string {
 	if len(p) == 0 {
 		return prefix + "/"

@@ -95,6 +95,7 @@ func newSearch(
 		}
 	}
 
+	// A segment that no pattern has, so that it stands for all of them.
 	for s.other = "~"; used[s.other]; {
 		s.other += "~"
 	}
@@ -134,6 +135,7 @@ func (s *search) solve(wanted func(path string) bool, budget *int) (denials []pa
 				return nil, false
 			}
 
+			// a state that was reached before has the same continuations
 			if key := next.key(); s.matters(next) && !seen[key] {
 				seen[key] = true
 				queue = append(queue, next)
@@ -148,6 +150,7 @@ func (s *search) solve(wanted func(path string) bool, budget *int) (denials []pa
 // that cover the most.
 func (s *search) choose(excesses [][]int, harmful []bool) (denials []pattern, ok bool) {
 	removes := make([]int, len(s.patterns))
+	// Only denials that harm no intended path may be used.
 	for i, closing := range excesses {
 		excesses[i] = slices.DeleteFunc(closing, func(p int) bool { return harmful[p] })
 		if len(excesses[i]) == 0 {
