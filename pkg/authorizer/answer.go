@@ -164,6 +164,7 @@ func (a *Authorizer) answer(
 		p = policy.Until(p, ends)
 	}
 
+	// Most contexts fit uncut; the sizes shrink until the answer does.
 	for _, maxBytes := range contextTexts() {
 		c := contextOf(v, maxBytes)
 		if !ends.IsZero() && v.Outcome == check.Allowed {

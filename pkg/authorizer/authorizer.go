@@ -89,7 +89,7 @@ func New(c Config) *Authorizer {
 // Flush waits for work in the background. It is called when the instance ends.
 func (a *Authorizer) Flush() { a.firstUses.Flush() }
 
-// Invoke implements lambda.Handler: an event in, an answer or an error out.
+// Invoke implements lambda.Handler: it takes an event and returns an answer or an error.
 func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	r, err := a.read(payload)
 	if err != nil {
@@ -136,6 +136,7 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 		return v, v.Policy.Document
 	}
 
+	// A refusal carries the whole-key policy: a cached answer may serve the key's other calls.
 	catalogue, err := a.checker.Catalogue.Current(ctx)
 	if err != nil {
 		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}

@@ -61,7 +61,7 @@ type request struct {
 	began     time.Time
 }
 
-// read makes a request of an event. An event that has none of the four forms is an error.
+// read reads the request from an event. An event that has none of the four forms is an error.
 func (a *Authorizer) read(payload []byte) (request, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -127,8 +127,8 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	return r, nil
 }
 
-// keyHeaders finds the headers that may carry a key; their names may be in any case. A TOKEN event
-// has one value without the name of its header: a scheme before the value tells which it was.
+// keyHeaders returns the headers that may carry a key; their names may be in any case. A TOKEN
+// event has one value without the name of its header: it was Authorization if it has a scheme.
 func (e *event) keyHeaders(kind Kind) check.Headers {
 	var h check.Headers
 	if kind == RESTToken {
