@@ -56,7 +56,7 @@ func (b Brand) find(text string, at int) (f finding, ok bool) {
 const shortest = IDLength + len("bt_dev__x")
 
 // mayHold reports whether a secret may begin at an index of a text. It is a cheap filter: it runs
-// for each character of each call, and nearly always says no.
+// for each character of each call, and nearly always returns false.
 func (b Brand) mayHold(text string, at int) bool {
 	return text[at] == b[0] || text[at] == '%'
 }
@@ -167,8 +167,8 @@ func (b Brand) Secrets(text string) []string {
 	return out
 }
 
-// RedactKnown is Redact for a text that may hold one known secret, of another system or of ours: it
-// replaces that wherever it stands, and of one of ours the secret part, whatever is around it.
+// RedactKnown is Redact for a text that may contain one known secret, of another system or of ours:
+// it also replaces that, and for one of ours its secret part, regardless of what surrounds them.
 func (b Brand) RedactKnown(text, secret string) string {
 	text = b.Redact(conceal(text, secret))
 	if len(secret) > tailLength {

@@ -112,6 +112,7 @@ func (b Brand) findDamaged(c cursor) (end int, ok bool) {
 			continue
 		}
 
+		// Remains end where the next secret begins: that one is found on its own.
 		if end == 0 {
 			within.text = within.text[:b.nextBeginning(within.text, c)]
 		}

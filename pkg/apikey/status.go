@@ -6,7 +6,7 @@ import "time"
 type Status string
 
 // The statuses. Inactive is disabled, revoked or deleted. It takes precedence over expired, since
-// it was somebody's decision.
+// somebody decided it.
 const (
 	Active   Status = "active"
 	Inactive Status = "inactive"
@@ -31,8 +31,8 @@ func (k *Key) expired(now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// Outlives reports whether other has expired by now, and k has not: a key that expired lives again by
-// such a change.
+// Outlives reports whether other has expired by now and k has not, so that a change from other to k
+// revives the key.
 func (k *Key) Outlives(other *Key, now time.Time) bool {
 	return other.expired(now) && !k.expired(now)
 }
