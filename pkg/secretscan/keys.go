@@ -17,11 +17,11 @@ import (
 	"github.com/bitting-keys/bitting/pkg/cache"
 )
 
-// How GitHub is asked for its keys.
+// Times and limits for reading GitHub's keys.
 const (
-	keysFresh   = time.Hour       // a list that is older is asked for again before it is used
-	askedAtMost = time.Minute     // as often, by messages that name a key that is not in the list
-	failedPause = 5 * time.Second // as long, after GitHub could not be asked
+	keysFresh   = time.Hour       // an older list is read again before it is used
+	askedAtMost = time.Minute     // at most this often, because of messages with an unknown key
+	failedPause = 5 * time.Second // for this long after a failure
 	askTime     = 3 * time.Second
 	maxList     = 1 << 20 // bytes
 )
@@ -32,16 +32,16 @@ type Keys struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu       sync.Mutex // held while GitHub is asked, so that it is asked once
+	mu       sync.Mutex // held while the list is read, so that it is read once
 	keys     map[string]*ecdsa.PublicKey
 	etag     string
 	readAt   time.Time
 	failedAt time.Time
 }
 
-// NewKeys returns the keys that are listed at an address. Nobody is asked before the first message.
+// NewKeys returns the keys that are listed at a URL. It makes no request before the first message.
 func NewKeys(url string, now func() time.Time) *Keys {
-	// A redirect would be somebody else's list.
+	// A redirect could lead to somebody else's list.
 	client := &http.Client{
 		Timeout: askTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -51,7 +51,7 @@ func NewKeys(url string, now func() time.Time) *Keys {
 	return &Keys{url: url, client: client, now: now}
 }
 
-// Verify reports whether GitHub signed a message, by the values of its two headers. Errors:
+// Verify returns nil if GitHub signed a message, by the values of its two headers. Errors:
 // ErrSignature, ErrUnavailable.
 func (k *Keys) Verify(ctx context.Context, identifier, signature string, body []byte) error {
 	if identifier == "" || signature == "" || len(identifier) > maxIdentifier {
@@ -66,7 +66,7 @@ func (k *Keys) Verify(ctx context.Context, identifier, signature string, body []
 	return verify(key, signature, body)
 }
 
-// key finds a key, and asks GitHub where the list is old, or may lack a new one.
+// key returns a key. It reads the list again if that is old, or may lack a new key.
 func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -100,9 +100,9 @@ func (k *Keys) key(ctx context.Context, identifier string) (*ecdsa.PublicKey, er
 	return key, nil
 }
 
-// ask reads the list, unless it is the one that is here already.
+// ask reads the list, unless it has not changed.
 func (k *Keys) ask(ctx context.Context) (err error) {
-	// a caller who is gone must not spoil it for the others
+	// a caller who disconnects must not fail it for the others
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 
@@ -141,7 +141,7 @@ func (k *Keys) ask(ctx context.Context) (err error) {
 	return nil
 }
 
-// readKeys reads a list. A key of another kind is left out.
+// readKeys decodes a list. Keys of other kinds are left out.
 func readKeys(from io.Reader) (map[string]*ecdsa.PublicKey, error) {
 	var list struct {
 		PublicKeys []struct {

@@ -1,10 +1,9 @@
-// Package secretscan reads what GitHub's secret scanning sends to the issuers of secrets that it
-// finds in public.
+// Package secretscan reads the messages of GitHub's secret scanning, which reports secrets found in
+// public to their issuers.
 //
-// It promises that a message is taken for GitHub's only where one of the keys that GitHub publishes
-// signed its very bytes, that the keys are asked for seldom, whatever is sent, and that where
-// nobody can tell, that is an error of its own and no answer. It does not know what a found text
-// means.
+// It promises that a message is accepted only if a key that GitHub publishes signed exactly its
+// bytes, that the keys are read rarely regardless of what is sent, and that an unavailable list of
+// keys is an error of its own. It does not interpret the texts that were found.
 //
 // https://docs.github.com/en/code-security/secret-scanning/secret-scanning-partnership-program/secret-scanning-partner-program
 package secretscan
@@ -18,37 +17,37 @@ import (
 )
 
 var (
-	// ErrSignature says that a message is not GitHub's.
+	// ErrSignature means that a message is not GitHub's.
 	ErrSignature = errors.New("secretscan: the signature does not match")
-	// ErrUnavailable says that nobody can tell: GitHub's keys could not be had.
+	// ErrUnavailable means that GitHub's keys are unavailable, so that the signature is unverified.
 	ErrUnavailable = errors.New("secretscan: the public keys are unavailable")
-	// ErrMalformed says that a message has no list of matches.
+	// ErrMalformed means that a message has no list of matches.
 	ErrMalformed = errors.New("secretscan: not a list of matches")
-	// ErrTooMany says that a message has more matches than MaxMatches.
+	// ErrTooMany means that a message has more matches than MaxMatches.
 	ErrTooMany = errors.New("secretscan: too many matches")
 )
 
-// MaxMatches is how many matches of one message are looked at. A message of more is refused whole,
-// so that it can be sent again in parts.
+// MaxMatches is the most matches in one message. A message with more is refused as a whole, so that
+// it can be sent again in parts.
 const MaxMatches = 1000
 
-// maxIdentifier and maxSignature are more than any key's identifier and any signature of the curve
-// need.
+// maxIdentifier and maxSignature are longer than any key's identifier and any signature of the
+// curve.
 const (
 	maxIdentifier = 128
 	maxSignature  = 128
 )
 
-// Match is a text that was found, and where. The text may be a secret: a Match is neither printed
-// nor kept.
+// Match is a text that was found, and where. The text may be a secret: a Match must not be printed
+// or stored.
 type Match struct {
 	Token string `json:"token"`
 	Type  string `json:"type"`
 	URL   string `json:"url"` // may be empty
 }
 
-// Matches reads a message. An entry that is not a match is left out: it must not stand in the
-// others' way. Errors: ErrMalformed, ErrTooMany.
+// Matches decodes a message. An entry that is not a match is left out, so that the others count.
+// Errors: ErrMalformed, ErrTooMany.
 func Matches(body []byte) ([]Match, error) {
 	var entries []json.RawMessage
 	if err := json.Unmarshal(body, &entries); err != nil {
@@ -70,7 +69,7 @@ func Matches(body []byte) ([]Match, error) {
 	return out, nil
 }
 
-// verify reports whether a key signed a message: ECDSA on P-256 with SHA-256, in ASN.1, in base64.
+// verify returns nil if a key signed a message: base64 of ASN.1, ECDSA on P-256 with SHA-256.
 func verify(key *ecdsa.PublicKey, signature string, body []byte) error {
 	if len(signature) > maxSignature {
 		return ErrSignature
