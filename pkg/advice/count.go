@@ -7,7 +7,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// Count takes what was counted in an hour into the facts. Hours may come in any order, each once.
+// Count adds the counts of an hour to the facts. Hours may come in any order, each once.
 func (f *Facts) Count(hour time.Time, counts usage.Counts) {
 	if f.Used == nil {
 		f.Used = map[string]time.Time{}

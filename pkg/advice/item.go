@@ -2,47 +2,47 @@ package advice
 
 import "time"
 
-// Code says what a piece of advice is about.
+// Code identifies what a piece of advice is about.
 type Code string
 
 // The codes.
 const (
 	// the key holds a permission that it does not use
 	UnusedPermission Code = "unused_permission"
-	NeverUsed        Code = "never_used" // nobody ever used the key
-	Idle             Code = "idle"       // the key is not used any more
+	NeverUsed        Code = "never_used" // the key was never used
+	Idle             Code = "idle"       // the key is no longer used
 	// the key holds all permissions, also those added later
 	AllPermissions Code = "all_permissions"
-	// so does a key that was brought from another system
+	// likewise, and the key was imported
 	Legacy            Code = "legacy"
-	NoExpiry          Code = "no_expiry"           // the key lives for ever
-	NoLimit           Code = "no_limit"            // the key may be used as often as anybody likes
+	NoExpiry          Code = "no_expiry"           // the key never expires
+	NoLimit           Code = "no_limit"            // the key may be used without limit
 	RotationOverdue   Code = "rotation_overdue"    // the secret is older than MaxSecretAge
-	RetiredSecretUsed Code = "retired_secret_used" // somebody still sends a secret that has ended
+	RetiredSecretUsed Code = "retired_secret_used" // a secret that has ended is still sent
 )
 
-// Severity says how much a piece of advice matters.
+// Severity is how much a piece of advice matters.
 type Severity string
 
 // The severities.
 const (
-	Low    Severity = "low"    // a habit worth having
-	Medium Severity = "medium" // a way in that nobody needs
-	High   Severity = "high"   // a key that opens far more than it is for
+	Low    Severity = "low"    // good practice
+	Medium Severity = "medium" // access that nobody needs
+	High   Severity = "high"   // a key that opens far more than it should
 )
 
 // Item is a piece of advice on a key.
 type Item struct {
 	Code     Code
 	Severity Severity
-	Detail   string // in sentences, what was found and what the change does
+	Detail   string // in sentences: what was found, and what the change does
 	Evidence Evidence
 	Change   Change
 }
 
-// Evidence is what an item rests on; what is zero does not matter for it.
+// Evidence is what an item is based on; zero fields do not apply.
 type Evidence struct {
-	ObservedSince time.Time     // from when on all is known that the item says of use
+	ObservedSince time.Time     // since when the use in the item is known
 	Window        time.Duration // how long something was not used
 	Permission    string
 	Used          []string // the permissions that were used in the window
@@ -58,12 +58,12 @@ type Action string
 const (
 	Update Action = "update" // PATCH of the key
 	Rotate Action = "rotate" // POST of rotate
-	// GET of the calls with a retired secret: nothing about the key has to change, whoever sends
-	// that secret has to
+	// GET of the calls with a retired secret: the key needs no change, but the sender of that
+	// secret does
 	Look Action = "look"
 )
 
-// Change is what mends what an item is about. Body is the call's, in the words of the admin API.
+// Change is the call that implements an item. Body is its body in the admin API.
 type Change struct {
 	Action Action
 	Body   map[string]any

@@ -7,9 +7,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/history"
 )
 
-// Recall takes a change of the key into the facts: the permissions that it gave, and whether it
-// made the key usable again. Changes may come in any order. What the key was made with has no
-// before.
+// Recall adds a change of the key to the facts: the permissions that it gave, and whether it made
+// the key usable again. Changes may come in any order. The entry of a new key has no values before.
 func (f *Facts) Recall(e history.Entry) {
 	changed := map[string]history.FieldChange{}
 	for _, c := range e.Changes {
@@ -21,7 +20,7 @@ func (f *Facts) Recall(e history.Entry) {
 	}
 
 	permissions := changed["permissions"]
-	// it held what it was given by name
+	// with all permissions, it already held what the change names
 	if permissions.Before == nil || changed["allPermissions"].Before == true {
 		return
 	}
@@ -42,8 +41,8 @@ func (f *Facts) grant(p string, at time.Time) {
 	f.Granted[p] = latest(f.Granted[p], at)
 }
 
-// again reports whether a change ended what kept the key from being used: that it was disabled,
-// revoked or expired.
+// again reports whether a change made the key usable again, after it was disabled, revoked or
+// expired.
 func again(changed map[string]history.FieldChange, at time.Time) bool {
 	enabled, revoked := changed["enabled"], changed["revocation"]
 	if enabled.Before == false && enabled.After == true ||
@@ -56,7 +55,7 @@ func again(changed map[string]history.FieldChange, at time.Time) bool {
 	return err == nil && !end.After(at)
 }
 
-// names reads a list of texts as history keeps it.
+// names decodes a list of strings from the history.
 func names(value any) []string {
 	list, _ := value.([]any)
 

@@ -10,8 +10,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Of returns the advice on a key, what matters most first. A key that is not active opens nothing,
-// so there is none on it.
+// Of returns the advice on a key, the most important first. There is none on a key that is not
+// active, since it opens nothing.
 func Of(f Facts) []Item {
 	if f.Key.Status(f.Now) != apikey.Active {
 		return nil
@@ -21,7 +21,7 @@ func Of(f Facts) []Item {
 
 	items := slices.Concat(f.all(), idle, f.unused(), f.retired(), f.expiry(), f.limit())
 	if len(idle) == 0 {
-		// nobody waits for a new secret of a key that is better disabled
+		// a key that should be disabled needs no new secret
 		items = append(items, f.rotation()...)
 	}
 
@@ -32,8 +32,8 @@ func Of(f Facts) []Item {
 	return items
 }
 
-// all is about keys that hold all permissions. The change names those that are used; where nothing
-// was used, those that there are, so that the key goes on as it is and does not grow.
+// all finds keys that hold all permissions. The change names those that were used; if none were,
+// all that exist, so that the key keeps working and gets no further ones.
 func (f *Facts) all() []Item {
 	if !f.Key.AllPermissions {
 		return nil
@@ -78,15 +78,15 @@ func (f *Facts) all() []Item {
 	}}
 }
 
-// admin are the key's permissions of the admin API, which no advice takes away: a call of the admin
-// API may need one without being counted for it.
+// admin returns the key's permissions of the admin API, which no advice removes: a call of the
+// admin API may need one without being counted for it.
 func (f *Facts) admin() []string {
 	return slices.DeleteFunc(slices.Clone(f.Key.Permissions), func(p string) bool {
 		return !f.Catalogue.IsAdmin(p)
 	})
 }
 
-// idle is about keys that nobody uses, at all or any more.
+// idle finds keys that were never used, or are no longer.
 func (f *Facts) idle() []Item {
 	item := Item{
 		Code:     Idle,
@@ -120,9 +120,9 @@ func (f *Facts) idle() []Item {
 	return []Item{item}
 }
 
-// unused is about permissions that the key does not use, while it uses others: of a key that is not
-// used at all, its use says nothing. All items of a key have the same change, which leaves what
-// none of them names, so that one cannot give back what another took away.
+// unused finds permissions that the key does not use, while it uses others: a key without any use
+// tells nothing about its permissions. All items of a key have the same change, which keeps what
+// none of them names, so that applying one does not restore what another removed.
 func (f *Facts) unused() []Item {
 	if f.Key.AllPermissions {
 		return nil
@@ -138,7 +138,7 @@ func (f *Facts) unused() []Item {
 	remaining := []string{}
 	for _, p := range f.Key.Permissions {
 		if _, known := f.Catalogue.Lookup(p); !known {
-			continue // the catalogue has it no more: it opens nothing, and no change may name it
+			continue // removed from the catalogue: it opens nothing, and a change must not name it
 		}
 
 		window, unused := f.unusedFor(p, windows)
@@ -177,8 +177,8 @@ func (f *Facts) unused() []Item {
 	return items
 }
 
-// unusedFor is the first of the windows in which the permission was not used, though it was held
-// and others were used.
+// unusedFor returns the first of the windows in which the permission was held but not used, while
+// others were.
 func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, bool) {
 	if f.Catalogue.IsAdmin(p) {
 		return 0, false
@@ -194,19 +194,19 @@ func (f *Facts) unusedFor(p string, windows []time.Duration) (time.Duration, boo
 	return 0, false
 }
 
-// usesSome reports whether the key used some permission that it holds in a window.
+// usesSome reports whether the key used a permission that it holds in a window.
 func (f *Facts) usesSome(window time.Duration) bool {
 	return slices.ContainsFunc(f.Key.Permissions, func(p string) bool { return f.uses(p, window) })
 }
 
-// usesAny is the same of permissions that it may have held.
+// usesAny does the same for permissions that it once held.
 func (f *Facts) usesAny(window time.Duration) bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(f.Used)), func(p string) bool {
 		return f.uses(p, window)
 	})
 }
 
-// rotation is about old secrets.
+// rotation finds old secrets.
 func (f *Facts) rotation() []Item {
 	if f.Now.Sub(f.SecretSince) < MaxSecretAge {
 		return nil
@@ -223,7 +223,7 @@ func (f *Facts) rotation() []Item {
 	}}
 }
 
-// retired is about secrets that ended and are still sent.
+// retired finds secrets that have ended and are still sent.
 func (f *Facts) retired() []Item {
 	if f.RetiredCalls == 0 {
 		return nil
@@ -247,11 +247,11 @@ func (f *Facts) retired() []Item {
 	}}
 }
 
-// life is what the change gives a key that has no end.
+// life is how long a key without an end may live after the change.
 const life = 365 * Day
 
-// expiry is about keys without an end. A key that has not begun may begin after the end that it
-// would be given.
+// expiry finds keys without an end. It skips a key that has not started, since its start may come
+// after the end that it would get.
 func (f *Facts) expiry() []Item {
 	if !f.Key.ExpiresAt.IsZero() || !f.Key.Started(f.Now) {
 		return nil
@@ -270,7 +270,7 @@ func (f *Facts) expiry() []Item {
 		item.Detail = fmt.Sprintf("The key never expires, and the organization lets keys of %s "+
 			"live for %s. The change makes it expire then.", f.Key.Environment, words(f.LongestLife))
 		item.Change.Body = map[string]any{"expiresAt": apikey.FormatTime(last)}
-		// there is no such end, or none that leaves time to apply it
+		// the end has passed, or leaves no time to apply the change
 		if !last.After(f.Now.Add(Day)) {
 			item.Detail = fmt.Sprintf("The key never expires, and is older than the %s that the "+
 				"organization lets keys of %s live. The change disables it: create its "+
@@ -283,12 +283,12 @@ func (f *Facts) expiry() []Item {
 	return []Item{item}
 }
 
-// leastLimit is the least that the change allows in an hour: what a key that was hardly used yet
-// should not run into.
+// leastLimit is the lowest limit per hour that is advised, since a key may have been hardly used so
+// far.
 const leastLimit = 1000
 
-// limit is about keys without limits. Twice the busiest hour refuses nothing that was observed: no
-// span of time has more calls than the hours that it touches.
+// limit finds keys without limits. Twice the busiest hour refuses nothing that was observed: any
+// hour overlaps two counted ones at most.
 func (f *Facts) limit() []Item {
 	if f.LimitsOff || len(f.Key.RateLimits) > 0 || f.Key.Quota != nil {
 		return nil
@@ -307,10 +307,10 @@ func (f *Facts) limit() []Item {
 	}}
 }
 
-// highestLimit is the most that a limit can say.
+// highestLimit is the highest limit that a key can have.
 const highestLimit = 1_000_000_000
 
-// roundUp makes a number one of two digits and zeros.
+// roundUp rounds a number up to two significant digits.
 func roundUp(n int64) int64 {
 	unit := int64(1)
 	for n/unit >= 100 {
@@ -320,7 +320,7 @@ func roundUp(n int64) int64 {
 	return min((n+unit-1)/unit*unit, highestLimit)
 }
 
-// words is a duration as people say it.
+// words formats a duration in words.
 func words(d time.Duration) string {
 	for _, u := range []struct {
 		unit time.Duration
