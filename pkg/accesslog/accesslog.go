@@ -1,11 +1,11 @@
-// Package accesslog counts calls by the access logs of APIs: with API Gateway's cache an authorizer
-// sees only some of them.
+// Package accesslog counts calls by the access logs of APIs, since with API Gateway's cache an
+// authorizer sees only some of them.
 //
-// It promises that a call is counted once however often its line comes, in whatever batches and by
-// how many instances at once, as long as it comes within the hours in which counts may still change
-// (see usage.Deduplicator); that what a caller sends cannot pass a call off as another key's; and
-// that a batch that could not be counted is an error, so that it comes again. It counts nothing of
-// calls whose key was not recognized: API Gateway logs no authorizer's context for a 401.
+// It promises that a call is counted once, regardless of how often its line comes, in which
+// batches, and to how many instances, as long as it comes within the hours in which counts may
+// still change (see usage.Deduplicator); that a caller cannot make a call count for another key;
+// and that a batch that could not be counted is an error, so that it comes again. It does not count
+// calls whose key was not recognised: API Gateway logs no authorizer's context for a 401.
 package accesslog
 
 import (
@@ -26,7 +26,7 @@ type Counter interface {
 	Record(ctx context.Context, entries []usage.Entry) error
 }
 
-// Handler takes the batches of a log subscription. It implements lambda.Handler.
+// Handler processes the batches of a log subscription. It implements lambda.Handler.
 type Handler struct {
 	Brand     apikey.Brand
 	API       string // the name of the APIs in the permissions' routes
@@ -35,7 +35,7 @@ type Handler struct {
 	Logger    *slog.Logger
 }
 
-// Invoke implements lambda.Handler: a batch in, nothing or an error out.
+// Invoke implements lambda.Handler: it takes a batch and returns null or an error.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	lines, err := unpack(payload)
 	if err != nil {
@@ -77,7 +77,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return []byte("null"), nil
 }
 
-// Function is the Lambda function that counts by access logs.
+// Function returns the Lambda function that counts by access logs.
 func Function(d *boot.Deployment) *Handler {
 	return &Handler{
 		Brand:     d.Brand,

@@ -9,8 +9,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// call is what a line says of its call. The route and the permission are found as the check finds
-// them, by the catalogue as it is now. What the caller chose is kept without secrets of the brand.
+// call returns the call that a line records. Its route and permission follow from the current
+// catalogue, as in the check. Texts that the caller chose are stored without secrets of the brand.
 func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Brand) usage.Call {
 	d := l.decide(catalogue, api)
 
@@ -38,8 +38,9 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 	}
 
 	c.Permission = d.Permission
+	// The cases in which the permission is not the one that opened the route.
 	switch {
-	case l.ended(): // by the clock, before anything of the call was looked at
+	case l.ended(): // by the clock: nothing of the call was checked
 		c.Permission = ""
 
 		c.Customer = ""
@@ -58,18 +59,18 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 	return c
 }
 
-// template is API Gateway's own template of the route.
+// template returns API Gateway's own template of the route.
 func (l line) template() string {
 	if _, path, ok := strings.Cut(l.resource, " "); ok {
-		return path // an HTTP API's route key
+		return path // the route key of an HTTP API
 	}
 
 	return l.resource
 }
 
-// decide asks for the route of the call, and what the key as the authorizer's context tells of it
-// could do there. Where the path leads to another route than API Gateway's, which may be because of
-// a base path of its own, API Gateway's decides.
+// decide returns the route of the call, and what the key may do there according to the authorizer's
+// context. If the path leads to another route than API Gateway's, for example because of a base
+// path, API Gateway's counts.
 func (l line) decide(catalogue *permission.Catalogue, api string) permission.Decision {
 	grant := permission.Grant{
 		All:         l.permissions == all,
@@ -90,11 +91,11 @@ func (l line) decide(catalogue *permission.Catalogue, api string) permission.Dec
 		All:         grant.All,
 		Permissions: grant.Permissions,
 	}, l.method, l.template())
-	d.Customer = "" // the template names none
+	d.Customer = "" // the template does not contain it
 	return d
 }
 
-// apiPath is the path without the stage, as the check sees it.
+// apiPath returns the path without the stage, as the check sees it.
 func (l line) apiPath() string {
 	path, _, _ := strings.Cut(l.path, "?")
 	if rest, ok := strings.CutPrefix(path, "/"+l.stage); ok && strings.HasPrefix(rest, "/") {
@@ -107,15 +108,15 @@ func (l line) apiPath() string {
 // accessDenied is the response type of a refusal by the authorizer's policy.
 const accessDenied = "ACCESS_DENIED"
 
-// ended reports whether the clock ended the secret while API Gateway kept the answer that had
+// ended reports whether the secret ended by the clock while API Gateway kept the answer that had
 // allowed the call.
 func (l line) ended() bool {
 	return l.responseType == accessDenied && l.denialCode == check.Expired.Code()
 }
 
-// outcome is what became of a call. Where API Gateway answered by itself, its response type tells
-// by whom the call was refused; everything else is the backend's own affair, a 403 of it included.
-// A call whose key was not recognized has no outcome to count for a key.
+// outcome returns the outcome of a call. If API Gateway answered itself, its response type shows
+// who refused the call; every other answer is the backend's, including its own 403. A call whose
+// key was not recognised has no outcome to count for a key.
 func (l line) outcome(d permission.Decision) check.Outcome {
 	said := check.Outcome(l.denialCode)
 	switch l.responseType {
@@ -128,9 +129,9 @@ func (l line) outcome(d permission.Decision) check.Outcome {
 			return check.Expired
 		}
 
-		// An API of somebody's own may cache by less than the path: then the code is that of the
-		// call that filled the cache, which may have named another customer. The path tells, where
-		// it can be read.
+		// An API with a cache of its own may ignore part of the path in the cache's key. The code
+		// is then that of the call that filled the cache, which may have named another customer. So
+		// the path decides, if its customer and the whole list are known.
 		another := said == check.CustomerNotAllowed
 		if d.Customer != "" && !strings.HasSuffix(l.customers, cut) {
 			another = !d.CustomerAllowed
@@ -145,13 +146,13 @@ func (l line) outcome(d permission.Decision) check.Outcome {
 			return check.PermissionDenied
 		}
 
-	case "INVALID_API_KEY": // the authorizer's way to say 429
+	case "INVALID_API_KEY": // how the authorizer expresses 429
 		if said.Status() == 429 {
 			return said
 		}
 
 		return check.RateLimited
-	case "THROTTLED", "QUOTA_EXCEEDED": // API Gateway's own limits, which it says in the same words
+	case "THROTTLED", "QUOTA_EXCEEDED": // API Gateway's own limits, which it reports in the same way
 		return check.RateLimited
 	default:
 		return check.Allowed
@@ -164,7 +165,7 @@ const all = "*"
 // cut is at the end of a list that was too long for the authorizer's context.
 const cut = "..."
 
-// names takes a list of the authorizer's context apart.
+// names splits a list of the authorizer's context.
 func names(list string) []string {
 	if list == "" {
 		return nil

@@ -12,14 +12,14 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// maxText is the most bytes that a batch may have uncompressed. Lambda takes an event of 1 MB, and
-// lines of JSON shrink to a tenth or so.
+// maxText is the most uncompressed bytes in a batch. Lambda accepts an event of 1 MB, and JSON
+// lines compress to about a tenth.
 const maxText = 32 << 20
 
 var errTooLarge = errors.New("the batch is larger than any that CloudWatch Logs sends")
 
-// unpack takes a subscription event apart: JSON, compressed, as base64 text. A control message, by
-// which CloudWatch Logs looks whether the function is there, has no lines.
+// unpack decodes a subscription event: base64 of gzip of JSON. A control message, with which
+// CloudWatch Logs tests whether the function exists, has no lines.
 func unpack(payload []byte) ([]events.CloudwatchLogsLogEvent, error) {
 	var event events.CloudwatchLogsEvent
 	if err := json.Unmarshal(payload, &event); err != nil {

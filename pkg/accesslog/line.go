@@ -12,25 +12,25 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// line is one line of an access log, as the template's formats have it.
+// line is one line of an access log, in the template's formats.
 type line struct {
 	id    string // the extended request id, which a caller cannot choose
 	at    time.Time
 	stage string
-	// API Gateway's template of the route; an HTTP API's has the method before it
+	// API Gateway's template of the route; for an HTTP API after the method
 	resource       string
 	status         int
 	latency        time.Duration
-	sourceIP       netip.Addr // the zero Addr where it is not known
-	responseType   string     // of API Gateway's own answer; "" where the backend answered
-	keyID          string     // "" where nobody was recognised
+	sourceIP       netip.Addr // the zero Addr if unknown
+	responseType   string     // of API Gateway's own answer; "" if the backend answered
+	keyID          string     // "" if no key was recognised
 	organizationID string
 	environment    apikey.Environment
-	permissions    string // as the authorizer's context has them
+	permissions    string // as in the authorizer's context
 	customers      string
-	rotation       time.Time // when the key's rotation started; zero where it has none
-	oldSecret      bool      // the one that the rotation replaces was sent
-	sampleRate     float64   // how many of the allowed calls the organization wants kept
+	rotation       time.Time // when the key's rotation started; zero if it has none
+	oldSecret      bool      // whether the secret that the rotation replaces was sent
+	sampleRate     float64   // the fraction of allowed calls that the organization wants recorded
 	denialCode     string
 
 	// What a caller can choose, in part or whole.
@@ -40,8 +40,8 @@ type line struct {
 	userAgent string
 }
 
-// trusted are the names of what no caller can choose. All of them stand in a line before the first
-// that a caller can.
+// trusted returns the names of the fields that no caller can choose. They precede all others in a
+// line.
 func trusted() []string {
 	return []string{
 		"extendedRequestId", "requestTimeEpoch", "stage", "resourcePath", "status",
@@ -53,10 +53,10 @@ func trusted() []string {
 
 var errMalformed = errors.New("access log: the line is malformed")
 
-// parse reads a line. API Gateway escapes nothing, so a caller can send a path or a user agent that
-// looks like more of the line, or breaks it. Hence only the first value of each name counts, and a
-// line that breaks after what no caller can choose is read up to there: nobody can pass a call off
-// as another's, nor keep it from being counted.
+// parse parses a line. API Gateway escapes nothing, so a caller can send a path or a user agent
+// that looks like more of the line, or breaks it. Hence only the first value of each name counts,
+// and a line that breaks after the trusted fields is read up to there. A caller can neither pass a
+// call off as another's nor keep it from being counted.
 func parse(text string) (line, error) {
 	values := fields(text)
 	for _, name := range trusted() {
@@ -106,15 +106,15 @@ func parse(text string) (line, error) {
 		l.sampleRate = rate
 	}
 
-	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an address that cannot be read is unknown
+	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an invalid address is unknown
 	if l.keyID != "" && (!apikey.ValidID(l.keyID) || !l.environment.Valid()) {
-		return line{}, errMalformed // of an authorizer that is not ours
+		return line{}, errMalformed // of another authorizer
 	}
 
 	return l, nil
 }
 
-// fields reads names and texts up to the end or to what is no JSON. The first value of a name
+// fields reads names and strings up to the end, or to invalid JSON. The first value of a name
 // counts; a hyphen stands for none.
 func fields(text string) map[string]string {
 	values := map[string]string{}
@@ -145,7 +145,7 @@ func fields(text string) map[string]string {
 	}
 }
 
-// next is the next text; ok is false at anything else.
+// next returns the next string; ok is false for anything else.
 func next(decoder *json.Decoder) (text string, ok bool) {
 	token, err := decoder.Token()
 	if err != nil {
