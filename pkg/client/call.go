@@ -15,16 +15,17 @@ import (
 )
 
 const (
-	// maxAnswer is the longest answer that is read, in bytes: more than API Gateway lets through.
+	// maxAnswer is the longest answer that is read, in bytes: more than API Gateway permits.
 	maxAnswer = 16 << 20
 	// maxRefusal is the longest problem that is read, in bytes.
 	maxRefusal = 256 << 10
 
-	// firstWait and longestWait bound the time before another attempt, where the answer does not
-	// say how long.
+	// firstWait and longestWait bound the pause before another attempt, if the answer has no
+	// Retry-After.
 	firstWait   = 200 * time.Millisecond
 	longestWait = 5 * time.Second
-	// maxRetryAfter is the longest Retry-After that a call waits: whoever calls decides about more.
+	// maxRetryAfter is the longest Retry-After that a call waits for: a longer one is the caller's
+	// decision.
 	maxRetryAfter = 30 * time.Second
 )
 
@@ -37,12 +38,12 @@ type call struct {
 	header    http.Header
 	body      []byte // nil for none
 	etag      *string
-	// sending it again does what sending it once does
+	// sending it twice has the effect of sending it once
 	repeatable bool
-	err        error // of what was given
+	err        error // an error in the arguments
 }
 
-// newCall makes a call of an operation by its id in the OpenAPI document.
+// newCall returns a call of an operation, by its id in the OpenAPI document.
 func newCall(operation, method string, path []string, options []Option) *call {
 	c := &call{
 		operation: operation,
@@ -64,7 +65,7 @@ func newCall(operation, method string, path []string, options []Option) *call {
 	case http.MethodGet, http.MethodHead:
 		c.repeatable = true
 	case http.MethodPut, http.MethodDelete:
-		// a condition that held for the first attempt holds no more for the second
+		// a condition that held for the first attempt no longer holds for the second
 		c.repeatable = c.header.Get("If-Match") == ""
 	default:
 		c.repeatable = c.header.Get("Idempotency-Key") != ""
@@ -106,7 +107,7 @@ func do[T any](ctx context.Context, c *Client, call *call) (out T, err error) {
 	return out, err
 }
 
-// do makes a call, again where that is safe and may help.
+// do makes a call, and repeats it if that is safe and may help.
 func (c *Client) do(ctx context.Context, call *call, into any) error {
 	if call.err != nil {
 		return fmt.Errorf("%s: %w", call.operation, call.err)
@@ -124,7 +125,7 @@ func (c *Client) do(ctx context.Context, call *call, into any) error {
 		}
 
 		if end, ends := ctx.Deadline(); ends && time.Until(end) < wait {
-			return err // there is no time for another
+			return err // no time is left for another
 		}
 
 		if c.sleep(ctx, wait) != nil {
@@ -139,7 +140,7 @@ type sendError struct{ err error }
 func (e *sendError) Error() string { return e.err.Error() }
 func (e *sendError) Unwrap() error { return e.err }
 
-// waitAfter reports whether an error may be over soon, and how long to wait for that.
+// waitAfter reports whether an error may be temporary, and how long to wait before another attempt.
 func waitAfter(err error, attempt int) (wait time.Duration, again bool) {
 	longest := min(firstWait<<(attempt-1), longestWait)
 	wait = longest/2 + rand.N(longest/2) //nolint:gosec // it only spreads callers
@@ -177,7 +178,7 @@ func (c *Client) try(ctx context.Context, call *call, into any) error {
 
 	response, err := c.http.Do(request)
 	if err != nil {
-		var withURL *url.Error // which tells the address, where a secret may be by mistake
+		var withURL *url.Error // it shows the address, which may hold a secret by mistake
 		if errors.As(err, &withURL) {
 			err = withURL.Err
 		}
@@ -192,7 +193,7 @@ func (c *Client) try(ctx context.Context, call *call, into any) error {
 	}
 
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		// what cannot be read whole is not the API's
+		// an answer that cannot be read completely is not the API's
 		body, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
 		return c.refusal(call.operation, response, body)
 	}
@@ -221,7 +222,7 @@ func (c *Client) try(ctx context.Context, call *call, into any) error {
 	return nil
 }
 
-// request makes the request of an attempt.
+// request returns the request of an attempt.
 func (c *Client) request(ctx context.Context, call *call) (*http.Request, error) {
 	var address strings.Builder
 	address.WriteString(c.base + "/v1")

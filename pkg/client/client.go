@@ -11,35 +11,35 @@ import (
 	"time"
 )
 
-// TokenSource returns the token of a person who is signed in. It is asked before each request.
+// TokenSource returns the token of a signed-in person. It is called before each request.
 type TokenSource func(ctx context.Context) (string, error)
 
-// Config says what a client calls, and as whom.
+// Config configures a client.
 type Config struct {
-	// URL is the address of the API, such as https://admin.example.com; with the stage, where it has
-	// one in its path. It must be set.
+	// URL is the address of the API, such as https://admin.example.com, including the stage if that
+	// is in its path. It must be set.
 	URL string
-	// Key is an admin key's secret. With neither Key nor Token, calls are nobody's.
+	// Key is an admin key's secret. Without Key and Token, calls are unauthenticated.
 	Key string
 	// Token returns a person's ID token, instead of a key.
 	Token TokenSource
-	// HTTPClient makes the requests; nil for one with a timeout. Its CheckRedirect is not asked:
-	// the API does not redirect, and the key is for nobody else.
+	// HTTPClient makes the requests; nil for one with a timeout. Its CheckRedirect is not used: the
+	// API does not redirect, and the key must not be sent elsewhere.
 	HTTPClient *http.Client
-	// UserAgent says which program calls; it stands in the history.
+	// UserAgent names the calling program; it appears in the history.
 	UserAgent string
-	// Attempts is how often a request is sent at most; 0 for 4.
+	// Attempts is the maximum number of times that a request is sent; 0 for 4.
 	Attempts int
 	// Sleep waits before another attempt, or until the context is done; nil for a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// requestTimeout is how long an attempt may take: a little more than a function may.
+// requestTimeout is how long an attempt may take: a little more than a function's timeout.
 const requestTimeout = 40 * time.Second
 
-// Client calls the admin API. It may be used by several goroutines.
+// Client calls the admin API. It is safe for concurrent use.
 type Client struct {
-	base      string // without a slash at its end
+	base      string // without a trailing slash
 	key       string
 	token     TokenSource
 	http      http.Client
@@ -48,12 +48,12 @@ type Client struct {
 	sleep     func(ctx context.Context, d time.Duration) error
 }
 
-// New returns a client. It is an error if the address is none, or if there are a key and a token.
+// New returns a client. It is an error if the URL is invalid, or if there are a key and a token.
 func New(c Config) (*Client, error) {
 	address, err := url.Parse(c.URL)
 	switch {
 	case err != nil:
-		return nil, errors.New("client: the URL cannot be read") // it may hold a password
+		return nil, errors.New("client: the URL cannot be read") // it may contain a password
 	case address.Scheme != "https" && address.Scheme != "http" || address.Host == "":
 		return nil, errors.New("client: the URL does not begin with https:// and a host")
 	case address.User != nil || address.RawQuery != "" || address.Fragment != "":
@@ -87,11 +87,11 @@ func New(c Config) (*Client, error) {
 	return out, nil
 }
 
-// unprintable reports whether a rune cannot stand in a key. net/http would quote the whole header
+// unprintable reports whether a rune is not allowed in a key. net/http would quote the whole header
 // in its error.
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }
 
-// String implements fmt.Stringer: without the key.
+// String implements fmt.Stringer without the key.
 func (c *Client) String() string { return "client of " + c.base }
 
 // GoString implements fmt.GoStringer.

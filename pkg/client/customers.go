@@ -43,9 +43,9 @@ func (c *Client) UpdateCustomer(
 		in(org, "customers", customer), body)
 }
 
-// DeleteCustomer removes a customer; [ErrInUse] where keys are scoped to it, unless [Force] is
-// given, which disables those keys. It returns the job that goes on with them; nil where all is
-// done.
+// DeleteCustomer removes a customer. It returns [ErrInUse] if keys are scoped to it, unless [Force]
+// is given, which disables those keys; then it returns the job that continues with them, or nil if
+// all is done.
 func (c *Client) DeleteCustomer(
 	ctx context.Context, org, customer string, options ...Option,
 ) (*api.Job, error) {

@@ -1,5 +1,5 @@
-// Package client calls the admin API: a method for each operation of its OpenAPI document, named as
-// the operation is.
+// Package client calls the admin API: it has a method for each operation of the OpenAPI document,
+// with the operation's name.
 //
 //	c, err := client.New(client.Config{URL: "https://admin.example.com", Key: key})
 //	…
@@ -7,13 +7,13 @@
 //
 // It promises:
 //
-//   - What is refused is an [*Error] with the problem's code and its wrong fields. [errors.Is] tells
-//     codes apart: errors.Is(err, client.ErrNotFound).
-//   - Only what is safe to send again is sent again, a few times, after a while. A POST that changes
-//     something carries an Idempotency-Key; without one, it is sent once, as every PATCH is.
-//   - The key goes to the address that it was given for, whatever that redirects to, and no error
-//     has it.
+//   - A refusal is an [*Error] with the problem's code and its invalid fields. Use [errors.Is] to
+//     check for a code: errors.Is(err, client.ErrNotFound).
+//   - A request is repeated only if that is safe, a few times, after a pause. A POST that changes
+//     something carries an Idempotency-Key; a POST without one is sent once, as is every PATCH.
+//   - The key is sent only to the configured address, even if that redirects, and appears in no
+//     error.
 //
-// A secret is shown once. Where the first answer was lost on its way, the repeated call gets the
-// same key with a nil Secret and Replayed set: regenerate that key to have a secret of it.
+// A secret is shown once. If the first answer was lost, the repeated call returns the same key with
+// a nil Secret and Replayed set: regenerate that key to get a secret.
 package client

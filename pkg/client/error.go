@@ -12,18 +12,18 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// Error is an answer that refuses a call. Its Code is "" where the answer is not the API's own, but
-// of something before it.
+// Error is an answer that refuses a call. Its Code is "" if the answer is not from the API, but
+// from something in front of it.
 type Error struct {
 	api.Problem
 
 	// Operation is the id of the operation in the OpenAPI document.
 	Operation string
-	// RetryAfter is how long to wait before the next call; 0 where the answer does not say.
+	// RetryAfter is how long to wait before the next call; 0 if the answer does not say.
 	RetryAfter time.Duration
 }
 
-// Error implements error. It repeats no value that was sent.
+// Error implements error. It repeats none of the values that were sent.
 func (e *Error) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: %d", e.Operation, e.Status)
@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Is implements what errors.Is asks: an error is the sentinel of its code.
+// Is implements errors.Is: an error matches the sentinel of its code.
 func (e *Error) Is(target error) bool {
 	s, ok := target.(Sentinel)
 	return ok && s != "" && api.Code(s) == e.Code
@@ -88,21 +88,21 @@ const (
 	ErrUnavailable          = Sentinel(api.CodeUnavailable)
 )
 
-// Why an answer is none that a call can return.
+// Errors about answers that a call cannot return.
 var (
-	// ErrNotModified says that what was read is still as the caller has it.
+	// ErrNotModified means that the object still has the ETag that was sent.
 	ErrNotModified = errors.New("client: not modified")
-	// ErrUnreadable says that an answer is longer than one may be, or not the JSON that it should be.
+	// ErrUnreadable means that an answer is too long, or is not the expected JSON.
 	ErrUnreadable = errors.New("client: the answer cannot be read")
-	// ErrAddress says that a name in an address is empty, or one that leads elsewhere, as ".." does.
+	// ErrAddress means that a name in an address is empty, or leads elsewhere, as ".." does.
 	ErrAddress = errors.New("client: a name that an address cannot have")
 )
 
-// refusal makes the error of an answer that is not a success.
+// refusal returns the error of an answer that is not a success.
 func (c *Client) refusal(operation string, response *http.Response, body []byte) *Error {
 	e := &Error{Operation: operation}
 	if json.Unmarshal(body, &e.Problem) != nil || e.Code == "" {
-		// not the API's: what it says is not repeated
+		// not the API's: its text is not repeated
 		e.Problem = api.Problem{Title: http.StatusText(response.StatusCode)}
 	}
 
@@ -122,10 +122,10 @@ func (c *Client) refusal(operation string, response *http.Response, body []byte)
 	return e
 }
 
-// maxSeconds is the longest Retry-After that is told: a year.
+// maxSeconds is the longest Retry-After that is reported: a year.
 const maxSeconds = 365 * 24 * 60 * 60
 
-// redact takes the client's key out of a text of the server's, which should not have it.
+// redact removes the client's key from a text of the server's, which should not contain it.
 func (c *Client) redact(text string) string {
 	if c.key == "" {
 		return text

@@ -7,7 +7,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// ListHistory returns the changes of an organization and of all in it, newest first.
+// ListHistory returns the changes in an organization, newest first.
 func (c *Client) ListHistory(
 	ctx context.Context, org string, query api.List,
 ) iter.Seq2[api.Entry, error] {

@@ -26,8 +26,8 @@ func (c *Client) GetJob(ctx context.Context, org, job string) (api.Job, error) {
 	return get[api.Job](ctx, c, "getJob", in(org, "jobs", job), nil)
 }
 
-// WaitJob asks for a job until it is over, or the context is done. Whether it is done or failed is
-// in its State.
+// WaitJob polls a job until it is over, or the context is done. Its State tells whether it is done
+// or failed.
 func (c *Client) WaitJob(ctx context.Context, org, job string) (api.Job, error) {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		j, err := c.GetJob(ctx, org, job)
@@ -41,7 +41,7 @@ func (c *Client) WaitJob(ctx context.Context, org, job string) (api.Job, error) 
 	}
 }
 
-// jobOrDone is the job of an answer; nil where there is nothing left to do.
+// jobOrDone returns the job of an answer; nil if nothing is left to do.
 func jobOrDone(answer *api.JobAnswer, err error) (*api.Job, error) {
 	if err != nil || answer == nil {
 		return nil, err

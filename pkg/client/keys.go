@@ -8,15 +8,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// CreateKey makes a key. Its secret is in the answer, this once.
+// CreateKey makes a key. Its secret is in this answer only.
 func (c *Client) CreateKey(
 	ctx context.Context, org string, body api.CreateKey, options ...Option,
 ) (api.KeySecret, error) {
 	return post[api.KeySecret](ctx, c, "createKey", in(org, "keys"), body, options...)
 }
 
-// ListKeys returns the keys that match, newest first: the active ones, unless the status says
-// otherwise.
+// ListKeys returns the keys that match, newest first. Without a status, it returns active keys.
 func (c *Client) ListKeys(
 	ctx context.Context, org string, query api.ListKeys,
 ) iter.Seq2[api.Key, error] {
@@ -27,7 +26,7 @@ func (c *Client) ListKeys(
 	})
 }
 
-// ListKeysPage returns a page of ListKeys. It may be short, with a cursor to go on.
+// ListKeysPage returns a page of ListKeys. It may be short and still have a cursor.
 func (c *Client) ListKeysPage(
 	ctx context.Context, org string, query api.ListKeys,
 ) (api.Page[api.Key], error) {
@@ -49,13 +48,13 @@ func (c *Client) UpdateKey(
 		options...)
 }
 
-// DeleteKey ends a key for good. Its record stays readable.
+// DeleteKey ends a key for good. Its record remains readable.
 func (c *Client) DeleteKey(ctx context.Context, org, key string, options ...Option) error {
 	_, err := remove[none](ctx, c, "deleteKey", in(org, "keys", key), options...)
 	return err
 }
 
-// RegenerateKey gives a key another secret, at once, and lifts its revocation.
+// RegenerateKey replaces the secret of a key at once, and lifts its revocation.
 func (c *Client) RegenerateKey(
 	ctx context.Context, org, key string, options ...Option,
 ) (api.KeySecret, error) {
@@ -63,7 +62,7 @@ func (c *Client) RegenerateKey(
 		options...)
 }
 
-// RotateKey gives a key another secret, beside which the old one lives on for a while.
+// RotateKey gives a key a new secret, while the old one remains valid for a while.
 func (c *Client) RotateKey(
 	ctx context.Context, org, key string, body api.RotateKey, options ...Option,
 ) (api.KeySecret, error) {
@@ -71,8 +70,8 @@ func (c *Client) RotateKey(
 		options...)
 }
 
-// GetRotation returns who still uses which secret of a running rotation; [ErrNoRotation] where none
-// is running.
+// GetRotation returns the use of both secrets of a running rotation, and [ErrNoRotation] if none is
+// running.
 func (c *Client) GetRotation(ctx context.Context, org, key string) (api.RotationState, error) {
 	return get[api.RotationState](ctx, c, "getRotation", in(org, "keys", key, "rotation"), nil)
 }
@@ -85,7 +84,7 @@ func (c *Client) FinishRotation(
 		none{}, options...)
 }
 
-// RevokeKey stops a key; RestoreKey brings it back, unless it is compromised.
+// RevokeKey stops a key. RestoreKey undoes that, unless the key is compromised.
 func (c *Client) RevokeKey(
 	ctx context.Context, org, key string, body api.RevokeKey, options ...Option,
 ) (api.Revoked, error) {
@@ -100,23 +99,23 @@ func (c *Client) RestoreKey(
 		options...)
 }
 
-// ImportKeys takes in keys of another system by the hashes of their secrets. What is not imported
-// is in Failed, and is no error.
+// ImportKeys imports keys of another system by the hashes of their secrets. Keys that fail are in
+// Failed, and are not an error.
 func (c *Client) ImportKeys(
 	ctx context.Context, org string, body api.ImportKeys, options ...Option,
 ) (api.Imported, error) {
 	return post[api.Imported](ctx, c, "importKeys", in(org, "keys", "import"), body, options...)
 }
 
-// BulkKeys changes all keys that a filter finds, by a job; without DryRun set to false, it counts
-// them. [Client.WaitJob] waits for the job.
+// BulkKeys changes all keys that a filter finds, by a job. It only counts them unless DryRun is
+// false. [Client.WaitJob] waits for the job.
 func (c *Client) BulkKeys(
 	ctx context.Context, org string, body api.BulkKeys, options ...Option,
 ) (api.BulkAnswer, error) {
 	return post[api.BulkAnswer](ctx, c, "bulkKeys", in(org, "keys", "bulk"), body, options...)
 }
 
-// ExplainKey returns what a call with a key gets, step by step. It changes nothing.
+// ExplainKey explains step by step what a call with a key would get. It changes nothing.
 func (c *Client) ExplainKey(
 	ctx context.Context, org, key string, body api.ExplainKey,
 ) (api.Explanation, error) {
@@ -125,7 +124,7 @@ func (c *Client) ExplainKey(
 	return do[api.Explanation](ctx, c, call)
 }
 
-// Whoami returns what the holder of the client's key may know of it.
+// Whoami returns what the holder of the client's key may know about it.
 func (c *Client) Whoami(ctx context.Context) (api.Whoami, error) {
 	return get[api.Whoami](ctx, c, "whoami", []string{"whoami"}, nil)
 }

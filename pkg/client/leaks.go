@@ -7,13 +7,13 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// ReportLeak reports a secret that was found in the open. The answer says nothing of it.
+// ReportLeak reports a secret that was found in public. The answer does not reveal the result.
 func (c *Client) ReportLeak(ctx context.Context, body api.ReportLeak) error {
 	_, err := send[none](ctx, c, "reportLeak", http.MethodPost, []string{"leaks"}, body)
 	return err
 }
 
-// ReportGitHubLeaks passes on a message of GitHub's secret scanning, byte by byte, with the headers
+// ReportGitHubLeaks forwards a message of GitHub's secret scanning, unchanged, with the headers
 // that sign it: Github-Public-Key-Identifier and Github-Public-Key-Signature.
 func (c *Client) ReportGitHubLeaks(
 	ctx context.Context, identifier, signature string, message []byte,

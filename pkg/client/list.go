@@ -8,7 +8,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// all walks over a list page by page. It ends with the first error.
+// all iterates over a list page by page. It ends after the first error.
 func all[T any](
 	cursor string, page func(cursor string) (items []T, next *string, err error),
 ) iter.Seq2[T, error] {
@@ -40,7 +40,7 @@ func all[T any](
 	}
 }
 
-// walk is all, of the pages that a method of the client returns.
+// walk is all for the pages that a method of the client returns.
 func walk[T any](
 	ctx context.Context, org string, l api.List,
 	page func(ctx context.Context, org string, l api.List) (api.Page[T], error),

@@ -34,8 +34,8 @@ func (c *Client) PutMember(
 	return send[api.Member](ctx, c, "putMember", http.MethodPut, in(org, "members", user), body)
 }
 
-// DeleteMember removes a member, and disables their personal keys. It returns the job that goes on
-// with the keys where they are very many; nil where all is done.
+// DeleteMember removes a member, and disables their personal keys. If they are many, it returns the
+// job that continues with them; else nil.
 func (c *Client) DeleteMember(ctx context.Context, org, user string) (*api.Job, error) {
 	return jobOrDone(remove[*api.JobAnswer](ctx, c, "deleteMember", in(org, "members", user)))
 }

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// The methods of resources are made of these: each is one call of an operation.
+// The methods of resources consist of these: each makes one call of an operation.
 
-// in returns the path of something of an organization.
+// in returns a path within an organization.
 func in(org string, more ...string) []string {
 	return append([]string{"organizations", org}, more...)
 }
@@ -26,8 +26,8 @@ func get[T any](
 	return do[T](ctx, c, call)
 }
 
-// post makes a change once however often it is sent: with an Idempotency-Key, if the options have
-// none. They come last, so that theirs counts.
+// post makes a change idempotent, with an Idempotency-Key, unless the options have one. The options
+// come last, so that theirs counts.
 func post[T any](
 	ctx context.Context, c *Client, operation string, path []string, body any, options ...Option,
 ) (T, error) {
@@ -35,7 +35,7 @@ func post[T any](
 	return do[T](ctx, c, newCall(operation, http.MethodPost, path, options).say(body))
 }
 
-// send is what has a body and no Idempotency-Key.
+// send makes a call with a body and without an Idempotency-Key.
 func send[T any](
 	ctx context.Context, c *Client, operation, method string, path []string, body any,
 	options ...Option,
@@ -43,12 +43,12 @@ func send[T any](
 	return do[T](ctx, c, newCall(operation, method, path, options).say(body))
 }
 
-// remove deletes.
+// remove makes a DELETE.
 func remove[T any](
 	ctx context.Context, c *Client, operation string, path []string, options ...Option,
 ) (T, error) {
 	return do[T](ctx, c, newCall(operation, http.MethodDelete, path, options))
 }
 
-// none is the answer, or the body, without anything in it.
+// none is an empty answer or body.
 type none struct{}

@@ -30,7 +30,7 @@ func (c *Client) UpdateOrganization(
 		options...)
 }
 
-// DeleteOrganization ends an organization, by the job that it returns.
+// DeleteOrganization deletes an organization, by the job that it returns.
 func (c *Client) DeleteOrganization(
 	ctx context.Context, org string, options ...Option,
 ) (api.Job, error) {
@@ -38,7 +38,7 @@ func (c *Client) DeleteOrganization(
 	return answer.Job, err
 }
 
-// GetMe returns the person who is signed in, and what they may do in their organizations.
+// GetMe returns the signed-in person, and what they may do in their organizations.
 func (c *Client) GetMe(ctx context.Context) (api.Me, error) {
 	return get[api.Me](ctx, c, "getMe", []string{"me"}, nil)
 }
@@ -48,8 +48,8 @@ func (c *Client) GetPermissions(ctx context.Context, options ...Option) (api.Cat
 	return get[api.Catalogue](ctx, c, "getPermissions", []string{"permissions"}, nil, options...)
 }
 
-// PutPermissions replaces the catalogue, but for the built-in permissions, which may stand in it.
-// [ErrInUse] where a key holds what would be removed, unless [Force] is given.
+// PutPermissions replaces the catalogue, except the built-in permissions, which it may include. It
+// returns [ErrInUse] if a key holds what would be removed, unless [Force] is given.
 func (c *Client) PutPermissions(
 	ctx context.Context, body api.Catalogue, options ...Option,
 ) (api.Catalogue, error) {

@@ -7,14 +7,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
-// KeyUsage returns how a key was used.
+// KeyUsage returns the usage of a key.
 func (c *Client) KeyUsage(
 	ctx context.Context, org, key string, query api.GetUsage,
 ) (api.Usage, error) {
 	return get[api.Usage](ctx, c, "keyUsage", in(org, "keys", key, "usage"), query)
 }
 
-// GetUsage returns how an organization's keys were used.
+// GetUsage returns the usage of an organization's keys.
 func (c *Client) GetUsage(
 	ctx context.Context, org string, query api.GetUsage,
 ) (api.Usage, error) {
@@ -40,15 +40,15 @@ func (c *Client) KeyRequestsPage(
 		query)
 }
 
-// GetRequest returns a call by the requestId of its answer, with what led to its refusal.
+// GetRequest returns a recorded call by its requestId, with the reasons for a refusal.
 func (c *Client) GetRequest(
 	ctx context.Context, org, request string,
 ) (api.RecordedRequest, error) {
 	return get[api.RecordedRequest](ctx, c, "getRequest", in(org, "requests", request), nil)
 }
 
-// KeyAdvice returns the advice on a key. The window is how long something has to be unused, such
-// as 30d; "" for the usual one.
+// KeyAdvice returns the advice on a key. window is how long something must have been unused, such
+// as 30d; "" for the default.
 func (c *Client) KeyAdvice(
 	ctx context.Context, org, key, window string,
 ) (api.KeyAdvice, error) {

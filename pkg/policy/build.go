@@ -49,7 +49,7 @@ func build(
 		stage:     call.stage(),
 	}
 
-	// A refused call gets the whole-key policy too: a cached answer may serve the key's other calls.
+	// A refused call gets the whole-key policy too: if cached, it still serves the other calls.
 	decision := permission.Decide(c, api, g, call.Method, call.Path)
 	if plain(call.Path) || !decision.Allowed() {
 		if d, ok := compose(r); ok {
