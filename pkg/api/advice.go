@@ -25,7 +25,7 @@ type AdviceItem struct {
 	Preview  *Preview       `json:"preview,omitempty"`
 }
 
-// AdviceEvidence is what a piece of advice rests on; what does not matter for it is absent.
+// AdviceEvidence is what a piece of advice is based on; fields that do not apply are absent.
 type AdviceEvidence struct {
 	ObservedSince *Time    `json:"observedSince,omitempty" format:"date-time" doc:"Since when the use that the item is about is known"`
 	Window        string   `json:"window,omitempty" example:"30d"`
@@ -36,16 +36,16 @@ type AdviceEvidence struct {
 	SecretSince   *Time    `json:"secretSince,omitempty" format:"date-time"`
 }
 
-// AdviceChange is a call of this API that mends what an item is about.
+// AdviceChange is a call of this API that implements an item.
 type AdviceChange struct {
 	Method string         `json:"method" enum:"PATCH,POST,GET"`
 	Path   string         `json:"path" doc:"As in the OpenAPI document: below the address of the API"`
 	Body   map[string]any `json:"body" nullable:"true" doc:"null for GET"`
 }
 
-// Preview is what a change of a key would have refused of the recorded calls that were allowed. Of
-// allowed calls only a sample is recorded, so that these are numbers of recorded calls, and not of
-// all.
+// Preview shows how many of the recorded calls that were allowed a change of a key would have
+// refused. Only a sample of the allowed calls is recorded, so these are numbers of recorded calls,
+// not of all.
 type Preview struct {
 	Since          Time           `json:"since" format:"date-time" doc:"Since when recorded calls were considered"`
 	SampleRequests float64        `json:"sampleRequests" doc:"The share of allowed calls that the organization records now: all numbers count only recorded calls"`
@@ -54,7 +54,7 @@ type Preview struct {
 	ByRoute        []RoutePreview `json:"byRoute" nullable:"false" doc:"The most refused first"`
 }
 
-// RoutePreview is the part of a preview that is about a route.
+// RoutePreview is a preview for one route.
 type RoutePreview struct {
 	Route   string `json:"route" example:"GET /customers/{customerId}"`
 	Calls   int    `json:"calls"`

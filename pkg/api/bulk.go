@@ -1,6 +1,6 @@
 package api
 
-// BulkAnswer is what a bulk change found, or the job that does it.
+// BulkAnswer is what a bulk change found, or the job that makes it.
 type BulkAnswer struct {
 	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the number of keys that match and that you may change"`
 	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`
@@ -8,7 +8,7 @@ type BulkAnswer struct {
 	Replayed bool  `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key.
 func (b BulkAnswer) Replay() BulkAnswer {
 	b.Replayed = true
 	return b

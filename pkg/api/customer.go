@@ -14,7 +14,7 @@ type CustomerAnswer struct {
 	Replayed bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key.
 func (c CustomerAnswer) Replay() CustomerAnswer {
 	c.Replayed = true
 	return c

@@ -1,8 +1,8 @@
-// Package api is what the admin API says and is told, as Go types: keys, people, organizations, jobs,
-// usage, problems and their codes.
+// Package api has the Go types of the admin API's input and output: keys, people, organizations,
+// jobs, usage, problems and their codes.
 //
-// It promises that each type is one JSON shape of the OpenAPI document, and it is a leaf: it imports
-// Go's standard library and nothing else, so that a program that calls the API depends on no more.
-// The tags that JSON does not know (doc, enum, minLength) are the document's. It neither calls nor
-// serves; that is done by packages client and adminapi.
+// It promises that each type is one JSON schema of the OpenAPI document. It imports only Go's
+// standard library, so that a program that calls the API depends on nothing else. Tags other than
+// json (doc, enum, minLength) are for the document. Packages client and adminapi make and serve the
+// calls.
 package api

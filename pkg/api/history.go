@@ -22,7 +22,7 @@ type Object struct {
 	Name string `json:"name,omitempty"`
 }
 
-// FieldChange is one field, before and after; nil where there was or is nothing.
+// FieldChange is one field before and after a change; nil for no value.
 type FieldChange struct {
 	Field  string `json:"field"`
 	Before any    `json:"before"`

@@ -1,6 +1,6 @@
 package api
 
-// Imported is what became of the keys of a call.
+// Imported is the result of an import.
 type Imported struct {
 	Imported    int             `json:"imported"`
 	Failed      []ImportFailure `json:"failed" nullable:"false"`
@@ -8,7 +8,7 @@ type Imported struct {
 	Replayed    bool            `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key.
 func (i Imported) Replay() Imported {
 	i.Replayed = true
 	return i

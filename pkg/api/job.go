@@ -17,7 +17,7 @@ type Job struct {
 	FinishedAt     *Time      `json:"finishedAt" format:"date-time"`
 }
 
-// Progress is how far a job is, in keys.
+// Progress is the progress of a job, in keys.
 type Progress struct {
 	Done  int  `json:"done"`
 	Total *int `json:"total" doc:"null until the end of a job whose keys were not counted beforehand, such as a deletion, since counting takes as long"`
@@ -35,7 +35,7 @@ type JobAnswer struct {
 	Job Job `json:"job"`
 }
 
-// Result counts what became of the objects of a job.
+// Result counts the objects of a job by result.
 type Result struct {
 	Changed   int `json:"changed"`
 	Unchanged int `json:"unchanged"`

@@ -54,7 +54,7 @@ type Rotation struct {
 	OldSecretEndsAt Time   `json:"oldSecretEndsAt" format:"date-time" doc:"When the old secret ends. With first_use, until that use: the latest end"`
 }
 
-// Revocation says who revoked a key, when and why.
+// Revocation is who revoked a key, when and why.
 type Revocation struct {
 	At          Time   `json:"at" format:"date-time"`
 	By          Actor  `json:"by"`
@@ -62,7 +62,7 @@ type Revocation struct {
 	Compromised bool   `json:"compromised"`
 }
 
-// Exposure says that a secret of the key was found where everybody can read it, and what was done.
+// Exposure means that a secret of the key was found in public, and what was done.
 type Exposure struct {
 	At     Time    `json:"at" format:"date-time"`
 	Source string  `json:"source" doc:"report, or github"`
@@ -70,23 +70,22 @@ type Exposure struct {
 	Action string  `json:"action" enum:"revoked,flagged" doc:"Whether the secret was stopped, or was only flagged since it is publishable"`
 }
 
-// LastUsed is the last call that was made with a key that was good, whatever the call was allowed
-// to do.
+// LastUsed is the last call with a good key, allowed or not.
 type LastUsed struct {
 	At        Time   `json:"at" format:"date-time"`
 	SourceIP  string `json:"sourceIp"`
 	UserAgent string `json:"userAgent"`
 }
 
-// KeySecret is a key with its new secret, which is shown this once.
+// KeySecret is a key with its new secret, which is shown in this answer only.
 type KeySecret struct {
 	Key      Key     `json:"key"`
 	Secret   *string `json:"secret" doc:"Shown once; null in a replayed response"`
 	Replayed bool    `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key: without
-// the secret, which is shown once.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key, without the
+// secret, which is shown once.
 func (k KeySecret) Replay() KeySecret { return KeySecret{Key: k.Key, Replayed: true} }
 
 // KeyOnly is a changed key.
@@ -95,7 +94,7 @@ type KeyOnly struct {
 	Replayed bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key.
 func (k KeyOnly) Replay() KeyOnly {
 	k.Replayed = true
 	return k
@@ -108,7 +107,7 @@ type Revoked struct {
 	Replayed    bool `json:"replayed,omitempty" doc:"This is the stored response to an earlier call with this Idempotency-Key"`
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key.
 func (r Revoked) Replay() Revoked {
 	r.Replayed = true
 	return r

@@ -1,6 +1,6 @@
 package api
 
-// Me is who is signed in.
+// Me is the person who is signed in.
 type Me struct {
 	ID            string         `json:"id"`
 	Email         string         `json:"email"`
@@ -9,7 +9,7 @@ type Me struct {
 	Organizations []MyMembership `json:"organizations" nullable:"false"`
 }
 
-// MyMembership is what the person is, and may hand out, in an organization.
+// MyMembership is the person's role in an organization, and what they may grant there.
 type MyMembership struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
@@ -19,7 +19,7 @@ type MyMembership struct {
 	MayCreate MayCreate `json:"mayCreate"`
 }
 
-// MayCreate says which keys a person may create.
+// MayCreate tells which keys a person may create.
 type MayCreate struct {
 	Organization bool `json:"organization"`
 	Personal     bool `json:"personal"`

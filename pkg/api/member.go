@@ -11,7 +11,7 @@ type Member struct {
 	Bounded  []BoundedKey `json:"boundedKeys,omitempty" doc:"Of a demotion: the member's personal keys that hold permissions of the admin API, at most 100. From now on they can do no more than the member may"`
 }
 
-// BoundedKey is a personal key that does less than it holds, by its owner's role.
+// BoundedKey is a personal key that its owner's role restricts to less than it holds.
 type BoundedKey struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`

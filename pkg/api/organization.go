@@ -8,7 +8,7 @@ type Organization struct {
 	Settings  Settings `json:"settings"`
 }
 
-// Settings are an organization's settings; null means the catalogue's, or no longest life.
+// Settings are an organization's settings; null means the catalogue's defaults, or no longest life.
 type Settings struct {
 	OrganizationKeysBy string      `json:"organizationKeysBy" enum:"admins,members"`
 	PersonalKeysBy     string      `json:"personalKeysBy" enum:"members,admins,nobody"`
@@ -33,8 +33,8 @@ type OrganizationSecret struct {
 	KeySecret
 }
 
-// Replay returns the answer to a call that is sent again with its Idempotency-Key:
-// without the secret.
+// Replay returns the answer to a call that is repeated with its Idempotency-Key, without the
+// secret.
 func (o OrganizationSecret) Replay() OrganizationSecret {
 	o.KeySecret = o.KeySecret.Replay()
 	return o

@@ -6,10 +6,10 @@ import (
 	"errors"
 )
 
-// Patch is a field of a change: absent, which leaves it as it is, null, which empties it, or a
-// value. The zero Patch is an absent field. [Set] and [Null] make the others.
+// Patch is a field of a change: absent, which leaves the value as it is, null, which empties it, or
+// a value. The zero Patch is absent. [Set] and [Null] return the others.
 //
-// Its field in a struct has to have the JSON option omitzero.
+// A struct field of this type must have the JSON option omitzero.
 type Patch[T any] struct {
 	Sent  bool // the field is in the body
 	Null  bool // it is null
@@ -25,8 +25,8 @@ func Null[T any]() Patch[T] { return Patch[T]{Sent: true, Null: true} }
 // IsZero reports whether the field is absent.
 func (p Patch[T]) IsZero() bool { return !p.Sent }
 
-// MarshalJSON implements json.Marshaler. It is an error for an absent field: null would empty what
-// was to stay.
+// MarshalJSON implements json.Marshaler. It returns an error for an absent field, since null would
+// empty what should stay.
 func (p Patch[T]) MarshalJSON() ([]byte, error) {
 	switch {
 	case !p.Sent:
@@ -38,8 +38,8 @@ func (p Patch[T]) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// UnmarshalJSON implements json.Unmarshaler. As everywhere in encoding/json, an object is read into
-// what is there.
+// UnmarshalJSON implements json.Unmarshaler. As usual in encoding/json, an object is merged into
+// the current value.
 func (p *Patch[T]) UnmarshalJSON(text []byte) error {
 	if bytes.Equal(text, []byte("null")) {
 		*p = Null[T]()

@@ -16,8 +16,8 @@ type Permission struct {
 	Routes      []Route `json:"routes"`
 }
 
-// Route is an operation of an API that a permission opens. API is "*" for every API, and Method
-// "ANY" for those that the path does not name by themselves.
+// Route is an operation of an API that a permission opens. API is "*" for every API, and Method is
+// "ANY" for all methods that have no route of their own with this path.
 type Route struct {
 	API    string `json:"api"`
 	Method string `json:"method"`

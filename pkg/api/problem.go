@@ -1,6 +1,6 @@
 package api
 
-// Code says for programs what a problem is. docs/problems.md explains each.
+// Code identifies a problem. docs/problems.md explains each.
 type Code string
 
 // The codes of the admin API.
@@ -34,7 +34,7 @@ const (
 	CodeUnavailable          Code = "unavailable"
 )
 
-// Codes returns every code that the admin API answers.
+// Codes returns all codes of the admin API.
 func Codes() []Code {
 	return []Code{
 		CodeMalformed,
@@ -79,7 +79,7 @@ type Problem struct {
 	Errors             []FieldError `json:"errors,omitempty"`
 }
 
-// FieldError is one wrong field of an input.
+// FieldError is one invalid field of an input.
 type FieldError struct {
 	Location string `json:"location" doc:"Where, such as body.rateLimits[0].window"`
 	Message  string `json:"message" doc:"What is expected there"`

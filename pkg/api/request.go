@@ -22,7 +22,7 @@ type Request struct {
 	API        string `json:"api"`
 }
 
-// RecordedRequest is a call that was made with a key, with what led to its refusal.
+// RecordedRequest is a call that was made with a key, with the steps that led to its refusal.
 type RecordedRequest struct {
 	Request
 	Steps []Step `json:"steps,omitempty" doc:"Of a refusal: the steps of the check up to the one that refused, as far as they were kept"`

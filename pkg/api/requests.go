@@ -2,17 +2,17 @@ package api
 
 import "time"
 
-// The bodies and queries of operations are named as the operations are. Fields that are left out
-// are not sent, and get the server's default.
+// The bodies and queries of operations have the operations' names. Fields that are left out are not
+// sent, and get the server's default.
 
-// KeySettings are the fields that creating and importing a key have in common.
+// KeySettings are the fields that createKey and importKeys have in common.
 type KeySettings struct {
 	Description    string   `json:"description,omitempty"`
 	Enabled        *bool    `json:"enabled,omitempty"`    // nil: true
 	Permissions    []string `json:"permissions,omitzero"` // nil: the default ones; empty: none
 	AllPermissions bool     `json:"allPermissions,omitempty"`
 	Grantable      string   `json:"grantable,omitempty"` // own or catalogue
-	// Customers are those that the key may act for; empty: every one.
+	// Customers are those that the key may act for; empty: all.
 	Customers        []string          `json:"customers,omitempty"`
 	RateLimits       []RateLimit       `json:"rateLimits,omitempty"`
 	Quota            *Quota            `json:"quota,omitempty"`
@@ -32,7 +32,7 @@ type CreateKey struct {
 	KeySettings
 }
 
-// UpdateKey is the body of updateKey: what is absent stays, and null empties a field.
+// UpdateKey is the body of updateKey: absent fields stay, and null empties a field.
 type UpdateKey struct {
 	Name             Patch[string]            `json:"name,omitzero" nullable:"false" maxLength:"100"`
 	Description      Patch[string]            `json:"description,omitzero" maxLength:"1000" doc:"null: none"`
@@ -53,9 +53,9 @@ type UpdateKey struct {
 
 // RotateKey is the body of rotateKey.
 type RotateKey struct {
-	Overlap  string `json:"overlap,omitempty"`  // how long the old secret lives on; 24h
+	Overlap  string `json:"overlap,omitempty"`  // how long the old secret remains valid; 24h
 	StartsAt string `json:"startsAt,omitempty"` // now, or first_use
-	Longest  string `json:"longest,omitempty"`  // with first_use, when the old secret ends anyway
+	Longest  string `json:"longest,omitempty"`  // with first_use, the latest end of the old secret
 }
 
 // RevokeKey is the body of revokeKey.
@@ -64,7 +64,7 @@ type RevokeKey struct {
 	Compromised bool   `json:"compromised,omitempty"` // it cannot be restored, only regenerated
 }
 
-// ExplainKey is the body of explainKey: the call that is asked about.
+// ExplainKey is the body of explainKey: the call to explain.
 type ExplainKey struct {
 	Method      string    `json:"method"`
 	Path        string    `json:"path"`
@@ -87,14 +87,14 @@ type ImportKey struct {
 	KeySettings
 }
 
-// Hash is how another system hashed a secret, without a salt.
+// Hash is another system's hash of a secret, without a salt.
 type Hash struct {
 	Algorithm string `json:"algorithm"`          // sha256 or sha512
-	Encoding  string `json:"encoding,omitempty"` // hex or base64; told by the length
+	Encoding  string `json:"encoding,omitempty"` // hex or base64; by default by the length
 	Value     string `json:"value"`
 }
 
-// KeyFilter is which keys are meant; empty fields are any, but for the status: active ones.
+// KeyFilter selects keys; empty fields select all, except the status: active ones.
 type KeyFilter struct {
 	Status      string `json:"status,omitempty" query:"status" enum:"active,inactive,expired,all" doc:"Default: active"`
 	Environment string `json:"environment,omitempty" query:"environment" enum:"production,staging,development"`
@@ -115,10 +115,10 @@ type ListKeys struct {
 	List
 }
 
-// List is the query of a list: how much of it, and from where on.
+// List is the query of a list: the size and the position of a page.
 type List struct {
 	Limit  int    `json:"limit,omitempty"`  // of a page: 50, and at most 200
-	Cursor string `json:"cursor,omitempty"` // NextCursor of the page before
+	Cursor string `json:"cursor,omitempty"` // NextCursor of the previous page
 }
 
 // BulkKeys is the body of bulkKeys. It changes nothing unless DryRun is false.
@@ -126,7 +126,7 @@ type BulkKeys struct {
 	Action      string    `json:"action"` // revoke, disable, enable or extend
 	Filter      KeyFilter `json:"filter"`
 	DryRun      *bool     `json:"dryRun,omitempty"`      // nil: true
-	Expected    *int      `json:"expected,omitempty"`    // what the dry run matched
+	Expected    *int      `json:"expected,omitempty"`    // the number that the dry run matched
 	Reason      string    `json:"reason,omitempty"`      // for the history
 	Compromised bool      `json:"compromised,omitempty"` // with revoke
 	ExpiresAt   time.Time `json:"expiresAt,omitzero"`    // with extend
@@ -135,7 +135,7 @@ type BulkKeys struct {
 
 // CreateOrganization is the body of createOrganization.
 type CreateOrganization struct {
-	ID         string `json:"id,omitempty"` // made of the name
+	ID         string `json:"id,omitempty"` // derived from the name
 	Name       string `json:"name"`
 	FirstAdmin string `json:"firstAdmin,omitempty"` // by operators: an e-mail
 }
@@ -146,7 +146,7 @@ type UpdateOrganization struct {
 	Settings UpdateSettings `json:"settings,omitzero"`
 }
 
-// UpdateSettings are the settings that change; they are merged field by field.
+// UpdateSettings are the changed settings; they are merged field by field.
 type UpdateSettings struct {
 	OrganizationKeysBy Patch[string]     `json:"organizationKeysBy,omitzero" enum:"admins,members" doc:"null: unchanged"`
 	PersonalKeysBy     Patch[string]     `json:"personalKeysBy,omitzero" enum:"members,admins,nobody" doc:"null: unchanged"`
@@ -158,7 +158,7 @@ type UpdateSettings struct {
 	SampleRequests     Patch[float64]    `json:"sampleRequests,omitzero" minimum:"0" maximum:"1" doc:"null: unchanged"`
 }
 
-// UpdateLongestLife is the longest life of a key that changes, per environment, such as 365d.
+// UpdateLongestLife are the changed longest lives of keys, per environment, such as 365d.
 type UpdateLongestLife struct {
 	Production  Patch[string] `json:"production,omitzero" doc:"A duration such as 365d; null: no limit"`
 	Staging     Patch[string] `json:"staging,omitzero" doc:"A duration such as 365d; null: no limit"`
@@ -173,7 +173,7 @@ type PutMember struct {
 
 // CreateCustomer is the body of createCustomer.
 type CreateCustomer struct {
-	ID       string            `json:"id,omitempty"` // made up
+	ID       string            `json:"id,omitempty"` // generated
 	Name     string            `json:"name"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
@@ -186,7 +186,7 @@ type UpdateCustomer struct {
 
 // ReportLeak is the body of reportLeak.
 type ReportLeak struct {
-	Secret string `json:"secret"` // or a text with secrets
+	Secret string `json:"secret"` // or a text that contains secrets
 	URL    string `json:"url,omitempty"`
 	Note   string `json:"note,omitempty"`
 }
@@ -201,6 +201,6 @@ type GetUsage struct {
 
 // ListAdvice is the query of listAdvice.
 type ListAdvice struct {
-	Window string `json:"window,omitempty"` // how long something has to be unused, such as 30d
+	Window string `json:"window,omitempty"` // how long something must be unused, such as 30d
 	List
 }

@@ -1,12 +1,12 @@
 package api
 
-// RotationState is who still uses which secret of a running rotation.
+// RotationState is the use of both secrets of a running rotation.
 type RotationState struct {
 	OldSecret OldSecret `json:"oldSecret"`
 	NewSecret NewSecret `json:"newSecret"`
 }
 
-// OldSecret is the secret that ends with the rotation, and who still sends it.
+// OldSecret is the secret that ends with the rotation, and its use.
 type OldSecret struct {
 	EndsAt             Time      `json:"endsAt" format:"date-time" doc:"With first_use, until that use: the latest end"`
 	Hint               string    `json:"hint"`
@@ -15,12 +15,12 @@ type OldSecret struct {
 	Sources            []Source  `json:"sources" nullable:"false" doc:"Where it is sent from, latest first; also where earlier secrets that have ended are still sent from"`
 }
 
-// NewSecret is the secret that stays.
+// NewSecret is the secret that remains.
 type NewSecret struct {
 	FirstUsedAt *Time `json:"firstUsedAt" format:"date-time" doc:"Its first admitted call that is known"`
 }
 
-// Source is where calls come from.
+// Source is an origin of calls.
 type Source struct {
 	SourceIP  string `json:"sourceIp" doc:"others stands for the sources beyond the number that is recorded separately"`
 	UserAgent string `json:"userAgent"`

@@ -2,10 +2,10 @@ package api
 
 import "time"
 
-// TimeLayout is how the API writes times: in UTC, and always with three digits of milliseconds.
+// TimeLayout is the layout of the API's times: in UTC, always with three digits of milliseconds.
 const TimeLayout = "2006-01-02T15:04:05.000Z"
 
-// Time is a time in an answer, which has the same number of digits as every other.
+// Time is a time in an answer, always with the same number of digits.
 type Time struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.

@@ -1,6 +1,6 @@
 package api
 
-// Usage is how keys were used.
+// Usage is the usage of keys.
 type Usage struct {
 	From        Time         `json:"from" format:"date-time"`
 	To          Time         `json:"to" format:"date-time" doc:"Not included"`
@@ -11,7 +11,7 @@ type Usage struct {
 	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
 }
 
-// UsagePoint is the numbers of one hour or day.
+// UsagePoint holds the numbers of one hour or day.
 type UsagePoint struct {
 	At     Time             `json:"at" format:"date-time"`
 	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; * counts the rest together"`

@@ -1,6 +1,6 @@
 package api
 
-// Whoami is what a key holder may know of their key.
+// Whoami is what a key's holder may know about the key.
 type Whoami struct {
 	KeyID          string      `json:"keyId"`
 	Name           string      `json:"name"`
@@ -17,14 +17,14 @@ type Whoami struct {
 	Quota          *QuotaLeft  `json:"quota"`
 }
 
-// LimitLeft is a rate limit and what is left of it.
+// LimitLeft is a rate limit, and what is left of it.
 type LimitLeft struct {
 	RateLimit
 	Remaining *int64 `json:"remaining" doc:"Calls that may be made now, up to 2 seconds old; null if limits are not enforced"`
 	ResetAt   *Time  `json:"resetAt" format:"date-time" doc:"When the limit is full again, if no more calls are made"`
 }
 
-// QuotaLeft is a quota and what is left of it.
+// QuotaLeft is a quota, and what is left of it.
 type QuotaLeft struct {
 	Limit     int64  `json:"limit"`
 	Period    string `json:"period" enum:"day,month"`
