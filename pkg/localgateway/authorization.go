@@ -63,6 +63,7 @@ func parseAuthorization(
 	}
 
 	answer.policy = fields["policyDocument"]
+	// only the document's form matters here
 	if _, err := policy.Evaluate(answer.policy, invokeAction, ""); err != nil {
 		return authorization{}, fmt.Errorf("policyDocument: %w", err)
 	}

@@ -36,6 +36,7 @@ func (g *Gateway) authorize(c *call, a template.Authorizer) *refusal {
 			return refused
 		}
 
+		// Cached before it is evaluated, since it may serve calls to other paths.
 		if a.TTL > 0 {
 			g.cache.put(key, answer, c.start, a.TTL)
 		}
@@ -51,6 +52,7 @@ func (g *Gateway) askAuthorizer(
 	started := g.now()
 	payload, err := g.invoke(c, a.Function, authorizerLimit, g.authorizerEvent(c, a, values))
 
+	// 0 would mean that the authorizer was not called
 	c.authorizerLatency = max(g.now().Sub(started), time.Nanosecond)
 	switch {
 	case err == nil:

@@ -22,6 +22,7 @@ func (g *Gateway) addCORS(c *call, header http.Header) {
 		return
 	}
 
+	// A function's headers do not count, even if the origin is not allowed.
 	for name := range header {
 		if strings.HasPrefix(name, "Access-Control-") {
 			header.Del(name)

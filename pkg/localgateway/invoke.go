@@ -51,6 +51,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 
 	began := time.Now()
 
+	// Waiting for an instance counts against API Gateway's limit, not against the function's own.
 	waiting, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
 	defer cancel()
 
@@ -77,6 +78,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 		err     error
 	}
 
+	// Buffered, so that a function that answers too late can still end.
 	done := make(chan result, 1)
 	go func() {
 		var r result

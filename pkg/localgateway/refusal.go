@@ -165,6 +165,7 @@ func (g *Gateway) refuse(c *call, f refusal) answer {
 		a.status = custom.Status
 	}
 
+	// Without a template for an accepted type, the default body remains.
 	mediaType, body := "application/json", f.defaultBody()
 	if chosen, source, ok := chooseTemplate(custom.Templates, c.request.Header.Get("Accept")); ok {
 		mediaType, body = chosen, g.render(c, source)

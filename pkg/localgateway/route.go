@@ -110,10 +110,12 @@ func (rt router) find(c *call) bool {
 			continue
 		}
 
+		// An ANY route takes the methods that its own path does not have, and ends the search.
 		if fallback != nil && r.route.Path != fallback.route.Path {
 			break
 		}
 
+		// The path is decided, and does not have the method.
 		if rt.kind == template.REST && chosen != "" && r.route.Path != chosen {
 			break
 		}
