@@ -67,6 +67,7 @@ func Local(ctx context.Context, c Config) (apikey.Secret, error) {
 func create(
 	ctx context.Context, c Config, name string, life time.Duration, with ...store.Write,
 ) (apikey.Secret, error) {
+	// Authorizers can only read peppers, so each environment must have one.
 	for _, env := range apikey.Environments() {
 		if _, err := c.Keyring.Ensure(ctx, env); err != nil {
 			return apikey.Secret{}, fmt.Errorf("%w: pepper of %s: %w",
@@ -123,6 +124,7 @@ func create(
 		Object:         history.Object{Type: "key", ID: id, Name: k.Name},
 		Changes:        []history.FieldChange{{Field: "permissions", After: Permissions()}},
 	}
+	// with comes first: if several conditions fail, its error counts
 	return secret, c.Store.Commit(ctx,
 		append(with, c.Store.PutKey(ctx, k, 0), c.Store.Append(entry))...)
 }

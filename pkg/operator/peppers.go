@@ -141,6 +141,7 @@ func (p *Peppers) Retire(ctx context.Context, scope pepper.Scope, progress func(
 			Settling/time.Minute)
 	}
 
+	// Last, since it reads the whole table.
 	uses, err := p.Stored.Uses(ctx, p.Scanner, 0, progress)
 	if err != nil {
 		return err
