@@ -254,6 +254,7 @@ func (k *Keyring) Ensure(ctx context.Context, env apikey.Environment) (*Pepper, 
 		return p, err
 	}
 
+	// another process may have made the first one meanwhile
 	if err := k.add(ctx, env, 1); err != nil && !errors.Is(err, ErrExists) {
 		return nil, err
 	}
@@ -339,6 +340,8 @@ func (k *Keyring) load(ctx context.Context, env apikey.Environment, r *ring) err
 		versions[w.Version] = p
 	}
 
+	// The versions that are loaded stay valid, but the load does not count as recent: the next
+	// caller tries again.
 	if len(failed) > 0 {
 		maps.Copy(versions, known)
 		r.unwrapped(versions)
