@@ -90,6 +90,7 @@ func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Durati
 
 	if age >= old && r.reading == nil {
 		r.reading = &reading{done: make(chan struct{})}
+		// others may wait for the read, so it must not end with this caller
 		go r.refresh(context.WithoutCancel(ctx), r.reading, r.value, now)
 	}
 
