@@ -234,6 +234,7 @@ func (l *Limiter) grant(a *account, t spendPlan) *Allowance {
 
 	a.lease = lease{span{t.now, until}, t.calls - 1, a.state}
 
+	// The store accepts writes again: return to short leases.
 	a.leaseTime = max(leaseTime, a.leaseTime/2)
 	if t.short {
 		a.misses = max(0, a.misses-1)
@@ -300,6 +301,7 @@ func (l *Limiter) pause(a *account, limit string) int64 {
 func (l *Limiter) failed(a *account, err error) {
 	a.known = false
 
+	// the write may have given the rest of the lease back already
 	a.lease.calls = 0
 	if errors.Is(err, ErrThrottled) {
 		now := l.now().UnixNano()

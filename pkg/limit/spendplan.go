@@ -38,6 +38,7 @@ func (a *account) spendPlan(now int64, attempt int) spendPlan {
 
 	back := a.unspent(t.state, moved)
 	room := a.room(t.state, now, back, attempt)
+	// at least what is given back: those calls are paid for
 	want := max(a.leaseSize(t.state, now), back)
 	t.calls = max(0, min(want, room))
 	t.short = t.calls < want
