@@ -321,6 +321,7 @@ func (c *bulkChange) apply(s *KeyService, r *Request, k *apikey.Key) error {
 	case "enable":
 		k.Enabled = true
 	case "extend":
+		// never shortens a life, nor ends one that is without end
 		if !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(c.ExpiresAt) {
 			k.EndAt(c.ExpiresAt)
 		}

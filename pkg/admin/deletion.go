@@ -63,6 +63,7 @@ func (s *OrganizationService) tryDeleteOrganization(
 	}
 
 	e.Changes = []history.FieldChange{{Field: "deletedAt", After: r.now}}
+	// Every check reads the runtime settings, so the keys are refused before the job gets to them.
 	writes := []store.Write{
 		s.store.PutOrganization(&after, before.Version), s.store.Append(e), s.store.PutJob(j, 0),
 	}

@@ -161,6 +161,7 @@ func (i *importation) valid(ctx context.Context, asked []ImportKey) ([]importing
 		}
 
 		if len(f.fields) > 0 {
+			// one reason is enough: the entry fails as a whole
 			first := f.fields[0]
 			i.fail(index, api.CodeValidation, first.Location[len("body."):]+": "+first.Message)
 			continue

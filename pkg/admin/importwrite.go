@@ -263,6 +263,7 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 		}
 
 		writes = append(writes, i.store.PutKey(ctx, k.key, 0), i.store.Append(entry))
+		// another organization's key is first: wait in line behind it
 		if k.key.ID == k.rival {
 			line, err := i.store.Claim(ctx, k.key.Environment, k.first, k.rival)
 			if err != nil {
@@ -285,6 +286,7 @@ func (i *importation) writes(ctx context.Context, keys []importing) ([]store.Wri
 		return writes, nil
 	}
 
+	// by this, a repeated call knows which keys it made
 	ids := make([]string, 0, len(keys))
 	for _, k := range keys {
 		ids = append(ids, k.key.ID)

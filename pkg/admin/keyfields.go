@@ -27,6 +27,7 @@ type NewKey struct {
 // CheckNewKey makes the key that the input describes, by the rules of a request. Error:
 // *InvalidError.
 func (s *KeyService) CheckNewKey(ctx context.Context, r *Request, in *NewKey) error {
+	// the caller may have checked it with this request; a later attempt has another one
 	if in.checked == r {
 		return nil
 	}

@@ -131,6 +131,7 @@ func (s *ReportService) left(
 		quota = &api.QuotaLeft{Limit: k.Quota.Limit, Period: k.Quota.Period}
 	}
 
+	// without enforcement, the use of limits is not counted
 	if s.checker.Limits == nil || !check.Limited(k) {
 		return limits, quota, nil
 	}

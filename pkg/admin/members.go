@@ -226,6 +226,7 @@ func (s *OrganizationService) tryPutMember(
 	got.urgency = urgencyOfRole(before, after)
 
 	got.answer.demoted = got.urgency == apikey.Stop
+	// a demotion grants nothing
 	if excess := r.caller.RoleEscalations(r.catalogue.BuiltIn(),
 		after.Role, after.Grants); !got.answer.demoted && len(excess) > 0 {
 		return got, beyond(excess)

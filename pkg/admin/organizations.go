@@ -105,6 +105,7 @@ func (s *OrganizationService) tryCreateOrganization(
 		UpdatedAt:      r.now,
 		Version:        1,
 	}
+	// The default key must not be able to do more than the key that makes it.
 	if maker := r.caller.Key; maker != nil {
 		k.RateLimits = maker.RateLimits
 		k.Quota = maker.Quota

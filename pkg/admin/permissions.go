@@ -71,6 +71,7 @@ func (s *OrganizationService) tryPutCatalogue(
 
 	places := []int{}
 	for i, p := range asked {
+		// The catalogue can be sent back as it was read: built-in permissions are ignored.
 		if p.BuiltIn && r.catalogue.IsAdmin(p.Name) {
 			continue
 		}

@@ -152,6 +152,7 @@ func (t *trial) preview(ctx context.Context, c advice.Change) (*api.Preview, err
 		p.Recorded = p.Recorded + 1
 
 		one.Calls = one.Calls + 1
+		// what is refused already is not this change's doing
 		if call.now && !allowed {
 			p.Refused = p.Refused + 1
 			one.Refused = one.Refused + 1

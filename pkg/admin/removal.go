@@ -65,6 +65,7 @@ func (s *OrganizationService) tryRemoveMember(
 	leaving.Version = m.Version + 1
 	leaving.Pace, _ = r.spend(m.Pace, apikey.Stop)
 
+	// A second job, after a failed one, must not count the admin again.
 	first := m.LeavingAt.IsZero()
 	if first {
 		leaving.LeavingAt = r.now

@@ -76,6 +76,7 @@ func (s *core) Open(ctx context.Context, c Call) (*Request, error) {
 
 	if c.Organization != "" {
 		err := s.enter(ctx, r, c.Organization)
+		// it may be deleted: some operations still work there
 		if errors.Is(err, organization.ErrHidden) {
 			return r, s.enterDeleted(ctx, r)
 		}

@@ -194,6 +194,7 @@ func (s *JobService) step(
 
 	err = s.store.Commit(ctx, writes...)
 	if p.stop && errors.Is(err, apikey.ErrStale) {
+		// writes[0] is the job itself
 		return nil, errors.Join(err, s.store.Hold(ctx, apikey.Held(s.now()), writes[1:]...))
 	}
 
