@@ -31,6 +31,7 @@ func (s *Store) CountKeys(ctx context.Context, org string, f Filter, now time.Ti
 				more = goesOn
 
 				for _, e := range entries {
+					// damaged rows are left out, as in lists
 					if after = e.position; !e.damaged && f.mayMatch(e, now) {
 						count.Add(1)
 					}

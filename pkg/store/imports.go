@@ -191,6 +191,7 @@ func (s *Store) Claim(
 		return nil, err
 	}
 
+	// Only if there is no room, since it reads every key in the line.
 	if len(row.IDs) >= MaxClaims {
 		keys, err := s.TakenKeys(ctx, env, row.IDs)
 		if err != nil {

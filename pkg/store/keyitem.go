@@ -271,6 +271,7 @@ func fromKeyItem(row *keyItem) (*apikey.Key, error) {
 
 	k.Rotation = row.Rotation.rotation(&times)
 
+	// an entry of an index has no Revocation
 	if row.RevokedAt != "" {
 		k.Revocation = &apikey.Revocation{At: times.Read(row.RevokedAt)}
 		if r := row.Revocation; r != nil {

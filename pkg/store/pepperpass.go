@@ -198,6 +198,7 @@ func (u *PepperUses) passAt(pass *PepperPass, now time.Time) *PepperPass {
 		return nil
 	}
 
+	// Counting continues where the last run stopped.
 	u.Rows = pass.Rows
 	u.Unread = pass.Unread
 
@@ -262,6 +263,7 @@ func (s *Store) reseal(
 		return 0, dynamo.Unavailable("pepper", err)
 	}
 
+	// A copy, since the old seal is the condition of the write.
 	anew := maps.Clone(item)
 	if err := putSeal(p, anew); err != nil {
 		return 0, fmt.Errorf("store: seal: %w", err)

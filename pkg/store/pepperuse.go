@@ -190,6 +190,7 @@ func (u *PepperUses) add(
 func pepperNeeds(
 	item dynamo.Item, at dynamo.Key,
 ) (map[pepper.Scope][]string, error) {
+	// the row of the peppers has no seal
 	if at.Sort == ringSort {
 		return nil, nil
 	}

@@ -92,6 +92,7 @@ func (t *Table) Count(
 	}
 
 	err := t.rows.Transact(ctx, writes, "count")
+	// another instance is counting calls of the same key: a lost race
 	if errors.Is(err, dynamo.ErrInFlight) {
 		return usage.ErrVersionConflict
 	}

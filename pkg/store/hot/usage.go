@@ -149,6 +149,7 @@ func (t *Table) eachUsage(
 		return nil
 	}
 
+	// A compacted hour sorts before its writers' rows, and these before the next hour.
 	for item, err := range t.rows.All(ctx, dynamo.Range{
 		Partition: scopePartition(s),
 		First:     hourSort(from),
