@@ -84,6 +84,7 @@ func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
 		}
 	}
 
+	// written rows can be dropped now
 	r.crowded = false
 	if len(failed) > 0 {
 		r.retryAt = r.now().Add(retryAfter)
@@ -332,6 +333,7 @@ func (r *Recorder) takeUses(now time.Time, all bool) []pendingWrite {
 					return
 				}
 
+				// write it at the next flush, unless a later use is waiting already
 				if k.useWritten = (time.Time{}); !k.useDirty {
 					k.useDirty, r.dirtyUse = true, append(r.dirtyUse, k)
 				}
