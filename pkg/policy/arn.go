@@ -57,6 +57,7 @@ func ParseARN(s string) (ARN, error) {
 		Method:    call[2],
 		Path:      "/" + call[3],
 	}
+	// A stage may be $default.
 	for _, field := range []string{
 		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method,
 	} {

@@ -199,6 +199,7 @@ func parseStatement(data json.RawMessage) (parsed, error) {
 			s.resources, err = list(name, value)
 		case "Condition":
 			s.before, err = condition(value)
+		// ignoring one could turn a refusal into an allowance
 		case "NotAction", "NotResource", "Principal", "NotPrincipal":
 			err = fmt.Errorf("%w: %s", ErrUnsupported, name)
 		default:
