@@ -103,6 +103,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	r.headers = e.keyHeaders(r.kind)
 
 	r.userAgent = e.userAgent()
+	// The cache is keyed on one header: see Config.
 	switch a.keyHeader {
 	case "X-Api-Key":
 		r.headers.Authorization = nil

@@ -41,6 +41,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		Latency:        now.Sub(r.began),
 		SampleRate:     usage.DefaultSampleRate,
 	}
+	// the check ended before it found the route, or found none
 	if c.Route == "" {
 		c.Route = r.call.Resource
 	}
