@@ -55,6 +55,7 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 	}
 
 	if g.api.Kind == template.HTTP {
+		// an HTTP API has only one id
 		requestID = extendedID
 	}
 

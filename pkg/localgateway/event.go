@@ -73,6 +73,7 @@ func (g *Gateway) integrationEvent(c *call) event {
 
 	path := g.pathREST(c)
 
+	// REST APIs decide by their list of binary types, HTTP APIs by the content type.
 	binary := isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
 	if g.api.Kind == template.HTTP {
 		path = c.called
