@@ -56,6 +56,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		l, err := parse(event.Message)
 		switch {
 		case err != nil:
+			// not an error: the line would fail each repetition of the batch
 			malformed++
 		case l.keyID != "":
 			entries = append(entries, usage.Entry{

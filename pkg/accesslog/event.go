@@ -36,6 +36,7 @@ func unpack(payload []byte) ([]events.CloudwatchLogsLogEvent, error) {
 		return nil, fmt.Errorf("access log: event: %w", err)
 	}
 
+	// One byte more, to notice a longer text.
 	text, err := io.ReadAll(io.LimitReader(reader, maxText+1))
 	switch {
 	case err != nil:
