@@ -103,6 +103,7 @@ func (f *Facts) idle() []Item {
 	}
 
 	window := item.Evidence.Window
+	// use before the window may be unknown
 	if !f.observed(f.ObservedSince(), window) || f.usedWithin(f.LastUsed, window) ||
 		f.usesAny(window) {
 		return nil
