@@ -40,6 +40,7 @@ func (k *Key) Expose(which SecretMatch, publishable bool, found Exposure, by Act
 	known := k.Exposure != nil && k.Exposure.Action == ExposureRevoked
 	switch {
 	case which == Old:
+		// the current secret was not exposed, and stays
 		k.endRotation()
 		known = false
 	case k.Revocation == nil:
