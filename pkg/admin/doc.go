@@ -1,4 +1,4 @@
-// Package admin is what admins do with keys, without HTTP: the gate, the changes of keys, members,
+// Package admin implements what admins do, without HTTP: the gate, the changes of keys, members,
 // customers, organizations and settings, the jobs that continue large changes, and what is shown.
 //
 // It promises:

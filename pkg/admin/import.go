@@ -271,7 +271,7 @@ func (i *importation) within(keys []importing) error {
 // last one and the answer are in time.
 const importReserve = 3 * time.Second
 
-// progress is what an import has done so far, in this call and in earlier ones with the same
+// progress records what an import has done so far, in this call and in earlier ones with the same
 // Idempotency-Key and body that were cut short. Each transaction leaves a receipt with the ids of
 // its keys; their names are numbered.
 type progress struct {

@@ -22,7 +22,7 @@ type phase func(
 	ctx context.Context, r *Request, j *job.Job, limit int,
 ) (page []item, next string, err error)
 
-// plan is what a job does: its phases in order, and what is written with its end.
+// plan describes a job: its phases in order, and what is written with its end.
 type plan struct {
 	phases []phase
 	// nil for nothing

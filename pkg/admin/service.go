@@ -39,7 +39,7 @@ type Config struct {
 	Random    io.Reader // crypto/rand's if nil
 }
 
-// Service is what admins can do, as services that share a gate: Open, which every call passes.
+// Service implements what admins do, as services that share a gate: Open, which every call passes.
 type Service struct {
 	*core
 	*KeyService
@@ -93,7 +93,7 @@ func New(c Config) *Service {
 	}
 }
 
-// core is what the services share: the gate, changes and their history.
+// core holds what the services share: the gate, changes and their history.
 type core struct {
 	brand     apikey.Brand
 	limitsOff bool
