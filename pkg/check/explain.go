@@ -17,7 +17,7 @@ type Explanation struct {
 	Steps []Step
 }
 
-// Step is what one step of the check found.
+// Step is the result of one step of the check.
 type Step struct {
 	Check  string // the step's name
 	Passed bool
