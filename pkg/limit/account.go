@@ -2,7 +2,7 @@ package limit
 
 import "time"
 
-// account is what an instance remembers of one subject. Users hold the token of sem.
+// account holds what an instance remembers of one subject. Users hold the token of sem.
 type account struct {
 	sem chan struct{} // holds one token
 
