@@ -55,7 +55,7 @@ func OrganizationScope(env apikey.Environment, id string) Scope {
 	return Scope{Environment: env, Organization: true, ID: id}
 }
 
-// Cell is what is counted separately.
+// Cell identifies calls that are counted together.
 type Cell struct {
 	Outcome    check.Outcome
 	Permission string

@@ -7,7 +7,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Row is what one instance counted for a scope in an hour, from its first call to now. It replaces
+// Row holds what one instance counted for a scope in an hour, from its first call to now. It replaces
 // only rows of the same writer with a lower sequence, so that it may be written twice, late and out
 // of order.
 type Row struct {
@@ -47,13 +47,13 @@ const (
 	FoldAfter = 24 * time.Hour
 )
 
-// Part is what one writer counted.
+// Part holds what one writer counted.
 type Part struct {
 	Sequence int64
 	Counts   Counts
 }
 
-// Hour is what is stored of a scope's hour: each writer's newest part, or their sum once it is
+// Hour holds what is stored of a scope's hour: each writer's newest part, or their sum once it is
 // folded. Taking rows in any order and any number of times results in the same hour.
 type Hour struct {
 	Version int64 // of the stored hour; 0 if none is stored yet

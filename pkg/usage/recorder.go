@@ -128,7 +128,7 @@ func (r *rowState) unsaved() int64 {
 	return r.calls - r.saved
 }
 
-// keyState is what an instance remembers of a key.
+// keyState holds what an instance remembers of a key.
 type keyState struct {
 	scope    Scope
 	row, org *rowState // of the last call's hour
