@@ -40,7 +40,7 @@ type Item struct {
 	Change   Change
 }
 
-// Evidence is what an item is based on; zero fields do not apply.
+// Evidence holds the facts behind an item; zero fields do not apply.
 type Evidence struct {
 	ObservedSince time.Time     // since when the use in the item is known
 	Window        time.Duration // how long something was not used
