@@ -25,7 +25,7 @@ type AdviceItem struct {
 	Preview  *Preview       `json:"preview,omitempty"`
 }
 
-// AdviceEvidence is what a piece of advice is based on; fields that do not apply are absent.
+// AdviceEvidence holds the facts behind a piece of advice; fields that do not apply are absent.
 type AdviceEvidence struct {
 	ObservedSince *Time    `json:"observedSince,omitempty" format:"date-time" doc:"Since when the use that the item is about is known"`
 	Window        string   `json:"window,omitempty" example:"30d"`

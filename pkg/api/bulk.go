@@ -1,6 +1,6 @@
 package api
 
-// BulkAnswer is what a bulk change found, or the job that makes it.
+// BulkAnswer is the result of a dry run, or the job that makes it.
 type BulkAnswer struct {
 	Matched  *int  `json:"matched,omitempty" doc:"Of a dry run: the number of keys that match and that you may change"`
 	Sample   []Key `json:"sample,omitzero" doc:"Of a dry run: some of them, the newest"`

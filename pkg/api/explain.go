@@ -1,6 +1,6 @@
 package api
 
-// Explanation is what a call with a key gets, and why.
+// Explanation is the outcome of a call with a key, with the steps that led to it.
 type Explanation struct {
 	Allowed            bool   `json:"allowed"`
 	Outcome            string `json:"outcome"`

@@ -1,6 +1,6 @@
 package api
 
-// Whoami is what a key's holder may know about the key.
+// Whoami holds what a key's holder may know about the key.
 type Whoami struct {
 	KeyID          string      `json:"keyId"`
 	Name           string      `json:"name"`
