@@ -64,7 +64,7 @@ type Quota struct {
 	Period string `json:"period"` // "day" or "month"
 }
 
-// Verifier is what is stored of a secret: its keyed hash, the version of the pepper that made it,
+// Verifier is the stored form of a secret: its keyed hash, the version of the pepper that made it,
 // and for another system's secret how that system had hashed it.
 type Verifier struct {
 	Hash   []byte
