@@ -80,7 +80,7 @@ func build(
 	return Policy{Document: denyEverything(), Scope: Nothing}
 }
 
-// request is what a document must express: all that the grant opens on a stage, or one route of
+// request is the content of a document: all that the grant opens on a stage, or one route of
 // that.
 type request struct {
 	catalogue *permission.Catalogue
@@ -147,7 +147,7 @@ func (r request) compose() (Document, bool) {
 	return d, d.fits()
 }
 
-// opening is what a document must open for one method: the routes, and patterns that match at
+// opening lists what a document must open for one method: the routes, and patterns that match at
 // least those of their paths that should be open.
 type opening struct {
 	routes   []permission.Entry
