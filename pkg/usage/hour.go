@@ -7,9 +7,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// Row holds what one instance counted for a scope in an hour, from its first call to now. It replaces
-// only rows of the same writer with a lower sequence, so that it may be written twice, late and out
-// of order.
+// Row holds what one instance counted for a scope in an hour, from its first call to now. It
+// replaces only rows of the same writer with a lower sequence, so that it may be written twice,
+// late and out of order.
 type Row struct {
 	Scope    Scope
 	Hour     time.Time

@@ -19,9 +19,9 @@ type SourceUse struct {
 // maxSources is how many sources one row distinguishes.
 const maxSources = 20
 
-// SecretUse holds what one instance saw of the use of a key's secrets, since the rotation that started
-// at Rotation; if the key has none, of retired secrets. It replaces every row of the same writer
-// with a lower sequence.
+// SecretUse holds what one instance saw of the use of a key's secrets, since the rotation that
+// started at Rotation; if the key has none, of retired secrets. It replaces every row of the same
+// writer with a lower sequence.
 type SecretUse struct {
 	Environment  apikey.Environment
 	KeyID        string
