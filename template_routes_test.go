@@ -82,14 +82,47 @@ func TestAdminAPIIsClosedButForItsDocumentsWhoAmIAndLeaks(t *testing.T) {
 	got := slices.DeleteFunc(routes(read(t), "AdminApi"), func(r route) bool { return !r.Open })
 
 	want := []route{
-		{"GET", "/v1/docs", true},
-		{"POST", "/v1/leaks", true},
-		{"POST", "/v1/leaks/github", true},
-		{"GET", "/v1/openapi.json", true},
-		{"GET", "/v1/whoami", true},
+		{"ANY", "/v1/docs", true},
+		{"ANY", "/v1/leaks", true},
+		{"ANY", "/v1/leaks/github", true},
+		{"ANY", "/v1/openapi.json", true},
+		{"ANY", "/v1/whoami", true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("routes without authorizer (-want +got):\n%s", diff)
+	}
+}
+
+// What API Gateway itself answers is for pages of other origins at the demo's APIs, and not at the
+// admin API. SAM adds what is common to all APIs to what is one's own.
+func TestWhatPagesOfOtherOriginsMayRead(t *testing.T) {
+	t.Parallel()
+
+	resources := translate(t, nil)
+	for api, open := range map[string]bool{
+		"AdminApi": false, "DemoProduction": true, "DemoStaging": true, "DemoDevelopment": true,
+	} {
+		responses, _ := at(resources, api, "Properties", "Body",
+			"x-amazon-apigateway-gateway-responses").(map[string]any)
+		if len(responses) == 0 {
+			t.Errorf("%s has no responses of its own", api)
+		}
+
+		for kind, response := range responses {
+			parameters, _ := at(response, "responseParameters").(map[string]any)
+
+			allowed := false
+			for name, value := range parameters {
+				header, _ := strings.CutPrefix(name, "gatewayresponse.header.")
+				if strings.HasPrefix(header, "Access-Control-") {
+					allowed = allowed || at(value, "Ref") != "AWS::NoValue"
+				}
+			}
+
+			if allowed != open {
+				t.Errorf("%s, %s: a page of another origin may read it: %t", api, kind, allowed)
+			}
+		}
 	}
 }
 

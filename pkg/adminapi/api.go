@@ -106,14 +106,28 @@ func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
 }
 
 // ServeHTTP implements http.Handler. Where there is no operation, it answers 404 in our own form.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r, w = normal(r), &response{ResponseWriter: w, call: r}
+func (a *API) ServeHTTP(to http.ResponseWriter, r *http.Request) {
+	r = normal(r)
+
+	w := respond(to, r)
+	a.answer(w, r)
+	w.send()
+}
+
+func (a *API) answer(w *response, r *http.Request) {
+	if forPages(r.URL.Path) {
+		letPagesRead(w.Header())
+	}
+
 	_, pattern := a.mux.Handler(r)
 
 	once := r.Header.Get("Idempotency-Key")
 	switch {
-	case pattern == "" || lossy(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
+	case lossy(r.URL.Path) || path.Clean(r.URL.Path) != r.URL.Path:
 		// the mux would lead on to another
+	case r.Method == http.MethodOptions && a.options(w, r):
+		return
+	case pattern == "":
 	case r.Method == http.MethodPost && once != "" && len(once) <= maxIdempotencyKey:
 		a.serveIdempotent(w, r)
 		return

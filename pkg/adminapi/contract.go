@@ -39,15 +39,19 @@ func complete() *huma.OpenAPI {
 	describeSchemas(document.Components.Schemas)
 	delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
 
-	for _, item := range document.Paths {
+	for path, item := range document.Paths {
 		for _, op := range operationsOf(item) {
 			describeRefusals(op)
+			describeCoding(op)
 
 			for _, p := range op.Parameters {
 				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
 			}
 
-			if op.Security == nil {
+			switch {
+			case forPages(path):
+				describePages(op)
+			case op.Security == nil:
 				describeLimits(op)
 			}
 		}
@@ -77,12 +81,15 @@ func describeRefusals(op *huma.Operation) {
 		Content:     problem.Content,
 		Headers: map[string]*huma.Param{
 			"Retry-After": seconds("With 429: after how many seconds to try again"),
-			"WWW-Authenticate": {
-				Description: "With 401: how to authenticate (RFC 9110 §11.6.1)",
-				Schema:      &huma.Schema{Type: huma.TypeString},
-			},
+			"WWW-Authenticate": text(
+				"With 401: how to authenticate (RFC 9110 §11.6.1)"),
 		},
 	}
+	if op.Security != nil { // no authorizer answers it
+		refused.Headers[remappedAuthenticate] = text("What API Gateway makes of WWW-Authenticate " +
+			"at a REST API, where it is not an authorizer that answers 401")
+	}
+
 	op.Responses["4XX"] = refused
 	op.Responses["5XX"] = &huma.Response{
 		Description: "The service failed, and nothing was changed unless a later read shows it",
@@ -93,6 +100,32 @@ func describeRefusals(op *huma.Operation) {
 	}
 }
 
+// describeCoding declares that an answer with a body may be compressed.
+func describeCoding(op *huma.Operation) {
+	for _, answer := range op.Responses {
+		if len(answer.Content) > 0 {
+			declare(answer, "Vary", text("Accept-Encoding: above 1 KB, the body is gzip'd for who "+
+				"takes that"))
+		}
+	}
+}
+
+// describePages declares that pages may read the answers.
+func describePages(op *huma.Operation) {
+	for _, answer := range op.Responses {
+		declare(answer, "Access-Control-Allow-Origin", text("*: pages of any origin may read it"))
+		declare(answer, "Access-Control-Expose-Headers", text("The headers that they may read"))
+	}
+}
+
+func declare(answer *huma.Response, name string, header *huma.Param) {
+	if answer.Headers == nil {
+		answer.Headers = map[string]*huma.Param{}
+	}
+
+	answer.Headers[name] = header
+}
+
 // describeLimits declares what every answer to a key with limits has.
 func describeLimits(op *huma.Operation) {
 	for status, answer := range op.Responses {
@@ -100,20 +133,14 @@ func describeLimits(op *huma.Operation) {
 			continue
 		}
 
-		if answer.Headers == nil {
-			answer.Headers = map[string]*huma.Param{}
-		}
-
-		answer.Headers["RateLimit-Policy"] = &huma.Param{
-			Description: "The limits of the key that calls, where it has some " +
-				"(draft-ietf-httpapi-ratelimit-headers)",
-			Schema: &huma.Schema{Type: huma.TypeString},
-		}
-		answer.Headers["RateLimit"] = &huma.Param{
-			Description: "What is left of them",
-			Schema:      &huma.Schema{Type: huma.TypeString},
-		}
+		declare(answer, "RateLimit-Policy", text("The limits of the key that calls, where it has "+
+			"some (draft-ietf-httpapi-ratelimit-headers)"))
+		declare(answer, "RateLimit", text("What is left of them"))
 	}
+}
+
+func text(about string) *huma.Param {
+	return &huma.Param{Description: about, Schema: &huma.Schema{Type: huma.TypeString}}
 }
 
 func seconds(about string) *huma.Param {
@@ -242,10 +269,7 @@ func (op operation) describeOutcomes(schemas huma.Registry, declared *huma.Opera
 		}
 
 		for _, name := range o.headers {
-			answer.Headers[name] = &huma.Param{
-				Description: headerTexts()[name],
-				Schema:      &huma.Schema{Type: huma.TypeString},
-			}
+			answer.Headers[name] = text(headerTexts()[name])
 		}
 
 		answers[strconv.Itoa(o.status)] = answer

@@ -37,8 +37,9 @@ type contract struct {
 
 // named are the headers that an answer has to declare; others are those of HTTP or of API Gateway.
 var named = []string{
-	"Content-Disposition", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit",
-	"RateLimit-Policy", "Retry-After", "WWW-Authenticate",
+	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Content-Disposition", "ETag",
+	"Idempotency-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Vary",
+	"WWW-Authenticate", "X-Amzn-Remapped-Www-Authenticate",
 }
 
 func newContract() (*contract, error) {

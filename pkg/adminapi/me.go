@@ -28,7 +28,7 @@ func (a *API) registerWhoami() {
 		id:      "whoami",
 		group:   GroupUsage,
 		method:  http.MethodGet,
-		path:    "/v1/whoami",
+		path:    whoamiPath,
 		summary: "Show the key that was sent",
 		about: "For the key holder: accepts any valid key of any environment. The call does " +
 			"not count against the key's limits.",

@@ -67,23 +67,36 @@ func quality(accept []string, offer string) float64 {
 	}
 
 	kind, _, _ := strings.Cut(offer, "/")
-	exactness := map[string]int{offer: 3, kind + "/*": 2, "*/*": 1}
+	return weight(accept, offer, kind+"/*", "*/*")
+}
 
-	q, exact := 0.0, 0
-	for text := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		media, parameters, err := mime.ParseMediaType(text)
-		if err != nil || exactness[media] <= exact {
+// takesGzip reports whether Accept-Encoding wants gzip, and a body as it is no more than that. No
+// such header takes any coding (RFC 9110 §12.5.3), but who does not send it may know none.
+func takesGzip(accept []string) bool {
+	gzip := weight(accept, "gzip", "*")
+	return gzip > 0 && gzip >= weight(accept, "identity")
+}
+
+// weight is the q-value of the first of the names that a header with weights has, 0 where it has none
+// of them (RFC 9110 §12.4.2).
+func weight(header []string, names ...string) (q float64) {
+	best := len(names)
+	for text := range strings.SplitSeq(strings.Join(header, ","), ",") {
+		name, parameters, err := mime.ParseMediaType(text)
+		place := slices.Index(names, name)
+
+		if err != nil || place < 0 || place >= best {
 			continue
 		}
 
-		weight := 1.0
-		if given, weighed := parameters["q"]; weighed {
-			if weight, err = strconv.ParseFloat(given, 64); err != nil || weight < 0 || weight > 1 {
+		given := 1.0
+		if text, weighed := parameters["q"]; weighed {
+			if given, err = strconv.ParseFloat(text, 64); err != nil || given < 0 || given > 1 {
 				continue
 			}
 		}
 
-		q, exact = weight, exactness[media]
+		q, best = given, place
 	}
 
 	return q

@@ -242,7 +242,7 @@ func (a *API) conditions(ifMatch bool) func(huma.Context, func(huma.Context)) {
 }
 
 func unknownCondition(ctx huma.Context, ifMatch bool) *admin.Error {
-	if ctx.Method() == http.MethodGet {
+	if ctx.Operation().Method == http.MethodGet {
 		return nil // nothing depends on it
 	}
 

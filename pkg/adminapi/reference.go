@@ -98,7 +98,7 @@ func (a *API) registerReference() {
 		id:     "openapi",
 		group:  GroupOrganizations,
 		method: http.MethodGet,
-		path:   "/v1/openapi.json",
+		path:   documentPath,
 		hidden: true,
 	},
 		func(ctx context.Context, by *calledBy) (*raw, error) {

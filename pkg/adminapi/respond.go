@@ -1,6 +1,9 @@
 package adminapi
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"context"
 	"net/http"
 	"strings"
@@ -34,49 +37,64 @@ func version[T any](body T, version int64, err error) (*versioned[T], error) {
 }
 
 // response is an answer on its way out: its links are made such that they lead on from where the
-// caller called, and what the caller has already is not sent again. Operations write links as if
-// the API stood at the root.
+// caller called, what the caller has already is not sent again, and what is long is compressed for
+// who takes that. Operations write links as if the API stood at the root.
 type response struct {
-	http.ResponseWriter
+	recorder
 
-	call    *http.Request
-	begun   bool
-	without bool // no body goes with it
+	to   http.ResponseWriter
+	call *http.Request
 }
 
-// WriteHeader implements http.ResponseWriter.
-func (w *response) WriteHeader(status int) {
-	h := w.Header()
-	if to := h.Get("Location"); to != "" {
-		h.Set("Location", link(w.call.Context(), to))
-	}
-
-	if status == http.StatusOK && w.has(h.Get("ETag")) {
-		h.Del("Content-Type")
-		h.Del("Content-Length")
-		status = http.StatusNotModified
-		w.without = true
-	}
-
-	w.begun = true
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *response) Write(body []byte) (int, error) {
-	if !w.begun {
-		w.WriteHeader(http.StatusOK)
-	}
-
-	if w.without {
-		return len(body), nil
-	}
-
-	return w.ResponseWriter.Write(body)
+func respond(to http.ResponseWriter, call *http.Request) *response {
+	return &response{recorder{header: to.Header()}, to, call}
 }
 
 // Unwrap is for http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *response) Unwrap() http.ResponseWriter { return w.to }
+
+// minCompressed is the length in bytes up to which compressing an answer saves nothing.
+const minCompressed = 1 << 10
+
+// send sends the answer. To HEAD it has all but the body.
+func (w *response) send() {
+	if to := w.header.Get("Location"); to != "" {
+		w.header.Set("Location", link(w.call.Context(), to))
+	}
+
+	status, body := cmp.Or(w.status, http.StatusOK), w.body.Bytes()
+	if len(body) > 0 {
+		w.header.Add("Vary", "Accept-Encoding")
+	}
+
+	switch {
+	case status == http.StatusOK && w.has(w.header.Get("ETag")):
+		w.header.Del("Content-Type")
+
+		status = http.StatusNotModified
+		body = nil
+	case len(body) > minCompressed && takesGzip(w.call.Header.Values("Accept-Encoding")):
+		w.header.Set("Content-Encoding", "gzip")
+
+		body = compressed(body)
+	}
+
+	w.to.WriteHeader(status)
+
+	if w.call.Method != http.MethodHead {
+		_, _ = w.to.Write(body) // the status is written: there is no other answer left
+	}
+}
+
+func compressed(body []byte) []byte {
+	var out bytes.Buffer
+
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(body) // a buffer takes everything
+	_ = w.Close()
+
+	return out.Bytes()
+}
 
 // has reports whether a read says that its caller has what the ETag names (RFC 9110 §13.1.2). The
 // comparison is the weak one.

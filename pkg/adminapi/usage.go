@@ -96,7 +96,7 @@ func (a *API) usage(u *api.Usage, accept string) *huma.StreamResponse {
 
 // writeUsage writes JSON, or CSV for who would rather have that.
 func (a *API) writeUsage(ctx huma.Context, u *api.Usage, accept string) {
-	ctx.SetHeader("Vary", "Accept")
+	ctx.AppendHeader("Vary", "Accept")
 
 	if accept != csvType { // read has seen which of the two is meant
 		ctx.SetHeader("Content-Type", jsonType)

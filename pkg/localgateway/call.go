@@ -17,6 +17,7 @@ import (
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 const (
 	maxHeaderBytes = 10_240
+	maxURLBytes    = 10_240 // of a REST API
 	maxBodyBytes   = 10 << 20
 	maxARNBytes    = 1_600
 )
@@ -152,7 +153,7 @@ func sourceIP(remoteAddr string) string {
 }
 
 // checkHeaders applies the limit on header values; at an HTTP API the request
-// line counts too.
+// line counts too, and a REST API has a limit of its own on the URL.
 func (g *Gateway) checkHeaders(c *call) *refusal {
 	size := len(c.request.Host)
 	for _, values := range c.request.Header {
@@ -161,8 +162,18 @@ func (g *Gateway) checkHeaders(c *call) *refusal {
 		}
 	}
 
-	if g.api.Kind == template.HTTP {
-		size += len(c.request.Method) + len(c.request.URL.RequestURI()) + len(c.request.Proto) + 2
+	target := len(c.called)
+	if query := c.request.URL.RawQuery; query != "" {
+		target += len("?") + len(query)
+	}
+
+	switch g.api.Kind {
+	case template.HTTP:
+		size += len(c.request.Method) + target + len(c.request.Proto) + 2
+	case template.REST:
+		if len("https://")+len(c.request.Host)+target > maxURLBytes {
+			return &urlTooLong
+		}
 	}
 
 	if size > maxHeaderBytes {

@@ -29,7 +29,8 @@
 //	O  HTTP API: rawPath begins with the stage unless that is $default, also where a custom domain is called, whose base
 //	   path is nowhere in payload 2.0
 //	O  by a custom domain, path and requestContext.path of payload 1.0 begin with the base path and have no stage
-//	D  10,240 bytes of header values (limits); I: beyond them 431
+//	D  10,240 bytes of header values (limits), at an HTTP API with the request line; I: beyond them 431
+//	D  10,240 characters of URL at a Regional REST API (limits); I: beyond them 414, not customisable
 //	D  10 MB of body, 413, not customisable (api-gateway-known-issues); O: the REST text; I: the HTTP text
 //	D  ARN over 1,600 bytes is 414 (api-gateway-lambda-authorizer-output); I: its body
 //	D  a preflight to an HTTP API with CORS is answered without a route (http-api-cors)

@@ -113,6 +113,11 @@ var (
 		httpStatus:  http.StatusRequestHeaderFieldsTooLarge,
 		httpMessage: "Request Header Fields Too Large",
 	}
+	urlTooLong = refusal{
+		restStatus: http.StatusRequestURITooLong,
+		errorType:  "RequestUriTooLongException",
+		message:    "Request-URI Too Long",
+	}
 	pathTooLong = refusal{
 		responseType: "DEFAULT_4XX",
 		restStatus:   http.StatusRequestURITooLong,

@@ -173,6 +173,10 @@ func TestVerdictsOfREST(t *testing.T) {
 			answers(allowAll), "/keys/1", "X-Large: " + strings.Repeat("x", 10_240), 431,
 			`{"message":"HTTP header is larger than 10240 bytes."}`, "RequestTooLargeException",
 		},
+		"URL too long": {
+			answers(allowAll), "/keys/1?q=" + strings.Repeat("q", 10_220), "", 414,
+			`{"message":"Request-URI Too Long"}`, "RequestUriTooLongException",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -242,6 +246,10 @@ func TestVerdictsOfHTTP(t *testing.T) {
 		},
 		"headers too large": {
 			answers(allowAll), "/keys/1", "X-Large: " + strings.Repeat("x", 10_240), 431,
+			`{"message":"Request Header Fields Too Large"}`,
+		},
+		"request line too long": {
+			answers(allowAll), "/keys/1?q=" + strings.Repeat("q", 10_220), "", 431,
 			`{"message":"Request Header Fields Too Large"}`,
 		},
 	}

@@ -3,6 +3,7 @@ package localtest
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -167,9 +168,16 @@ func oddTime(text string) string {
 func (m *Machine) read(tb testing.TB, call string, response *http.Response) (Answer, error) {
 	tb.Helper()
 	a := Answer{Call: call, Status: response.StatusCode, Header: response.Header}
-	var err error
 
-	a.Body, err = io.ReadAll(response.Body)
+	body, err := io.Reader(response.Body), error(nil)
+	if response.Header.Get("Content-Encoding") == "gzip" && response.Request.Method != http.MethodHead {
+		body, err = gzip.NewReader(response.Body)
+	}
+
+	if err == nil {
+		a.Body, err = io.ReadAll(body)
+	}
+
 	if closing := response.Body.Close(); err == nil {
 		err = closing
 	}
