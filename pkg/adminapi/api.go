@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -214,6 +215,7 @@ var installProblems = sync.OnceFunc(func() {
 // operation is what is declared of an operation besides its input and output.
 type operation struct {
 	id      organization.Operation
+	name    string // its operationId, where the same is done as by another; "" for id
 	group   Group
 	method  string
 	path    string
@@ -224,9 +226,8 @@ type operation struct {
 	bare bool
 	// of a body that is taken as the bytes that it is, right or wrong
 	raw     *huma.Schema
-	answers map[string]*huma.MediaType // of an answer that is written by hand
-	hidden  bool                       // from the document
-	maxBody int64                      // the largest body in bytes, where it is not MaxBody
+	hidden  bool  // from the document
+	maxBody int64 // the largest body in bytes, where it is not MaxBody
 	// the answers where all went well, where they are not one of huma's making
 	outcomes []outcome
 	// those headers of the output that the answer has; nil for all
@@ -315,28 +316,14 @@ func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I)
 }
 
 func (op operation) declare() huma.Operation {
-	responses := map[string]*huma.Response{}
-	if op.answers != nil {
-		responses["200"] = &huma.Response{
-			Description: "OK",
-			Content:     op.answers,
-			Headers: map[string]*huma.Param{
-				"Content-Disposition": {
-					Description: "With text/csv: the name of a file",
-					Schema:      &huma.Schema{Type: huma.TypeString},
-				},
-			},
-		}
-	}
-
 	most := op.maxBody
 	if most == 0 {
 		most = MaxBody
 	}
 
 	return huma.Operation{
-		Responses:     responses,
-		OperationID:   string(op.id),
+		Responses:     map[string]*huma.Response{},
+		OperationID:   cmp.Or(op.name, string(op.id)),
 		Method:        op.method,
 		Path:          op.path,
 		Summary:       op.summary,

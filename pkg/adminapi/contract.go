@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
@@ -234,8 +235,9 @@ func anys[T ~string](values []T) (out []any) {
 type outcome struct {
 	status  int
 	about   string
+	media   string       // of the body; "" for JSON
 	body    reflect.Type // nil for none
-	headers []string     // "ETag", "Location"
+	headers []string     // of headerTexts
 }
 
 // describeOutcomes declares the answers of an operation that are not what huma makes of its output.
@@ -264,7 +266,7 @@ func (op operation) describeOutcomes(schemas huma.Registry, declared *huma.Opera
 		answer := &huma.Response{Description: o.about, Headers: map[string]*huma.Param{}}
 		if o.body != nil {
 			answer.Content = map[string]*huma.MediaType{
-				jsonType: {Schema: schemas.Schema(o.body, true, "")},
+				cmp.Or(o.media, jsonType): {Schema: schemas.Schema(o.body, true, "")},
 			}
 		}
 
@@ -278,8 +280,9 @@ func (op operation) describeOutcomes(schemas huma.Registry, declared *huma.Opera
 
 func headerTexts() map[string]string {
 	return map[string]string{
-		"ETag":     "The version, for If-Match and If-None-Match",
-		"Location": "The path of what was made, or of the job",
+		"Content-Disposition": "attachment, with the name of a file",
+		"ETag":                "The version, for If-Match and If-None-Match",
+		"Location":            "The path of what was made, or of the job",
 	}
 }
 

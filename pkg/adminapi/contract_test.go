@@ -115,6 +115,13 @@ func (c *contract) look(tb testing.TB, request *http.Request, a localtest.Answer
 		return
 	}
 
+	// asked for by Accept, it is the answer of another operation
+	if kind := a.Header.Get("Content-Type"); strings.HasPrefix(kind, "text/csv") &&
+		!strings.HasSuffix(path, ".csv") {
+		path += ".csv"
+		operation = objects(objects(c.document["paths"])[path])["get"]
+	}
+
 	for _, fault := range c.judge(path, request, operation, a) {
 		id := fmt.Sprint(operation["operationId"], " ", a.Status, " ", fault)
 

@@ -1,7 +1,6 @@
 package adminapi
 
 import (
-	"maps"
 	"mime"
 	"slices"
 	"strconv"
@@ -31,19 +30,18 @@ func isJSON(values []string) bool {
 			strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }
 
+// csvSuffix is what the path of an operation has that answers as CSV what one without it answers as
+// JSON.
+const csvSuffix = ".csv"
+
 // offered are the media types that an operation answers in, of which the first is meant where
 // nobody asks for another.
-func offered(op *huma.Operation) []string {
-	out := []string{jsonType}
-	for _, status := range slices.Sorted(maps.Keys(op.Responses)) {
-		for _, media := range slices.Sorted(maps.Keys(op.Responses[status].Content)) {
-			if media == csvType {
-				out = append(out, media)
-			}
-		}
+func (a *API) offered(op *huma.Operation) []string {
+	if _, has := a.huma.OpenAPI().Paths[op.Path+csvSuffix]; has {
+		return []string{jsonType, csvType}
 	}
 
-	return out
+	return []string{jsonType}
 }
 
 // preferred is the one of the offered media types that Accept wants most (RFC 9110 §12.5.1). Where

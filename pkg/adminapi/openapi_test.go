@@ -106,7 +106,7 @@ func TestEveryOperationHasARule(t *testing.T) {
 	for _, op := range operations(t, document(t)) {
 		// for whoever holds a key, or found one
 		if !slices.Contains([]string{"whoami", "reportLeak", "reportGitHubLeaks"}, op.ID) {
-			got = append(got, op.ID)
+			got = append(got, strings.TrimSuffix(op.ID, "Csv")) // the same in another form
 		}
 	}
 
@@ -118,7 +118,7 @@ func TestEveryOperationHasARule(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
 		t.Errorf("operations (-rules +document):\n%s", diff)
 	}
 }
@@ -251,9 +251,14 @@ func bodies(t *testing.T, where string, op map[string]any) {
 		delete(responses, status)
 	}
 
-	for status := range responses {
+	for status, answer := range responses {
 		if !strings.HasPrefix(status, "2") {
 			t.Errorf("%s: declares %s", where, status)
+		}
+
+		// a generated client takes one
+		if content := objects(answer.(map[string]any)["content"]); len(content) > 1 {
+			t.Errorf("%s: a body may be of %v", where, content)
 		}
 	}
 }

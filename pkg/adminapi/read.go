@@ -33,7 +33,7 @@ func (a *API) read(ctx huma.Context, next func(huma.Context)) {
 
 	f.query(r)
 	f.headers(r, op)
-	r.Header.Set("Accept", preferred(r.Header.Values("Accept"), offered(op)))
+	r.Header.Set("Accept", preferred(r.Header.Values("Accept"), a.offered(op)))
 
 	if op.RequestBody != nil && !op.SkipValidateBody {
 		if p := a.readBody(ctx.Context(), f, r, op); p != nil {
@@ -118,7 +118,7 @@ func (f *faults) headers(r *http.Request, op *huma.Operation) {
 		given := r.Header.Values(p.Name)
 		switch {
 		case len(given) < 2:
-		case p.Name == "Accept" || p.Name == "If-Match" || p.Name == "If-None-Match":
+		case p.Name == "If-Match" || p.Name == "If-None-Match":
 			r.Header.Set(p.Name, strings.Join(given, ", "))
 		default:
 			f.add("header."+p.Name, "expected once", nil)

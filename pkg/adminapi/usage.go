@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,38 +16,54 @@ import (
 func (a *API) registerUsage() {
 	about := "Counts calls by hour or day, in UTC: by outcome all calls, by permission and by " +
 		"customer the allowed ones. A call is counted within 10 seconds, or when its instance is " +
-		"used again or ends. Send Accept: text/csv for CSV."
-	op := operation{
+		"used again or ends."
+	key := operation{
 		id:      organization.KeyUsage,
 		group:   GroupUsage,
 		method:  http.MethodGet,
 		path:    keyPath + "/usage",
 		summary: "Show how a key is used",
 		about:   about,
-		answers: a.usageAnswers(),
+		outcomes: []outcome{
+			{status: http.StatusOK, about: "OK", body: reflect.TypeFor[api.Usage]()},
+		},
 	}
-	register(a, op, a.keyUsage)
-	op.id = organization.GetUsage
-	op.path = "/v1/organizations/{org}/usage"
-	op.summary = "Show how the organization's keys are used"
-	op.about += " All keys together, including personal ones."
-	register(a, op, a.organizationUsage)
+	registerWithCSV(a, key, a.keyUsage)
+
+	all := operation{
+		id:      organization.GetUsage,
+		group:   GroupUsage,
+		method:  http.MethodGet,
+		path:    "/v1/organizations/{org}/usage",
+		summary: "Show how the organization's keys are used",
+		about:   about + " All keys together, including personal ones.",
+		outcomes: []outcome{
+			{status: http.StatusOK, about: "OK", body: reflect.TypeFor[api.Usage]()},
+		},
+	}
+	registerWithCSV(a, all, a.organizationUsage)
 }
 
-// usageAnswers describes the answer, which is written by hand since it has two media types.
-func (a *API) usageAnswers() map[string]*huma.MediaType {
-	return map[string]*huma.MediaType{
-		jsonType: {
-			Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Usage](), true,
-				""),
-		},
-		csvType: {
-			Schema: &huma.Schema{
-				Type:        huma.TypeString,
-				Description: "at,outcome,count (or permission, or customer), without rows of zero",
-			},
-		},
-	}
+// registerWithCSV declares an operation twice: its answer as CSV has a path and a name of its own, since
+// generated clients take one body from each operation. Who may is the same.
+func registerWithCSV[I, O any](
+	a *API, op operation, work func(context.Context, *admin.Request, *I) (*O, error),
+) {
+	file := op
+	file.name = string(op.id) + "Csv"
+	file.path += csvSuffix
+	file.summary += ", as CSV"
+	file.outcomes = []outcome{{
+		status:  http.StatusOK,
+		about:   "Lines of at,outcome,count (or permission, or customer), without those of zero",
+		media:   csvType,
+		body:    reflect.TypeFor[string](),
+		headers: []string{"Content-Disposition"},
+	}}
+	register(a, file, work)
+
+	op.about += " With Accept: text/csv, the response is that of " + file.name + "."
+	register(a, op, work)
 }
 
 // UsageQuery is what part of the usage is asked for.
@@ -55,7 +72,6 @@ type UsageQuery struct {
 	To          string `query:"to" maxLength:"40" doc:"A day, which is included, or a time, rounded up; default: now"`
 	Granularity string `query:"granularity" enum:"hour,day" default:"day" doc:"At most 31 days by hour, and 400 by day"`
 	By          string `query:"by" enum:"outcome,permission,customer" default:"outcome"`
-	Accept      string `header:"Accept" doc:"text/csv for CSV"`
 
 	part admin.Usage // made by Resolve
 }
@@ -75,7 +91,7 @@ func (a *API) keyUsage(
 	ctx context.Context, r *admin.Request, in *keyUsageInput,
 ) (*huma.StreamResponse, error) {
 	u, err := a.admin.KeyUsage(ctx, r, &in.part)
-	return a.usage(u, in.Accept), err
+	return a.usage(u), err
 }
 
 type organizationUsageInput struct {
@@ -87,18 +103,23 @@ func (a *API) organizationUsage(
 	ctx context.Context, r *admin.Request, in *organizationUsageInput,
 ) (*huma.StreamResponse, error) {
 	u, err := a.admin.OrganizationUsage(ctx, r, &in.part)
-	return a.usage(u, in.Accept), err
+	return a.usage(u), err
 }
 
-func (a *API) usage(u *api.Usage, accept string) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(ctx huma.Context) { a.writeUsage(ctx, u, accept) }}
+func (a *API) usage(u *api.Usage) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) { a.writeUsage(ctx, u) }}
 }
 
-// writeUsage writes JSON, or CSV for who would rather have that.
-func (a *API) writeUsage(ctx huma.Context, u *api.Usage, accept string) {
-	ctx.AppendHeader("Vary", "Accept")
+// writeUsage writes JSON, or CSV for who asked for that by the path or by Accept.
+func (a *API) writeUsage(ctx huma.Context, u *api.Usage) {
+	csv := strings.HasSuffix(ctx.Operation().Path, csvSuffix)
+	if !csv {
+		ctx.AppendHeader("Vary", "Accept")
 
-	if accept != csvType { // read has seen which of the two is meant
+		csv = ctx.Header("Accept") == csvType // read has seen which of the two is meant
+	}
+
+	if !csv {
 		ctx.SetHeader("Content-Type", jsonType)
 		ctx.SetStatus(http.StatusOK)
 		// the status is written: there is no other answer left

@@ -246,13 +246,23 @@ func TestUsageCSV(t *testing.T) {
 
 	machine.As(k.Secret).Call(t, http.MethodGet, "/production/messages", nil).Want(t,
 		http.StatusForbidden)
-	path := o.keys + "/" + k.Key.ID + "/usage?by="
+	path := o.keys + "/" + k.Key.ID + "/usage"
 	csv := func(by string) string {
-		a := o.admin.Call(t, http.MethodGet, path+by, nil, "Accept: text/csv").Want(t,
+		a := o.admin.Call(t, http.MethodGet, path+".csv?by="+by, nil).Want(t, http.StatusOK)
+
+		byAccept := o.admin.Call(t, http.MethodGet, path+"?by="+by, nil, "Accept: text/csv").Want(t,
 			http.StatusOK)
-		if a.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
-			a.Header.Get("Vary") != "Accept" {
-			t.Errorf("headers %v", a.Header)
+		for _, header := range []http.Header{a.Header, byAccept.Header} {
+			if header.Get("Content-Type") != "text/csv; charset=utf-8" ||
+				header.Get("Content-Disposition") != `attachment; filename="usage.csv"` {
+				t.Errorf("headers %v", header)
+			}
+		}
+
+		if got := byAccept.Header.Values("Vary"); !slices.Equal(got, []string{
+			"Accept", "Accept-Encoding",
+		}) {
+			t.Errorf("Vary %q", got)
 		}
 
 		return string(a.Body)
@@ -283,7 +293,7 @@ func TestUsageCSV(t *testing.T) {
 	for _, accept := range []string{
 		"", "*/*", "application/json", "application/json, text/csv;q=0.5",
 	} {
-		if a := o.admin.Call(t, http.MethodGet, path+"outcome", nil,
+		if a := o.admin.Call(t, http.MethodGet, path, nil,
 			"Accept: "+accept); a.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("Accept %q: %s", accept, a.Header.Get("Content-Type"))
 		}

@@ -191,7 +191,7 @@ type ReportLeak struct {
 	Note   string `json:"note,omitempty"`
 }
 
-// GetUsage is the query of keyUsage and getUsage.
+// GetUsage is the query of keyUsage and getUsage, and of both as CSV.
 type GetUsage struct {
 	From        string `json:"from,omitempty"`        // a day or a time; 14 days before the end
 	To          string `json:"to,omitempty"`          // a day, which is included, or a time; now

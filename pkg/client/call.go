@@ -101,7 +101,8 @@ func (c *call) say(body any) *call {
 	return c
 }
 
-// do makes a call and decodes its answer into a T. An answer without a body leaves it zero.
+// do makes a call and decodes its answer into a T, or takes it as it is for bytes. An answer without
+// a body leaves it zero.
 func do[T any](ctx context.Context, c *Client, call *call) (out T, err error) {
 	err = c.do(ctx, call, &out)
 	return out, err
@@ -212,6 +213,11 @@ func (c *Client) try(ctx context.Context, call *call, into any) error {
 	}
 
 	if len(body) == 0 && response.StatusCode == http.StatusNoContent {
+		return nil
+	}
+
+	if file, whole := into.(*[]byte); whole {
+		*file = body
 		return nil
 	}
 

@@ -553,6 +553,16 @@ func (t tour) calls(c *client.Client, machine *localtest.Machine) {
 	usage, err := c.KeyUsage(t.ctx, t.org, id, api.GetUsage{Granularity: "hour", By: "permission"})
 	got(t, usage, err)
 
+	file, err := c.KeyUsageCSV(t.ctx, t.org, id, api.GetUsage{By: "permission"})
+	if lines := string(got(t, file, err)); !strings.HasPrefix(lines, "at,permission,count\n") {
+		t.Errorf("a file of CSV begins %q", lines)
+	}
+
+	file, err = c.GetUsageCSV(t.ctx, t.org, api.GetUsage{})
+	if lines := string(got(t, file, err)); !strings.HasPrefix(lines, "at,outcome,count\n") {
+		t.Errorf("a file of CSV begins %q", lines)
+	}
+
 	all, err := c.GetUsage(t.ctx, t.org, api.GetUsage{})
 	if got(t, all, err); len(all.Series) != 14 {
 		t.Errorf("%+v", all)
@@ -616,6 +626,8 @@ func agree(t *testing.T, d *document) {
 		"listAdvice":    api.ListAdvice{},
 		"keyUsage":      api.GetUsage{},
 		"getUsage":      api.GetUsage{},
+		"keyUsageCsv":   api.GetUsage{},
+		"getUsageCsv":   api.GetUsage{},
 	}
 
 	for _, methods := range d.Paths {

@@ -14,11 +14,23 @@ func (c *Client) KeyUsage(
 	return get[api.Usage](ctx, c, "keyUsage", in(org, "keys", key, "usage"), query)
 }
 
-// GetUsage returns the usage of an organization's keys.
+// KeyUsageCSV returns how a key was used as a file of CSV.
+func (c *Client) KeyUsageCSV(
+	ctx context.Context, org, key string, query api.GetUsage,
+) ([]byte, error) {
+	return get[[]byte](ctx, c, "keyUsageCsv", in(org, "keys", key, "usage.csv"), query)
+}
+
+// GetUsage returns how an organization's keys were used.
 func (c *Client) GetUsage(
 	ctx context.Context, org string, query api.GetUsage,
 ) (api.Usage, error) {
 	return get[api.Usage](ctx, c, "getUsage", in(org, "usage"), query)
+}
+
+// GetUsageCSV returns how an organization's keys were used as a file of CSV.
+func (c *Client) GetUsageCSV(ctx context.Context, org string, query api.GetUsage) ([]byte, error) {
+	return get[[]byte](ctx, c, "getUsageCsv", in(org, "usage.csv"), query)
 }
 
 // KeyRequests returns a key's last calls, newest first.
