@@ -2,6 +2,7 @@
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
+OASDIFF_VERSION       := v1.38.0
 
 GO     ?= go
 NPM    ?= npm
@@ -12,9 +13,13 @@ ARCHITECTURE ?= arm64
 # Everything that is installed stays in this folder, by version, so that a second run finds it.
 LINT        := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+OASDIFF     := .tools/oasdiff-$(OASDIFF_VERSION)/oasdiff
 VENV        := .tools/venv
 SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
 DYNOXIDE    := node_modules/.installed
+
+# What the OpenAPI document was when people last could rely on it.
+BASELINE := docs/openapi.json
 
 # Functions are small static binaries. Not for tests: the race detector needs cgo. Without the commit in it, a binary whose
 # sources did not change does not change either, and is not deployed again.
@@ -25,7 +30,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e clients oidc-clients deploy clean
+.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients oidc-clients deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +78,14 @@ bench: ## Run the benchmarks
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
 
+contract: $(OASDIFF) ## Compare the OpenAPI document with its baseline: what breaks clients fails
+	@mkdir -p bin
+	$(GO) run ./pkg/adminapi/generate bin/openapi.json
+	$(OASDIFF) breaking --fail-on WARN $(BASELINE) bin/openapi.json
+
+baseline: ## Take the OpenAPI document as it is for the new baseline, at a release, or with a decision that breaks clients
+	$(GO) run ./pkg/adminapi/generate $(BASELINE)
+
 clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, and use them
 	tools/clients/run
 
@@ -96,6 +109,9 @@ $(VENV)/.installed: tools/requirements.txt
 
 $(LINT):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(OASDIFF):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 
 $(GOVULNCHECK):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)

@@ -1,13 +1,15 @@
-// Command generate renders the admin API's OpenAPI document as one page that needs nothing else,
-// into the file that it is told.
+// Command generate writes the admin API's OpenAPI document into the file that it is told: as it is if
+// that is called .json, else as one page that needs nothing else.
 package main
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,6 +33,15 @@ func run(args []string) error {
 		return fmt.Errorf("usage: generate FILE")
 	}
 
+	if filepath.Ext(args[0]) == ".json" {
+		text, err := json.MarshalIndent(adminapi.Document(), "", " ")
+		if err != nil {
+			return err
+		}
+
+		return write(args[0], string(text)+"\n")
+	}
+
 	page, err := template.New("page").Parse(pageHTML)
 	if err != nil {
 		return err
@@ -47,7 +58,11 @@ func run(args []string) error {
 		return err
 	}
 
-	return os.WriteFile(args[0], []byte(out.String()), 0o644) //nolint:gosec // a page for everybody
+	return write(args[0], out.String())
+}
+
+func write(file, text string) error {
+	return os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // for everybody
 }
 
 // operations lists the document's operations by path.
