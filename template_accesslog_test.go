@@ -59,7 +59,7 @@ func TestAccessLogsHoldNoMoreThanIsCounted(t *testing.T) {
 		want := []string{
 			"extendedRequestId", "requestTimeEpoch", "stage", resource, "status",
 			"responseLatency", "identity.sourceIp", "error.responseType",
-			"authorizer.keyId", "authorizer.organizationId", "authorizer.environment",
+			"authorizer.api", "authorizer.keyId", "authorizer.organizationId", "authorizer.environment",
 			"authorizer.permissions", "authorizer.customers", "authorizer.rotationStartedAt",
 			"authorizer.oldSecret", "authorizer.sampleRequests", "authorizer.denialCode",
 			"httpMethod", "requestId", "path", "identity.userAgent",

@@ -29,7 +29,6 @@ type Counter interface {
 // Handler processes the batches of a log subscription. It implements lambda.Handler.
 type Handler struct {
 	Brand     apikey.Brand
-	API       string // the name of the APIs in the permissions' routes
 	Catalogue *check.Catalogue
 	Counter   Counter
 	Logger    *slog.Logger
@@ -61,7 +60,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		case l.keyID != "":
 			entries = append(entries, usage.Entry{
 				ID:   l.id,
-				Call: l.call(catalogue, h.API, h.Brand),
+				Call: l.call(catalogue, h.Brand),
 			})
 		}
 	}
@@ -82,7 +81,6 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 func Function(d *boot.Deployment) *Handler {
 	return &Handler{
 		Brand:     d.Brand,
-		API:       d.API,
 		Catalogue: d.Catalogue,
 		Counter:   usage.NewDeduplicator(d.Hot, rand.Text(), d.Now, d.Logger),
 		Logger:    d.Logger,

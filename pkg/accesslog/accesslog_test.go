@@ -99,7 +99,6 @@ func newWorld(t *testing.T) *world {
 	w := &world{kit: kit, taken: &taken{}}
 	w.Handler = &accesslog.Handler{
 		Brand:     storetest.Brand,
-		API:       "demo",
 		Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now),
 		Counter:   w.taken,
 		Logger:    kit.Log.Logger(),
@@ -158,6 +157,7 @@ func usual() map[string]string {
 		"status":                       "200",
 		"responseLatency":              "12",
 		"identity.sourceIp":            "203.0.113.7",
+		"authorizer.api":               "demo",
 		"authorizer.keyId":             keyID,
 		"authorizer.organizationId":    "acme",
 		"authorizer.environment":       "production",
@@ -431,7 +431,7 @@ func TestRefusalsCountAsWhatTheyAre(t *testing.T) {
 func TestCallersCannotForgeLines(t *testing.T) {
 	t.Parallel()
 	// No API has a method like these, so its route and permission need not be found.
-	forged := `x","keyId":"` + victimID +
+	forged := `x","api":"other","keyId":"` + victimID +
 		`","organizationId":"globex","environment":"staging","extendedRequestId":"other","status":"401`
 	for _, field := range []string{"identity.userAgent", "path", "requestId", "httpMethod"} {
 		for _, value := range []string{
@@ -448,11 +448,42 @@ func TestCallersCannotForgeLines(t *testing.T) {
 			}
 
 			e := w.taken.entries[0]
-			if e.KeyID != keyID || e.OrganizationID != "acme" ||
+			if e.API != "demo" || e.KeyID != keyID || e.OrganizationID != "acme" ||
 				e.Environment != apikey.Production || e.ID != "AbCdEf-1=" ||
 				e.Outcome != "allowed" || e.Permission != "messages:read" && field != "httpMethod" {
 				t.Errorf("%s %q: counted as %+v", field, value, e)
 			}
+		}
+	}
+}
+
+// The name in the line is the API's: its routes decide the permission, and no other API's.
+func TestLinesSayWhoseAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+
+	var own []permission.Permission
+	for _, api := range []string{"orders", "billing"} {
+		own = append(own, permission.Permission{
+			Name:   api + ":read",
+			Title:  "t",
+			Routes: []permission.Route{{API: api, Method: "GET", Path: "/messages/{messageId}"}},
+		})
+	}
+
+	w.kit.MustCatalogue(t, own...)
+
+	for _, api := range []string{"orders", "billing", "orders"} {
+		if err := w.send(t, line(t, "Rest", map[string]string{
+			"authorizer.api":         api,
+			"authorizer.permissions": "orders:read,billing:read",
+		})); err != nil {
+			t.Fatal(err)
+		}
+
+		e := w.taken.entries[len(w.taken.entries)-1]
+		if e.API != api || e.Permission != api+":read" {
+			t.Errorf("%s: counted as %+v", api, e)
 		}
 	}
 }
@@ -464,7 +495,12 @@ func TestMalformedLinesAreToldOfOnce(t *testing.T) {
 	broken := strings.Replace(line(t, "Rest", nil), `"status":"200"`, `"status":200`, 1)
 	if err := w.send(t, "", "secret text", "[]", broken, line(t, "Rest", map[string]string{
 		"requestTimeEpoch": "soon",
-	}), line(t, "Rest", nil)); err != nil {
+	}), line(t, "Rest", map[string]string{
+		"authorizer.api": "",
+	}), line(t, "Rest", map[string]string{
+		"authorizer.api": "*",
+	}), strings.Replace(line(t, "Rest", nil), `"api":"demo",`, "", 1),
+		line(t, "Rest", nil)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -473,7 +509,7 @@ func TestMalformedLinesAreToldOfOnce(t *testing.T) {
 	}
 
 	log := w.kit.Log.String()
-	if strings.Count(log, "\n") != 1 || !strings.Contains(log, `"lines":5`) ||
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, `"lines":8`) ||
 		strings.Contains(log, "secret text") {
 		t.Errorf("logged: %s", log)
 	}

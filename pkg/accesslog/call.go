@@ -11,8 +11,8 @@ import (
 
 // call returns the call that a line records. Its route and permission follow from the current
 // catalogue, as in the check. Texts that the caller chose are stored without secrets of the brand.
-func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Brand) usage.Call {
-	d := l.decide(catalogue, api)
+func (l line) call(catalogue *permission.Catalogue, brand apikey.Brand) usage.Call {
+	d := l.decide(catalogue)
 
 	c := usage.Call{
 		At:             l.at,
@@ -24,7 +24,7 @@ func (l line) call(catalogue *permission.Catalogue, api string, brand apikey.Bra
 		Secret:         apikey.Current,
 		Rotation:       l.rotation,
 		RequestID:      brand.Redact(l.requestID),
-		API:            api,
+		API:            l.api,
 		Method:         brand.Redact(l.method),
 		Route:          d.Match.Route.Path,
 		Path:           brand.Redact(l.apiPath()),
@@ -71,14 +71,14 @@ func (l line) template() string {
 // decide returns the route of the call, and what the key may do there according to the authorizer's
 // context. If the path leads to another route than API Gateway's, for example because of a base
 // path, API Gateway's counts.
-func (l line) decide(catalogue *permission.Catalogue, api string) permission.Decision {
+func (l line) decide(catalogue *permission.Catalogue) permission.Decision {
 	grant := permission.Grant{
 		All:         l.permissions == all,
 		Permissions: names(l.permissions),
 		Customers:   names(l.customers),
 	}
 
-	d := permission.Decide(catalogue, api, grant, l.method, l.apiPath())
+	d := permission.Decide(catalogue, l.api, grant, l.method, l.apiPath())
 	if check.SameRoute(l.template(), d.Match.Route.Path) && d.Known {
 		return d
 	}
@@ -87,7 +87,7 @@ func (l line) decide(catalogue *permission.Catalogue, api string) permission.Dec
 		return d // no permission would have helped
 	}
 
-	d = permission.Decide(catalogue, api, permission.Grant{
+	d = permission.Decide(catalogue, l.api, permission.Grant{
 		All:         grant.All,
 		Permissions: grant.Permissions,
 	}, l.method, l.template())

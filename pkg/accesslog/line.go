@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -23,6 +24,7 @@ type line struct {
 	latency        time.Duration
 	sourceIP       netip.Addr // the zero Addr if unknown
 	responseType   string     // of API Gateway's own answer; "" if the backend answered
+	api            string     // the name in the catalogue's routes, by the authorizer
 	keyID          string     // "" if no key was recognised
 	organizationID string
 	environment    apikey.Environment
@@ -46,7 +48,7 @@ func trusted() []string {
 	return []string{
 		"extendedRequestId", "requestTimeEpoch", "stage", "resourcePath", "status",
 		"responseLatency", "sourceIp", "responseType",
-		"keyId", "organizationId", "environment", "permissions", "customers", "rotation",
+		"api", "keyId", "organizationId", "environment", "permissions", "customers", "rotation",
 		"oldSecret", "sampleRequests", "denialCode",
 	}
 }
@@ -70,6 +72,7 @@ func parse(text string) (line, error) {
 		stage:          values["stage"],
 		resource:       values["resourcePath"],
 		responseType:   values["responseType"],
+		api:            values["api"],
 		keyID:          values["keyId"],
 		organizationID: values["organizationId"],
 		environment:    apikey.Environment(values["environment"]),
@@ -106,9 +109,10 @@ func parse(text string) (line, error) {
 		l.sampleRate = rate
 	}
 
-	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an invalid address is unknown
-	if l.keyID != "" && (!apikey.ValidID(l.keyID) || !l.environment.Valid()) {
-		return line{}, errMalformed // of another authorizer
+	l.sourceIP, _ = netip.ParseAddr(values["sourceIp"]) // an address that cannot be read is unknown
+	if l.keyID != "" &&
+		(!apikey.ValidID(l.keyID) || !l.environment.Valid() || !permission.ValidAPI(l.api)) {
+		return line{}, errMalformed // of an authorizer that is not ours
 	}
 
 	return l, nil

@@ -27,7 +27,7 @@ func (a *API) registerExplain() {
 type explainBody struct {
 	Method      string               `json:"method" minLength:"1" maxLength:"20" example:"GET"`
 	Path        string               `json:"path" minLength:"1" maxLength:"2000" example:"/customers/42" doc:"As it is sent, without the stage and the query"`
-	API         *string              `json:"api" required:"false" maxLength:"100" doc:"The API's name in the catalogue's routes; default: the deployment's own"`
+	API         *string              `json:"api" required:"false" maxLength:"100" doc:"The API's name in the catalogue's routes; default: the deployment's parameter DefaultApi"`
 	SourceIP    *string              `json:"sourceIp" required:"false" maxLength:"64" doc:"The caller's address; default: unknown, so a key with allowedAddresses is refused"`
 	Environment *string              `json:"environment" required:"false" enum:"production,staging,development" doc:"The endpoint's environment; default: the key's own"`
 	At          api.Patch[time.Time] `json:"at,omitzero" doc:"The time of the call; default: now"`

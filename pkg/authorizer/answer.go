@@ -32,6 +32,7 @@ type simpleAnswer struct {
 // APIs accept only scalars and turn them into strings, so all fields are strings. Every field is
 // always present, since a gateway response's template substitutes nothing for a missing one.
 type Context struct {
+	API            string `json:"api"` // its name in the catalogue's routes
 	KeyID          string `json:"keyId"`
 	KeyName        string `json:"keyName"`
 	OrganizationID string `json:"organizationId"`
@@ -81,8 +82,9 @@ const maxAnswer = 8 << 10
 func contextTexts() []int { return []int{2048, 512, 256, 96} }
 
 // contextOf makes the context, with texts of at most that many bytes.
-func contextOf(v check.Verdict, maxBytes int) Context {
+func contextOf(v check.Verdict, api string, maxBytes int) Context {
 	c := Context{
+		API:                api,
 		KeyID:              v.Key.ID,
 		KeyName:            text(v.Key.Name, maxBytes),
 		OrganizationID:     v.Key.OrganizationID,
@@ -166,7 +168,7 @@ func (a *Authorizer) answer(
 
 	// Most contexts fit uncut; the sizes shrink until the answer does.
 	for _, maxBytes := range contextTexts() {
-		c := contextOf(v, maxBytes)
+		c := contextOf(v, r.call.API, maxBytes)
 		if !ends.IsZero() && v.Outcome == check.Allowed {
 			c.ended()
 		}

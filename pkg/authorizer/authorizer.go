@@ -16,11 +16,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// AdminAPI is the name of the admin API in routes. There the authorizer admits every key with some
-// admin permission, and the operations decide what it may do: only they know whether a thing may
-// be seen, and 404 comes before 403.
-const AdminAPI = "admin"
-
 var (
 	// errUnauthorized is a protocol: API Gateway answers 401 to exactly this text and 500 to any
 	// other.
@@ -32,8 +27,10 @@ var (
 // cache is keyed on: a key from any other header would give one caller's answer to another.
 type Config struct {
 	Checker *check.Checker
-	// API is the name of the API that it guards, as in permissions' routes; AdminAPI for the admin
-	// API.
+	// API is the name, as in permissions' routes, of an API that does not say its own. With
+	// permission.AdminAPI every call is one to the admin API. There the authorizer admits every key
+	// with some admin permission, and the operations decide what it may do: only they know whether
+	// a thing may be seen, and 404 comes before 403.
 	API string
 	// AdmitKey is the usage plan's key for admitted calls; "" if methods need none.
 	AdmitKey  string
@@ -97,7 +94,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 		return nil, errUnavailable
 	}
 
-	if a.api == AdminAPI && a.people != nil {
+	if r.call.API == permission.AdminAPI && a.people != nil {
 		if jwt, ok := token(a.checker.Brand, r.headers); ok {
 			return a.signedIn(ctx, r, jwt)
 		}
@@ -127,7 +124,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 
 // decide checks the call, and chooses the policy of the answer.
 func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, policy.Document) {
-	if a.api == AdminAPI {
+	if r.call.API == permission.AdminAPI {
 		return a.decideAdmin(ctx, r)
 	}
 
@@ -142,7 +139,7 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
 	}
 
-	return v, a.checker.Policies.Build(catalogue, a.api, check.Grant(v.Key), r.arn).Document
+	return v, a.checker.Policies.Build(catalogue, r.call.API, check.Grant(v.Key), r.arn).Document
 }
 
 // decideAdmin is decide for the admin API, where a policy covers only the one call.
@@ -195,6 +192,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 
 	attributes := []slog.Attr{
 		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id),
+		slog.String("api", r.call.API),
 		slog.String("method", a.checker.Brand.Redact(r.arn.Method)),
 		slog.String("route", v.Route.Route.Path),
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -45,6 +46,7 @@ func kinds() map[string]struct {
 // said returns the context of an answer about the test's key.
 func said(change map[string]any) map[string]any {
 	out := map[string]any{
+		"api":                "demo",
 		"keyId":              sampleID,
 		"keyName":            "Main website",
 		"organizationId":     "acme",
@@ -420,7 +422,7 @@ func TestAdminAPI(t *testing.T) {
 	t.Parallel()
 
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.API = authorizer.AdminAPI
+		c.API = permission.AdminAPI
 		c.AdmitKey = ""
 		c.Checker.Environments = apikey.Environments()
 	})

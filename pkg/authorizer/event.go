@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
@@ -37,6 +38,7 @@ type event struct {
 	RouteKey          string              `json:"routeKey"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+	StageVariables    map[string]string   `json:"stageVariables"` // none in TOKEN events
 	RequestContext    struct {
 		RequestID string `json:"requestId"`
 		Identity  struct {
@@ -100,6 +102,11 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
 
+	api, err := a.name(e.StageVariables)
+	if err != nil {
+		return request{}, err
+	}
+
 	r.headers = e.keyHeaders(r.kind)
 
 	r.userAgent = e.userAgent()
@@ -115,7 +122,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	address, _ := netip.ParseAddr(source)
 
 	r.call = check.Call{
-		API:      a.api,
+		API:      api,
 		Method:   r.arn.Method,
 		Path:     r.arn.Path,
 		Resource: resource,
@@ -126,6 +133,26 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	}
 
 	return r, nil
+}
+
+// stageVariable is the stage variable with the API's name. A caller cannot set any.
+const stageVariable = "bittingApi"
+
+// name returns the API's name in the catalogue. A name that no route can have is an error, and not
+// the default, which may open what the API's own routes do not. The admin API has no say, and
+// nobody else has its name.
+func (a *Authorizer) name(stageVariables map[string]string) (string, error) {
+	name, ok := stageVariables[stageVariable]
+	switch {
+	case !ok || a.api == permission.AdminAPI:
+		return a.api, nil
+	case !permission.ValidAPI(name) || name == permission.AdminAPI:
+		return "", fmt.Errorf("authorizer: the stage variable %s must be at most 32 lower-case "+
+			"letters, digits and hyphens, a letter first, and not %s", stageVariable,
+			permission.AdminAPI)
+	default:
+		return name, nil
+	}
 }
 
 // keyHeaders returns the headers that may carry a key; their names may be in any case. A TOKEN

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -132,7 +133,7 @@ func TestLimited(t *testing.T) {
 func TestAdminAPILimits(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.API = authorizer.AdminAPI
+		c.API = permission.AdminAPI
 		c.AdmitKey = ""
 		c.Checker.Environments = apikey.Environments()
 	})

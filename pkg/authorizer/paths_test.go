@@ -173,7 +173,7 @@ func TestSpellingIsReported(t *testing.T) {
 func TestPathThatNoPolicySaysOnTheAdminAPI(t *testing.T) {
 	t.Parallel()
 	kit, a := setup(t, func(c *authorizer.Config) {
-		c.API = authorizer.AdminAPI
+		c.API = permission.AdminAPI
 		c.AdmitKey = ""
 		c.Checker.Environments = apikey.Environments()
 		c.People = says{

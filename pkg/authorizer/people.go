@@ -62,6 +62,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	}
 
 	c := Context{
+		API:          r.call.API,
 		UserID:       id,
 		UserName:     text(p.Name, maxIdentity),
 		Limited:      "false",

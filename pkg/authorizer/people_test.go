@@ -11,6 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // says gives the same answer for every token, in place of an identity provider.
@@ -102,7 +103,7 @@ func TestPeople(t *testing.T) {
 		}, nil, "other"},
 	} {
 		a := build(kit, func(c *authorizer.Config) {
-			c.API = authorizer.AdminAPI
+			c.API = permission.AdminAPI
 			c.AdmitKey = ""
 			c.Checker.Environments = apikey.Environments()
 			c.People = test.says
@@ -153,7 +154,7 @@ func TestPeopleOnOtherAPIs(t *testing.T) {
 	for name, change := range map[string]func(*authorizer.Config){
 		"the data plane": func(c *authorizer.Config) { c.People = good },
 		"nobody signs in": func(c *authorizer.Config) {
-			c.API = authorizer.AdminAPI
+			c.API = permission.AdminAPI
 			c.AdmitKey = ""
 			c.Checker.Environments = apikey.Environments()
 		},

@@ -32,7 +32,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		Customer:       conceal(v.Customer()),
 		Secret:         v.Secret(),
 		RequestID:      conceal(r.id),
-		API:            a.api,
+		API:            r.call.API,
 		Method:         conceal(r.arn.Method),
 		Route:          v.Route.Route.Path,
 		Path:           conceal(r.arn.Path),

@@ -30,6 +30,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
@@ -52,7 +53,7 @@ type Configuration struct {
 	// BITTING_ENVIRONMENT: the one whose keys are accepted, or "*" for all of them, which is the
 	// default if no API is guarded
 	Environments []apikey.Environment
-	// BITTING_API: the name of the API that the authorizer guards, or that calls are explained for
+	// BITTING_API: the name, in the catalogue's routes, of an API that does not say its own
 	API             string
 	AdmitKey        string // BITTING_ADMIT_KEY
 	SimpleResponses bool   // BITTING_SIMPLE_RESPONSES
@@ -114,7 +115,17 @@ func Configure(env Environment) (Configuration, error) {
 				"letter first", c.Brand))
 	}
 
+	if c.API != "" && !permission.ValidAPI(c.API) {
+		faults = append(faults, fmt.Errorf("BITTING_API %q is not valid: at most 32 lower-case "+
+			"letters, digits and hyphens, a letter first", c.API))
+	}
+
 	switch name := env("BITTING_ENVIRONMENT"); {
+	case name != "*" && c.API == permission.AdminAPI:
+		// There, every key with some admin permission is admitted, and the operations decide.
+		faults = append(faults,
+			errors.New("BITTING_API is admin, but BITTING_ENVIRONMENT is not *: only the admin "+
+				"API has that name"))
 	case name == "" && c.API != "":
 		// An authorizer without an environment must not accept the keys of all.
 		faults = append(faults,

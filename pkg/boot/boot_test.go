@@ -124,6 +124,7 @@ func TestConfigureNamesEveryFault(t *testing.T) {
 		"BITTING_CORE_TABLE":       "",
 		"BITTING_HOT_TABLE":        "",
 		"BITTING_BRAND":            "B-T",
+		"BITTING_API":              "Orders API",
 		"BITTING_ENVIRONMENT":      "prod",
 		"BITTING_KEY_HEADER":       "x-api-key",
 		"BITTING_PROFILE":          "quick",
@@ -207,6 +208,11 @@ func TestAuthorizerNeedsItsEnvironment(t *testing.T) {
 	if c, err := boot.Configure(with(map[string]string{"BITTING_ENVIRONMENT": ""})); err == nil {
 		t.Errorf("it takes keys of %v", c.Environments)
 	}
+
+	// The admin API's authorizer leaves what a key may do to the operations; another has none.
+	if _, err := boot.Configure(with(map[string]string{"BITTING_API": "admin"})); err == nil {
+		t.Error("it guards one environment as the admin API's")
+	}
 }
 
 // With any parameters of the template, each of its functions is configured, and each authorizer
@@ -227,7 +233,6 @@ func TestTemplateConfiguresEveryFunction(t *testing.T) {
 		"DevelopmentAuthorizer": {apikey.Development},
 		"AdminAuthorizer":       all,
 		"Usage":                 all,
-		"AccessLog":             all,
 	}
 	for profile, limits := range map[string]string{
 		"strict": "enforced",

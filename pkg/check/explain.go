@@ -179,10 +179,11 @@ func routeDetail(v *Verdict, call Call) string {
 	case v.Outcome != Allowed && v.Spelling() != "":
 		return v.Spelling()
 	case v.Outcome != Allowed:
-		return fmt.Sprintf("No permission has a route for %s %s.", call.Method, call.Path)
+		return fmt.Sprintf("No permission has a route for %s %s of the API %s.", call.Method,
+			call.Path, call.API)
 	default:
-		return fmt.Sprintf("The route is %s %s, which %s opens.", call.Method, v.Route.Route.Path,
-			strings.Join(v.Route.Permissions, " or "))
+		return fmt.Sprintf("The route is %s %s of the API %s, which %s opens.", call.Method,
+			v.Route.Route.Path, call.API, strings.Join(v.Route.Permissions, " or "))
 	}
 }
 

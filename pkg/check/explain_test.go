@@ -100,7 +100,7 @@ func TestExplain(t *testing.T) {
 			call:   call("GET", "/nowhere", ""),
 			want:   check.PermissionDenied,
 			steps:  "environment status address route",
-			detail: "No permission has a route for GET /nowhere.",
+			detail: "No permission has a route for GET /nowhere of the API demo.",
 		},
 		"an encoded letter": {
 			call:  call("GET", "/messages/%34", ""),

@@ -1,5 +1,8 @@
 package permission
 
+// AdminAPI is the name of the admin API. No other API can have it.
+const AdminAPI = "admin"
+
 // builtIns returns the permissions of the admin API, in the order in which they follow the
 // operator's own. They have no routes here: the operations of the admin API check them.
 func builtIns() []Permission {

@@ -66,6 +66,9 @@ func ValidName(name string) bool {
 	return nameForm.MatchString(name) || (len(name) <= maxName && olderNameForm.MatchString(name))
 }
 
+// ValidAPI reports whether name has the form of an API's name in routes.
+func ValidAPI(name string) bool { return apiForm.MatchString(name) }
+
 // validator collects faults. It remembers names and routes to find collisions.
 type validator struct {
 	fields  []FieldError
@@ -226,7 +229,7 @@ func (v *validator) name(at string, i int, p Permission) {
 }
 
 func (v *validator) route(at string, permission int, r Route) {
-	if r.API != anyAPI && !apiForm.MatchString(r.API) {
+	if r.API != anyAPI && !ValidAPI(r.API) {
 		v.add(at+".api",
 			"must be * or a name of at most 32 lower-case letters, digits and hyphens that "+
 				"starts with a letter")
