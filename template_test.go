@@ -25,8 +25,24 @@ const function = "AWS::Serverless::Function"
 // environments are spelled as keys and stages are; functions and APIs capitalise them.
 var environments = []string{"production", "staging", "development"}
 
+// output is an output as written, as a resource is.
+type output struct {
+	Condition string `yaml:"Condition"`
+	Value     any    `yaml:"Value"`
+	Export    struct {
+		Name string `yaml:"Name"`
+	} `yaml:"Export"`
+}
+
 // read returns the resources of template.yaml by logical id.
 func read(t *testing.T) map[string]resource {
+	t.Helper()
+	resources, _ := readAll(t)
+	return resources
+}
+
+// readAll returns the resources and the outputs of template.yaml.
+func readAll(t *testing.T) (map[string]resource, map[string]output) {
 	t.Helper()
 
 	text, err := os.ReadFile("template.yaml")
@@ -43,12 +59,13 @@ func read(t *testing.T) map[string]resource {
 
 	var template struct {
 		Resources map[string]resource `yaml:"Resources"`
+		Outputs   map[string]output   `yaml:"Outputs"`
 	}
 	if err := document.Decode(&template); err != nil {
 		t.Fatal(err)
 	}
 
-	return template.Resources
+	return template.Resources, template.Outputs
 }
 
 // untag takes away the tags of intrinsic functions, which yaml cannot decode.

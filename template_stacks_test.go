@@ -1,0 +1,91 @@
+package bitting_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// shared is a value that other stacks use, and when there is one.
+type shared struct {
+	Value     any
+	Condition string
+}
+
+// What another stack needs, it finds by the name of this one: in the exports and in SSM alike.
+func TestOtherStacksFindWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	resources, outputs := readAll(t)
+	exports, parameters := map[string]shared{}, map[string]shared{}
+
+	for _, o := range outputs {
+		if o.Export.Name != "" {
+			exports[strings.TrimPrefix(o.Export.Name, "${AWS::StackName}-")] = shared{
+				o.Value, o.Condition,
+			}
+		}
+	}
+
+	for _, r := range resources {
+		if name, _ := r.Properties["Name"].(string); r.Type == "AWS::SSM::Parameter" {
+			parameters[strings.TrimPrefix(name, "/${AWS::StackName}/")] = shared{
+				r.Properties["Value"], r.Condition,
+			}
+		}
+	}
+
+	destination := "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:" +
+		"log-group:${AccessLogs}"
+
+	want := map[string]shared{
+		"authorizer/production":  {"ProductionAuthorizer.Arn", ""},
+		"authorizer/staging":     {"StagingAuthorizer.Arn", ""},
+		"authorizer/development": {"DevelopmentAuthorizer.Arn", ""},
+		"admit-key":              {"AdmitKey", ""},
+		"admit-plan":             {"AdmitPlan", ""},
+		"access-log/destination": {destination, "Cached"},
+		"access-log/rest":        {[]any{"AccessLog", "Rest", "Format"}, "Cached"},
+		"access-log/http":        {[]any{"AccessLog", "Http", "Format"}, "Cached"},
+	}
+	if diff := cmp.Diff(want, parameters); diff != "" {
+		t.Errorf("SSM (-want +got):\n%s", diff)
+	}
+
+	dashed := map[string]shared{}
+	for name, value := range want {
+		dashed[strings.ReplaceAll(name, "/", "-")] = value
+	}
+
+	if diff := cmp.Diff(dashed, exports); diff != "" {
+		t.Errorf("exports (-want +got):\n%s", diff)
+	}
+
+	for kind, format := range logFormats(t) {
+		if len(format) > 3<<10 { // the most of an HTTP API; SSM takes 4 KB
+			t.Errorf("the format of %s has %d bytes", kind, len(format))
+		}
+	}
+}
+
+// A REST API of another stack answers 429 whatever the demo is: the key and its value are there, and
+// every environment's authorizer sends it.
+func TestCallsAreAdmittedWhateverTheDemoIs(t *testing.T) {
+	t.Parallel()
+	resources := read(t)
+
+	key := resources["AdmitKey"]
+	for _, id := range []string{"AdmitKey", "AdmitPlan", "AdmitPlanKey"} {
+		if resources[id].Type == "" || resources[id].Condition != "" {
+			t.Errorf("%s: %+v", id, resources[id])
+		}
+	}
+
+	for _, environment := range environments {
+		sent := at(resources[capital(environment)+"Authorizer"].Properties, "Environment",
+			"Variables", "BITTING_ADMIT_KEY")
+		if sent != key.Properties["Value"] || sent == nil {
+			t.Errorf("%s sends %v, and the key is %v", environment, sent, key.Properties["Value"])
+		}
+	}
+}
