@@ -1,20 +1,11 @@
 package template
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 )
-
-// event is one Api or HttpApi event of a function: a route before its API's
-// defaults are applied.
-type event struct {
-	function string
-	kind     APIKind
-	node     *yaml.Node
-	fields   *object
-}
 
 func (r *resolver) readFunction(id string) (Function, []event) {
 	p := r.properties(id)
@@ -22,26 +13,20 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		return Function{}, nil
 	}
 
-	f := Function{
-		ID:          id,
-		ARN:         functionARN(id),
-		CodeURI:     p.text("CodeUri", ""),
-		Environment: map[string]string{},
-		Timeout:     time.Duration(p.integer("Timeout", 3)) * time.Second,
-		MemoryMB:    p.integer("MemorySize", 128),
-	}
-	if f.CodeURI == "" {
-		r.fail(p.node, "%s: CodeUri is missing", id)
-	}
+	f := Function{ID: id, ARN: functionARN(id), Line: p.node.Line}
+	events := p.events()
 
-	if environment := p.object("Environment"); environment != nil {
-		if variables := environment.textMap("Variables"); variables != nil {
-			f.Environment = variables
+	if !r.whole {
+		f.Unserved = r.attempt(func() { r.readProcess(&f, p) })
+
+		if url := p.raw("FunctionUrlConfig"); url != nil {
+			r.pass(url, "%s: its function URL is not served", id)
 		}
 
-		environment.done()
+		return f, r.routes(events)
 	}
 
+	r.readProcess(&f, p)
 	// These change permissions, placement and logging, but not the answer.
 	p.ignore("Architectures", "AssumeRolePolicyDocument", "DeadLetterQueue", "DeploymentPreference",
 		"Description",
@@ -52,61 +37,59 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig",
 		"Tags", "Tracing",
 		"VpcConfig")
-	all := p.object("Events")
-	events := r.readEvents(&f, all)
-	f.Schedules = r.readSchedules(id, all)
+
+	if f.CodeURI == "" {
+		r.fail(p.node, "%s: CodeUri is missing", id)
+	}
+
+	for _, e := range events {
+		if e.kind == "CloudWatchLogs" {
+			f.LogGroups = append(f.LogGroups, r.readSubscription(e.fields))
+		}
+	}
+
+	f.Schedules = r.readSchedules(events)
 	p.done()
-	return f, events
+	return f, r.routes(events)
 }
 
-func (r *resolver) readEvents(f *Function, all *object) []event {
-	if all == nil {
-		return nil
+// readProcess reads what a function needs to run as a process.
+func (r *resolver) readProcess(f *Function, p *object) {
+	f.Environment = map[string]string{}
+	f.Timeout = time.Duration(p.integer("Timeout", 3)) * time.Second
+	f.MemoryMB = p.integer("MemorySize", 128)
+
+	if n := p.value("CodeUri"); n != nil && (r.whole || n.Kind == yaml.ScalarNode) {
+		f.CodeURI = r.scalarText(n, p.what+".CodeUri")
 	}
 
-	var events []event
-	for i := 0; i+1 < len(all.node.Content); i += 2 {
-		name := all.node.Content[i].Value
-
-		o := all.object(name)
-		if o == nil { // or the function would lose its other routes, too
-			r.fail(all.node.Content[i], "%s: event %s is AWS::NoValue, which SAM does not take",
-				f.ID, name)
-			return nil
-		}
-
-		var kind APIKind
-		switch o.text("Type", "") {
-		case "Api":
-			kind = REST
-		case "HttpApi":
-			kind = HTTP
-		case "CloudWatchLogs":
-			f.LogGroups = append(f.LogGroups, r.readSubscription(o.object("Properties")))
-			o.done()
-			continue
-		default:
-			// readSchedules reads some of the events that are not routes
-			r.checkEvent(f.ID, name, o)
-			continue
-		}
-
-		e := event{
-			function: f.ID,
-			kind:     kind,
-			node:     o.node,
-			fields:   o.object("Properties"),
-		}
-		o.done()
-
-		if e.fields == nil {
-			r.fail(o.node, "%s: event %s has no Properties, and so no API of its own", f.ID, name)
-			return nil
-		}
-
-		e.fields.what = fmt.Sprintf("%s.Events.%s", f.ID, name)
-		events = append(events, e)
+	if !r.whole && p.has("Layers") {
+		r.fail(p.line("Layers"), "%s: layers do not exist here", f.ID)
 	}
 
-	return events
+	environment := p.object("Environment")
+	if environment == nil {
+		return
+	}
+
+	variables := environment.object("Variables")
+	environment.done()
+
+	if variables == nil {
+		return
+	}
+
+	for name := range variables.fields {
+		if !variables.has(name) {
+			continue
+		}
+
+		value := variables.text(name, "")
+		if strings.Contains(value, dynamicReference) || strings.Contains(value, importReference) {
+			r.fail(variables.line(name), "%s: AWS alone knows its variable %s: make it a parameter, "+
+				"and give that a value", f.ID, name)
+		}
+
+		f.Environment[name] = value
+	}
 }

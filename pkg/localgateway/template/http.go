@@ -1,47 +1,67 @@
 package template
 
-import "strings"
+import "time"
 
 // readHTTP reads an AWS::Serverless::HttpApi.
 func (r *resolver) readHTTP(b *builder, p *object) {
 	b.api.Kind = HTTP
 	b.api.Stage = p.text("StageName", "$default")
 	b.api.StageVariables = p.textMap("StageVariables")
-	b.api.CORS = r.readHTTPCORS(p)
 	b.api.AccessLog = r.readAccessLog(p, "AccessLogSettings")
 	p.ignore("DefaultRouteSettings", "Description", "Domain", "FailOnWarnings", "Name",
 		"PropagateTags", "RouteSettings",
 		"Tags")
 
+	b.readDocument(p)
+	b.readHTTPCORS(p)
+
+	if !r.whole {
+		p.ignore("DisableExecuteApiEndpoint")
+	}
+
 	if auth := p.object("Auth"); auth != nil {
 		if all := auth.object("Authorizers"); all != nil {
 			for name := range all.fields {
 				if a := all.object(name); a != nil {
-					b.api.Authorizers[name] = r.readHTTPAuthorizer(name, a)
+					b.api.Authorizers[name], b.schemes[name] = r.readHTTPAuthorizer(name, a)
 				}
 			}
 		}
 
 		b.authorizer = auth.text("DefaultAuthorizer", "")
-		b.chooseAuthorizer(nil, auth)
+		b.checkScheme(auth, b.authorizer)
+
+		if !r.whole {
+			auth.ignore("EnableIamAuthorizer")
+		}
+
 		auth.done()
 	}
 
 	p.done()
 }
 
-func (r *resolver) readHTTPAuthorizer(name string, a *object) Authorizer {
+func (r *resolver) readHTTPAuthorizer(name string, a *object) (Authorizer, scheme) {
+	if n := a.raw("JwtConfiguration"); n != nil && !r.whole {
+		return Authorizer{Name: name}, scheme{
+			guard: r.unserved(n, "%s: JWT authorizers are not understood", a.what),
+		}
+	}
+
 	authorizer := Authorizer{
 		Name:            name,
 		Type:            Request,
-		Function:        functionOf(a.text("FunctionArn", "")),
+		Function:        a.authorizerFunction("FunctionArn", functionOf),
 		PayloadVersion:  a.oneOf("AuthorizerPayloadFormatVersion", "", "1.0", "2.0"),
 		SimpleResponses: a.boolean("EnableSimpleResponses", false),
 	}
 
+	var s scheme
+
 	permitted := a.boolean("EnableFunctionDefaultPermissions", false)
-	if role := a.text("FunctionInvokeRole", "NONE"); !permitted && role == "NONE" {
-		r.fail(a.node,
+	if role := a.text("FunctionInvokeRole", "NONE"); !permitted && role == "NONE" &&
+		!r.permits(authorizer.Function) {
+		s.guard = r.unserved(a.node,
 			"%s: without EnableFunctionDefaultPermissions: true API Gateway may not call the "+
 				"function, and answers 500", a.what)
 	}
@@ -53,10 +73,13 @@ func (r *resolver) readHTTPAuthorizer(name string, a *object) Authorizer {
 
 	identity := a.object("Identity")
 	if identity == nil || !identity.has("ReauthorizeEvery") {
-		r.fail(a.node,
+		s.guard = r.unserved(a.node,
 			"%s: Identity.ReauthorizeEvery is missing, and AWS documents no default for HTTP APIs",
 			a.what)
-		return authorizer
+	}
+
+	if identity == nil {
+		return authorizer, s
 	}
 
 	authorizer.TTL = readTTL(identity, 0)
@@ -69,17 +92,32 @@ func (r *resolver) readHTTPAuthorizer(name string, a *object) Authorizer {
 	}
 
 	a.done()
-	return authorizer
+	return authorizer, s
+}
+
+// permits reports whether API Gateway may call a function by a permission of its own. Those of a
+// function of another stack are not to be seen.
+func (r *resolver) permits(function string) bool {
+	if function == Outside {
+		return true
+	}
+
+	for _, id := range r.ofKind("AWS::Lambda::Permission") {
+		p := r.properties(id)
+		if p != nil && !r.whole && functionOf(p.text("FunctionName", "")) == function &&
+			p.text("Principal", "") == "apigateway.amazonaws.com" {
+			return true
+		}
+	}
+
+	return false
 }
 
 // httpRoute reads an HttpApi event; without path and method it is the catch-all $default.
-func (b *builder) httpRoute(p *object, route *Route) {
-	route.Path = p.text("Path", "$default")
-
-	route.Method = strings.ToUpper(p.text("Method", "ANY"))
-	if route.Method == "X-AMAZON-APIGATEWAY-ANY-METHOD" {
-		route.Method = "ANY"
-	}
+func (b *builder) httpRoute(p *object, route *method) {
+	route.Path = b.defaultPath(p.text("Path", "$default"))
+	route.Method = upperMethod(p.text("Method", "ANY"))
+	route.integrated = true
 
 	if p.has("Path") != p.has("Method") {
 		p.r.fail(p.node, "%s: Path and Method go together", p.what)
@@ -87,48 +125,58 @@ func (b *builder) httpRoute(p *object, route *Route) {
 
 	route.PayloadVersion = p.oneOf("PayloadFormatVersion", "2.0", "1.0", "2.0")
 	p.ignore("RouteSettings")
-	auth := p.object("Auth")
 
-	route.Authorizer = b.chooseAuthorizer(auth, p)
-	if auth != nil {
-		auth.ignore("InvokeRole")
-		auth.done()
-	} else if route.Method == "OPTIONS" {
-		route.Authorizer = "" // SAM does not give the default authorizer to OPTIONS
+	if !p.r.whole {
+		p.ignore("Stage")
+		route.Timeout = time.Duration(p.integer("TimeoutInMillis", 0)) * time.Millisecond
+	}
+
+	b.eventAuth(p, route)
+
+	// SAM does not give the default authorizer to OPTIONS, unless its event has an Auth.
+	if p.has("Auth") && len(route.security) == 0 && b.authorizer != "" {
+		route.security = []string{b.authorizer}
 	}
 }
 
-func (r *resolver) readHTTPCORS(p *object) *CORS {
+// readHTTPCORS reads CorsConfiguration, whose values win over the document's.
+func (b *builder) readHTTPCORS(p *object) {
 	n := p.value("CorsConfiguration")
-	if n == nil {
-		return nil
+	switch {
+	case n == nil || n.Value == "false":
+	case n.Value == "true":
+		b.api.CORS = &CORS{AllowOrigins: []string{"*"}}
+	default:
+		if o := p.object("CorsConfiguration"); o != nil {
+			b.readCORS(o, func(key string) string { return key })
+			o.done()
+		}
+	}
+}
+
+// readCORS reads what a CORS configuration says, under the keys of SAM or of a document.
+func (b *builder) readCORS(o *object, spelled func(key string) string) {
+	if b.api.CORS == nil {
+		b.api.CORS = &CORS{}
 	}
 
-	if n.Value == "true" {
-		return &CORS{AllowOrigins: []string{"*"}}
+	for key, into := range map[string]*[]string{
+		"AllowOrigins":  &b.api.CORS.AllowOrigins,
+		"AllowMethods":  &b.api.CORS.AllowMethods,
+		"AllowHeaders":  &b.api.CORS.AllowHeaders,
+		"ExposeHeaders": &b.api.CORS.ExposeHeaders,
+	} {
+		if key = spelled(key); o.has(key) {
+			*into = o.list(key)
+		}
 	}
 
-	if n.Value == "false" {
-		return nil
+	if key := spelled("AllowCredentials"); o.has(key) {
+		b.api.CORS.AllowCredentials = o.boolean(key, false)
 	}
 
-	o := r.object(n, p.what+".CorsConfiguration")
-	if o == nil {
-		return nil
+	if key := spelled("MaxAge"); o.has(key) {
+		age := o.integer(key, 0)
+		b.api.CORS.MaxAge = &age
 	}
-
-	c := &CORS{
-		AllowOrigins:     o.list("AllowOrigins"),
-		AllowMethods:     o.list("AllowMethods"),
-		AllowHeaders:     o.list("AllowHeaders"),
-		ExposeHeaders:    o.list("ExposeHeaders"),
-		AllowCredentials: o.boolean("AllowCredentials", false),
-	}
-	if o.has("MaxAge") {
-		age := o.integer("MaxAge", 0)
-		c.MaxAge = &age
-	}
-
-	o.done()
-	return c
 }

@@ -9,16 +9,21 @@ import (
 )
 
 func (r *resolver) choose(argument, at *yaml.Node) *yaml.Node {
+	return r.resolve(r.chosen(argument, at))
+}
+
+// chosen returns the branch of Fn::If, as written.
+func (r *resolver) chosen(argument, at *yaml.Node) *yaml.Node {
 	args := r.arguments("If", argument, at, 3, 3)
 	if args == nil {
 		return nil
 	}
 
 	if r.condition(r.scalarText(r.resolve(args[0]), "If"), at) {
-		return r.resolve(args[1])
+		return args[1]
 	}
 
-	return r.resolve(args[2])
+	return args[2]
 }
 
 func (r *resolver) join(argument, at *yaml.Node) *yaml.Node {

@@ -21,13 +21,9 @@ type object struct {
 	asked  map[string]bool
 }
 
-// object makes n, resolved if it is itself an intrinsic, readable by key.
+// object makes n readable by key. If n is itself an intrinsic function, what it returns is.
 func (r *resolver) object(n *yaml.Node, what string) *object {
-	if _, _, ok := intrinsic(n); ok {
-		n = r.resolve(n)
-	}
-
-	n = dereference(n)
+	n = r.shallow(n)
 	if n == nil || r.err != nil {
 		return nil
 	}

@@ -31,7 +31,15 @@ func (r *resolver) readParameters(declared *object, overrides map[string]string)
 		}
 
 		value, overridden := overrides[name]
+		r.given[name] = overridden
+		r.declared[name] = true
+
 		if !overridden {
+			if p.raw("Default") == nil && !r.whole {
+				r.unset[name] = p.node
+				continue
+			}
+
 			if p.raw("Default") == nil {
 				r.fail(p.node, "parameter %s has no default and was given no value", name)
 				return
@@ -62,7 +70,7 @@ func (r *resolver) parameter(name string, p *object, value string) {
 
 		r.parameters[name] = list(items, p.node)
 	default:
-		r.fail(p.node, "parameter %s: type %q is not understood", name, kind)
+		r.awsParameter(name, p, kind, value)
 	}
 
 	p.ignore("Default", "Description", "ConstraintDescription", "NoEcho")
@@ -114,5 +122,22 @@ func (r *resolver) checkAllowed(name string, p *object, value string) {
 	allowed := p.list("AllowedValues")
 	if allowed != nil && !slices.Contains(allowed, value) {
 		r.fail(p.node, "parameter %s must be one of %s", name, strings.Join(allowed, ", "))
+	}
+}
+
+// awsParameter sets a parameter of a type whose values are AWS's own. The value of an SSM parameter
+// is not known here, unless it is given.
+func (r *resolver) awsParameter(name string, p *object, kind, value string) {
+	isList := strings.HasPrefix(kind, "List<AWS::")
+
+	switch {
+	case r.whole || !isList && !strings.HasPrefix(kind, "AWS::"):
+		r.fail(p.node, "parameter %s: type %q is not understood", name, kind)
+	case strings.HasPrefix(kind, "AWS::SSM::Parameter::Value") && !r.given[name]:
+		r.unset[name] = p.node
+	case isList || strings.Contains(kind, "List<"):
+		r.parameters[name] = list(strings.Split(value, ","), p.node)
+	default:
+		r.parameters[name] = text(value, p.node)
 	}
 }

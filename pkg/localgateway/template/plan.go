@@ -33,6 +33,10 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 		}
 
 		value, ok := values[p.text("KeyId", "")]
+		if !ok && !r.whole && r.isOutside(p.raw("KeyId")) {
+			value, ok = Outside, true
+		}
+
 		for _, stage := range stages[p.text("UsagePlanId", "")] {
 			if ok && !slices.Contains(keys[stage], value) {
 				keys[stage] = append(keys[stage], value)

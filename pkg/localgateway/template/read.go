@@ -8,16 +8,29 @@ import (
 
 const transform = "AWS::Serverless-2016-10-31"
 
-// Read reads a SAM template. Parameters override the template's defaults. A parameter that the
-// template does not declare, or that its AllowedValues or AllowedPattern refuse, is an error.
-// Errors of the template are *Error.
+// Read reads a SAM template of which everything runs here. Parameters override the template's
+// defaults. A parameter that the template does not declare, or that its AllowedValues or
+// AllowedPattern refuse, is an error. Errors of the template are *Error.
 func Read(source []byte, parameters map[string]string) (*Template, error) {
+	r := newResolver()
+	r.whole = true
+	return r.read(source, parameters)
+}
+
+// ReadAPIs reads the APIs and functions of any SAM or CloudFormation template. Files that it
+// includes are looked for in folder. A parameter without default and value is an error only where
+// it is used.
+func ReadAPIs(source []byte, parameters map[string]string, folder string) (*Template, error) {
+	r := newResolver()
+	r.folder = folder
+	return r.read(source, parameters)
+}
+
+func (r *resolver) read(source []byte, parameters map[string]string) (*Template, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(source, &document); err != nil {
 		return nil, fmt.Errorf("template is not YAML: %w", err)
 	}
-
-	r := newResolver()
 
 	t := r.template(&document, parameters)
 	if r.err != nil {
@@ -38,11 +51,7 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 		return nil
 	}
 
-	if got := root.text("Transform", ""); got != transform {
-		r.fail(root.node, "Transform is %q, want %s", got, transform)
-		return nil
-	}
-
+	r.checkTransform(root)
 	root.ignore("AWSTemplateFormatVersion", "Description", "Metadata", "Outputs")
 	r.readParameters(root.object("Parameters"), parameters)
 	r.conditions = root.raw("Conditions")
@@ -63,11 +72,15 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 
 		switch r.resources[id].kind {
 		case typeTable:
-			t.Tables[id] = r.readTable(id)
-		case typeFunction:
-			f, routes := r.readFunction(id)
+			if r.whole {
+				t.Tables[id] = r.readTable(id)
+			}
+		case typeFunction, typeLambda:
+			f, events := r.readFunction(id)
 			t.Functions[id] = f
-			apis.add(r, routes)
+			apis.add(r, events)
+		case typeStateMachine:
+			apis.add(r, r.readStateMachine(id))
 		}
 	}
 
@@ -76,8 +89,47 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 		t.APIs[b.api.ID] = b.finish(r, keys)
 	}
 
-	r.checkAuthorizerFunctions(t)
+	if r.whole {
+		r.checkAuthorizerFunctions(t)
+	}
+
+	t.Passed, t.Files = r.passed, r.files
 	return t
+}
+
+// checkTransform accepts SAM's transform, alone or beside others that do not change the template's
+// form before SAM sees it. A template that another tool translated has none.
+func (r *resolver) checkTransform(root *object) {
+	n := root.raw("Transform")
+
+	names := []*yaml.Node{n}
+	switch {
+	case n == nil && !r.whole:
+		return
+	case n == nil:
+		names[0] = root.node
+	case n.Kind == yaml.SequenceNode:
+		names = n.Content
+	}
+
+	sam := false
+	for _, name := range names {
+		switch {
+		case name.Kind == yaml.ScalarNode && name.Value == transform:
+			sam = true
+		case name.Kind == yaml.ScalarNode && r.whole || name.Kind != yaml.ScalarNode:
+			r.fail(name, "Transform is %q, want %s", name.Value, transform)
+		case name.Value == "AWS::LanguageExtensions", name.Value == "AWS::SecretsManager-2020-07-23",
+			name.Value == "AWS::CodeDeployBlueGreen":
+		default:
+			r.fail(name, "transform %s is not understood: give the template that it makes "+
+				"(aws cloudformation get-template --template-stage Processed)", name.Value)
+		}
+	}
+
+	if r.whole && !sam {
+		r.fail(root.node, "Transform is %q, want %s", "", transform)
+	}
 }
 
 // checkAuthorizerFunctions refuses an authorizer whose function is not in the template: API

@@ -225,6 +225,7 @@ Resources:
 				Timeout:     9 * time.Second,
 				MemoryMB:    256,
 				Environment: map[string]string{"A": "global", "B": "own", "C": "own"},
+				Line:        7,
 			},
 			"Bare": {
 				ID:          "Bare",
@@ -233,6 +234,7 @@ Resources:
 				Timeout:     5 * time.Second,
 				MemoryMB:    256,
 				Environment: map[string]string{"A": "global", "B": "global"},
+				Line:        8,
 			},
 		},
 		Tables: map[string]template.Table{},
@@ -244,6 +246,7 @@ Resources:
 				Stage:       "$default",
 				Authorizers: map[string]template.Authorizer{},
 				CORS:        &template.CORS{AllowOrigins: []string{"a", "b"}, MaxAge: &age},
+				Line:        9,
 			},
 		},
 	}

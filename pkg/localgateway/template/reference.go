@@ -23,6 +23,11 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 		return &used
 	}
 
+	if r.unset[name] != nil {
+		r.fail(at, "parameter %s has no value here: give it one by --parameter %s=VALUE", name, name)
+		return nil
+	}
+
 	res, ok := r.existing(name, at)
 	if !ok {
 		return nil
@@ -31,8 +36,14 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 	switch res.kind {
 	case typeTable:
 		return text(r.tableName(name), at)
-	case typeRESTAPI, typeHTTPAPI:
+	case typeRESTAPI, typeHTTPAPI, typeRawREST, typeRawHTTP:
 		return text(gatewayID(name), at)
+	case typeStage:
+		if res.api == "" { // a resource of the template's own
+			res.api = name
+		}
+
+		return text(r.properties(res.api).text("StageName", ""), at)
 	default:
 		return text(name, at)
 	}
@@ -54,6 +65,10 @@ func (r *resolver) attribute(id, attribute string, at *yaml.Node) string {
 		return arn("dynamodb", "table/"+r.tableName(id)+"/stream/local")
 	case res.kind == "AWS::KMS::Key" && attribute == "Arn":
 		return arn("kms", "key/"+id)
+	case res.kind == "AWS::Logs::LogGroup" && attribute == "Arn":
+		return arn("logs", "log-group:"+id+":*")
+	case res.kind == typeLambda && attribute == "Arn":
+		return functionARN(id)
 	case strings.HasSuffix(attribute, "Arn"):
 		return arn(strings.ToLower(strings.Split(res.kind, "::")[1]), id)
 	default:
@@ -76,7 +91,11 @@ func (r *resolver) existing(id string, at *yaml.Node) (resource, bool) {
 	}
 
 	for known, res := range r.resources {
-		if strings.HasPrefix(res.kind, "AWS::Serverless::") && strings.HasPrefix(id, known) {
+		switch {
+		case !strings.HasPrefix(res.kind, "AWS::Serverless::") || !strings.HasPrefix(id, known):
+		case res.kind == typeRESTAPI && strings.HasSuffix(id, "Stage"):
+			return resource{kind: typeStage, api: known}, true
+		default:
 			return resource{kind: "AWS::Sam::" + id}, true
 		}
 	}

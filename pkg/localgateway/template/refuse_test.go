@@ -114,7 +114,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"event without API": {
 			function + "Events: {E: {Type: Api, Properties: {Path: /, Method: GET}}}}}", 4,
-			"implicit APIs are not understood",
+			"F.Events.E: RestApiId must name an API of this template",
 		},
 		"event of the wrong kind": {
 			"A: {Type: AWS::Serverless::HttpApi}\n  " + function + "Events: {E: {Type: Api, " +
@@ -261,7 +261,7 @@ func TestRoutesThatAreNotRead(t *testing.T) {
 		"S: {Type: AWS::CloudFormation::Stack}": "S: AWS::CloudFormation::Stack is not understood",
 		"S: {Type: 'My::Company::Api::MODULE'}": "S: My::Company::Api::MODULE is not understood",
 		"S: {Properties: {}}":                   `S: Type "" is none`,
-		"Fn::Transform: {Name: AWS::Include}":   "intrinsic function Transform is not understood",
+		"Fn::Transform: {Name: AWS::Include}":   `transform "AWS::Include" is not understood`,
 		function + "E: {Type: HttpAPI}}}}":      `F: event E of type "HttpAPI"`,
 		function + "E: {Properties: {}}}}}":     `F: event E of type ""`,
 		function + "E: !Ref AWS::NoValue}}}":    "F: event E is AWS::NoValue",

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,7 +16,16 @@ type resolver struct {
 	mappings   *yaml.Node
 	resources  map[string]resource
 	order      []string // logical ids of the resources that exist, as written
-	err        error
+	err        *Error   // the first failure
+
+	declared map[string]bool       // parameters
+	given    map[string]bool       // parameters with a value from the caller
+	unset    map[string]*yaml.Node // parameters without a value
+
+	whole  bool   // everything that the template declares runs here
+	folder string // of included files
+	files  []string
+	passed []Error
 }
 
 func newResolver() *resolver {
@@ -24,6 +34,9 @@ func newResolver() *resolver {
 		decided:    map[string]bool{},
 		deciding:   map[string]bool{},
 		resources:  map[string]resource{},
+		declared:   map[string]bool{},
+		given:      map[string]bool{},
+		unset:      map[string]*yaml.Node{},
 	}
 }
 
@@ -41,6 +54,7 @@ func (r *resolver) resolve(n *yaml.Node) *yaml.Node {
 
 	switch n.Kind {
 	case yaml.MappingNode:
+		n = r.included(n)
 		r.fields(n)
 
 		out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Line: n.Line}
@@ -85,7 +99,7 @@ func intrinsic(n *yaml.Node) (name string, argument *yaml.Node, ok bool) {
 	}
 
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
-		return "", nil, false
+		return "", nil, false // more keys beside Fn::Transform: see included
 	}
 
 	switch key := n.Content[0].Value; {
@@ -116,6 +130,13 @@ func (r *resolver) call(name string, argument, at *yaml.Node) *yaml.Node {
 		return r.selectItem(argument, at)
 	case "FindInMap":
 		return r.findInMap(argument, at)
+	case "Base64":
+		source := r.scalarText(r.resolve(argument), name)
+		return text(base64.StdEncoding.EncodeToString([]byte(source)), at)
+	case "ImportValue":
+		return r.importValue(argument, at)
+	case "Transform":
+		return r.resolve(r.include(argument, at))
 	case "Equals", "Not", "And", "Or", "Condition":
 		r.fail(at, "%s is only understood in Conditions", name)
 	default:
@@ -144,4 +165,27 @@ func text(value string, at *yaml.Node) *yaml.Node {
 		Value: value,
 		Line:  at.Line,
 	}
+}
+
+// shallow returns n without the intrinsic function that n itself is. What is inside n stays as
+// written, so that its parts can be read, and refused, one by one.
+func (r *resolver) shallow(n *yaml.Node) *yaml.Node {
+	for n = dereference(n); n != nil && r.err == nil; {
+		name, argument, ok := intrinsic(n)
+
+		switch {
+		case !ok && n.Kind == yaml.MappingNode:
+			return r.included(n)
+		case !ok:
+			return n
+		case name == "If":
+			n = dereference(r.chosen(argument, n))
+		case name == "Transform":
+			n = r.include(argument, n)
+		default:
+			return r.resolve(n)
+		}
+	}
+
+	return nil
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -8,6 +9,9 @@ import (
 
 // The resource types that are read. All others can only be referred to.
 const (
+	typeLambda       = "AWS::Lambda::Function"
+	typeStateMachine = "AWS::Serverless::StateMachine"
+	typeStage        = "AWS::ApiGateway::Stage"
 	typeFunction     = "AWS::Serverless::Function"
 	typeRESTAPI      = "AWS::Serverless::Api"
 	typeHTTPAPI      = "AWS::Serverless::HttpApi"
@@ -37,6 +41,7 @@ type resource struct {
 	node       *yaml.Node
 	properties *yaml.Node // never nil
 	leftOut    string     // the condition that is false, if any
+	api        string     // of a stage that SAM makes
 }
 
 // readResources registers every resource, so that references work in any order. Those whose
@@ -61,7 +66,11 @@ func (r *resolver) readResources(resources, globals *yaml.Node) {
 			return
 		}
 
-		res := resource{kind: o.text("Type", ""), node: o.node, properties: o.raw("Properties")}
+		res := resource{node: o.node, properties: o.raw("Properties")}
+		if kind := o.raw("Type"); r.whole || kind != nil && kind.Kind == yaml.ScalarNode {
+			res.kind = o.text("Type", "")
+		}
+
 		if res.properties == nil {
 			res.properties = &yaml.Node{Kind: yaml.MappingNode, Line: o.node.Line}
 		}
@@ -73,15 +82,49 @@ func (r *resolver) readResources(resources, globals *yaml.Node) {
 		}
 
 		if section, ok := strings.CutPrefix(res.kind, "AWS::Serverless::"); ok {
-			// IgnoreGlobals and Connectors, which are not among these, would change what is read
-			// here.
+			// Connectors, which only give permissions, are understood where those do not matter.
 			o.ignore("DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy")
+
+			global := dereference(sections[section])
+			if !r.whole {
+				o.ignore("Connectors")
+				global = o.withoutIgnored(global)
+			}
+
 			o.done()
-			res.properties = merge(dereference(sections[section]), res.properties)
+			res.properties = merge(global, res.properties)
 		}
 
 		r.resources[id] = res
 	}
+
+	for _, api := range implicitAPIs {
+		r.addImplicit(api, dereference(sections[strings.TrimPrefix(api.kind, "AWS::Serverless::")]))
+	}
+}
+
+// withoutIgnored removes the Globals that a resource ignores by IgnoreGlobals.
+func (o *object) withoutIgnored(global *yaml.Node) *yaml.Node {
+	ignored := o.value("IgnoreGlobals")
+	if ignored == nil || global == nil {
+		return global
+	}
+
+	if ignored.Value == "*" {
+		return nil
+	}
+
+	out := *global
+	out.Content = nil
+
+	names := o.list("IgnoreGlobals")
+	for i := 0; i+1 < len(global.Content); i += 2 {
+		if !slices.Contains(names, global.Content[i].Value) {
+			out.Content = append(out.Content, global.Content[i], global.Content[i+1])
+		}
+	}
+
+	return &out
 }
 
 // merge adds SAM's Globals to a resource's own properties: mappings key by key, lists one after

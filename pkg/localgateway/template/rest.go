@@ -1,6 +1,7 @@
 package template
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,14 @@ func (r *resolver) readREST(b *builder, p *object) {
 		"MethodSettings",
 		"Name", "OpenApiVersion", "PropagateTags", "Tags", "TracingEnabled")
 	b.api.AccessLog = r.readAccessLog(p, "AccessLogSetting")
+
+	if !r.whole {
+		// Of a canary, the deployment that is being replaced answers too; here there is only one.
+		p.ignore("CanarySetting", "DisableExecuteApiEndpoint", "EndpointAccessMode",
+			"MinimumCompressionSize", "Mode", "Models", "SecurityPolicy")
+	}
+
+	b.readDocument(p)
 	r.readRESTAuth(b, p.object("Auth"))
 	b.readRESTCORS(p)
 	b.api.GatewayResponses = r.readGatewayResponses(p.object("GatewayResponses"))
@@ -50,13 +59,13 @@ func (r *resolver) readRESTAuth(b *builder, auth *object) {
 	if all := auth.object("Authorizers"); all != nil {
 		for name := range all.fields {
 			if a := all.object(name); a != nil {
-				b.api.Authorizers[name] = r.readRESTAuthorizer(name, a)
+				b.api.Authorizers[name], b.schemes[name] = r.readRESTAuthorizer(name, a)
 			}
 		}
 	}
 
 	b.authorizer = auth.text("DefaultAuthorizer", "")
-	b.chooseAuthorizer(nil, auth)
+	b.checkScheme(auth, b.authorizer)
 	b.keyRequired = auth.boolean("ApiKeyRequired", false)
 	b.preflightGuard = auth.boolean("AddDefaultAuthorizerToCorsPreflight", true)
 	b.preflightKey = auth.boolean("AddApiKeyRequiredToCorsPreflight", true)
@@ -64,24 +73,34 @@ func (r *resolver) readRESTAuth(b *builder, auth *object) {
 
 	if plan := auth.object("UsagePlan"); plan != nil {
 		// The value of the key in a plan that SAM makes is known to AWS alone.
-		plan.oneOf("CreateUsagePlan", "", "NONE")
-		plan.done()
+		if r.whole {
+			plan.oneOf("CreateUsagePlan", "", "NONE")
+			plan.done()
+		}
 	}
 
 	auth.done()
 }
 
-func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
+func (r *resolver) readRESTAuthorizer(name string, a *object) (Authorizer, scheme) {
+	if n := a.raw("UserPoolArn"); n != nil {
+		return Authorizer{Name: name}, scheme{
+			guard: r.unserved(n, "%s: property UserPoolArn is not understood: user pools do not "+
+				"exist here", a.what),
+		}
+	}
+
 	authorizer := Authorizer{
 		Name:     name,
-		Function: functionOf(a.text("FunctionArn", "")),
+		Function: a.authorizerFunction("FunctionArn", functionOf),
 		Type:     AuthorizerType(a.oneOf("FunctionPayloadType", "TOKEN", "TOKEN", "REQUEST")),
 		TTL:      restTTL * time.Second,
 	}
 	a.ignore("FunctionInvokeRole")
 
-	if a.boolean("DisableFunctionDefaultPermissions", false) {
-		r.fail(a.node,
+	var s scheme
+	if a.boolean("DisableFunctionDefaultPermissions", false) && authorizer.Function != Outside {
+		s.guard = r.unserved(a.node,
 			"%s: DisableFunctionDefaultPermissions is not understood: API Gateway may not call "+
 				"the function", a.what)
 	}
@@ -94,11 +113,19 @@ func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
 		if authorizer.Type == Token {
 			header = identity.text("Header", header)
 			authorizer.Validation = identity.text("ValidationExpression", "")
+
+			if !r.whole { // SAM passes over them
+				identity.ignore("Headers", "QueryStrings", "StageVariables", "Context")
+			}
 		} else {
 			authorizer.IdentitySources = readIdentity(identity)
 		}
 
 		identity.done()
+	}
+
+	if !r.whole { // SAM passes over what only HTTP APIs have
+		a.ignore("AuthorizerPayloadFormatVersion", "EnableSimpleResponses", "AuthorizationScopes")
 	}
 
 	a.done()
@@ -111,25 +138,46 @@ func (r *resolver) readRESTAuthorizer(name string, a *object) Authorizer {
 			"%s: caching needs an identity source: set one, or ReauthorizeEvery: 0", a.what)
 	}
 
-	return authorizer
+	return authorizer, s
 }
 
-func (b *builder) restRoute(p *object, route *Route) {
-	route.Method = strings.ToUpper(p.text("Method", ""))
+func (b *builder) restRoute(p *object, route *method) {
+	route.Method = upperMethod(p.text("Method", ""))
 	route.Path = p.text("Path", "")
 	route.PayloadVersion = "1.0"
-	route.APIKeyRequired = b.keyRequired
-	auth := p.object("Auth")
+	route.integrated = true
+	b.eventAuth(p, route)
 
-	route.Authorizer = b.chooseAuthorizer(auth, p)
-	if auth != nil {
-		route.APIKeyRequired = auth.boolean("ApiKeyRequired", b.keyRequired)
-		auth.ignore("InvokeRole")
-		auth.done()
+	if !p.r.whole {
+		b.checkModel(p, route)
+		// Parameters that a method requires are checked only with a validator.
+		p.ignore("RequestParameters", "Stage", "UnescapeMappingTemplate")
+
+		if p.text("ResponseTransferMode", "BUFFERED") != "BUFFERED" {
+			route.Target = p.r.unserved(p.line("ResponseTransferMode"),
+				"%s: responses are not streamed here", p.what)
+		}
+
+		route.Timeout = time.Duration(p.integer("TimeoutInMillis", 0)) * time.Millisecond
 	}
 
 	if route.Method == "" {
 		p.r.fail(p.node, "%s: Method is missing", p.what)
+	}
+}
+
+// checkModel says that a body would be validated by API Gateway.
+func (b *builder) checkModel(p *object, route *method) {
+	model := p.object("RequestModel")
+	if model == nil {
+		return
+	}
+
+	for _, key := range []string{"ValidateBody", "ValidateParameters"} {
+		if model.boolean(key, false) {
+			route.Target = p.r.unserved(model.line(key), "%s.RequestModel: property %s is not "+
+				"understood: requests are not validated here", p.what, key)
+		}
 	}
 }
 
@@ -176,41 +224,41 @@ func (b *builder) readRESTCORS(p *object) {
 	cors.done()
 }
 
-// addPreflights adds the mock OPTIONS method that SAM gives every path which
-// has none of its own.
+// addPreflights adds the mock OPTIONS method that SAM gives every path which has none of its own.
+// Paths that differ in a trailing slash are one.
 func (b *builder) addPreflights() {
-	methods := map[string][]string{}
+	names := map[string][]string{}
+	seen := map[string]bool{}
 
 	var paths []string
-	for _, route := range b.api.Routes {
-		if methods[route.Path] == nil {
-			paths = append(paths, route.Path)
+	for _, m := range b.methods {
+		if names[m.Path] == nil {
+			paths = append(paths, m.Path)
 		}
 
-		methods[route.Path] = append(methods[route.Path], route.Method)
+		names[m.Path] = append(names[m.Path], m.Method)
 	}
 
 	for _, path := range paths {
-		if slices.Contains(methods[path], "OPTIONS") {
+		resource := strings.TrimRight(path, "/")
+		if seen[resource] || slices.Contains(names[path], "OPTIONS") {
 			continue
 		}
 
-		headers := map[string]string{"Access-Control-Allow-Methods": allowedMethods(methods[path])}
-		for name, value := range b.preflight {
-			headers[name] = value
-		}
+		seen[resource] = true
 
-		route := Route{
-			Method:         "OPTIONS",
-			Path:           path,
-			Preflight:      headers,
-			APIKeyRequired: b.keyRequired && b.preflightKey,
-		}
-		if b.preflightGuard {
-			route.Authorizer = b.authorizer
-		}
+		headers := map[string]string{"Access-Control-Allow-Methods": allowedMethods(names[path])}
+		maps.Copy(headers, b.preflight)
 
-		b.api.Routes = append(b.api.Routes, route)
+		b.methods = append(b.methods, method{
+			Route: Route{
+				Method:    "OPTIONS",
+				Path:      path,
+				Preflight: headers,
+				Line:      b.api.Line,
+			},
+			integrated: true,
+		})
 	}
 }
 

@@ -2,42 +2,26 @@ package template
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"strconv"
 	"time"
 )
 
-// readSchedules returns a function's Schedule events. Cron expressions are refused: they would
+// readSchedules returns the Schedule events among events. Cron expressions are refused: they would
 // need a calendar.
-func (r *resolver) readSchedules(id string, all *object) []Schedule {
-	if all == nil {
-		return nil
-	}
-
+func (r *resolver) readSchedules(events []event) []Schedule {
 	var schedules []Schedule
-	for i := 0; i+1 < len(all.node.Content); i += 2 {
-		name := all.node.Content[i].Value
-
-		o := all.object(name)
-		if o == nil {
-			return nil
-		}
-
-		if o.text("Type", "") != "Schedule" {
+	for _, e := range events {
+		if e.kind != "Schedule" {
 			continue
 		}
 
-		p := o.object("Properties")
-		o.done()
-
-		if p == nil {
-			r.fail(o.node, "%s: event %s has no Properties, and so no Schedule", id, name)
+		if e.fields == nil {
+			r.fail(e.node, "%s: event %s has no Properties, and so no Schedule", e.owner, e.name)
 			return nil
 		}
 
-		p.what = fmt.Sprintf("%s.Events.%s", id, name)
-		if s, enabled := r.readSchedule(name, p); enabled {
+		if s, enabled := r.readSchedule(e.name, e.fields); enabled {
 			schedules = append(schedules, s)
 		}
 	}

@@ -2,26 +2,29 @@
 // conditions decided, intrinsic functions resolved and Globals merged. It promises to return what
 // the SAM translator and CloudFormation would have made of the parts that a local gateway needs:
 //
-//   - functions with their schedules and log subscriptions
-//   - DynamoDB tables
-//   - REST APIs and HTTP APIs with their authorizers, gateway responses, CORS, usage-plan keys and
-//     access logs
+//   - functions
+//   - REST APIs and HTTP APIs, declared or implicit, from events or from OpenAPI documents, with
+//     their routes, authorizers, gateway responses, CORS, usage-plan keys and access logs
+//   - with Read, also DynamoDB tables, schedules and log subscriptions
 //
-// It refuses, with the line number:
+// Read is for a template whose whole deployment runs on this machine. It refuses, with the line
+// number, every property that it does not understand and that would change what the deployment
+// does, and every resource and event that may carry a route.
 //
-//   - every intrinsic function and every property of those resources that it does not understand
-//     and that would change how a request is answered
-//   - every resource and event that may carry a route and is not among the above
+// ReadAPIs is for anybody's template, of which only the APIs run here. It passes over what does not
+// change their answers, says of each route why it cannot be answered here, and lists what accepts
+// calls by other ways. It too refuses, with the line, what it would read otherwise than AWS.
 //
-// It does not validate the rest of the template (roles, policies, alarms, log groups); `sam
-// validate` does.
+// Neither validates the rest of the template (roles, policies, alarms); `sam validate` does.
 //
 // References to things that exist only in AWS become stable placeholders: region us-east-1,
 // account 123456789012, partition aws, stack name local.
 //
 // Sources: the template anatomy and intrinsic function reference of the CloudFormation User Guide,
-// and the SAM specification
-// (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html).
+// the SAM specification
+// (https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html),
+// and API Gateway's extensions to OpenAPI
+// (https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions.html).
 package template
 
 import (
@@ -35,16 +38,27 @@ type Template struct {
 	Functions map[string]Function
 	Tables    map[string]Table
 	APIs      map[string]API
+	// Passed is what accepts calls in AWS and is not served here, with its line (ReadAPIs only).
+	Passed []Error
+	// Files are the local files that were included, as paths.
+	Files []string
 }
+
+// Outside is the function of an authorizer that the template names by a parameter, an export or
+// an SSM parameter: one that another stack deploys.
+const Outside = "{outside}"
 
 // Function is one AWS::Serverless::Function.
 type Function struct {
 	ID          string
 	ARN         string            // the value of !GetAtt <ID>.Arn
-	CodeURI     string            // as written, relative to the template
+	CodeURI     string            // as written, relative to the template; empty if there is none
 	Environment map[string]string // resolved; empty map if there is none
 	Timeout     time.Duration     // SAM's default of 3 s if unset
 	MemoryMB    int               // 128 if unset
+	Line        int
+	// Unserved is why the function cannot run as a process of this machine; nil if it can.
+	Unserved *Error
 	// Schedules are in the template's order, without those that are not enabled.
 	Schedules []Schedule
 	// LogGroups are the log groups, by the value of !Ref, whose lines the function receives: those
@@ -96,6 +110,7 @@ type API struct {
 	BinaryMediaTypes []string // REST only
 	CORS             *CORS    // HTTP only; a REST API's CORS is its OPTIONS routes
 	AccessLog        *AccessLog
+	Line             int
 }
 
 // AccessLog is a stage's access log.
@@ -117,7 +132,8 @@ const (
 type Route struct {
 	Method string // upper case, or ANY
 	Path   string // template such as /keys/{keyId}, or "$default" (HTTP only)
-	// Function is the logical id of the integration, empty for a Preflight.
+	// Function is the logical id of the integration, empty for a Preflight. It need not be one of
+	// the template's.
 	Function       string
 	Authorizer     string // name in API.Authorizers; empty = open
 	APIKeyRequired bool   // REST only
@@ -125,7 +141,11 @@ type Route struct {
 	// Preflight holds the response headers of the mock OPTIONS method that
 	// SAM adds for Cors; nil for an ordinary route.
 	Preflight map[string]string
-	Line      int // where the template declares it
+	Timeout   time.Duration // 0 = API Gateway's limit
+	Line      int           // where the template declares it
+	// Target is why the route's integration cannot run here, and Guard why its authorizer cannot
+	// (ReadAPIs only). A route with a Guard must not be answered at all.
+	Target, Guard *Error
 }
 
 // AuthorizerType is the kind of event that an authorizer receives.
@@ -140,7 +160,7 @@ const (
 // Authorizer is one Lambda authorizer of one API.
 type Authorizer struct {
 	Name           string
-	Function       string // logical id
+	Function       string // logical id, or Outside
 	Type           AuthorizerType
 	PayloadVersion string // "1.0" or "2.0"; empty for REST
 	// IdentitySources are in the template's order. A request that lacks one is refused without a
