@@ -74,6 +74,7 @@
 //	D  events 1.0 and 2.0, the response formats, and the inferred response of 2.0
 //	O  REST: a function error or malformed response is 502; HTTP API: 500
 //	D  29 s at a REST API (504), 30 s at an HTTP API (O: 503)
+//	D  an HTTP server that cannot be reached is INTEGRATION_FAILURE, 504; I: 503 at an HTTP API
 //	D  REST may rename some response headers to x-amzn-Remapped-…; I: which ones
 //
 // A client that goes away does not stop a function, as on AWS. The source

@@ -28,6 +28,9 @@ type Config struct {
 	// Runtime API. A missing function counts as failed, so it never lets a call through.
 	Functions map[string]lambda.Handler
 
+	// Backend answers in place of the functions behind the routes; nil for none.
+	Backend *Backend
+
 	Logger *slog.Logger // nil logs nothing
 	// AccessLog is called once per request, after the answer was written; nil for none.
 	AccessLog func(AccessRecord)
@@ -47,6 +50,7 @@ type Gateway struct {
 	mapping   *Mapping
 	functions map[string]template.Function
 	handlers  map[string]lambda.Handler
+	backend   *Backend
 	instances map[string]*semaphore.Weighted // of each function
 	routes    router
 	cache     *cache
@@ -75,6 +79,7 @@ func New(config Config) (*Gateway, error) {
 		mapping:   config.Mapping,
 		functions: config.Template.Functions,
 		handlers:  config.Functions,
+		backend:   config.Backend,
 		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
@@ -144,6 +149,10 @@ func (g *Gateway) serve(c *call) (answer, *refusal) {
 
 	if !g.routes.find(c) {
 		return answer{}, unknownRoute(c, g.api.Kind)
+	}
+
+	if fault := c.route.Guard; fault != nil {
+		return unserved(fault), nil
 	}
 
 	if g.api.Kind == template.REST && malformedEscape(c.request.URL.RawQuery) {

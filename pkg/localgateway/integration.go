@@ -13,11 +13,24 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// integrate calls the function behind the route and turns its answer into the client's.
+// integrate calls the backend, or the function behind the route, and turns its answer into the
+// client's.
 func (g *Gateway) integrate(c *call) (answer, *refusal) {
+	limit := integrationLimit(g.api.Kind)
+	if c.route.Timeout > 0 {
+		limit = min(limit, c.route.Timeout)
+	}
+
+	if g.backend != nil {
+		return g.proxy(c, limit)
+	}
+
+	if fault := c.route.Target; fault != nil {
+		return unserved(fault), nil
+	}
+
 	started := g.now()
-	payload, err := g.invoke(c, c.route.Function, integrationLimit(g.api.Kind),
-		g.integrationEvent(c))
+	payload, err := g.invoke(c, c.route.Function, limit, g.integrationEvent(c))
 
 	c.integrationLatency = max(g.now().Sub(started), time.Nanosecond)
 	if err != nil {
@@ -39,6 +52,34 @@ func (g *Gateway) integrate(c *call) (answer, *refusal) {
 	}
 
 	return a, nil
+}
+
+func (g *Gateway) proxy(c *call, limit time.Duration) (answer, *refusal) {
+	started := g.now()
+	a, err := g.backend.call(g, c, limit)
+	c.integrationLatency = max(g.now().Sub(started), time.Nanosecond)
+
+	switch {
+	case errors.Is(err, errTimedOut):
+		return answer{}, &integrationTimedOut
+	case err != nil:
+		g.logger.WarnContext(c.request.Context(), "backend failed", "error", err, "request_id",
+			c.requestID)
+		return answer{}, &integrationFailed
+	}
+
+	return a, nil
+}
+
+// unserved answers a route that AWS would answer and this package cannot. No API Gateway answers
+// 501, so it is taken for none of its answers.
+func unserved(fault *template.Error) answer {
+	body, _ := json.Marshal(map[string]string{
+		"message": "Not answered locally: " + fault.Error(),
+	}) // a map of strings always marshals
+	return answer{
+		http.StatusNotImplemented, http.Header{"Content-Type": {"application/json"}}, body,
+	}
 }
 
 // response is the format that a proxy integration returns.

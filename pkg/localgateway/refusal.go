@@ -135,6 +135,14 @@ var (
 		httpStatus:   http.StatusInternalServerError,
 		httpMessage:  "Internal Server Error",
 	}
+	integrationFailed = refusal{
+		responseType: "INTEGRATION_FAILURE",
+		restStatus:   http.StatusGatewayTimeout,
+		errorType:    "InternalServerErrorException",
+		message:      "Network error communicating with endpoint",
+		httpStatus:   http.StatusServiceUnavailable,
+		httpMessage:  "Service Unavailable",
+	}
 	integrationTimedOut = refusal{
 		responseType: "INTEGRATION_TIMEOUT",
 		restStatus:   http.StatusGatewayTimeout,

@@ -141,7 +141,7 @@ type Route struct {
 	// Preflight holds the response headers of the mock OPTIONS method that
 	// SAM adds for Cors; nil for an ordinary route.
 	Preflight map[string]string
-	Timeout   time.Duration // 0 = API Gateway's limit
+	Timeout   time.Duration // of the integration; 0 = API Gateway's limit
 	Line      int           // where the template declares it
 	// Target is why the route's integration cannot run here, and Guard why its authorizer cannot
 	// (ReadAPIs only). A route with a Guard must not be answered at all.
