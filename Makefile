@@ -16,7 +16,6 @@ GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 OASDIFF     := .tools/oasdiff-$(OASDIFF_VERSION)/oasdiff
 VENV        := .tools/venv
 SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
-DYNOXIDE    := node_modules/.installed
 
 # What the OpenAPI document was when people last could rely on it.
 BASELINE := docs/openapi.json
@@ -35,7 +34,8 @@ MAKEFLAGS += --no-print-directory
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: $(DYNOXIDE) ## Install what `bitting local` needs: a DynamoDB stand-in, from npm
+deps: ## Install what `bitting local` needs: a DynamoDB stand-in, once for all checkouts
+	@$(GO) run ./cmd/bitting local deps
 
 run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile cached' passes flags)
 	@$(GO) build -o bin/bitting ./cmd/bitting
@@ -97,10 +97,6 @@ deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Prof
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules
-
-$(DYNOXIDE): package.json package-lock.json
-	$(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
-	@mkdir -p $(@D) && touch $@
 
 $(VENV)/.installed: tools/requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,6 +66,25 @@ func TestWrongFlags(t *testing.T) {
 			},
 			"bitting: the DynamoDB at http://127.0.0.1:1 does not take the tables: ",
 		},
+		"a backend without a template": {
+			[]string{"local", "--backend", "http://127.0.0.1:1"},
+			"bitting: --backend, --lambda and --parameter go with --template",
+		},
+		"two that answer": {
+			[]string{
+				"local", "--template", "t.yaml", "--backend", "http://127.0.0.1:1", "--lambda",
+				"http://127.0.0.1:1",
+			},
+			"bitting: --backend and --lambda exclude each other: either a server answers, or functions do",
+		},
+		"a backend's address": {
+			[]string{"local", "--template", "t.yaml", "--backend", "localhost:3000"},
+			"bitting: --backend localhost:3000: expected an address such as http://127.0.0.1:8000",
+		},
+		"a parameter": {
+			[]string{"local", "--template", "t.yaml", "--parameter", "Stage"},
+			"bitting: --parameter Stage: expected NAME=VALUE",
+		},
 		"no data folder": {[]string{"local", "--data="}, "bitting: --data: expected a folder"},
 	}
 	for name, test := range tests {
@@ -83,18 +101,6 @@ func TestWrongFlags(t *testing.T) {
 				t.Errorf("error %q, want %q", got, test.want)
 			}
 		})
-	}
-}
-
-func TestOutsideOfACheckout(t *testing.T) {
-	t.Parallel()
-	c := exec.CommandContext(t.Context(), binary, "local", "--listen", "127.0.0.1:0")
-	c.Dir = t.TempDir()
-
-	out, err := c.CombinedOutput()
-	if want := "bitting: there is no template.yaml here: start bitting local in a checkout of " +
-		"Bitting\n"; string(out) != want || c.ProcessState.ExitCode() != 1 {
-		t.Errorf("%q, %v; want %q", out, err, want)
 	}
 }
 
@@ -117,7 +123,8 @@ func TestHelp(t *testing.T) {
 	code, out, _ = run(t, "local", "--help")
 
 	want := []string{
-		"api", "data", "dynamodb", "fresh", "functions", "help", "listen", "no-demo", "profile",
+		"api", "backend", "data", "dynamodb", "fresh", "functions", "help", "lambda", "listen", "no-demo",
+		"parameter", "profile", "template",
 	}
 	if got := words(out, `(?m)^ .*--([a-z-]+) .*  +[a-z]`); code != 0 || !slices.Equal(got, want) {
 		t.Errorf("exit code %d, flags %v, want %v", code, got, want)

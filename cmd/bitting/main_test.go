@@ -114,11 +114,18 @@ var _ io.Writer = (*output)(nil)
 // launch starts `bitting local` on a data folder, on a port that the kernel chooses.
 func launch(t *testing.T, data string, args ...string) *process {
 	t.Helper()
+	return launchIn(t, filepath.Join("..", ".."), data, args...)
+}
+
+// launchIn calls launch in a folder.
+func launchIn(t *testing.T, folder, data string, args ...string) *process {
+	t.Helper()
 	p := &process{data: data, ended: make(chan error, 1)}
 	// ended by the clean-up
 	p.command = command(context.Background(), append([]string{
 		"local", "--listen", "127.0.0.1:0", "--data", data,
 	}, args...)...)
+	p.command.Dir = folder
 	p.command.Stdout = &p.out
 	p.command.Stderr = &p.out
 	_ = os.Remove(filepath.Join(data, "local.json")) // left by one that was killed

@@ -76,19 +76,30 @@ func alone(c *cobra.Command) *cobra.Command {
 }
 
 func newLocal() *cobra.Command {
-	var o local.Options
-	var functions string
+	var (
+		o         local.Options
+		functions string
+		own       ownFlags
+	)
+
 	c := &cobra.Command{
 		Use:   "local",
 		Short: "Run a whole deployment on this machine, without AWS",
 		Args:  cobra.NoArgs,
 		Long: "Runs the functions of template.yaml behind a stand-in for API Gateway, with a " +
 			"DynamoDB stand-in that keeps its data on\n" +
-			"disk, and a demo to try. Start it in a checkout, after `make deps`.",
+			"disk, and a demo to try. With --template, the APIs of your own template stand in place of " +
+			"the demo's.",
 		Example: "  bitting local\n  bitting local --listen 127.0.0.1:4001 --data /tmp/bitting " +
-			"--fresh\n  bitting local --functions process --profile cached",
+			"--fresh\n  bitting local --functions process --profile cached\n  bitting local " +
+			"--template template.yaml --backend http://127.0.0.1:3000",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := check(o, functions); err != nil {
+				return err
+			}
+
+			var err error
+			if o.Own, err = own.read(); err != nil {
 				return err
 			}
 
@@ -98,7 +109,7 @@ func newLocal() *cobra.Command {
 			return local.Run(c.Context(), o)
 		},
 	}
-	c.AddCommand(newToken())
+	c.AddCommand(newToken(), newDeps())
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:4000", "address to listen on")
 	c.Flags().StringVar(&o.Data, "data", ".bitting", "folder for all data")
 	c.Flags().StringVar(&o.Profile, "profile", "strict",
@@ -109,6 +120,7 @@ func newLocal() *cobra.Command {
 	c.Flags().StringVar(&o.DynamoDB, "dynamodb", "",
 		"address of another DynamoDB to use, such as http://127.0.0.1:8000")
 	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "create no demo organizations, people and keys")
+	own.add(c)
 	c.Flags().BoolVar(&o.Fresh, "fresh", false, "delete the existing data first")
 	return c
 }
@@ -138,13 +150,22 @@ func check(o local.Options, functions string) error {
 			shown(o.Listen))
 	}
 
-	if u, err := url.Parse(o.DynamoDB); o.DynamoDB != "" &&
-		(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return fmt.Errorf("--dynamodb %s: expected an address such as http://127.0.0.1:8000",
-			o.DynamoDB)
+	_, err := address("dynamodb", o.DynamoDB)
+	return err
+}
+
+// address reads a flag that is the address of a server, or "".
+func address(flag, value string) (*url.URL, error) {
+	if value == "" {
+		return nil, nil
 	}
 
-	return nil
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("--%s %s: expected an address such as http://127.0.0.1:8000", flag, value)
+	}
+
+	return u, nil
 }
 
 func isPort(text string) bool {

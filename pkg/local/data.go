@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,23 +18,23 @@ const (
 	demoFile  = "demo.json"  // the demo's secrets, across starts
 )
 
-// findCheckout finds the folder with template.yaml: the given one, else the working folder or one
-// above it.
+// findCheckout finds the folder of a checkout: the given one, else the working folder or one above
+// it. "" means that there is none. A template.yaml alone is not enough: many projects have one.
 func findCheckout(given string) (string, error) {
 	dir, err := filepath.Abs(given)
-	if err != nil {
-		return "", err
+	if err != nil || given != "" {
+		return dir, err
 	}
 
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); err == nil {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod")) //nolint:gosec // only looked at
+		if err == nil && bytes.HasPrefix(text, []byte("module github.com/bitting-keys/bitting\n")) {
 			return dir, nil
 		}
 
 		parent := filepath.Dir(dir)
-		if given != "" || parent == dir {
-			return "", errors.New("there is no template.yaml here: start bitting local in a " +
-				"checkout of Bitting")
+		if parent == dir {
+			return "", nil
 		}
 
 		dir = parent
@@ -75,7 +76,7 @@ func lockData(dir string, fresh bool) (unlock func() error, err error) {
 func removeData(dir string) error {
 	ours := []string{
 		readyFile, demoFile, "bitting.log", "dynamodb.sqlite", "dynamodb.sqlite-wal",
-		"dynamodb.sqlite-shm", "keys", "build",
+		"dynamodb.sqlite-shm", "dynamodb-local", "keys", "build",
 	}
 	for _, name := range ours {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {

@@ -180,13 +180,16 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 		return err
 	}
 
-	var catalogue api.Catalogue
-	if err := json.Unmarshal(demoCatalogue, &catalogue); err != nil {
-		return err
-	}
+	demo := m.options.Own == nil // whose API it is not has other permissions
+	if demo {
+		var catalogue api.Catalogue
+		if err := json.Unmarshal(demoCatalogue, &catalogue); err != nil {
+			return err
+		}
 
-	if _, err := c.PutPermissions(ctx, catalogue); err != nil {
-		return err
+		if _, err := c.PutPermissions(ctx, catalogue); err != nil {
+			return err
+		}
 	}
 
 	for _, org := range []api.CreateOrganization{
@@ -221,6 +224,12 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 		return err
 	}
 
+	s.AdminKey = admin
+
+	if !demo {
+		return nil
+	}
+
 	keys := map[string]string{}
 	for _, env := range apikey.Environments() {
 		keys[string(env)], err = createKey(ctx, c, api.CreateKey{
@@ -235,7 +244,6 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 		}
 	}
 
-	s.AdminKey = admin
 	s.Keys = keys
 	return nil
 }

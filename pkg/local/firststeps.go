@@ -18,7 +18,25 @@ func promises() map[string]string {
 
 const steps = `
 Bitting runs at {{.URL}}   (profile {{.Profile}}: {{.Promise}})
-{{if .Key}}
+{{if .Own}}
+{{.Template}} is served in three environments. Each has its own authorizer and keys:
+{{range .Own.Mounts}}
+  {{$.URL}}/production{{.}}   {{$.URL}}/staging{{.}}   {{$.URL}}/development{{.}}{{end}}
+{{range .Own.Notes}}
+{{.}}{{end}}
+
+A key opens the routes of its permissions, and the operator key sets which there are. An API's name in them is its stage
+variable bittingApi, or else demo:
+
+  curl -i -X PUT {{.URL}}/v1/permissions -H 'X-Api-Key: {{.Operator}}' -H 'Content-Type: application/json' -d @permissions.json
+
+{{if .Admin}}Create a key with the admin key of the organization acme. The response shows its secret, only this once:
+
+  curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
+    -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["…"]}'
+{{end}}
+Reference of the admin API: {{.URL}}/v1/docs
+{{else if .Key}}
 Call the demo API with a key of its production environment:
 
   curl -i {{.URL}}/production/messages -H 'X-Api-Key: {{.Key}}'
@@ -57,18 +75,23 @@ func (m *machine) firstSteps(s Secrets) error {
 
 	var out strings.Builder
 
-	err = t.Execute(&out, map[string]any{
-		"URL":     m.url,
-		"Command": m.options.Command,
-		"Profile": m.options.Profile,
-		"Promise": promises()[m.options.Profile],
-		"Key":     s.Keys["production"],
-		"Admin":   s.AdminKey,
-		"Ready":   m.path(readyFile),
-		"Log":     m.path("bitting.log"),
-		"Data":    m.options.Data,
-	})
-	if err != nil {
+	values := map[string]any{
+		"URL":      m.url,
+		"Command":  m.options.Command,
+		"Profile":  m.options.Profile,
+		"Promise":  promises()[m.options.Profile],
+		"Key":      s.Keys["production"],
+		"Admin":    s.AdminKey,
+		"Operator": s.OperatorKey,
+		"Ready":    m.path(readyFile),
+		"Log":      m.path("bitting.log"),
+		"Data":     m.options.Data,
+	}
+	if m.own != nil {
+		values["Own"], values["Template"] = m.own, m.options.Own.Template
+	}
+
+	if err := t.Execute(&out, values); err != nil {
 		return err
 	}
 

@@ -131,6 +131,11 @@ func (m *machine) inProcess(
 // build builds the bootstrap of each code folder as for Lambda, but for this machine's platform.
 // It returns their paths.
 func (m *machine) build(ctx context.Context) (map[string]string, error) {
+	if m.checkout == "" {
+		return nil, errors.New("processes are built from the sources: start bitting local in a checkout " +
+			"of Bitting, or leave out --functions process")
+	}
+
 	_, _ = fmt.Fprintln(m.options.Out, "Building the functions.")
 
 	built := map[string]string{}

@@ -22,13 +22,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/local/ownapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
@@ -45,10 +48,19 @@ type Options struct {
 	Processes bool   // run each function's built bootstrap in a process of its own
 	DynamoDB  string // address of another DynamoDB; "" for the embedded one
 	NoDemo    bool
+	Own       *Own   // somebody's own APIs in place of the demo's; nil for the demo
 	Fresh     bool   // start without existing data
-	Checkout  string // the folder with template.yaml; "" for the working folder or one above it
+	Checkout  string // its folder; "" looks from the working folder up, and does without if there is none
 	Command   string // how this program was called, for the commands that it prints
 	Out       io.Writer
+}
+
+// Own are the APIs of a template that is not ours.
+type Own struct {
+	Template   string            // file
+	Parameters map[string]string // of the template
+	Backend    *url.URL          // an HTTP server in place of its functions
+	Lambda     *url.URL          // where functions are invoked that do not run here
 }
 
 // Run runs until ctx ends, and stops cleanly. It prints first steps to Out.
@@ -124,6 +136,15 @@ func run(ctx context.Context, o Options) (err error) {
 	defer m.startSchedules(ctx)()
 	m.logs = newLogs(m.template, m.functions, m.logger)
 	defer m.logs.start(ctx)()
+
+	if o.Own != nil {
+		if m.own, err = m.startOwn(ctx); err != nil {
+			return err
+		}
+
+		defer func() { err = errors.Join(err, m.own.Close()) }()
+	}
+
 	return m.serve(ctx, listener)
 }
 
@@ -136,6 +157,7 @@ type machine struct {
 	signIn    http.Handler
 	storeURL  string
 	functions map[string]lambda.Handler // by logical id
+	own       *ownapi.APIs              // nil for the demo
 	logs      *logs
 	log       io.Writer
 	logger    *slog.Logger
@@ -143,11 +165,14 @@ type machine struct {
 
 // readTemplate reads template.yaml with the parameters that follow from the options.
 func (m *machine) readTemplate() (*template.Template, error) {
-	path := filepath.Join(m.checkout, "template.yaml")
+	path, text := "template.yaml", bitting.Template
+	if m.checkout != "" {
+		path = filepath.Join(m.checkout, path)
 
-	text, err := os.ReadFile(path) //nolint:gosec // the checkout's own template
-	if err != nil {
-		return nil, err
+		var err error
+		if text, err = os.ReadFile(path); err != nil { //nolint:gosec // the checkout's own template
+			return nil, err
+		}
 	}
 
 	limits := "enforced"
@@ -155,10 +180,15 @@ func (m *machine) readTemplate() (*template.Template, error) {
 		limits = "off" // the template requires both; one option should be enough here
 	}
 
+	demo := m.options.API
+	if m.options.Own != nil {
+		demo = "none"
+	}
+
 	t, err := template.Read(text, map[string]string{
 		"Profile":      m.options.Profile,
 		"KeyLimits":    limits,
-		"DemoApi":      m.options.API,
+		"DemoApi":      demo,
 		"SignIn":       "oidc",
 		"OidcIssuer":   issuer(m.url),
 		"OidcAudience": localoidc.ClientID,
@@ -177,12 +207,12 @@ func (m *machine) startStore(ctx context.Context) (stop func() error, err error)
 
 	m.storeURL = m.options.DynamoDB
 	if m.storeURL == "" {
-		binary, err := localstore.Find(m.checkout)
+		standIn, err := localstore.Find(m.checkout)
 		if err != nil {
 			return nil, err
 		}
 
-		server, err := localstore.Start(ctx, binary, m.options.Data, m.log)
+		server, err := localstore.Start(ctx, standIn, m.options.Data, m.log)
 		if err != nil {
 			return nil, err
 		}
@@ -309,29 +339,34 @@ func (m *machine) routes() (http.Handler, error) {
 		return nil, err
 	}
 
-	demos := map[string]http.Handler{}
+	apis := map[string]http.Handler{} // by environment
 	for environment, id := range m.demoAPIs() {
+		if m.own != nil {
+			apis[environment] = m.own
+			continue
+		}
+
 		api, err := m.gateway(id, nil)
 		if err != nil {
 			return nil, err
 		}
 
-		demos[environment] = http.StripPrefix("/"+environment, api)
+		apis[environment] = http.StripPrefix("/"+environment, api)
 	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		first := firstSegment(r.URL.EscapedPath())
-		switch demo, ok := demos[first]; {
+		switch api, ok := apis[first]; {
 		case ok:
-			demo.ServeHTTP(w, r)
+			api.ServeHTTP(w, r)
 		case first == "oidc":
 			m.signIn.ServeHTTP(w, r)
 		case first == "v1":
 			admin.ServeHTTP(w, r)
 		case r.URL.Path == "/":
 			_, _ = fmt.Fprint(w,
-				"Bitting, locally: /v1/docs is the admin API; /production, /staging and "+
-					"/development are the demo APIs.\n")
+				"Bitting, locally: /v1/docs is the admin API; the APIs that it guards are at "+
+					"/production, /staging and /development.\n")
 		default:
 			notFound(w)
 		}
@@ -344,7 +379,7 @@ func notFound(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = fmt.Fprintf(w,
 		`{"type":"https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#not_found","title":"No such route","status":404,"code":"not_found",`+
-			`"detail":"/v1 is the admin API; /production, /staging and /development are the demo APIs.","requestId":%q}`+"\n", rand.Text())
+			`"detail":"/v1 is the admin API; the APIs that it guards are at /production, /staging and /development.","requestId":%q}`+"\n", rand.Text())
 }
 
 func firstSegment(path string) string {

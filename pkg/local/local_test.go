@@ -124,7 +124,7 @@ func TestRunFails(t *testing.T) {
 	}{
 		"no checkout": {func(o *local.Options) {
 			o.Checkout = t.TempDir()
-		}, "there is no template.yaml here"},
+		}, "template.yaml: no such file"},
 		"a broken template": {func(o *local.Options) {
 			o.Checkout = checkout
 		}, filepath.Join(checkout, "template.yaml") + ": "},

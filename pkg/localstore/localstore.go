@@ -1,5 +1,6 @@
-// Package localstore runs the DynamoDB stand-in of `bitting local` and of the tests: dynoxide, a
-// static binary that npm installs.
+// Package localstore installs and runs the DynamoDB stand-in of `bitting local` and of the tests:
+// dynoxide where there is a binary of it or one was built, else Amazon's DynamoDB Local, as Java or in
+// a container.
 //
 // It promises:
 //
@@ -21,51 +22,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
-
-// ErrNoBinary means that dynoxide is not installed.
-var ErrNoBinary = errors.New("localstore: no DynamoDB stand-in")
-
-// platforms maps GOOS/GOARCH to the npm package with the binary.
-func platforms() map[string]string {
-	return map[string]string{"linux/amd64": "@dynoxide/linux-x64"}
-}
-
-// Find returns the path of the binary in the node_modules of dir or of a parent folder.
-func Find(dir string) (string, error) {
-	platform := runtime.GOOS + "/" + runtime.GOARCH
-
-	name, ok := platforms()[platform]
-	if !ok {
-		return "", fmt.Errorf("%w: there is no binary for %s; start a DynamoDB yourself and pass "+
-			"its address with --dynamodb URL", ErrNoBinary, platform)
-	}
-
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-
-	for {
-		path := filepath.Join(dir, "node_modules", filepath.FromSlash(name), "dynoxide")
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path, nil
-		}
-
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", fmt.Errorf("%w: run `make deps`, or pass the address of another DynamoDB "+
-				"with --dynamodb URL", ErrNoBinary)
-		}
-
-		dir = parent
-	}
-}
 
 // Server is a running DynamoDB stand-in.
 type Server struct {
@@ -75,36 +38,44 @@ type Server struct {
 	ended   chan error
 }
 
-// Start starts the binary with its data in dir, or in memory if dir is "". Its output goes to log.
+// Start starts a stand-in with its data in dir, or in memory if dir is "". Its output goes to log.
 // Start returns once the server answers.
-func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, error) {
+func Start(ctx context.Context, standIn StandIn, dir string, log io.Writer) (*Server, error) {
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
 
-	args := []string{"serve", "--host", "127.0.0.1", "--port", strconv.Itoa(port)}
-
 	s := &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port), ended: make(chan error, 1)}
+
+	data := ""
 	if dir != "" {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if data, err = filepath.Abs(filepath.Join(dir, standIn.data)); err != nil {
 			return nil, err
 		}
 
-		database, err := filepath.Abs(filepath.Join(dir, "dynamodb.sqlite"))
-		if err != nil {
-			return nil, err
+		made := dir
+		if filepath.Ext(data) == "" {
+			made = data // a folder
 		}
 
-		args = append(args, "--db-path", database)
+		if err := os.MkdirAll(made, 0o700); err != nil {
+			return nil, err
+		}
 
 		s.pidFile = filepath.Join(dir, "dynamodb.pid")
-		if err := endLeftover(s.pidFile, database); err != nil {
+		if err := endLeftover(s.pidFile, data); err != nil {
 			return nil, err
 		}
 	}
 
-	s.command = exec.CommandContext(context.WithoutCancel(ctx), binary, args...) //nolint:gosec // the binary is the one that Find found
+	if standIn.end != nil { // there is none of this name, or it was left over
+		end := append(slices.Clone(standIn.end), containerName(data))
+		_ = exec.CommandContext(ctx, end[0], end[1:]...).Run() //nolint:gosec // of the stand-in that Find found
+	}
+
+	command := standIn.serve(port, data)
+	s.command = exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...) //nolint:gosec // the stand-in is the one that Find found
 	s.command.Stdout = log
 	s.command.Stderr = log
 
@@ -113,7 +84,7 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 	} // Ctrl-C must not reach the store, which ends after the last write
 
 	if err := s.command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
+		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
 
 	go func() { s.ended <- s.command.Wait() }()
@@ -134,7 +105,7 @@ func Start(ctx context.Context, binary, dir string, log io.Writer) (*Server, err
 
 // ready waits until the server answers a request, with any status.
 func (s *Server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // Java takes its time
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -218,11 +189,16 @@ func endLeftover(pidFile, database string) error {
 	return fmt.Errorf("the DynamoDB stand-in left over as process %d does not end: kill it", pid)
 }
 
-// serves reports whether a process is a server of this database, by its command line (Linux, the
-// only platform with a binary).
-func serves(pid int, database string) bool {
+// serves reports whether a process is a stand-in with this data, by its command line.
+func serves(pid int, data string) bool {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-	return err == nil && strings.Contains(string(line), "--db-path\x00"+database+"\x00")
+	if err != nil { // not Linux, or no such process
+		line, err = exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec,noctx // a number, and quick
+	}
+
+	words := strings.ReplaceAll(strings.TrimSpace(string(line)), "\x00", " ") + " "
+	return err == nil && regexp.MustCompile(`--?(db-path|dbPath|volume) `+
+		regexp.QuoteMeta(data)+`(:/data)? `).MatchString(words)
 }
 
 func freePort(ctx context.Context) (int, error) {

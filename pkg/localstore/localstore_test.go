@@ -3,7 +3,6 @@ package localstore_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -18,21 +17,21 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
-func binary(t *testing.T) string {
+func installed(t *testing.T) localstore.StandIn {
 	t.Helper()
 
-	path, err := localstore.Find(".")
+	s, err := localstore.Find(".")
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	return path
+	return s
 }
 
 func start(t *testing.T, dir string) *localstore.Server {
 	t.Helper()
 
-	s, err := localstore.Start(t.Context(), binary(t), dir, io.Discard)
+	s, err := localstore.Start(t.Context(), installed(t), dir, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,39 +178,6 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
-	t.Parallel()
-
-	empty := t.TempDir()
-	if _, err := localstore.Find(empty); !errors.Is(err, localstore.ErrNoBinary) ||
-		!strings.Contains(err.Error(), "make deps") ||
-		!strings.Contains(err.Error(), "--dynamodb") {
-		t.Errorf("nothing to find: %v", err)
-	}
-
-	// node_modules/@…/…/dynoxide
-	suffix := strings.TrimPrefix(binary(t),
-		filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(binary(t))))))
-
-	planted := filepath.Join(empty, suffix)
-	if err := os.MkdirAll(planted, 0o700); err != nil {
-		t.Fatal(err)
-	}
-
-	if _, err := localstore.Find(empty); !errors.Is(err, localstore.ErrNoBinary) {
-		t.Errorf("a folder was taken for the binary: %v", err)
-	}
-
-	if err := errors.Join(os.Remove(planted), os.WriteFile(planted, nil, 0o700),
-		os.MkdirAll(filepath.Join(empty, "a", "b"), 0o700)); err != nil {
-		t.Fatal(err)
-	}
-
-	if got, err := localstore.Find(filepath.Join(empty, "a", "b")); err != nil || got != planted {
-		t.Errorf("found %q, %v; want %q", got, err, planted)
-	}
-}
-
 func TestStartFails(t *testing.T) {
 	t.Parallel()
 
@@ -236,7 +202,7 @@ func TestStartFails(t *testing.T) {
 			defer cancel()
 			var log bytes.Buffer
 
-			_, err := localstore.Start(ctx, program, dir, &log)
+			_, err := localstore.Start(ctx, localstore.Dynoxide(program), dir, &log)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %s", err, test.want)
 			}

@@ -13,7 +13,7 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		return Function{}, nil
 	}
 
-	f := Function{ID: id, ARN: functionARN(id), Line: p.node.Line}
+	f := Function{ID: id, ARN: functionARN(id), Line: r.resources[id].node.Line}
 	events := p.events()
 
 	if !r.whole {
