@@ -194,7 +194,7 @@ func (g *generation) close() {
 func stamp(files []string) string {
 	var b strings.Builder
 	for _, name := range files {
-		if info, err := os.Stat(name); err == nil { //nolint:gosec // files of the user's own template
+		if info, err := os.Stat(name); err == nil {
 			fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 		} else {
 			fmt.Fprintf(&b, "%s is missing\n", name)
