@@ -16,6 +16,9 @@ GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 OASDIFF     := .tools/oasdiff-$(OASDIFF_VERSION)/oasdiff
 VENV        := .tools/venv
 SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
+EXAMPLES    := examples/node/build/.built examples/cdk/build/.built
+
+EXAMPLE_TEMPLATES := $(filter-out examples/gateway-responses.yaml,$(wildcard examples/*.yaml examples/*/*.yaml))
 
 # What the OpenAPI document was when people last could rely on it.
 BASELINE := docs/openapi.json
@@ -44,7 +47,7 @@ run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile
 # Long searches and loads in one goroutine: the race detector sees nothing there, and takes several times as long.
 UNRACED := pkg/policy pkg/store/scale
 
-test: deps $(VENV)/.installed ## Run every test, with the race detector (TESTFLAGS='-run Name ./pkg/check' narrows)
+test: deps $(VENV)/.installed $(EXAMPLES) ## Run every test, with the race detector (TESTFLAGS='-run Name ./pkg/check' narrows)
 ifdef TESTFLAGS
 	$(GO) test -race -timeout 30m $(TESTFLAGS)
 else
@@ -58,10 +61,13 @@ lint: $(LINT) ## Check format, vet and lint
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that our code reaches (GOVULNDB=url for a mirror)
 	tools/vuln $(GOVULNCHECK)
 
-validate: $(VENV)/.installed ## Check template.yaml with SAM and cfn-lint
-	$(SAM) validate --region us-east-1
-	$(SAM) validate --lint --region us-east-1
-	$(VENV)/bin/cfn-lint template.yaml
+validate: $(VENV)/.installed $(EXAMPLES) ## Check template.yaml and the examples with SAM and cfn-lint
+	for template in template.yaml $(EXAMPLE_TEMPLATES); do \
+		$(SAM) validate --region us-east-1 --template $$template && \
+		$(SAM) validate --lint --region us-east-1 --template $$template || exit; \
+	done
+	$(VENV)/bin/cfn-lint template.yaml $(EXAMPLE_TEMPLATES)
+	$(VENV)/bin/cfn-lint --ignore-checks W3005 -- examples/cdk/cdk.out/Orders.template.json # a dependency that the CDK itself adds
 
 build: $(VENV)/.installed ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
 	$(FUNCTION_FLAGS) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
@@ -96,11 +102,15 @@ deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Prof
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules
+	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out
 
 $(VENV)/.installed: tools/requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
+	@touch $@
+
+$(EXAMPLES): examples/%/build/.built: examples/%/package-lock.json $(wildcard examples/*/*.ts examples/gateway-responses.yaml)
+	cd examples/$* && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error && $(NPM) run --silent build
 	@touch $@
 
 $(LINT):

@@ -39,14 +39,17 @@ func TestOtherStacksFindWhatTheyNeed(t *testing.T) {
 		"log-group:${AccessLogs}"
 
 	want := map[string]shared{
-		"authorizer/production":  {"ProductionAuthorizer.Arn", ""},
-		"authorizer/staging":     {"StagingAuthorizer.Arn", ""},
-		"authorizer/development": {"DevelopmentAuthorizer.Arn", ""},
-		"admit-key":              {"AdmitKey", ""},
-		"admit-plan":             {"AdmitPlan", ""},
-		"access-log/destination": {destination, "Cached"},
-		"access-log/rest":        {[]any{"AccessLog", "Rest", "Format"}, "Cached"},
-		"access-log/http":        {[]any{"AccessLog", "Http", "Format"}, "Cached"},
+		"authorizer/production":       {"ProductionAuthorizer.Arn", ""},
+		"authorizer/production/name":  {"ProductionAuthorizer", ""},
+		"authorizer/staging":          {"StagingAuthorizer.Arn", ""},
+		"authorizer/staging/name":     {"StagingAuthorizer", ""},
+		"authorizer/development":      {"DevelopmentAuthorizer.Arn", ""},
+		"authorizer/development/name": {"DevelopmentAuthorizer", ""},
+		"admit-key":                   {"AdmitKey", ""},
+		"admit-plan":                  {"AdmitPlan", ""},
+		"access-log/destination":      {destination, "Cached"},
+		"access-log/rest":             {[]any{"AccessLog", "Rest", "Format"}, "Cached"},
+		"access-log/http":             {[]any{"AccessLog", "Http", "Format"}, "Cached"},
 	}
 	if diff := cmp.Diff(want, parameters); diff != "" {
 		t.Errorf("SSM (-want +got):\n%s", diff)

@@ -9,6 +9,7 @@ import (
 
 // Caller is the caller of a request, as the authorizer described it.
 type Caller struct {
+	API            string // the called API's name in the permission catalogue
 	KeyID          string
 	KeyName        string
 	OrganizationID string
@@ -38,6 +39,7 @@ func (c Caller) Serves(customer string) bool {
 
 func callerOf(c proxy.Call) Caller {
 	out := Caller{
+		API:            c.Said("api"),
 		KeyID:          c.Said("keyId"),
 		KeyName:        c.Said("keyName"),
 		OrganizationID: c.Said("organizationId"),

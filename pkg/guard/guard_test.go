@@ -29,6 +29,7 @@ func said(context map[string]any) guard.Guard {
 // authorizer returns the context of an admitted call.
 func authorizer(change map[string]any) map[string]any {
 	out := map[string]any{
+		"api":            "orders",
 		"keyId":          "k",
 		"keyName":        "Main website",
 		"organizationId": "acme",
@@ -255,6 +256,7 @@ func TestCaller(t *testing.T) {
 	call(map[string]any{"customers": "42,43,..."})
 
 	want := guard.Caller{
+		API:            "orders",
 		KeyID:          "k",
 		KeyName:        "Main website",
 		OrganizationID: "acme",

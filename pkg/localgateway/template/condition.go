@@ -1,6 +1,10 @@
 package template
 
-import "go.yaml.in/yaml/v3"
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // condition evaluates a named condition once.
 func (r *resolver) condition(name string, at *yaml.Node) bool {
@@ -48,6 +52,10 @@ func (r *resolver) decide(n *yaml.Node) bool {
 		args := r.arguments(name, argument, n, 2, 2)
 		return args != nil &&
 			r.scalarText(r.resolve(args[0]), name) == r.scalarText(r.resolve(args[1]), name)
+	case "Contains": // of rules alone; every template of the CDK has one
+		args := r.arguments(name, argument, n, 2, 2)
+		return args != nil && slices.Contains(r.texts(r.resolve(args[0]), name),
+			r.scalarText(r.resolve(args[1]), name))
 	case "Not":
 		args := r.arguments(name, argument, n, 1, 1)
 		return args != nil && !r.decide(args[0])

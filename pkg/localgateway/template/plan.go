@@ -55,6 +55,11 @@ func (r *resolver) planStages(p *object) []stageName {
 		for _, item := range n.Content {
 			if s := r.object(item, p.what+".ApiStages"); s != nil {
 				stages = append(stages, stageName{s.text("ApiId", ""), s.text("Stage", "")})
+
+				if none := s.raw("Throttle"); none != nil && len(none.Content) == 0 {
+					s.ignore("Throttle") // as the CDK writes it
+				}
+
 				s.done()
 			}
 		}

@@ -348,6 +348,28 @@ Resources: {}
 	}
 }
 
+// The rule that every template of the CDK has.
+func TestRuleThatAListContains(t *testing.T) {
+	t.Parallel()
+
+	const source = `Transform: AWS::Serverless-2016-10-31
+Parameters: {Bootstrap: {Type: String, Default: "21"}}
+Rules:
+  Recent:
+    Assertions:
+      - {Assert: {"Fn::Not": [{"Fn::Contains": [["1", "2"], {Ref: Bootstrap}]}]}, AssertDescription: too old}
+Resources: {}
+`
+	for version, want := range map[string]string{
+		"21": "", "2": "line 6: rule Recent: too old",
+	} {
+		_, err := template.Read([]byte(source), map[string]string{"Bootstrap": version})
+		if got := errorText(err); got != want {
+			t.Errorf("version %s: %q, want %q", version, got, want)
+		}
+	}
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""

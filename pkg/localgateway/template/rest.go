@@ -44,7 +44,8 @@ func (r *resolver) readREST(b *builder, p *object) {
 	b.readDocument(p)
 	r.readRESTAuth(b, p.object("Auth"))
 	b.readRESTCORS(p)
-	b.api.GatewayResponses = r.readGatewayResponses(p.object("GatewayResponses"))
+	b.api.GatewayResponses = withBody(r.readGatewayResponses(p.object("GatewayResponses")),
+		b.api.GatewayResponses)
 	p.done()
 }
 
@@ -270,6 +271,17 @@ func allowedMethods(methods []string) string {
 	all := append(slices.Clone(methods), "OPTIONS")
 	slices.Sort(all)
 	return strings.Join(slices.Compact(all), ",")
+}
+
+// withBody returns an API's gateway responses with those of its document that it does not replace.
+func withBody(own, document map[string]GatewayResponse) map[string]GatewayResponse {
+	if document == nil {
+		return own
+	}
+
+	all := maps.Clone(document)
+	maps.Copy(all, own)
+	return all
 }
 
 func (r *resolver) readGatewayResponses(all *object) map[string]GatewayResponse {
