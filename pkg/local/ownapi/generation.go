@@ -100,9 +100,16 @@ func (g *generation) build(config Config, t *template.Template, f *functions) er
 			g.notes = append(g.notes, fmt.Sprintf("Not answered: %s %s: %v", r.Method, r.Path, fault))
 		}
 
-		for i, key := range a.APIKeys {
-			if key == template.Outside {
-				a.APIKeys[i] = config.PlanKey
+		keys := [][]string{a.APIKeys}
+		for _, stage := range a.Stages {
+			keys = append(keys, stage.APIKeys)
+		}
+
+		for _, of := range keys {
+			for i, key := range of {
+				if key == template.Outside {
+					of[i] = config.PlanKey
+				}
 			}
 		}
 
@@ -141,7 +148,7 @@ func (g *generation) mount(
 		handlers[template.Outside] = authorizer
 
 		c := localgateway.Config{
-			Template:  t,
+			Template:  inStage(t, id, environment),
 			API:       id,
 			Functions: handlers,
 			Logger:    config.Logger,
@@ -160,6 +167,24 @@ func (g *generation) mount(
 	}
 
 	return nil
+}
+
+// inStage returns the template with the API in the stage that has the environment's name, if there is
+// one beside its first.
+func inStage(t *template.Template, id, environment string) *template.Template {
+	a := t.APIs[id]
+
+	stage, ok := a.Stages[environment]
+	if !ok {
+		return t
+	}
+
+	a.Stage, a.StageVariables, a.APIKeys = environment, stage.Variables, stage.APIKeys
+
+	out := *t
+	out.APIs = maps.Clone(t.APIs)
+	out.APIs[id] = a
+	return &out
 }
 
 // ServeHTTP finds the gateway by the first segments of the path, as sent.

@@ -385,6 +385,42 @@ func TestSeveralAPIs(t *testing.T) {
 	}
 }
 
+// An API with a stage for each environment is served in that stage, with its variables and keys.
+func TestStages(t *testing.T) {
+	t.Parallel()
+
+	f := project(t, head+`  Orders:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: production
+      ApiKeySourceType: AUTHORIZER
+      Auth:
+        ApiKeyRequired: true
+        Authorizers:
+          Bitting:
+            FunctionPayloadType: REQUEST
+            FunctionArn: !Sub "arn:aws:lambda:r:1:function:${!stageVariables.authorizer}"
+            Identity: {ReauthorizeEvery: 0, StageVariables: [bittingApi]}
+  Staging:
+    Type: AWS::ApiGateway::Stage
+    Properties: {RestApiId: !Ref Orders, StageName: staging, Variables: {bittingApi: orders}}
+  Plan:
+    Type: AWS::ApiGateway::UsagePlan
+    Properties: {ApiStages: [{ApiId: !Ref Orders, Stage: !Ref Staging}]}
+  Key:
+    Type: AWS::ApiGateway::UsagePlanKey
+    Properties: {KeyId: !ImportValue key, KeyType: API_KEY, UsagePlanId: !Ref Plan}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {Events: {A: {Type: Api, Properties: {RestApiId: !Ref Orders, Path: /a, Method: get}}}}
+`)
+	f.build("F", "one")
+
+	r := start(t, f.config())
+	r.want("GET", "/staging/a", 200, "one  staging")
+	r.want("GET", "/production/a", 401, "Unauthorized") // its stage lacks the variable
+}
+
 // A template of which nothing can be answered does not start, and says what to do.
 func TestNothingToAnswer(t *testing.T) {
 	t.Parallel()

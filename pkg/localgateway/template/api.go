@@ -139,6 +139,11 @@ func (b *builder) finish(r *resolver, keys map[stageName][]string) API {
 	}
 
 	b.api.APIKeys = keys[stageName{b.api.GatewayID, b.api.Stage}]
+	for name, stage := range b.api.Stages {
+		stage.APIKeys = keys[stageName{b.api.GatewayID, name}]
+		b.api.Stages[name] = stage
+	}
+
 	return b.api
 }
 

@@ -76,7 +76,7 @@ func (r *resolver) readRawHTTP(b *builder, p *object) {
 	b.readStage(r, "", "AWS::ApiGatewayV2::Stage", "StageVariables", "AccessLogSettings")
 }
 
-// readStage reads the API's stage. There is only one here: of several, the first as written.
+// readStage reads the API's stage: of several, the first as written. The others are read as parts.
 func (b *builder) readStage(r *resolver, deployment, stage, variables, log string) {
 	for _, p := range b.partsOf(r, stage) {
 		b.api.Stage = p.text("StageName", "")
@@ -97,6 +97,18 @@ func (b *builder) readStage(r *resolver, deployment, stage, variables, log strin
 
 // readParts reads what resources add to an API.
 func (b *builder) readParts(r *resolver) {
+	b.api.Stages = map[string]Stage{}
+	for kind, variables := range map[string]string{
+		typeStage:                  "Variables",
+		"AWS::ApiGatewayV2::Stage": "StageVariables",
+	} {
+		for _, p := range b.partsOf(r, kind) {
+			if name := p.text("StageName", ""); name != b.api.Stage {
+				b.api.Stages[name] = Stage{Variables: p.textMap(variables)}
+			}
+		}
+	}
+
 	for _, kind := range []string{"AWS::ApiGateway::Authorizer", "AWS::ApiGatewayV2::Authorizer"} {
 		for _, p := range b.partsOf(r, kind) {
 			a := p.lowered()

@@ -45,8 +45,8 @@ func (r *resolver) isOutside(n *yaml.Node) bool {
 
 	if n.Kind == yaml.ScalarNode {
 		for _, found := range substitution.FindAllStringSubmatch(n.Value, -1) {
-			if r.declared[strings.TrimSpace(found[1])] ||
-				strings.HasPrefix(found[1], "stageVariables.") {
+			name := strings.TrimPrefix(strings.TrimSpace(found[1]), "!")
+			if r.declared[name] || strings.HasPrefix(name, "stageVariables.") {
 				return true
 			}
 		}

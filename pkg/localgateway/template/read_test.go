@@ -63,7 +63,7 @@ func TestIntrinsics(t *testing.T) {
 		`!Ref AWS::Region`:                              "us-east-1",
 		`!Ref AWS::AccountId`:                           "123456789012",
 		`!Ref AWS::Partition`:                           "aws",
-		`!Ref AWS::StackName`:                           "local",
+		`!Ref AWS::StackName`:                           "bitting",
 		`!Ref AWS::URLSuffix`:                           "amazonaws.com",
 		`!Ref AWS::NoValue`:                             "",
 		`!GetAtt F.Arn`:                                 "arn:aws:lambda:us-east-1:123456789012:function:F",

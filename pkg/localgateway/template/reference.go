@@ -13,6 +13,18 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 		return nil
 	}
 
+	stack := "local"
+	if r.whole {
+		stack = "bitting" // the name that other stacks know by default
+	}
+
+	switch name {
+	case "AWS::StackName":
+		return text(stack, at)
+	case "AWS::StackId":
+		return text(arn("cloudformation", "stack/"+stack+"/local"), at)
+	}
+
 	if value, ok := pseudoParameters[name]; ok {
 		return text(value, at)
 	}

@@ -30,8 +30,6 @@ var pseudoParameters = map[string]string{
 	"AWS::Region":    region,
 	"AWS::AccountId": account,
 	"AWS::Partition": "aws",
-	"AWS::StackName": "local",
-	"AWS::StackId":   "arn:aws:cloudformation:" + region + ":" + account + ":stack/local/local",
 	"AWS::URLSuffix": "amazonaws.com",
 }
 

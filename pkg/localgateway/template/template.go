@@ -18,7 +18,7 @@
 // Neither validates the rest of the template (roles, policies, alarms); `sam validate` does.
 //
 // References to things that exist only in AWS become stable placeholders: region us-east-1,
-// account 123456789012, partition aws, stack name local.
+// account 123456789012, partition aws; the stack's name is bitting with Read, local with ReadAPIs.
 //
 // Sources: the template anatomy and intrinsic function reference of the CloudFormation User Guide,
 // the SAM specification
@@ -111,6 +111,14 @@ type API struct {
 	CORS             *CORS    // HTTP only; a REST API's CORS is its OPTIONS routes
 	AccessLog        *AccessLog
 	Line             int
+	// Stages are further stages of the API, by name (ReadAPIs only).
+	Stages map[string]Stage
+}
+
+// Stage is what a stage of an API has of its own.
+type Stage struct {
+	Variables map[string]string
+	APIKeys   []string // as in API
 }
 
 // AccessLog is a stage's access log.
