@@ -56,6 +56,7 @@ func (r *resolver) template(document *yaml.Node, parameters map[string]string) *
 	r.readParameters(root.object("Parameters"), parameters)
 	r.conditions = root.raw("Conditions")
 	r.mappings = root.raw("Mappings")
+
 	if rules := root.raw("Rules"); r.whole { // of others, they say whether to deploy, not what
 		r.checkRules(rules)
 	}
