@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/localstore"
@@ -84,9 +85,15 @@ func TestEndToEndOwnAPI(t *testing.T) {
 	}
 
 	m := p.Machine
-	if out := p.out.String(); !strings.Contains(out, m.URL+"/production") ||
-		!strings.Contains(out, "template.yaml is served in three environments") {
-		t.Errorf("it says\n%s", out)
+	said := func() bool { // after local.json is there
+		return strings.Contains(p.out.String(), m.URL+"/production") &&
+			strings.Contains(p.out.String(), "template.yaml is served in three environments")
+	}
+
+	for deadline := time.Now().Add(time.Minute); !said(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it says\n%s", p.out.String())
+		}
 	}
 
 	m.Operator().Call(t, http.MethodPut, "/v1/permissions", map[string]any{
