@@ -286,7 +286,7 @@ func describeCondition(declared *huma.Operation) func() {
 		Name:        "If-None-Match",
 		In:          "header",
 		Description: "The ETag of the version that the caller has: 304 if it is still current",
-		Schema:      &huma.Schema{Type: huma.TypeString},
+		Schema:      &huma.Schema{Type: huma.TypeString, Examples: []any{`"3"`}},
 	}}
 	return func() {
 		declared.Responses["304"] = &huma.Response{Description: "The caller's version is current"}

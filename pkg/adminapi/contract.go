@@ -40,10 +40,15 @@ func complete() *huma.OpenAPI {
 	describeSchemas(document.Components.Schemas)
 	delete(document.Components.Schemas.Map(), "BulkAnswer") // its two halves are declared
 
+	// what stands for any value makes openapi-generator for Python fail
+	document.Components.Schemas.Map()["AdviceChange"].Properties["body"].AdditionalProperties = nil
+
+	examples := Examples()
 	for path, item := range document.Paths {
 		for _, op := range operationsOf(item) {
 			describeRefusals(op)
 			describeCoding(op)
+			exemplify(op, examples[op.OperationID])
 
 			for _, p := range op.Parameters {
 				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema

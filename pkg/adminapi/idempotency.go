@@ -29,7 +29,7 @@ type IdempotencyHeader struct {
 
 // MatchHeader makes a call conditional (RFC 9110 §13.1.1).
 type MatchHeader struct {
-	IfMatch string `header:"If-Match" maxLength:"1000" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag of the version that the change is based on; if it is no longer current, 412"`
+	IfMatch string `header:"If-Match" maxLength:"1000" example:"\"3\"" pattern:"^(\\*|(W/)?\"[^\"]*\"( *, *(W/)?\"[^\"]*\")*)$" patternDescription:"an ETag in its quotes, such as \"3\", or *" doc:"The ETag of the version that the change is based on; if it is no longer current, 412"`
 }
 
 // matches reports whether the ETag of a version is among those of If-Match.

@@ -12,7 +12,7 @@ import (
 // Page is what part of a list is asked for.
 type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" minLength:"1" maxLength:"500" doc:"nextCursor of the previous page"`
+	Cursor string `query:"cursor" minLength:"1" maxLength:"500" example:"q6hV0b3Jk9cXw2sT" doc:"nextCursor of the previous page"`
 }
 
 // Resolve implements huma.Resolver: huma takes an empty cursor for none, and would show the first

@@ -68,8 +68,8 @@ func registerWithCSV[I, O any](
 
 // UsageQuery is what part of the usage is asked for.
 type UsageQuery struct {
-	From        string `query:"from" maxLength:"40" doc:"A day or a time, rounded down to the granularity; default: 14 days before the end"`
-	To          string `query:"to" maxLength:"40" doc:"A day, which is included, or a time, rounded up; default: now"`
+	From        string `query:"from" maxLength:"40" example:"2026-11-01" doc:"A day or a time, rounded down to the granularity; default: 14 days before the end"`
+	To          string `query:"to" maxLength:"40" example:"2026-11-14" doc:"A day, which is included, or a time, rounded up; default: now"`
 	Granularity string `query:"granularity" enum:"hour,day" default:"day" doc:"At most 31 days by hour, and 400 by day"`
 	By          string `query:"by" enum:"outcome,permission,customer" default:"outcome"`
 
