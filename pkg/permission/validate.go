@@ -39,20 +39,22 @@ func (e *InvalidError) Error() string {
 	return b.String()
 }
 
+// The limits of a catalogue.
 const (
-	maxPermissions = 200
-	maxTitle       = 100  // characters
-	maxDescription = 1000 // characters
-	maxRoutes      = 2000
-	// maxResources is API Gateway's default limit for an API, here for the paths that routes name;
+	MaxPermissions = 200  // besides the built-in ones
+	MaxTitle       = 100  // characters
+	MaxDescription = 1000 // characters
+	MaxRoutes      = 2000 // of all permissions
+	// MaxPaths is API Gateway's default limit for an API, here for the paths that routes name;
 	// see
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
-	maxResources = 300
-	// maxBytes is the maximum size of a catalogue in the form that [Encode] returns. It is stored
+	MaxPaths = 300
+	// MaxBytes is the maximum size of a catalogue in the form that [Encode] returns. It is stored
 	// in one item, which may have 400 KiB including all other attributes.
-	maxBytes = 350 << 10
-	maxName  = 65 // bytes: two parts of 32 and what is between them
+	MaxBytes = 350 << 10
 )
+
+const maxName = 65 // bytes: two parts of 32 and what is between them
 
 var (
 	nameForm      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}:[a-z][a-z0-9_-]{0,31}$`)
@@ -103,12 +105,12 @@ func validate(ps []Permission) error {
 		}
 	}
 
-	if own > maxPermissions {
-		v.add("permissions", "must be at most %d, not %d", maxPermissions, own)
+	if own > MaxPermissions {
+		v.add("permissions", "must be at most %d, not %d", MaxPermissions, own)
 	}
 
-	if routes > maxRoutes {
-		v.add("permissions", "must have at most %d routes in total, not %d", maxRoutes, routes)
+	if routes > MaxRoutes {
+		v.add("permissions", "must have at most %d routes in total, not %d", MaxRoutes, routes)
 	}
 
 	v.resources(ps)
@@ -143,12 +145,12 @@ func (v *validator) resources(ps []Permission) {
 			}
 		}
 
-		if n > maxResources {
-			v.add("permissions", "must name at most %d paths for each API, not %d for %s", maxResources,
+		if n > MaxPaths {
+			v.add("permissions", "must name at most %d paths for each API, not %d for %s", MaxPaths,
 				n, api)
 		}
 
-		if len(everywhere) > maxResources {
+		if len(everywhere) > MaxPaths {
 			return // the routes for every API exceed it alone
 		}
 	}
@@ -160,8 +162,8 @@ func (v *validator) size(ps []Permission) {
 	switch {
 	case err != nil:
 		v.add("permissions", "cannot be encoded: %v", err)
-	case len(text) > maxBytes:
-		v.add("permissions", "must have at most %d bytes as JSON, not %d", maxBytes, len(text))
+	case len(text) > MaxBytes:
+		v.add("permissions", "must have at most %d bytes as JSON, not %d", MaxBytes, len(text))
 	}
 }
 
@@ -190,12 +192,12 @@ func (v *validator) permission(i int, p Permission) {
 		v.add(at+".title", "is required")
 	case strings.ContainsFunc(p.Title, unseen):
 		v.add(at+".title", "must not have control or format characters")
-	case titled > maxTitle:
-		v.add(at+".title", "must be at most %d characters long, not %d", maxTitle, titled)
+	case titled > MaxTitle:
+		v.add(at+".title", "must be at most %d characters long, not %d", MaxTitle, titled)
 	}
 
-	if n := utf8.RuneCountInString(p.Description); n > maxDescription {
-		v.add(at+".description", "must be at most %d characters long, not %d", maxDescription, n)
+	if n := utf8.RuneCountInString(p.Description); n > MaxDescription {
+		v.add(at+".description", "must be at most %d characters long, not %d", MaxDescription, n)
 	}
 
 	for j, r := range p.Routes {
