@@ -36,7 +36,9 @@ func newRoot() *cobra.Command {
 			newUsage(&o), newRequest(&o), newHistory(&o), newAdvice(&o), newJobs(&o), newWhoami(&o),
 			newMe(&o), newInspect(&o),
 		},
-		"run": {alone(newLocal()), alone(newBootstrap()), newPepper()},
+		"run": {
+			alone(newLocal()), newProtect(&o), newPermissions(&o), alone(newBootstrap()), newPepper(),
+		},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -33,11 +33,12 @@ func TestScripts(t *testing.T) {
 					"LOCAL_URL":       p.URL,
 					"ADMIN_KEY":       p.AdminKey,
 					"READER_KEY":      p.Keys["production"],
+					"OPERATOR_KEY":    p.OperatorKey,
 				} {
 					env.Setenv(name, value)
 				}
 
-				return nil
+				return os.WriteFile(filepath.Join(env.WorkDir, "large.json"), largeCatalogue(), 0o600)
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitWith},
 		})
@@ -77,4 +78,16 @@ func exitOf(err error) (string, int) {
 	}
 
 	return err.Error(), -1
+}
+
+// largeCatalogue is one with more paths than an API may have.
+func largeCatalogue() []byte {
+	var routes []string
+	for i := range 301 {
+		routes = append(routes, `{"api": "script-large", "method": "GET", "path": "/p`+
+			strconv.Itoa(i)+`"}`)
+	}
+
+	return []byte(`{"permissions": [{"name": "large:read", "title": "Large", "routes": [` +
+		strings.Join(routes, ", ") + `]}]}`)
 }
