@@ -5,7 +5,7 @@
 // It promises:
 //
 //   - The process listens on loopback only.
-//   - No acknowledged write is lost when it or its parent is killed.
+//   - With dynoxide, no acknowledged write is lost when it or its parent is killed.
 //   - A process left over from a killed parent is ended before the next one opens the same data.
 //
 // It is not part of a deployment.
