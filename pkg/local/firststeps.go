@@ -25,15 +25,14 @@ Bitting runs at {{.URL}}   (profile {{.Profile}}: {{.Promise}})
 {{range .Own.Notes}}
 {{.}}{{end}}
 
-A key opens the routes of its permissions, and the operator key sets which there are. An API's name in them is its stage
-variable bittingApi, or else demo:
+A key opens the routes of its permissions. Make them of the template; NAME is the API's stage variable bittingApi, or else
+demo. Without --yes, it only shows them:
 
-  curl -i -X PUT {{.URL}}/v1/permissions -H 'X-Api-Key: {{.Operator}}' -H 'Content-Type: application/json' -d @permissions.json
+  {{.Command}} --data {{.Data}} permissions import {{.Template}} --template --api NAME --yes
 
-{{if .Admin}}Create a key with the admin key of the organization acme. The response shows its secret, only this once:
+{{if .Admin}}Create a key in the organization acme. Its secret is shown only this once:
 
-  curl -i {{.URL}}/v1/organizations/acme/keys -H 'X-Api-Key: {{.Admin}}' \
-    -H 'Content-Type: application/json' -d '{"name": "My first key", "environment": "production", "permissions": ["…"]}'
+  {{.Command}} --data {{.Data}} keys create 'My first key' --environment production --permission PERMISSION
 {{end}}
 Reference of the admin API: {{.URL}}/v1/docs
 {{else if .Key}}

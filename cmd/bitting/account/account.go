@@ -81,7 +81,8 @@ func find(f Flags, getenv func(string) string) (*Account, error) {
 		return ofData(cmp.Or(getenv("BITTING_DATA"), localData), f.As)
 	case address != "":
 		return &Account{
-			URL:  address,
+			// the stack's output AdminUrl ends with it
+			URL:  strings.TrimSuffix(strings.TrimRight(address, "/"), "/v1"),
 			From: "the address " + address,
 			key:  strings.TrimSpace(getenv("BITTING_KEY")),
 		}, nil

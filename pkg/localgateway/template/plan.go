@@ -32,10 +32,7 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 			return nil
 		}
 
-		value, ok := values[p.text("KeyId", "")]
-		if !ok && !r.whole && r.isOutside(p.raw("KeyId")) {
-			value, ok = Outside, true
-		}
+		value, ok := r.planKey(p, values)
 
 		for _, stage := range stages[p.text("UsagePlanId", "")] {
 			if ok && !slices.Contains(keys[stage], value) {
@@ -45,6 +42,24 @@ func (r *resolver) usagePlanKeys() map[stageName][]string {
 	}
 
 	return keys
+}
+
+// planKey returns the value of the key that is in a plan, or Outside. Nothing may be known of a
+// parameter that names a key of another stack.
+func (r *resolver) planKey(p *object, values map[string]string) (value string, ok bool) {
+	if r.whole || !r.isOutside(p.raw("KeyId")) {
+		value, ok = values[p.text("KeyId", "")]
+		return value, ok
+	}
+
+	value = Outside
+
+	_ = r.attempt(func() { // a failure: it is not one of the template's
+		if own, known := values[p.text("KeyId", "")]; known {
+			value = own
+		}
+	})
+	return value, true
 }
 
 // planStages reads a plan's ApiStages. A plan with a throttle or quota, which would answer 429, is
