@@ -91,10 +91,9 @@ func describeRefusals(op *huma.Operation) {
 				"With 401: how to authenticate (RFC 9110 §11.6.1)"),
 		},
 	}
-	if op.Security != nil { // no authorizer answers it
-		refused.Headers[remappedAuthenticate] = text("What API Gateway makes of WWW-Authenticate " +
-			"at a REST API, where it is not an authorizer that answers 401")
-	}
+	// also where a key is stopped between the authorizer's check and ours
+	refused.Headers[remappedAuthenticate] = text("What API Gateway makes of WWW-Authenticate at a " +
+		"REST API, where it is not an authorizer that answers 401")
 
 	op.Responses["4XX"] = refused
 	op.Responses["5XX"] = &huma.Response{

@@ -130,7 +130,9 @@ keyHistory             +      +       +           +        +      +       0
 keyAdvice              +      +       +           +        +      +       0
 listAdvice             +      +       +           +        +      +       0
 keyUsage               +      +       +           +        +      +       0
+keyUsageCsv            +      +       +           +        +      +       0
 getUsage               +      +       +           +        +      +       0
+getUsageCsv            +      +       +           +        +      +       0
 keyRequests            +      +       +           +        +      +       0
 getRequest             +      +       +           +        +      +       0
 listHistory            +      -       -           -        -      -       0
@@ -153,6 +155,7 @@ explainKey             +      0       0           +        0      +       0
 keyHistory             +      0       0           +        0      +       0
 keyAdvice              +      0       0           +        0      +       0
 keyUsage               +      0       0           +        0      +       0
+keyUsageCsv            +      0       0           +        0      +       0
 keyRequests            +      0       0           +        0      +       0
 getRequest             +      0       0           +        0      +       0
 `
@@ -195,9 +198,11 @@ getJob                 +         -          -           -          -           -
 explainKey             +         -          -           -          -           -             -               -                 0               -         +       !
 keyHistory             -         -          -           -          -           +             -               -                 0               -         +       !
 keyUsage               -         -          -           -          +           -             -               -                 0               -         +       !
+keyUsageCsv            -         -          -           -          +           -             -               -                 0               -         +       !
 keyAdvice              -         -          -           -          +           -             -               -                 0               -         +       !
 listAdvice             -         -          -           -          +           -             -               -                 0               -         +       !
 getUsage               -         -          -           -          +           -             -               -                 0               -         +       !
+getUsageCsv            -         -          -           -          +           -             -               -                 0               -         +       !
 keyRequests            -         -          -           -          +           -             -               -                 0               -         +       !
 getRequest             -         -          -           -          +           -             -               -                 0               -         +       !
 listHistory            -         -          -           -          -           +             -               -                 0               -         +       !
@@ -331,6 +336,8 @@ func (s street) request(t *testing.T, op, by string, personal bool) call {
 		return call{http.MethodGet, s.keys, nil, nil}
 	case "getUsage":
 		return call{http.MethodGet, s.path("usage"), nil, nil}
+	case "getUsageCsv":
+		return call{http.MethodGet, s.path("usage.csv"), nil, nil}
 	case "getRequest":
 		return call{http.MethodGet, s.path("requests", s.recorded[personal]), nil, nil}
 	case "listAdvice":
@@ -419,6 +426,8 @@ func (s street) keyRequest(t *testing.T, op string, personal bool) call {
 		return call{http.MethodGet, path + "/advice", nil, nil}
 	case "keyUsage":
 		return call{http.MethodGet, path + "/usage", nil, nil}
+	case "keyUsageCsv":
+		return call{http.MethodGet, path + "/usage.csv", nil, nil}
 	case "keyRequests":
 		return call{http.MethodGet, path + "/requests", nil, nil}
 	case "explainKey":
