@@ -52,6 +52,7 @@ func complete() *huma.OpenAPI {
 
 			for _, p := range op.Parameters {
 				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
+				describeText(p.Schema, op.OperationID, p.Name)
 			}
 
 			switch {
@@ -152,8 +153,8 @@ func seconds(about string) *huma.Param {
 	return &huma.Param{Description: about, Schema: &huma.Schema{Type: huma.TypeInteger}}
 }
 
-// describeSchemas says of the answers' fields what Go's types do not: which are null, and which have
-// a closed set of values.
+// describeSchemas says of fields what Go's types do not: which are null, which have a closed set of
+// values, and what a text looks like.
 func describeSchemas(schemas huma.Registry) {
 	closed := closedSets()
 
@@ -172,6 +173,7 @@ func describeSchemas(schemas huma.Registry) {
 			}
 
 			property.PatternDescription = ""
+			describeText(property, name, tag)
 
 			if property.Nullable && property.Enum != nil {
 				property.Enum = append(property.Enum, nil)
@@ -195,12 +197,69 @@ func describeSchemas(schemas huma.Registry) {
 }
 
 // restrict limits a property, or the items of a list, to values.
-func restrict(property *huma.Schema, values []any) {
+func restrict(property *huma.Schema, values []any) { single(property).Enum = values }
+
+// single is the schema of a property, or of the items of a list.
+func single(property *huma.Schema) *huma.Schema {
 	if property.Type == huma.TypeArray {
-		property = property.Items
+		return property.Items
 	}
 
-	property.Enum = values
+	return property
+}
+
+// describeText says how the text of a field or parameter looks, as the operations will check it.
+// What is served does not know: one that looks otherwise gets the same error as ever, with those of
+// other fields, and in a path 404.
+func describeText(schema *huma.Schema, of, name string) {
+	all := patterns()
+	if pattern := cmp.Or(all[of+"."+name], all[name]); pattern != "" {
+		single(schema).Pattern = pattern
+	}
+
+	if name == "name" && of != "Me" { // an identity provider may have none
+		one := 1
+		schema.MinLength = &one
+	}
+}
+
+const (
+	keyPattern          = "^[0-9A-Za-z]{16}$"
+	organizationPattern = "^([a-z][a-z0-9-]{1,38}|" + apikey.OperatorOrganization + ")$"
+	customerPattern     = `^[0-9A-Za-z._-]{1,64}$`
+	durationPattern     = "^[0-9]+[smhdwy]$"
+)
+
+// patterns are those of fields and parameters, by their name, with that of the schema where others
+// are called the same.
+func patterns() map[string]string {
+	return map[string]string{
+		"BoundedKey.id":                keyPattern,
+		"CreateCustomerRequest.id":     customerPattern,
+		"CreateOrganizationRequest.id": "^[a-z][a-z0-9-]{1,38}$",
+		"Customer.id":                  customerPattern,
+		"CustomerAnswer.id":            customerPattern,
+		"HistoryEntry.id":              keyPattern,
+		"Job.id":                       keyPattern,
+		"Key.id":                       keyPattern,
+		"MyMembership.id":              organizationPattern,
+		"Organization.id":              organizationPattern,
+		"deleteCustomer.customer":      customerPattern,
+		"getCustomer.customer":         customerPattern,
+		"updateCustomer.customer":      customerPattern,
+		"getJob.job":                   keyPattern,
+		"keyId":                        keyPattern,
+		"org":                          organizationPattern,
+		"organizationId":               organizationPattern,
+		"customers":                    customerPattern,
+		"development":                  durationPattern,
+		"production":                   durationPattern,
+		"staging":                      durationPattern,
+		"expiresIn":                    durationPattern,
+		"longest":                      durationPattern,
+		"overlap":                      durationPattern,
+		"window":                       durationPattern,
+	}
 }
 
 // closedSets are the fields of answers whose values are constants of another package, which is the

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 // document is the OpenAPI document, as anybody gets it.
@@ -190,9 +193,88 @@ func TestDocumentIsCompletedByNamesThatAreThere(t *testing.T) {
 		}
 	}
 
+	// by schema or operation, and name
+	found := map[string]string{}
+	for name, schema := range schemas {
+		for field, property := range objects(schema["properties"]) {
+			if items := objects(property)["items"]; items != nil {
+				property = items
+			}
+
+			found[name+"."+field], _ = property["pattern"].(string)
+		}
+	}
+
+	for _, item := range objects(document(t)["paths"]) {
+		for _, op := range objects(item) {
+			parameters, _ := op["parameters"].([]any)
+			for _, p := range parameters {
+				name := fmt.Sprint(op["operationId"], ".", p.(map[string]any)["name"])
+				found[name], _ = objects(p)["schema"]["pattern"].(string)
+			}
+		}
+	}
+
+	for place, pattern := range adminapi.Patterns() {
+		has := false
+		for name, got := range found {
+			if name != place && !strings.HasSuffix(name, "."+place) {
+				continue
+			}
+
+			has = true
+
+			if got != pattern && adminapi.Patterns()[name] == "" {
+				t.Errorf("%s: the pattern is %q, not %s", name, got, pattern)
+			}
+		}
+
+		if !has {
+			t.Errorf("%s: the document has no such place", place)
+		}
+	}
+
 	for bare, better := range adminapi.SchemaNames() {
 		if schemas[better] == nil || schemas[bare] != nil {
 			t.Errorf("%s is not called %s", bare, better)
+		}
+	}
+}
+
+// The patterns take what the operations take, and nothing else.
+func TestPatternsAreTheValidators(t *testing.T) {
+	t.Parallel()
+
+	o := newTenant(t)
+	duration := func(text string) bool {
+		errs := o.admin.Call(t, http.MethodPost, o.keys, map[string]any{
+			"name": "A key", "environment": "staging", "expiresIn": text,
+		})
+		return !strings.Contains(string(errs.Body), "expected a duration")
+	}
+
+	long := strings.Repeat("a", 64)
+	for place, takes := range map[string]func(string) bool{
+		"keyId": apikey.ValidID,
+		"org": func(id string) bool {
+			return organization.ValidID(id) || id == apikey.OperatorOrganization
+		},
+		"CreateOrganizationRequest.id": organization.ValidID,
+		"customers":                    permission.ValidCustomer,
+		"expiresIn":                    duration,
+	} {
+		pattern := regexp.MustCompile(adminapi.Patterns()[place])
+		for _, text := range []string{
+			"", "a", "A", "1", "a1", "a-", "-a", "a.b", "a_b", " a", "a ", "a b", "ä", "a/b", "...",
+			"7Qm2Xb0aVd91KtZs", "7Qm2Xb0aVd91KtZ", "7Qm2Xb0aVd91KtZs1", "7Qm2Xb0aVd91KtZ-",
+			long, long + "a", long[:39], long[:40],
+			apikey.OperatorOrganization, "1d", "1D", "01d", " 1d", "1d ", "d",
+			"30s", "15m", "24h", "2w", "1y", "1.5h", "+1d", "0d", "101y",
+		} {
+			if takes(text) != pattern.MatchString(text) {
+				t.Errorf("%s: %q: the operations say %t, the pattern %s", place, text, takes(text),
+					pattern)
+			}
 		}
 	}
 }
