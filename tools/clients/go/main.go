@@ -3,10 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
+	"strings"
 
 	"clients/admin"
 )
@@ -69,9 +71,12 @@ func run(ctx context.Context) error {
 
 	stale, err := api.UpdateKeyWithResponse(ctx, org, key.Id, &admin.UpdateKeyParams{IfMatch: &old},
 		change)
-	if err != nil || stale.ApplicationproblemJSON4XX == nil ||
-		stale.ApplicationproblemJSON4XX.Code != "stale" {
-		return fmt.Errorf("change of an old version: %v %s", err, stale.Body)
+	if err != nil {
+		return err
+	}
+
+	if err := refusedAs(412, "stale", stale.HTTPResponse, stale.ApplicationproblemJSON4XX); err != nil {
+		return err
 	}
 
 	changed, err := api.UpdateKeyWithResponse(ctx, org, key.Id,
@@ -93,31 +98,114 @@ func run(ctx context.Context) error {
 	return refusals(ctx, api, org)
 }
 
+// refusedAs checks a typed error: its status and its code.
+func refusedAs(status int, code admin.ProblemCode, got *http.Response, problem *admin.Problem) error {
+	if got.StatusCode != status || problem == nil || problem.Code != code ||
+		problem.Status != int64(status) {
+		return fmt.Errorf("expected %d %s: %s %+v", status, code, got.Status, problem)
+	}
+
+	return nil
+}
+
 func refusals(ctx context.Context, api *admin.ClientWithResponses, org string) error {
+	const nobodys = "0000000000000000"
+
 	invalid, err := api.CreateKeyWithResponse(ctx, org, nil, admin.CreateKeyRequest{
 		Environment: "staging",
 	})
-	if err != nil || invalid.ApplicationproblemJSON4XX == nil ||
-		invalid.ApplicationproblemJSON4XX.Code != "validation" {
-		return fmt.Errorf("a key without a name: %v %s", err, invalid.Body)
-	}
-
-	missing, err := api.GetKeyWithResponse(ctx, org, "0000000000000000", nil)
-	if err != nil || missing.ApplicationproblemJSON4XX == nil ||
-		missing.ApplicationproblemJSON4XX.Code != "not_found" {
-		return fmt.Errorf("a key that is not there: %v %s", err, missing.Body)
-	}
-
-	nobody, err := client("bt_prod_0000000000000000_00000000000000000000000000000000000000")
 	if err != nil {
 		return err
 	}
 
-	refused, err := nobody.GetKeyWithResponse(ctx, org, "0000000000000000", nil)
-	if err != nil || refused.StatusCode() != http.StatusUnauthorized ||
-		refused.ApplicationproblemJSON4XX == nil {
-		return fmt.Errorf("a key that nobody made: %v %s", err, refused.Body)
+	missing, err := api.GetKeyWithResponse(ctx, org, nobodys, nil)
+	if err != nil {
+		return err
 	}
 
-	return nil
+	unread, err := api.CreateKeyWithBodyWithResponse(ctx, org, nil, "text/plain",
+		strings.NewReader("{}"))
+	if err != nil {
+		return err
+	}
+
+	nobody, err := client("bt_prod_" + nobodys + "_00000000000000000000000000000000000000")
+	if err != nil {
+		return err
+	}
+
+	unknown, err := nobody.GetKeyWithResponse(ctx, org, nobodys, nil)
+	if err != nil {
+		return err
+	}
+
+	customer, err := api.CreateCustomerWithResponse(ctx, org, nil,
+		admin.CreateCustomerRequest{Name: "Generated in Go"})
+	if err != nil || customer.JSON201 == nil {
+		return fmt.Errorf("customer: %v %+v", err, customer)
+	}
+
+	twice, err := api.CreateCustomerWithResponse(ctx, org, nil,
+		admin.CreateCustomerRequest{Id: &customer.JSON201.Id, Name: "Again"})
+	if err != nil {
+		return err
+	}
+
+	return errors.Join(
+		refusedAs(401, "unauthenticated", unknown.HTTPResponse, unknown.ApplicationproblemJSON4XX),
+		refusedAs(404, "not_found", missing.HTTPResponse, missing.ApplicationproblemJSON4XX),
+		refusedAs(409, "duplicate", twice.HTTPResponse, twice.ApplicationproblemJSON4XX),
+		refusedAs(415, "unsupported_media_type", unread.HTTPResponse,
+			unread.ApplicationproblemJSON4XX),
+		refusedAs(422, "validation", invalid.HTTPResponse, invalid.ApplicationproblemJSON4XX),
+		limits(ctx, api, org),
+	)
+}
+
+// limits makes a key that may do little, once an hour.
+func limits(ctx context.Context, api *admin.ClientWithResponses, org string) error {
+	made, err := api.CreateKeyWithResponse(ctx, org, nil, admin.CreateKeyRequest{
+		Name:        "Limited in Go",
+		Environment: "production",
+		Permissions: &[]string{"keys:read"},
+		RateLimits:  &[]admin.RateLimit{{Name: "few", Limit: 1, Window: "1h"}},
+	})
+	if err != nil || made.JSON201 == nil || made.JSON201.Secret == nil {
+		return fmt.Errorf("create: %v %+v", err, made)
+	}
+
+	limited, err := client(*made.JSON201.Secret)
+	if err != nil {
+		return err
+	}
+
+	denied, err := limited.CreateCustomerWithResponse(ctx, org, nil,
+		admin.CreateCustomerRequest{Name: "Denied"})
+	if err != nil {
+		return err
+	}
+
+	// instances hold a limit together within a bound
+	for range 50 {
+		over, err := limited.GetKeyWithResponse(ctx, org, made.JSON201.Key.Id, nil)
+		if err != nil {
+			return err
+		}
+
+		if over.JSON200 != nil {
+			continue
+		}
+
+		if over.HTTPResponse.Header.Get("Retry-After") == "" {
+			return errors.New("no Retry-After")
+		}
+
+		return errors.Join(
+			refusedAs(403, "permission_denied", denied.HTTPResponse,
+				denied.ApplicationproblemJSON4XX),
+			refusedAs(429, "rate_limited", over.HTTPResponse, over.ApplicationproblemJSON4XX),
+		)
+	}
+
+	return errors.New("the limit was not held")
 }
