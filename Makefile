@@ -92,7 +92,7 @@ contract: $(OASDIFF) ## Compare the OpenAPI document with its baseline: what bre
 baseline: ## Take the OpenAPI document as it is for the new baseline, at a release, or with a decision that breaks clients
 	$(GO) run ./pkg/adminapi/generate $(BASELINE)
 
-clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, and use them
+clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, import it into Postman, and use them
 	tools/clients/run
 
 oidc-clients: ## Sign in at `bitting local` with OpenID Connect libraries (URL=http://127.0.0.1:4000 for a running one)
