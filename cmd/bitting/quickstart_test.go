@@ -74,7 +74,12 @@ func TestQuickStart(t *testing.T) {
 	t.Parallel()
 
 	q := readQuickstart(t)
-	dir := t.TempDir()
+
+	dir := filepath.Join(t.TempDir(), "bitting") // the checkout
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+
 	api, backend := freePort(t), freePort(t)
 	ports := strings.NewReplacer("127.0.0.1:4000", "127.0.0.1:"+api, "127.0.0.1:3000",
 		"127.0.0.1:"+backend, "listen(3000", "listen("+backend)

@@ -176,8 +176,10 @@ func TestHostileTimesDurationsAndNumbers(t *testing.T) {
 		}
 
 		a := client.Call(t, op.method, path, body, headers...)
+
 		readable := json.Valid(a.Body) || len(a.Body) == 0 ||
 			strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv")
+
 		if a.Status >= 500 || a.Status < 300 && !readable {
 			t.Errorf("%s with %s: %d %.300s", op.ID, what, a.Status, a.Body)
 		}

@@ -199,7 +199,8 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// Amazon's stand-in listens on loopback alone, and is ended when it was left over. It needs to be installed, as on a machine where nothing else is.
+// Amazon's stand-in listens on loopback alone, and is ended when it was left over. It needs to be
+// installed, as on a machine where nothing else is.
 func TestDynamoDBLocal(t *testing.T) {
 	t.Parallel()
 
