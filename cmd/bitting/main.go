@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/pkg/client"
 )
 
@@ -39,11 +40,17 @@ func run(args []string) int {
 	return exitCode(err)
 }
 
-// report writes an error: what the API said in its own words, then what to do.
+// report writes an error: what the API said in its own words, then what to do. What an address
+// answers may be anybody's, and must not steer the terminal.
 func report(w io.Writer, err error) {
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Title == "" {
-		_, _ = fmt.Fprintln(w, "bitting:", strings.TrimSpace(err.Error()))
+		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+		for i, line := range lines {
+			lines[i] = output.Visible(line)
+		}
+
+		_, _ = fmt.Fprintln(w, "bitting:", strings.Join(lines, "\n"))
 
 		if exitCode(err) == exitUnavailable {
 			_, _ = fmt.Fprintln(w, "  Is it running, and is the address right?")
@@ -57,13 +64,15 @@ func report(w io.Writer, err error) {
 		text = strings.TrimSpace(refused.Title + ". " + text)
 	}
 
-	_, _ = fmt.Fprintf(w, "bitting: %s\n", text)
+	_, _ = fmt.Fprintf(w, "bitting: %s\n", output.Visible(text))
 	for _, f := range refused.Errors {
-		_, _ = fmt.Fprintf(w, "  %s: %s\n", strings.TrimPrefix(f.Location, "body."), f.Message)
+		_, _ = fmt.Fprintf(w, "  %s: %s\n",
+			output.Visible(strings.TrimPrefix(f.Location, "body.")), output.Visible(f.Message))
 	}
 
 	if refused.RequiredPermission != "" {
-		_, _ = fmt.Fprintf(w, "  needed permission: %s\n", refused.RequiredPermission)
+		_, _ = fmt.Fprintf(w, "  needed permission: %s\n",
+			output.Visible(refused.RequiredPermission))
 	}
 
 	if advice := remedy(refused); advice != "" {
@@ -71,7 +80,7 @@ func report(w io.Writer, err error) {
 	}
 
 	if refused.RequestID != "" {
-		_, _ = fmt.Fprintf(w, "  request %s\n", refused.RequestID)
+		_, _ = fmt.Fprintf(w, "  request %s\n", output.Visible(refused.RequestID))
 	}
 }
 

@@ -152,6 +152,11 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 		return err
 	}
 
+	for _, name := range widened(current, next, i.api) {
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "keys that hold %s for another API get its routes of %s "+
+			"too; to keep them apart, give it another name: --print, then edit\n", name, i.api)
+	}
+
 	if err := derive.Valid(next); err != nil {
 		return fmt.Errorf("the catalogue cannot take it:\n  %w", err)
 	}
@@ -183,6 +188,22 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 
 	_, _ = fmt.Fprintln(c.ErrOrStderr(), "the catalogue is changed; it takes effect within 10 seconds")
 	return nil
+}
+
+// widened returns the permissions that opened routes of other APIs alone, and now open some of this
+// one.
+func widened(before, after []permission.Permission, api string) (names []string) {
+	own := func(r permission.Route) bool { return r.API == api }
+
+	for _, p := range after {
+		i := slices.IndexFunc(before, func(q permission.Permission) bool { return q.Name == p.Name })
+		if i >= 0 && len(before[i].Routes) > 0 && !slices.ContainsFunc(before[i].Routes, own) &&
+			slices.ContainsFunc(p.Routes, own) {
+			names = append(names, p.Name)
+		}
+	}
+
+	return names
 }
 
 // propose makes permissions of a file.

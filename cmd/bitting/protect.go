@@ -178,12 +178,44 @@ func (p *protection) print(c *cobra.Command, file string, old []byte, text strin
 		return printDiff(c.OutOrStdout(), diff.Diff("a/"+name, old, "b/"+name, []byte(text)))
 	}
 
-	// the same file, not a new one: its mode and its links stay
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := replaceFile(file, []byte(text)); err != nil {
 		return err
 	}
 
 	tell(c.ErrOrStderr(), file, []string{"changed"})
+	return nil
+}
+
+// replaceFile writes a file anew, whole or not at all. A link stays one, and the mode stays.
+func replaceFile(name string, text []byte) error {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
+
+	before, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+
+	_, err = file.Write(text)
+	if err == nil {
+		err = errors.Join(file.Chmod(before.Mode().Perm()), file.Sync())
+	}
+
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+
 	return nil
 }
 

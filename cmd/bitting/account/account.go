@@ -132,6 +132,11 @@ const maxKeyFile = 4096
 
 // readKey reads a key from a file, or from standard input for "-".
 func readKey(name string) (string, error) {
+	if strings.Count(name, "_") == 3 && !strings.ContainsAny(name, "/.") {
+		return "", errors.New("--key-file: expected a file, not the key itself, which others on this " +
+			"machine can now see in the list of processes")
+	}
+
 	file := os.Stdin
 	if name != "-" {
 		var err error

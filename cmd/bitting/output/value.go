@@ -34,7 +34,7 @@ func (p *Printer) Paint(look Look, text string) string {
 func (p *Printer) Text(value any) string {
 	at, ok := value.(time.Time)
 	if !ok || p.Absolute || !p.Terminal() || at.IsZero() {
-		return visible(Exact(value))
+		return Visible(Exact(value))
 	}
 
 	return Relative(at, p.Now)
@@ -93,9 +93,9 @@ func Relative(at, now time.Time) string {
 
 const day = 24 * time.Hour
 
-// visible returns a text in which nothing can steer a terminal or hide from a reader: control and
+// Visible returns a text in which nothing can steer a terminal or hide from a reader: control and
 // format characters, such as escapes and those that reverse the direction, are written as in Go.
-func visible(text string) string {
+func Visible(text string) string {
 	if !strings.ContainsFunc(text, hidden) {
 		return text
 	}
