@@ -293,7 +293,7 @@ func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 	}
 
 	// What is inserted may need more: an open route wants no key once its API wants one.
-	for range maxRounds {
+	for n := 0; ; n++ {
 		text, about, err := d.round(o)
 		if err != nil {
 			return "", nil, err
@@ -309,6 +309,11 @@ func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 			break
 		}
 
+		if n == maxRounds {
+			return "", nil, errors.New("what was inserted is not found again, so nothing is changed: " +
+				"write keys as KEY: VALUE, without a question mark before them")
+		}
+
 		if d, err = Read([]byte(text)); err != nil {
 			return "", nil, err
 		}
@@ -316,7 +321,21 @@ func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 		d = d.as(o.Kind)
 	}
 
-	return d.text, notes, nil
+	left, err := d.open(o)
+	return d.text, append(notes, left...), err
+}
+
+// open tells of routes that are open all the same, since the file says in another way who guards them.
+func (d *Document) open(o Options) (notes []string, err error) {
+	findings, _, err := d.Check(o)
+	for _, f := range findings {
+		if f.Code == CodeOpen {
+			notes = append(notes, fmt.Sprintf("line %d: %s, and bitting cannot change that as it is "+
+				"written", f.Line, f.Message))
+		}
+	}
+
+	return notes, err
 }
 
 // maxRounds is how often more than enough may be needed.

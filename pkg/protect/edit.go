@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -22,7 +23,15 @@ type source struct {
 	step  int  // columns by which a nested block is indented
 }
 
+// otherBreaks are what YAML 1.1 takes for the end of a line and editors do not.
+var otherBreaks = regexp.MustCompile("[\u0085\u2028\u2029]|\r(?:[^\n]|$)")
+
 func parse(text string) (*source, error) {
+	if otherBreaks.MatchString(text) {
+		return nil, errors.New("it has line ends other than LF and CRLF: a lone CR, U+0085, U+2028 or " +
+			"U+2029")
+	}
+
 	var document yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
 		return nil, fmt.Errorf("it is neither YAML nor JSON: %w", err)

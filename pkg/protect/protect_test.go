@@ -517,6 +517,12 @@ func TestFilesThatAreNone(t *testing.T) {
 		"no YAML":    {"a: [", "neither YAML nor JSON"},
 		"a list":     {"[]", "neither a template nor"},
 		"other YAML": {"services: {}", "neither a template, which has Resources, nor"},
+		"next line": {
+			strings.Replace(samREST, "StageName", "# a \u0085 # b\n      StageName", 1),
+			"line ends other than LF and CRLF",
+		},
+		"line separator": {samREST + "# \u2028\n", "line ends other than LF and CRLF"},
+		"lone CR":        {strings.ReplaceAll(samREST, "\n", "\r"), "line ends other than LF and CRLF"},
 	} {
 		if _, err := protect.Read([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)
@@ -541,6 +547,11 @@ func TestFilesThatAreNone(t *testing.T) {
 				"ApiKeySourceType: !Ref Source", 1),
 			"line 27: ApiKeySourceType is not a plain value", func(*protect.Options) {},
 		},
+		"keys behind question marks": {
+			"Transform: AWS::Serverless-2016-10-31\nResources:\n  ? Api\n  : Type: AWS::Serverless::Api\n" +
+				"    Properties:\n      StageName: production\n",
+			"what was inserted is not found again", func(*protect.Options) {},
+		},
 		"an alias": {
 			"x: &p {Name: a}\nResources:\n  A: {Type: AWS::Serverless::HttpApi, Properties: *p}\n",
 			"line 3: Properties is shared by an anchor", func(*protect.Options) {},
@@ -559,6 +570,25 @@ func TestFilesThatAreNone(t *testing.T) {
 			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", name, err, test.want)
 		}
+	}
+}
+
+// A route that stays open, since the file says in another way who guards it, is told.
+func TestRoutesThatStayOpen(t *testing.T) {
+	t.Parallel()
+
+	text := strings.Replace(samREST, "StageName: production", "StageName: production\n      Auth: !If "+
+		"[X, {DefaultAuthorizer: Foo}, !Ref AWS::NoValue]", 1)
+
+	_, notes, err := read(t, text).Protect(options())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if !slices.ContainsFunc(notes, func(note string) bool {
+		return strings.Contains(note, "cannot change that as it is written")
+	}) {
+		t.Errorf("notes %q", notes)
 	}
 }
 
