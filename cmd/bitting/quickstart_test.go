@@ -1,8 +1,8 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -114,20 +114,26 @@ func TestQuickStart(t *testing.T) {
 	c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+
 		os.Getenv("PATH"), "BITTING_DATA=", "BITTING_URL=")
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.WaitDelay = time.Second // what it started in the background has its output open
 
-	var out bytes.Buffer
-	c.Stdout, c.Stderr = &out, &out
-	err := c.Run()
+	// a file, which what it leaves running may go on writing to
+	out, err := os.Create(filepath.Join(dir, "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	c.Stdout, c.Stderr = out, out
+	err = c.Run()
 
 	// what the page leaves running ends with its group
 	_ = syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
+	ended(t, filepath.Join(dir, "..", "orders", ".bitting", "local.json"))
 
-	if err != nil && !strings.Contains(err.Error(), "WaitDelay") {
-		t.Fatalf("%v\n%s", err, out.String())
+	printed, readErr := os.ReadFile(out.Name())
+	if err = errors.Join(err, readErr, out.Close()); err != nil {
+		t.Fatalf("%v\n%s", err, printed)
 	}
 
-	text := out.String()
+	text := string(printed)
 	for _, want := range []string{
 		"+        bittingApi: orders",
 		"template.yaml: changed",
@@ -143,7 +149,7 @@ func TestQuickStart(t *testing.T) {
 	} {
 		at := strings.Index(text, want)
 		if at < 0 {
-			t.Errorf("%q does not follow\n%s", want, out.String())
+			t.Errorf("%q does not follow\n%s", want, printed)
 			break
 		}
 
@@ -151,6 +157,21 @@ func TestQuickStart(t *testing.T) {
 	}
 
 	if !strings.Contains(text, "HTTP/1.1 401") {
-		t.Errorf("the revoked key is not refused:\n%s", out.String())
+		t.Errorf("the revoked key is not refused:\n%s", printed)
 	}
+}
+
+// ended waits until a bitting local that was told to stop has: it then removes the file.
+func ended(t *testing.T, ready string) {
+	t.Helper()
+
+	for range int(stopTime / (50 * time.Millisecond)) {
+		if _, err := os.Stat(ready); errors.Is(err, os.ErrNotExist) {
+			return
+		}
+
+		time.Sleep(50 * time.Millisecond)
+	}
+
+	t.Error("bitting local goes on")
 }

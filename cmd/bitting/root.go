@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -108,6 +110,8 @@ func newLocal() *cobra.Command {
 			o.Processes = functions == "process"
 			o.Command = os.Args[0]
 			o.Out = c.OutOrStdout()
+			// The reader of its output may be gone. It must still end in order, with its stand-in.
+			signal.Ignore(syscall.SIGPIPE)
 			return local.Run(c.Context(), o)
 		},
 	}
