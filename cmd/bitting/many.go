@@ -178,7 +178,8 @@ func (s *session) importKeys(
 
 		done, err := s.ImportKeys(ctx, org, api.ImportKeys{Keys: part}, options...)
 		if err != nil {
-			s.say("%d of %d imported before it ended.", imported, len(keys))
+			s.say("%d of %d are imported, and perhaps some of the %d after them: repeat the command, "+
+				"which imports none twice.", imported, len(keys), len(part))
 			return err
 		}
 
