@@ -16,7 +16,7 @@ func TestWrongFlags(t *testing.T) {
 	}{
 		"no such command": {
 			[]string{"lokal"},
-			"bitting: unknown command \"lokal\" for \"bitting\"\n\nDid you mean this?\n\tlocal",
+			"bitting: unknown command \"lokal\" for \"bitting\"\n\nDid you mean this?\n  local",
 		},
 		"no such flag": {
 			[]string{"local", "--port", "1"},

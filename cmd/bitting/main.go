@@ -47,7 +47,7 @@ func report(w io.Writer, err error) {
 	if !errors.As(err, &refused) || refused.Title == "" {
 		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
 		for i, line := range lines {
-			lines[i] = output.Visible(line)
+			lines[i] = output.Visible(strings.ReplaceAll(line, "\t", "  "))
 		}
 
 		_, _ = fmt.Fprintln(w, "bitting:", strings.Join(lines, "\n"))
