@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -193,30 +194,7 @@ func replaceFile(name string, text []byte) error {
 		return err
 	}
 
-	before, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-
-	_, err = file.Write(text)
-	if err == nil {
-		err = errors.Join(file.Chmod(before.Mode().Perm()), file.Sync())
-	}
-
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), name)
-	}
-
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-
-	return nil
+	return renameio.WriteFile(name, text, 0o600, renameio.WithTempDir(filepath.Dir(name)))
 }
 
 // printDiff prints a unified diff, in colours at a terminal.

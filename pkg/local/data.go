@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/google/renameio/v2"
 )
 
 // The files that bitting local keeps in the data folder.
@@ -102,15 +104,6 @@ func writePrivate(path string, value any) error {
 		return err
 	}
 
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*.tmp") // mode 0600
-	if err != nil {
-		return err
-	}
-
-	_, err = temporary.Write(append(text, '\n'))
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-
-	return os.Rename(temporary.Name(), path)
+	return renameio.WriteFile(path, append(text, '\n'), 0o600,
+		renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
 }

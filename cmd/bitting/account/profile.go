@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -88,22 +89,7 @@ func (p *Profiles) Save() error {
 		return err
 	}
 
-	// a file that CreateTemp makes is its owner's alone
-	file, err := os.CreateTemp(dir, ".config-*")
-	if err != nil {
-		return err
-	}
-
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), p.path)
-	}
-
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-
-	return nil
+	return renameio.WriteFile(p.path, text, 0o600, renameio.WithTempDir(dir))
 }
 
 // ofProfile returns the account of a profile; of the default one, or the only one, for "".
