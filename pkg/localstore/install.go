@@ -17,8 +17,9 @@ import (
 
 // The versions that Install installs.
 const (
-	dynoxideVersion = "1.2.1"
-	image           = "docker.io/amazon/dynamodb-local:2.6.1"
+	dynoxideVersion      = "1.2.1"
+	dynamoDBLocalVersion = "2.6.1" // as in java/pom.xml
+	image                = "docker.io/amazon/dynamodb-local:" + dynamoDBLocalVersion
 )
 
 // npmPackages are the packages with dynoxide's binary, by platform.
@@ -83,10 +84,14 @@ var methods = []method{
 	},
 }
 
-func (h Host) npmFolder() string     { return filepath.Join(h.Cache, "npm") }
-func (h Host) cargoFolder() string   { return filepath.Join(h.Cache, "dynoxide-"+dynoxideVersion) }
-func (h Host) javaFolder() string    { return filepath.Join(h.Cache, "dynamodb-local-2.6.1") }
-func (h Host) containerFile() string { return filepath.Join(h.Cache, "container-2.6.1") }
+func (h Host) npmFolder() string   { return filepath.Join(h.Cache, "npm") }
+func (h Host) cargoFolder() string { return filepath.Join(h.Cache, "dynoxide-"+dynoxideVersion) }
+func (h Host) javaFolder() string {
+	return filepath.Join(h.Cache, "dynamodb-local-"+dynamoDBLocalVersion)
+}
+func (h Host) containerFile() string {
+	return filepath.Join(h.Cache, "container-"+dynamoDBLocalVersion)
+}
 
 // Install installs a stand-in if none is there, and says to out what it does. If one way fails, it
 // tries the next.
@@ -116,9 +121,9 @@ func (h Host) Install(ctx context.Context, out io.Writer) error {
 		faults = append(faults, fmt.Errorf("%s: %w", m.name, err))
 	}
 
-	return fmt.Errorf("%w, and none can be installed here. Install one of these, and try again: %s. Or "+
-		"start a DynamoDB yourself, and pass its address with --dynamodb URL%w", ErrNone,
-		strings.Join(h.wants(), "; "), errors.Join(faults...))
+	return errors.Join(append([]error{fmt.Errorf("%w, and none can be installed here. Install one of "+
+		"these, and try again: %s. Or start a DynamoDB yourself, and pass its address with --dynamodb URL",
+		ErrNone, strings.Join(h.wants(), "; "))}, faults...)...)
 }
 
 // ways returns the methods that work on this host, in the order in which they are tried.
