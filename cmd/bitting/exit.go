@@ -49,9 +49,6 @@ func usage(err error) error {
 	return &exitError{err, exitUsage}
 }
 
-// errQuiet ends a command that has already said what it found.
-var errQuiet = errors.New("")
-
 // exitCode returns the exit code of an error.
 func exitCode(err error) int {
 	var own *exitError

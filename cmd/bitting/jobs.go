@@ -88,7 +88,7 @@ func jobID(j api.Job) string { return j.ID }
 
 func jobColumns() []output.Column[api.Job] {
 	return []output.Column[api.Job]{
-		{Name: "id", Of: jobIDOf},
+		{Name: "id", Of: func(j api.Job) any { return j.ID }},
 		{Name: "kind", Of: func(j api.Job) any { return j.Kind }},
 		{Name: "action", Of: func(j api.Job) any { return j.Action }},
 		{Name: "state", Of: func(j api.Job) any { return j.State }, Look: func(j api.Job) output.Look {
@@ -101,5 +101,3 @@ func jobColumns() []output.Column[api.Job] {
 		{Name: "createdAt", Of: func(j api.Job) any { return j.CreatedAt.Time }},
 	}
 }
-
-func jobIDOf(j api.Job) any { return j.ID }

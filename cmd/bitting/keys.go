@@ -184,8 +184,7 @@ func moment(t *api.Time) any {
 // by a secret on standard input.
 func (s *session) key(ctx context.Context, org, argument string) (string, error) {
 	if argument == "-" {
-		id, err := idOfSecret(s.command.InOrStdin())
-		return id, err
+		return idOfSecret(s.command.InOrStdin())
 	}
 
 	if id, ok := secretID(argument); ok {
@@ -231,28 +230,18 @@ func (s *session) key(ctx context.Context, org, argument string) (string, error)
 		len(found), argument, strings.Join(ids, ", ")))
 }
 
-// onKey makes the body of a command that has a KEY as its only argument.
+// onKey makes the body of a command whose first argument is a KEY.
 func (o *options) onKey(
 	work func(ctx context.Context, s *session, org, key string) error,
 ) func(*cobra.Command, []string) error {
-	return func(c *cobra.Command, args []string) error {
-		s, err := o.open(c)
+	return o.inOrganization(func(ctx context.Context, s *session, org string, args []string) error {
+		key, err := s.key(ctx, org, args[0])
 		if err != nil {
 			return err
 		}
 
-		org, err := s.org()
-		if err != nil {
-			return err
-		}
-
-		key, err := s.key(c.Context(), org, args[0])
-		if err != nil {
-			return err
-		}
-
-		return work(c.Context(), s, org, key)
-	}
+		return work(ctx, s, org, key)
+	})
 }
 
 // inOrganization makes the body of a command that is about an organization.

@@ -33,7 +33,7 @@ func run(args []string) int {
 		err = usage(err)
 	}
 
-	if err != nil && !errors.Is(err, errQuiet) {
+	if err != nil {
 		report(os.Stderr, err)
 	}
 

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/derive"
@@ -126,14 +127,14 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 		return err
 	}
 
-	admin, err := s.account.Operator(version())
+	operator, err := s.account.Operator(version())
 	if err != nil {
 		return err
 	}
 
 	var etag string
 
-	catalogue, err := admin.GetPermissions(c.Context(), client.ETag(&etag))
+	catalogue, err := operator.GetPermissions(c.Context(), client.ETag(&etag))
 	if err != nil {
 		return err
 	}
@@ -147,8 +148,7 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 		return nil
 	}
 
-	if err := printDiff(c.OutOrStdout(), diff.Diff("a/catalogue", before, "b/catalogue",
-		after)); err != nil {
+	if err := printDiff(s.out, diff.Diff("a/catalogue", before, "b/catalogue", after)); err != nil {
 		return err
 	}
 
@@ -176,7 +176,7 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 		options = append(options, client.Force())
 	}
 
-	_, err = admin.PutPermissions(c.Context(), catalogueOf(next), options...)
+	_, err = operator.PutPermissions(c.Context(), admin.ViewCatalogue(next), options...)
 
 	switch {
 	case errors.Is(err, client.ErrInUse):
@@ -307,7 +307,7 @@ func readCatalogue(text []byte) ([]permission.Permission, error) {
 	return catalogue.Permissions, nil
 }
 
-// permissionsOf returns a catalogue's permissions in the domain's form.
+// domainPermissions returns a catalogue's permissions in the domain's form.
 func domainPermissions(catalogue api.Catalogue) []permission.Permission {
 	var out []permission.Permission
 	for _, p := range catalogue.Permissions {
@@ -324,29 +324,6 @@ func domainPermissions(catalogue api.Catalogue) []permission.Permission {
 		}
 
 		out = append(out, one)
-	}
-
-	return out
-}
-
-// catalogueOf returns permissions as the API takes them.
-func catalogueOf(permissions []permission.Permission) api.Catalogue {
-	out := api.Catalogue{Permissions: []api.Permission{}}
-	for _, p := range permissions {
-		one := api.Permission{
-			Name:        p.Name,
-			Title:       p.Title,
-			Description: p.Description,
-			Default:     p.Default,
-			Publishable: p.Publishable,
-			BuiltIn:     p.BuiltIn,
-			Routes:      []api.Route{},
-		}
-		for _, r := range p.Routes {
-			one.Routes = append(one.Routes, api.Route(r))
-		}
-
-		out.Permissions = append(out.Permissions, one)
 	}
 
 	return out

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -23,6 +23,7 @@ import (
 // protection is the flags of `bitting protect`.
 type protection struct {
 	shared    *options
+	out       *output.Printer // made by run
 	catalogue string
 	api       string
 	names     []string
@@ -77,7 +78,11 @@ func newProtect(o *options) *cobra.Command {
 	return c
 }
 
-func (p *protection) run(c *cobra.Command, files []string) error {
+func (p *protection) run(c *cobra.Command, files []string) (err error) {
+	if p.out, err = p.shared.printer(c); err != nil {
+		return err
+	}
+
 	if err := p.read(); err != nil {
 		return usage(err)
 	}
@@ -123,18 +128,17 @@ func (p *protection) run(c *cobra.Command, files []string) error {
 
 // read turns the flags into options.
 func (p *protection) read() error {
-	for _, f := range []struct {
-		flag, value string
-		allowed     []string
-	}{
-		{"api", p.api, []string{"", "rest", "http"}},
-		{"profile", p.profile, []string{"strict", "fast", "cached"}},
-		{"key-limits", p.keyLimits, []string{"enforced", "off"}},
-		{"environment", p.options.Environment, []string{"production", "staging", "development"}},
-	} {
-		if !slices.Contains(f.allowed, f.value) {
-			return fmt.Errorf("--%s %s: expected one of %s", f.flag, shown(f.value),
-				strings.TrimPrefix(strings.Join(f.allowed, ", "), ", "))
+	if err := cmp.Or(
+		oneOf("profile", p.profile, "strict", "fast", "cached"),
+		oneOf("key-limits", p.keyLimits, "enforced", "off"),
+		oneOf("environment", p.options.Environment, "production", "staging", "development"),
+	); err != nil {
+		return err
+	}
+
+	if p.api != "" {
+		if err := oneOf("api", p.api, "rest", "http"); err != nil {
+			return err
 		}
 	}
 
@@ -158,8 +162,8 @@ func (p *protection) read() error {
 	}
 
 	switch {
-	case p.shared.format != string(output.Table) && p.shared.format != string(output.JSON):
-		return fmt.Errorf("--output %s: expected table or json", shown(p.shared.format))
+	case p.out.Format != output.Table && p.out.Format != output.JSON:
+		return fmt.Errorf("--output %s: expected table or json", p.out.Format)
 	case p.catalogue != "" && !p.check:
 		return errors.New("--catalogue goes with --check")
 	}
@@ -176,7 +180,7 @@ func (p *protection) print(c *cobra.Command, file string, old []byte, text strin
 
 	if !p.write {
 		name := filepath.ToSlash(strings.TrimPrefix(filepath.Clean(file), "/"))
-		return printDiff(c.OutOrStdout(), diff.Diff("a/"+name, old, "b/"+name, []byte(text)))
+		return printDiff(p.out, diff.Diff("a/"+name, old, "b/"+name, []byte(text)))
 	}
 
 	if err := replaceFile(file, []byte(text)); err != nil {
@@ -198,9 +202,7 @@ func replaceFile(name string, text []byte) error {
 }
 
 // printDiff prints a unified diff, in colours at a terminal.
-func printDiff(to io.Writer, text []byte) error {
-	colours := painter(to)
-
+func printDiff(p *output.Printer, text []byte) error {
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, "diff ") {
 			continue // git takes it for a header of its own
@@ -210,18 +212,18 @@ func printDiff(to io.Writer, text []byte) error {
 
 		switch {
 		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
-			body = colours.as(bold, body)
+			body = p.Paint(output.Bold, body)
 		case strings.HasPrefix(line, "-"):
-			body = colours.as(red, body)
+			body = p.Paint(output.Bad, body)
 		case strings.HasPrefix(line, "+"):
-			body = colours.as(green, body)
+			body = p.Paint(output.Good, body)
 		}
 
 		if end {
 			body += "\n"
 		}
 
-		if _, err := io.WriteString(to, body); err != nil {
+		if _, err := io.WriteString(p.Out, body); err != nil {
 			return err
 		}
 	}
@@ -286,26 +288,24 @@ func (p *protection) runCheck(c *cobra.Command, files []string, documents []*pro
 			"--catalogue, --url or --data names one")
 	}
 
-	if err := p.printFindings(c.OutOrStdout(), all); err != nil || len(all) == 0 {
+	if err := p.printFindings(all); err != nil || len(all) == 0 {
 		return err
 	}
 
 	return fmt.Errorf("%d found; each line above says where, and how to mend it", len(all))
 }
 
-func (p *protection) printFindings(to io.Writer, all []found) error {
-	if p.shared.format == string(output.JSON) {
-		encoder := json.NewEncoder(to)
+func (p *protection) printFindings(all []found) error {
+	if p.out.Format == output.JSON {
+		encoder := json.NewEncoder(p.out.Out)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(map[string][]found{"findings": all})
 	}
 
-	colours := painter(to)
-
 	for _, f := range all {
-		place := colours.as(bold, fmt.Sprintf("%s:%d:", f.File, f.Line))
-		if _, err := fmt.Fprintf(to, "%s %s [%s]\n    %s\n", place, f.Message, f.Code,
+		place := p.out.Paint(output.Bold, fmt.Sprintf("%s:%d:", f.File, f.Line))
+		if _, err := fmt.Fprintf(p.out.Out, "%s %s [%s]\n    %s\n", place, f.Message, f.Code,
 			f.Mend); err != nil {
 			return err
 		}
@@ -350,29 +350,4 @@ func readError(err error) error {
 	}
 
 	return err
-}
-
-// paint is how text is shown at a terminal: by ANSI escapes, or not at all.
-type paint bool
-
-// painter returns the paint for an output.
-func painter(to io.Writer) paint {
-	file, ok := to.(*os.File)
-	return paint(ok && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" &&
-		term.IsTerminal(int(file.Fd())))
-}
-
-// The colours in use, as codes of ANSI escapes.
-const (
-	red   = "31"
-	green = "32"
-	bold  = "1"
-)
-
-func (p paint) as(code, text string) string {
-	if !p {
-		return text
-	}
-
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }

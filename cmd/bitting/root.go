@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -133,18 +134,12 @@ func newLocal() *cobra.Command {
 
 // check refuses a flag's wrong value before anything is started with it.
 func check(o local.Options, functions string) error {
-	for _, f := range []struct {
-		flag, value string
-		allowed     []string
-	}{
-		{"profile", o.Profile, []string{"strict", "fast", "cached"}},
-		{"api", o.API, []string{"rest", "http"}},
-		{"functions", functions, []string{"inprocess", "process"}},
-	} {
-		if !slices.Contains(f.allowed, f.value) {
-			return fmt.Errorf("--%s %s: expected one of %s", f.flag, shown(f.value),
-				strings.Join(f.allowed, ", "))
-		}
+	if err := cmp.Or(
+		oneOf("profile", o.Profile, "strict", "fast", "cached"),
+		oneOf("api", o.API, "rest", "http"),
+		oneOf("functions", functions, "inprocess", "process"),
+	); err != nil {
+		return err
 	}
 
 	if o.Data == "" {
@@ -158,6 +153,15 @@ func check(o local.Options, functions string) error {
 
 	_, err := address("dynamodb", o.DynamoDB)
 	return err
+}
+
+// oneOf refuses a flag's value that is none of those allowed.
+func oneOf(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+
+	return fmt.Errorf("--%s %s: expected one of %s", flag, shown(value), strings.Join(allowed, ", "))
 }
 
 // address reads a flag that is the address of a server, or "".

@@ -281,9 +281,9 @@ func newInspect(o *options) *cobra.Command {
 			"`bitting whoami` says. The exit code is 1 if it is not valid.",
 		Example: "  bitting inspect < secret.txt\n  pbpaste | bitting inspect --output json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := output.NewPrinter(c.OutOrStdout(), output.Format(o.format), getenv)
+			p, err := o.printer(c)
 			if err != nil {
-				return usage(err)
+				return err
 			}
 
 			in := c.InOrStdin()

@@ -21,6 +21,7 @@ import (
 type options struct {
 	account  account.Flags
 	format   string
+	json     bool
 	absolute bool
 	quiet    bool
 	yes      bool
@@ -38,6 +39,7 @@ func (o *options) flags(root *cobra.Command) {
 	f.StringVar(&o.account.As, "as", "", "with local data: be this person of the demo")
 	f.StringVarP(&o.format, "output", "o", string(output.Table),
 		"format: table, json, jsonl, csv or id")
+	f.BoolVar(&o.json, "json", false, "the same as --output json")
 	f.BoolVar(&o.absolute, "absolute-times", false, "show times in full on a terminal, too")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "write no progress and no hints")
 	f.BoolVarP(&o.yes, "yes", "y", false, "ask nothing")
@@ -61,14 +63,27 @@ type session struct {
 // getenv reads the user's environment, which for the command line is what flags are for others.
 func getenv(name string) string { return os.Getenv(name) } //nolint:forbidigo // see above
 
-// open finds the deployment that a command is for.
-func (o *options) open(c *cobra.Command) (*session, error) {
+// printer returns the printer of a command's data.
+func (o *options) printer(c *cobra.Command) (*output.Printer, error) {
+	if o.json {
+		o.format = string(output.JSON)
+	}
+
 	p, err := output.NewPrinter(c.OutOrStdout(), output.Format(o.format), getenv)
 	if err != nil {
 		return nil, usage(err)
 	}
 
 	p.Absolute = o.absolute
+	return p, nil
+}
+
+// open finds the deployment that a command is for.
+func (o *options) open(c *cobra.Command) (*session, error) {
+	p, err := o.printer(c)
+	if err != nil {
+		return nil, err
+	}
 
 	a, err := account.Find(o.account, getenv)
 	if errors.Is(err, local.ErrNotRunning) {

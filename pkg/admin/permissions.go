@@ -20,8 +20,11 @@ func (s *OrganizationService) Catalogue(r *Request) (shown api.Catalogue, versio
 	return viewCatalogue(r.catalogue), r.version
 }
 
-func viewCatalogue(c *permission.Catalogue) api.Catalogue {
-	return api.Catalogue{Permissions: viewAll(c.Permissions(), viewPermission)}
+func viewCatalogue(c *permission.Catalogue) api.Catalogue { return ViewCatalogue(c.Permissions()) }
+
+// ViewCatalogue returns permissions as the API shows and takes a catalogue.
+func ViewCatalogue(permissions []permission.Permission) api.Catalogue {
+	return api.Catalogue{Permissions: viewAll(permissions, viewPermission)}
 }
 
 func viewPermission(p permission.Permission) api.Permission {

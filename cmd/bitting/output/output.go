@@ -75,11 +75,10 @@ func formatNames() string {
 
 // Column is a field of what is written.
 type Column[T any] struct {
-	Name string         // as in the API
-	Of   func(T) any    // text, a number, a time, a list of texts, or nil for none
-	Look func(T) Look   // nil for plain
-	Wide bool           // may be cut to make a table fit; the others are written whole
-	Omit func([]T) bool // nil: never left out of a table
+	Name string       // as in the API
+	Of   func(T) any  // text, a number, a time, a list of texts, or nil for none
+	Look func(T) Look // nil for plain
+	Wide bool         // may be cut to make a table fit; the others are written whole
 }
 
 // List writes a list as it arrives. id is what the format id writes of each. It ends at the first

@@ -25,7 +25,6 @@ func writeTable[T any](p *Printer, columns []Column[T], items iter.Seq2[T, error
 
 	flush := func() error {
 		if widths == nil {
-			columns = kept(columns, pending)
 			widths = fit(p, columns, pending)
 
 			if err := writeRow(p.Out, widths, func(i int) (string, string) {
@@ -79,17 +78,6 @@ func heading(name string) string {
 	}
 
 	return out.String()
-}
-
-// kept returns the columns that a table of some rows has.
-func kept[T any](columns []Column[T], rows []T) (out []Column[T]) {
-	for _, c := range columns {
-		if c.Omit == nil || !c.Omit(rows) {
-			out = append(out, c)
-		}
-	}
-
-	return out
 }
 
 func look[T any](c Column[T], item T) Look {
