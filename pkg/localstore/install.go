@@ -89,6 +89,7 @@ func (h Host) cargoFolder() string { return filepath.Join(h.Cache, "dynoxide-"+d
 func (h Host) javaFolder() string {
 	return filepath.Join(h.Cache, "dynamodb-local-"+dynamoDBLocalVersion)
 }
+
 func (h Host) containerFile() string {
 	return filepath.Join(h.Cache, "container-"+dynamoDBLocalVersion)
 }
