@@ -113,33 +113,48 @@ func (m *machine) announce(ctx context.Context) error {
 	return m.firstSteps(s)
 }
 
+// layout is the number of the tables' rows as they are now. It changes where rows that were stored
+// before cannot be read any more.
+const layout = 2
+
+// kept is demo.json.
+type kept struct {
+	Layout int `json:"layout"`
+	Secrets
+}
+
 // demo returns the demo's secrets, from the start that made them or made now.
 func (m *machine) demo(ctx context.Context) (Secrets, error) {
-	var s Secrets
+	s := kept{}
 
 	text, err := os.ReadFile(m.path(demoFile))
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
 
+	if err == nil && s.OperatorKey != "" && s.Layout != layout {
+		err = errors.New("the data is of another version of Bitting")
+	}
+
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("%s: %w; --fresh deletes the existing data first",
+		return s.Secrets, fmt.Errorf("%s: %w; --fresh deletes the existing data first",
 			m.path(demoFile), err)
 	}
 
 	if s.OperatorKey == "" {
 		if s.OperatorKey, err = m.operatorKey(ctx); err != nil {
-			return s, err
+			return s.Secrets, err
 		}
 	}
 
 	if !m.options.NoDemo && s.AdminKey == "" {
-		if err := m.fill(ctx, &s); err != nil {
-			return s, err
+		if err := m.fill(ctx, &s.Secrets); err != nil {
+			return s.Secrets, err
 		}
 	}
 
-	return s, writePrivate(m.path(demoFile), s)
+	s.Layout = layout
+	return s.Secrets, writePrivate(m.path(demoFile), s)
 }
 
 // operatorKey makes an operator key, as whoever owns the table can.

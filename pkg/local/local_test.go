@@ -112,6 +112,12 @@ func TestRunFails(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	old := t.TempDir()
+	if err := os.WriteFile(filepath.Join(old, "demo.json"), []byte(`{"operatorKey": "bt_prod_x"}`),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+
 	checkout := t.TempDir()
 	if err := os.WriteFile(filepath.Join(checkout, "template.yaml"),
 		[]byte("Resources: 7"), 0o600); err != nil {
@@ -132,6 +138,9 @@ func TestRunFails(t *testing.T) {
 		"a broken demo.json": {func(o *local.Options) {
 			o.Data = broken
 		}, filepath.Join(broken, "demo.json") + ": "},
+		"data of another version": {func(o *local.Options) {
+			o.Data = old
+		}, "the data is of another version of Bitting; --fresh deletes the existing data first"},
 		"no such address": {func(o *local.Options) {
 			o.Listen = "192.0.2.1:0"
 		}, "cannot listen on 192.0.2.1:0"},
