@@ -50,7 +50,7 @@ type Account struct {
 
 // errNone says what to do where nothing says which deployment is meant.
 var errNone = errors.New("no deployment is known: start `bitting local`, pass --data or --url, set " +
-	"BITTING_URL and BITTING_KEY, or add a profile with `bitting login`")
+	"BITTING_URL and BITTING_KEY, or write a profile (docs/cli.md)")
 
 // Find finds the account that flags and environment variables name.
 func Find(f Flags, getenv func(string) string) (*Account, error) {
@@ -81,8 +81,7 @@ func find(f Flags, getenv func(string) string) (*Account, error) {
 		return ofData(cmp.Or(getenv("BITTING_DATA"), localData), f.As)
 	case address != "":
 		return &Account{
-			// the stack's output AdminUrl ends with it
-			URL:  strings.TrimSuffix(strings.TrimRight(address, "/"), "/v1"),
+			URL:  address,
 			From: "the address " + address,
 			key:  strings.TrimSpace(getenv("BITTING_KEY")),
 		}, nil
@@ -177,7 +176,8 @@ func (a *Account) client(
 	key string, token client.TokenSource, version string,
 ) (*client.Client, error) {
 	return client.New(client.Config{
-		URL:       a.URL,
+		// the stack's output AdminUrl ends with /v1
+		URL:       strings.TrimSuffix(strings.TrimRight(a.URL, "/"), "/v1"),
 		Key:       key,
 		Token:     token,
 		UserAgent: "bitting/" + version,

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -72,24 +71,6 @@ func ReadProfiles(getenv func(string) string) (*Profiles, error) {
 	}
 
 	return p, nil
-}
-
-// Path returns where the file is.
-func (p *Profiles) Path() string { return p.path }
-
-// Save writes the file, whole or not at all.
-func (p *Profiles) Save() error {
-	text, err := yaml.Marshal(p)
-	if err != nil {
-		return err
-	}
-
-	dir := filepath.Dir(p.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-
-	return renameio.WriteFile(p.path, text, 0o600, renameio.WithTempDir(dir))
 }
 
 // ofProfile returns the account of a profile; of the default one, or the only one, for "".
