@@ -38,15 +38,14 @@ func (a *API) registerAdvice() {
 
 // AdviceWindow is how long something has to be unused.
 type AdviceWindow struct {
-	Window string `query:"window" minLength:"1" maxLength:"20" example:"30d" doc:"How long something must be unused, from 1s to 400d; default: 30d, and 90d for keys that were used before"`
+	Window string `query:"window" maxLength:"20" example:"30d" doc:"How long something must be unused, from 1s to 400d; default: 30d, and 90d for keys that were used before"`
 
 	window time.Duration // made by Resolve; 0 where it is absent
 }
 
 // Resolve implements huma.Resolver.
 func (in *AdviceWindow) Resolve(ctx huma.Context) []error {
-	u := ctx.URL()
-	if !u.Query().Has("window") {
+	if in.Window == "" {
 		return nil
 	}
 

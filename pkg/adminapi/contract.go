@@ -53,6 +53,7 @@ func complete() *huma.OpenAPI {
 			for _, p := range op.Parameters {
 				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
 				describeText(p.Schema, op.OperationID, p.Name)
+				describeAbsent(p)
 			}
 
 			switch {
@@ -223,6 +224,15 @@ func describeText(schema *huma.Schema, of, name string) {
 	}
 }
 
+// describeAbsent says that an empty text in the query counts as absent, and an empty If-None-Match
+// too. Postman's import sends a parameter's default, and a word of its own where there is none.
+func describeAbsent(p *huma.Param) {
+	mayBeEmpty := p.In == "query" || p.Name == "If-None-Match"
+	if s := p.Schema; mayBeEmpty && s.Type == huma.TypeString && s.Default == nil && s.Enum == nil {
+		s.Default = ""
+	}
+}
+
 const (
 	keyPattern          = "^[0-9A-Za-z]{16}$"
 	organizationPattern = "^([a-z][a-z0-9-]{1,38}|" + apikey.OperatorOrganization + ")$"
@@ -258,7 +268,7 @@ func patterns() map[string]string {
 		"expiresIn":                    durationPattern,
 		"longest":                      durationPattern,
 		"overlap":                      durationPattern,
-		"window":                       durationPattern,
+		"window":                       "^([0-9]+[smhdwy])?$",
 	}
 }
 

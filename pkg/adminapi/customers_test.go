@@ -153,7 +153,7 @@ func TestCustomerPages(t *testing.T) {
 		}
 	}
 
-	for _, query := range []string{"?cursor=", "?cursor=x", "?limit=0", "?limit=201", "?no=1"} {
+	for _, query := range []string{"?cursor=x", "?limit=0", "?limit=201", "?no=1"} {
 		if a := o.admin.Call(t, http.MethodGet,
 			o.path("customers")+query, nil); a.Status != http.StatusBadRequest {
 			t.Errorf("%s: %d\n%s", query, a.Status, a.Body)

@@ -92,7 +92,7 @@ func (in *listKeysInput) Resolve(ctx huma.Context) []error {
 	var err error
 	in.filter, err = apiOf(ctx.Context()).admin.Filter(requestOf(ctx.Context()), in.KeyFilter)
 	in.filter.OldestFirst = in.Sort == "createdAt"
-	return append(resolved(ctx, err), emptyCursor(ctx)...)
+	return resolved(ctx, err)
 }
 
 // created is the output of what made a key.

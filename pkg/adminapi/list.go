@@ -3,8 +3,6 @@ package adminapi
 import (
 	"context"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 )
@@ -12,25 +10,7 @@ import (
 // Page is what part of a list is asked for.
 type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" minLength:"1" maxLength:"500" example:"q6hV0b3Jk9cXw2sT" doc:"nextCursor of the previous page"`
-}
-
-// Resolve implements huma.Resolver: huma takes an empty cursor for none, and would show the first
-// page.
-func (*Page) Resolve(ctx huma.Context) []error { return emptyCursor(ctx) }
-
-// emptyCursor is the fault of an empty cursor, which is a mistake of the caller's, not the first
-// page.
-func emptyCursor(ctx huma.Context) []error {
-	u := ctx.URL()
-	if query := u.Query(); query.Has("cursor") && query.Get("cursor") == "" {
-		return []error{&huma.ErrorDetail{
-			Location: "query.cursor",
-			Message:  "expected the nextCursor of a page, or no cursor",
-		}}
-	}
-
-	return nil
+	Cursor string `query:"cursor" maxLength:"500" example:"q6hV0b3Jk9cXw2sT" doc:"nextCursor of the previous page"`
 }
 
 // organizationList asks for a list of an organization's.
