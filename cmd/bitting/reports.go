@@ -30,7 +30,7 @@ func usageFlags(c *cobra.Command, q *api.GetUsage) {
 	c.Flags().StringVar(&q.From, "from", "", "first day or time (default: 14 days before the end)")
 	c.Flags().StringVar(&q.To, "to", "", "last day, or the time before which to end (default: now)")
 	c.Flags().StringVar(&q.Granularity, "granularity", "", "day or hour (default day)")
-	c.Flags().StringVar(&q.By, "by", "", "outcome, permission or customer (default outcome)")
+	c.Flags().StringVar(&q.By, "by", "", "outcome, permission, customer or api (default outcome)")
 }
 
 func newKeysUsage(o *options) *cobra.Command {

@@ -55,7 +55,7 @@ func registerWithCSV[I, O any](
 	file.summary += ", as CSV"
 	file.outcomes = []outcome{{
 		status:  http.StatusOK,
-		about:   "Lines of at,outcome,count (or permission, or customer), without those of zero",
+		about:   "Lines of at,outcome,count (or permission, customer, api), without those of zero",
 		media:   csvType,
 		body:    reflect.TypeFor[string](),
 		headers: []string{"Content-Disposition"},
@@ -71,7 +71,7 @@ type UsageQuery struct {
 	From        string `query:"from" maxLength:"40" example:"2026-11-01" doc:"A day or a time, rounded down to the granularity; default: 14 days before the end"`
 	To          string `query:"to" maxLength:"40" example:"2026-11-14" doc:"A day, which is included, or a time, rounded up; default: now"`
 	Granularity string `query:"granularity" enum:"hour,day" default:"day" doc:"At most 31 days by hour, and 400 by day"`
-	By          string `query:"by" enum:"outcome,permission,customer" default:"outcome"`
+	By          string `query:"by" enum:"outcome,permission,customer,api" default:"outcome"`
 
 	part admin.Usage // made by Resolve
 }

@@ -159,6 +159,7 @@ func TestUsage(t *testing.T) {
 	for query, want := range map[string]map[string]int64{
 		"?by=permission":                           {"messages:read": 5, "customers:read": 3},
 		"?by=customer":                             {"c1": 2, "c.2": 1},
+		"?by=api":                                  {"demo": 8},
 		"?granularity=hour&by=customer":            {"c1": 2, "c.2": 1},
 		"?from=2020-01-01&to=2020-01-31":           {},
 		"?granularity=hour&from=" + ago(time.Hour): nil,

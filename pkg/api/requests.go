@@ -196,7 +196,7 @@ type GetUsage struct {
 	From        string `json:"from,omitempty"`        // a day or a time; 14 days before the end
 	To          string `json:"to,omitempty"`          // a day, which is included, or a time; now
 	Granularity string `json:"granularity,omitempty"` // day, or hour
-	By          string `json:"by,omitempty"`          // outcome, permission or customer
+	By          string `json:"by,omitempty"`          // outcome, permission, customer or api
 }
 
 // ListAdvice is the query of listAdvice.

@@ -5,7 +5,7 @@ type Usage struct {
 	From        Time         `json:"from" format:"date-time"`
 	To          Time         `json:"to" format:"date-time" doc:"Not included"`
 	Granularity string       `json:"granularity" enum:"hour,day"`
-	By          string       `json:"by" enum:"outcome,permission,customer"`
+	By          string       `json:"by" enum:"outcome,permission,customer,api"`
 	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer (every call that it checked) or, in the profile cached, the API's access logs"`
 	Totals      Totals       `json:"totals" doc:"denied counts the 401s, 403s and 429s of the key itself. No total includes unavailable, or wrong_secret, which outsiders can cause"`
 	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
@@ -14,7 +14,7 @@ type Usage struct {
 // UsagePoint holds the numbers of one hour or day.
 type UsagePoint struct {
 	At     Time             `json:"at" format:"date-time"`
-	Values map[string]int64 `json:"values" doc:"By outcome, permission or customer; * counts the rest together"`
+	Values map[string]int64 `json:"values" doc:"By outcome, permission, customer or API; * counts the rest together"`
 }
 
 // Totals are the calls of a range that were allowed and denied.

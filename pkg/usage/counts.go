@@ -61,28 +61,23 @@ type Cell struct {
 	Permission string
 }
 
-// Others stands for the permissions, customers and sources beyond the number that is counted
+// Others stands for the permissions, customers, APIs and sources beyond the number that is counted
 // separately. It is not a valid name of one.
 const Others = "*"
 
-// Limits on what one row of counts distinguishes. The rest counts as Others, so that no caller can
-// make a row grow.
-const (
-	maxCells     = 100
-	maxCustomers = 100
-)
+// maxNames limits what one row of counts distinguishes, of cells, of customers and of APIs. The rest
+// counts as Others, so that no caller can make a row grow.
+const maxNames = 100
 
-// Limits on what the sum of many rows distinguishes: what has the most calls. Names have at most
-// 100 bytes, so that a sum has at most 200 KB.
-const (
-	maxSumCells     = 1000
-	maxSumCustomers = 1000
-)
+// maxSumNames limits what the sum of many rows distinguishes, of cells, of customers and of APIs:
+// what has the most calls. Names have at most 100 bytes, so that a sum has at most 300 KB.
+const maxSumNames = 1000
 
 // Counts are numbers of calls.
 type Counts struct {
 	Cells     map[Cell]int64
 	Customers map[string]int64 // of the allowed calls whose path names one
+	APIs      map[string]int64 // of the allowed calls, by the names of the permission catalogue
 }
 
 // countedCustomer returns the customer that a call counts for: "" for none, Others for an invalid
@@ -95,32 +90,52 @@ func (c *Call) countedCustomer() string {
 	return c.Customer
 }
 
+// countedAPI returns the API that a call counts for. Access logs tell of APIs of other stacks, whose
+// formats nobody checked.
+func (c *Call) countedAPI() string {
+	if !permission.ValidAPI(c.API) {
+		return Others
+	}
+
+	return c.API
+}
+
 // add counts one call.
-func (c *Counts) add(outcome check.Outcome, permission, customer string) {
+func (c *Counts) add(call *Call) {
 	if c.Cells == nil {
 		c.Cells = make(map[Cell]int64, 2)
 	}
 
-	cell := Cell{outcome, permission}
-	if _, known := c.Cells[cell]; !known && len(c.Cells) >= maxCells {
+	cell := Cell{call.Outcome, call.Permission}
+	if _, known := c.Cells[cell]; !known && len(c.Cells) >= maxNames {
 		cell.Permission = Others
 	}
 
 	c.Cells[cell]++
 
-	if customer == "" || outcome != check.Allowed {
+	if call.Outcome != check.Allowed {
 		return
 	}
 
-	if c.Customers == nil {
-		c.Customers = make(map[string]int64, 1)
+	c.APIs = increment(c.APIs, call.countedAPI())
+
+	if customer := call.countedCustomer(); customer != "" {
+		c.Customers = increment(c.Customers, customer)
+	}
+}
+
+// increment counts one call for a name, or for Others where the limit of names is reached.
+func increment(counts map[string]int64, name string) map[string]int64 {
+	if counts == nil {
+		counts = make(map[string]int64, 1)
 	}
 
-	if _, known := c.Customers[customer]; !known && len(c.Customers) >= maxCustomers {
-		customer = Others
+	if _, known := counts[name]; !known && len(counts) >= maxNames {
+		name = Others
 	}
 
-	c.Customers[customer]++
+	counts[name]++
+	return counts
 }
 
 // Add adds other counts.
@@ -133,35 +148,35 @@ func (c *Counts) Add(other Counts) {
 		c.Cells[cell] += n
 	}
 
-	if c.Customers == nil && len(other.Customers) > 0 {
-		c.Customers = make(map[string]int64, len(other.Customers))
+	c.Customers = plus(c.Customers, other.Customers)
+	c.APIs = plus(c.APIs, other.APIs)
+}
+
+// plus adds the numbers of other to those of counts.
+func plus(counts, other map[string]int64) map[string]int64 {
+	if counts == nil && len(other) > 0 {
+		counts = make(map[string]int64, len(other))
 	}
 
-	for customer, n := range other.Customers {
-		c.Customers[customer] += n
+	for name, n := range other {
+		counts[name] += n
 	}
+
+	return counts
 }
 
 // Bound keeps what has the most calls separate, and adds the rest to Others. The totals stay the
 // same.
 func (c *Counts) Bound() {
-	if len(c.Customers) > maxSumCustomers {
-		names := slices.SortedFunc(maps.Keys(c.Customers), func(a, b string) int {
-			return cmp.Or(cmp.Compare(c.Customers[b], c.Customers[a]), cmp.Compare(a, b))
-		})
-		for _, name := range names[maxSumCustomers:] {
-			n := c.Customers[name]
-			delete(c.Customers, name)
-			c.Customers[Others] += n
-		}
-	}
+	bound(c.Customers)
+	bound(c.APIs)
 
-	if len(c.Cells) > maxSumCells {
+	if len(c.Cells) > maxSumNames {
 		cells := slices.SortedFunc(maps.Keys(c.Cells), func(a, b Cell) int {
 			return cmp.Or(cmp.Compare(c.Cells[b], c.Cells[a]), cmp.Compare(a.Outcome, b.Outcome),
 				cmp.Compare(a.Permission, b.Permission))
 		})
-		for _, cell := range cells[maxSumCells:] {
+		for _, cell := range cells[maxSumNames:] {
 			n := c.Cells[cell]
 			delete(c.Cells, cell)
 			c.Cells[Cell{cell.Outcome, Others}] += n
@@ -169,8 +184,28 @@ func (c *Counts) Bound() {
 	}
 }
 
+// bound keeps the names with the most calls, and adds the rest to Others.
+func bound(counts map[string]int64) {
+	if len(counts) <= maxSumNames {
+		return
+	}
+
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names[maxSumNames:] {
+		n := counts[name]
+		delete(counts, name)
+		counts[Others] += n
+	}
+}
+
 func (c *Counts) clone() Counts {
-	return Counts{Cells: maps.Clone(c.Cells), Customers: maps.Clone(c.Customers)}
+	return Counts{
+		Cells:     maps.Clone(c.Cells),
+		Customers: maps.Clone(c.Customers),
+		APIs:      maps.Clone(c.APIs),
+	}
 }
 
 // Totals are the numbers of calls that were allowed, and that were refused because of the key
@@ -203,15 +238,18 @@ const (
 	ByOutcome    By = "outcome"
 	ByPermission By = "permission"
 	ByCustomer   By = "customer"
+	ByAPI        By = "api"
 )
 
-// Values returns the counts by a dimension. Permissions and customers count allowed calls only,
-// since a refused call used neither.
+// Values returns the counts by a dimension. Permissions, customers and APIs count allowed calls
+// only, since a refused call used none.
 func (c *Counts) Values(by By) map[string]int64 {
 	out := map[string]int64{}
 	switch by {
 	case ByCustomer:
 		maps.Copy(out, c.Customers)
+	case ByAPI:
+		maps.Copy(out, c.APIs)
 	case ByPermission:
 		for cell, n := range c.Cells {
 			if cell.Outcome == check.Allowed && cell.Permission != "" {

@@ -26,7 +26,6 @@ func (d *Deduplicator) draft() *draft {
 
 // add counts a call for its key and for its organization.
 func (d *draft) add(c Call) {
-	customer := c.countedCustomer()
 	for _, s := range [...]Scope{
 		KeyScope(c.Environment, c.KeyID), OrganizationScope(c.Environment, c.OrganizationID),
 	} {
@@ -39,7 +38,7 @@ func (d *draft) add(c Call) {
 			row.Counts = row.Counts.clone()
 		}
 
-		row.Counts.add(c.Outcome, c.Permission, customer)
+		row.Counts.add(&c)
 		d.rows[id] = row
 	}
 

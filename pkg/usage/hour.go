@@ -96,7 +96,7 @@ func (h *Hour) Count(writer string, p Part) {
 	delete(h.Parts, writer)
 	h.Sum.Add(p.Counts)
 
-	if len(h.Sum.Customers) > sumSlack*maxSumCustomers || len(h.Sum.Cells) > sumSlack*maxSumCells {
+	if max(len(h.Sum.Cells), len(h.Sum.Customers), len(h.Sum.APIs)) > sumSlack*maxSumNames {
 		h.Sum.Bound()
 	}
 }

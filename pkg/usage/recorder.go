@@ -186,12 +186,10 @@ func (r *Recorder) count(c *Call) {
 		return
 	}
 
-	customer := c.countedCustomer()
-
 	// A call with a wrong secret is never urgent: outsiders must not cause writes.
 	stranger := c.Outcome == check.WrongSecret
 	for _, row := range [...]*rowState{k.row, k.org} {
-		row.counts.add(c.Outcome, c.Permission, customer)
+		row.counts.add(c)
 
 		if !stranger {
 			row.calls++

@@ -129,6 +129,7 @@ func TestCounts(t *testing.T) {
 	call := aCall(c.Now(), "key1")
 	call.Permission = "messages:write"
 	call.Customer = "not a customer"
+	call.API = "Not An API"
 	r.Record(call)
 	flush(t, r)
 
@@ -145,6 +146,7 @@ func TestCounts(t *testing.T) {
 			usage.ByOutcome:    want,
 			usage.ByPermission: {"messages:read": 1, "messages:write": 1},
 			usage.ByCustomer:   {"42": 1, usage.Others: 1},
+			usage.ByAPI:        {"demo": 1, usage.Others: 1},
 		} {
 			if diff := cmp.Diff(want, counts.Values(by)); diff != "" {
 				t.Errorf("%v by %s (-want +got):\n%s", scope, by, diff)
@@ -171,6 +173,7 @@ func TestWhatCallersSendIsBounded(t *testing.T) {
 	for i := range 1000 {
 		call := aCall(c.Now(), "key1")
 		call.Customer = fmt.Sprint("c", i)
+		call.API = fmt.Sprint("a", i)
 		call.Permission = fmt.Sprint("p:", i)
 		call.SampleRate = 1
 		call.Path = long + "\x00"
@@ -188,10 +191,14 @@ func TestWhatCallersSendIsBounded(t *testing.T) {
 	permissions := counts.Values(usage.ByPermission)
 
 	customers := counts.Values(usage.ByCustomer)
-	if len(permissions) != 101 || len(customers) != 101 || permissions[usage.Others] != 900 ||
-		customers[usage.Others] != 900 {
-		t.Errorf("%d permissions and %d customers, %d and %d beyond", len(permissions),
-			len(customers), permissions[usage.Others], customers[usage.Others])
+
+	apis := counts.Values(usage.ByAPI)
+	if len(permissions) != 101 || len(customers) != 101 || len(apis) != 101 ||
+		permissions[usage.Others] != 900 || customers[usage.Others] != 900 ||
+		apis[usage.Others] != 900 {
+		t.Errorf("%d permissions, %d customers and %d APIs, %d, %d and %d beyond", len(permissions),
+			len(customers), len(apis), permissions[usage.Others], customers[usage.Others],
+			apis[usage.Others])
 	}
 
 	for _, q := range s.requests {

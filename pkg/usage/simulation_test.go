@@ -60,6 +60,7 @@ func (w *run) call() *usage.Recorder {
 		Outcome:        check.Allowed,
 		Permission:     fmt.Sprint("p:", w.random.IntN(4)),
 		RequestID:      fmt.Sprint(w.random.Uint64()),
+		API:            fmt.Sprint("a", w.random.IntN(3)),
 		SampleRate:     0.1,
 	}
 	switch w.random.IntN(12) {
@@ -79,12 +80,20 @@ func (w *run) call() *usage.Recorder {
 		usage.OrganizationScope(c.Environment, c.OrganizationID),
 	} {
 		if w.truth[s] == nil {
-			w.truth[s] = &usage.Counts{Cells: map[usage.Cell]int64{}, Customers: map[string]int64{}}
+			w.truth[s] = &usage.Counts{
+				Cells:     map[usage.Cell]int64{},
+				Customers: map[string]int64{},
+				APIs:      map[string]int64{},
+			}
 		}
 
 		w.truth[s].Cells[usage.Cell{Outcome: c.Outcome, Permission: c.Permission}]++
 		if c.Customer != "" {
 			w.truth[s].Customers[c.Customer]++
+		}
+
+		if c.Outcome == check.Allowed {
+			w.truth[s].APIs[c.API]++
 		}
 	}
 

@@ -33,13 +33,18 @@ func TestLargestItemsFit(t *testing.T) {
 	s, now := kit.Hot, kit.Clock.Now()
 	scope := usage.OrganizationScope(apikey.Production, strings.Repeat("o", 39))
 
-	counts := usage.Counts{Cells: map[usage.Cell]int64{}, Customers: map[string]int64{}}
+	counts := usage.Counts{
+		Cells:     map[usage.Cell]int64{},
+		Customers: map[string]int64{},
+		APIs:      map[string]int64{},
+	}
 	for _, name := range many(101, 65) {
 		counts.Cells[usage.Cell{
 			Outcome:    "customer_not_allowed",
 			Permission: name,
 		}] = 1 << 60
 		counts.Customers[name[1:]] = 1 << 60
+		counts.APIs[name[33:]] = 1 << 60
 	}
 
 	use := usage.SecretUse{
@@ -130,6 +135,7 @@ func crowd(t *testing.T, kit *storetest.Kit, scope usage.Scope, writers int) (ca
 		counts := usage.Counts{
 			Cells:     map[usage.Cell]int64{},
 			Customers: map[string]int64{"regular": 10},
+			APIs:      map[string]int64{"shop": 20},
 		}
 		for i := range 100 {
 			counts.Cells[usage.Cell{
@@ -137,6 +143,7 @@ func crowd(t *testing.T, kit *storetest.Kit, scope usage.Scope, writers int) (ca
 				Permission: fmt.Sprintf("%s:p%d-%d", strings.Repeat("r", 31), w, i),
 			}] = 1
 			counts.Customers[fmt.Sprintf("%060d", w*100+i)] = 1
+			counts.APIs[fmt.Sprintf("a%031d", w*100+i)] = 1
 		}
 
 		counts.Cells[usage.Cell{Outcome: "expired"}] = 7
@@ -184,7 +191,8 @@ func TestCompactManyCustomers(t *testing.T) {
 			}
 
 			if sum != customers || c.Customers["regular"] != writers*10 ||
-				len(c.Customers) > 1001 || len(c.Cells) > 1012 {
+				len(c.Customers) > 1001 || len(c.Cells) > 1012 || len(c.APIs) > 1001 ||
+				c.APIs["shop"] != writers*20 {
 				t.Errorf("%s: %d calls of %d customers, %d of the regular one; %d cells", when, sum,
 					len(c.Customers), c.Customers["regular"], len(c.Cells))
 			}

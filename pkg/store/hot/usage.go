@@ -20,6 +20,7 @@ const sequenceAttribute = "seq"
 type countsItem struct {
 	Cells     map[string]int64 `dynamodbav:"cells"`
 	Customers map[string]int64 `dynamodbav:"customers,omitempty"`
+	APIs      map[string]int64 `dynamodbav:"apis,omitempty"`
 }
 
 type partItem struct {
@@ -37,7 +38,11 @@ type usageItem struct {
 }
 
 func toCountsItem(c usage.Counts) countsItem {
-	item := countsItem{Cells: make(map[string]int64, len(c.Cells)), Customers: c.Customers}
+	item := countsItem{
+		Cells:     make(map[string]int64, len(c.Cells)),
+		Customers: c.Customers,
+		APIs:      c.APIs,
+	}
 	for cell, n := range c.Cells {
 		item.Cells[string(cell.Outcome)+"/"+cell.Permission] = n
 	}
@@ -46,7 +51,11 @@ func toCountsItem(c usage.Counts) countsItem {
 }
 
 func (i countsItem) counts() usage.Counts {
-	c := usage.Counts{Cells: make(map[usage.Cell]int64, len(i.Cells)), Customers: i.Customers}
+	c := usage.Counts{
+		Cells:     make(map[usage.Cell]int64, len(i.Cells)),
+		Customers: i.Customers,
+		APIs:      i.APIs,
+	}
 	for name, n := range i.Cells {
 		outcome, permission, _ := strings.Cut(name, "/")
 		c.Cells[usage.Cell{Outcome: check.Outcome(outcome), Permission: permission}] = n
@@ -234,14 +243,17 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 
 // partSize returns how many bytes a part takes in an hour's item.
 func partSize(writer string, p usage.Part) int {
-	n := len(writer) + dynamo.Collection + 3*(dynamo.Nested+dynamo.Collection) +
-		len("seq") + dynamo.MaxNumber + len("cells") + len("customers")
+	n := len(writer) + dynamo.Collection + 4*(dynamo.Nested+dynamo.Collection) +
+		len("seq") + dynamo.MaxNumber + len("cells") + len("customers") +
+		len("apis")
 	for cell := range p.Counts.Cells {
 		n += dynamo.Nested + len(cell.Outcome) + len(cell.Permission) + 1 + dynamo.MaxNumber
 	}
 
-	for customer := range p.Counts.Customers {
-		n += dynamo.Nested + len(customer) + dynamo.MaxNumber
+	for _, names := range [...]map[string]int64{p.Counts.Customers, p.Counts.APIs} {
+		for name := range names {
+			n += dynamo.Nested + len(name) + dynamo.MaxNumber
+		}
 	}
 
 	return n

@@ -37,6 +37,7 @@ func row(writer string, sequence, calls int64) usage.Row {
 				{Outcome: check.Allowed, Permission: "messages:read"}: calls,
 			},
 			Customers: map[string]int64{"42": calls / 2},
+			APIs:      map[string]int64{"shop": calls},
 		},
 	}
 }
@@ -86,6 +87,7 @@ func TestUsageRowsReplaceOlderOnesOnly(t *testing.T) {
 				{Outcome: check.Allowed, Permission: "messages:read"}: 26,
 			},
 			Customers: map[string]int64{"42": 12},
+			APIs:      map[string]int64{"shop": 26},
 		},
 	}
 	if diff := cmp.Diff(want, hours); diff != "" {
