@@ -24,22 +24,17 @@ func (s *core) edit(
 		return attempt[*apikey.Key]{}, fmt.Errorf("%w: %w", errCondition, apikey.ErrStale)
 	}
 
-	after := before.Clone()
-	if err := change(after); err != nil {
+	after, err := r.changed(before, change)
+	if err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
 
-	if reflect.DeepEqual(before, after) {
+	if after == before {
 		return attempt[*apikey.Key]{answer: before}, nil
-	}
-
-	if err := r.caller.MayRevive(r.organization, before, after, r.now); err != nil {
-		return attempt[*apikey.Key]{}, err
 	}
 
 	urgency := apikey.UrgencyOf(before, after, r.catalogue.IsAdmin)
 
-	var err error
 	if after.Pace, err = r.spend(before.Pace, urgency); err != nil {
 		return attempt[*apikey.Key]{}, err
 	}
@@ -57,6 +52,23 @@ func (s *core) edit(
 		writes:  s.keyWrites(ctx, before, after, urgency, entry),
 		urgency: urgency,
 	}, nil
+}
+
+// changed returns a key as a change makes it, if the caller may make that change to it; before
+// itself, if nothing changes.
+func (r *Request) changed(
+	before *apikey.Key, change func(k *apikey.Key) error,
+) (*apikey.Key, error) {
+	after := before.Clone()
+	if err := change(after); err != nil {
+		return nil, err
+	}
+
+	if reflect.DeepEqual(before, after) {
+		return before, nil
+	}
+
+	return after, r.caller.MayRevive(r.organization, before, after, r.now)
 }
 
 // keyWrites returns the transaction that writes a key: its row, its history entry, and conditions

@@ -117,9 +117,12 @@ func beyond(excess []organization.Escalation) error {
 
 // Key returns the key of the request.
 func (s *KeyService) Key(ctx context.Context, r *Request) (api.Key, error) {
-	keys := []api.Key{viewKey(r.key, r.now)}
-	err := s.used(ctx, []*apikey.Key{r.key}, keys)
-	return keys[0], err
+	shown, err := s.shown(ctx, r, []*apikey.Key{r.key})
+	if err != nil {
+		return api.Key{}, err
+	}
+
+	return shown[0], nil
 }
 
 // UpdateKey changes the key of the request.
@@ -128,8 +131,8 @@ func (s *KeyService) UpdateKey(
 ) (api.Key, error) {
 	k, err := change(ctx, s.core, r, func(r *Request) (attempt[*apikey.Key], error) {
 		got, err := s.edit(ctx, r, match, history.KeyUpdated, "", func(k *apikey.Key) error {
-			if !k.DeletedAt.IsZero() {
-				return apikey.ErrDeleted
+			if err := updatable(k); err != nil {
+				return err
 			}
 
 			before, f := k.Clone(), &validator{}
@@ -258,7 +261,7 @@ func (s *KeyService) Keys(
 	return shown, next, err
 }
 
-// shown returns the API form of keys with their last use.
+// shown returns the API form of keys with their last use, and with what the caller may do with them.
 func (s *KeyService) shown(ctx context.Context, r *Request, keys []*apikey.Key) ([]api.Key, error) {
 	if err := s.observe(ctx, r.now, keys...); err != nil {
 		return nil, err
@@ -266,7 +269,9 @@ func (s *KeyService) shown(ctx context.Context, r *Request, keys []*apikey.Key) 
 
 	out := make([]api.Key, 0, len(keys))
 	for _, k := range keys {
-		out = append(out, viewKey(k, r.now))
+		view := viewKey(k, r.now)
+		view.Operations = s.operations(ctx, r, k)
+		out = append(out, view)
 	}
 
 	return out, s.used(ctx, keys, out)

@@ -94,8 +94,7 @@ func (s *KeyService) unseen(overlap time.Duration) error {
 	return f.err()
 }
 
-// renew gives the key a new secret. The caller gets all that the key holds, so they must be allowed
-// to grant it, or the key must be their own.
+// renew gives the key a new secret.
 func (s *KeyService) renew(
 	ctx context.Context, r *Request, match Match, action string,
 	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
@@ -106,17 +105,26 @@ func (s *KeyService) renew(
 			return got, err
 		}
 
-		edited, err := s.edit(ctx, r, match, action, "", func(k *apikey.Key) error {
-			if err := change(k, minted, r.now); err != nil || r.caller.Holds(k) {
-				return err
-			}
-
-			return s.within(r, nil, k, "expiresAt")
-		})
+		edited, err := s.edit(ctx, r, match, action, "", s.renewal(r, minted, change))
 		return answered(edited, err, func(k *apikey.Key) api.KeySecret {
 			return withSecret(k, r.now, secret)
 		})
 	})
+}
+
+// renewal is the change that gives a key a new secret. Who gets a new secret gets all that the key
+// holds, so it must be theirs to hand out, or the key their own.
+func (s *core) renewal(
+	r *Request, minted apikey.IssuedSecret,
+	change func(k *apikey.Key, fresh apikey.IssuedSecret, now time.Time) error,
+) func(k *apikey.Key) error {
+	return func(k *apikey.Key) error {
+		if err := change(k, minted, r.now); err != nil || r.caller.Holds(k) {
+			return err
+		}
+
+		return s.within(r, nil, k, "expiresAt")
+	}
 }
 
 // answered converts the attempt to change a key to the attempt with its answer.

@@ -469,6 +469,11 @@ func (s street) cell(t *testing.T, op, by string, personal bool, want string) {
 	for {
 		c := s.request(t, op, by, personal)
 
+		var offers, sees bool
+		if _, changes := changing[op]; changes {
+			offers, sees = offered(t, client, c.path, op)
+		}
+
 		a := client.Call(t, c.method, c.path, c.body, c.headers...)
 		if op == "putPermissions" && a.Status == http.StatusPreconditionFailed {
 			continue // another test changed the catalogue
@@ -477,6 +482,11 @@ func (s street) cell(t *testing.T, op, by string, personal bool, want string) {
 		if !strings.HasPrefix(strconv.Itoa(a.Status), statuses[want]) {
 			t.Errorf("%s by %s, personal %v: %d, want %s\n%s", op, by, personal, a.Status,
 				statuses[want], a.Body)
+		}
+
+		if may := a.Status < http.StatusBadRequest; sees && offers != may {
+			t.Errorf("%s by %s, personal %v: the key offers it: %v; it may be done: %v", op, by,
+				personal, offers, may)
 		}
 
 		return

@@ -30,6 +30,7 @@ type Key struct {
 	DeletedAt        *Time             `json:"deletedAt" format:"date-time"`
 	LastUsed         *LastUsed         `json:"lastUsed" doc:"Only in responses that show or list keys; up to a minute old"`
 	Usage            []int64           `json:"usage,omitempty" doc:"With include=usage: calls on each of the last 14 days, including refused ones, today last"`
+	Operations       []KeyOperation    `json:"operations,omitempty" nullable:"false" doc:"Only in responses that show or list keys: the operations that change the key and that the caller may perform; what is absent is not theirs to do"`
 	Metadata         map[string]string `json:"metadata"`
 	Tags             []string          `json:"tags" nullable:"false"`
 	Version          int64             `json:"version"`
@@ -75,6 +76,18 @@ type LastUsed struct {
 	At        Time   `json:"at" format:"date-time"`
 	SourceIP  string `json:"sourceIp"`
 	UserAgent string `json:"userAgent"`
+}
+
+// KeyOperation is an operation on a key that the caller may perform.
+type KeyOperation struct {
+	ID      string   `json:"id" doc:"The operationId in this document"`
+	Refusal *Refusal `json:"refusal" doc:"Why the key would refuse it now; null if it would not"`
+}
+
+// Refusal is why something would be refused.
+type Refusal struct {
+	Code   Code   `json:"code"`
+	Detail string `json:"detail"`
 }
 
 // KeySecret is a key with its new secret, which is shown in this answer only.
