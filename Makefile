@@ -23,6 +23,11 @@ EXAMPLE_TEMPLATES := $(filter-out examples/gateway-responses.yaml,$(wildcard exa
 # What the OpenAPI document was when people last could rely on it.
 BASELINE := docs/openapi.json
 
+# The console is built into the folder that pkg/console embeds: once, until its sources change.
+CONSOLE         := pkg/console/built/site/index.html
+CONSOLE_MODULES := console/node_modules/.installed
+CONSOLE_SOURCES := $(shell find console/src -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
+
 # Functions are small static binaries. Not for tests: the race detector needs cgo. Without the commit in it, a binary whose
 # sources did not change does not change either, and is not deployed again.
 FUNCTION_FLAGS := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w"'
@@ -32,7 +37,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients oidc-clients deploy clean
+.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients console console-api console-dev console-test oidc-clients deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +46,8 @@ deps: ## Install what `bitting local` needs: a DynamoDB stand-in, once for all c
 	@$(GO) run ./cmd/bitting local deps
 
 run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile cached' passes flags)
+	@if command -v $(NPM) >/dev/null; then $(MAKE) console; else \
+		echo 'There is no npm here, so no console: Node 20.19 or later brings it.'; fi
 	@$(GO) build -o bin/bitting ./cmd/bitting
 	@exec bin/bitting local $(ARGS)
 
@@ -69,7 +76,7 @@ validate: $(VENV)/.installed $(EXAMPLES) ## Check template.yaml and the examples
 	$(VENV)/bin/cfn-lint template.yaml $(EXAMPLE_TEMPLATES)
 	$(VENV)/bin/cfn-lint --ignore-checks W3005 -- examples/cdk/cdk.out/Orders.template.json # a dependency that the CDK itself adds
 
-build: $(VENV)/.installed ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
+build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
 	$(FUNCTION_FLAGS) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@cd .aws-sam/build && for binary in */bootstrap; do \
 		size=$$(wc -c <"$$binary"); printf '%10d  %s\n' "$$size" "$$binary"; \
@@ -95,6 +102,18 @@ baseline: ## Take the OpenAPI document as it is for the new baseline, at a relea
 clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, import it into Postman, and use them
 	tools/clients/run
 
+console: $(CONSOLE) ## Build the console, if its sources changed
+
+console-api: $(CONSOLE_MODULES) ## Generate the console's client from the OpenAPI document
+	@$(GO) run ./pkg/adminapi/generate console/node_modules/.openapi.json
+	@cd console && npx --no-install openapi-typescript node_modules/.openapi.json --output src/api/schema.ts >/dev/null
+
+console-dev: $(CONSOLE_MODULES) ## Serve the console with hot reload, beside a running `make run` (BITTING_URL for another address)
+	@cd console && npm run --silent dev
+
+console-test: deps $(CONSOLE) ## Check the console, and use it in Chromium (CHROMIUM=path; SKIP_BROWSER=1 leaves the browser out)
+	@NPM=$(NPM) console/tools/test
+
 oidc-clients: ## Sign in at `bitting local` with OpenID Connect libraries (URL=http://127.0.0.1:4000 for a running one)
 	@GO=$(GO) NPM=$(NPM) PYTHON=$(PYTHON) tools/oidc-clients/run $(URL)
 
@@ -102,7 +121,14 @@ deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Prof
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out
+	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
+
+$(CONSOLE_MODULES): console/package.json console/package-lock.json
+	cd console && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+$(CONSOLE): $(CONSOLE_MODULES) $(CONSOLE_SOURCES)
+	@cd console && $(NPM) run --silent build
 
 $(VENV)/.installed: tools/requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)

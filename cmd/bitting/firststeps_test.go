@@ -38,7 +38,7 @@ func TestEndToEndFirstSteps(t *testing.T) {
 
 	for _, word := range strings.Fields(p.out.String()) {
 		if path, ok := strings.CutPrefix(strings.TrimRight(word, ".,)"), p.URL); ok &&
-			strings.HasPrefix(path, "/v1/docs") {
+			(path == "/v1/docs" || path == "/console/") {
 			p.As("").Call(t, http.MethodGet, path, nil).Want(t, http.StatusOK)
 		}
 	}

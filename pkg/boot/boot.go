@@ -71,6 +71,11 @@ type Configuration struct {
 	// BITTING_OIDC_ISSUER: the identity provider; "" without a sign-in
 	OIDCIssuer   string
 	OIDCAudience string // BITTING_OIDC_AUDIENCE: the client that tokens are for
+	// BITTING_SIGN_IN_ORIGINS: what a page calls to sign in besides the issuer, comma-separated
+	SignInOrigins []string
+	// BITTING_PRODUCTION_URL, BITTING_STAGING_URL, BITTING_DEVELOPMENT_URL: the addresses of the
+	// API that keys are for, to show them, by environment
+	APIAddresses map[string]string
 	// BITTING_GITHUB_KEYS_URL: the keys with which GitHub signs leak reports
 	GitHubKeysURL string
 }
@@ -99,6 +104,7 @@ func Configure(env Environment) (Configuration, error) {
 		OIDCAudience:    env("BITTING_OIDC_AUDIENCE"),
 		GitHubKeysURL:   or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
 	}
+	c.readAddresses(env)
 
 	var faults []error
 	if c.CoreTable == "" {
@@ -184,6 +190,26 @@ func oneOf(name, value string, values ...string) error {
 
 	return fmt.Errorf("%s %q is not %s", name, value,
 		strings.TrimPrefix(strings.Join(values, " or "), " or "))
+}
+
+// readAddresses reads what only the console tells its page.
+func (c *Configuration) readAddresses(env Environment) {
+	if origins := env("BITTING_SIGN_IN_ORIGINS"); origins != "" {
+		c.SignInOrigins = strings.Split(origins, ",")
+	}
+
+	for _, e := range apikey.Environments() {
+		address := env("BITTING_" + strings.ToUpper(string(e)) + "_URL")
+		if address == "" {
+			continue
+		}
+
+		if c.APIAddresses == nil {
+			c.APIAddresses = map[string]string{}
+		}
+
+		c.APIAddresses[string(e)] = address
+	}
 }
 
 func or(value, otherwise string) string {

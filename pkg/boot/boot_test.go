@@ -83,7 +83,15 @@ func TestConfigure(t *testing.T) {
 			"BITTING_KEY_LIMITS":      "off",
 			"BITTING_COUNTED_BY":      "access_log",
 			"BITTING_GITHUB_KEYS_URL": "https://github.test/keys",
+			"BITTING_SIGN_IN_ORIGINS": "https://a.test,https://b.test",
+			"BITTING_PRODUCTION_URL":  "https://api.test",
+			"BITTING_STAGING_URL":     "https://staging.test",
 		}, func(c *boot.Configuration) {
+			c.SignInOrigins = []string{"https://a.test", "https://b.test"}
+			c.APIAddresses = map[string]string{
+				"production": "https://api.test",
+				"staging":    "https://staging.test",
+			}
 			c.GitHubKeysURL = "https://github.test/keys"
 			c.AdmitKey = "admit"
 			c.KeyHeader = "Authorization"

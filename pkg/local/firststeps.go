@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+
+	"github.com/bitting-keys/bitting/pkg/console"
 )
 
 // promises returns the promise of each revocation profile.
@@ -18,7 +20,11 @@ func promises() map[string]string {
 
 const steps = `
 Bitting runs at {{.URL}}   (profile {{.Profile}}: {{.Promise}})
-{{if .Own}}
+{{if .Console}}
+Open the console at {{.URL}}/console/{{if .People}}, and pick a person to sign in as: {{range $i, $p := .People}}{{if $i}}, {{end}}{{$p.Name}} ({{$p.Role}} of {{$p.Organization}}){{end}}.{{end}}
+{{else}}
+The console is not part of this build: install Node 20.19 or later with npm, then make run builds it.
+{{end}}{{if .Own}}
 {{.Template}} is served in three environments. Each has its own authorizer and keys:
 {{range .Own.Mounts}}
   {{$.URL}}/production{{.}}   {{$.URL}}/staging{{.}}   {{$.URL}}/development{{.}}{{end}}
@@ -74,8 +80,15 @@ func (m *machine) firstSteps(s Secrets) error {
 
 	var out strings.Builder
 
+	var shown []person
+	if s.AdminKey != "" {
+		shown = people()
+	}
+
 	values := map[string]any{
 		"URL":      m.url,
+		"Console":  console.Built(),
+		"People":   shown,
 		"Command":  m.options.Command,
 		"Profile":  m.options.Profile,
 		"Promise":  promises()[m.options.Profile],

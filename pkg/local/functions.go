@@ -16,6 +16,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/console"
 	"github.com/bitting-keys/bitting/pkg/demo"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -119,6 +120,8 @@ func (m *machine) inProcess(
 		}, nil
 	case f.CodeURI == "functions/accesslog":
 		return accesslog.Function(d), nil, nil
+	case f.CodeURI == "functions/console":
+		return console.Function(d.Configuration), nil, nil
 	case f.CodeURI == "functions/upkeep":
 		return upkeep.Function(d), nil, nil
 	case folder == "functions/":

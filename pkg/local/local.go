@@ -192,6 +192,10 @@ func (m *machine) readTemplate() (*template.Template, error) {
 		"SignIn":       "oidc",
 		"OidcIssuer":   issuer(m.url),
 		"OidcAudience": localoidc.ClientID,
+
+		"ProductionUrl":  m.url + "/production",
+		"StagingUrl":     m.url + "/staging",
+		"DevelopmentUrl": m.url + "/development",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -361,12 +365,12 @@ func (m *machine) routes() (http.Handler, error) {
 			api.ServeHTTP(w, r)
 		case first == "oidc":
 			m.signIn.ServeHTTP(w, r)
-		case first == "v1":
+		case first == "v1", first == "console":
 			admin.ServeHTTP(w, r)
 		case r.URL.Path == "/":
 			_, _ = fmt.Fprint(w,
-				"Bitting, locally: /v1/docs is the admin API; the APIs that it guards are at "+
-					"/production, /staging and /development.\n")
+				"Bitting, locally: /console/ is the console; /v1/docs is the admin API; the APIs "+
+					"that it guards are at /production, /staging and /development.\n")
 		default:
 			notFound(w)
 		}
@@ -379,7 +383,7 @@ func notFound(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNotFound)
 	_, _ = fmt.Fprintf(w,
 		`{"type":"https://github.com/bitting-keys/bitting/blob/main/docs/problems.md#not_found","title":"No such route","status":404,"code":"not_found",`+
-			`"detail":"/v1 is the admin API; the APIs that it guards are at /production, /staging and /development.","requestId":%q}`+"\n", rand.Text())
+			`"detail":"/console/ is the console; /v1 is the admin API; the APIs that it guards are at /production, /staging and /development.","requestId":%q}`+"\n", rand.Text())
 }
 
 func firstSegment(path string) string {

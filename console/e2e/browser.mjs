@@ -1,0 +1,134 @@
+// What the tests of the console share: a browser, the `bitting local` that tools/with-local started,
+// its demo people, and checks that every test makes.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { chromium } from 'playwright-core';
+
+export const server = process.env.BITTING_URL;
+if (!server) throw new Error('run these tests by `make console-test`, which starts a bitting local for them');
+
+export const key = process.env.BITTING_KEY; // the demo organization's admin key
+const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+const screens = new URL('../screens/', import.meta.url).pathname;
+
+let context;
+let profile;
+
+/** Starts a browser for the tests of a file, with nothing kept from an earlier one. */
+export function startBrowser() {
+  before(async () => {
+    profile = mkdtempSync(path.join(tmpdir(), 'bitting-console-'));
+    context = await chromium.launchPersistentContext(profile, {
+      executablePath: process.env.CHROMIUM,
+      headless: true,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+      locale: 'en-GB',
+      viewport: { width: 1280, height: 800 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    context.setDefaultTimeout(15_000);
+  });
+  after(async () => {
+    await context?.close();
+    rmSync(profile, { recursive: true, force: true });
+  });
+}
+
+/** A page that fails the test on what must not happen: errors of scripts, violations of the policy, other origins. */
+export async function open(t, { width = 1280, height = 800, scheme = 'light' } = {}) {
+  const page = await context.newPage();
+  const faults = [];
+  page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    // A refusal of the API is no fault of the page: the browser names each on its own.
+    const refused = /^Failed to load resource: the server responded with a status of (4|5)\d\d/;
+    if (message.type() === 'error' && !refused.test(message.text())) faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== 'blob:' && url.protocol !== 'data:' && url.origin !== server) faults.push(`another origin: ${url.origin}`);
+  });
+  page.on('dialog', (dialog) => void dialog.accept());
+  t.after(async () => {
+    await page.close({ runBeforeUnload: false });
+    assert.deepEqual(faults, []);
+  });
+  return page;
+}
+
+/** Signs in as one of the demo's people, at a path of the console. */
+export async function signIn(page, person, at = '/') {
+  await context.clearCookies();
+  await page.goto(`${server}/console${at}`);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: new RegExp(`^${person}`, 'i') }).click();
+  await page.waitForURL((url) => url.pathname.startsWith('/console/') && !url.pathname.endsWith('/callback'));
+}
+
+/** The admin API, as a program with the admin key uses it. */
+export async function admin(method, at, body) {
+  const answer = await fetch(`${server}/v1/organizations/acme${at}`, {
+    method,
+    headers: { 'X-Api-Key': key, ...(body ? { 'Content-Type': 'application/json' } : {}) },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  });
+  assert.ok(answer.ok, `${method} ${at}: ${answer.status} ${await answer.clone().text()}`);
+  return answer.status === 204 ? undefined : answer.json();
+}
+
+/** Makes a key of the demo organization. */
+export async function newKey(fields = {}) {
+  return admin('POST', '/keys', { name: 'Made by a test', environment: 'production', permissions: ['messages:write'], ...fields });
+}
+
+/** The status with which the demo API answers a call with a secret. */
+export async function call(secret, { environment = 'production', method = 'POST', at = '/messages' } = {}) {
+  const answer = await fetch(`${server}/${environment}${at}`, { method, headers: { 'X-Api-Key': secret } });
+  return answer.status;
+}
+
+/** Looks for what keeps people out, by axe, and keeps a picture to be looked at. */
+export async function look(page, name) {
+  await page.evaluate(() => document.fonts.ready);
+  mkdirSync(screens, { recursive: true });
+  await page.screenshot({ path: path.join(screens, `${name}.png`) });
+  await page.evaluate(axe); // not by a script element, which the page's policy forbids
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }),
+  );
+  assert.deepEqual(
+    violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target.join(' ')} ${n.failureSummary}`).join('; ')}`),
+    [],
+    name,
+  );
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${name} is ${wide} px wider than the window`);
+}
+
+/** Everything of a page where a secret could be left: its document, fields, storages, address and history. */
+export async function remains(page) {
+  return page.evaluate(() =>
+    [
+      document.documentElement.outerHTML,
+      ...[...document.querySelectorAll('input, textarea')].map((e) => e.value),
+      JSON.stringify({ ...localStorage }),
+      JSON.stringify({ ...sessionStorage }),
+      location.href,
+      JSON.stringify(history.state),
+      document.title,
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { load } from './load.mjs';
+
+const now = Date.parse('2026-11-23T14:00:00Z');
+const before = (seconds) => new Date(now - seconds * 1000).toISOString();
+const in_ = (seconds) => new Date(now + seconds * 1000).toISOString();
+
+test('a time is said as people say it', async () => {
+  const { ago, until } = await load('format.ts');
+  const cases = [
+    [3, 'just now'],
+    [12, '12 s ago'],
+    [120, '2 min ago'],
+    [3600, '1 h ago'],
+    [24 * 3600, 'yesterday'],
+    [26 * 24 * 3600, '26 days ago'],
+  ];
+  for (const [seconds, want] of cases) assert.equal(ago(before(seconds), now), want);
+  assert.match(ago(before(60 * 24 * 3600), now), /Sep|24/);
+  assert.equal(until(in_(30), now), 'less than a minute');
+  assert.equal(until(in_(18 * 3600), now), '18 h');
+  assert.equal(until(in_(6 * 24 * 3600), now), '6 days');
+});
+
+test('limits are short, and exact', async () => {
+  const { limitOf, quotaOf } = await load('format.ts');
+  assert.equal(limitOf({ limit: 100, window: '1m' }), '100 / min');
+  assert.equal(limitOf({ limit: 3000, window: '10m' }), '3,000 / 10 min');
+  assert.equal(quotaOf({ limit: 100_000, period: 'month' }), '100k / month');
+  assert.equal(quotaOf({ limit: 123_456, period: 'day' }), '123,456 / day');
+});
+
+test('a usage has every day, oldest first, and today last', async () => {
+  const { daysBack } = await load('format.ts');
+  const days = daysBack(14, now).map((d) => d.toISOString());
+  assert.equal(days.length, 14);
+  assert.equal(days[0], '2026-11-10T00:00:00.000Z');
+  assert.equal(days[13], '2026-11-23T00:00:00.000Z');
+});
+
+test('filters survive the address, and nothing else does', async () => {
+  const { filtersOf, parseSearch, stringifySearch } = await load('keys/filters.ts');
+  const filters = { environment: 'staging', q: 'a&b="c" %zz ü', tag: '{"x":1}', status: 'all' };
+  assert.deepEqual(filtersOf(parseSearch(stringifySearch(filters))), filters);
+  assert.deepEqual(filtersOf({ status: 'dead', environment: 'moon', q: '  ', cursor: 'x', limit: 5 }), {});
+  assert.deepEqual(filtersOf({ status: 'active', sort: '-createdAt' }), {}, 'what the API does by itself is not said');
+});
+
+const aKey = {
+  id: '7Qm2Xb0aVd91KtZs', name: 'Main', environment: 'production', ownership: 'organization', permissions: ['b:x', 'a:x'],
+  allPermissions: false, rateLimits: [{ name: 'burst', limit: 100, window: '1m' }], quota: { period: 'month', limit: 5 },
+  expiresAt: '2027-01-01T00:00:13.123Z', notBefore: null, customers: [], allowedAddresses: [], description: '', tags: [], metadata: { a: 'b=c' },
+};
+
+test('what a form did not touch is not changed', async () => {
+  const { changeOf, draftOf } = await load('keys/draft.ts');
+  const draft = draftOf(aKey);
+  assert.deepEqual(changeOf(draft, aKey), {});
+  assert.deepEqual(changeOf({ ...draft, permissions: ['a:x', 'b:x'] }, aKey), {}, 'permissions have no order');
+  assert.deepEqual(changeOf({ ...draft, name: ' Other ' }, aKey), { name: 'Other' });
+  assert.deepEqual(changeOf({ ...draft, quota: undefined, expiresAt: '' }, aKey), { quota: null, expiresAt: null });
+  assert.deepEqual(changeOf({ ...draft, metadata: 'a=b=c\nd = e' }, aKey), { metadata: { a: 'b=c', d: 'e' } });
+});
+
+test('a line of metadata that is none is found', async () => {
+  const { wrongLine } = await load('keys/draft.ts');
+  assert.equal(wrongLine('a=b\n\nc=\n'), undefined);
+  assert.equal(wrongLine('a=b\nnothing'), 'nothing');
+  assert.equal(wrongLine('=b'), '=b');
+});
+
+test('examples show what is public of a secret, and copy all of it', async () => {
+  const { fileName, filled, masked, snippetsOf } = await load('keys/snippets.ts');
+  const catalogue = new Map([['a:x', { name: 'a:x', title: 'A', routes: [{ api: '*', method: 'DELETE', path: '/licenses/{licenseId}' }] }]]);
+  const secret = 'bt_prod_7Qm2Xb0aVd91KtZs_0123456789abcdefghijABCDEFGHIJKL3NOHGi';
+  const snippets = snippetsOf({ ...aKey, permissions: ['a:x'] }, catalogue, { apis: { production: 'https://api.test/p' } });
+  assert.deepEqual(snippets.map((s) => s.name), ['.env', 'curl', 'Header', 'JavaScript', 'Python', 'Go', '.NET']);
+  for (const snippet of snippets) {
+    assert.ok(!masked(snippet, secret).includes(secret.slice(-38)), snippet.name);
+    assert.ok(masked(snippet, secret).includes('bt_prod_7Qm2Xb0aVd91KtZs_•'), snippet.name);
+    assert.ok(filled(snippet, secret).includes(secret), snippet.name);
+  }
+  for (const snippet of snippets.slice(3)) assert.ok(snippet.text.includes('https://api.test/p/licenses/{licenseId}'), snippet.name);
+  assert.equal(fileName({ name: 'Main website', environment: 'production' }), 'main-website.production.env');
+  assert.equal(fileName({ name: '../\u202Eقفل', environment: 'staging' }), 'key.staging.env');
+});
+
+test('a scale ends at a round number', async () => {
+  const { roundUp } = await load('keys/OutcomeChart.tsx');
+  for (const [n, want] of [[0, 4], [3, 4], [5, 8], [10, 20], [12, 20], [61, 80], [7300, 8000], [99_999, 100_000]]) assert.equal(roundUp(n), want);
+});
+
+test('a blade is the same for the same key', async () => {
+  const { cutsOf } = await load('ui/marks.tsx');
+  const cuts = cutsOf(aKey.id);
+  assert.deepEqual(cuts, cutsOf(aKey.id));
+  assert.equal(cuts.length, 6);
+  assert.ok(cuts.every((c) => c >= 0 && c < 5));
+  assert.notDeepEqual(cuts, cutsOf('a94LmQp0Xc7TzR2e'));
+});
