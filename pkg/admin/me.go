@@ -60,6 +60,12 @@ func (s *ReportService) Me(ctx context.Context, r *Request) (out api.Me, err err
 				Personal:     r.caller.MayCreate(o, apikey.Personal),
 			},
 		}
+		for _, op := range organization.Wide() {
+			if r.caller.May(op, o, nil) == nil {
+				mine.Operations = append(mine.Operations, string(op))
+			}
+		}
+
 		for _, permission := range r.catalogue.Permissions() {
 			if r.caller.CanGrant(r.catalogue, o, permission.Name) {
 				mine.MayGrant = append(mine.MayGrant, permission.Name)

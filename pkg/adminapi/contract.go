@@ -291,6 +291,7 @@ func closedSets() map[string][]any {
 		"RequestDetails.environment": anys(apikey.Environments()),
 		"Member.grants":              grants,
 		"MyMembership.grants":        grants,
+		"MyMembership.operations":    anys(organization.Wide()),
 		"MyMembership.role":          anys(organization.Roles()),
 	}
 }

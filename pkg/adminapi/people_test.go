@@ -11,6 +11,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
+	"github.com/bitting-keys/bitting/pkg/organization"
 )
 
 // someone is a person who is signed in.
@@ -53,11 +54,12 @@ type me struct {
 	ID            string
 	Email         string
 	Organizations []struct {
-		ID        string
-		Role      string
-		Grants    []string
-		MayGrant  []string
-		MayCreate struct{ Organization, Personal bool }
+		ID         string
+		Role       string
+		Grants     []string
+		MayGrant   []string
+		MayCreate  struct{ Organization, Personal bool }
+		Operations []string
 	}
 }
 
@@ -549,6 +551,31 @@ func TestWhoMay(t *testing.T) {
 		}
 	})
 	t.Logf("%d cells", cells.Load())
+}
+
+// What me lists is what a person may do in the organization, by the table that TestWhoMay proves.
+func TestMeListsWhatOneMayDo(t *testing.T) {
+	t.Parallel()
+	s := newStreet(t)
+	columns, rows := table(peopleTable)
+
+	for i, column := range columns {
+		if column == "stranger" {
+			continue
+		}
+
+		listed := someone{Client: s.callers[column]}.me(t).Organizations[0].Operations
+		for _, op := range organization.Wide() {
+			may := rows[string(op)][i] == "+"
+			if got := slices.Contains(listed, string(op)); got != may {
+				t.Errorf("%s, %s: listed %t, may %t", column, op, got, may)
+			}
+		}
+
+		if slices.Contains(listed, "updateKey") || slices.Contains(listed, "putPermissions") {
+			t.Errorf("%s: %v", column, listed)
+		}
+	}
 }
 
 // What a person sees in a list is what they may see one by one.

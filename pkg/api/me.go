@@ -11,12 +11,13 @@ type Me struct {
 
 // MyMembership is the person's role in an organization, and what they may grant there.
 type MyMembership struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Role      string    `json:"role"`
-	Grants    []string  `json:"grants" nullable:"false"`
-	MayGrant  []string  `json:"mayGrant" nullable:"false" doc:"Permissions that they may grant to a key"`
-	MayCreate MayCreate `json:"mayCreate"`
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	Role       string    `json:"role"`
+	Grants     []string  `json:"grants" nullable:"false"`
+	MayGrant   []string  `json:"mayGrant" nullable:"false" doc:"Permissions that they may grant to a key"`
+	MayCreate  MayCreate `json:"mayCreate"`
+	Operations []string  `json:"operations" nullable:"false" doc:"The operations that they may perform in the organization, but for those that depend on the key, which a shown key lists"`
 }
 
 // MayCreate tells which keys a person may create.

@@ -1,5 +1,7 @@
 package organization
 
+import "slices"
+
 // Operation is an operation of the admin API, by its operationId in the OpenAPI document.
 type Operation string
 
@@ -154,4 +156,17 @@ func Rules() map[Operation]Rule {
 		KeyRequests: {"usage:read", false, Members},
 		GetRequest:  {"usage:read", false, Members},
 	}
+}
+
+// Wide returns the operations in an organization whose rules need no key to be decided, by name.
+func Wide() (out []Operation) {
+	for op, rule := range Rules() {
+		if rule.People != Managers && rule.People != Anyone && rule.People != Nobody {
+			out = append(out, op)
+		}
+	}
+
+	slices.Sort(out)
+
+	return out
 }

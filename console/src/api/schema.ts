@@ -1394,6 +1394,8 @@ export interface components {
             /** @description Permissions that they may grant to a key */
             mayGrant: string[];
             name: string;
+            /** @description The operations that they may perform in the organization, but for those that depend on the key, which a shown key lists */
+            operations: ("bulkKeys" | "createCustomer" | "createKey" | "deleteCustomer" | "deleteMember" | "deleteOrganization" | "explainKey" | "getCustomer" | "getJob" | "getKey" | "getMember" | "getOrganization" | "getRequest" | "getRotation" | "getUsage" | "importKeys" | "keyAdvice" | "keyHistory" | "keyRequests" | "keyUsage" | "listAdvice" | "listCustomers" | "listHistory" | "listJobs" | "listKeys" | "listMembers" | "putMember" | "updateCustomer" | "updateOrganization")[];
             /** @enum {string} */
             role: "admin" | "member" | "viewer";
         };
@@ -2016,7 +2018,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "email": "alice@acme.example",
-                     *       "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *       "id": "869194564ea0fc231f975e8e61905a8b",
                      *       "name": "",
                      *       "operator": false,
                      *       "organizations": [
@@ -2032,6 +2034,10 @@ export interface operations {
                      *             "messages:read"
                      *           ],
                      *           "name": "TestExamples",
+                     *           "operations": [
+                     *             "bulkKeys",
+                     *             "createCustomer"
+                     *           ],
                      *           "role": "admin"
                      *         }
                      *       ]
@@ -2114,7 +2120,7 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.421Z",
+                     *         "createdAt": "2026-11-29T15:00:26.409Z",
                      *         "createdBy": {
                      *           "id": "7Qm2Xb0aVd9112Ks",
                      *           "keyName": "Local operator",
@@ -2152,11 +2158,11 @@ export interface operations {
                      *         "rotation": null,
                      *         "status": "active",
                      *         "tags": [],
-                     *         "updatedAt": "2026-11-29T13:13:49.421Z",
+                     *         "updatedAt": "2026-11-29T15:00:26.409Z",
                      *         "version": 1
                      *       },
                      *       "organization": {
-                     *         "createdAt": "2026-11-29T13:13:49.421Z",
+                     *         "createdAt": "2026-11-29T15:00:26.409Z",
                      *         "id": "globex",
                      *         "name": "Globex",
                      *         "settings": {
@@ -2245,7 +2251,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:13:49.236Z",
+                     *       "createdAt": "2026-11-29T15:00:26.219Z",
                      *       "id": "acme",
                      *       "name": "TestExamples",
                      *       "settings": {
@@ -2340,15 +2346,15 @@ export interface operations {
                     /**
                      * @example {
                      *       "job": {
-                     *         "createdAt": "2026-11-29T13:14:00.525Z",
+                     *         "createdAt": "2026-11-29T15:00:38.765Z",
                      *         "createdBy": {
                      *           "id": "7Qm2Xb0aVd9112Ks",
                      *           "keyName": "Local operator",
                      *           "type": "operator"
                      *         },
                      *         "errors": [],
-                     *         "finishedAt": "2026-11-29T13:14:00.540Z",
-                     *         "id": "7Qm2Xb0aVd9139Ks",
+                     *         "finishedAt": "2026-11-29T15:00:38.802Z",
+                     *         "id": "7Qm2Xb0aVd9138Ks",
                      *         "kind": "delete_organization",
                      *         "object": "job",
                      *         "organizationId": "globex",
@@ -2362,7 +2368,7 @@ export interface operations {
                      *           "unchanged": 0
                      *         },
                      *         "state": "done",
-                     *         "updatedAt": "2026-11-29T13:14:00.540Z"
+                     *         "updatedAt": "2026-11-29T15:00:38.802Z"
                      *       }
                      *     }
                      */
@@ -2448,7 +2454,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:13:49.236Z",
+                     *       "createdAt": "2026-11-29T15:00:26.219Z",
                      *       "id": "acme",
                      *       "name": "Acme",
                      *       "settings": {
@@ -2547,10 +2553,10 @@ export interface operations {
                      *             "path": "/v1/organizations/acme/keys/7Qm2Xb0aVd9114Ks"
                      *           },
                      *           "code": "idle",
-                     *           "detail": "The key was last used at 2026-11-29T13:13:49.372Z, more than 1 second ago. The change disables it; enabling it again restores it unchanged.",
+                     *           "detail": "The key was last used at 2026-11-29T15:00:26.309Z, more than 1 second ago. The change disables it; enabling it again restores it unchanged.",
                      *           "evidence": {
-                     *             "lastUsedAt": "2026-11-29T13:13:49.372Z",
-                     *             "observedSince": "2026-11-29T13:13:49.344Z",
+                     *             "lastUsedAt": "2026-11-29T15:00:26.309Z",
+                     *             "observedSince": "2026-11-29T15:00:26.263Z",
                      *             "window": "1s"
                      *           },
                      *           "keyId": "7Qm2Xb0aVd9114Ks",
@@ -2560,14 +2566,14 @@ export interface operations {
                      *             "recorded": 0,
                      *             "refused": 0,
                      *             "sampleRequests": 0.1,
-                     *             "since": "2026-11-29T13:13:49.344Z"
+                     *             "since": "2026-11-29T15:00:26.263Z"
                      *           },
                      *           "severity": "medium"
                      *         },
                      *         {
                      *           "change": {
                      *             "body": {
-                     *               "expiresAt": "2027-11-29T13:13:49.344Z"
+                     *               "expiresAt": "2027-11-29T15:00:26.263Z"
                      *             },
                      *             "method": "PATCH",
                      *             "path": "/v1/organizations/acme/keys/7Qm2Xb0aVd9114Ks"
@@ -2575,7 +2581,7 @@ export interface operations {
                      *           "code": "no_expiry",
                      *           "detail": "The key never expires, and the organization lets keys of production live for 365 days. The change makes it expire then.",
                      *           "evidence": {
-                     *             "lastUsedAt": "2026-11-29T13:13:49.372Z"
+                     *             "lastUsedAt": "2026-11-29T15:00:26.309Z"
                      *           },
                      *           "keyId": "7Qm2Xb0aVd9114Ks",
                      *           "keyName": "Admin",
@@ -2584,13 +2590,13 @@ export interface operations {
                      *             "recorded": 0,
                      *             "refused": 0,
                      *             "sampleRequests": 0.1,
-                     *             "since": "2026-11-29T13:13:49.344Z"
+                     *             "since": "2026-11-29T15:00:26.263Z"
                      *           },
                      *           "severity": "low"
                      *         }
                      *       ],
                      *       "nextCursor": null,
-                     *       "observedSince": "2026-11-29T13:13:49.236Z"
+                     *       "observedSince": "2026-11-29T15:00:26.219Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AdvicePage"];
@@ -2663,13 +2669,13 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "createdAt": "2026-11-29T13:13:49.410Z",
+                     *           "createdAt": "2026-11-29T15:00:26.388Z",
                      *           "id": "c.2",
                      *           "metadata": {},
                      *           "name": "c.2"
                      *         },
                      *         {
-                     *           "createdAt": "2026-11-29T13:13:49.373Z",
+                     *           "createdAt": "2026-11-29T15:00:26.317Z",
                      *           "id": "c1",
                      *           "metadata": {},
                      *           "name": "c1"
@@ -2759,7 +2765,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:13:49.537Z",
+                     *       "createdAt": "2026-11-29T15:00:26.516Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -2832,7 +2838,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:13:49.537Z",
+                     *       "createdAt": "2026-11-29T15:00:26.516Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -2993,7 +2999,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:13:49.537Z",
+                     *       "createdAt": "2026-11-29T15:00:26.516Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -3074,15 +3080,15 @@ export interface operations {
                      *           "action": "key.imported",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T13:13:59.902Z",
+                     *           "at": "2026-11-29T15:00:38.141Z",
                      *           "changes": [
                      *             {
                      *               "after": {
                      *                 "email": "alice@acme.example",
-                     *                 "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *                 "id": "869194564ea0fc231f975e8e61905a8b",
                      *                 "type": "user"
                      *               },
                      *               "before": null,
@@ -3094,14 +3100,14 @@ export interface operations {
                      *               "field": "enabled"
                      *             }
                      *           ],
-                     *           "id": "ZKQwCehxaCDAztjV",
+                     *           "id": "7Qm2Xb0aVd9121Ks",
                      *           "object": {
-                     *             "id": "7Qm2Xb0aVd9123Ks",
+                     *             "id": "7Qm2Xb0aVd9122Ks",
                      *             "name": "From before",
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "8bac7d50-cd81-4b45-a7e6-6bc427cbce31",
+                     *           "requestId": "4475bd82-1472-4bac-9b51-7fea87725599",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         },
@@ -3109,10 +3115,10 @@ export interface operations {
                      *           "action": "key.regenerated",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T13:13:59.886Z",
+                     *           "at": "2026-11-29T15:00:38.076Z",
                      *           "changes": [],
                      *           "id": "7Qm2Xb0aVd9116Ks",
                      *           "object": {
@@ -3121,7 +3127,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "810cdf95-b6ad-4ab0-b364-92aacef08058",
+                     *           "requestId": "9f7596a7-8944-4462-8cb2-34307c21d7e7",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         }
@@ -3199,15 +3205,15 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "createdAt": "2026-11-29T13:14:00.525Z",
+                     *           "createdAt": "2026-11-29T15:00:38.765Z",
                      *           "createdBy": {
                      *             "id": "7Qm2Xb0aVd9112Ks",
                      *             "keyName": "Local operator",
                      *             "type": "operator"
                      *           },
                      *           "errors": [],
-                     *           "finishedAt": "2026-11-29T13:14:00.540Z",
-                     *           "id": "7Qm2Xb0aVd9139Ks",
+                     *           "finishedAt": "2026-11-29T15:00:38.802Z",
+                     *           "id": "7Qm2Xb0aVd9138Ks",
                      *           "kind": "delete_organization",
                      *           "object": "job",
                      *           "organizationId": "globex",
@@ -3221,7 +3227,7 @@ export interface operations {
                      *             "unchanged": 0
                      *           },
                      *           "state": "done",
-                     *           "updatedAt": "2026-11-29T13:14:00.540Z"
+                     *           "updatedAt": "2026-11-29T15:00:38.802Z"
                      *         }
                      *       ],
                      *       "nextCursor": null
@@ -3292,15 +3298,15 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T13:14:00.525Z",
+                     *       "createdAt": "2026-11-29T15:00:38.765Z",
                      *       "createdBy": {
                      *         "id": "7Qm2Xb0aVd9112Ks",
                      *         "keyName": "Local operator",
                      *         "type": "operator"
                      *       },
                      *       "errors": [],
-                     *       "finishedAt": "2026-11-29T13:14:00.540Z",
-                     *       "id": "7Qm2Xb0aVd9139Ks",
+                     *       "finishedAt": "2026-11-29T15:00:38.802Z",
+                     *       "id": "7Qm2Xb0aVd9138Ks",
                      *       "kind": "delete_organization",
                      *       "object": "job",
                      *       "organizationId": "globex",
@@ -3314,7 +3320,7 @@ export interface operations {
                      *         "unchanged": 0
                      *       },
                      *       "state": "done",
-                     *       "updatedAt": "2026-11-29T13:14:00.540Z"
+                     *       "updatedAt": "2026-11-29T15:00:38.802Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Job"];
@@ -3406,10 +3412,10 @@ export interface operations {
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T13:13:49.654Z",
+                     *           "createdAt": "2026-11-29T15:00:26.672Z",
                      *           "createdBy": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
                      *           "customers": [
@@ -3419,13 +3425,13 @@ export interface operations {
                      *           "description": "Reads messages for the invoices",
                      *           "enabled": true,
                      *           "environment": "production",
-                     *           "expiresAt": "2027-02-27T13:13:49.654Z",
+                     *           "expiresAt": "2027-02-27T15:00:26.672Z",
                      *           "exposure": null,
                      *           "grantable": "own",
                      *           "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9113Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T13:13:49.695Z",
+                     *             "at": "2026-11-29T15:00:26.718Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3447,7 +3453,7 @@ export interface operations {
                      *           "organizationId": "acme",
                      *           "owner": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
                      *           "ownership": "organization",
@@ -3471,13 +3477,13 @@ export interface operations {
                      *           "tags": [
                      *             "billing"
                      *           ],
-                     *           "updatedAt": "2026-11-29T13:13:49.654Z",
+                     *           "updatedAt": "2026-11-29T15:00:26.672Z",
                      *           "version": 1
                      *         },
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T13:13:49.344Z",
+                     *           "createdAt": "2026-11-29T15:00:26.263Z",
                      *           "createdBy": {
                      *             "id": "7Qm2Xb0aVd9112Ks",
                      *             "keyName": "Local operator",
@@ -3494,7 +3500,7 @@ export interface operations {
                      *           "hint": "bt_prod_7Qm2Xb0aVd9114Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9114Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T13:13:49.372Z",
+                     *             "at": "2026-11-29T15:00:26.309Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3530,7 +3536,7 @@ export interface operations {
                      *           "rotation": null,
                      *           "status": "active",
                      *           "tags": [],
-                     *           "updatedAt": "2026-11-29T13:13:49.344Z",
+                     *           "updatedAt": "2026-11-29T15:00:26.263Z",
                      *           "version": 1
                      *         }
                      *       ],
@@ -3641,10 +3647,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -3654,7 +3660,7 @@ export interface operations {
                      *         "description": "Reads messages for the invoices",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2027-02-27T13:13:49.654Z",
+                     *         "expiresAt": "2027-02-27T15:00:26.672Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -3668,7 +3674,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -3692,7 +3698,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:49.654Z",
+                     *         "updatedAt": "2026-11-29T15:00:26.672Z",
                      *         "version": 1
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -3782,10 +3788,10 @@ export interface operations {
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T13:13:49.654Z",
+                     *           "createdAt": "2026-11-29T15:00:26.672Z",
                      *           "createdBy": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
                      *           "customers": [
@@ -3795,13 +3801,13 @@ export interface operations {
                      *           "description": "Reads messages",
                      *           "enabled": true,
                      *           "environment": "production",
-                     *           "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *           "expiresAt": "2026-12-29T15:00:26.874Z",
                      *           "exposure": null,
                      *           "grantable": "own",
                      *           "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9113Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T13:13:49.695Z",
+                     *             "at": "2026-11-29T15:00:26.718Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3823,7 +3829,7 @@ export interface operations {
                      *           "organizationId": "acme",
                      *           "owner": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
                      *           "ownership": "organization",
@@ -3847,7 +3853,7 @@ export interface operations {
                      *           "tags": [
                      *             "billing"
                      *           ],
-                     *           "updatedAt": "2026-11-29T13:13:59.886Z",
+                     *           "updatedAt": "2026-11-29T15:00:38.076Z",
                      *           "version": 7
                      *         }
                      *       ]
@@ -3930,7 +3936,7 @@ export interface operations {
                  *           "environment": "production",
                  *           "hash": {
                  *             "algorithm": "sha256",
-                 *             "value": "742d6a323634647075346832763737336e6e6235617a617467747235742d6a32"
+                 *             "value": "742d72696a706861326a6b7a6d6c347a7371746d673232756f6c6232742d7269"
                  *           },
                  *           "name": "From before",
                  *           "permissions": [
@@ -3958,7 +3964,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "effectiveBy": "2026-11-29T13:14:09.897Z",
+                     *       "effectiveBy": "2026-11-29T15:00:48.132Z",
                      *       "failed": [],
                      *       "imported": 1
                      *     }
@@ -4034,10 +4040,10 @@ export interface operations {
                      * @example {
                      *       "allPermissions": false,
                      *       "allowedAddresses": [],
-                     *       "createdAt": "2026-11-29T13:13:49.654Z",
+                     *       "createdAt": "2026-11-29T15:00:26.672Z",
                      *       "createdBy": {
                      *         "email": "alice@acme.example",
-                     *         "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *         "id": "869194564ea0fc231f975e8e61905a8b",
                      *         "type": "user"
                      *       },
                      *       "customers": [
@@ -4047,13 +4053,13 @@ export interface operations {
                      *       "description": "Reads messages for the invoices",
                      *       "enabled": true,
                      *       "environment": "production",
-                     *       "expiresAt": "2027-02-27T13:13:49.654Z",
+                     *       "expiresAt": "2027-02-27T15:00:26.672Z",
                      *       "exposure": null,
                      *       "grantable": "own",
                      *       "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *       "id": "7Qm2Xb0aVd9113Ks",
                      *       "lastUsed": {
-                     *         "at": "2026-11-29T13:13:49.695Z",
+                     *         "at": "2026-11-29T15:00:26.718Z",
                      *         "sourceIp": "203.0.113.7",
                      *         "userAgent": "acme-billing/2.1"
                      *       },
@@ -4075,7 +4081,7 @@ export interface operations {
                      *       "organizationId": "acme",
                      *       "owner": {
                      *         "email": "alice@acme.example",
-                     *         "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *         "id": "869194564ea0fc231f975e8e61905a8b",
                      *         "type": "user"
                      *       },
                      *       "ownership": "organization",
@@ -4099,7 +4105,7 @@ export interface operations {
                      *       "tags": [
                      *         "billing"
                      *       ],
-                     *       "updatedAt": "2026-11-29T13:13:49.654Z",
+                     *       "updatedAt": "2026-11-29T15:00:26.672Z",
                      *       "version": 1
                      *     }
                      */
@@ -4253,10 +4259,10 @@ export interface operations {
                      * @example {
                      *       "allPermissions": false,
                      *       "allowedAddresses": [],
-                     *       "createdAt": "2026-11-29T13:13:49.654Z",
+                     *       "createdAt": "2026-11-29T15:00:26.672Z",
                      *       "createdBy": {
                      *         "email": "alice@acme.example",
-                     *         "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *         "id": "869194564ea0fc231f975e8e61905a8b",
                      *         "type": "user"
                      *       },
                      *       "customers": [
@@ -4266,7 +4272,7 @@ export interface operations {
                      *       "description": "Reads messages",
                      *       "enabled": true,
                      *       "environment": "production",
-                     *       "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *       "expiresAt": "2026-12-29T15:00:26.874Z",
                      *       "exposure": null,
                      *       "grantable": "own",
                      *       "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4280,7 +4286,7 @@ export interface operations {
                      *       "organizationId": "acme",
                      *       "owner": {
                      *         "email": "alice@acme.example",
-                     *         "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *         "id": "869194564ea0fc231f975e8e61905a8b",
                      *         "type": "user"
                      *       },
                      *       "ownership": "organization",
@@ -4304,7 +4310,7 @@ export interface operations {
                      *       "tags": [
                      *         "billing"
                      *       ],
-                     *       "updatedAt": "2026-11-29T13:13:49.748Z",
+                     *       "updatedAt": "2026-11-29T15:00:26.874Z",
                      *       "version": 2
                      *     }
                      */
@@ -4377,7 +4383,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "items": [],
-                     *       "observedSince": "2026-11-29T13:13:49.654Z"
+                     *       "observedSince": "2026-11-29T15:00:26.672Z"
                      *     }
                      */
                     "application/json": components["schemas"]["KeyAdvice"];
@@ -4467,7 +4473,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "check": "status",
-                     *           "detail": "The key is active at 2026-11-29T13:13:49.767Z, and expires at 2026-12-29T13:13:49.748Z.",
+                     *           "detail": "The key is active at 2026-11-29T15:00:26.889Z, and expires at 2026-12-29T15:00:26.874Z.",
                      *           "passed": true
                      *         }
                      *       ]
@@ -4547,10 +4553,10 @@ export interface operations {
                      *           "action": "key.regenerated",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T13:13:59.886Z",
+                     *           "at": "2026-11-29T15:00:38.076Z",
                      *           "changes": [],
                      *           "id": "7Qm2Xb0aVd9116Ks",
                      *           "object": {
@@ -4559,7 +4565,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "810cdf95-b6ad-4ab0-b364-92aacef08058",
+                     *           "requestId": "9f7596a7-8944-4462-8cb2-34307c21d7e7",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         },
@@ -4567,18 +4573,18 @@ export interface operations {
                      *           "action": "key.restored",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T13:13:59.877Z",
+                     *           "at": "2026-11-29T15:00:38.000Z",
                      *           "changes": [
                      *             {
                      *               "after": null,
                      *               "before": {
-                     *                 "at": "2026-11-29T13:13:59.866Z",
+                     *                 "at": "2026-11-29T15:00:37.957Z",
                      *                 "by": {
                      *                   "email": "alice@acme.example",
-                     *                   "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *                   "id": "869194564ea0fc231f975e8e61905a8b",
                      *                   "type": "user"
                      *                 },
                      *                 "compromised": false,
@@ -4594,7 +4600,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "13cf96d7-6952-4516-9657-5ca804748e51",
+                     *           "requestId": "a7f0a6cd-e90a-400a-b838-99cfea3e94ae",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         }
@@ -4681,10 +4687,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -4694,7 +4700,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4708,7 +4714,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -4732,7 +4738,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:59.886Z",
+                     *         "updatedAt": "2026-11-29T15:00:38.076Z",
                      *         "version": 7
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -4810,7 +4816,7 @@ export interface operations {
                      *       "items": [
                      *         {
                      *           "api": "demo",
-                     *           "at": "2026-11-29T13:13:49.702Z",
+                     *           "at": "2026-11-29T15:00:26.728Z",
                      *           "environment": "production",
                      *           "keyId": "7Qm2Xb0aVd9113Ks",
                      *           "keyVersion": 1,
@@ -4820,7 +4826,7 @@ export interface operations {
                      *           "outcome": "permission_denied",
                      *           "path": "/licenses",
                      *           "permission": "licenses:manage",
-                     *           "requestId": "67965ae5-4c7c-4da6-8025-06b14503296d",
+                     *           "requestId": "05e15411-4864-4b58-b5eb-10df34cb0d3f",
                      *           "route": "/licenses",
                      *           "sourceIp": "203.0.113.7",
                      *           "status": 403,
@@ -4909,10 +4915,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -4922,7 +4928,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4936,7 +4942,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -4960,7 +4966,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:59.877Z",
+                     *         "updatedAt": "2026-11-29T15:00:38.000Z",
                      *         "version": 6
                      *       }
                      *     }
@@ -5045,14 +5051,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "effectiveBy": "2026-11-29T13:13:59.866Z",
+                     *       "effectiveBy": "2026-11-29T15:00:37.957Z",
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5062,7 +5068,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5076,7 +5082,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5095,10 +5101,10 @@ export interface operations {
                      *           }
                      *         ],
                      *         "revocation": {
-                     *           "at": "2026-11-29T13:13:59.866Z",
+                     *           "at": "2026-11-29T15:00:37.957Z",
                      *           "by": {
                      *             "email": "alice@acme.example",
-                     *             "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *             "id": "869194564ea0fc231f975e8e61905a8b",
                      *             "type": "user"
                      *           },
                      *           "compromised": false,
@@ -5109,7 +5115,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:59.866Z",
+                     *         "updatedAt": "2026-11-29T15:00:37.957Z",
                      *         "version": 5
                      *       }
                      *     }
@@ -5197,10 +5203,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5210,7 +5216,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5224,7 +5230,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5245,16 +5251,16 @@ export interface operations {
                      *         "revocation": null,
                      *         "rotation": {
                      *           "firstUsedAt": null,
-                     *           "oldSecretEndsAt": "2026-11-30T13:13:59.833Z",
+                     *           "oldSecretEndsAt": "2026-11-30T15:00:37.728Z",
                      *           "overlap": "1d",
-                     *           "startedAt": "2026-11-29T13:13:59.833Z",
+                     *           "startedAt": "2026-11-29T15:00:37.728Z",
                      *           "startsAt": "now"
                      *         },
                      *         "status": "active",
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:59.833Z",
+                     *         "updatedAt": "2026-11-29T15:00:37.728Z",
                      *         "version": 3
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -5330,7 +5336,7 @@ export interface operations {
                      *       },
                      *       "oldSecret": {
                      *         "callsSinceRotation": 0,
-                     *         "endsAt": "2026-11-30T13:13:59.833Z",
+                     *         "endsAt": "2026-11-30T15:00:37.728Z",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *         "lastUsed": null,
                      *         "sources": []
@@ -5416,10 +5422,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T13:13:49.654Z",
+                     *         "createdAt": "2026-11-29T15:00:26.672Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5429,7 +5435,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T13:13:49.748Z",
+                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5443,7 +5449,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5467,7 +5473,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T13:13:59.856Z",
+                     *         "updatedAt": "2026-11-29T15:00:37.902Z",
                      *         "version": 4
                      *       }
                      *     }
@@ -5724,8 +5730,8 @@ export interface operations {
                      *         {
                      *           "email": "alice@acme.example",
                      *           "grants": [],
-                     *           "id": "1b5b3aa710c45aff0d781e2f620e458a",
-                     *           "joinedAt": "2026-11-29T13:13:49.471Z",
+                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "joinedAt": "2026-11-29T15:00:26.467Z",
                      *           "role": "admin",
                      *           "status": "active"
                      *         }
@@ -6048,7 +6054,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "api": "demo",
-                     *       "at": "2026-11-29T13:13:49.702Z",
+                     *       "at": "2026-11-29T15:00:26.728Z",
                      *       "environment": "production",
                      *       "keyId": "7Qm2Xb0aVd9113Ks",
                      *       "keyVersion": 1,
@@ -6058,7 +6064,7 @@ export interface operations {
                      *       "outcome": "permission_denied",
                      *       "path": "/licenses",
                      *       "permission": "licenses:manage",
-                     *       "requestId": "67965ae5-4c7c-4da6-8025-06b14503296d",
+                     *       "requestId": "05e15411-4864-4b58-b5eb-10df34cb0d3f",
                      *       "route": "/licenses",
                      *       "sourceIp": "203.0.113.7",
                      *       "status": 403,
@@ -6165,7 +6171,7 @@ export interface operations {
                      *       "source": "authorizer",
                      *       "to": "2026-11-30T00:00:00.000Z",
                      *       "totals": {
-                     *         "allowed": 2,
+                     *         "allowed": 6,
                      *         "denied": 1
                      *       }
                      *     }
@@ -6579,7 +6585,7 @@ export interface operations {
                      *         "initech"
                      *       ],
                      *       "environment": "production",
-                     *       "expiresAt": "2027-02-27T13:13:49.654Z",
+                     *       "expiresAt": "2027-02-27T15:00:26.672Z",
                      *       "keyId": "7Qm2Xb0aVd9113Ks",
                      *       "name": "Billing",
                      *       "oldSecret": false,
@@ -6598,7 +6604,7 @@ export interface operations {
                      *           "limit": 600,
                      *           "name": "calls",
                      *           "remaining": 599,
-                     *           "resetAt": "2026-11-29T13:13:49.794Z",
+                     *           "resetAt": "2026-11-29T15:00:26.816Z",
                      *           "window": "1m"
                      *         }
                      *       ],
