@@ -1794,7 +1794,7 @@ export interface components {
         };
         Usage: {
             /** @enum {string} */
-            by: "outcome" | "permission" | "customer";
+            by: "outcome" | "permission" | "customer" | "api";
             /** Format: date-time */
             from: string;
             /** @enum {string} */
@@ -1817,7 +1817,7 @@ export interface components {
         UsagePoint: {
             /** Format: date-time */
             at: string;
-            /** @description By outcome, permission or customer; * counts the rest together */
+            /** @description By outcome, permission, customer or API; * counts the rest together */
             values: {
                 [key: string]: number;
             };
@@ -5526,7 +5526,7 @@ export interface operations {
                 to?: string;
                 /** @description At most 31 days by hour, and 400 by day */
                 granularity?: "hour" | "day";
-                by?: "outcome" | "permission" | "customer";
+                by?: "outcome" | "permission" | "customer" | "api";
             };
             header?: never;
             path: {
@@ -5620,7 +5620,7 @@ export interface operations {
                 to?: string;
                 /** @description At most 31 days by hour, and 400 by day */
                 granularity?: "hour" | "day";
-                by?: "outcome" | "permission" | "customer";
+                by?: "outcome" | "permission" | "customer" | "api";
             };
             header?: never;
             path: {
@@ -5631,7 +5631,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Lines of at,outcome,count (or permission, or customer), without those of zero */
+            /** @description Lines of at,outcome,count (or permission, customer, api), without those of zero */
             200: {
                 headers: {
                     /** @description attachment, with the name of a file */
@@ -6131,7 +6131,7 @@ export interface operations {
                 to?: string;
                 /** @description At most 31 days by hour, and 400 by day */
                 granularity?: "hour" | "day";
-                by?: "outcome" | "permission" | "customer";
+                by?: "outcome" | "permission" | "customer" | "api";
             };
             header?: never;
             path: {
@@ -6224,7 +6224,7 @@ export interface operations {
                 to?: string;
                 /** @description At most 31 days by hour, and 400 by day */
                 granularity?: "hour" | "day";
-                by?: "outcome" | "permission" | "customer";
+                by?: "outcome" | "permission" | "customer" | "api";
             };
             header?: never;
             path: {
@@ -6234,7 +6234,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Lines of at,outcome,count (or permission, or customer), without those of zero */
+            /** @description Lines of at,outcome,count (or permission, customer, api), without those of zero */
             200: {
                 headers: {
                     /** @description attachment, with the name of a file */
