@@ -87,7 +87,7 @@ test('examples show what is public of a secret, and copy all of it', async () =>
 });
 
 test('a scale ends at a round number', async () => {
-  const { roundUp } = await load('keys/OutcomeChart.tsx');
+  const { roundUp } = await load('keys/CallsChart.tsx');
   for (const [n, want] of [[0, 4], [3, 4], [5, 8], [10, 20], [12, 20], [61, 80], [7300, 8000], [99_999, 100_000]]) assert.equal(roundUp(n), want);
 });
 

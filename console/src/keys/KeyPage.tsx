@@ -14,7 +14,7 @@ import { useTitle } from '../ui/useTitle';
 import type { Action } from './actions';
 import { KeyMenuItems } from './KeyMenu';
 import css from './keys.module.css';
-import { type Day, OutcomeChart } from './OutcomeChart';
+import { type Day, OutcomeChart } from './CallsChart';
 import { actorName, byName, routesOf, sum } from './parts';
 
 const KeyAction = lazy(() => import('./KeyAction'));
