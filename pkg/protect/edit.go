@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,15 +27,61 @@ type source struct {
 // otherBreaks are what YAML 1.1 takes for the end of a line and editors do not.
 var otherBreaks = regexp.MustCompile("[\u0085\u2028\u2029]|\r(?:[^\n]|$)")
 
+// escapes are those of a JSON text.
+var escapes = regexp.MustCompile(`\\(?:u[0-9A-Fa-f]{4}|.)`)
+
+// slash stands for an escaped slash until the text is read.
+const slash = "\u2029"
+
+// asYAML returns an escape that YAML reads, of the same length, so that places stay: it lacks half
+// a character, which stands in texts alone that nobody looks at here, and the escaped slash.
+func asYAML(escape string) string {
+	switch {
+	case escape == `\/`:
+		return `\P`
+	case len(escape) == 6 && strings.ContainsAny(escape[2:3], "dD") &&
+		strings.ContainsAny(escape[3:4], "89abcdefABCDEF"):
+		return `\ufffd`
+	default:
+		return escape
+	}
+}
+
+// withSlashes gives texts their slashes back.
+func withSlashes(n *yaml.Node) {
+	n.Value = strings.ReplaceAll(n.Value, slash, "/")
+	for _, child := range n.Content {
+		withSlashes(child)
+	}
+}
+
 func parse(text string) (*source, error) {
 	if otherBreaks.MatchString(text) {
 		return nil, errors.New("it has line ends other than LF and CRLF: a lone CR, U+0085, U+2028 or " +
 			"U+2029")
 	}
 
-	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+	s := &source{
+		text: text,
+		json: strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{"),
+		step: 2,
+	}
+
+	readable := text
+	if s.json {
+		readable = escapes.ReplaceAllStringFunc(text, asYAML)
+	}
+
+	var document, another yaml.Node
+	decoder := yaml.NewDecoder(strings.NewReader(readable))
+
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("it is neither YAML nor JSON: %w", err)
+	}
+
+	if !errors.Is(decoder.Decode(&another), io.EOF) {
+		return nil, errors.New("it has more than one YAML document, of which CloudFormation reads one: " +
+			"remove the others")
 	}
 
 	if document.Kind != yaml.DocumentNode || len(document.Content) != 1 ||
@@ -42,11 +89,9 @@ func parse(text string) (*source, error) {
 		return nil, errors.New("it is neither a template nor an OpenAPI document")
 	}
 
-	s := &source{
-		text: text,
-		root: document.Content[0],
-		json: strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{"),
-		step: 2,
+	s.root = document.Content[0]
+	if s.json {
+		withSlashes(s.root)
 	}
 
 	s.lines = []int{0}
@@ -76,6 +121,22 @@ func (s *source) offset(n *yaml.Node) int {
 	}
 
 	return at
+}
+
+// questioned returns the first key that is written with a question mark before it, or nil.
+func (s *source) questioned(n *yaml.Node) *yaml.Node {
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 &&
+			strings.HasSuffix(strings.TrimRight(s.text[:s.offset(child)], " \t"), "?") {
+			return child
+		}
+
+		if key := s.questioned(child); key != nil {
+			return key
+		}
+	}
+
+	return nil
 }
 
 // want is a key that a mapping should have, with its value.

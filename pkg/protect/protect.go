@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,8 +36,16 @@ func combine(wants []want) []want {
 // nothing is missing, the text is that of the file.
 func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 	d = d.as(o.Kind)
+	original := d
+	told := map[string]bool{} // without their lines, which change with what is inserted
+
 	if err := d.usable(o, d.selected(o)); err != nil {
 		return "", nil, err
+	}
+
+	if key := d.questioned(d.root); key != nil {
+		return "", nil, fmt.Errorf("line %d: write the key as %s: VALUE, without a question mark "+
+			"before it", key.Line, key.Value)
 	}
 
 	// What is inserted may need more: an open route wants no key once its API wants one.
@@ -47,7 +56,8 @@ func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 		}
 
 		for _, note := range about {
-			if !slices.Contains(notes, note) {
+			if what := lineOf.ReplaceAllString(note, ""); !told[what] {
+				told[what] = true
 				notes = append(notes, note)
 			}
 		}
@@ -57,29 +67,50 @@ func (d *Document) Protect(o Options) (text string, notes []string, err error) {
 		}
 
 		if n == maxRounds {
-			return "", nil, errors.New("what was inserted is not found again, so nothing is changed: " +
-				"write keys as KEY: VALUE, without a question mark before them")
+			return "", nil, errors.New("what was inserted is not found again, so nothing is changed")
 		}
 
 		if d, err = Read([]byte(text)); err != nil {
-			return "", nil, err
+			return "", nil, fmt.Errorf("what is inserted makes it a file that cannot be read, so "+
+				"nothing is changed: %w", err)
 		}
 
 		d = d.as(o.Kind)
 	}
 
-	left, err := d.open(o)
+	left, err := d.open(o, original)
 	return d.text, append(notes, left...), err
 }
 
-// open tells of routes that are open all the same, since the file says in another way who guards them.
-func (d *Document) open(o Options) (notes []string, err error) {
+// lineOf is how a note begins that is about a line.
+var lineOf = regexp.MustCompile(`^line \d+: `)
+
+// open tells of routes that are open all the same, since the file says in another way who guards
+// them: each with its line in the file as it was.
+func (d *Document) open(o Options, original *Document) (notes []string, err error) {
+	before, _, err := original.Check(o)
+	if err != nil {
+		return nil, err
+	}
+
+	lines := map[string][]int{}
+	for _, f := range before {
+		lines[f.Message] = append(lines[f.Message], f.Line)
+	}
+
 	findings, _, err := d.Check(o)
 	for _, f := range findings {
-		if f.Code == CodeOpen {
-			notes = append(notes, fmt.Sprintf("line %d: %s, and bitting cannot change that as it is "+
-				"written", f.Line, f.Message))
+		if f.Code != CodeOpen {
+			continue
 		}
+
+		line := f.Line
+		if was := lines[f.Message]; len(was) > 0 {
+			line, lines[f.Message] = was[0], was[1:]
+		}
+
+		notes = append(notes, fmt.Sprintf("line %d: %s, and bitting cannot change that as it is "+
+			"written", line, f.Message))
 	}
 
 	return notes, err

@@ -1,6 +1,8 @@
 package protect_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -522,6 +524,7 @@ func TestFilesThatAreNone(t *testing.T) {
 			"line ends other than LF and CRLF",
 		},
 		"line separator": {samREST + "# \u2028\n", "line ends other than LF and CRLF"},
+		"two documents":  {samREST + "---\n" + samREST, "more than one YAML document"},
 		"lone CR":        {strings.ReplaceAll(samREST, "\n", "\r"), "line ends other than LF and CRLF"},
 	} {
 		if _, err := protect.Read([]byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -550,7 +553,7 @@ func TestFilesThatAreNone(t *testing.T) {
 		"keys behind question marks": {
 			"Transform: AWS::Serverless-2016-10-31\nResources:\n  ? Api\n  : Type: AWS::Serverless::Api\n" +
 				"    Properties:\n      StageName: production\n",
-			"what was inserted is not found again", func(*protect.Options) {},
+			"line 3: write the key as Api: VALUE", func(*protect.Options) {},
 		},
 		"an alias": {
 			"x: &p {Name: a}\nResources:\n  A: {Type: AWS::Serverless::HttpApi, Properties: *p}\n",
@@ -589,6 +592,60 @@ func TestRoutesThatStayOpen(t *testing.T) {
 		return strings.Contains(note, "cannot change that as it is written")
 	}) {
 		t.Errorf("notes %q", notes)
+	}
+
+	for _, note := range notes {
+		var line int
+		if _, err := fmt.Sscanf(note, "line %d: GET", &line); err == nil &&
+			line > strings.Count(text, "\n") {
+			t.Errorf("%q is not a line of the file", note)
+		}
+	}
+}
+
+// A route whose API is chosen by a condition is told of, once.
+func TestAPIByCondition(t *testing.T) {
+	t.Parallel()
+
+	text := strings.Replace(samREST, "RestApiId: !Ref OrdersApi", "RestApiId: !If [X, a, b]", 1)
+	if text == samREST {
+		t.Fatal("there is no RestApiId")
+	}
+
+	_, notes, err := read(t, text).Protect(options())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if n := strings.Count(strings.Join(notes, "\n"), "names its API by If"); n != 1 {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+// JSON escapes what YAML does not: half a character, and a slash.
+func TestJSONEscapes(t *testing.T) {
+	t.Parallel()
+
+	const text = `{"Transform": "AWS::Serverless-2016-10-31", "Description": "\ud83d\ude00 \\ud83d",
+ "Resources": {
+  "Api": {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "prod"}},
+  "F": {"Type": "AWS::Serverless::Function", "Properties": {"Events": {"List": {"Type": "Api",
+   "Properties": {"Path": "\/a\/{id}", "Method": "get", "RestApiId": {"Ref": "Api"}}}}}}}}`
+
+	after, _, err := read(t, text).Protect(options())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var decoded struct{ Description string }
+	if err := json.Unmarshal([]byte(after), &decoded); err != nil ||
+		decoded.Description != `😀 \ud83d` {
+		t.Errorf("%v: %q in\n%s", err, decoded.Description, after)
+	}
+
+	routes, _, err := read(t, after).Keyed("api")
+	if err != nil || len(routes) != 1 || routes[0].Path != "/a/{id}" {
+		t.Errorf("%v: %+v", err, routes)
 	}
 }
 

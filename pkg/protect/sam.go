@@ -115,6 +115,14 @@ func (d *Document) readSAM(kind Kind) {
 			add(implicit, e.line, nil, "Globals", section)
 		}
 
+		if name, _ := call(reference); apis[api] == nil && name != "" && name != "Ref" &&
+			name != "ImportValue" {
+			d.notes = append(d.notes, "line "+strconv.Itoa(e.line)+": "+e.function+"."+e.name+
+				" names its API by "+name+", which is not read here: bitting does not see whether it "+
+				"has an authorizer")
+			continue
+		}
+
 		if apis[api] == nil {
 			d.notes = append(d.notes, "line "+strconv.Itoa(e.line)+": "+e.function+"."+e.name+
 				" is a route of an API that is not in this file: protect it there")
