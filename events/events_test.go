@@ -26,11 +26,21 @@ func shapeOf(file string) any {
 		return new(events.APIGatewayV2CustomAuthorizerV1Request)
 	case name == "authorizer-http-2":
 		return new(events.APIGatewayV2CustomAuthorizerV2Request)
+	case name == "authorizer-websocket":
+		return new(websocketAuthorizerRequest)
 	case strings.HasSuffix(name, "-http"):
 		return new(events.APIGatewayV2HTTPRequest)
 	default:
 		return new(events.APIGatewayProxyRequest)
 	}
+}
+
+// websocketAuthorizerRequest is the event of a WebSocket's authorizer, for which aws-lambda-go has
+// no struct: that of its backend, with the type and the ARN of any authorizer's.
+type websocketAuthorizerRequest struct {
+	Type      string `json:"type"`
+	MethodARN string `json:"methodArn"`
+	events.APIGatewayWebsocketProxyRequest
 }
 
 // files lists the sample events, and fails when there are suspiciously few: an empty folder would

@@ -129,6 +129,10 @@ func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, poli
 	}
 
 	v := a.checker.Check(ctx, r.headers, r.call)
+	if r.kind == WebSocket {
+		return v, policy.Only(r.arn.String())
+	}
+
 	if v.Outcome.Status() != 403 || v.Outcome == check.PathNotSupported || a.simple(r) {
 		return v, v.Policy.Document
 	}
@@ -193,7 +197,7 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 	attributes := []slog.Attr{
 		slog.String("outcome", string(v.Outcome)), slog.String("gateway_request_id", r.id),
 		slog.String("api", r.call.API),
-		slog.String("method", a.checker.Brand.Redact(r.arn.Method)),
+		slog.String("method", a.checker.Brand.Redact(r.call.Method)),
 		slog.String("route", v.Route.Route.Path),
 	}
 	if v.Key != nil {

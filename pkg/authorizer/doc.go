@@ -1,8 +1,9 @@
 // Package authorizer is the Lambda authorizer: it turns API Gateway's events into checks, and
 // verdicts into what API Gateway understands.
 //
-// It accepts REST API events of type TOKEN and REQUEST and HTTP API events of payload 1.0 and 2.0,
-// recognises them by their form, and answers each in its own form. It promises:
+// It accepts REST API events of type TOKEN and REQUEST, HTTP API events of payload 1.0 and 2.0, and
+// those of WebSocket handshakes, recognises them by their form, and answers each in its own form. It
+// promises:
 //
 //   - A bad key is the exact error "Unauthorized", which API Gateway turns into a 401.
 //   - A refusal carries the reason that gateway responses render.

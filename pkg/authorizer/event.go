@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -22,11 +23,13 @@ const (
 	RESTRequest
 	HTTP1 // HTTP API, payload format 1.0
 	HTTP2 // HTTP API, payload format 2.0
+	WebSocket
 )
 
-// event is the union of the four forms, with only the fields that are used.
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
-// and https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+// event is the union of the five forms, with only the fields that are used.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html,
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 type event struct {
 	Version            string `json:"version"`
 	Type               string `json:"type"`
@@ -38,9 +41,11 @@ type event struct {
 	RouteKey          string              `json:"routeKey"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+	Query             map[string][]string `json:"multiValueQueryStringParameters"`
 	StageVariables    map[string]string   `json:"stageVariables"` // none in TOKEN events
 	RequestContext    struct {
 		RequestID string `json:"requestId"`
+		EventType string `json:"eventType"` // WebSocket only
 		Identity  struct {
 			SourceIP string `json:"sourceIp"`
 		} `json:"identity"`
@@ -63,7 +68,7 @@ type request struct {
 	began     time.Time
 }
 
-// read reads the request from an event. An event that has none of the four forms is an error.
+// read reads the request from an event. An event that has none of the five forms is an error.
 func (a *Authorizer) read(payload []byte) (request, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -91,6 +96,8 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		r.kind = HTTP1
 	case e.Version == "" && e.Type == "TOKEN":
 		r.kind = RESTToken
+	case e.Version == "" && e.Type == "REQUEST" && e.RequestContext.EventType == "CONNECT":
+		r.kind = WebSocket
 	case e.Version == "" && e.Type == "REQUEST":
 		r.kind = RESTRequest
 	default:
@@ -102,19 +109,24 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		return request{}, fmt.Errorf("authorizer: event: %w", err)
 	}
 
+	if (r.kind == WebSocket) != (r.arn.Method == "") {
+		return request{}, errors.New("authorizer: only the ARN of a WebSocket's handshake has no method")
+	}
+
 	api, err := a.name(e.StageVariables)
 	if err != nil {
 		return request{}, err
 	}
 
 	r.headers = e.keyHeaders(r.kind)
-
 	r.userAgent = e.userAgent()
-	// The cache is keyed on one header: see Config.
-	switch a.keyHeader {
-	case "X-Api-Key":
+
+	// The cache is keyed on one header: see Config. API Gateway keeps no answer for a handshake.
+	switch {
+	case r.kind == WebSocket:
+	case a.keyHeader == "X-Api-Key":
 		r.headers.Authorization = nil
-	case "Authorization":
+	case a.keyHeader == "Authorization":
 		r.headers.APIKey = nil
 	}
 
@@ -128,12 +140,20 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		Resource: resource,
 		SourceIP: address,
 	}
-	if !a.simple(r) {
+	switch {
+	case r.kind == WebSocket:
+		// A handshake is an HTTP GET (RFC 6455, section 4.1), by which the catalogue knows it.
+		r.call.Method = http.MethodGet
+		r.call.Resource = policy.Connect
+	case !a.simple(r):
 		r.call.ARN = r.arn
 	}
 
 	return r, nil
 }
+
+// queryKey is where a browser puts a key, which can set no header of a WebSocket's handshake.
+const queryKey = "api_key"
 
 // stageVariable is the stage variable with the API's name. A caller cannot set any.
 const stageVariable = "bittingApi"
@@ -167,6 +187,10 @@ func (e *event) keyHeaders(kind Kind) check.Headers {
 		}
 
 		return h
+	}
+
+	if kind == WebSocket {
+		h.APIKey = e.Query[queryKey]
 	}
 
 	if len(e.MultiValueHeaders) > 0 {

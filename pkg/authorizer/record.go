@@ -33,7 +33,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		Secret:         v.Secret(),
 		RequestID:      conceal(r.id),
 		API:            r.call.API,
-		Method:         conceal(r.arn.Method),
+		Method:         conceal(r.call.Method),
 		Route:          v.Route.Route.Path,
 		Path:           conceal(r.arn.Path),
 		SourceIP:       r.call.SourceIP,

@@ -15,8 +15,13 @@ const MaxARN = 1600
 // ErrARN is wrapped by the errors of [ParseARN].
 var ErrARN = errors.New("not the ARN of a request to an API")
 
-// ARN names a request to a REST or HTTP API, as API Gateway gives it to an
-// authorizer: arn:{Partition}:execute-api:{Region}:{Account}:{API}/{Stage}/{Method}{Path}.
+// Connect is what the ARN of a WebSocket API's handshake has after its stage, in place of a method
+// and a path.
+const Connect = "/$connect"
+
+// ARN names a request to an API, as API Gateway gives it to an authorizer:
+// arn:{Partition}:execute-api:{Region}:{Account}:{API}/{Stage}/{Method}{Path}. The handshake of a
+// WebSocket API has no Method, and its Path is [Connect].
 type ARN struct {
 	Partition, Region, Account string
 	// API is API Gateway's id of the API, not its name in permissions.
@@ -44,6 +49,12 @@ func ParseARN(s string) (ARN, error) {
 	}
 
 	call := strings.SplitN(parts[5], "/", 4)
+
+	handshake := len(call) == 3 && "/"+call[2] == Connect
+	if handshake {
+		call = []string{call[0], call[1], "", call[2]}
+	}
+
 	if len(call) != 4 {
 		return ARN{}, fmt.Errorf("%w: it must end with {api}/{stage}/{method}/{path}", ErrARN)
 	}
@@ -58,9 +69,14 @@ func ParseARN(s string) (ARN, error) {
 		Path:      "/" + call[3],
 	}
 	// A stage may be $default.
-	for _, field := range []string{
-		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"), a.Method,
-	} {
+	fields := []string{
+		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"),
+	}
+	if !handshake {
+		fields = append(fields, a.Method)
+	}
+
+	for _, field := range fields {
 		if field == "" || !arnFields.MatchString(field) {
 			return ARN{}, fmt.Errorf("%w: %q is not a name", ErrARN, field)
 		}
@@ -71,6 +87,10 @@ func ParseARN(s string) (ARN, error) {
 
 // String returns the ARN as API Gateway writes it.
 func (a ARN) String() string {
+	if a.Method == "" {
+		return a.stage() + a.Path
+	}
+
 	return a.stage() + "/" + a.Method + a.Path
 }
 

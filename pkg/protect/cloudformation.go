@@ -193,7 +193,7 @@ func (c *cfn) readRoutes(target *yaml.Node) {
 			name, path = anyMethod, key
 		}
 
-		if c.Kind == WebSocket && key != "$connect" {
+		if c.Kind == WebSocket && key != connectRoute {
 			continue // only a connection is authorized
 		}
 

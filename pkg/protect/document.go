@@ -3,6 +3,7 @@ package protect
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -130,6 +131,7 @@ func (r Route) String() string {
 
 const (
 	defaultRoute = "$default"
+	connectRoute = "$connect"
 	anyMethod    = "ANY"
 )
 
@@ -247,11 +249,13 @@ func (d *Document) Keyed(name string) (routes []Route, notes []string, err error
 
 	for _, r := range of.Routes {
 		switch {
-		case of.Kind == WebSocket || r.Method == "OPTIONS":
+		case r.Method == "OPTIONS":
 			continue
 		case r.guard == opened || r.guard == another:
 			notes = append(notes, fmt.Sprintf("%s%s wants none of Bitting's keys", at(r.Line), r))
 			continue
+		case of.Kind == WebSocket: // the one route that is authorized
+			r.Method, r.Path = http.MethodGet, "/"+connectRoute
 		case r.Path == defaultRoute:
 			r.Path = greedy
 		}

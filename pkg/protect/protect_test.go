@@ -327,6 +327,11 @@ func TestCloudFormationHTTPAndWebSocketAPI(t *testing.T) {
 	if found := codes(t, after, options(func(o *protect.Options) { o.NoLimits = true })); found != nil {
 		t.Errorf("found %q", found)
 	}
+
+	routes, _, err := read(t, after).Keyed("socket")
+	if err != nil || len(routes) != 1 || routes[0].Method != "GET" || routes[0].Path != "/$connect" {
+		t.Errorf("%v: the WebSocket's routes are %+v", err, routes)
+	}
 }
 
 const openAPI = `openapi: 3.0.1
