@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -58,15 +57,12 @@ func (f *validator) name(location, name string) string {
 	switch {
 	case name == "":
 		f.add(location, "expected a name of 1 to 100 characters", nil)
-	case strings.ContainsFunc(name, unseen):
+	case strings.ContainsFunc(name, permission.Invisible):
 		f.add(location, "expected a name without control or format characters", nil)
 	}
 
 	return name
 }
-
-// unseen reports whether a character is invisible, and may change how its surroundings look.
-func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 func (f *validator) permissions(catalogue *permission.Catalogue, names []string) []string {
 	var out []string
@@ -224,7 +220,7 @@ func (f *validator) metadata(m map[string]string) map[string]string {
 			break
 		}
 
-		if strings.ContainsFunc(name, unseen) {
+		if strings.ContainsFunc(name, permission.Invisible) {
 			f.add("body.metadata", "expected names without control or format characters", nil)
 			break
 		}
@@ -242,7 +238,7 @@ var tagPattern = regexp.MustCompile(`^[^\s,]{1,50}$`)
 func (f *validator) tags(tags []string) []string {
 	var out []string
 	for i, tag := range tags {
-		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, unseen) {
+		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, permission.Invisible) {
 			f.add(fmt.Sprintf("body.tags[%d]", i),
 				"expected 1 to 50 visible characters, without spaces or commas", tag)
 		} else if !slices.Contains(out, tag) {

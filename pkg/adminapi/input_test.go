@@ -38,6 +38,8 @@ func keyFaults() map[string][]string {
 		`"name": ""`:                                 {"body.name"},
 		`"name": "   "`:                              {"body.name"},
 		`"name": "a\u0000b"`:                         {"body.name"},
+		`"name": "\u3164\u200b"`:                     {"body.name"},
+		`"name": "\u3164"`:                           {"body.name"},
 		`"name": "two\nlines"`:                       {"body.name"},
 		`"name": "` + strings.Repeat("n", 101) + `"`: {"body.name"},
 		`"name": 7`:                                  {"body.name"},

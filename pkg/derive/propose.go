@@ -247,7 +247,7 @@ func title(name string) string {
 // cut makes a text one line of at most so many characters.
 func cut(text string, most int) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		return unicode.IsSpace(r) || permission.Invisible(r)
 	}), " ")
 
 	if runes := []rune(text); len(runes) > most {

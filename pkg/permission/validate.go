@@ -190,7 +190,7 @@ func (v *validator) permission(i int, p Permission) {
 	switch titled := utf8.RuneCountInString(p.Title); {
 	case strings.TrimSpace(p.Title) == "":
 		v.add(at+".title", "is required")
-	case strings.ContainsFunc(p.Title, unseen):
+	case strings.ContainsFunc(p.Title, Invisible):
 		v.add(at+".title", "must not have control or format characters")
 	case titled > MaxTitle:
 		v.add(at+".title", "must be at most %d characters long, not %d", MaxTitle, titled)
@@ -274,6 +274,9 @@ func (v *validator) collision(at string, permission int, r Route) {
 	v.routes[key] = append(v.routes[key], seenRoute{Route: r, permission: permission, location: at})
 }
 
-// unseen reports whether a character is invisible, and may make the text around it look like
-// something else.
-func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+// Invisible reports whether nothing is seen of a character that is no space, and which may make the
+// text around it look like something else.
+func Invisible(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp,
+		unicode.Other_Default_Ignorable_Code_Point) // the fillers of Hangul are letters
+}
