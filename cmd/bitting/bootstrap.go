@@ -1,18 +1,25 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"maps"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/operator"
 )
 
 func newBootstrap() *cobra.Command {
 	var reach deployed
+	var to secretTo
 	c := &cobra.Command{
 		Use:   "bootstrap",
 		Short: "Create the first operator key of a deployment",
@@ -21,14 +28,15 @@ func newBootstrap() *cobra.Command {
 			"is shown only once.\n" +
 			"Rotate or regenerate the key within 24 hours, or it expires.\n" +
 			"It needs AWS credentials that may write the deployment's table and use its KMS key, " +
-			"in the environment variables\n" +
-			"AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. `aws configure " +
-			"export-credentials --format env`\n" +
-			"prints those of a profile.",
-		Example: "  bitting bootstrap --table bitting-Core-ABC --kms-key " +
-			"arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1",
+			"found as the AWS CLI finds them.",
+		Example: "  bitting bootstrap --stack bitting --region eu-west-1",
 		RunE: func(c *cobra.Command, _ []string) error {
-			d, err := boot.Load(reach.environment(), slog.New(slog.DiscardHandler))
+			d, _, err := reach.load(c.Context(), "")
+			if err != nil {
+				return err
+			}
+
+			kept, err := to.open(c.Context(), reach.aws)
 			if err != nil {
 				return err
 			}
@@ -40,49 +48,125 @@ func newBootstrap() *cobra.Command {
 				Now:     d.Now,
 			})
 			if err != nil {
-				return err
+				return errors.Join(err, kept.Release(context.WithoutCancel(c.Context())))
 			}
 
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", secret.Reveal())
-			if err != nil {
-				return err
+			where := "shown only once"
+			if kept.String() != "" {
+				where = "in " + kept.String()
+				err = kept.Keep(context.WithoutCancel(c.Context()), secret.Reveal())
 			}
 
-			_, err = fmt.Fprintln(c.ErrOrStderr(),
-				"This operator key is shown only once. Rotate or regenerate it within 24 hours, "+
-					"or it expires.")
+			if err != nil { // a deployment has no second first key
+				where = "shown only once: it could not be kept"
+				_, _ = fmt.Fprintln(c.ErrOrStderr(), "bitting:", err)
+			}
+
+			if err != nil || kept.String() == "" {
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%s\n", secret.Reveal())
+			}
+
+			_, _ = fmt.Fprintf(c.ErrOrStderr(),
+				"This operator key is %s. Rotate or regenerate it within 24 hours, or it expires.\n", where)
 			return err
 		},
 	}
-	reach.flags(c.Flags().StringVar)
-	c.Flags().StringVar(&reach.brand, "brand", "bt", "the deployment's brand")
-	_ = c.MarkFlagRequired("table") // the flag exists
+	reach.flags(c.Flags())
+	to.flags(c)
 	return c
 }
 
-// deployed holds the flags that identify a deployment in AWS.
-type deployed struct{ table, key, region, brand string }
-
-func (d *deployed) flags(add func(p *string, name, value, usage string)) {
-	add(&d.table, "table", "", "name of the table (the stack's output CoreTable)")
-	add(&d.key, "kms-key", "", "ARN of the KMS key (the stack's output PepperKeyArn)")
-	add(&d.region, "region", "", "AWS region (default: the environment variable AWS_REGION)")
+// deployed holds the flags that identify a deployment in AWS: by its stack, or part by part.
+type deployed struct {
+	aws               cloud.Flags
+	table, key, brand string
 }
 
-// environment returns the flags as variables; all others come from the caller's environment.
-func (d *deployed) environment() boot.Environment {
-	given := map[string]string{
-		"BITTING_CORE_TABLE": d.table,
-		"BITTING_HOT_TABLE":  d.table, // nothing is counted here
-		"BITTING_KMS_KEY":    d.key,
-		"BITTING_BRAND":      d.brand,
-		"AWS_REGION":         d.region,
-	}
-	return func(name string) string {
-		if value := given[name]; value != "" {
-			return value
+func (d *deployed) flags(set *pflag.FlagSet) {
+	d.aws.Add(set)
+	set.StringVar(&d.table, "table", "", "name of the table, without --stack (its output CoreTable)")
+	set.StringVar(&d.key, "kms-key", "", "ARN of the KMS key (the stack's output PepperKeyArn)")
+	set.StringVar(&d.brand, "brand", "", `the deployment's brand (the stack's parameter Brand, or "bt")`)
+}
+
+// variables returns the environment of a function of the deployment.
+func (d *deployed) variables(ctx context.Context) (map[string]string, error) {
+	table, hot, key, brand := d.table, d.table, d.key, d.brand
+
+	flags := d.aws
+	flags.Stack = cmp.Or(flags.Stack, getenv("BITTING_STACK"))
+
+	switch {
+	case table != "" && d.aws.Stack != "":
+		return nil, usage(errors.New("--stack and --table exclude each other"))
+	case table == "" && flags.Stack == "":
+		return nil, usage(errors.New("which deployment? Pass --stack, or --table and --kms-key"))
+	case table == "":
+		stack, err := flags.Describe(ctx)
+		if err != nil {
+			return nil, err
 		}
 
-		return os.Getenv(name) //nolint:forbidigo // the caller's own AWS credentials
+		table, hot = stack.Outputs[cloud.CoreTable], stack.Outputs[cloud.HotTable]
+		key = cmp.Or(key, stack.Outputs[cloud.PepperKey])
+		brand = cmp.Or(brand, stack.Parameters["Brand"])
 	}
+
+	given := map[string]string{
+		"BITTING_CORE_TABLE": table,
+		"BITTING_HOT_TABLE":  cmp.Or(hot, table), // nothing is counted here
+		"BITTING_KMS_KEY":    key,
+		"BITTING_BRAND":      brand,
+	}
+	maps.DeleteFunc(given, func(_, value string) bool { return value == "" })
+	return given, nil
+}
+
+// load makes the deployment, with the credentials that AWS's tools would use. timeout is how long an
+// operation of AWS may take; "" for the usual time.
+func (d *deployed) load(
+	ctx context.Context, timeout string,
+) (*boot.Deployment, boot.Environment, error) {
+	given, err := d.variables(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	env := func(name string) string {
+		value, ok := given[name]
+		if !ok {
+			value = getenv(name)
+		}
+
+		if value == "" && strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
+			value = getenv("AWS_ENDPOINT_URL")
+		}
+
+		return value
+	}
+	if env("BITTING_AWS_TIMEOUT") == "" && timeout != "" {
+		given["BITTING_AWS_TIMEOUT"] = timeout
+	}
+
+	if _, err := boot.Configure(env); err != nil { // before anybody is asked for credentials
+		return nil, nil, err
+	}
+
+	config, err := d.aws.Config(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	credentials, err := cloud.Credentials(ctx, config)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	given["AWS_REGION"] = config.Region
+	given["AWS_ACCESS_KEY_ID"] = credentials.AccessKeyID
+	given["AWS_SECRET_ACCESS_KEY"] = credentials.SecretAccessKey
+	given["AWS_SESSION_TOKEN"] = credentials.SessionToken
+
+	loaded, err := boot.Load(env, slog.New(slog.DiscardHandler))
+	return loaded, env, err
 }

@@ -13,7 +13,7 @@ func TestBootstrapRefusesToGuess(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no table": {[]string{"bootstrap"}, `required flag(s) "table" not set`},
+		"no table": {[]string{"bootstrap"}, "Pass --stack, or --table and --kms-key"},
 		"no KMS key": {
 			[]string{"bootstrap", "--table", "core", "--region", "eu-west-1"},
 			"BITTING_KMS_KEY is not set",

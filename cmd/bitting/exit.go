@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
+	"github.com/bitting-keys/bitting/cmd/bitting/signin"
 	"github.com/bitting-keys/bitting/pkg/client"
 )
 
@@ -62,6 +64,13 @@ func exitCode(err error) int {
 		return own.code
 	case errors.As(err, &refused):
 		return exitCodeOf(refused.Status)
+	case errors.Is(err, cloud.ErrRegion):
+		return exitUsage
+	case errors.Is(err, cloud.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, cloud.ErrRefused), errors.Is(err, signin.ErrRefused),
+		errors.Is(err, signin.ErrSignedOut):
+		return exitRefused
 	case errors.As(err, &network) && network.Op != "listen", errors.Is(err, context.DeadlineExceeded):
 		return exitUnavailable
 	default:

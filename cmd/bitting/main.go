@@ -88,7 +88,8 @@ func report(w io.Writer, err error) {
 func remedy(e *client.Error) string {
 	switch {
 	case errors.Is(e, client.ErrUnauthenticated), errors.Is(e, client.ErrInvalidKey):
-		return "Check BITTING_KEY or --key-file: is it an admin key of this deployment, and active?"
+		return "Check BITTING_KEY or --key-file: is it an admin key of this deployment, and active? People " +
+			"sign in by bitting login."
 	case errors.Is(e, client.ErrStale):
 		return "It was changed meanwhile: look at it again, then repeat the command."
 	case e.RetryAfter > 0:

@@ -22,7 +22,13 @@ import (
 // binary is the command, built once for all tests.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(withBinary(m)) }
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == browserName {
+		os.Exit(browse(os.Args[1]))
+	}
+
+	os.Exit(withBinary(m))
+}
 
 func withBinary(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "bitting-test-")

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -25,13 +25,10 @@ import (
 // attempts.
 const scanTimeout = "20s"
 
-const pepperAWS = "It needs AWS credentials for the deployment's table and KMS key, in the " +
-	"environment variables AWS_ACCESS_KEY_ID,\n" +
-	"AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. `aws configure export-credentials --format env` " +
-	"prints those of a profile."
+const pepperAWS = "It needs AWS credentials for the deployment's table and KMS key, found as the AWS " +
+	"CLI finds them."
 
-const pepperReach = " --table bitting-Core-ABC --kms-key " +
-	"arn:aws:kms:eu-west-1:123456789012:key/… --region eu-west-1"
+const pepperReach = " --stack bitting --region eu-west-1"
 
 func newPepper() *cobra.Command {
 	var reach deployed
@@ -43,8 +40,7 @@ func newPepper() *cobra.Command {
 			"retire removes one that is no longer needed.\n" + pepperAWS,
 		Example: "  bitting pepper rotate --environment production" + pepperReach,
 	}
-	reach.flags(c.PersistentFlags().StringVar)
-	_ = c.MarkPersistentFlagRequired("table") // the flag exists
+	reach.flags(c.PersistentFlags())
 	return group(c, newPepperRotate(&reach), newPepperStatus(&reach), newPepperRetire(&reach))
 }
 
@@ -67,7 +63,7 @@ func newPepperRotate(reach *deployed) *cobra.Command {
 				return err
 			}
 
-			peppers, err := reach.peppers()
+			peppers, err := reach.peppers(c.Context())
 			if err != nil {
 				return err
 			}
@@ -123,7 +119,7 @@ func newPepperStatus(reach *deployed) *cobra.Command {
 				return fmt.Errorf("--limit %d: expected 0 or more", limit)
 			}
 
-			peppers, err := reach.peppers()
+			peppers, err := reach.peppers(c.Context())
 			if err != nil {
 				return err
 			}
@@ -179,7 +175,7 @@ func newPepperRetire(reach *deployed) *cobra.Command {
 				return err
 			}
 
-			peppers, err := reach.peppers()
+			peppers, err := reach.peppers(c.Context())
 			if err != nil {
 				return err
 			}
@@ -219,17 +215,8 @@ func environmentsOf(names []string) ([]apikey.Environment, error) {
 }
 
 // peppers returns the peppers of the deployment.
-func (d *deployed) peppers() (*operator.Peppers, error) {
-	reached := d.environment()
-	env := func(name string) string {
-		if value := reached(name); value != "" || name != "BITTING_AWS_TIMEOUT" {
-			return value
-		}
-
-		return scanTimeout
-	}
-
-	loaded, err := boot.Load(env, slog.New(slog.DiscardHandler))
+func (d *deployed) peppers(ctx context.Context) (*operator.Peppers, error) {
+	loaded, env, err := d.load(ctx, scanTimeout)
 	if err != nil {
 		return nil, err
 	}

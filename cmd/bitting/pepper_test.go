@@ -23,7 +23,7 @@ func TestPepperRefusesToGuess(t *testing.T) {
 	}{
 		"no table": {
 			[]string{"rotate", "--environment", "staging"},
-			`required flag(s) "table" not set`,
+			"Pass --stack, or --table and --kms-key",
 		},
 		"no environment": {
 			append([]string{"rotate"}, reach...), `required flag(s) "environment" not set`,

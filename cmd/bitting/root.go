@@ -40,7 +40,8 @@ func newRoot() *cobra.Command {
 			newMe(&o), newInspect(&o),
 		},
 		"run": {
-			alone(newLocal()), newProtect(&o), newPermissions(&o), alone(newBootstrap()), newPepper(),
+			newLogin(&o), newLogout(&o), alone(newLocal()), newProtect(&o), newPermissions(&o),
+			alone(newBootstrap()), newPepper(),
 		},
 	} {
 		for _, c := range commands {

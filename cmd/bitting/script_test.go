@@ -1,11 +1,14 @@
 package main_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -17,7 +20,8 @@ func TestScripts(t *testing.T) {
 	p := start(t, t.TempDir())
 
 	// the command is run by its name, from anywhere
-	path := filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
+	path := filepath.Dir(binary) + string(os.PathListSeparator) + browserFolder(t) +
+		string(os.PathListSeparator) + os.Getenv("PATH")
 
 	// each script ends before the process: t.Run waits for those that run in parallel
 	t.Run("scripts", func(t *testing.T) {
@@ -25,6 +29,24 @@ func TestScripts(t *testing.T) {
 			Dir:             filepath.Join("testdata", "script"),
 			ContinueOnError: true,
 			Setup: func(env *testscript.Env) error {
+				aws, err := newAccount(filepath.Join(env.WorkDir, "aws"), map[string]string{
+					"AdminUrl":     p.URL + "/v1",
+					"OidcIssuer":   p.URL + "/oidc",
+					"OidcClientId": "bitting-console",
+				})
+				if err != nil {
+					return err
+				}
+
+				slow := httptest.NewServer(http.HandlerFunc(answerLate))
+				env.Defer(func() { aws.Close(); slow.Close() })
+				env.Setenv("AWS", aws.URL)
+				env.Setenv("SLOW", slow.URL)
+
+				for name, value := range awsVariables(aws.URL) {
+					env.Setenv(name, value)
+				}
+
 				for name, value := range map[string]string{
 					"PATH":            path,
 					"HOME":            env.WorkDir,
@@ -40,9 +62,21 @@ func TestScripts(t *testing.T) {
 
 				return os.WriteFile(filepath.Join(env.WorkDir, "large.json"), largeCatalogue(), 0o600)
 			},
-			Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitWith},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"code":   exitWith,
+				"expire": expire,
+			},
 		})
 	})
+}
+
+// answerLate answers a little later than a person waits without a word.
+func answerLate(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-time.After(3500 * time.Millisecond):
+		w.WriteHeader(http.StatusNotFound)
+	case <-r.Context().Done():
+	}
 }
 
 // exitWith is the script command `code N COMMAND…`: it runs a command, which must exit with N. What

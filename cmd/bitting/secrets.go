@@ -15,64 +15,44 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
 
-// secretTo says where a new secret goes.
-type secretTo struct{ file string }
+// newSecret makes a secret and shows it, or keeps it where it is to go. A secret that cannot be kept
+// must not be made, so that is tried first.
+func (s *session) newSecret(to secretTo, create func() (api.KeySecret, error)) error {
+	ctx := s.command.Context()
 
-func (t *secretTo) flags(c *cobra.Command) {
-	c.Flags().StringVar(&t.file, "secret-file", "",
-		"write the secret to this new file, which only you can read, and do not show it")
-}
-
-// newSecret makes a secret and shows it, or writes it to a file. The file is made first: a secret
-// that cannot be kept must not be made.
-func (s *session) newSecret(to secretTo, create func() (api.KeySecret, error)) (err error) {
-	var file *os.File
-	if to.file != "" {
-		file, err = os.OpenFile(to.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if errors.Is(err, os.ErrExist) {
-			return usage(fmt.Errorf("--secret-file: %s exists, and is never overwritten", to.file))
-		}
-
-		if err != nil {
-			return err
-		}
+	sink, err := to.open(ctx, s.options.account.AWS)
+	if err != nil {
+		return err
 	}
 
 	made, err := create()
 	if err != nil {
-		if file != nil {
-			err = errors.Join(err, file.Close(), os.Remove(to.file))
-		}
-
-		return err
+		return errors.Join(err, sink.Release(context.WithoutCancel(ctx)))
 	}
 
 	if made.Secret == nil {
 		s.say("The answer to the first attempt was lost, and the secret with it: bitting keys "+
 			"regenerate %s makes another.", made.Key.ID)
+		return errors.Join(sink.Release(context.WithoutCancel(ctx)), s.showSecret(made))
 	}
 
-	if file != nil {
-		text := ""
-		if made.Secret != nil {
-			text = *made.Secret + "\n"
+	secret := *made.Secret
+
+	if sink.String() == "" {
+		if s.out.Terminal() {
+			s.say("%s", s.out.Paint(output.Warn, "Copy the secret now: it is shown only this once."))
 		}
 
-		if _, err = io.WriteString(file, text); err == nil {
-			err = file.Sync()
-		}
-
-		if err = errors.Join(err, file.Close()); err != nil {
-			return fmt.Errorf("the key %s was made, but its secret could not be kept in %s: "+
-				"regenerate it: %w", made.Key.ID, to.file, err)
-		}
-
-		made.Secret = nil
-		s.say("The secret is in %s.", to.file)
-	} else if s.out.Terminal() {
-		s.say("%s", s.out.Paint(output.Warn, "Copy the secret now: it is shown only this once."))
+		return s.showSecret(made)
 	}
 
+	made.Secret = nil
+
+	if err := sink.Keep(context.WithoutCancel(ctx), secret); err != nil {
+		return errors.Join(s.rescue(made.Key.ID, secret, err), s.showSecret(made))
+	}
+
+	s.say("The secret is in %s.", sink)
 	return s.showSecret(made)
 }
 

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -36,6 +38,7 @@ func (o *options) flags(root *cobra.Command) {
 		"organization to work in (BITTING_ORGANIZATION)")
 	f.StringVar(&o.account.KeyFile, "key-file", "",
 		"file with the admin key to use, - for standard input (else BITTING_KEY)")
+	o.account.AWS.Add(f)
 	f.StringVar(&o.account.As, "as", "", "with local data: be this person of the demo")
 	f.StringVarP(&o.format, "output", "o", string(output.Table),
 		"format: table, json, jsonl, csv or id")
@@ -85,18 +88,42 @@ func (o *options) open(c *cobra.Command) (*session, error) {
 		return nil, err
 	}
 
-	a, err := account.Find(o.account, getenv)
-	if errors.Is(err, local.ErrNotRunning) {
-		return nil, &exitError{err, exitUnavailable}
-	}
-
+	a, err := account.Find(c.Context(), o.account, getenv)
 	if err != nil {
-		return nil, usage(err)
+		return nil, accountError(err)
 	}
 
 	s := &session{out: p, account: a, command: c, options: o}
+	a.Transport = s.transport()
 	s.Client, err = a.Client(version())
 	return s, err
+}
+
+// accountError returns the error of an account that was not found with its exit code: that of what
+// did not answer, or else the command line's.
+func accountError(err error) error {
+	switch {
+	case errors.Is(err, local.ErrNotRunning):
+		return &exitError{err, exitUnavailable}
+	case exitCode(err) != exitFailed:
+		return err
+	default:
+		return usage(err)
+	}
+}
+
+// patience is how long a person waits without a word.
+const patience = 3 * time.Second
+
+// transport returns one that tells a person at a terminal when the API does not answer; nil for the
+// default one.
+func (s *session) transport() http.RoundTripper {
+	to, ok := s.command.ErrOrStderr().(*os.File)
+	if !ok || !term.IsTerminal(int(to.Fd())) || s.options.quiet {
+		return nil
+	}
+
+	return account.Patient{After: patience, Say: s.say}
 }
 
 // org returns the organization that the command is about.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,8 @@ func newWhoami(o *options) *cobra.Command {
 		Use:   "whoami",
 		Short: "Show which deployment is used, and as whom",
 		Args:  cobra.NoArgs,
-		Long: "Shows what the key in use is and may do and what is left of its limits. For a person, " +
-			"`bitting me` shows the organizations.",
+		Long: "Shows what the key in use is and may do and what is left of its limits; for a person who is " +
+			"signed in, the same as\n`bitting me`.",
 		Example: "  bitting whoami\n  bitting whoami --key-file - < secret.txt",
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := o.open(c)
@@ -23,7 +24,11 @@ func newWhoami(o *options) *cobra.Command {
 				return err
 			}
 
-			s.say("By %s.", s.account.From)
+			s.say("By %s, %s.", s.account.From, s.account.As)
+
+			if s.account.Person() {
+				return s.showMe(c.Context())
+			}
 
 			who, err := s.Whoami(c.Context())
 			if err != nil {
@@ -92,24 +97,29 @@ func newMe(o *options) *cobra.Command {
 				return err
 			}
 
-			me, err := s.GetMe(c.Context())
-			if err != nil {
-				return err
-			}
-
-			if s.out.Format == output.JSON {
-				return output.Show(s.out, []output.Column[api.Me]{}, nil, me)
-			}
-
-			s.say("%s", s.out.Text(me.Email))
-			return output.List(s.out, []output.Column[api.MyMembership]{
-				{Name: "id", Of: func(m api.MyMembership) any { return m.ID }},
-				{Name: "name", Of: func(m api.MyMembership) any { return m.Name }, Wide: true},
-				{Name: "role", Of: func(m api.MyMembership) any { return m.Role }},
-				{Name: "grants", Of: func(m api.MyMembership) any { return m.Grants }},
-			}, func(m api.MyMembership) string { return m.ID }, items(me.Organizations))
+			return s.showMe(c.Context())
 		},
 	}
+}
+
+// showMe shows the person who is signed in.
+func (s *session) showMe(ctx context.Context) error {
+	me, err := s.GetMe(ctx)
+	if err != nil {
+		return err
+	}
+
+	if s.out.Format == output.JSON {
+		return output.Show(s.out, []output.Column[api.Me]{}, nil, me)
+	}
+
+	s.say("%s", s.out.Text(me.Email))
+	return output.List(s.out, []output.Column[api.MyMembership]{
+		{Name: "id", Of: func(m api.MyMembership) any { return m.ID }},
+		{Name: "name", Of: func(m api.MyMembership) any { return m.Name }, Wide: true},
+		{Name: "role", Of: func(m api.MyMembership) any { return m.Role }},
+		{Name: "grants", Of: func(m api.MyMembership) any { return m.Grants }},
+	}, func(m api.MyMembership) string { return m.ID }, items(me.Organizations))
 }
 
 func newVersion() *cobra.Command {

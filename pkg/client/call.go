@@ -114,9 +114,14 @@ func (c *Client) do(ctx context.Context, call *call, into any) error {
 		return fmt.Errorf("%s: %w", call.operation, call.err)
 	}
 
+	attempts := c.attempts
+	if !call.repeatable {
+		attempts = 1
+	}
+
 	for attempt := 1; ; attempt++ {
-		err := c.try(ctx, call, into)
-		if err == nil || !call.repeatable || attempt >= c.attempts || ctx.Err() != nil {
+		err := c.try(context.WithValue(ctx, attemptKey{}, [2]int{attempt, attempts}), call, into)
+		if err == nil || attempt >= attempts || ctx.Err() != nil {
 			return err
 		}
 
@@ -133,6 +138,15 @@ func (c *Client) do(ctx context.Context, call *call, into any) error {
 			return err
 		}
 	}
+}
+
+type attemptKey struct{}
+
+// Attempt returns which attempt a request is, from 1 on, and how many there are at most. It is for
+// transports, which find it in the request's context; elsewhere it returns zeros.
+func Attempt(ctx context.Context) (attempt, of int) {
+	counted, _ := ctx.Value(attemptKey{}).([2]int)
+	return counted[0], counted[1]
 }
 
 // sendError is a request that got no answer.

@@ -34,8 +34,9 @@ type Config struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// requestTimeout is how long an attempt may take: a little more than a function's timeout.
-const requestTimeout = 40 * time.Second
+// RequestTimeout is how long an attempt may take with the default HTTP client: a little more than a
+// function's timeout.
+const RequestTimeout = 40 * time.Second
 
 // Client calls the admin API. It is safe for concurrent use.
 type Client struct {
@@ -68,7 +69,7 @@ func New(c Config) (*Client, error) {
 		base:      strings.TrimRight(c.URL, "/"),
 		key:       c.Key,
 		token:     c.Token,
-		http:      http.Client{Timeout: requestTimeout},
+		http:      http.Client{Timeout: RequestTimeout},
 		userAgent: cmp.Or(c.UserAgent, "bitting-client"),
 		attempts:  cmp.Or(c.Attempts, 4),
 		sleep:     c.Sleep,

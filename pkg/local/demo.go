@@ -15,6 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/client"
+	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -65,6 +66,8 @@ type Secrets struct {
 // Running is local.json: what programs need to use a running bitting local.
 type Running struct {
 	URL          string `json:"url"`
+	Issuer       string `json:"issuer"`   // of the sign-in
+	ClientID     string `json:"clientId"` // there, of this machine's programs
 	Organization string `json:"organization,omitempty"`
 	Secrets
 	People []person `json:"people,omitempty"`
@@ -100,7 +103,12 @@ func (m *machine) announce(ctx context.Context) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 
-	out := Running{URL: m.url, Secrets: s}
+	out := Running{
+		URL:      m.url,
+		Issuer:   issuer(m.url),
+		ClientID: localoidc.ClientID,
+		Secrets:  s,
+	}
 	if !m.options.NoDemo {
 		out.Organization = demoOrganization
 		out.People = people()

@@ -1,13 +1,14 @@
 // Package account finds which deployment a command talks to, as whom, and about which organization.
 //
-// The first of these that is given decides:
+// The first of these that is given decides, flags before variables:
 //
 //  1. --data DIR: the `bitting local` that runs on that folder, with its keys and its organization.
 //  2. --url, or BITTING_URL: that address, with the key in BITTING_KEY or in a file.
-//  3. BITTING_DATA: as --data.
-//  4. --profile NAME, or BITTING_PROFILE: that profile of the file of profiles.
-//  5. .bitting in the working folder: as --data, where a `bitting local` runs on it.
-//  6. The default profile.
+//  3. --stack NAME: the deployment of that CloudFormation stack, with the profile that names it.
+//  4. --profile NAME: that profile of the file of profiles.
+//  5. BITTING_DATA, BITTING_STACK, BITTING_PROFILE: as the flags.
+//  6. .bitting in the working folder: as --data, where a `bitting local` runs on it.
+//  7. The default profile.
 //
 // No secret is ever an argument: other users of a machine can see arguments.
 package account
@@ -17,10 +18,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
+	"github.com/bitting-keys/bitting/cmd/bitting/signin"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/local"
 )
@@ -36,6 +40,7 @@ type Flags struct {
 	Organization string
 	KeyFile      string
 	As           string // with local data: the e-mail address of a person of the demo
+	AWS          cloud.Flags
 }
 
 // Account is a deployment, and who calls it.
@@ -43,60 +48,101 @@ type Account struct {
 	URL          string
 	Organization string // "" where none is known
 	From         string // where this stands, in words
+	As           string // as whom, in words
+	Issuer       signin.Issuer
+	AWS          cloud.Flags // where its stack is known
+	Local        bool        // it is a bitting local
+	Transport    http.RoundTripper
 
 	key, operatorKey string
 	token            client.TokenSource
 }
 
 // errNone says what to do where nothing says which deployment is meant.
-var errNone = errors.New("no deployment is known: start `bitting local`, pass --data or --url, set " +
-	"BITTING_URL and BITTING_KEY, or write a profile (docs/cli.md)")
+var errNone = errors.New("no deployment is known: start `bitting local`, sign in with `bitting " +
+	"login`, pass --data, --url or --stack, or set BITTING_URL and BITTING_KEY")
 
 // Find finds the account that flags and environment variables name.
-func Find(f Flags, getenv func(string) string) (*Account, error) {
-	a, err := find(f, getenv)
+func Find(ctx context.Context, f Flags, getenv func(string) string) (*Account, error) {
+	a, err := find(ctx, f, getenv)
 	if err != nil {
 		return nil, err
 	}
 
 	a.Organization = cmp.Or(f.Organization, getenv("BITTING_ORGANIZATION"), a.Organization)
 	if f.KeyFile != "" {
-		if a.key, err = readKey(f.KeyFile); err != nil {
+		key, err := ReadKey(f.KeyFile)
+		if err != nil {
 			return nil, err
 		}
 
-		a.operatorKey, a.token = "", nil
+		a.UseKey(key)
 	}
 
 	return a, nil
 }
 
-func find(f Flags, getenv func(string) string) (*Account, error) {
-	address := cmp.Or(f.URL, getenv("BITTING_URL"))
+// UseKey makes a key the caller.
+func (a *Account) UseKey(key string) {
+	a.key, a.operatorKey, a.token = key, "", nil
+	a.As = "with the key in a file"
+}
 
-	switch name := cmp.Or(f.Profile, getenv("BITTING_PROFILE")); {
+// UseToken makes the person of an ID token the caller.
+func (a *Account) UseToken(token string) {
+	a.key, a.operatorKey = "", ""
+	a.token = func(context.Context) (string, error) { return token, nil }
+	a.As = "as the person who signed in"
+}
+
+func find(ctx context.Context, f Flags, getenv func(string) string) (*Account, error) {
+	stack := f.AWS
+	stack.Stack = cmp.Or(stack.Stack, getenv("BITTING_STACK"))
+
+	switch {
 	case f.Data != "":
 		return ofData(f.Data, f.As)
 	case f.As != "":
 		return ofData(cmp.Or(getenv("BITTING_DATA"), localData), f.As)
-	case address != "":
-		return &Account{
-			URL:  address,
-			From: "the address " + address,
-			key:  strings.TrimSpace(getenv("BITTING_KEY")),
-		}, nil
+	case f.URL != "":
+		return ofURL(f.URL, getenv), nil
+	case f.AWS.Stack != "":
+		return ofStack(ctx, stack, getenv)
+	case f.Profile != "":
+		return ofProfile(ctx, f.Profile, f.AWS, getenv)
+	case getenv("BITTING_URL") != "":
+		return ofURL(getenv("BITTING_URL"), getenv), nil
 	case getenv("BITTING_DATA") != "":
 		return ofData(getenv("BITTING_DATA"), "")
-	case name != "":
-		return ofProfile(name, getenv)
+	case stack.Stack != "":
+		return ofStack(ctx, stack, getenv)
+	case getenv("BITTING_PROFILE") != "":
+		return ofProfile(ctx, getenv("BITTING_PROFILE"), f.AWS, getenv)
 	}
 
 	if a, err := ofData(localData, ""); err == nil {
 		return a, nil
 	}
 
-	return ofProfile("", getenv)
+	return ofProfile(ctx, "", f.AWS, getenv)
 }
+
+// ofURL returns the account of an address.
+func ofURL(address string, getenv func(string) string) *Account {
+	a := &Account{
+		URL:  address,
+		From: "the address " + address,
+		As:   "without a key",
+		key:  envKey(getenv),
+	}
+	if a.key != "" {
+		a.As = "with the key in BITTING_KEY"
+	}
+
+	return a
+}
+
+func envKey(getenv func(string) string) string { return strings.TrimSpace(getenv("BITTING_KEY")) }
 
 // ofData returns the account of the bitting local that runs on a folder.
 func ofData(dir, as string) (*Account, error) {
@@ -109,11 +155,15 @@ func ofData(dir, as string) (*Account, error) {
 		URL:          running.URL,
 		Organization: running.Organization,
 		From:         "the bitting local that runs on " + dir,
+		As:           "with its admin key",
+		Issuer:       signin.Issuer{URL: running.Issuer, ClientID: running.ClientID},
+		Local:        true,
 		key:          cmp.Or(running.AdminKey, running.OperatorKey),
 		operatorKey:  running.OperatorKey,
 	}
 	if as != "" {
 		a.key, a.operatorKey = "", ""
+		a.As = "as " + as
 		a.token = func(context.Context) (string, error) { return local.Token(dir, as) }
 
 		for _, p := range running.People {
@@ -126,11 +176,30 @@ func ofData(dir, as string) (*Account, error) {
 	return a, nil
 }
 
+// ofStack returns the account of a stack: of the profile that names it, if there is one.
+func ofStack(
+	ctx context.Context, f cloud.Flags, getenv func(string) string,
+) (*Account, error) {
+	p, err := ReadProfiles(getenv)
+	if err != nil {
+		return nil, err
+	}
+
+	for name, found := range p.Profiles {
+		if found.Stack == f.Stack && (f.Region == "" || f.Region == found.Region) {
+			return p.account(ctx, name, f, getenv)
+		}
+	}
+
+	return p.describe(ctx, "", Profile{Stack: f.Stack}, f, getenv)
+}
+
 // maxKeyFile is more than a key has, in bytes.
 const maxKeyFile = 4096
 
-// readKey reads a key from a file, or from standard input for "-".
-func readKey(name string) (string, error) {
+// ReadKey reads a key from a file, or from standard input for "-". It refuses a file that others may
+// read, as ssh does.
+func ReadKey(name string) (string, error) {
 	if strings.Count(name, "_") == 3 && !strings.ContainsAny(name, "/.") {
 		return "", errors.New("--key-file: expected a file, not the key itself, which others on this " +
 			"machine can now see in the list of processes")
@@ -144,6 +213,17 @@ func readKey(name string) (string, error) {
 		}
 
 		defer func() { _ = file.Close() }() // only read
+
+		info, err := file.Stat()
+		if err != nil {
+			return "", err
+		}
+
+		// a pipe, such as the shell's <(…), is nobody else's
+		if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+			return "", fmt.Errorf("%s has a key in it and others may read it: run chmod 600 %s, or pass "+
+				"--key-file - < %s if you cannot", name, name, name)
+		}
 	}
 
 	text := make([]byte, maxKeyFile)
@@ -156,6 +236,17 @@ func readKey(name string) (string, error) {
 
 	return key, nil
 }
+
+// Base returns the address of the API without its version, with which a stack's output AdminUrl ends.
+func (a *Account) Base() string {
+	return strings.TrimSuffix(strings.TrimRight(a.URL, "/"), "/v1")
+}
+
+// Person reports whether it is a person who calls.
+func (a *Account) Person() bool { return a.key == "" && a.token != nil }
+
+// Anonymous reports whether it is not known who calls.
+func (a *Account) Anonymous() bool { return a.key == "" && a.token == nil }
 
 // Client returns a client of the account. version is the program's.
 func (a *Account) Client(version string) (*client.Client, error) {
@@ -175,11 +266,15 @@ func (a *Account) Operator(version string) (*client.Client, error) {
 func (a *Account) client(
 	key string, token client.TokenSource, version string,
 ) (*client.Client, error) {
-	return client.New(client.Config{
-		// the stack's output AdminUrl ends with /v1
-		URL:       strings.TrimSuffix(strings.TrimRight(a.URL, "/"), "/v1"),
+	config := client.Config{
+		URL:       a.Base(),
 		Key:       key,
 		Token:     token,
 		UserAgent: "bitting/" + version,
-	})
+	}
+	if a.Transport != nil {
+		config.HTTPClient = &http.Client{Transport: a.Transport, Timeout: client.RequestTimeout}
+	}
+
+	return client.New(config)
 }

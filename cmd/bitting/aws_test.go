@@ -1,0 +1,164 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// account is an AWS account: CloudFormation, Parameter Store and Secrets Manager in one region. What
+// is stored is in files of a folder.
+type account struct {
+	folder  string
+	outputs map[string]string // of the stack bitting
+}
+
+// newAccount returns an account's address. It has no stop but that of the caller.
+func newAccount(folder string, outputs map[string]string) (*httptest.Server, error) {
+	err := os.MkdirAll(folder, 0o700)
+	return httptest.NewServer(&account{folder, outputs}), err
+}
+
+// awsVariables are those of a caller of the account.
+func awsVariables(address string) map[string]string {
+	return map[string]string{
+		"AWS_ENDPOINT_URL":          address,
+		"AWS_ACCESS_KEY_ID":         "test",
+		"AWS_SECRET_ACCESS_KEY":     "test",
+		"AWS_EC2_METADATA_DISABLED": "true",
+	}
+}
+
+func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+
+	_, operation, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !isJSON {
+		form, _ := url.ParseQuery(string(body))
+
+		name := form.Get("StackName")
+		if !strings.Contains(r.Header.Get("Authorization"), "/eu-west-1/") {
+			name = "of another region"
+		}
+
+		a.describeStacks(w, name)
+		return
+	}
+
+	var in struct {
+		Name, SecretID, Value, SecretString, Type string
+		Overwrite, ForceDeleteWithoutRecovery     bool
+	}
+
+	_ = json.Unmarshal(body, &in)
+	fault := a.do(operation, in.Name+in.SecretID, in.Value+in.SecretString, in.Type, in.Overwrite)
+
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+
+	if fault == "" {
+		_, _ = io.WriteString(w, "{}")
+		return
+	}
+
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{
+		"__type":  fault,
+		"message": "no " + operation + " of that",
+	})
+}
+
+// do returns the code of an error.
+func (a *account) do(operation, name, value, kind string, overwrite bool) string {
+	file := filepath.Join(a.folder, strings.ReplaceAll(name, "/", "-"))
+	_, err := os.Stat(file)
+	exists := err == nil
+
+	switch {
+	case strings.Contains(name, "denied"):
+		return "AccessDeniedException"
+	case strings.Contains(name, "full") && exists && (overwrite || operation == "PutSecretValue"):
+		return "LimitExceededException"
+	case operation == "DeleteParameter" || operation == "DeleteSecret":
+		_ = os.Remove(file)
+		return ""
+	case operation == "PutParameter" && kind != "SecureString":
+		return "ValidationException"
+	case operation == "PutParameter" && exists && !overwrite:
+		return "ParameterAlreadyExists"
+	case operation == "CreateSecret" && exists:
+		return "ResourceExistsException"
+	}
+
+	if os.WriteFile(file, []byte(value), 0o600) != nil {
+		return "InternalServerError"
+	}
+
+	return ""
+}
+
+func (a *account) describeStacks(w http.ResponseWriter, name string) {
+	if name == "denied" {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>`+
+			`<Message>not allowed</Message></Error></ErrorResponse>`)
+		return
+	}
+
+	if name != "bitting" && name != "other" {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>`+
+			`<Message>Stack with id %s does not exist</Message></Error></ErrorResponse>`, name)
+		return
+	}
+
+	var outputs strings.Builder
+	if name == "bitting" {
+		for key, value := range a.outputs {
+			fmt.Fprintf(&outputs, "<member><OutputKey>%s</OutputKey><OutputValue>%s</OutputValue></member>",
+				key, value)
+		}
+	}
+
+	_, _ = fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member>`+
+		`<StackName>%s</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>`+
+		`<CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>%s</Outputs>`+
+		`</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, name, outputs.String())
+}
+
+// A stack's outputs have the names by which the command line reads them.
+func TestOutputsOfTheTemplate(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	_, outputs, _ := strings.Cut(string(text), "\nOutputs:\n")
+
+	var missing []string
+	for _, name := range []string{
+		"AdminUrl", "CoreTable", "HotTable", "PepperKeyArn", "OidcIssuer", "OidcClientId",
+	} {
+		if !strings.Contains(outputs, "\n  "+name+":\n") {
+			missing = append(missing, name)
+		}
+	}
+
+	if diff := cmp.Diff([]string(nil), missing); diff != "" {
+		t.Error(diff)
+	}
+}
