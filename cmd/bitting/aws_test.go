@@ -20,12 +20,13 @@ import (
 type account struct {
 	folder  string
 	outputs map[string]string // of the stack bitting
+	status  string            // of all stacks
 }
 
 // newAccount returns an account's address. It has no stop but that of the caller.
 func newAccount(folder string, outputs map[string]string) (*httptest.Server, error) {
 	err := os.MkdirAll(folder, 0o700)
-	return httptest.NewServer(&account{folder, outputs}), err
+	return httptest.NewServer(&account{folder, outputs, "UPDATE_COMPLETE"}), err
 }
 
 // awsVariables are those of a caller of the account.
@@ -133,9 +134,9 @@ func (a *account) describeStacks(w http.ResponseWriter, name string) {
 	}
 
 	_, _ = fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member>`+
-		`<StackName>%s</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>`+
+		`<StackName>%s</StackName><StackStatus>%s</StackStatus>`+
 		`<CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>%s</Outputs>`+
-		`</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, name, outputs.String())
+		`</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, name, a.status, outputs.String())
 }
 
 // A stack's outputs have the names by which the command line reads them.

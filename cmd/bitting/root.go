@@ -37,7 +37,7 @@ func newRoot() *cobra.Command {
 		"manage": {newKeys(&o), newCustomers(&o), newMembers(&o), newOrganizations(&o)},
 		"look": {
 			newUsage(&o), newRequest(&o), newHistory(&o), newAdvice(&o), newJobs(&o), newWhoami(&o),
-			newMe(&o), newInspect(&o),
+			newMe(&o), newInspect(&o), newDoctor(&o),
 		},
 		"run": {
 			newLogin(&o), newLogout(&o), alone(newLocal()), newProtect(&o), newPermissions(&o),

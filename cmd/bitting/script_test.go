@@ -3,6 +3,8 @@ package main_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,7 +41,9 @@ func TestScripts(t *testing.T) {
 				}
 
 				slow := httptest.NewServer(http.HandlerFunc(answerLate))
-				env.Defer(func() { aws.Close(); slow.Close() })
+				skewed := httptest.NewServer(skewedProxy(p.URL))
+				env.Defer(func() { aws.Close(); slow.Close(); skewed.Close() })
+				env.Setenv("SKEWED", skewed.URL)
 				env.Setenv("AWS", aws.URL)
 				env.Setenv("SLOW", slow.URL)
 
@@ -77,6 +81,22 @@ func answerLate(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 	case <-r.Context().Done():
 	}
+}
+
+// skewedProxy is the deployment with a clock that is ten minutes slow.
+func skewedProxy(address string) http.Handler {
+	target, err := url.Parse(address)
+	if err != nil {
+		panic(err)
+	}
+
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		r.Header.Set("Date", time.Now().Add(-10*time.Minute).UTC().Format(http.TimeFormat))
+		return nil
+	}
+
+	return proxy
 }
 
 // exitWith is the script command `code N COMMAND…`: it runs a command, which must exit with N. What
