@@ -26,7 +26,7 @@ BASELINE := docs/openapi.json
 # The console is built into the folder that pkg/console embeds: once, until its sources change.
 CONSOLE         := pkg/console/built/site/index.html
 CONSOLE_MODULES := console/node_modules/.installed
-CONSOLE_SOURCES := $(shell find console/src -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
+CONSOLE_SOURCES := $(shell find console/src console/reference -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
 
 # Functions are small static binaries. Not for tests: the race detector needs cgo. Without the commit in it, a binary whose
 # sources did not change does not change either, and is not deployed again.

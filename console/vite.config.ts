@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
@@ -13,7 +13,7 @@ const server = process.env.BITTING_URL ?? 'http://127.0.0.1:4000';
 
 export default defineConfig({
   base: './',
-  plugins: [react(), compressed()],
+  plugins: [react(), reference(), compressed()],
   html: { cspNonce: '{nonce}' },
   build: {
     outDir,
@@ -34,6 +34,26 @@ export default defineConfig({
   },
 });
 
+/** Adds what the reference of the admin API at /v1/docs is made of: Swagger UI, and what starts it. */
+function reference(): Plugin {
+  const from = path.join(import.meta.dirname, 'node_modules/swagger-ui-dist');
+  return {
+    name: 'reference',
+    apply: 'build',
+    closeBundle() {
+      const folder = path.join(import.meta.dirname, outDir, 'assets/reference');
+      mkdirSync(folder, { recursive: true });
+      for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css', 'LICENSE', 'NOTICE']) {
+        const named = name.includes('.') ? name : `${name}.md`;
+        copyFileSync(path.join(from, name), path.join(folder, named));
+      }
+      for (const name of ['start.js', 'page.css']) {
+        copyFileSync(path.join(import.meta.dirname, 'reference', name), path.join(folder, name));
+      }
+    },
+  };
+}
+
 /** Puts a compressed copy beside each text: API Gateway compresses nothing by itself. */
 function compressed(): Plugin {
   return {
@@ -41,7 +61,7 @@ function compressed(): Plugin {
     apply: 'build',
     closeBundle() {
       const folder = path.join(import.meta.dirname, outDir, 'assets');
-      for (const name of readdirSync(folder)) {
+      for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
         if (/\.(js|css|svg|md)$/.test(name)) {
           const file = path.join(folder, name);
           writeFileSync(`${file}.br`, brotliCompressSync(readFileSync(file)));

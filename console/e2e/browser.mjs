@@ -1,8 +1,7 @@
 // What the tests of the console share: a browser, the `bitting local` that tools/with-local started,
 // its demo people, and checks that every test makes.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -14,14 +13,19 @@ export const key = process.env.BITTING_KEY; // the demo organization's admin key
 const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const screens = new URL('../screens/', import.meta.url).pathname;
 
+let browser;
 let context;
-let profile;
+
+const options = {
+  locale: 'en-GB',
+  viewport: { width: 1280, height: 800 },
+  permissions: ['clipboard-read', 'clipboard-write'],
+};
 
 /** Starts a browser for the tests of a file, with nothing kept from an earlier one. */
 export function startBrowser() {
   before(async () => {
-    profile = mkdtempSync(path.join(tmpdir(), 'bitting-console-'));
-    context = await chromium.launchPersistentContext(profile, {
+    browser = await chromium.launch({
       executablePath: process.env.CHROMIUM,
       headless: true,
       args: [
@@ -33,21 +37,20 @@ export function startBrowser() {
         '--disable-component-update',
         '--disable-sync',
       ],
-      locale: 'en-GB',
-      viewport: { width: 1280, height: 800 },
-      permissions: ['clipboard-read', 'clipboard-write'],
     });
+    context = await browser.newContext(options);
     context.setDefaultTimeout(15_000);
   });
   after(async () => {
-    await context?.close();
-    rmSync(profile, { recursive: true, force: true });
+    await browser?.close();
   });
 }
 
 /** A page that fails the test on what must not happen: errors of scripts, violations of the policy, other origins. */
-export async function open(t, { width = 1280, height = 800, scheme = 'light' } = {}) {
-  const page = await context.newPage();
+export async function open(t, { width = 1280, height = 800, scheme = 'light', locale } = {}) {
+  const own = locale ? await browser.newContext({ ...options, locale }) : context;
+  own.setDefaultTimeout(15_000);
+  const page = await own.newPage();
   const faults = [];
   page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
@@ -71,7 +74,7 @@ export async function open(t, { width = 1280, height = 800, scheme = 'light' } =
 
 /** Signs in as one of the demo's people, at a path of the console. */
 export async function signIn(page, person, at = '/') {
-  await context.clearCookies();
+  await page.context().clearCookies();
   await page.goto(`${server}/console${at}`);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: new RegExp(`^${person}`, 'i') }).click();
@@ -100,11 +103,16 @@ export async function call(secret, { environment = 'production', method = 'POST'
   return answer.status;
 }
 
-/** Looks for what keeps people out, by axe, and keeps a picture to be looked at. */
-export async function look(page, name) {
+/** Keeps a picture to be looked at. */
+export async function picture(page, name) {
   await page.evaluate(() => document.fonts.ready);
   mkdirSync(screens, { recursive: true });
   await page.screenshot({ path: path.join(screens, `${name}.png`) });
+}
+
+/** Looks for what keeps people out, by axe, and keeps a picture to be looked at. */
+export async function look(page, name) {
+  await picture(page, name);
   await page.evaluate(axe); // not by a script element, which the page's policy forbids
   const { violations } = await page.evaluate(() =>
     globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }),
@@ -131,4 +139,31 @@ export async function remains(page) {
       document.title,
     ].join('\n'),
   );
+}
+
+/** A name that no other test's key has. */
+export const unique = (name) => `${name} ${Math.random().toString(36).slice(2, 8)}`;
+
+/** The row of a key in the list. */
+export const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+
+/** Goes through the dialog of a new secret, and returns the secret. */
+export async function takeSecret(page) {
+  const dialog = page.getByRole('dialog');
+  const secret = await dialog.getByLabel('Secret', { exact: true }).textContent();
+  assert.match(secret ?? '', /^bt_(prod|stg|dev)_[0-9A-Za-z]{16}_[0-9A-Za-z]{38}$/);
+  await dialog.getByLabel('I have stored it').check();
+  await dialog.getByRole('button', { name: 'Done' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  return secret;
+}
+
+/** Waits until something holds, asking again and again. */
+export async function eventually(what, holds) {
+  for (const end = Date.now() + 30_000; ; ) {
+    const got = await holds();
+    if (got) return got;
+    if (Date.now() > end) assert.fail(`not within 30 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
 }

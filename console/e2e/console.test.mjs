@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { admin, call, look, newKey, open, remains, server, signIn, startBrowser } from './browser.mjs';
+import { admin, call, look, newKey, open, remains, row, server, signIn, startBrowser, takeSecret, unique } from './browser.mjs';
 
 startBrowser();
 
-const unique = (name) => `${name} ${Math.random().toString(36).slice(2, 8)}`;
-const row = (page, name) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
 const menuOf = (page, name) => page.getByRole('button', { name: `Actions for \u2068${name}\u2069` }).first();
-
-/** Goes through the dialog of a new secret, and returns the secret. */
-async function takeSecret(page) {
-  const dialog = page.getByRole('dialog');
-  const secret = await dialog.getByLabel('Secret', { exact: true }).textContent();
-  assert.match(secret ?? '', /^bt_(prod|stg|dev)_[0-9A-Za-z]{16}_[0-9A-Za-z]{38}$/);
-  await dialog.getByLabel('I have stored it').check();
-  await dialog.getByRole('button', { name: 'Done' }).click();
-  await dialog.waitFor({ state: 'detached' });
-  return secret;
-}
 
 test('each demo person sees what is theirs', async (t) => {
   const personal = await open(t);

@@ -45,6 +45,15 @@ export function until(at: string, now = Date.now()): string {
   return new Intl.NumberFormat(words, { style: 'unit', unit: unit as string, unitDisplay: style }).format(n as number).replace(' hr', ' h');
 }
 
+/** How much time is left of a countdown: "18 h 02 min", "2 days 4 h", "under a minute". */
+export function remaining(left: number): string {
+  if (left < minute) return 'under a minute';
+  const [days, hours, minutes] = [Math.floor(left / day), Math.floor((left % day) / hour), Math.floor((left % hour) / minute)];
+  const two = (n: number) => String(n).padStart(2, '0');
+  if (days > 0) return `${days} ${days === 1 ? 'day' : 'days'} ${hours} h`;
+  return hours > 0 ? `${hours} h ${two(minutes)} min` : `${minutes} min`;
+}
+
 const sameYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const otherYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 const locally = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -63,6 +72,20 @@ export function date(at: string, now = Date.now()): string {
   return form.format(new Date(at));
 }
 
+const toTheSecond = new Intl.DateTimeFormat(undefined, {
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
+
+/** A sentence of the service, with its times as they are here. */
+export const localized = (text: string) =>
+  text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (at) => timeOf(at));
+
+/** The time of a row in a log. */
+export const stampOf = (at: string) => toTheSecond.format(new Date(at));
 export const fullDate = (at: string) => otherYear.format(new Date(at));
 export const timeOf = (at: string) => locally.format(new Date(at));
 export const utcOf = (at: string) => `${inUTC.format(new Date(at))} UTC`;
@@ -76,6 +99,9 @@ export function daysBack(count: number, now = Date.now()): Date[] {
 
 export const dayInUTC = (at: Date) =>
   new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(at);
+
+/** An hour of the day, where the reader is. */
+export const hourOf = (at: Date) => new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' }).format(at);
 
 const units: Record<string, string> = { s: 's', m: 'min', h: 'h', d: 'day' };
 

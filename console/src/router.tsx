@@ -102,10 +102,128 @@ export const keyRoute = createRoute({
   },
 });
 
-export const editKeyRoute = createRoute({
+const overviewRoute = createRoute({
   getParentRoute: () => keyRoute,
+  id: 'overview',
+  component: lazyRouteComponent(() => import('./keys/Overview'), 'Overview'),
+});
+
+const overviewHome = createRoute({ getParentRoute: () => overviewRoute, path: '/' });
+
+const editKeyRoute = createRoute({
+  getParentRoute: () => overviewRoute,
   path: '/edit',
   component: lazyRouteComponent(() => import('./keys/EditKey'), 'EditKey'),
+});
+
+const editPermissionsRoute = createRoute({
+  getParentRoute: () => overviewRoute,
+  path: '/permissions',
+  component: lazyRouteComponent(() => import('./keys/EditKey'), 'EditPermissions'),
+});
+
+const keyUsageRoute = createRoute({
+  getParentRoute: () => keyRoute,
+  path: '/usage',
+  component: lazyRouteComponent(() => import('./usage/Usage'), 'KeyUsage'),
+});
+
+const keyRequestsRoute = createRoute({
+  getParentRoute: () => keyRoute,
+  path: '/requests',
+  validateSearch: (search: Record<string, unknown>): { q?: string } => search as { q?: string },
+  component: lazyRouteComponent(() => import('./usage/Requests'), 'KeyRequests'),
+});
+
+const keyHistoryRoute = createRoute({
+  getParentRoute: () => keyRoute,
+  path: '/history',
+  component: lazyRouteComponent(() => import('./usage/History'), 'KeyHistory'),
+});
+
+const keyExplainRoute = createRoute({
+  getParentRoute: () => keyRoute,
+  path: '/explain',
+  validateSearch: (search: Record<string, unknown>): { method?: string; path?: string; sourceIp?: string; at?: string } => search,
+  component: lazyRouteComponent(() => import('./usage/Explain'), 'KeyExplain'),
+});
+
+const keyAdviceRoute = createRoute({
+  getParentRoute: () => keyRoute,
+  path: '/advice',
+  component: lazyRouteComponent(() => import('./usage/Advice'), 'KeyAdvice'),
+});
+
+const importRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/keys/import',
+  component: lazyRouteComponent(() => import('./org/Import'), 'Import'),
+});
+
+const usageRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/usage',
+  component: lazyRouteComponent(() => import('./usage/Usage'), 'OrganizationUsage'),
+});
+
+const adviceRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/advice',
+  component: lazyRouteComponent(() => import('./usage/Advice'), 'OrganizationAdvice'),
+});
+
+const requestRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/requests/$requestId',
+  component: lazyRouteComponent(() => import('./usage/Explain'), 'RequestPage'),
+});
+
+const membersRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/members',
+  component: lazyRouteComponent(() => import('./org/Members'), 'Members'),
+});
+
+const customersRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/customers',
+  component: lazyRouteComponent(() => import('./org/Customers'), 'Customers'),
+});
+
+const permissionsRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/permissions',
+  component: lazyRouteComponent(() => import('./org/Permissions'), 'Permissions'),
+});
+
+const jobsRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/jobs',
+  component: lazyRouteComponent(() => import('./org/Jobs'), 'Jobs'),
+});
+
+const jobRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/jobs/$job',
+  component: lazyRouteComponent(() => import('./org/Jobs'), 'JobPage'),
+});
+
+const historyRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/history',
+  component: lazyRouteComponent(() => import('./usage/History'), 'OrganizationHistory'),
+});
+
+const settingsRoute = createRoute({
+  getParentRoute: () => organizationRoute,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./org/Settings'), 'Settings'),
+});
+
+const newOrganizationRoute = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/organizations/new',
+  component: lazyRouteComponent(() => import('./org/NewOrganization'), 'NewOrganization'),
 });
 
 const signIn = createRoute({
@@ -122,10 +240,29 @@ export const router = createRouter({
   routeTree: rootRoute.addChildren([
     signedIn.addChildren([
       home,
+      newOrganizationRoute,
       organizationRoute.addChildren([
         organizationHome,
         keysRoute.addChildren([newKeyRoute]),
-        keyRoute.addChildren([editKeyRoute]),
+        importRoute,
+        keyRoute.addChildren([
+          overviewRoute.addChildren([overviewHome, editKeyRoute, editPermissionsRoute]),
+          keyUsageRoute,
+          keyRequestsRoute,
+          keyHistoryRoute,
+          keyExplainRoute,
+          keyAdviceRoute,
+        ]),
+        usageRoute,
+        adviceRoute,
+        requestRoute,
+        membersRoute,
+        customersRoute,
+        permissionsRoute,
+        jobsRoute,
+        jobRoute,
+        historyRoute,
+        settingsRoute,
       ]),
     ]),
     signIn,

@@ -2,6 +2,8 @@
 import { after } from 'node:test';
 import { createServer } from 'vite';
 
+globalThis.location ??= new URL('http://127.0.0.1/console/'); // of the page that a module is in
+
 const vite = await createServer({
   root: new URL('..', import.meta.url).pathname,
   server: { middlewareMode: true, watch: null, ws: false },

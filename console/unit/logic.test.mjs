@@ -99,3 +99,34 @@ test('a blade is the same for the same key', async () => {
   assert.ok(cuts.every((c) => c >= 0 && c < 5));
   assert.notDeepEqual(cuts, cutsOf('a94LmQp0Xc7TzR2e'));
 });
+
+test('what is imported is hashes, and nothing else', async () => {
+  const { rowsOf, hashOf } = await load('org/importing.ts');
+  const hex = 'a'.repeat(64);
+  assert.equal(hashOf('sk_live_51H8secret'), undefined);
+  assert.deepEqual(hashOf(hex), { algorithm: 'sha256', encoding: 'hex', value: hex });
+  assert.equal(hashOf(`${'A'.repeat(43)}=`)?.encoding, 'base64');
+  assert.equal(hashOf('b'.repeat(128))?.algorithm, 'sha512');
+  const rows = rowsOf(`name,environment,hash\n"Billing, EU",Production,${hex},messages:read messages:write\n\nOther,prod,${hex}\nSecret,staging,hunter2`);
+  assert.deepEqual(rows[0].entry, { name: 'Billing, EU', environment: 'production', hash: hashOf(hex), permissions: ['messages:read', 'messages:write'] });
+  assert.deepEqual(rows.slice(1).map((r) => [r.line, 'wrong' in r]), [[4, true], [5, true]]);
+  assert.equal(rowsOf(`{"keys": [{"name": "A", "environment": "staging", "hash": {"algorithm": "sha256", "value": "${hex}"}}]}`)[0].entry.name, 'A');
+  assert.ok('wrong' in rowsOf('[{"name": "A", "hash": {"value": "hunter2"}}]')[0]);
+  assert.ok('wrong' in rowsOf('{not JSON')[0]);
+});
+
+test('a usage is asked for in whole hours or days', async () => {
+  const { queryOf } = await load('usage/Usage.tsx');
+  assert.deepEqual(queryOf('24h', 'outcome', now), { from: '2026-11-22T15:00:00.000Z', to: '2026-11-23T15:00:00.000Z', granularity: 'hour', by: 'outcome' });
+  assert.deepEqual(queryOf('month', 'permission', now), { from: '2026-11-01T00:00:00.000Z', to: '2026-11-24T00:00:00.000Z', granularity: 'day', by: 'permission' });
+  assert.equal(queryOf('7d', 'outcome', now).from, '2026-11-17T00:00:00.000Z');
+});
+
+test('an old secret is safe to end after a day without a call', async () => {
+  const { isSafe, stragglersOf } = await load('keys/Rotation.tsx');
+  const state = (at) => ({ oldSecret: { lastUsed: at && { at }, sources: at ? [{ lastAt: at }] : [] }, newSecret: {} });
+  assert.ok(!isSafe(state(before(23 * 3600)), before(90 * 3600), now));
+  assert.ok(isSafe(state(before(25 * 3600)), before(90 * 3600), now));
+  assert.ok(!isSafe(state(undefined), before(3600), now), 'a rotation that has just begun');
+  assert.deepEqual([stragglersOf(state(before(3600)), now).length, stragglersOf(state(before(25 * 3600)), now).length], [1, 0]);
+});

@@ -74,6 +74,12 @@ export async function read<T>(call: Promise<Answer<T>>): Promise<T> {
   return (await answered(call)).data as T;
 }
 
+/** The body of a success, with its ETag. Error: Failure. */
+export async function readTagged<T extends object>(call: Promise<Answer<T>>): Promise<T & { etag: string }> {
+  const answer = await answered(call);
+  return { ...(answer.data as T), etag: answer.response.headers.get('ETag') ?? '' };
+}
+
 async function answered<T>(call: Promise<Answer<T>>): Promise<Answer<T>> {
   let answer: Answer<T>;
   try {

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
-import { api, Failure, type Key, read, type Schemas } from './client';
+import { api, Failure, type Key, read, readTagged, type Schemas } from './client';
 import type { Filters } from '../keys/filters';
 
 export const queryClient = new QueryClient({
@@ -27,7 +27,7 @@ export const catalogueQuery = queryOptions({
 export const organizationQuery = (org: string) =>
   queryOptions({
     queryKey: [org, 'organization'],
-    queryFn: ({ signal }) => read(api.GET('/v1/organizations/{org}', { params: { path: { org } }, signal })),
+    queryFn: ({ signal }) => readTagged(api.GET('/v1/organizations/{org}', { params: { path: { org } }, signal })),
     staleTime: 60_000,
   });
 
@@ -65,19 +65,107 @@ export const keyQuery = (org: string, keyId: string) =>
       read(api.GET('/v1/organizations/{org}/keys/{keyId}', { params: { path: { org, keyId } }, signal })),
   });
 
-type UsageQuery = { from?: string; to?: string; granularity?: 'day' | 'hour'; by?: 'outcome' | 'permission' | 'customer' };
+export type UsageQuery = { from?: string; to?: string; granularity?: 'day' | 'hour'; by?: 'outcome' | 'permission' | 'customer' };
 
-export const keyUsageQuery = (org: string, keyId: string, query: UsageQuery) =>
+type UsageAnswer = Promise<{ data?: Schemas['Usage']; error?: unknown; response: Response }>; // there is CSV too, by Accept
+
+/** The usage of a key, or of all keys of an organization that one may see. */
+export const usageQuery = (org: string, keyId: string | undefined, query: UsageQuery) =>
   queryOptions({
-    queryKey: [org, 'key', keyId, 'usage', query],
+    queryKey: [org, ...(keyId === undefined ? [] : ['key', keyId]), 'usage', query],
+    queryFn: ({ signal }) => {
+      const headers = { Accept: 'application/json' };
+      return read(
+        (keyId === undefined
+          ? api.GET('/v1/organizations/{org}/usage', { params: { path: { org }, query }, headers, signal })
+          : api.GET('/v1/organizations/{org}/keys/{keyId}/usage', {
+              params: { path: { org, keyId }, query },
+              headers,
+              signal,
+            })) as UsageAnswer,
+      );
+    },
+  });
+
+export const rotationQuery = (org: string, keyId: string) =>
+  queryOptions({
+    queryKey: [org, 'key', keyId, 'rotation'],
     queryFn: ({ signal }) =>
-      read(
-        api.GET('/v1/organizations/{org}/keys/{keyId}/usage', {
-          params: { path: { org, keyId }, query },
-          headers: { Accept: 'application/json' },
-          signal,
-        }) as Promise<{ data?: Schemas['Usage']; error?: unknown; response: Response }>, // there is CSV too, by Accept
-      ),
+      read(api.GET('/v1/organizations/{org}/keys/{keyId}/rotation', { params: { path: { org, keyId } }, signal })),
+  });
+
+export const keyAdviceQuery = (org: string, keyId: string) =>
+  queryOptions({
+    queryKey: [org, 'key', keyId, 'advice'],
+    queryFn: ({ signal }) =>
+      read(api.GET('/v1/organizations/{org}/keys/{keyId}/advice', { params: { path: { org, keyId } }, signal })),
+    staleTime: 60_000,
+  });
+
+interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+/** A list that is read page by page. */
+function listQuery<T>(queryKey: unknown[], get: (query: { limit: number; cursor?: string }, signal: AbortSignal) => Promise<Page<T>>) {
+  return infiniteQueryOptions({
+    queryKey,
+    queryFn: ({ signal, pageParam }) => get({ limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) }, signal),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.nextCursor,
+  });
+}
+
+export const keyRequestsQuery = (org: string, keyId: string) =>
+  listQuery([org, 'key', keyId, 'requests'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/keys/{keyId}/requests', { params: { path: { org, keyId }, query }, signal })),
+  );
+
+export const keyHistoryQuery = (org: string, keyId: string) =>
+  listQuery([org, 'key', keyId, 'history'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/keys/{keyId}/history', { params: { path: { org, keyId }, query }, signal })),
+  );
+
+export const historyQuery = (org: string) =>
+  listQuery([org, 'history'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/history', { params: { path: { org }, query }, signal })),
+  );
+
+export const adviceQuery = (org: string) =>
+  listQuery([org, 'advice'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/advice', { params: { path: { org }, query }, signal })),
+  );
+
+export const membersQuery = (org: string) =>
+  listQuery([org, 'members'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/members', { params: { path: { org }, query }, signal })),
+  );
+
+export const customerListQuery = (org: string) =>
+  listQuery([org, 'customers', 'list'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/customers', { params: { path: { org }, query }, signal })),
+  );
+
+export const jobsQuery = (org: string) =>
+  listQuery([org, 'jobs'], (query, signal) =>
+    read(api.GET('/v1/organizations/{org}/jobs', { params: { path: { org }, query }, signal })),
+  );
+
+export const jobQuery = (org: string, job: string) =>
+  queryOptions({
+    queryKey: [org, 'job', job],
+    queryFn: ({ signal }) => read(api.GET('/v1/organizations/{org}/jobs/{job}', { params: { path: { org, job } }, signal })),
+    refetchInterval: ({ state }) => (state.data && isOver(state.data) ? false : 1000),
+  });
+
+export const isOver = (job: Schemas['Job']) => job.state === 'done' || job.state === 'failed';
+
+export const requestQuery = (org: string, requestId: string) =>
+  queryOptions({
+    queryKey: [org, 'request', requestId],
+    queryFn: ({ signal }) =>
+      read(api.GET('/v1/organizations/{org}/requests/{requestId}', { params: { path: { org, requestId } }, signal })),
   });
 
 /** Reads anew what shows keys of an organization. */

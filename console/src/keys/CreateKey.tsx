@@ -6,6 +6,7 @@ import { catalogueQuery, keysChanged, organizationQuery } from '../api/queries';
 import { m } from '../messages';
 import { useMembership } from '../shell/Shell';
 import { Failed } from '../ui/states';
+import { useReturnFocus } from '../ui/useReturnFocus';
 import { type Draft, newKeyOf, same } from './draft';
 import { filtersOf } from './filters';
 import { KeyForm } from './KeyForm';
@@ -14,6 +15,7 @@ import { LostSecret, SecretDialog } from './SecretDialog';
 /** Makes a key, in a drawer over the list, then shows its secret. */
 export function CreateKey() {
   const { org } = useParams({ from: '/signed-in/$org/keys/new' });
+  useReturnFocus();
   const asked = useSearch({ from: '/signed-in/$org/keys/new' });
   const navigate = useNavigate();
   const membership = useMembership();

@@ -1,15 +1,15 @@
 import { Button } from '@mantine/core';
 import { IconArrowsExchange, IconCheck, IconX } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useNavigate, useParams } from '@tanstack/react-router';
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { type ReactNode, useMemo, useState } from 'react';
 import { api, Failure, ifMatch, type Key, type Permission, read } from '../api/client';
-import { catalogueQuery, keyQuery, keysChanged, keyUsageQuery, operation, organizationQuery, queryClient } from '../api/queries';
-import { number } from '../format';
-import { m } from '../messages';
+import { catalogueQuery, keyQuery, keysChanged, usageQuery, operation, organizationQuery, queryClient } from '../api/queries';
+import { environments, m } from '../messages';
 import { useMembership } from '../shell/Shell';
 import { notify } from '../ui/notify';
 import { Banner, Failed } from '../ui/states';
+import { shownOf } from '../ui/value';
 import { changeOf, type Draft, draftOf, same } from './draft';
 import css from './form.module.css';
 import { KeyForm } from './KeyForm';
@@ -17,13 +17,36 @@ import { byName, routesOf, sum, titleOf } from './parts';
 
 /** Changes a key, in a drawer over its page. */
 export function EditKey() {
-  const { org, keyId } = useParams({ from: '/signed-in/$org/keys/$keyId/edit' });
-  const key = useQuery(keyQuery(org, keyId));
-  if (key.isError) return <Failed error={key.error} retry={() => void key.refetch()} />;
-  return key.data && operation(key.data, 'updateKey') && !key.data.deletedAt ? <Editor of={key.data} /> : null;
+  return <Edit only={undefined} />;
 }
 
-function Editor({ of: current }: { of: Key }) {
+/** Changes what a key opens, in a drawer over its page. */
+export function EditPermissions() {
+  return <Edit only="permissions" />;
+}
+
+function Edit({ only }: { only: 'permissions' | undefined }) {
+  const { org, keyId } = useParams({ from: '/signed-in/$org/keys/$keyId' });
+  const key = useQuery(keyQuery(org, keyId));
+  const catalogue = useQuery(catalogueQuery);
+  if (key.isError) return <Failed error={key.error} retry={() => void key.refetch()} />;
+  if (!key.data || !catalogue.data) return null;
+  return operation(key.data, 'updateKey') && !key.data.deletedAt ? <Editor of={key.data} only={only} /> : null;
+}
+
+/** How long a permission may be unused before it can be spared. */
+const period = 90 * 24 * 3600_000;
+
+/** What a key was seen to use of what it holds; undefined while that is not known. */
+function useUsed(key: Key, enabled: boolean): string[] | undefined {
+  const from = useMemo(() => new Date(Date.now() - period).toISOString(), []);
+  const { data } = useQuery({ ...usageQuery(key.organizationId, key.id, { from, by: 'permission' }), enabled });
+  if (!data) return undefined;
+  const used = new Set(data.series.flatMap((point) => Object.entries(point.values).flatMap(([name, n]) => (n > 0 ? [name] : []))));
+  return key.permissions.filter((name) => used.has(name));
+}
+
+function Editor({ of: current, only }: { of: Key; only: 'permissions' | undefined }) {
   const org = current.organizationId;
   const navigate = useNavigate();
   const membership = useMembership();
@@ -31,7 +54,13 @@ function Editor({ of: current }: { of: Key }) {
   const organization = useQuery(organizationQuery(org));
   // What the editing began from: the page behind may read the key anew meanwhile.
   const [before, setBefore] = useState(current);
-  const [draft, setDraft] = useState(() => draftOf(current));
+  const { add, part } = editSearchOf(useSearch({ strict: false }));
+  const [draft, setDraft] = useState(() => {
+    const now = draftOf(current);
+    const offered = add !== undefined && !now.allPermissions && !now.permissions.includes(add) && membership.mayGrant.includes(add);
+    return offered ? { ...now, permissions: [...now.permissions, add] } : now;
+  });
+  const used = useUsed(before, only !== undefined);
   const [theirs, setTheirs] = useState<Key>();
 
   const change = changeOf(draft, before);
@@ -68,7 +97,10 @@ function Editor({ of: current }: { of: Key }) {
 
   return (
     <KeyForm
-      title={m.form.editTitle(before.name)}
+      title={only ? m.permissions.edit : m.form.editTitle(before.name)}
+      {...(only ? { only, about: `${before.name} · ${environments[before.environment]}`, summary: m.permissions.summary(...countsOf(before, draft)) } : {})}
+      used={used}
+      part={part}
       isNew={false}
       draft={draft}
       onChange={setDraft}
@@ -79,7 +111,7 @@ function Editor({ of: current }: { of: Key }) {
       held={before.permissions}
       error={theirs ? undefined : save.error}
       busy={save.isPending}
-      submit={m.form.save}
+      submit={only ? m.permissions.save : m.form.save}
       canSubmit={changes && !theirs}
       onSubmit={() => save.mutate(before)}
       onClose={close}
@@ -109,6 +141,18 @@ function Editor({ of: current }: { of: Key }) {
       }
     />
   );
+}
+
+/** What a link may ask of an editor: a permission to add, a part to open. */
+function editSearchOf(search: Record<string, unknown>): { add?: string; part?: string } {
+  const text = (name: string) => (typeof search[name] === 'string' ? { [name]: search[name].slice(0, 100) } : {});
+  return { ...text('add'), ...text('part') };
+}
+
+/** How many permissions a draft adds and takes away. */
+function countsOf(before: Key, draft: Draft): [added: number, removed: number] {
+  const added = draft.permissions.filter((p) => !before.permissions.includes(p)).length;
+  return [added, before.permissions.filter((p) => !draft.permissions.includes(p)).length];
 }
 
 const picked = (draft: Draft, names: string[]) =>
@@ -146,25 +190,13 @@ function Stale({ before, now, children }: { before: Key; now: Key; children: Rea
   );
 }
 
-function shownOf(value: unknown): string {
-  if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) return m.form.none;
-  if (Array.isArray(value)) return value.map(shownOf).join(', ');
-  if (typeof value === 'object' && value !== null) {
-    return Object.entries(value)
-      .filter(([name]) => name !== 'name')
-      .map(([, v]) => shownOf(v))
-      .join(' / ');
-  }
-  return typeof value === 'number' ? number(value) : String(value);
-}
-
 /** What a change of permissions opens, and which calls of the last days it would refuse. */
 function PermissionChanges({ before, draft, catalogue }: { before: Key; draft: Draft; catalogue: Map<string, Permission> }) {
   const added = draft.permissions.filter((p) => !before.permissions.includes(p));
   const removed = before.allPermissions ? [] : before.permissions.filter((p) => !draft.permissions.includes(p));
   const from = useMemo(() => new Date(Date.now() - 7 * 24 * 3600_000).toISOString(), []);
   const usage = useQuery({
-    ...keyUsageQuery(before.organizationId, before.id, { from, by: 'permission' }),
+    ...usageQuery(before.organizationId, before.id, { from, by: 'permission' }),
     enabled: removed.length > 0,
   });
   if (draft.allPermissions || added.length + removed.length === 0) return null;

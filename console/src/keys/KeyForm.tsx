@@ -10,7 +10,7 @@ import {
   IconUser,
 } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import { createContext, type ReactNode, use, useEffect, useId, useRef, useState } from 'react';
 import { Failure, type Membership, type Permission } from '../api/client';
 import { customersQuery } from '../api/queries';
 import type { Environment } from '../config';
@@ -39,6 +39,11 @@ interface Props {
   submit: string;
   canSubmit: boolean;
   changes?: ReactNode;
+  only?: 'permissions'; // the part that is shown alone
+  about?: string;
+  used?: string[] | undefined;
+  summary?: string;
+  part?: string | undefined; // the part that is open from the start
   onSubmit: () => void;
   onClose: () => void;
 }
@@ -64,7 +69,8 @@ export function KeyForm(props: Props) {
 
   const metadataError = wrongLine(draft.metadata);
   return (
-    <Drawer.Root opened onClose={close} position="right" size={620} transitionProps={{ duration: 0 }}>
+    <OpenPart value={props.part}>
+    <Drawer.Root opened onClose={close} position="right" size={props.only ? 700 : 620} transitionProps={{ duration: 0 }}>
       <Drawer.Overlay />
       <Drawer.Content>
         <form
@@ -76,7 +82,10 @@ export function KeyForm(props: Props) {
           }}
         >
           <div className={css.head}>
-            <Drawer.Title className="name">{props.title}</Drawer.Title>
+            <div>
+              <Drawer.Title className="name">{props.title}</Drawer.Title>
+              {props.about && <p className="small dim name">{props.about}</p>}
+            </div>
             <span className="space" />
             <CloseButton size={34} iconSize={18} aria-label={m.close} onClick={close} />
           </div>
@@ -88,6 +97,7 @@ export function KeyForm(props: Props) {
             ) : (
               <FailureBanner error={error} />
             )}
+            {!props.only && (
             <TextInput
               label={m.form.name}
               placeholder={m.form.namePlaceholder}
@@ -99,6 +109,7 @@ export function KeyForm(props: Props) {
               error={errorOf('name')}
               onChange={(e) => set({ name: e.currentTarget.value })}
             />
+            )}
             {props.isNew && <EnvironmentChoice value={draft.environment} onChange={(environment) => set({ environment })} />}
             {props.isNew && membership.mayCreate.organization && membership.mayCreate.personal && (
               <OwnershipChoice value={draft.ownership} onChange={(ownership) => set({ ownership })} />
@@ -110,9 +121,12 @@ export function KeyForm(props: Props) {
               all={draft.allPermissions}
               held={props.held}
               defaults={props.defaults}
+              org={membership.id}
+              used={props.used}
               error={errorOf('permissions') ?? errorOf('allPermissions')}
               onChange={(permissions, allPermissions) => set({ permissions, allPermissions })}
             />
+            {!props.only && (
             <div className={css.rows}>
               <Limits draft={draft} set={set} error={errorOf('rateLimits') ?? errorOf('quota')} />
               <Expiry draft={draft} set={set} isNew={props.isNew} life={props.longestLife} error={errorOf('expiresAt')} />
@@ -129,10 +143,11 @@ export function KeyForm(props: Props) {
                 }}
               />
             </div>
+            )}
           </div>
           <div className={css.changes}>{props.changes}</div>
           <div className={css.foot}>
-            <Summary draft={draft} catalogue={props.catalogue} />
+            {props.summary === undefined ? <Summary draft={draft} catalogue={props.catalogue} /> : <div className="small quiet">{props.summary}</div>}
             <Button variant="subtle" onClick={close} disabled={props.busy}>
               {m.cancel}
             </Button>
@@ -143,6 +158,7 @@ export function KeyForm(props: Props) {
         </form>
       </Drawer.Content>
     </Drawer.Root>
+    </OpenPart>
   );
 }
 
@@ -218,8 +234,12 @@ function OwnershipChoice({ value, onChange }: { value: Draft['ownership']; onCha
   );
 }
 
+/** The part of the form that is open from the start. */
+const OpenPart = createContext<string | undefined>(undefined);
+
 /** What is said of a part of the form in a line, until it is opened. */
 function Part({
+  part,
   icon,
   title,
   values,
@@ -227,6 +247,7 @@ function Part({
   wrong,
   children,
 }: {
+  part?: string;
   icon: ReactNode;
   title: string;
   values: ReactNode;
@@ -234,7 +255,8 @@ function Part({
   wrong: boolean;
   children: ReactNode;
 }) {
-  const [opened, setOpened] = useState(false);
+  const asked = use(OpenPart);
+  const [opened, setOpened] = useState(asked !== undefined && asked === part);
   const id = useId();
   const open = opened || wrong;
   return (
@@ -277,6 +299,7 @@ function Limits({ draft, set, error }: PartProps) {
   };
   return (
     <Part
+      part="rateLimits"
       icon={<IconBolt size={18} stroke={1.75} aria-hidden />}
       title={m.form.limits}
       verb={m.form.change}
@@ -363,6 +386,7 @@ function Expiry({ draft, set, error, isNew, life }: PartProps & { isNew: boolean
   const ends = fromLocalInput(draft.expiresAt);
   return (
     <Part
+      part="expiresAt"
       icon={<IconCalendar size={18} stroke={1.75} aria-hidden />}
       title={m.form.expires}
       verb={m.form.change}
@@ -390,6 +414,7 @@ function Customers({ org, draft, set, error }: PartProps & { org: string }) {
   ];
   return (
     <Part
+      part="customers"
       icon={<IconBuildingStore size={18} stroke={1.75} aria-hidden />}
       title={m.form.customers}
       verb={m.form.narrow}
@@ -418,6 +443,7 @@ function Customers({ org, draft, set, error }: PartProps & { org: string }) {
 function Addresses({ draft, set, error }: PartProps) {
   return (
     <Part
+      part="allowedAddresses"
       icon={<IconMapPin size={18} stroke={1.75} aria-hidden />}
       title={m.form.addresses}
       verb={m.form.narrow}
@@ -445,6 +471,7 @@ function More({
   const starts = fromLocalInput(draft.notBefore);
   return (
     <Part
+      part="notBefore"
       icon={<IconAdjustmentsHorizontal size={18} stroke={1.75} aria-hidden />}
       title={m.form.more}
       verb={m.form.add}

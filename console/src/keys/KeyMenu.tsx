@@ -49,6 +49,11 @@ export function KeyMenuItems({ of: key, act, without = [] }: { of: Key; act: (ac
           {m.key.edit}
         </Menu.Item>
       )}
+      {!without.includes('rotate') && (
+        <Item of={key} id="rotateKey" onClick={() => act({ kind: 'rotate', key })}>
+          {m.key.rotate}
+        </Item>
+      )}
       <Item of={key} id="regenerateKey" onClick={() => act({ kind: 'regenerate', key })}>
         {m.key.regenerate}
       </Item>

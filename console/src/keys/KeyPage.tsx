@@ -1,21 +1,18 @@
 import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core';
-import { IconAlertTriangle, IconBan, IconDots, IconEyeOff, IconPencil, IconRefresh, IconRestore, IconTrash } from '@tabler/icons-react';
+import { IconBan, IconDots, IconEyeOff, IconPencil, IconRefresh, IconRestore } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useParams } from '@tanstack/react-router';
+import { Link, Outlet, useLocation, useParams } from '@tanstack/react-router';
 import { lazy, type ReactNode, Suspense, useState } from 'react';
-import { Failure, type Key, type Permission } from '../api/client';
-import { catalogueQuery, customersQuery, keyQuery, keyUsageQuery, operation } from '../api/queries';
-import { date, daysBack, fullDate, limitOf, moment, number, percent, quotaOf, until } from '../format';
+import { Failure, type Key } from '../api/client';
+import { keyAdviceQuery, keyQuery, operation } from '../api/queries';
 import { m } from '../messages';
-import { Blade, EnvironmentMark, StatusNote, StatusPill, Tag } from '../ui/marks';
-import { Banner, CopyButton, Failed, FailureBanner, State } from '../ui/states';
-import { Time } from '../ui/Time';
+import { Blade, EnvironmentMark, StatusNote, StatusPill } from '../ui/marks';
+import { countOf } from '../ui/page';
+import { CopyButton, Failed, State } from '../ui/states';
 import { useTitle } from '../ui/useTitle';
-import type { Action } from './actions';
+import { type Action, ActContext } from './actions';
 import { KeyMenuItems } from './KeyMenu';
 import css from './keys.module.css';
-import { type Day, OutcomeChart } from './CallsChart';
-import { actorName, byName, routesOf, sum } from './parts';
 
 const KeyAction = lazy(() => import('./KeyAction'));
 
@@ -23,9 +20,9 @@ const KeyAction = lazy(() => import('./KeyAction'));
 export function KeyPage() {
   const { org, keyId } = useParams({ from: '/signed-in/$org/keys/$keyId' });
   const { data: key, error, refetch } = useQuery(keyQuery(org, keyId));
-  const { data: permissions } = useQuery(catalogueQuery);
   const [action, setAction] = useState<Action>();
   useTitle(key?.name ?? m.keys.title);
+
   if (!key) {
     return (
       <div className="card">
@@ -49,30 +46,47 @@ export function KeyPage() {
     );
   }
 
-  const catalogue = byName(permissions?.permissions ?? []);
   return (
     <>
       <Head of={key} act={setAction} />
-      <div className={css.stack}>
-        <Facts of={key} />
-        <div className={css.two}>
-          <div className={css.stack}>
-            <Use of={key} />
-            <Permissions of={key} catalogue={catalogue} />
-          </div>
-          <div className={css.stack}>
-            <Limits of={key} />
-            <Details of={key} />
-          </div>
-        </div>
-      </div>
+      <Tabs of={key} />
+      <ActContext value={setAction}>
+        <Outlet />
+      </ActContext>
       <Suspense>{action && <KeyAction action={action} onClose={() => setAction(undefined)} />}</Suspense>
-      <Outlet />
     </>
   );
 }
 
+/** The screens about a key. */
+function Tabs({ of: key }: { of: Key }) {
+  const { data: advice } = useQuery({ ...keyAdviceQuery(key.organizationId, key.id), enabled: key.status === 'active' });
+  const params = { org: key.organizationId, keyId: key.id };
+  const pathname = useLocation({ select: (l) => l.pathname });
+  const last = pathname.replace(/\/$/, '').split('/').at(-1) ?? '';
+  const here = last in m.key.tabs && last !== 'overview' ? last : 'overview';
+  const tabs = Object.entries(m.key.tabs).filter(([name]) => name !== 'advice' || !key.deletedAt);
+  return (
+    <nav className={css.tabs} aria-label={m.key.tabsLabel}>
+      {tabs.map(([name, label]) => (
+        <Link
+          key={name}
+          to={name === 'overview' ? '/$org/keys/$keyId' : (`/$org/keys/$keyId/${name}` as '/$org/keys/$keyId/usage')}
+          params={params}
+          activeProps={{}}
+          data-on={name === here || undefined}
+          aria-current={name === here ? 'page' : undefined}
+        >
+          {label}
+          {name === 'advice' && advice && advice.items.length > 0 && countOf(advice.items.length)}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
 function Head({ of: key, act }: { of: Key; act: (action: Action) => void }) {
+  const rotate = operation(key, 'rotateKey');
   const revoke = operation(key, 'revokeKey');
   const restore = operation(key, 'restoreKey');
   return (
@@ -106,6 +120,11 @@ function Head({ of: key, act }: { of: Key; act: (action: Action) => void }) {
               {m.key.edit}
             </Button>
           )}
+          {rotate && !key.revocation && (
+            <Main icon={<IconRefresh size={15} stroke={2} />} refusal={rotate.refusal} onClick={() => act({ kind: 'rotate', key })}>
+              {m.key.rotate.replace('…', '')}
+            </Main>
+          )}
           {revoke && !key.revocation && (
             <Main danger icon={<IconBan size={15} stroke={2} />} refusal={revoke.refusal} onClick={() => act({ kind: 'revoke', key })}>
               {m.key.revoke.replace('…', '')}
@@ -124,7 +143,7 @@ function Head({ of: key, act }: { of: Key; act: (action: Action) => void }) {
                 </ActionIcon>
               </Menu.Target>
               <Menu.Dropdown>
-                <KeyMenuItems of={key} act={act} without={['edit', 'revoke', 'restore']} />
+                <KeyMenuItems of={key} act={act} without={['edit', 'revoke', 'restore', 'rotate']} />
               </Menu.Dropdown>
             </Menu>
           )}
@@ -160,228 +179,10 @@ function Main({
       {children}
     </Button>
   );
-  return refusal ? <Tooltip label={refusal}>{button}</Tooltip> : button;
-}
-
-/** What is out of the ordinary with a key. */
-function Facts({ of: key }: { of: Key }) {
-  const facts: ReactNode[] = [];
-  if (key.deletedAt) {
-    facts.push(
-      <Banner key="deleted" icon={<IconTrash size={18} />}>
-        {m.key.deleted(fullDate(key.deletedAt))}
-      </Banner>,
-    );
-  }
-  if (key.exposure) {
-    facts.push(
-      <Banner key="exposed" tone="bad" icon={<IconAlertTriangle size={18} />}>
-        {m.key.exposed(fullDate(key.exposure.at), key.exposure.action === 'revoked')}
-      </Banner>,
-    );
-  }
-  if (key.revocation) {
-    facts.push(
-      <Banner key="revoked" icon={<IconBan size={18} />}>
-        {m.key.revokedBy(actorName(key.revocation.by), fullDate(key.revocation.at))}{' '}
-        {key.revocation.reason && m.key.reason(key.revocation.reason)}
-      </Banner>,
-    );
-  }
-  if (key.rotation) {
-    const [strong, rest] = m.key.twoSecrets(moment(key.rotation.oldSecretEndsAt), until(key.rotation.oldSecretEndsAt));
-    facts.push(
-      <Banner key="rotation" tone="info" icon={<IconRefresh size={18} />}>
-        <b>{strong}</b> {rest}
-      </Banner>,
-    );
-  }
-  return facts;
-}
-
-/** How many days the page looks back. */
-const period = 14;
-
-/** The days of a usage that has only those with calls, each with its calls. */
-function everyDay(series: Day[]): Day[] {
-  const known = new Map(series.map((point) => [point.at.slice(0, 10), point.values]));
-  return daysBack(period).map((day) => {
-    const at = day.toISOString();
-    return { at, values: known.get(at.slice(0, 10)) ?? {} };
-  });
-}
-
-/** Calls that count: what outsiders can cause is none of the key's. */
-const counted = (values: Record<string, number>) =>
-  sum(Object.entries(values).flatMap(([outcome, n]) => (outcome === 'wrong_secret' ? [] : [n])));
-
-function Use({ of: key }: { of: Key }) {
-  const usage = useQuery(keyUsageQuery(key.organizationId, key.id, {}));
-  if (usage.isError) return <FailureBanner error={usage.error} />;
-
-  const days = everyDay(usage.data?.series ?? []);
-  const week = days.slice(-7);
-  const calls = sum(week.map((d) => counted(d.values)));
-  const allowed = sum(week.map((d) => d.values.allowed ?? 0));
+  // Always within a tooltip: another element in its place would lose the focus.
   return (
-    <>
-      <div className={css.figures}>
-        <div className={`card ${css.figure}`}>
-          <div className="tiny dim">{m.key.calls}</div>
-          <div>{number(calls)}</div>
-        </div>
-        <div className={`card ${css.figure}`}>
-          <div className="tiny dim">{m.key.allowed}</div>
-          <div>{calls === 0 ? '–' : percent(allowed / calls)}</div>
-          <div className="tiny dim">{m.key.refused(calls - allowed)}</div>
-        </div>
-        <div className={`card ${css.figure}`}>
-          <div className="tiny dim">{m.key.lastUsed}</div>
-          <div>{key.lastUsed ? <Time at={key.lastUsed.at} /> : m.keys.never}</div>
-          {key.lastUsed && <div className="tiny dim">{m.key.from(key.lastUsed.sourceIp, key.lastUsed.userAgent)}</div>}
-        </div>
-      </div>
-      <section className={`card ${css.section}`}>
-        <header>
-          <h2>{m.key.chart}</h2>
-          <span className="tiny dim">{m.key.chartPeriod}</span>
-        </header>
-        {days.some((d) => sum(Object.values(d.values)) > 0) ? <OutcomeChart days={days} /> : <p className="small quiet">{m.key.noCalls}</p>}
-      </section>
-    </>
-  );
-}
-
-function Permissions({ of: key, catalogue }: { of: Key; catalogue: Map<string, Permission> }) {
-  const usage = useQuery(keyUsageQuery(key.organizationId, key.id, { by: 'permission' }));
-  const callsOf = (name: string) => sum((usage.data?.series ?? []).map((point) => point.values[name] ?? 0));
-  return (
-    <section className={`card ${css.section}`}>
-      <header>
-        <h2>{m.key.permissions}</h2>
-        <span className="tiny dim">{m.key.opens(routesOf(key.permissions, key.allPermissions, catalogue).length)}</span>
-      </header>
-      {key.allPermissions && (
-        <Banner tone="warn" icon={<IconAlertTriangle size={18} />}>
-          {m.key.allPermissionsNote}
-        </Banner>
-      )}
-      {!key.allPermissions && key.permissions.length === 0 && <p className="small quiet">{m.key.noPermissionNote}</p>}
-      <ul className={css.permissionRows}>
-        {key.permissions.map((name) => (
-          <li key={name}>
-            <span>
-              <span className="strong">{catalogue.get(name)?.title ?? name}</span> <span className="mono dim">{name}</span>
-            </span>
-            {usage.data && <span className="numbers quiet">{callsOf(name) > 0 ? m.key.callsIn(callsOf(name)) : m.key.noCall}</span>}
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function Limits({ of: key }: { of: Key }) {
-  return (
-    <section className={`card ${css.section}`}>
-      <header>
-        <h2>{m.key.limits}</h2>
-      </header>
-      {key.rateLimits.length === 0 && !key.quota && <p className="small quiet">{m.keys.noLimit}</p>}
-      {key.rateLimits.map((l) => (
-        <p key={l.name} className="small">
-          <span className="strong numbers">{limitOf(l)}</span> <span className="dim name">{l.name}</span>
-          {l.burst !== undefined && <span className="dim"> · {m.key.burst(l.burst)}</span>}
-        </p>
-      ))}
-      {key.quota && (
-        <p className="small">
-          <span className="strong numbers">{quotaOf(key.quota)}</span> <span className="dim">{m.key.perPeriod}</span>
-        </p>
-      )}
-    </section>
-  );
-}
-
-function Details({ of: key }: { of: Key }) {
-  const { data: customers } = useQuery({ ...customersQuery(key.organizationId), enabled: key.customers.length > 0 });
-  const customerName = (id: string) => customers?.items.find((c) => c.id === id)?.name ?? id;
-  return (
-    <section className={`card ${css.section}`}>
-      <header>
-        <h2>{m.key.details}</h2>
-      </header>
-      <dl className={css.details}>
-        <dt>{m.key.owner}</dt>
-        <dd className="name">{actorName(key.owner)}</dd>
-        {key.notBefore && (
-          <>
-            <dt>{m.key.startsAt}</dt>
-            <dd>
-              <Time at={key.notBefore} show={fullDate} />
-            </dd>
-          </>
-        )}
-        <dt>{m.key.expires}</dt>
-        <dd>
-          {key.expiresAt ? (
-            <>
-              <Time at={key.expiresAt} show={fullDate} />{' '}
-              {Date.parse(key.expiresAt) > Date.now() && <span className="dim">{m.key.in(until(key.expiresAt))}</span>}
-            </>
-          ) : (
-            m.key.neverExpires
-          )}
-        </dd>
-        <dt>{m.key.customers}</dt>
-        <dd className="name">{key.customers.length === 0 ? m.key.everyCustomer : key.customers.map(customerName).join(', ')}</dd>
-        <dt>{m.key.addresses}</dt>
-        <dd>
-          {key.allowedAddresses.length === 0
-            ? m.key.anyAddress
-            : key.allowedAddresses.map((a) => (
-                <div key={a} className="mono">
-                  {a}
-                </div>
-              ))}
-        </dd>
-        <dt>{m.key.created}</dt>
-        <dd>
-          <Time at={key.createdAt} show={date} /> <span className="dim">{m.key.by(actorName(key.createdBy))}</span>
-        </dd>
-        {key.description && (
-          <>
-            <dt>{m.key.description}</dt>
-            <dd className="name">{key.description}</dd>
-          </>
-        )}
-        {key.tags.length > 0 && (
-          <>
-            <dt>{m.key.tags}</dt>
-            <dd>
-              <span className="row wrap">
-                {key.tags.map((t) => (
-                  <Tag key={t}>
-                    <span className="name">{t}</span>
-                  </Tag>
-                ))}
-              </span>
-            </dd>
-          </>
-        )}
-        {Object.keys(key.metadata).length > 0 && (
-          <>
-            <dt>{m.key.metadata}</dt>
-            <dd>
-              {Object.entries(key.metadata).map(([name, value]) => (
-                <div key={name} className="name">
-                  <span className="mono">{name}</span>: {value}
-                </div>
-              ))}
-            </dd>
-          </>
-        )}
-      </dl>
-    </section>
+    <Tooltip label={refusal ?? ''} disabled={!refusal}>
+      {button}
+    </Tooltip>
   );
 }

@@ -1,27 +1,33 @@
-import { Button, Menu, Popover, Select, TextInput, ActionIcon } from '@mantine/core';
+import { ActionIcon, Button, Checkbox, Menu, Popover, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
-import { IconChevronDown, IconDots, IconFilter, IconFilterOff, IconKey, IconPlus, IconSearch, IconX } from '@tabler/icons-react';
+import { IconChevronDown, IconDots, IconFilter, IconFilterOff, IconKey, IconPlus, IconSearch, IconUpload, IconX } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import type { Key, Permission } from '../api/client';
-import { catalogueQuery, customersQuery, keysQuery } from '../api/queries';
+import { catalogueQuery, customersQuery, keysQuery, operation } from '../api/queries';
 import type { Environment } from '../config';
 import { ago, compact } from '../format';
 import { environments, m } from '../messages';
 import { useMembership } from '../shell/Shell';
+import { Choice } from '../ui/Choice';
 import { Blade, EnvironmentMark, EnvironmentShape, Spark, StatusNote, StatusPill } from '../ui/marks';
+import { Foot, Loading } from '../ui/page';
 import { Failed, State } from '../ui/states';
 import { Time } from '../ui/Time';
 import uiCss from '../ui/ui.module.css';
 import { useTitle } from '../ui/useTitle';
+import { NeedsALook } from './NeedsALook';
 import { type Filters, filtersOf, narrowing } from './filters';
 import { KeyMenuItems } from './KeyMenu';
 import css from './keys.module.css';
 import { actorName, byName, limitsOf, PermissionTags, sum, titleOf } from './parts';
 import type { Action } from './actions';
+import type { BulkAction } from './Bulk';
 
 const KeyAction = lazy(() => import('./KeyAction'));
+const Bulk = lazy(() => import('./Bulk'));
+const BulkBar = lazy(async () => ({ default: (await import('./Bulk')).BulkBar }));
 
 /** The list of an organization's keys. */
 export function KeysPage() {
@@ -32,10 +38,22 @@ export function KeysPage() {
   const { data: permissions } = useQuery(catalogueQuery);
   const catalogue = byName(permissions?.permissions ?? []);
   const [action, setAction] = useState<Action>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [allMatching, setAllMatching] = useState(false);
+  const [bulk, setBulk] = useState<BulkAction>();
   useTitle(m.keys.title);
 
   const mayCreate = membership.mayCreate.organization || membership.mayCreate.personal;
+  const mayImport = membership.operations.includes('importKeys');
   const shown = keys.data?.pages.flatMap((p) => p.items) ?? [];
+  const mayChoose = membership.operations.includes('bulkKeys') && shown.some((key) => operation(key, 'updateKey'));
+  const selected = shown.filter((key) => chosen.has(key.id));
+  const clear = () => {
+    setChosen(new Set());
+    setAllMatching(false);
+    setBulk(undefined);
+  };
+  const choice = mayChoose ? { chosen, choose: (ids: ReadonlySet<string>) => (setChosen(ids), setAllMatching(false)) } : undefined;
   return (
     <>
       <div className={css.head}>
@@ -44,35 +62,45 @@ export function KeysPage() {
           <p className="quiet small">{m.keys.about}</p>
         </div>
         <span className="space" />
+        {mayImport && <ImportLink />}
         {mayCreate && <CreateLink filters={filters} />}
       </div>
       <FilterBar filters={filters} catalogue={catalogue} />
+      {narrowing(filters).length === 0 && <NeedsALook org={org} />}
       {keys.isPending ? (
-        <Skeleton />
+        <Loading label={m.keys.loading} />
       ) : keys.isError && shown.length === 0 ? (
         <div className="card">
           <Failed error={keys.error} retry={() => void keys.refetch()} />
         </div>
       ) : shown.length === 0 && !keys.hasNextPage ? (
         <div className="card">
-          <Nothing filters={filters} catalogue={catalogue} mayCreate={mayCreate} />
+          <Nothing filters={filters} catalogue={catalogue} mayCreate={mayCreate} mayImport={mayImport} />
         </div>
       ) : (
         <>
           <div className={`card ${css.table}`} aria-busy={keys.isPlaceholderData}>
-            <Table keys={shown} catalogue={catalogue} act={setAction} />
-            <Foot keys={keys} shown={shown.length} oldest={filters.sort === 'createdAt'} />
+            <Rows keys={shown} catalogue={catalogue} act={setAction} choice={choice} />
+            <Foot of={keys} shown={m.keys.shown(shown.length, filters.sort === 'createdAt')} />
           </div>
           <ul className={css.cards}>
             {shown.map((key) => (
               <Card key={key.id} of={key} catalogue={catalogue} act={setAction} />
             ))}
             <li>
-              <Foot keys={keys} shown={shown.length} oldest={filters.sort === 'createdAt'} />
+              <Foot of={keys} shown={m.keys.shown(shown.length, filters.sort === 'createdAt')} />
             </li>
           </ul>
         </>
       )}
+      <Suspense>
+        {(selected.length > 0 || allMatching) && (
+          <BulkBar chosen={allMatching ? 'all' : selected.length} act={setBulk} matchAll={() => setAllMatching(true)} clear={clear} />
+        )}
+        {bulk && (
+          <Bulk action={bulk} org={org} scope={allMatching ? { filters } : { keys: selected }} onClose={() => setBulk(undefined)} onDone={clear} />
+        )}
+      </Suspense>
       {mayCreate && (
         <div className={css.bottom}>
           <CreateLink filters={filters} />
@@ -81,6 +109,15 @@ export function KeysPage() {
       <Suspense>{action && <KeyAction action={action} onClose={() => setAction(undefined)} />}</Suspense>
       <Outlet />
     </>
+  );
+}
+
+function ImportLink() {
+  const { org } = useParams({ strict: false });
+  return (
+    <Button variant="default" component={Link} to="/$org/keys/import" params={{ org } as never} leftSection={<IconUpload size={15} stroke={2} aria-hidden />}>
+      {m.keys.import}
+    </Button>
   );
 }
 
@@ -99,44 +136,51 @@ function CreateLink({ filters }: { filters: Filters }) {
   );
 }
 
-
-function Foot({
-  keys,
-  shown,
-  oldest,
-}: {
-  keys: { hasNextPage: boolean; isFetchingNextPage: boolean; isFetchNextPageError: boolean; error: unknown; fetchNextPage: () => unknown };
-  shown: number;
-  oldest: boolean;
-}) {
-  return (
-    <>
-      {keys.isFetchNextPageError && <Failed error={keys.error} />}
-      <div className={css.foot}>
-        <span role="status">{m.keys.shown(shown, oldest)}</span>
-        <span className="space" />
-        {keys.hasNextPage && (
-          <Button variant="default" size="xs" loading={keys.isFetchingNextPage} onClick={() => keys.fetchNextPage()}>
-            {m.keys.loadMore}
-          </Button>
-        )}
-      </div>
-    </>
-  );
-}
-
 interface RowsProps {
   catalogue: Map<string, Permission>;
   act: (action: Action) => void;
 }
 
-function Table({ keys, catalogue, act }: RowsProps & { keys: Key[] }) {
+/** Which keys are chosen, and how others are. */
+interface Choosing {
+  chosen: ReadonlySet<string>;
+  choose: (ids: ReadonlySet<string>) => void;
+}
+
+function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choice: Choosing | undefined }) {
   const columns = m.keys.columns;
+  const last = useRef<number>(undefined); // the row that was chosen last, where a range begins
+  const toggle = (i: number, range: boolean) => {
+    if (!choice) return;
+    const key = keys[i];
+    if (!key) return;
+    const on = !choice.chosen.has(key.id);
+    const from = range && last.current !== undefined ? last.current : i;
+    const ids = new Set(choice.chosen);
+    for (const one of keys.slice(Math.min(from, i), Math.max(from, i) + 1)) {
+      if (on) ids.add(one.id);
+      else ids.delete(one.id);
+    }
+    last.current = i;
+    choice.choose(ids);
+  };
+  const all = choice !== undefined && keys.length > 0 && keys.every((key) => choice.chosen.has(key.id));
+
   return (
     <table>
       <caption className="hidden">{m.keys.title}</caption>
       <thead>
         <tr>
+          {choice && (
+            <th scope="col" className={css.check}>
+              <Checkbox
+                aria-label={m.bulk.chooseAll}
+                checked={all}
+                indeterminate={!all && choice.chosen.size > 0}
+                onChange={() => choice.choose(new Set(all ? [] : keys.map((key) => key.id)))}
+              />
+            </th>
+          )}
           <th scope="col">{columns.name}</th>
           <th scope="col" className={css.owner}>
             {columns.owner}
@@ -157,24 +201,46 @@ function Table({ keys, catalogue, act }: RowsProps & { keys: Key[] }) {
         </tr>
       </thead>
       <tbody>
-        {keys.map((key) => (
-          <Row key={key.id} of={key} catalogue={catalogue} act={act} />
+        {keys.map((key, i) => (
+          <Row
+            key={key.id}
+            of={key}
+            catalogue={catalogue}
+            act={act}
+            chosen={choice?.chosen.has(key.id)}
+            toggle={(range) => toggle(i, range)}
+          />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Row({ of: key, catalogue, act }: RowsProps & { of: Key }) {
+function Row({
+  of: key,
+  catalogue,
+  act,
+  chosen,
+  toggle,
+}: RowsProps & { of: Key; chosen: boolean | undefined; toggle: (range: boolean) => void }) {
   const off = key.status !== 'active';
   const [first, ...rest] = limitsOf(key);
   return (
-    <tr data-off={off || undefined}>
+    <tr data-off={off || undefined} data-chosen={chosen || undefined}>
+      {chosen !== undefined && (
+        <td className={css.check}>
+          <Checkbox
+            aria-label={m.bulk.choose(key.name)}
+            checked={chosen}
+            onChange={(e) => toggle((e.nativeEvent as MouseEvent).shiftKey)}
+          />
+        </td>
+      )}
       <td>
         <span className={css.keyName}>
           <Blade id={key.id} tone={off ? undefined : key.environment} />
           <span>
-            <Link className={`${css.title} name`} to="/$org/keys/$keyId" params={{ org: key.organizationId, keyId: key.id }}>
+            <Link data-row-link className={`${css.title} name`} to="/$org/keys/$keyId" params={{ org: key.organizationId, keyId: key.id }}>
               {key.name}
             </Link>
             <Sub of={key} />
@@ -185,7 +251,7 @@ function Row({ of: key, catalogue, act }: RowsProps & { of: Key }) {
       <td>
         <EnvironmentMark of={key.environment} />
       </td>
-      <td>
+      <td className="line">
         <PermissionTags of={key} catalogue={catalogue} />
       </td>
       <td className={`${css.wide} numbers`}>
@@ -270,7 +336,7 @@ function Card({ of: key, catalogue, act }: RowsProps & { of: Key }) {
       <div className="row">
         <Blade id={key.id} tone={key.status === 'active' ? key.environment : undefined} />
         <span className="space">
-          <Link className={`${css.title} name`} to="/$org/keys/$keyId" params={{ org: key.organizationId, keyId: key.id }}>
+          <Link data-row-link className={`${css.title} name`} to="/$org/keys/$keyId" params={{ org: key.organizationId, keyId: key.id }}>
             {key.name}
           </Link>
           <span className="row wrap">
@@ -382,43 +448,6 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
   );
 }
 
-function Choice({
-  on,
-  icon,
-  label,
-  values,
-  value,
-  onChange,
-}: {
-  on: boolean;
-  icon?: ReactNode;
-  label: string;
-  values: Record<string, string>;
-  value: string;
-  onChange: (value: string) => void;
-}) {
-  return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <button type="button" className={css.chip} data-on={on || undefined}>
-          {icon}
-          {label}
-          <IconChevronDown size={15} stroke={2} aria-hidden />
-        </button>
-      </Menu.Target>
-      <Menu.Dropdown mah={340}>
-        <Menu.RadioGroup value={value} onChange={onChange}>
-          {Object.entries(values).map(([name, text]) => (
-            <Menu.RadioItem key={name} value={name} closeMenuOnClick>
-              {text}
-            </Menu.RadioItem>
-          ))}
-        </Menu.RadioGroup>
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
 function MoreFilters({ filters, set }: { filters: Filters; set: (change: Partial<Record<keyof Filters, string | undefined>>) => void }) {
   const { org } = useParams({ from: '/signed-in/$org/keys' });
   const [opened, setOpened] = useState(false);
@@ -441,7 +470,7 @@ function MoreFilters({ filters, set }: { filters: Filters; set: (change: Partial
   return (
     <Popover opened={opened} onChange={setOpened} position="bottom-end" width={260} trapFocus>
       <Popover.Target>
-        <button type="button" className={css.chip} data-on={on || undefined} onClick={() => setOpened((o) => !o)}>
+        <button type="button" className={uiCss.chip} data-on={on || undefined} onClick={() => setOpened((o) => !o)}>
           {m.keys.more}
           <IconChevronDown size={15} stroke={2} aria-hidden />
         </button>
@@ -494,7 +523,7 @@ function ActiveFilters({
           <button
             key={name}
             type="button"
-            className={css.chip}
+            className={uiCss.chip}
             data-on
             aria-label={m.keys.remove(text)}
             onClick={() => set({ [name]: undefined })}
@@ -508,7 +537,17 @@ function ActiveFilters({
   );
 }
 
-function Nothing({ filters, catalogue, mayCreate }: { filters: Filters; catalogue: Map<string, Permission>; mayCreate: boolean }) {
+function Nothing({
+  filters,
+  catalogue,
+  mayCreate,
+  mayImport,
+}: {
+  filters: Filters;
+  catalogue: Map<string, Permission>;
+  mayCreate: boolean;
+  mayImport: boolean;
+}) {
   const { org } = useParams({ from: '/signed-in/$org/keys' });
   const names = narrowing(filters);
   if (names.length === 0) {
@@ -519,6 +558,7 @@ function Nothing({ filters, catalogue, mayCreate }: { filters: Filters; catalogu
         actions={
           <>
             {mayCreate && <CreateLink filters={filters} />}
+            {mayImport && <ImportLink />}
             <Button variant="default" component={Link} to="/$org/keys" params={{ org } as never} search={{ status: 'all' } as never}>
               {m.keys.includeAll}
             </Button>
@@ -560,26 +600,5 @@ function Nothing({ filters, catalogue, mayCreate }: { filters: Filters; catalogu
     >
       <span className="name">{capital(filtersSaid.join(', '))}.</span>
     </State>
-  );
-}
-
-function Skeleton() {
-  const [late, setLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setLate(true), 150);
-    return () => clearTimeout(timer);
-  }, []);
-  return (
-    <div className={`card ${css.skeleton}`} aria-busy="true" aria-label={m.keys.loading} role="status">
-      {late &&
-        [0, 1, 2, 3, 4].map((i) => (
-          <svg key={i} width="100%" height="34" aria-hidden="true" fill="var(--mute-bg)">
-            <rect width="34" height="34" rx="8" />
-            <rect x="46" y="4" width={70 + ((i * 37) % 60)} height="10" rx="5" />
-            <rect x="46" y="20" width={50 + ((i * 23) % 40)} height="10" rx="5" />
-            <rect x="80%" y="12" width="60" height="10" rx="5" />
-          </svg>
-        ))}
-    </div>
   );
 }

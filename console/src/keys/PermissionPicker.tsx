@@ -1,30 +1,16 @@
-import { Checkbox, TextInput } from '@mantine/core';
+import { Checkbox, Popover, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
 import { IconAlertTriangle, IconChevronDown, IconChevronRight, IconLock, IconSearch, IconWorld } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Permission } from '../api/client';
+import { keysQuery } from '../api/queries';
 import { m } from '../messages';
-import { Publishable, Tag } from '../ui/marks';
+import { EnvironmentMark, Publishable, Tag } from '../ui/marks';
 import { Banner } from '../ui/states';
 import css from './form.module.css';
 import { same } from './draft';
-
-const resourceOf = (name: string) => name.split(':')[0] ?? name;
-const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** Permissions by what they are about, in the catalogue's order. */
-function groupsOf(permissions: Permission[]): Map<string, Permission[]> {
-  const groups = new Map<string, Permission[]>();
-  for (const p of permissions) {
-    const resource = resourceOf(p.name);
-    groups.set(resource, [...(groups.get(resource) ?? []), p]);
-  }
-  return groups;
-}
-
-const routesText = (p: Permission) => (p.routes ?? []).map((r) => `${r.method} ${r.path}`).join(' · ');
-
-const matches = (p: Permission, text: string) =>
-  `${p.name} ${p.title} ${p.description} ${routesText(p)}`.toLowerCase().includes(text.toLowerCase());
+import { groupsOf, matches, routesText } from './permissions';
 
 interface Props {
   catalogue: Permission[];
@@ -33,12 +19,14 @@ interface Props {
   all: boolean;
   held: string[]; // what the key holds already: it may keep that, whoever edits it
   defaults: string[];
+  org: string;
+  used?: string[] | undefined; // what the key was seen to use, of what it holds
   error: string | undefined;
   onChange: (permissions: string[], all: boolean) => void;
 }
 
 /** Chooses what a key opens. */
-export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defaults, error, onChange }: Props) {
+export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defaults, org, used, error, onChange }: Props) {
   const [text, setText] = useState('');
   const [opened, setOpened] = useState<Record<string, boolean>>({});
 
@@ -49,7 +37,9 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
   const presets = [
     { label: m.permissions.client, icon: <IconWorld size={15} stroke={2} aria-hidden />, names: data.filter((p) => p.publishable).map((p) => p.name) },
     { label: m.permissions.readOnly, icon: undefined, names: data.filter((p) => p.name.endsWith(':read')).map((p) => p.name) },
-    { label: m.permissions.defaults, icon: undefined, names: defaults.filter(may) },
+    used
+      ? { label: m.permissions.onlyUsed, icon: undefined, names: used }
+      : { label: m.permissions.defaults, icon: undefined, names: defaults.filter(may) },
   ].filter((preset) => preset.names.length > 0);
 
   if (all) {
@@ -84,6 +74,7 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
             </button>
           );
         })}
+        <CopyFrom org={org} onChoose={(names) => onChange(names.filter(may), false)} />
         <span className="space" />
         <TextInput
           className={css.find}
@@ -113,7 +104,7 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
                 onClick={() => setOpened({ ...opened, [resource]: !open })}
               >
                 {open ? <IconChevronDown size={15} aria-hidden /> : <IconChevronRight size={15} aria-hidden />}
-                {capital(resource)}
+                {resource}
                 <span className="space" />
                 <span className="dim">{m.permissions.of(ticked, permissions.length)}</span>
               </button>
@@ -125,7 +116,10 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
                     on={chosen.includes(p.name)}
                     locked={!may(p.name)}
                     byDefault={defaults.includes(p.name)}
-                    onToggle={() => toggle(p.name)}
+                    onToggle={() => {
+                      setOpened({ ...opened, [resource]: true }); // it stays open when its last one is unticked
+                      toggle(p.name);
+                    }}
                   />
                 ))}
             </div>
@@ -134,6 +128,48 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
       </div>
       {chosen.length === 0 && <p className={css.nothing}>{m.permissions.none}</p>}
     </fieldset>
+  );
+}
+
+/** Takes the permissions of another key. */
+function CopyFrom({ org, onChoose }: { org: string; onChoose: (names: string[]) => void }) {
+  const [opened, setOpened] = useState(false);
+  const [text, setText] = useState('');
+  const [q] = useDebouncedValue(text.trim(), 250);
+  const { data } = useInfiniteQuery({ ...keysQuery(org, q ? { q } : {}), enabled: opened });
+  const keys = (data?.pages[0]?.items ?? []).filter((key) => !key.allPermissions).slice(0, 8);
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-start" width={280} trapFocus>
+      <Popover.Target>
+        <button type="button" className={css.preset} aria-expanded={opened} onClick={() => setOpened((o) => !o)}>
+          {m.permissions.copyFrom}
+        </button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <TextInput
+          aria-label={m.permissions.copySearch}
+          placeholder={m.permissions.copySearch}
+          leftSection={<IconSearch size={15} stroke={2} />}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+        />
+        {data && keys.length === 0 && <p className="small quiet">{m.permissions.copyNothing}</p>}
+        {keys.map((key) => (
+          <button
+            key={key.id}
+            type="button"
+            className={css.copyRow}
+            onClick={() => {
+              setOpened(false);
+              onChoose(key.permissions);
+            }}
+          >
+            <span className="name">{key.name}</span>
+            <EnvironmentMark of={key.environment} />
+          </button>
+        ))}
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 

@@ -1,7 +1,7 @@
 import { Popover } from '@mantine/core';
 import { IconAlertTriangle, IconWorld } from '@tabler/icons-react';
 import type { Key, Permission, Schemas } from '../api/client';
-import { limitOf, quotaOf } from '../format';
+import { limitOf, number, quotaOf } from '../format';
 import { m } from '../messages';
 import { Tag } from '../ui/marks';
 import uiCss from '../ui/ui.module.css';
@@ -35,7 +35,7 @@ export function PermissionTags({ of: key, catalogue }: { of: Key; catalogue: Map
         <Popover position="bottom-start" width={260}>
           <Popover.Target>
             <button type="button" className={uiCss.tag} aria-label={m.keys.morePermissions(rest.length)}>
-              +{rest.length}
+              +{number(rest.length)}
             </button>
           </Popover.Target>
           <Popover.Dropdown>
@@ -71,3 +71,11 @@ export function routesOf(names: string[], all: boolean, catalogue: Map<string, P
 }
 
 export const sum = (numbers: Iterable<number>) => [...numbers].reduce((a, b) => a + b, 0);
+
+/** What a button says to all who use it, where the state of a thing refuses it: disabled, but still to be reached. */
+export const refusalProps = (refusal: string | undefined) =>
+  refusal ? { 'aria-disabled': true, 'aria-description': refusal, title: refusal } : {};
+
+/** The calls that count: what outsiders can cause is none of the key's. */
+export const counted = (values: Record<string, number>) =>
+  sum(Object.entries(values).flatMap(([outcome, n]) => (outcome === 'wrong_secret' ? [] : [n])));

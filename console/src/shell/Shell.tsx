@@ -1,28 +1,45 @@
 import { ActionIcon, Button, Drawer, Menu, Tooltip, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import {
+  IconBriefcase,
   IconBuilding,
+  IconBuildingStore,
+  IconBulb,
+  IconChartBar,
   IconChevronDown,
   IconChevronRight,
   IconEyeOff,
+  IconHistory,
   IconKey,
+  IconListCheck,
   IconLogout,
   IconMenu2,
   IconMoon,
+  IconPlus,
+  IconSearch,
+  IconSettings,
   IconSun,
   IconUserOff,
+  IconUsers,
 } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useNavigate, useParams } from '@tanstack/react-router';
-import { useRef } from 'react';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { Link, Outlet, useLocation, useNavigate, useParams } from '@tanstack/react-router';
+import { lazy, Suspense, useRef, useState } from 'react';
 import type { Membership } from '../api/client';
-import { keyQuery, meQuery } from '../api/queries';
+import { adviceQuery, keyQuery, meQuery } from '../api/queries';
+import { number } from '../format';
+import type { Action } from '../keys/actions';
 import { m, roles } from '../messages';
 import { session } from '../session';
 import { Logo } from '../ui/marks';
 import { State } from '../ui/states';
 import { useTitle } from '../ui/useTitle';
 import css from './shell.module.css';
+import { useShortcuts } from './shortcuts';
+
+const KeyAction = lazy(() => import('../keys/KeyAction'));
+const Palette = lazy(() => import('./Palette'));
+const Help = lazy(() => import('./Help'));
 
 /** What one is in the organization of the address. */
 export function useMembership(): Membership {
@@ -40,7 +57,9 @@ export function Shell() {
   const [opened, menu] = useDisclosure(false);
   const content = useRef<HTMLElement>(null);
 
+  const [action, setAction] = useState<Action>();
   const membership = me?.organizations.find((o) => o.id === org);
+  const { palette, help, setPalette, setHelp } = useShortcuts(membership);
   return (
     <div className={css.shell}>
       <a className={css.skip} href="#content" onClick={(e) => (e.preventDefault(), content.current?.focus())}>
@@ -64,12 +83,24 @@ export function Shell() {
           </ActionIcon>
           <Crumbs />
           <span className="space" />
+          {membership && (
+            <button type="button" className={css.find} onClick={() => setPalette(true)}>
+              <IconSearch size={16} stroke={2} aria-hidden />
+              <span>{m.palette.open}</span>
+              <kbd aria-hidden="true">⌘ K</kbd>
+            </button>
+          )}
           <ThemeSwitch />
         </header>
         <main className={css.content} id="content" ref={content} tabIndex={-1}>
           {membership ? <Outlet /> : <NoSuchOrganization />}
         </main>
       </div>
+      <Suspense>
+        {palette && membership && <Palette membership={membership} act={setAction} onClose={() => setPalette(false)} />}
+        {help && <Help onClose={() => setHelp(false)} />}
+        {action && <KeyAction action={action} onClose={() => setAction(undefined)} />}
+      </Suspense>
     </div>
   );
 }
@@ -81,16 +112,63 @@ function Navigation({ membership, leave }: { membership: Membership | undefined;
         <Logo /> <span className={css.words}>{m.product}</span>
       </div>
       <OrganizationSwitcher current={membership} leave={leave} />
-      {membership && (
-        <Link to="/$org/keys" params={{ org: membership.id }} search={{}} activeOptions={{ includeSearch: false }} onClick={leave}>
-          <IconKey size={18} stroke={1.75} aria-hidden />
-          <span className={css.words}>{m.nav.keys}</span>
-        </Link>
-      )}
+      {membership && <Places of={membership} leave={leave} />}
       <Account membership={membership} />
     </nav>
   );
 }
+
+/** The pages of an organization, those that are for who is signed in. */
+function Places({ of: membership, leave }: { of: Membership; leave: (() => void) | undefined }) {
+  const may = membership.operations;
+  const { data: advice } = useInfiniteQuery({ ...adviceQuery(membership.id), enabled: may.includes('listAdvice') });
+  const items = advice?.pages.flatMap((p) => p.items).length ?? 0;
+  const place = (name: (typeof places)[number]) => {
+    const Icon = icons[name];
+    return (
+      <Link
+        key={name}
+        to={`/$org/${name}` as '/$org/usage'}
+        params={{ org: membership.id }}
+        search={{}}
+        activeOptions={{ includeSearch: false }}
+        onClick={leave}
+      >
+        <Icon size={18} stroke={1.75} aria-hidden />
+        <span className={css.words}>{m.nav[name]}</span>
+        {name === 'advice' && items > 0 && (
+          <span className={`${css.words} ${css.count}`}>
+            {number(items)}
+            {advice?.pages.at(-1)?.nextCursor && '+'}
+          </span>
+        )}
+      </Link>
+    );
+  };
+  return (
+    <>
+      {(['keys', 'usage', 'advice'] as const).map(place)}
+      <h2 className={`${css.group} ${css.words}`}>{m.nav.organization}</h2>
+      {(['members', 'customers', 'permissions', 'jobs'] as const).map(place)}
+      {may.includes('listHistory') && place('history')}
+      {place('settings')}
+    </>
+  );
+}
+
+const places = ['keys', 'usage', 'advice', 'members', 'customers', 'permissions', 'jobs', 'history', 'settings'] as const;
+
+const icons = {
+  keys: IconKey,
+  usage: IconChartBar,
+  advice: IconBulb,
+  members: IconUsers,
+  customers: IconBuildingStore,
+  permissions: IconListCheck,
+  jobs: IconBriefcase,
+  history: IconHistory,
+  settings: IconSettings,
+};
 
 function OrganizationSwitcher({ current, leave }: { current: Membership | undefined; leave: (() => void) | undefined }) {
   const { data: me } = useQuery(meQuery);
@@ -124,6 +202,10 @@ function OrganizationSwitcher({ current, leave }: { current: Membership | undefi
             </Menu.RadioItem>
           ))}
         </Menu.RadioGroup>
+        <Menu.Divider />
+        <Menu.Item component={Link} to="/organizations/new" leftSection={<IconPlus size={15} />} onClick={leave}>
+          {m.nav.newOrganization}
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
@@ -162,26 +244,31 @@ function Account({ membership }: { membership: Membership | undefined }) {
 
 const initialOf = (name: string) => [...name][0]?.toUpperCase() ?? '';
 
+/** Where one is: a page of the organization, and within it a key, a job or a request. */
 function Crumbs() {
-  const { org, keyId } = useParams({ strict: false });
+  const { org, keyId, job, requestId } = useParams({ strict: false });
   const { data: key } = useQuery({ ...keyQuery(org ?? '', keyId ?? ''), enabled: Boolean(org && keyId) });
+  const parts = useLocation({ select: (l) => l.pathname }).split('/');
+  const place = places.find((p) => p === parts[parts.indexOf(org ?? '') + 1]);
+  const within = keyId ? (key?.name ?? keyId) : (job ?? requestId ?? (parts.at(-1) === 'import' ? m.import.title : undefined));
+  const name = place ? m.nav[place] : requestId ? m.requests.title : m.keys.title;
   return (
-    <nav aria-label={m.nav.organization}>
+    <nav aria-label={m.nav.breadcrumb}>
       <ol className={css.crumbs}>
-        {keyId ? (
+        {within && place ? (
           <>
             <li>
-              <Link to="/$org/keys" params={{ org: org ?? '' }} activeOptions={{ exact: true }}>
-                {m.keys.title}
+              <Link to={`/$org/${place}` as '/$org/jobs'} params={{ org: org ?? '' }} search={{}} activeOptions={{ exact: true }}>
+                {name}
               </Link>
               <IconChevronRight size={15} aria-hidden />
             </li>
             <li aria-current="page" className="name">
-              {key?.name ?? keyId}
+              {within}
             </li>
           </>
         ) : (
-          <li aria-current="page">{m.keys.title}</li>
+          <li aria-current="page">{name}</li>
         )}
       </ol>
     </nav>
@@ -234,9 +321,14 @@ export function NoOrganization() {
           tone="mute"
           title={m.noOrganization.title}
           actions={
-            <Button variant="default" onClick={() => void session()?.signOut()}>
-              {m.nav.signOut}
-            </Button>
+            <>
+              <Button component={Link} to="/organizations/new">
+                {m.newOrganization.submit}
+              </Button>
+              <Button variant="default" onClick={() => void session()?.signOut()}>
+                {m.nav.signOut}
+              </Button>
+            </>
           }
         >
           {m.noOrganization.body(me?.email ?? '')}

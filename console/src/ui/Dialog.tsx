@@ -14,19 +14,21 @@ export function Dialog({
   alert,
   size,
   zIndex,
+  bare,
   onClose,
   children,
 }: {
   alert?: boolean;
   size: number;
   zIndex?: number;
+  bare?: boolean; // without a margin within
   onClose: () => void;
   children: ReactNode;
 }) {
   return (
     <Modal.Root opened onClose={onClose} size={size} centered zIndex={zIndex ?? 200} transitionProps={{ duration: 0 }}>
       <Modal.Overlay />
-      <Modal.Content radius={16} p={26} {...(alert ? { ref: asAlert } : {})}>
+      <Modal.Content radius={16} p={bare ? 0 : 26} {...(alert ? { ref: asAlert } : {})}>
         {children}
       </Modal.Content>
     </Modal.Root>

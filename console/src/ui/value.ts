@@ -1,0 +1,18 @@
+import { fullDate, number } from '../format';
+import { m } from '../messages';
+
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/** A value of a field in words: nothing, a time, a number, or a list or an object of such. */
+export function shownOf(value: unknown): string {
+  if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) return m.form.none;
+  if (typeof value === 'boolean') return value ? m.yes : m.no;
+  if (typeof value === 'number') return number(value);
+  if (Array.isArray(value)) return value.map(shownOf).join(', ');
+  if (typeof value === 'object') {
+    const fields = Object.entries(value).filter(([name, inner]) => name !== 'id' && !(name === 'name' && Object.keys(value).length > 1) && inner !== null && inner !== '');
+    return fields.length === 0 ? m.form.none : fields.map(([, inner]) => shownOf(inner)).join(' / ');
+  }
+  const text = String(value);
+  return time.test(text) ? fullDate(text) : text;
+}
