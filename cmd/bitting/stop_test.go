@@ -308,6 +308,8 @@ func TestEndToEndWithoutDemo(t *testing.T) {
 
 	if diff := cmp.Diff(map[string]any{
 		"url":         p.URL,
+		"issuer":      p.URL + "/oidc",
+		"clientId":    "bitting-console",
 		"operatorKey": p.OperatorKey,
 	}, got); diff != "" {
 		t.Errorf("local.json (-want +got):\n%s", diff)
