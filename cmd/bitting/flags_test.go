@@ -115,7 +115,8 @@ func TestHelp(t *testing.T) {
 
 	if got := words(out, `(?m)^  ([a-z]+) +[A-Z]`); !slices.Equal(got, []string{
 		"advice", "bootstrap", "completion", "customers", "doctor", "help", "history", "inspect", "jobs",
-		"keys", "local", "login", "logout", "me", "members", "organizations", "pepper", "permissions", "protect",
+		"keys", "local", "login", "logout", "me", "members",
+		"organizations", "pepper", "permissions", "protect",
 		"request", "usage", "version", "whoami",
 	}) {
 		t.Errorf("commands %v", got)
