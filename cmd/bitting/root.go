@@ -34,7 +34,9 @@ func newRoot() *cobra.Command {
 	)
 
 	for group, commands := range map[string][]*cobra.Command{
-		"manage": {newKeys(&o), newCustomers(&o), newMembers(&o), newOrganizations(&o)},
+		"manage": {
+			newKeys(&o), newCustomers(&o), newMembers(&o), newOrganizations(&o), newApply(&o), newExport(&o),
+		},
 		"look": {
 			newUsage(&o), newRequest(&o), newHistory(&o), newAdvice(&o), newJobs(&o), newWhoami(&o),
 			newMe(&o), newInspect(&o), newDoctor(&o),

@@ -27,7 +27,12 @@ type options struct {
 	absolute bool
 	quiet    bool
 	yes      bool
+
+	mark string // what the user agent says of the command; "" for nothing
 }
+
+// userAgent is how this program calls itself, behind its name.
+func (o *options) userAgent() string { return strings.TrimSpace(version() + " " + o.mark) }
 
 func (o *options) flags(root *cobra.Command) {
 	f := root.PersistentFlags()
@@ -95,7 +100,7 @@ func (o *options) open(c *cobra.Command) (*session, error) {
 
 	s := &session{out: p, account: a, command: c, options: o}
 	a.Transport = s.transport()
-	s.Client, err = a.Client(version())
+	s.Client, err = a.Client(o.userAgent())
 	return s, err
 }
 
