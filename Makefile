@@ -3,6 +3,7 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 OASDIFF_VERSION       := v1.38.0
+ACTIONLINT_VERSION    := v1.7.7
 
 GO     ?= go
 NPM    ?= npm
@@ -14,11 +15,12 @@ ARCHITECTURE ?= arm64
 LINT        := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 OASDIFF     := .tools/oasdiff-$(OASDIFF_VERSION)/oasdiff
+ACTIONLINT  := .tools/actionlint-$(ACTIONLINT_VERSION)/actionlint
 VENV        := .tools/venv
 SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
 EXAMPLES    := examples/node/build/.built examples/cdk/build/.built
 
-EXAMPLE_TEMPLATES := $(filter-out examples/gateway-responses.yaml,$(wildcard examples/*.yaml examples/*/*.yaml))
+EXAMPLE_TEMPLATES := $(filter-out examples/gateway-responses.yaml examples/github-actions/%,$(wildcard examples/*.yaml examples/*/*.yaml))
 
 # What the OpenAPI document was when people last could rely on it.
 BASELINE := docs/openapi.json
@@ -62,8 +64,9 @@ else
 	$(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v $(UNRACED:%=-e '/%$$'))
 endif
 
-lint: $(LINT) ## Check format, vet and lint
+lint: $(LINT) $(ACTIONLINT) ## Check format, vet and lint
 	$(LINT) run ./...
+	$(ACTIONLINT) -shellcheck= .github/workflows/*.yml examples/github-actions/bitting.yml
 
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that our code reaches (GOVULNDB=url for a mirror)
 	tools/vuln $(GOVULNCHECK)
@@ -144,6 +147,9 @@ $(LINT):
 
 $(OASDIFF):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+
+$(ACTIONLINT):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
 
 $(GOVULNCHECK):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)

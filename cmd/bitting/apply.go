@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,15 +83,20 @@ func (a *applying) run(c *cobra.Command) error {
 	}
 
 	a.shared.mark = apply.Mark
-	if a.shared.account.Organization == "" {
-		a.shared.account.Organization = document.Organization.ID
+
+	s, err := a.shared.open(c)
+	if err != nil {
+		return err
 	}
 
-	return a.shared.inOrganization(func(
-		ctx context.Context, s *session, org string, _ []string,
-	) error {
-		return a.apply(ctx, s, org, document)
-	})(c, nil)
+	s.account.Organization = cmp.Or(s.account.Organization, document.Organization.ID)
+
+	org, err := s.org()
+	if err != nil {
+		return err
+	}
+
+	return a.apply(c.Context(), s, org, document)
 }
 
 // maxFile is longer than any file of keys, in bytes.
@@ -158,14 +164,21 @@ func (a *applying) apply(
 		}
 	}
 
-	begun := time.Now()
-
+	begun, progress := time.Now(), s.progress()
 	err = plan.Apply(ctx, apply.Executor{
 		Client:   s.Client,
 		Operator: operator,
 		Places:   apply.Files{},
-		Progress: s.progress(),
+		Progress: progress,
 	})
+
+	var stopped *apply.StepError
+	if errors.As(err, &stopped) {
+		progress(stopped.Done, stopped.Total, "") // makes room for what is wrong
+		s.say("Stopped after %d of %d steps, at: %s.", stopped.Done, stopped.Total,
+			s.out.Text(stopped.Title))
+	}
+
 	if err != nil {
 		return err
 	}
@@ -210,11 +223,11 @@ func (s *session) progress() func(done, total int, title string) {
 
 	return func(done, total int, title string) {
 		switch text := output.Visible(title); {
-		case terminal && done == total:
+		case terminal && title == "":
 			_, _ = fmt.Fprint(out, "\r\x1b[K")
 		case terminal:
 			_, _ = fmt.Fprintf(out, "\r\x1b[K%d of %d: %s", done+1, total, text)
-		case done < total:
+		case title != "":
 			_, _ = fmt.Fprintf(out, "%d of %d: %s\n", done+1, total, text)
 		}
 	}
@@ -298,7 +311,8 @@ func showItem(p *output.Printer, item apply.Item) error {
 		lines = append(lines, "    its secret goes to "+p.Text(item.Secret))
 	}
 
-	if item.Preview != nil {
+	// what is new and refuses nothing needs no word
+	if item.Preview != nil && (item.Action != apply.Add || item.Preview.Refused > 0) {
 		lines = append(lines, "    "+refusals(p, item.Preview))
 	}
 

@@ -21,6 +21,13 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
 
+	runScripts(t, p, "script")
+}
+
+// runScripts runs the scripts of a folder of testdata against a running bitting local.
+func runScripts(t *testing.T, p *process, dir string) {
+	t.Helper()
+
 	// the command is run by its name, from anywhere
 	path := filepath.Dir(binary) + string(os.PathListSeparator) + browserFolder(t) +
 		string(os.PathListSeparator) + os.Getenv("PATH")
@@ -28,7 +35,7 @@ func TestScripts(t *testing.T) {
 	// each script ends before the process: t.Run waits for those that run in parallel
 	t.Run("scripts", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
-			Dir:             filepath.Join("testdata", "script"),
+			Dir:             filepath.Join("testdata", dir),
 			ContinueOnError: true,
 			Setup: func(env *testscript.Env) error {
 				aws, err := newAccount(filepath.Join(env.WorkDir, "aws"), map[string]string{

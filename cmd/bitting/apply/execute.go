@@ -50,10 +50,23 @@ const Everywhere = 11 * time.Second
 const stepTime = 2 * time.Minute
 
 // ErrInterrupted means that the steps were not taken to the end. Planned again, the rest remains.
-var ErrInterrupted = errors.New("interrupted")
+var ErrInterrupted = errors.New("interrupted: repeat the command to go on")
 
-// Apply takes the steps in their order, and ends at the first error. When the context ends, it finishes
-// the step that it has begun: the answer has the only copy of a secret.
+// StepError is the step that failed, or before which the execution was interrupted.
+type StepError struct {
+	Title       string
+	Done, Total int // steps
+	Err         error
+}
+
+// Error implements error.
+func (e *StepError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Apply takes the steps in their order, and ends at the first error, a *[StepError]. When the context
+// ends, it finishes the step that it has begun: the answer has the only copy of a secret.
 func (p *Plan) Apply(ctx context.Context, e Executor) error {
 	run := &run{
 		Executor:     e,
@@ -71,8 +84,7 @@ func (p *Plan) Apply(ctx context.Context, e Executor) error {
 
 	for i, step := range p.Steps {
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w: %d of %d steps are done; repeat the command to go on", ErrInterrupted, i,
-				len(p.Steps))
+			return &StepError{Title: step.Title, Done: i, Total: len(p.Steps), Err: ErrInterrupted}
 		}
 
 		e.Progress(i, len(p.Steps), step.Title)
@@ -88,7 +100,7 @@ func (p *Plan) Apply(ctx context.Context, e Executor) error {
 		cancel()
 
 		if err != nil {
-			return fmt.Errorf("%s, after %d of %d steps: %w", step.Title, i, len(p.Steps), err)
+			return &StepError{Title: step.Title, Done: i, Total: len(p.Steps), Err: err}
 		}
 	}
 
