@@ -63,7 +63,15 @@ func (f *validator) settings(
 	}
 
 	setGiven(&set.SampleRequests, in.SampleRequests)
+
+	if share := set.SampleRequests; share > 0 && share < leastSample {
+		f.add("body.settings.sampleRequests", "expected 0, or 0.000001 to 1", share)
+	}
 }
+
+// leastSample is the least share of calls that is recorded, if any are. DynamoDB stores no number
+// below 1E-130, and nobody means one.
+const leastSample = 0.000_001
 
 // dataPlane checks a list of default permissions of members or keys; nil, which means the
 // catalogue's defaults, stays nil.

@@ -104,6 +104,8 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		`{"allowedAddresses": ["::/0", "192.0.2.1/24"]}`:        "body.settings.allowedAddresses[1]",
 		`{"organizationKeysBy": "nobody"}`:                      "body.settings.organizationKeysBy",
 		`{"personalKeysBy": "everybody"}`:                       "body.settings.personalKeysBy",
+		`{"sampleRequests": 5e-324}`:                            "body.settings.sampleRequests",
+		`{"sampleRequests": 9e-7}`:                              "body.settings.sampleRequests",
 		`{"sampleRequests": 2}`:                                 "body.settings.sampleRequests",
 		`{"PersonalKeysBy": "nobody"}`:                          "body.settings.PersonalKeysBy",
 	} {
