@@ -101,6 +101,15 @@ test('other languages have their numbers and dates, from right to left too', asy
   }
 });
 
+test('each page leads to its operation in the reference', async (t) => {
+  const page = await open(t);
+  await signIn(page, 'alice', '/acme/members');
+  await page.getByRole('button', { name: /^Account/ }).click();
+  const opened = page.waitForEvent('popup');
+  await page.getByRole('menuitem', { name: 'This page in the API reference' }).click();
+  await (await opened).locator('.opblock.is-open', { hasText: 'listMembers' }).waitFor();
+});
+
 test('the reference shows every operation, and tries one', async (t) => {
   for (const [width, name] of [[1280, 'reference'], [390, 'reference-phone']]) {
     const page = await open(t, { width, height: 800 });

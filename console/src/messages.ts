@@ -60,7 +60,7 @@ export const m = {
     account: 'Account',
     signOut: 'Sign out',
     licences: 'Licences of what this page is made of',
-    reference: 'Reference of the admin API',
+    reference: 'This page in the API reference',
     breadcrumb: 'Where you are',
     skip: 'Skip to content',
     theme: 'Switch colour scheme',

@@ -6,9 +6,11 @@ export const queryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
+      networkMode: 'always',
       retry: (count, error) => error instanceof Failure && (error.problem.status ?? 503) >= 500 && count < 2,
     },
-    mutations: { retry: false },
+    // What is tried without a network fails at once and says so, instead of waiting in silence.
+    mutations: { retry: false, networkMode: 'always' },
   },
 });
 

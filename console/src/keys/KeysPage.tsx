@@ -1,9 +1,9 @@
 import { ActionIcon, Button, Checkbox, Menu, Popover, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
+import { useDebouncedCallback, useMediaQuery } from '@mantine/hooks';
 import { IconChevronDown, IconDots, IconFilter, IconFilterOff, IconKey, IconPlus, IconSearch, IconUpload, IconX } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, memo, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Key, Permission } from '../api/client';
 import { catalogueQuery, customersQuery, keysQuery, operation } from '../api/queries';
 import type { Environment } from '../config';
@@ -36,7 +36,7 @@ export function KeysPage() {
   const membership = useMembership();
   const keys = useInfiniteQuery({ ...keysQuery(org, filters), placeholderData: keepPreviousData });
   const { data: permissions } = useQuery(catalogueQuery);
-  const catalogue = byName(permissions?.permissions ?? []);
+  const catalogue = useMemo(() => byName(permissions?.permissions ?? []), [permissions]);
   const [action, setAction] = useState<Action>();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [allMatching, setAllMatching] = useState(false);
@@ -45,6 +45,7 @@ export function KeysPage() {
 
   const mayCreate = membership.mayCreate.organization || membership.mayCreate.personal;
   const mayImport = membership.operations.includes('importKeys');
+  const phone = useMediaQuery('(width < 720px)', undefined, { getInitialValueInEffect: false });
   const shown = keys.data?.pages.flatMap((p) => p.items) ?? [];
   const mayChoose = membership.operations.includes('bulkKeys') && shown.some((key) => operation(key, 'updateKey'));
   const selected = shown.filter((key) => chosen.has(key.id));
@@ -79,10 +80,13 @@ export function KeysPage() {
         </div>
       ) : (
         <>
-          <div className={`card ${css.table}`} aria-busy={keys.isPlaceholderData}>
+          {!phone && (
+          <div className={`card ${css.table}`} data-long={shown.length > chunk * 2 || undefined} aria-busy={keys.isPlaceholderData}>
             <Rows keys={shown} catalogue={catalogue} act={setAction} choice={choice} />
             <Foot of={keys} shown={m.keys.shown(shown.length, filters.sort === 'createdAt')} />
           </div>
+          )}
+          {phone && (
           <ul className={css.cards}>
             {shown.map((key) => (
               <Card key={key.id} of={key} catalogue={catalogue} act={setAction} />
@@ -91,6 +95,7 @@ export function KeysPage() {
               <Foot of={keys} shown={m.keys.shown(shown.length, filters.sort === 'createdAt')} />
             </li>
           </ul>
+          )}
         </>
       )}
       <Suspense>
@@ -150,10 +155,15 @@ interface Choosing {
 function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choice: Choosing | undefined }) {
   const columns = m.keys.columns;
   const last = useRef<number>(undefined); // the row that was chosen last, where a range begins
-  const toggle = (i: number, range: boolean) => {
-    if (!choice) return;
+  // The same function for each rendering, so that a row is drawn anew only if it changed.
+  const now = useRef({ keys, choice });
+  useEffect(() => {
+    now.current = { keys, choice };
+  });
+  const toggle = useCallback((i: number, range: boolean) => {
+    const { keys, choice } = now.current;
     const key = keys[i];
-    if (!key) return;
+    if (!choice || !key) return;
     const on = !choice.chosen.has(key.id);
     const from = range && last.current !== undefined ? last.current : i;
     const ids = new Set(choice.chosen);
@@ -163,7 +173,7 @@ function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choic
     }
     last.current = i;
     choice.choose(ids);
-  };
+  }, []);
   const all = choice !== undefined && keys.length > 0 && keys.every((key) => choice.chosen.has(key.id));
 
   return (
@@ -200,29 +210,70 @@ function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choic
           </th>
         </tr>
       </thead>
-      <tbody>
-        {keys.map((key, i) => (
-          <Row
-            key={key.id}
-            of={key}
-            catalogue={catalogue}
-            act={act}
-            chosen={choice?.chosen.has(key.id)}
-            toggle={(range) => toggle(i, range)}
-          />
-        ))}
-      </tbody>
+      {Array.from({ length: Math.ceil(keys.length / chunk) }, (_, n) => (
+        <Chunk key={n} whole={keys.length <= chunk * 2}>
+          {keys.slice(n * chunk, (n + 1) * chunk).map((key, i) => (
+            <Row
+              key={key.id}
+              of={key}
+              catalogue={catalogue}
+              act={act}
+              chosen={choice?.chosen.has(key.id)}
+              index={n * chunk + i}
+              toggle={toggle}
+            />
+          ))}
+        </Chunk>
+      ))}
     </table>
   );
 }
 
-function Row({
+/** How many rows are drawn, or not, together. */
+const chunk = 50;
+
+/** Rows of a long list: drawn only while they are near to what is seen. In their place is as much room. */
+function Chunk({ whole, children }: { whole: boolean; children: ReactNode }) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [near, setNear] = useState(true);
+  const [height, setHeight] = useState(0);
+  useEffect(() => {
+    if (whole || !body.current) return undefined;
+    const observer = new IntersectionObserver(
+      ([entry]) => {
+        if (!entry) return;
+        if (!entry.isIntersecting) setHeight((before) => entry.boundingClientRect.height || before);
+        setNear(entry.isIntersecting);
+      },
+      { root: body.current.closest('main'), rootMargin: '1500px 0px' },
+    );
+    observer.observe(body.current);
+    return () => observer.disconnect();
+  }, [whole]);
+
+  return (
+    <tbody ref={body}>
+      {near || whole ? (
+        children
+      ) : (
+        <tr aria-hidden="true">
+          <td colSpan={10} className={css.room} style={{ height }}>
+            &nbsp;
+          </td>
+        </tr>
+      )}
+    </tbody>
+  );
+}
+
+const Row = memo(function Row({
   of: key,
   catalogue,
   act,
   chosen,
+  index,
   toggle,
-}: RowsProps & { of: Key; chosen: boolean | undefined; toggle: (range: boolean) => void }) {
+}: RowsProps & { of: Key; chosen: boolean | undefined; index: number; toggle: (i: number, range: boolean) => void }) {
   const off = key.status !== 'active';
   const [first, ...rest] = limitsOf(key);
   return (
@@ -232,7 +283,7 @@ function Row({
           <Checkbox
             aria-label={m.bulk.choose(key.name)}
             checked={chosen}
-            onChange={(e) => toggle((e.nativeEvent as MouseEvent).shiftKey)}
+            onChange={(e) => toggle(index, (e.nativeEvent as MouseEvent).shiftKey)}
           />
         </td>
       )}
@@ -277,7 +328,7 @@ function Row({
       </td>
     </tr>
   );
-}
+});
 
 function Sub({ of: key }: { of: Key }) {
   return (
@@ -329,7 +380,7 @@ function RowMenu({ of: key, act }: { of: Key; act: (action: Action) => void }) {
   );
 }
 
-function Card({ of: key, catalogue, act }: RowsProps & { of: Key }) {
+const Card = memo(function Card({ of: key, catalogue, act }: RowsProps & { of: Key }) {
   const limits = limitsOf(key);
   return (
     <li className={`card ${css.keyCard}`}>
@@ -360,7 +411,7 @@ function Card({ of: key, catalogue, act }: RowsProps & { of: Key }) {
       <StatusNote of={key} />
     </li>
   );
-}
+});
 
 function FilterBar({ filters, catalogue }: { filters: Filters; catalogue: Map<string, Permission> }) {
   const navigate = useNavigate();

@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Drawer, Menu, Tooltip, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import {
+  IconBook,
   IconBriefcase,
   IconBuilding,
   IconBuildingStore,
@@ -9,6 +10,7 @@ import {
   IconChevronDown,
   IconChevronRight,
   IconEyeOff,
+  IconFileText,
   IconHistory,
   IconKey,
   IconListCheck,
@@ -27,6 +29,7 @@ import { Link, Outlet, useLocation, useNavigate, useParams } from '@tanstack/rea
 import { lazy, Suspense, useRef, useState } from 'react';
 import type { Membership } from '../api/client';
 import { adviceQuery, keyQuery, meQuery } from '../api/queries';
+import { apiAddress, base } from '../base';
 import { number } from '../format';
 import type { Action } from '../keys/actions';
 import { m, roles } from '../messages';
@@ -211,8 +214,27 @@ function OrganizationSwitcher({ current, leave }: { current: Membership | undefi
   );
 }
 
+/** The operation that a page is made of, by its last segment, with the group that the reference has it in. */
+const operations: Record<string, string> = {
+  keys: 'keys/listKeys',
+  new: 'keys/createKey',
+  import: 'keys/importKeys',
+  usage: 'usage/getUsage',
+  advice: 'usage/listAdvice',
+  requests: 'usage/keyRequests',
+  explain: 'usage/explainKey',
+  members: 'organizations/listMembers',
+  customers: 'organizations/listCustomers',
+  permissions: 'organizations/getPermissions',
+  jobs: 'keys/listJobs',
+  history: 'organizations/listHistory',
+  settings: 'organizations/updateOrganization',
+};
+
 function Account({ membership }: { membership: Membership | undefined }) {
   const { data: me } = useQuery(meQuery);
+  const last = useLocation({ select: (l) => l.pathname }).split('/').at(-1) ?? '';
+  const reference = `${apiAddress}/v1/docs#/${operations[last] ?? 'keys/getKey'}`;
   if (!me) return null;
   const name = me.name || me.email;
   return (
@@ -234,6 +256,12 @@ function Account({ membership }: { membership: Membership | undefined }) {
         <Menu.Label>
           <span className="name">{me.email}</span>
         </Menu.Label>
+        <Menu.Item component="a" href={reference} target="_blank" rel="noreferrer" leftSection={<IconBook size={16} />}>
+          {m.nav.reference}
+        </Menu.Item>
+        <Menu.Item component="a" href={`${base}assets/licenses.md`} target="_blank" rel="noreferrer" leftSection={<IconFileText size={16} />}>
+          {m.nav.licences}
+        </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void session()?.signOut()}>
           {m.nav.signOut}
         </Menu.Item>

@@ -1,0 +1,170 @@
+// What is hard to keep: secrets, a thousand keys, names that are meant to do harm, a network that is away.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { admin, call, look, newKey, open, remains, row, server, signIn, startBrowser, unique } from './browser.mjs';
+
+startBrowser();
+
+test('no secret is anywhere but in the answer that brought it and in its dialog', async (t) => {
+  const page = await open(t);
+  const heard = []; // everything that went over the network, but for the answers that bring secrets
+  const said = [];
+  page.on('console', (message) => said.push(message.text()));
+  page.on('request', (r) => heard.push(`${r.method()} ${r.url()} ${JSON.stringify(r.headers())} ${r.postData() ?? ''}`));
+  page.on('response', async (r) => {
+    const brings = r.request().method() === 'POST' && /\/(keys|regenerate|rotate)$/.test(new URL(r.url()).pathname);
+    if (!brings && r.url().includes('/v1/')) heard.push(await r.text().catch(() => ''));
+  });
+  const secrets = [];
+  const taken = async () => {
+    const dialog = page.getByRole('dialog', { name: 'Store this secret now' });
+    secrets.push((await dialog.getByLabel('Secret', { exact: true }).textContent()).slice(-38));
+    await dialog.getByLabel('I have stored it').check();
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.waitFor({ state: 'detached' });
+  };
+
+  const name = unique('Silent');
+  await signIn(page, 'alice', `/acme/keys/new?name=${encodeURIComponent(name)}`);
+  await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
+  await taken();
+  await row(page, name).getByRole('link').first().click();
+  await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+  await page.getByRole('button', { name: 'Rotate key' }).click();
+  await taken();
+  await page.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Regenerate…' }).click();
+  await page.getByRole('button', { name: 'Regenerate key' }).click();
+  await taken();
+  for (const tab of ['Usage', 'Requests', 'History', 'Explain', 'Advice', 'Overview']) {
+    await page.getByRole('navigation', { name: 'About this key' }).getByRole('link', { name: new RegExp(`^${tab}`) }).click();
+    await page.waitForLoadState('networkidle');
+    const left = await remains(page);
+    for (const secret of secrets) assert.ok(!left.includes(secret), `a secret is left in ${tab}`);
+  }
+  await page.goBack();
+  await page.goForward();
+
+  assert.equal(new Set(secrets).size, 3);
+  for (const secret of secrets) {
+    assert.ok(!heard.some((text) => text.includes(secret)), 'a secret went over the network');
+    assert.ok(!said.some((text) => text.includes(secret)), 'a secret is in the console of the browser');
+  }
+  // The token is in memory only.
+  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.ok(!/eyJ[\w-]+\.[\w-]+\./.test(stored), stored);
+  assert.deepEqual(await page.evaluate(() => caches.keys()), []);
+});
+
+test('what people write stays text on every page of the organization', async (t) => {
+  const harm = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202E{{7*7}}';
+  const plain = harm.replace('\u202E', ''); // some fields take no such letters
+  const take = async (make) => {
+    for (const text of [harm, plain, plain.slice(0, 60)]) {
+      try {
+        return await make(text);
+      } catch {
+        // refused: what is refused is not shown
+      }
+    }
+    return undefined;
+  };
+  await take((name) => admin('POST', '/customers', { name }));
+  const made = await take((name) => newKey({ name, description: name, tags: ['<b>'], metadata: { note: name } }));
+  assert.ok(made, 'no key has such a name');
+  await admin('POST', `/keys/${made.key.id}/revoke`, { reason: harm.slice(0, 200) }).catch(() => admin('POST', `/keys/${made.key.id}/revoke`, { reason: plain }));
+  await admin('POST', `/keys/${made.key.id}/restore`);
+  await call(made.secret, { method: 'GET', at: '/licenses?<script>alert(1)</script>' });
+  await fetch(`${server}/production/messages`, { method: 'POST', headers: { 'X-Api-Key': made.secret, 'User-Agent': '<img src=x onerror=alert(1)>' } });
+  const page = await open(t);
+  await signIn(page, 'alice');
+  for (const at of ['keys', 'customers', 'history', 'advice', 'jobs', `keys/${made.key.id}`, `keys/${made.key.id}/history`, `keys/${made.key.id}/requests`, `keys/${made.key.id}/explain?path=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E`, `keys/${made.key.id}/edit`, 'requests/%3Cscript%3Ealert(1)%3C%2Fscript%3E', 'keys?q=%3Cimg%20src%3Dx%3E']) {
+    await page.goto(`${server}/console/acme/${at}`);
+    await page.waitForLoadState('networkidle');
+    assert.equal(await page.locator('#root img, #root script, [role=dialog] img, [role=dialog] script').count(), 0, at);
+  }
+  await page.goto(`${server}/console/acme/customers`);
+  await page.getByRole('heading', { level: 1 }).waitFor();
+  await look(page, 'hostile-customers');
+});
+
+test('a thousand keys scroll smoothly', async (t) => {
+  const word = unique('thousand').replace(' ', '');
+  const keys = Array.from({ length: 1000 }, (_, i) => ({
+    name: `${word} ${i}`,
+    environment: 'staging',
+    permissions: ['messages:write', 'messages:read'],
+    hash: { algorithm: 'sha256', value: createHash('sha256').update(randomBytes(16)).digest('hex') },
+  }));
+  for (let i = 0; i < keys.length; i += 250) await admin('POST', '/keys/import', { keys: keys.slice(i, i + 250) });
+  const page = await open(t);
+  await signIn(page, 'alice', `/acme/keys?q=${word}`);
+  for (let shown = 50; shown < 1000; shown += 50) {
+    await page.getByText(`${shown} shown`).first().waitFor();
+    await page.getByRole('button', { name: 'Load more' }).first().click();
+  }
+  await page.getByText('1,000 shown').first().waitFor({ timeout: 60_000 });
+
+  // What the page's thread works for a frame: its own time, which other processes do not change.
+  const session = await page.context().newCDPSession(page);
+  const events = [];
+  session.on('Tracing.dataCollected', ({ value }) => events.push(...value));
+  const done = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve));
+  await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'] } });
+  await page.mouse.move(700, 500);
+  for (let i = 0; i < 60; i++) {
+    await page.mouse.wheel(0, 900);
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  }
+  await session.send('Tracing.end');
+  await done;
+  const tasks = events.filter((e) => e.ph === 'X' && /RunTask$/.test(e.name) && e.tdur !== undefined);
+  const longest = Math.max(...tasks.map((e) => e.tdur)) / 1000;
+  const rows = await page.locator('main tbody tr').count();
+  assert.ok(rows < 300, `${rows} rows are drawn`);
+  t.diagnostic(`the longest of ${tasks.length} tasks took ${longest.toFixed(1)} ms of its thread's time`);
+  assert.ok(tasks.length > 50 && longest < 100, `${longest} ms`);
+
+  await page.getByLabel('Select all that are shown').check();
+  await page.getByText('1,000 selected').waitFor();
+});
+
+test('a network that is away keeps what was typed, and comes back', async (t) => {
+  const page = await open(t);
+  await signIn(page, 'alice', '/acme/customers');
+  await page.getByRole('button', { name: 'Add customer' }).first().click();
+  const dialog = page.getByRole('dialog');
+  const name = unique('Offline');
+  await dialog.getByLabel('Name').fill(name);
+  page.removeAllListeners('console'); // the browser reports each call that failed
+  t.after(() => page.context().setOffline(false));
+  await page.context().setOffline(true);
+  await dialog.getByRole('button', { name: 'Add customer' }).click();
+  await dialog.getByText('The service cannot be reached').waitFor();
+  assert.equal(await dialog.getByLabel('Name').inputValue(), name);
+  await look(page, 'offline-light');
+  await page.context().setOffline(false);
+  await dialog.getByRole('button', { name: 'Add customer' }).click();
+  await page.getByRole('row', { name: new RegExp(name) }).waitFor();
+});
+
+test('too many changes say when to try again, and keep what was typed', async (t) => {
+  const made = await newKey({ name: unique('Busy') });
+  const page = await open(t);
+  await signIn(page, 'alice', `/acme/keys/${made.key.id}/edit`);
+  const form = page.getByRole('dialog');
+  await form.getByLabel('Name', { exact: true }).fill('Typed');
+  let busy = true;
+  await page.route(`**/keys/${made.key.id}`, (route) =>
+    busy && route.request().method() === 'PATCH'
+      ? route.fulfill({ status: 429, contentType: 'application/problem+json', headers: { 'Retry-After': '7' }, body: '{"title":"Too many changes","status":429,"code":"too_many_changes","detail":"Try again soon."}' })
+      : route.continue(),
+  );
+  await form.getByRole('button', { name: 'Save changes' }).click();
+  await form.getByText('Try again in 7 seconds.').waitFor();
+  assert.equal(await form.getByLabel('Name', { exact: true }).inputValue(), 'Typed');
+  busy = false;
+  await form.getByRole('button', { name: 'Save changes' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Typed' }).waitFor();
+});
