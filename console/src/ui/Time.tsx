@@ -22,7 +22,7 @@ export function Time({ at, show = ago, more }: { at: string; show?: (at: string)
         </>
       }
     >
-      <time dateTime={at} tabIndex={0}>
+      <time dateTime={at} tabIndex={0} dir="auto">
         {show(at)}
       </time>
     </Tooltip>
