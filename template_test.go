@@ -442,5 +442,17 @@ func TestEveryFunctionsLogsExpire(t *testing.T) {
 	}
 }
 
+// A function's last lines may come after its stack is gone, and make its log group again. A name of
+// our own would then be taken when the stack is deployed anew.
+func TestLogGroupsHaveNoNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+
+	for id, r := range read(t) {
+		if name := r.Properties["LogGroupName"]; r.Type == "AWS::Logs::LogGroup" && name != nil {
+			t.Errorf("%s is named %v", id, name)
+		}
+	}
+}
+
 // capital is for ASCII words.
 func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
