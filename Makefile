@@ -122,6 +122,10 @@ oidc-clients: ## Sign in at `bitting local` with OpenID Connect libraries (URL=h
 
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast Brand=ab')
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
+ifeq ($(findstring DeletionProtection=,$(PARAMETERS)),)
+	@echo 'Deployed. What must not be lost is protected from now on:' # SAM keeps the parameters that are not given
+	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) DeletionProtection=on $(ARGS)
+endif
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site

@@ -3,13 +3,17 @@
 package bitting_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
 // resource is a resource as written: intrinsic functions appear as their bare arguments, so that
@@ -18,6 +22,9 @@ type resource struct {
 	Type       string         `yaml:"Type"`
 	Condition  string         `yaml:"Condition"`
 	Properties map[string]any `yaml:"Properties"`
+
+	DeletionPolicy      string `yaml:"DeletionPolicy"`
+	UpdateReplacePolicy string `yaml:"UpdateReplacePolicy"`
 }
 
 const function = "AWS::Serverless::Function"
@@ -57,15 +64,15 @@ func readAll(t *testing.T) (map[string]resource, map[string]output) {
 
 	untag(&document)
 
-	var template struct {
+	var read struct {
 		Resources map[string]resource `yaml:"Resources"`
 		Outputs   map[string]output   `yaml:"Outputs"`
 	}
-	if err := document.Decode(&template); err != nil {
+	if err := document.Decode(&read); err != nil {
 		t.Fatal(err)
 	}
 
-	return template.Resources, template.Outputs
+	return read.Resources, read.Outputs
 }
 
 // untag takes away the tags of intrinsic functions, which yaml cannot decode.
@@ -419,6 +426,95 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 
 		if resources[id].Properties["EnableKeyRotation"] != true {
 			t.Errorf("%s is not rotated", id)
+		}
+	}
+}
+
+// A stack that is deleted, or whose change replaces them, leaves these behind; one whose first
+// deployment fails does not. Deletion protection would keep CloudFormation from taking them back.
+func TestWhatCannotBeMadeAgainIsKept(t *testing.T) {
+	t.Parallel()
+
+	resources := read(t)
+	for id, protection := range map[string]string{
+		"PepperKey": "",
+		"CoreKey":   "",
+		"Core":      "DeletionProtectionEnabled",
+		"People":    "DeletionProtection",
+	} {
+		r := resources[id]
+		if r.DeletionPolicy != "RetainExceptOnCreate" || r.UpdateReplacePolicy != "Retain" {
+			t.Errorf("%s: DeletionPolicy %s, UpdateReplacePolicy %s", id, r.DeletionPolicy,
+				r.UpdateReplacePolicy)
+		}
+
+		if protection == "" {
+			continue
+		}
+
+		choice := list(r.Properties[protection])
+		if len(choice) != 3 || choice[0] != "Protect" {
+			t.Errorf("%s.%s is %v", id, protection, choice)
+		}
+	}
+}
+
+// The first deployment is made without protection, and what it made is protected after it, unless
+// the caller says which it shall be.
+func TestDeployProtectsWhatItMade(t *testing.T) {
+	t.Parallel()
+
+	for parameters, want := range map[string][]string{
+		"": {
+			"Architecture=arm64", "Architecture=arm64 DeletionProtection=on",
+		},
+		"Brand=ab": {
+			"Architecture=arm64 Brand=ab", "Architecture=arm64 Brand=ab DeletionProtection=on",
+		},
+		"DeletionProtection=off": {"Architecture=arm64 DeletionProtection=off"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "make", "-n", "deploy",
+			"PARAMETERS="+parameters).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+
+		var got []string
+		for line := range strings.Lines(string(out)) {
+			if _, deployed, ok := strings.Cut(line, "sam deploy --parameter-overrides "); ok {
+				got = append(got, strings.Join(strings.Fields(deployed), " "))
+			}
+		}
+
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", parameters, diff)
+		}
+	}
+}
+
+// Sign-in with an issuer of one's own needs both of its parameters: a deployment that lacks one
+// would refuse everybody.
+func TestSignInByOIDCNeedsIssuerAndAudience(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, test := range []struct{ issuer, audience, want string }{
+		{"https://issuer.example", "client", ""},
+		{"", "client", "needs OidcIssuer"},
+		{"https://issuer.example", "", "needs OidcAudience"},
+	} {
+		_, err := template.Read(source, map[string]string{
+			"SignIn":       "oidc",
+			"OidcIssuer":   test.issuer,
+			"OidcAudience": test.audience,
+		})
+		if got := fmt.Sprint(err); (err == nil) != (test.want == "") ||
+			!strings.Contains(got, test.want) {
+			t.Errorf("issuer %q, audience %q: %v", test.issuer, test.audience, err)
 		}
 	}
 }
