@@ -1,10 +1,15 @@
 package bitting_test
 
 import (
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
 // shared is a value that other stacks use, and when there is one.
@@ -87,8 +92,62 @@ func TestCallsAreAdmittedWhateverTheDemoIs(t *testing.T) {
 	for _, environment := range environments {
 		sent := at(resources[capital(environment)+"Authorizer"].Properties, "Environment",
 			"Variables", "BITTING_ADMIT_KEY")
-		if sent != key.Properties["Value"] || sent == nil {
+		if diff := cmp.Diff(key.Properties["Value"], sent); diff != "" || sent == nil {
 			t.Errorf("%s sends %v, and the key is %v", environment, sent, key.Properties["Value"])
 		}
+	}
+
+	_, outputs := readAll(t)
+	if diff := cmp.Diff(key.Properties["Value"], outputs["AdmitKeyValue"].Value); diff != "" {
+		t.Errorf("the output (-key +output):\n%s", diff)
+	}
+
+	// an account has no two keys of one value, and stacks that follow each other may have one name
+	id := []any{2, []any{"/", "AWS::StackId"}}
+	if diff := cmp.Diff(any([]any{"-", []any{"bitting-admitted-call", id}}),
+		key.Properties["Value"]); diff != "" {
+		t.Errorf("the value (-want +got):\n%s", diff)
+	}
+}
+
+// Without a name an API has the stack's, and seven APIs in a list look the same.
+func TestAPIsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+
+	names := map[any]string{}
+	for id, r := range read(t) {
+		if r.Type != "AWS::Serverless::Api" && r.Type != "AWS::Serverless::HttpApi" {
+			continue
+		}
+
+		name := r.Properties["Name"]
+		if other, taken := names[name]; taken || name == nil {
+			t.Errorf("%s is named %v, as %q is", id, name, other)
+		}
+
+		names[name] = id
+	}
+
+	if len(names) != 7 {
+		t.Errorf("%d APIs", len(names))
+	}
+}
+
+// A deployment has no API that its owner did not ask for.
+func TestDemoAPIsAreMadeOnRequest(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	tmpl, err := template.Read(source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if got := slices.Collect(maps.Keys(tmpl.APIs)); !slices.Equal(got, []string{"AdminApi"}) {
+		t.Errorf("APIs: %v", got)
 	}
 }

@@ -218,7 +218,7 @@ func examples() map[string]example {
 			template: "another-account/template.yaml",
 			backend:  "python",
 			parameters: []string{
-				"Bitting=bitting",
+				"AdmitKeyValue=bitting-admitted-call-local",
 				"Authorizer=arn:aws:lambda:us-east-1:210987654321:function:x",
 			},
 		},

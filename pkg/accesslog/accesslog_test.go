@@ -185,7 +185,7 @@ func line(t *testing.T, format string, changes map[string]string) string {
 
 	api := "DemoProduction"
 
-	parameters := map[string]string{"Profile": "cached", "KeyLimits": "off"}
+	parameters := map[string]string{"Profile": "cached", "KeyLimits": "off", "DemoApi": "rest"}
 	if format == "Http" {
 		api = "DemoHttpProduction"
 		parameters["DemoApi"] = "http"

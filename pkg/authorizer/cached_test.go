@@ -51,7 +51,11 @@ func behindTheCache(t *testing.T) *behind {
 		t.Fatal(err)
 	}
 
-	read, err := template.Read(text, map[string]string{"Profile": "cached", "KeyLimits": "off"})
+	read, err := template.Read(text, map[string]string{
+		"Profile":   "cached",
+		"KeyLimits": "off",
+		"DemoApi":   "rest",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,15 +67,17 @@ func TestSAMReadsItTheSame(t *testing.T) {
 	}{
 		"ours": {
 			root + "/template.yaml",
-			nil,
+			map[string]string{"DemoApi": "rest"},
 			[]string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"},
 		},
 		"ours, cached": {root + "/template.yaml", map[string]string{
+			"DemoApi":   "rest",
 			"Profile":   "cached",
 			"KeyLimits": "off",
 			"KeyHeader": "Authorization",
 		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, fast": {root + "/template.yaml", map[string]string{
+			"DemoApi":               "rest",
 			"Profile":               "fast",
 			"AuthorizerConcurrency": "5",
 		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
@@ -87,11 +89,9 @@ func TestSAMReadsItTheSame(t *testing.T) {
 			"Profile":   "cached",
 			"KeyLimits": "off",
 		}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
-		"ours, none": {root + "/template.yaml", map[string]string{
-			"DemoApi": "none",
-		}, []string{"AdminApi"}},
-		"REST": {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
-		"HTTP": {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
+		"ours, none": {root + "/template.yaml", nil, []string{"AdminApi"}},
+		"REST":       {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
+		"HTTP":       {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -142,6 +142,7 @@ var pseudo = map[string]any{
 	"AWS::AccountId": "123456789012",
 	"AWS::Partition": "aws",
 	"AWS::StackName": "local",
+	"AWS::StackId":   "arn:aws:cloudformation:us-east-1:123456789012:stack/local/local",
 	"AWS::URLSuffix": "amazonaws.com",
 }
 
@@ -219,6 +220,13 @@ func (tr *translation) call(t *testing.T, name string, argument any) any {
 		if i, err := strconv.Atoi(asText(list[0])); err == nil {
 			return asList(tr.expand(t, list[1]))[i]
 		}
+	case "Fn::Split":
+		var parts []any
+		for part := range strings.SplitSeq(tr.value(t, list[1]), asText(list[0])) {
+			parts = append(parts, part)
+		}
+
+		return parts
 	case "Fn::FindInMap":
 		return at(tr.Mappings, tr.value(t, list[0]), tr.value(t, list[1]), tr.value(t, list[2]))
 	}
