@@ -4,6 +4,7 @@ package bitting_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -112,16 +113,29 @@ func list(value any) []any {
 	}
 }
 
-// statements returns the policy statements of a function's role: its own and those of the managed
-// policies it names.
+// statements returns what a function's role allows: by its own statements and by those of the
+// managed policies that it names.
 func statements(resources map[string]resource, id string) []any {
+	return ofRole(resources, id, "Allow")
+}
+
+func ofRole(resources map[string]resource, id, effect string) []any {
 	var found []any
 	for _, policy := range list(resources[id].Properties["Policies"]) {
 		if name, ok := policy.(string); ok {
 			policy = resources[name].Properties["PolicyDocument"]
 		}
 
-		found = append(found, list(at(policy, "Statement"))...)
+		for _, statement := range list(at(policy, "Statement")) {
+			if choice, ok := statement.([]any); ok { // in some profiles only
+				statement = map[string]any{"If": choice[0], "Effect": at(choice[1], "Effect")}
+				maps.Copy(statement.(map[string]any), choice[1].(map[string]any))
+			}
+
+			if at(statement, "Effect") == effect {
+				found = append(found, statement)
+			}
+		}
 	}
 
 	return found
@@ -394,6 +408,63 @@ func modest(t *testing.T, id string, statement any) {
 	}
 }
 
+// What is denied to every function, or to all but those whose work it is, holds whatever a later
+// policy allows. Batches and transactions are the same actions for each item.
+func TestFunctionsAreDeniedWhatIsNotTheirs(t *testing.T) {
+	t.Parallel()
+
+	write := []any{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+	leading := func(keys string) map[string]any {
+		return map[string]any{
+			"Effect":   "Deny",
+			"Action":   write,
+			"Resource": "Core.Arn",
+			"Condition": map[string]any{
+				"ForAnyValue:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{keys}},
+			},
+		}
+	}
+
+	group := "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${AccessLogs}"
+	calls := map[string]any{
+		"If":       "Cached",
+		"Effect":   "Deny",
+		"Action":   []any{"logs:CreateLogStream", "logs:PutLogEvents"},
+		"Resource": []any{group, group + ":*"},
+	}
+
+	resources := read(t)
+	for id, r := range resources {
+		if r.Type != function {
+			continue
+		}
+
+		want := []any{leading("pepper#*"), calls}
+		if id != "Organizations" && id != "Upkeep" {
+			want = append(want, leading("catalogue"))
+		}
+
+		if diff := cmp.Diff(want, ofRole(resources, id, "Deny")); diff != "" {
+			t.Errorf("%s is denied (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+// People make peppers: a function only unwraps them.
+func TestFunctionsMakeNoPeppers(t *testing.T) {
+	t.Parallel()
+
+	resources := read(t)
+	for id, r := range resources {
+		pepper := actions(resources, id, "PepperKey.Arn")
+		if r.Type == function && slices.ContainsFunc(pepper, func(action string) bool {
+			return action != "kms:Decrypt"
+		}) {
+			t.Errorf("%s may %v", id, pepper)
+		}
+	}
+}
+
 func TestKMSKeysServeOnePurpose(t *testing.T) {
 	t.Parallel()
 	resources := read(t)
@@ -407,10 +478,10 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 	}
 
 	administer := []string{
-		"kms:CancelKeyDeletion", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*",
+		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*",
 		"kms:Get*", "kms:List*", "kms:Put*",
-		"kms:Revoke*", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
-		"kms:Update*",
+		"kms:Revoke*", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource",
+		"kms:UntagResource", "kms:Update*",
 	}
 	for id, condition := range want {
 		for _, statement := range list(at(resources[id].Properties, "KeyPolicy", "Statement")) {
@@ -421,6 +492,17 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 				case !slices.Contains(administer, name):
 					t.Errorf("%s allows %s", id, name)
 				}
+			}
+		}
+
+		var allowed []any
+		for _, statement := range list(at(resources[id].Properties, "KeyPolicy", "Statement")) {
+			allowed = append(allowed, list(at(statement, "Action"))...)
+		}
+
+		for _, action := range administer { // nobody else can add one later
+			if !slices.Contains(allowed, any(action)) {
+				t.Errorf("%s does not allow %s", id, action)
 			}
 		}
 
