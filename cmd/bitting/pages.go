@@ -33,7 +33,8 @@ func (p *pages) size() int {
 // maxPage is the largest page that the API gives.
 const maxPage = 200
 
-// first ends a list after as many as were asked for, and says so on standard error.
+// first ends a list after as many as were asked for. It says on standard error if there are more, and
+// if there are none.
 func first[T any](s *session, p pages, items iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		n := 0
@@ -46,6 +47,10 @@ func first[T any](s *session, p pages, items iter.Seq2[T, error]) iter.Seq2[T, e
 			if n++; !yield(item, err) {
 				return
 			}
+		}
+
+		if n == 0 {
+			s.say("There are none.")
 		}
 	}
 }
