@@ -151,3 +151,64 @@ func TestDemoAPIsAreMadeOnRequest(t *testing.T) {
 		t.Errorf("APIs: %v", got)
 	}
 }
+
+// Nobody takes the account's whole concurrency, and with it every check, by calling one API.
+func TestEveryStageIsThrottled(t *testing.T) {
+	t.Parallel()
+
+	for id, r := range read(t) {
+		of := "Demo"
+		if id == "AdminApi" {
+			of = "Admin"
+		}
+
+		throttle := map[string]any{
+			"ThrottlingRateLimit": of + "Rate", "ThrottlingBurstLimit": of + "Burst",
+		}
+
+		switch r.Type {
+		case "AWS::Serverless::HttpApi":
+			if diff := cmp.Diff(any(throttle), r.Properties["DefaultRouteSettings"]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", id, diff)
+			}
+		case "AWS::Serverless::Api":
+			throttle["ResourcePath"], throttle["HttpMethod"] = "/*", "*"
+			if diff := cmp.Diff(any([]any{throttle}), r.Properties["MethodSettings"]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", id, diff)
+			}
+		}
+	}
+}
+
+// Whatever the admin API calls can be kept from the concurrency that the authorizers need.
+func TestAdminFunctionsCanBeCapped(t *testing.T) {
+	t.Parallel()
+
+	resources := read(t)
+	called := []string{"AdminAuthorizer"}
+
+	for id, r := range resources {
+		for _, event := range asEvents(r) {
+			if at(event, "Properties", "RestApiId") == "AdminApi" && !slices.Contains(called, id) {
+				called = append(called, id)
+			}
+		}
+	}
+
+	want := any([]any{"CapAdmin", "AdminConcurrency", "AWS::NoValue"})
+	for _, id := range called {
+		if diff := cmp.Diff(want, resources[id].Properties["ReservedConcurrentExecutions"]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
+		}
+	}
+
+	if len(called) != 7 {
+		t.Errorf("%d functions, and the parameter's description says seven: %v", len(called), called)
+	}
+}
+
+// asEvents returns what calls a function, by name.
+func asEvents(r resource) map[string]any {
+	events, _ := r.Properties["Events"].(map[string]any)
+	return events
+}
