@@ -478,7 +478,8 @@ func TestKMSKeysServeOnePurpose(t *testing.T) {
 	}
 
 	administer := []string{
-		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:Delete*", "kms:Describe*", "kms:Disable*", "kms:Enable*",
+		"kms:CancelKeyDeletion", "kms:CreateAlias", "kms:Delete*", "kms:Describe*", "kms:Disable*",
+		"kms:Enable*",
 		"kms:Get*", "kms:List*", "kms:Put*",
 		"kms:Revoke*", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource",
 		"kms:UntagResource", "kms:Update*",
@@ -598,6 +599,49 @@ func TestSignInByOIDCNeedsIssuerAndAudience(t *testing.T) {
 			!strings.Contains(got, test.want) {
 			t.Errorf("issuer %q, audience %q: %v", test.issuer, test.audience, err)
 		}
+	}
+}
+
+// The first deployment has a page at which people sign in: the console's address, which is known
+// only afterwards, adds a place to come back to and takes none away.
+func TestPeopleSignInFromTheFirstDeployment(t *testing.T) {
+	t.Parallel()
+	resources, outputs := readAll(t)
+
+	for _, id := range []string{"People", "PeopleClient", "PeopleDomain", "PeopleLogin"} {
+		if got := resources[id].Condition; got != "SignInByCognito" {
+			t.Errorf("%s has the condition %q", id, got)
+		}
+	}
+
+	username := resources["People"].Properties["UsernameConfiguration"]
+	if got := at(username, "CaseSensitive"); got != false {
+		t.Errorf("addresses in capitals are other people's: CaseSensitive is %v", got)
+	}
+
+	terminal := "http://127.0.0.1:8484/callback" // that of `bitting login`
+	want := map[string]any{
+		"AllowedOAuthFlowsUserPoolClient": true,
+		"AllowedOAuthFlows":               []any{"code"},
+		"AllowedOAuthScopes":              []any{"openid", "email", "profile"},
+		"SupportedIdentityProviders":      []any{"COGNITO"},
+		"GenerateSecret":                  false,
+		"CallbackURLs": []any{
+			"SignInByCognitoOnPage", []any{"${ConsoleUrl}/callback", terminal}, []any{terminal},
+		},
+	}
+
+	got := map[string]any{}
+	for name := range want {
+		got[name] = resources["PeopleClient"].Properties[name]
+	}
+
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the client (-want +got):\n%s", diff)
+	}
+
+	if pool := outputs["UserPoolId"]; pool.Value != "People" || pool.Condition != "SignInByCognito" {
+		t.Errorf("the output: %+v", pool)
 	}
 }
 
