@@ -575,6 +575,38 @@ func TestDeployProtectsWhatItMade(t *testing.T) {
 	}
 }
 
+// A stack for each stage of one's own work, and one for pipelines, where nobody answers questions.
+func TestDeploymentsBySAMsConfiguration(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("samconfig.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	asked := map[string]string{}
+	section := ""
+
+	for line := range strings.Lines(string(text)) {
+		name, value, set := strings.Cut(strings.TrimSpace(line), " = ")
+		if config, ok := strings.CutSuffix(name, ".deploy.parameters]"); ok {
+			section = strings.TrimPrefix(config, "[")
+		}
+
+		if set && name == "confirm_changeset" {
+			asked[section] = value
+		}
+	}
+
+	want := map[string]string{
+		"default": "true", "development": "true", "staging": "true", "production": "true",
+		"ci": "false",
+	}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("who is asked before a deployment (-want +got):\n%s", diff)
+	}
+}
+
 // Sign-in with an issuer of one's own needs both of its parameters: a deployment that lacks one
 // would refuse everybody.
 func TestSignInByOIDCNeedsIssuerAndAudience(t *testing.T) {
