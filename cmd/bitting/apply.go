@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/apply"
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/pkg/api"
 )
@@ -130,7 +131,9 @@ func (a *applying) read(c *cobra.Command) (*apply.Document, error) {
 func (a *applying) apply(
 	ctx context.Context, s *session, org string, document *apply.Document,
 ) error {
-	plan, err := a.plan(ctx, s, org, document)
+	places := places(ctx, a.shared.account.AWS, cloud.Reserved)
+
+	plan, err := a.plan(ctx, s, org, document, places)
 	if err != nil {
 		return err
 	}
@@ -168,7 +171,7 @@ func (a *applying) apply(
 	err = plan.Apply(ctx, apply.Executor{
 		Client:   s.Client,
 		Operator: operator,
-		Places:   apply.Files{},
+		Places:   places,
 		Progress: progress,
 	})
 
@@ -188,7 +191,7 @@ func (a *applying) apply(
 }
 
 func (a *applying) plan(
-	ctx context.Context, s *session, org string, document *apply.Document,
+	ctx context.Context, s *session, org string, document *apply.Document, places apply.Places,
 ) (*apply.Plan, error) {
 	state, err := apply.ReadState(ctx, s.Client, org, false, &document.File)
 	if err != nil {
@@ -198,10 +201,21 @@ func (a *applying) plan(
 	plan, err := apply.New(document, state, apply.Options{
 		Prune:     a.prune,
 		SecretDir: a.secretDir,
-		Empty:     apply.Files{}.Empty,
+		Waits: func(to *apply.Secret) (bool, error) {
+			place, err := places(to)
+			if err != nil {
+				return false, err
+			}
+
+			return place.Waits(ctx)
+		},
 	})
+	if err != nil && exitCode(err) == exitFailed {
+		err = usage(err)
+	}
+
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 
 	if err := plan.Preview(ctx, s.Client); err != nil {

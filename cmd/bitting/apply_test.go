@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/apply"
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	wire "github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/local"
@@ -189,7 +190,7 @@ func planned(t *testing.T, c *client.Client, org, text, dir string) *apply.Plan 
 		t.Fatalf("%v\n%s", err, text)
 	}
 
-	plan, err := apply.New(d, stateOf(t, c, org), apply.Options{Empty: apply.Files{}.Empty, Prune: true})
+	plan, err := apply.New(d, stateOf(t, c, org), apply.Options{Waits: waits, Prune: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,12 +198,16 @@ func planned(t *testing.T, c *client.Client, org, text, dir string) *apply.Plan 
 	return plan
 }
 
+func file(s *apply.Secret) apply.Place { return apply.NewSecretFile(s.File, cloud.Reserved) }
+
+func waits(s *apply.Secret) (bool, error) { return file(s).Waits(context.Background()) }
+
 // executor takes steps without waiting.
 func executor(c *client.Client) apply.Executor {
 	return apply.Executor{
 		Client:   c,
 		Operator: c,
-		Places:   apply.Files{},
+		Places:   func(s *apply.Secret) (apply.Place, error) { return file(s), nil },
 		Sleep:    func(context.Context, time.Duration) error { return nil },
 		Progress: func(int, int, string) {},
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,12 +22,14 @@ type account struct {
 	folder  string
 	outputs map[string]string // of the stack bitting
 	status  string            // of all stacks
+
+	described sync.Map // the descriptions of parameters
 }
 
 // newAccount returns an account's address. It has no stop but that of the caller.
 func newAccount(folder string, outputs map[string]string) (*httptest.Server, error) {
 	err := os.MkdirAll(folder, 0o700)
-	return httptest.NewServer(&account{folder, outputs, "UPDATE_COMPLETE"}), err
+	return httptest.NewServer(&account{folder: folder, outputs: outputs, status: "UPDATE_COMPLETE"}), err
 }
 
 // awsVariables are those of a caller of the account.
@@ -60,17 +63,27 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	var in struct {
-		Name, SecretID, Value, SecretString, Type string
-		Overwrite, ForceDeleteWithoutRecovery     bool
+		Name, SecretID, Value, SecretString, Type, Description string
+		Overwrite, ForceDeleteWithoutRecovery                  bool
+		ParameterFilters                                       []struct{ Values []string }
 	}
 
 	_ = json.Unmarshal(body, &in)
-	fault := a.do(operation, in.Name+in.SecretID, in.Value+in.SecretString, in.Type, in.Overwrite)
+	for _, f := range in.ParameterFilters {
+		in.Name = f.Values[0]
+	}
+
+	name := in.Name + in.SecretID
+	fault := a.do(operation, name, in.Value+in.SecretString, in.Type, in.Overwrite)
 
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 
+	if fault == "" && in.Description != "" {
+		a.described.Store(name, in.Description)
+	}
+
 	if fault == "" {
-		_, _ = io.WriteString(w, "{}")
+		_ = json.NewEncoder(w).Encode(a.describe(operation, name))
 		return
 	}
 
@@ -81,16 +94,43 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+func (a *account) file(name string) string {
+	return filepath.Join(a.folder, strings.ReplaceAll(name, "/", "-"))
+}
+
+// describe returns what is known of a parameter or a secret, without its value.
+func (a *account) describe(operation, name string) map[string]any {
+	info, err := os.Stat(a.file(name))
+	description, _ := a.described.Load(name)
+
+	switch {
+	case operation == "DescribeParameters" && err == nil:
+		return map[string]any{
+			"Parameters": []map[string]any{{"Name": name, "Description": description}},
+		}
+	case operation == "DescribeSecret" && err == nil && info.Size() > 0:
+		return map[string]any{"VersionIdsToStages": map[string][]string{"1": {"AWSCURRENT"}}}
+	default:
+		return map[string]any{}
+	}
+}
+
 // do returns the code of an error.
 func (a *account) do(operation, name, value, kind string, overwrite bool) string {
-	file := filepath.Join(a.folder, strings.ReplaceAll(name, "/", "-"))
+	file := a.file(name)
 	_, err := os.Stat(file)
 	exists := err == nil
+	_, err = os.Stat(a.file("room"))
+	room := err == nil // also for what is called full
 
 	switch {
 	case strings.Contains(name, "denied"):
 		return "AccessDeniedException"
-	case strings.Contains(name, "full") && exists && (overwrite || operation == "PutSecretValue"):
+	case operation == "DescribeSecret" && !exists:
+		return "ResourceNotFoundException"
+	case strings.HasPrefix(operation, "Describe"):
+		return ""
+	case strings.Contains(name, "full") && !room && exists && (overwrite || operation == "PutSecretValue"):
 		return "LimitExceededException"
 	case operation == "DeleteParameter" || operation == "DeleteSecret":
 		_ = os.Remove(file)

@@ -13,23 +13,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/client"
 )
 
-// Place is a place that was made for one secret, and has none yet.
-type Place interface {
-	// Keep puts the secret there.
-	Keep(secret string) error
-	// Abandon takes the place away: no secret was made.
-	Abandon() error
-}
-
-// Places makes places for secrets.
-type Places interface {
-	// Make makes a place before the secret is made: one that cannot be kept must not be made. It is an
-	// error if something is there already, but an empty place of an earlier attempt.
-	Make(ctx context.Context, s *Secret) (Place, error)
-	// Empty reports whether a place was made, and no secret has arrived there.
-	Empty(s *Secret) bool
-}
-
 // Executor takes the steps of a plan.
 type Executor struct {
 	Client *client.Client
@@ -234,7 +217,11 @@ func (r *run) create(ctx context.Context, s Step, of api.CreateKey) error {
 func (r *run) secret(
 	ctx context.Context, s Step, create func() (api.KeySecret, error),
 ) error {
-	place, err := r.Places.Make(ctx, s.Secret)
+	place, err := r.Places(s.Secret)
+	if err == nil {
+		err = place.Reserve(ctx)
+	}
+
 	if err != nil {
 		return err
 	}
@@ -243,7 +230,7 @@ func (r *run) secret(
 	if err != nil {
 		var refused *client.Error
 		if errors.As(err, &refused) && refused.Status < 500 { // nothing was made
-			err = errors.Join(err, place.Abandon())
+			err = errors.Join(err, place.Release(ctx))
 		}
 
 		return err
@@ -254,9 +241,10 @@ func (r *run) secret(
 			"repeat the command, which makes another secret", made.Key.ID, s.Secret)
 	}
 
-	if err := place.Keep(*made.Secret); err != nil {
-		return fmt.Errorf("the key %s exists, but its secret could not be kept in %s: "+
-			"bitting keys regenerate %s makes another: %w", made.Key.ID, s.Secret, made.Key.ID, err)
+	if err := place.Keep(ctx, *made.Secret); err != nil {
+		return fmt.Errorf("the key %s exists, but its secret could not be kept in %s: %w\n  Mend that and "+
+			"repeat the command, or make another: bitting keys regenerate %s", made.Key.ID, s.Secret, err,
+			made.Key.ID)
 	}
 
 	return nil

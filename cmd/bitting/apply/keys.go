@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
@@ -101,9 +103,13 @@ func (p *planner) newKey(path string, want *Key) {
 	}
 
 	if want.Secret == nil {
-		p.fail(path, "the key is new, and nothing says where its secret goes: add secret: {file: …}, or "+
-			"pass --secret-dir")
+		p.fail(path, "the key is new, and nothing says where its secret goes: add secret: {file: …}, "+
+			"{ssm: …} or {secretsManager: …}, or pass --secret-dir")
 		return
+	}
+
+	if _, err := p.options.Waits(want.Secret); err != nil {
+		p.fail(path, "its secret cannot go to %s: %w", want.Secret, err)
 	}
 
 	fields, err := values(want.UpdateKey)
@@ -201,11 +207,20 @@ func (p *planner) oldKey(path string, k api.Key, want *Key) {
 	}
 }
 
-// lost reports whether a key was created for the file and its secret never arrived: its place is empty,
+// lost reports whether a key was created for the file and its secret never arrived: its place waits,
 // and nobody has used it.
 func (p *planner) lost(k api.Key, want *Key) bool {
-	return want.Secret != nil && k.LastUsed == nil && k.Revocation == nil && p.options.Empty != nil &&
-		p.options.Empty(want.Secret)
+	if want.Secret == nil || k.LastUsed != nil || k.Revocation != nil {
+		return false
+	}
+
+	waits, err := p.options.Waits(want.Secret)
+	if err != nil && !errors.Is(err, cloud.ErrExists) {
+		p.Notes = append(p.Notes, fmt.Sprintf("whether the secret of %s arrived is not known: %v",
+			label(k.Name, k.Environment), err))
+	}
+
+	return waits
 }
 
 // keySteps changes a key in one step; in two where it loses and gains, and what all keys share changes

@@ -381,6 +381,7 @@ func TestNoStepOpensMore(t *testing.T) {
 		document := documentOf(t, before, wanted)
 
 		plan, err := apply.New(document, before, apply.Options{
+			Waits:     never,
 			Prune:     rapid.Bool().Draw(t, "prune"),
 			SecretDir: "secrets",
 		})
@@ -427,7 +428,10 @@ func TestNoStepOpensMore(t *testing.T) {
 			mixed++
 		}
 
-		if again, err := apply.New(document, stateOf(m), apply.Options{SecretDir: "secrets"}); err != nil {
+		if again, err := apply.New(document, stateOf(m), apply.Options{
+			SecretDir: "secrets",
+			Waits:     never,
+		}); err != nil {
 			t.Fatal(err)
 		} else if len(again.Items) > 0 {
 			t.Fatalf("after %s, it still differs: %+v", titles(plan), again.Items)

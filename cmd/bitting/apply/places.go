@@ -7,61 +7,97 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 )
 
-// Files makes places that are files. Others are others' to make.
-type Files struct{}
+// Place is where one secret goes. Its name in words is its text.
+type Place interface {
+	fmt.Stringer
 
-// Empty reports whether the file exists and is empty, as it is between its making and its writing.
-func (Files) Empty(s *Secret) bool {
-	if s.File == "" {
-		return false
-	}
-
-	info, err := os.Lstat(s.File)
-	return err == nil && info.Mode().IsRegular() && info.Size() == 0
+	// Waits reports whether it was reserved and no secret has arrived there. It changes nothing, and
+	// reads no secret. Error: [cloud.ErrExists] where something is there.
+	Waits(ctx context.Context) (bool, error)
+	// Reserve makes the place before the secret is made: one that cannot be kept must not be made.
+	// Error: [cloud.ErrExists].
+	Reserve(ctx context.Context) error
+	// Keep puts the secret there.
+	Keep(ctx context.Context, secret string) error
+	// Release takes the reservation back: no secret was made.
+	Release(ctx context.Context) error
 }
 
-// Make makes a new file that only its owner can read, and its folder.
-func (f Files) Make(_ context.Context, s *Secret) (Place, error) {
-	if s.File == "" {
-		return nil, fmt.Errorf("secret: this version keeps secrets in files only, not in %s", s)
-	}
+// Places opens the place that a file names. It makes nothing.
+type Places func(s *Secret) (Place, error)
 
-	if err := os.MkdirAll(filepath.Dir(s.File), 0o700); err != nil {
-		return nil, err
+// SecretFile is a new file that only its owner can read.
+type SecretFile struct {
+	name   string
+	taking cloud.Taking
+	file   *os.File
+}
+
+// NewSecretFile returns the file with the name. Whatever is taken, a file that is not empty is not.
+func NewSecretFile(name string, taking cloud.Taking) *SecretFile {
+	return &SecretFile{name: name, taking: taking}
+}
+
+// String returns the name.
+func (f *SecretFile) String() string { return f.name }
+
+// Waits implements [Place]: a file is empty between its making and its writing.
+func (f *SecretFile) Waits(context.Context) (bool, error) {
+	switch info, err := os.Lstat(f.name); {
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !info.Mode().IsRegular() || info.Size() > 0:
+		return false, fmt.Errorf("%s: %w", f.name, cloud.ErrExists)
+	default:
+		return true, nil
+	}
+}
+
+// Reserve makes the file, and its folder.
+func (f *SecretFile) Reserve(ctx context.Context) error {
+	if err := os.MkdirAll(filepath.Dir(f.name), 0o700); err != nil {
+		return err
 	}
 
 	flags := os.O_CREATE | os.O_EXCL | os.O_WRONLY
-	if f.Empty(s) {
+	if waits, err := f.Waits(ctx); err == nil && waits && f.taking == cloud.Reserved {
 		flags = os.O_WRONLY
 	}
 
-	file, err := os.OpenFile(s.File, flags, 0o600)
+	file, err := os.OpenFile(f.name, flags, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("secret: %s exists, and is never overwritten", s.File)
+		return fmt.Errorf("%s: %w", f.name, cloud.ErrExists)
 	}
 
 	if err != nil {
-		return nil, err
+		return err
 	}
 
 	if err := file.Chmod(0o600); err != nil {
-		return nil, errors.Join(err, file.Close())
+		return errors.Join(err, file.Close())
 	}
 
-	return filePlace{file}, nil
+	f.file = file
+	return nil
 }
 
-type filePlace struct{ *os.File }
-
-func (f filePlace) Keep(secret string) error {
-	_, err := io.WriteString(f, secret+"\n")
+// Keep writes the secret and a line feed.
+func (f *SecretFile) Keep(_ context.Context, secret string) error {
+	_, err := io.WriteString(f.file, secret+"\n")
 	if err == nil {
-		err = f.Sync()
+		err = f.file.Sync()
 	}
 
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.file.Close())
 }
 
-func (f filePlace) Abandon() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
+// Release removes the file.
+func (f *SecretFile) Release(context.Context) error {
+	return errors.Join(f.file.Close(), os.Remove(f.name))
+}

@@ -82,8 +82,8 @@ type Options struct {
 	Prune bool
 	// SecretDir is where secrets of new keys go whose place the file does not say; "" for nowhere.
 	SecretDir string
-	// Empty is that of [Places]; nil for never.
-	Empty func(*Secret) bool
+	// Waits is that of a secret's [Place].
+	Waits func(*Secret) (bool, error)
 }
 
 // planner gathers the steps by when they are taken.
@@ -108,7 +108,8 @@ type planner struct {
 	permissions names
 }
 
-// New compares a file with what exists. It calls nobody. All errors of the file are reported at once.
+// New compares a file with what exists. It only looks at the places of new secrets. All
+// errors of the file are reported at once.
 func New(d *Document, s State, o Options) (*Plan, error) {
 	p := &planner{
 		Plan: &Plan{

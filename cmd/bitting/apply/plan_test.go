@@ -1,12 +1,14 @@
 package apply_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/apply"
+	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/api"
 )
 
@@ -43,8 +45,15 @@ func plan(t *testing.T, text string, o apply.Options) (*apply.Plan, error) {
 		t.Fatal(err)
 	}
 
+	if o.Waits == nil {
+		o.Waits = never
+	}
+
 	return apply.New(d, acme(), o)
 }
+
+// never is the look at places where nothing is.
+func never(*apply.Secret) (bool, error) { return false, nil }
 
 // What does not differ for the API does not differ for a plan, and what is left out is left alone.
 func TestNothingDiffers(t *testing.T) {
@@ -75,7 +84,7 @@ func TestPlanRefuses(t *testing.T) {
 		"keys: [{name: Twice, environment: production}]": `2 keys have the name "Twice" in production: say ` +
 			"which is meant, with id: and one of twice00000000001, twice00000000002",
 		"keys: [{name: New, environment: production}]": "nothing says where its secret goes: add secret: " +
-			"{file: …}, or pass --secret-dir",
+			"{file: …}, {ssm: …} or {secretsManager: …}, or pass --secret-dir",
 
 		"keys: [{name: X, environment: production, id: nobody0000000001}]": "no key has the id",
 		"keys: [{name: X, environment: staging, id: website000000001}]":    "stays that for life",
@@ -128,14 +137,28 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// A place that was made, and stayed empty, gets another secret, unless the key is in use.
+// A place that was made, and stayed empty, gets another secret, unless the key is in use. A place that
+// cannot take a new secret is an error of the plan, and one that is not known to be empty a note.
 func TestLostSecret(t *testing.T) {
 	t.Parallel()
-	text := "keys: [{name: Website, environment: production, secret: {file: website.key}}]"
-	empty := func(s *apply.Secret) bool { return s.File == "website.key" }
+	text := "keys: [{name: Website, environment: production, secret: {ssm: /website}}]"
 
-	p, err := plan(t, text, apply.Options{Empty: empty})
+	p, err := plan(t, text, apply.Options{Waits: func(s *apply.Secret) (bool, error) {
+		return s.SSM == "/website", nil
+	}})
 	if err != nil || len(p.Steps) != 1 || p.Steps[0].Op != apply.RegenerateKey {
 		t.Errorf("%v, %+v", err, p)
+	}
+
+	refused := func(*apply.Secret) (bool, error) { return false, cloud.ErrRefused }
+
+	p, err = plan(t, text, apply.Options{Waits: refused})
+	if err != nil || len(p.Steps) > 0 || len(p.Notes) != 1 {
+		t.Errorf("%v, %+v", err, p)
+	}
+
+	text = strings.Replace(text, "name: Website", "name: New", 1)
+	if _, err = plan(t, text, apply.Options{Waits: refused}); !errors.Is(err, cloud.ErrRefused) {
+		t.Errorf("a new key whose secret cannot be kept: %v", err)
 	}
 }

@@ -220,7 +220,7 @@ func TestExportDoesNotDiffer(t *testing.T) {
 			t.Fatalf("%v\n%s", err, text)
 		}
 
-		plan, err := apply.New(d, s, apply.Options{Prune: true})
+		plan, err := apply.New(d, s, apply.Options{Prune: true, Waits: never})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}

@@ -15,38 +15,71 @@ import (
 // ErrExists means that something has the name, and must not be overwritten.
 var ErrExists = errors.New("it exists")
 
-// placeholder is what a parameter has between its reservation and its secret.
+// Taking says which places that exist are taken for a secret.
+type Taking int
+
+// A new place is always taken.
+const (
+	OnlyNew  Taking = iota
+	Reserved        // also what was reserved, and got no secret
+	Any             // also what has a value, which is replaced
+)
+
+// placeholder is what a parameter has between its reservation and its secret, as value and as
+// description, so that it is known without being read.
 const placeholder = "reserved by bitting for a secret that is being made"
+
+// described is the description of a parameter that was made here and has its secret.
+const described = "secret of an API key, kept by bitting"
 
 // Parameter is a SecureString of Systems Manager's Parameter Store.
 type Parameter struct {
-	client    *ssm.Client
-	name      string
-	overwrite bool
-	reserved  bool
+	client   *ssm.Client
+	name     string
+	taking   Taking
+	reserved bool
 }
 
-// NewParameter returns the parameter with the name. It replaces the value of an existing one only
-// with overwrite.
-func NewParameter(c aws.Config, name string, overwrite bool) *Parameter {
-	return &Parameter{client: ssm.NewFromConfig(c), name: name, overwrite: overwrite}
+// NewParameter returns the parameter with the name.
+func NewParameter(c aws.Config, name string, taking Taking) *Parameter {
+	return &Parameter{client: ssm.NewFromConfig(c), name: name, taking: taking}
 }
 
 // String returns what it is, in words.
 func (p *Parameter) String() string { return "the SSM parameter " + p.name }
 
+// Waits reports whether it was reserved and has no secret. It does not read the value. Errors:
+// ErrExists where it has another value, ErrRefused.
+func (p *Parameter) Waits(ctx context.Context) (bool, error) {
+	found, err := p.client.DescribeParameters(ctx, &ssm.DescribeParametersInput{
+		ParameterFilters: []ssmtypes.ParameterStringFilter{
+			{Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{p.name}},
+		},
+	})
+	if err != nil {
+		return false, explain(p.String(), err)
+	}
+
+	if len(found.Parameters) == 0 {
+		return false, nil
+	}
+
+	if aws.ToString(found.Parameters[0].Description) != placeholder {
+		return false, fmt.Errorf("%s: %w", p, ErrExists)
+	}
+
+	return true, nil
+}
+
 // Reserve ensures, before there is a secret, that one can be kept: it makes the parameter. One that
 // exists is left as it is. Errors: ErrExists, ErrRefused.
 func (p *Parameter) Reserve(ctx context.Context) error {
-	err := p.put(ctx, placeholder, false)
+	err := p.put(ctx, placeholder, placeholder)
 
 	var exists *ssmtypes.ParameterAlreadyExists
 	if errors.As(err, &exists) {
-		if p.overwrite {
-			return nil
-		}
-
-		return fmt.Errorf("%s: %w", p, ErrExists)
+		p.reserved, err = taken(ctx, p, p.taking)
+		return err
 	}
 
 	if err != nil {
@@ -59,7 +92,12 @@ func (p *Parameter) Reserve(ctx context.Context) error {
 
 // Keep writes the secret.
 func (p *Parameter) Keep(ctx context.Context, secret string) error {
-	if err := p.put(ctx, secret, true); err != nil {
+	description := ""
+	if p.reserved {
+		description = described
+	}
+
+	if err := p.put(ctx, secret, description); err != nil {
 		return explain(p.String(), err)
 	}
 
@@ -80,36 +118,83 @@ func (p *Parameter) Release(ctx context.Context) error {
 	return nil
 }
 
-func (p *Parameter) put(ctx context.Context, value string, overwrite bool) error {
-	_, err := p.client.PutParameter(ctx, &ssm.PutParameterInput{
+// put writes a value, over another one unless it is the placeholder. description "" leaves the one
+// that there is.
+func (p *Parameter) put(ctx context.Context, value, description string) error {
+	in := &ssm.PutParameterInput{
 		Name:      &p.name,
 		Value:     &value,
 		Type:      ssmtypes.ParameterTypeSecureString,
-		Overwrite: &overwrite,
-	})
+		Overwrite: aws.Bool(value != placeholder),
+	}
+	if description != "" {
+		in.Description = &description
+	}
+
+	_, err := p.client.PutParameter(ctx, in)
 	return err
+}
+
+// taken decides about a place that exists: whether it is a reservation, and an error unless it may be
+// taken.
+func taken(
+	ctx context.Context,
+	place interface {
+		Waits(ctx context.Context) (bool, error)
+		fmt.Stringer
+	},
+	taking Taking,
+) (bool, error) {
+	switch taking {
+	case OnlyNew:
+		return false, fmt.Errorf("%s: %w", place, ErrExists)
+	case Any:
+		return false, nil
+	default:
+		return place.Waits(ctx)
+	}
 }
 
 // ManagedSecret is a secret of Secrets Manager.
 type ManagedSecret struct {
-	client    *secretsmanager.Client
-	name      string
-	overwrite bool
-	reserved  bool
+	client   *secretsmanager.Client
+	name     string
+	taking   Taking
+	reserved bool
 }
 
-// NewManagedSecret returns the secret with the name. An existing one gets another value only with
-// overwrite.
-func NewManagedSecret(c aws.Config, name string, overwrite bool) *ManagedSecret {
+// NewManagedSecret returns the secret with the name.
+func NewManagedSecret(c aws.Config, name string, taking Taking) *ManagedSecret {
 	return &ManagedSecret{
-		client:    secretsmanager.NewFromConfig(c),
-		name:      name,
-		overwrite: overwrite,
+		client: secretsmanager.NewFromConfig(c),
+		name:   name,
+		taking: taking,
 	}
 }
 
 // String returns what it is, in words.
 func (m *ManagedSecret) String() string { return "the secret " + m.name + " of Secrets Manager" }
+
+// Waits reports whether it was reserved and has no secret. It does not read the value. Errors:
+// ErrExists where it has one, or is being deleted, ErrRefused.
+func (m *ManagedSecret) Waits(ctx context.Context) (bool, error) {
+	found, err := m.client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &m.name})
+
+	var missing *secretstypes.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		return false, nil
+	}
+
+	if err != nil {
+		return false, explain(m.String(), err)
+	}
+
+	if len(found.VersionIdsToStages) > 0 || found.DeletedDate != nil {
+		return false, fmt.Errorf("%s: %w", m, ErrExists)
+	}
+
+	return true, nil
+}
 
 // Reserve ensures, before there is a secret, that one can be kept: it makes it, without a value. One
 // that exists is left as it is. Errors: ErrExists, ErrRefused.
@@ -118,11 +203,8 @@ func (m *ManagedSecret) Reserve(ctx context.Context) error {
 
 	var exists *secretstypes.ResourceExistsException
 	if errors.As(err, &exists) {
-		if m.overwrite {
-			return nil
-		}
-
-		return fmt.Errorf("%s: %w", m, ErrExists)
+		m.reserved, err = taken(ctx, m, m.taking)
+		return err
 	}
 
 	if err != nil {
