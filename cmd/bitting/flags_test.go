@@ -114,8 +114,9 @@ func TestHelp(t *testing.T) {
 	}
 
 	if got := words(out, `(?m)^  ([a-z]+) +[A-Z]`); !slices.Equal(got, []string{
-		"advice", "bootstrap", "completion", "customers", "doctor", "help", "history", "inspect", "jobs",
-		"keys", "local", "login", "logout", "me", "members",
+		"advice", "apply", "bootstrap", "completion", "customers", "doctor", "export", "help", "history",
+		"inspect",
+		"jobs", "keys", "local", "login", "logout", "me", "members",
 		"organizations", "pepper", "permissions", "protect",
 		"request", "usage", "version", "whoami",
 	}) {

@@ -22,6 +22,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "bitting",
 		Short:         "API keys for APIs behind Amazon API Gateway",
+		Example:       "  bitting local\n  bitting keys list\n  bitting apply -f bitting.yaml",
 		SilenceUsage:  true,
 		SilenceErrors: true, // main prints the error, once
 	}
@@ -52,7 +53,8 @@ func newRoot() *cobra.Command {
 		}
 	}
 
-	root.AddCommand(alone(newVersion()))
+	root.AddCommand(alone(newVersion()), alone(newDocs()))
+	completion(root)
 	return root
 }
 
