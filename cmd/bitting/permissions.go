@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bitting-keys/bitting/pkg/admin"
-	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/derive"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -139,7 +138,7 @@ func (i *importing) change(c *cobra.Command, file string, proposed []permission.
 		return err
 	}
 
-	current := domainPermissions(catalogue)
+	current := admin.PermissionsOf(catalogue.Permissions)
 	next := derive.Merge(current, i.api, proposed, i.edited)
 	before, after := derive.Text(current), derive.Text(next)
 
@@ -305,26 +304,4 @@ func readCatalogue(text []byte) ([]permission.Permission, error) {
 	}
 
 	return catalogue.Permissions, nil
-}
-
-// domainPermissions returns a catalogue's permissions in the domain's form.
-func domainPermissions(catalogue api.Catalogue) []permission.Permission {
-	var out []permission.Permission
-	for _, p := range catalogue.Permissions {
-		one := permission.Permission{
-			Name:        p.Name,
-			Title:       p.Title,
-			Description: p.Description,
-			Default:     p.Default,
-			Publishable: p.Publishable,
-			BuiltIn:     p.BuiltIn,
-		}
-		for _, r := range p.Routes {
-			one.Routes = append(one.Routes, permission.Route(r))
-		}
-
-		out = append(out, one)
-	}
-
-	return out
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/protect"
 )
@@ -337,7 +338,7 @@ func (p *protection) permissions(c *cobra.Command) (ps []permission.Permission, 
 		}
 
 		catalogue, err := s.GetPermissions(c.Context())
-		return domainPermissions(catalogue), err == nil, err
+		return admin.PermissionsOf(catalogue.Permissions), err == nil, err
 	default:
 		return nil, false, nil
 	}

@@ -27,6 +27,29 @@ func ViewCatalogue(permissions []permission.Permission) api.Catalogue {
 	return api.Catalogue{Permissions: viewAll(permissions, viewPermission)}
 }
 
+// PermissionsOf returns the permissions of a catalogue as the API shows and takes it. It is what
+// ViewCatalogue undoes.
+func PermissionsOf(shown []api.Permission) []permission.Permission {
+	out := make([]permission.Permission, 0, len(shown))
+	for _, p := range shown {
+		one := permission.Permission{
+			Name:        p.Name,
+			Title:       p.Title,
+			Description: p.Description,
+			Default:     p.Default,
+			Publishable: p.Publishable,
+			BuiltIn:     p.BuiltIn,
+		}
+		for _, route := range p.Routes {
+			one.Routes = append(one.Routes, permission.Route(route))
+		}
+
+		out = append(out, one)
+	}
+
+	return out
+}
+
 func viewPermission(p permission.Permission) api.Permission {
 	return api.Permission{
 		Name:        p.Name,

@@ -7,7 +7,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/permission"
 )
 
 func (a *API) registerPermissions() {
@@ -60,22 +59,11 @@ func (a *API) getPermissions(
 func (a *API) putPermissions(
 	ctx context.Context, r *admin.Request, in *putPermissionsInput,
 ) (*versioned[api.Catalogue], error) {
-	asked := make([]permission.Permission, 0, len(in.Body.Permissions))
+	asked := make([]api.Permission, 0, len(in.Body.Permissions))
 	for _, p := range in.Body.Permissions {
-		one := permission.Permission{
-			Name:        p.Name,
-			Title:       p.Title,
-			Description: p.Description,
-			Default:     p.Default,
-			Publishable: p.Publishable,
-			BuiltIn:     p.BuiltIn,
-		}
-		for _, route := range p.Routes {
-			one.Routes = append(one.Routes, permission.Route(route))
-		}
-
-		asked = append(asked, one)
+		asked = append(asked, api.Permission(p))
 	}
 
-	return version(a.admin.PutCatalogue(ctx, r, in.matches, asked, in.Force))
+	return version(a.admin.PutCatalogue(ctx, r, in.matches,
+		admin.PermissionsOf(asked), in.Force))
 }

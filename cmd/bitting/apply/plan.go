@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/permission"
 )
@@ -206,7 +207,7 @@ func (p *planner) planPermissions() []Step {
 		return nil
 	}
 
-	if _, err := permission.NewCatalogue(domain(p.next)); err != nil {
+	if _, err := permission.NewCatalogue(admin.PermissionsOf(p.next)); err != nil {
 		p.wrong = append(p.wrong, err)
 	}
 
@@ -253,27 +254,6 @@ func (p *planner) planPermission(path string, want Permission) {
 	}
 
 	p.Items = append(p.Items, item)
-}
-
-// domain returns permissions in the form of package permission.
-func domain(permissions []api.Permission) (out []permission.Permission) {
-	for _, p := range permissions {
-		one := permission.Permission{
-			Name:        p.Name,
-			Title:       p.Title,
-			Description: p.Description,
-			Default:     p.Default,
-			Publishable: p.Publishable,
-			BuiltIn:     p.BuiltIn,
-		}
-		for _, r := range p.Routes {
-			one.Routes = append(one.Routes, permission.Route(r))
-		}
-
-		out = append(out, one)
-	}
-
-	return out
 }
 
 func (p *planner) planCustomers() {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -45,7 +46,7 @@ func newWorld(permissions []api.Permission, s api.Settings) (*world, error) {
 	still := func() time.Time { return w.now } // nothing becomes old
 	w.checker = &check.Checker{
 		Catalogue: check.NewCatalogue(func(context.Context) ([]permission.Permission, int64, error) {
-			return domain(permissions), 1, nil
+			return admin.PermissionsOf(permissions), 1, nil
 		}, still),
 		Settings: check.NewSettingsCache(source{settings}, still),
 		Now:      still,
@@ -288,7 +289,7 @@ func (p *Plan) oneChanged(
 		permissions = slices.Insert(permissions, 0, q)
 	}
 
-	if _, err := permission.NewCatalogue(domain(permissions)); err != nil {
+	if _, err := permission.NewCatalogue(admin.PermissionsOf(permissions)); err != nil {
 		permissions = p.next
 	}
 
