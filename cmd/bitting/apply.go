@@ -100,7 +100,7 @@ func (a *applying) run(c *cobra.Command) error {
 	return a.apply(c.Context(), s, org, document)
 }
 
-// maxFile is longer than any file of keys, in bytes.
+// maxFile is the longest file of keys that is read, in bytes.
 const maxFile = 64 << 20
 
 func (a *applying) read(c *cobra.Command) (*apply.Document, error) {
@@ -118,9 +118,13 @@ func (a *applying) read(c *cobra.Command) (*apply.Document, error) {
 		in = file
 	}
 
-	text, err := io.ReadAll(io.LimitReader(in, maxFile))
+	text, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
 		return nil, err
+	}
+
+	if len(text) > maxFile { // its first part may be YAML, and would be taken for the whole
+		return nil, usage(fmt.Errorf("%s is longer than %d MiB", name, maxFile>>20))
 	}
 
 	document, err := apply.Read(text, name)

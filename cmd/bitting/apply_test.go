@@ -657,3 +657,19 @@ func testRefusedCalls(t *testing.T, p *process) {
 		}
 	}
 }
+
+// A file that is too long is refused before anybody is asked: its beginning may be a file as well.
+func TestFilesThatAreTooLong(t *testing.T) {
+	t.Parallel()
+
+	name := filepath.Join(t.TempDir(), "long.yaml")
+	if err := os.WriteFile(name, append([]byte("keys: []\n#"), make([]byte, 64<<20)...),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	if code, _, faults := run(t, "apply", "-f", name, "--url", "http://127.0.0.1:1"); code != 2 ||
+		!strings.Contains(faults, "is longer than 64 MiB") {
+		t.Errorf("exit code %d, %s", code, faults)
+	}
+}

@@ -148,7 +148,7 @@ func (s *session) profileName(p *account.Profiles) (string, error) {
 func (s *session) checkKey(ctx context.Context, profile *account.Profile) (err error) {
 	s.account.UseKey(profile.Key)
 
-	if s.Client, err = s.account.Client(version()); err != nil {
+	if s.Client, err = s.account.Client(s.options.userAgent()); err != nil {
 		return err
 	}
 
@@ -186,7 +186,7 @@ func (l *login) signIn(
 
 	s.account.UseToken(person.Tokens.ID)
 
-	if s.Client, err = s.account.Client(version()); err != nil {
+	if s.Client, err = s.account.Client(s.options.userAgent()); err != nil {
 		return err
 	}
 

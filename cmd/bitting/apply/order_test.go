@@ -250,7 +250,7 @@ func (m model) admitted(t *rapid.T) admission {
 	out := admission{map[string]bool{}, map[string]bool{}}
 
 	for id, k := range m.keys {
-		record := keyOf(k)
+		record := apply.Record(k)
 
 		for _, path := range paths {
 			for _, address := range addresses {
@@ -335,35 +335,6 @@ func (m model) people(out map[string]bool) {
 			may("create personal keys")
 		}
 	}
-}
-
-func keyOf(k api.Key) *apikey.Key {
-	out := &apikey.Key{
-		OrganizationID: "acme",
-		Environment:    apikey.Environment(k.Environment),
-		Enabled:        k.Enabled,
-		Permissions:    k.Permissions,
-		AllPermissions: k.AllPermissions,
-		Legacy:         k.Legacy,
-		Customers:      k.Customers,
-	}
-	if k.NotBefore != nil {
-		out.NotBefore = k.NotBefore.Time
-	}
-
-	if k.ExpiresAt != nil {
-		out.ExpiresAt = k.ExpiresAt.Time
-	}
-
-	if k.Revocation != nil {
-		out.Revocation = &apikey.Revocation{}
-	}
-
-	for _, text := range k.AllowedAddresses {
-		out.AllowedAddresses = append(out.AllowedAddresses, netip.MustParsePrefix(text))
-	}
-
-	return out
 }
 
 // unchangedCatalogue reports whether a plan leaves the catalogue as it is.
