@@ -41,7 +41,6 @@ type event struct {
 	RouteKey          string              `json:"routeKey"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
-	Query             map[string][]string `json:"multiValueQueryStringParameters"`
 	StageVariables    map[string]string   `json:"stageVariables"` // none in TOKEN events
 	RequestContext    struct {
 		RequestID string `json:"requestId"`
@@ -121,6 +120,15 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	r.headers = e.keyHeaders(r.kind)
 	r.userAgent = e.userAgent()
 
+	if r.kind == WebSocket {
+		inQuery, err := queryKeys(payload)
+		if err != nil {
+			return request{}, err
+		}
+
+		r.headers.APIKey = append(inQuery, r.headers.APIKey...)
+	}
+
 	// The cache is keyed on one header: see Config. API Gateway keeps no answer for a handshake.
 	switch {
 	case r.kind == WebSocket:
@@ -155,6 +163,19 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 // queryKey is where a browser puts a key, which can set no header of a WebSocket's handshake.
 const queryKey = "api_key"
 
+// queryKeys returns the keys in the query of a handshake. Other events have no key there, so only
+// these are read for it.
+func queryKeys(payload []byte) ([]string, error) {
+	var e struct {
+		Query map[string][]string `json:"multiValueQueryStringParameters"`
+	}
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return nil, fmt.Errorf("authorizer: event: %w", err)
+	}
+
+	return e.Query[queryKey], nil
+}
+
 // stageVariable is the stage variable with the API's name. A caller cannot set any.
 const stageVariable = "bittingApi"
 
@@ -187,10 +208,6 @@ func (e *event) keyHeaders(kind Kind) check.Headers {
 		}
 
 		return h
-	}
-
-	if kind == WebSocket {
-		h.APIKey = e.Query[queryKey]
 	}
 
 	if len(e.MultiValueHeaders) > 0 {
