@@ -80,33 +80,38 @@ type Counts struct {
 	APIs      map[string]int64 // of the allowed calls, by the names of the permission catalogue
 }
 
-// countedCustomer returns the customer that a call counts for: "" for none, Others for an invalid
-// one.
-func (c *Call) countedCustomer() string {
-	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
-		return Others
-	}
+// counted is what a call counts for.
+type counted struct {
+	Cell
 
-	return c.Customer
+	customer string // "" for none, Others for an invalid one
+	api      string // Others for an invalid one: access logs tell of APIs whose formats nobody checked
 }
 
-// countedAPI returns the API that a call counts for. Access logs tell of APIs of other stacks, whose
-// formats nobody checked.
-func (c *Call) countedAPI() string {
-	if !permission.ValidAPI(c.API) {
-		return Others
+func (c *Call) counted() counted {
+	out := counted{Cell: Cell{c.Outcome, c.Permission}, customer: c.Customer, api: c.API}
+	if c.Outcome != check.Allowed {
+		return out // customers and APIs count allowed calls only
 	}
 
-	return c.API
+	if c.Customer != "" && !permission.ValidCustomer(c.Customer) {
+		out.customer = Others
+	}
+
+	if !permission.ValidAPI(c.API) {
+		out.api = Others
+	}
+
+	return out
 }
 
 // add counts one call.
-func (c *Counts) add(call *Call) {
+func (c *Counts) add(call counted) {
 	if c.Cells == nil {
 		c.Cells = make(map[Cell]int64, 2)
 	}
 
-	cell := Cell{call.Outcome, call.Permission}
+	cell := call.Cell
 	if _, known := c.Cells[cell]; !known && len(c.Cells) >= maxNames {
 		cell.Permission = Others
 	}
@@ -117,10 +122,9 @@ func (c *Counts) add(call *Call) {
 		return
 	}
 
-	c.APIs = increment(c.APIs, call.countedAPI())
-
-	if customer := call.countedCustomer(); customer != "" {
-		c.Customers = increment(c.Customers, customer)
+	c.APIs = increment(c.APIs, call.api)
+	if call.customer != "" {
+		c.Customers = increment(c.Customers, call.customer)
 	}
 }
 

@@ -26,6 +26,8 @@ func (d *Deduplicator) draft() *draft {
 
 // add counts a call for its key and for its organization.
 func (d *draft) add(c Call) {
+	counted := c.counted()
+
 	for _, s := range [...]Scope{
 		KeyScope(c.Environment, c.KeyID), OrganizationScope(c.Environment, c.OrganizationID),
 	} {
@@ -38,7 +40,7 @@ func (d *draft) add(c Call) {
 			row.Counts = row.Counts.clone()
 		}
 
-		row.Counts.add(&c)
+		row.Counts.add(counted)
 		d.rows[id] = row
 	}
 

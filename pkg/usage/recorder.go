@@ -186,10 +186,12 @@ func (r *Recorder) count(c *Call) {
 		return
 	}
 
+	counted := c.counted()
+
 	// A call with a wrong secret is never urgent: outsiders must not cause writes.
 	stranger := c.Outcome == check.WrongSecret
 	for _, row := range [...]*rowState{k.row, k.org} {
-		row.counts.add(c)
+		row.counts.add(counted)
 
 		if !stranger {
 			row.calls++
