@@ -26,7 +26,7 @@ import {
 } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useNavigate, useParams } from '@tanstack/react-router';
-import { lazy, Suspense, useRef, useState } from 'react';
+import { type ReactNode, lazy, Suspense, useRef, useState } from 'react';
 import type { Membership } from '../api/client';
 import { adviceQuery, keyQuery, meQuery } from '../api/queries';
 import { apiAddress, base } from '../base';
@@ -96,7 +96,7 @@ export function Shell() {
           <ThemeSwitch />
         </header>
         <main className={css.content} id="content" ref={content} tabIndex={-1}>
-          {membership ? <Outlet /> : <NoSuchOrganization />}
+          {membership ? <Outlet /> : <NothingHere title={m.failure.noOrganization}>{m.failure.noOrganizationBody}</NothingHere>}
         </main>
       </div>
       <Suspense>
@@ -320,20 +320,20 @@ function ThemeSwitch() {
   );
 }
 
-function NoSuchOrganization() {
-  useTitle(m.failure.noOrganization);
+function NothingHere({ title, children }: { title: string; children: ReactNode }) {
+  useTitle(title);
   return (
     <State
       icon={<IconEyeOff size={22} />}
       tone="mute"
-      title={m.failure.noOrganization}
+      title={title}
       actions={
         <Button variant="default" component={Link} to="/">
           {m.key.back}
         </Button>
       }
     >
-      {m.failure.noOrganizationBody}
+      {children}
     </State>
   );
 }
@@ -367,22 +367,10 @@ export function NoOrganization() {
 }
 
 export function NotFound() {
-  useTitle(m.failure.notFound);
   return (
     <main className={css.alone}>
       <div className="card">
-        <State
-          icon={<IconEyeOff size={22} />}
-          tone="mute"
-          title={m.failure.notFound}
-          actions={
-            <Button variant="default" component={Link} to="/">
-              {m.key.back}
-            </Button>
-          }
-        >
-          {m.failure.notFoundBody}
-        </State>
+        <NothingHere title={m.failure.notFound}>{m.failure.notFoundBody}</NothingHere>
       </div>
     </main>
   );
