@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
@@ -176,7 +177,8 @@ func ofData(dir, as string) (*Account, error) {
 	return a, nil
 }
 
-// ofStack returns the account of a stack: of the profile that names it, if there is one.
+// ofStack returns the account of a stack: of the profile that names it, if there is one. Of several,
+// only the default one is sure to be meant.
 func ofStack(
 	ctx context.Context, f cloud.Flags, getenv func(string) string,
 ) (*Account, error) {
@@ -185,10 +187,22 @@ func ofStack(
 		return nil, err
 	}
 
+	var names []string
 	for name, found := range p.Profiles {
 		if found.Stack == f.Stack && (f.Region == "" || f.Region == found.Region) {
-			return p.account(ctx, name, f, getenv)
+			names = append(names, name)
 		}
+	}
+
+	switch {
+	case slices.Contains(names, p.Default):
+		return p.account(ctx, p.Default, f, getenv)
+	case len(names) == 1:
+		return p.account(ctx, names[0], f, getenv)
+	case len(names) > 1:
+		slices.Sort(names)
+		return nil, fmt.Errorf("the profiles %s are of the stack %s: choose by --profile",
+			strings.Join(names, ", "), f.Stack)
 	}
 
 	return p.describe(ctx, "", Profile{Stack: f.Stack}, f, getenv)
