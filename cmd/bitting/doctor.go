@@ -95,7 +95,7 @@ func (d *doctor) look(ctx context.Context) {
 	a.Transport = d.transport()
 	d.add("configuration", healthy, "", "%s is used by %s, %s", a.URL, a.From, a.As)
 
-	if d.Client, err = a.Client(version()); err != nil {
+	if d.Client, err = a.Client(d.options.userAgent()); err != nil {
 		d.add("address", problem, "bitting login --url https://…", "%s", err)
 		return
 	}
@@ -183,8 +183,8 @@ func (d *doctor) reach(ctx context.Context) bool {
 	off := begun.Add(took / 2).Sub(at.Add(time.Second / 2)).Round(time.Second)
 	if off.Abs() >= identity.Tolerance {
 		d.add("clock", problem, "sudo timedatectl set-ntp true",
-			"this machine's clock is %v %s that of the server: sign-ins and AWS's signatures fail",
-			off.Abs(), map[bool]string{true: "before", false: "behind"}[off > 0])
+			"this machine's clock is %v %s the server's: sign-ins and AWS's signatures fail",
+			off.Abs(), map[bool]string{true: "ahead of", false: "behind"}[off > 0])
 		return true
 	}
 

@@ -101,7 +101,10 @@ const late = 3 * 24 * time.Hour
 // upkeep looks at its latest pass over the table. It makes one only while there is something to be
 // resealed: while an environment has several versions of its pepper.
 func (d *doctor) upkeep(ctx context.Context, stored *store.Peppers, stack string) {
-	mend := "aws logs tail /aws/lambda/" + stack + "-upkeep --since 1h"
+	// CloudFormation names the log group
+	mend := `aws logs tail --since 1h "$(aws cloudformation describe-stack-resource --stack-name ` +
+		stack + ` --logical-resource-id UpkeepLogs --output text --query ` +
+		`StackResourceDetail.PhysicalResourceId)"`
 
 	due, err := rotatedAt(ctx, stored)
 	if err == nil && due.IsZero() {
