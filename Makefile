@@ -131,10 +131,12 @@ clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
 
 $(CONSOLE_MODULES): console/package.json console/package-lock.json
-	cd console && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@echo 'Installing what the console is built with.'
+	@cd console && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(CONSOLE): $(CONSOLE_MODULES) $(CONSOLE_SOURCES)
+	@echo 'Building the console. This takes about a minute, and is done again only when it changes.'
 	@cd console && $(NPM) run --silent build
 
 $(VENV)/.installed: tools/requirements.txt
