@@ -21,7 +21,7 @@ func TestFieldsAreRecordedOrNot(t *testing.T) {
 		never []string
 	}{
 		"key": {reflect.TypeFor[api.Key](), []string{
-			"createdAt", "hint", "id", "lastUsed", "object", "organizationId", "status",
+			"createdAt", "hint", "id", "lastUsed", "object", "operations", "organizationId", "status",
 			"updatedAt", "usage", "version",
 		}},
 		"organization": {reflect.TypeFor[api.Organization](), []string{"createdAt", "id"}},
