@@ -32,7 +32,7 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 		"Description",
 		"EphemeralStorage", "EventInvokeConfig", "FunctionName", "Handler", "KmsKeyArn",
 		"LoggingConfig",
-		"PermissionsBoundary", "Policies", "PropagateTags", "ProvisionedConcurrencyConfig",
+		"PermissionsBoundary", "PropagateTags", "ProvisionedConcurrencyConfig",
 		"RecursiveLoop",
 		"ReservedConcurrentExecutions", "Role", "RolePath", "Runtime", "RuntimeManagementConfig",
 		"Tags", "Tracing",
@@ -49,6 +49,7 @@ func (r *resolver) readFunction(id string) (Function, []event) {
 	}
 
 	f.Schedules = r.readSchedules(events)
+	f.Policies = r.readPolicies(p)
 	p.done()
 	return f, r.routes(events)
 }

@@ -15,7 +15,7 @@
 // change their answers, says of each route why it cannot be answered here, and lists what accepts
 // calls by other ways. It too refuses, with the line, what it would read otherwise than AWS.
 //
-// Neither validates the rest of the template (roles, policies, alarms); `sam validate` does.
+// Neither validates the rest of the template (policies, alarms); `sam validate` does.
 //
 // References to things that exist only in AWS become stable placeholders: region us-east-1,
 // account 123456789012, partition aws; the stack's name is bitting with Read, local with ReadAPIs.
@@ -64,6 +64,15 @@ type Function struct {
 	// LogGroups are the log groups, by the value of !Ref, whose lines the function receives: those
 	// of its CloudWatchLogs events without a filter pattern.
 	LogGroups []string
+	// Policies are those of its role, in the template's order, without the one that SAM adds for
+	// logs (Read only).
+	Policies []Policy
+}
+
+// Policy is one policy of a function's role.
+type Policy struct {
+	Name     string         // logical id of the managed policy; empty for one of the function's own
+	Document map[string]any // resolved, decoded as Table.Properties are
 }
 
 // Schedule is one Schedule event of a function.
