@@ -18,6 +18,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/local"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/localiam"
 	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
@@ -26,6 +27,7 @@ import (
 var (
 	machine *localtest.Machine
 	behind  map[string]string
+	roles   *localiam.Roles
 )
 
 func database() (*localstore.Server, error) {
@@ -77,6 +79,7 @@ func withMachine(m *testing.M) (code int) {
 			Checkout: filepath.Join("..", ".."),
 			DynamoDB: server.URL,
 			Out:      io.Discard,
+			Roles:    func(r *localiam.Roles) { roles = r },
 		})
 	}()
 
@@ -97,6 +100,11 @@ func withMachine(m *testing.M) (code int) {
 	if never := document.missing(); len(never) > 0 && code == 0 {
 		fmt.Fprintln(os.Stderr, "declared in the OpenAPI document, and in no answer:\n\t"+
 			strings.Join(never, "\n\t"))
+		code = 1
+	}
+
+	if err := heldToRoles(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 

@@ -145,7 +145,12 @@ func TestUsageIsExact(t *testing.T) {
 			o.API = test.api
 			o.Processes = test.processes
 			var want sent
-			runs(t, o, func(m *localtest.Machine) { want = traffic(t, m) })
+
+			roles := runs(t, o, func(m *localtest.Machine) { want = traffic(t, m) })
+			if unused := roles.Unused("AccessLog"); len(unused) > 0 {
+				t.Errorf("the role of AccessLog grants what it does not need: %q", unused)
+			}
+
 			runs(t, o, func(m *localtest.Machine) {
 				all := map[string]int64{}
 				for id, divisions := range want {

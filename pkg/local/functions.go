@@ -42,7 +42,7 @@ func (m *machine) startFunctions(ctx context.Context) (stop func() error, err er
 			Name:        id,
 			Bootstrap:   bootstraps[f.CodeURI],
 			ARN:         f.ARN,
-			Environment: m.environment(f.Environment),
+			Environment: m.heldToRole(f),
 			Timeout:     f.Timeout,
 			MemoryMB:    f.MemoryMB,
 			Instances:   instancesEach,
@@ -102,7 +102,7 @@ func (m *machine) inProcess(
 		return demo.Function(), nil, nil
 	}
 
-	d, err := boot.Load(boot.Of(m.environment(f.Environment)), m.logger.With("function", f.ID))
+	d, err := boot.Load(boot.Of(m.heldToRole(f)), m.logger.With("function", f.ID))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/local/ownapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/localiam"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/localstore"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -53,6 +54,9 @@ type Options struct {
 	Checkout  string // its folder; "" looks from the working folder up, and does without if there is none
 	Command   string // how this program was called, for the commands that it prints
 	Out       io.Writer
+	// Roles, if there is one, gets the roles of the functions at the start. Each is then held to
+	// its own, as in AWS: every call of DynamoDB and KMS goes by way of them, which takes time.
+	Roles func(*localiam.Roles)
 }
 
 // Own are the APIs of a template that is not ours.
@@ -127,6 +131,13 @@ func run(ctx context.Context, o Options) (err error) {
 
 	defer func() { err = errors.Join(err, stopStore()) }()
 
+	stopRoles, err := m.startRoles(ctx)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, stopRoles()) }()
+
 	stopFunctions, err := m.startFunctions(ctx)
 	if err != nil {
 		return err
@@ -156,6 +167,7 @@ type machine struct {
 	template  *template.Template
 	signIn    http.Handler
 	storeURL  string
+	rolesURL  string                    // "" where functions are not held to their roles
 	functions map[string]lambda.Handler // by logical id
 	own       *ownapi.APIs              // nil for the demo
 	logs      *logs
@@ -248,7 +260,7 @@ func (m *machine) environment(own map[string]string) map[string]string {
 		"AWS_SECRET_ACCESS_KEY":     "local",
 		"AWS_LAMBDA_LOG_FORMAT":     "JSON",
 		"AWS_LAMBDA_LOG_LEVEL":      "INFO",
-		"BITTING_LOCAL_KEYS":        filepath.Join(m.options.Data, "keys"),
+		"BITTING_LOCAL_KEYS":        m.keys(),
 		"BITTING_AWS_TIMEOUT":       "3s", // the stand-in is slower than DynamoDB
 	}
 	for name, value := range own {
@@ -257,6 +269,9 @@ func (m *machine) environment(own map[string]string) map[string]string {
 
 	return all
 }
+
+// keys returns the folder of the key that wraps the peppers.
+func (m *machine) keys() string { return filepath.Join(m.options.Data, "keys") }
 
 // listen opens the port. Its error explains what to do if the port is in use.
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/local"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
+	"github.com/bitting-keys/bitting/pkg/localiam"
 )
 
 // A goroutine that one stopped machine leaves behind, every machine would.
@@ -31,9 +32,14 @@ func options(data string) local.Options {
 	}
 }
 
-// runs runs a machine while use runs.
-func runs(t *testing.T, o local.Options, use func(*localtest.Machine)) {
+// runs runs a machine while use runs, with its functions held to their roles, which it returns.
+func runs(
+	t *testing.T, o local.Options, use func(*localtest.Machine),
+) (roles *localiam.Roles) {
 	t.Helper()
+
+	o.Roles = func(r *localiam.Roles) { roles = r }
+
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 
@@ -52,6 +58,12 @@ func runs(t *testing.T, o local.Options, use func(*localtest.Machine)) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+
+	if denied := roles.Denied(); len(denied) > 0 {
+		t.Errorf("refused by the roles of template.yaml: %q", denied)
+	}
+
+	return roles
 }
 
 func TestRunAndStop(t *testing.T) {

@@ -110,8 +110,8 @@ func (s parsed) holds(at time.Time) bool {
 
 func (s parsed) matches(action, arn string) bool {
 	action = strings.ToLower(action)
-	return slices.ContainsFunc(s.actions, func(p string) bool { return glob(p, action) }) &&
-		slices.ContainsFunc(s.resources, func(p string) bool { return glob(p, arn) })
+	return slices.ContainsFunc(s.actions, func(p string) bool { return Glob(p, action) }) &&
+		slices.ContainsFunc(s.resources, func(p string) bool { return Glob(p, arn) })
 }
 
 func malformed(format string, args ...any) error {

@@ -2,11 +2,11 @@ package policy
 
 import "unicode/utf8"
 
-// glob reports whether the whole of s matches the pattern, in which * stands for any run of
+// Glob reports whether the whole of s matches a pattern of a policy, in which * stands for any run of
 // characters, including none, and ? for exactly one. It takes O(len(pattern)·len(s)) at worst.
 // Backtracking to the last * alone is enough: any match that an earlier one could reach, the last
 // one can reach too.
-func glob(pattern, s string) bool {
+func Glob(pattern, s string) bool {
 	star, retry := -1, 0 // where the last * is, and where in s it next ends
 
 	p, i := 0, 0

@@ -2,7 +2,10 @@ package policy_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -46,7 +49,50 @@ func TestPolicyIsDecision(t *testing.T) {
 	})
 }
 
+// oracle is a file that TestPolicyIsDecision writes documents to, with what was asked of each and
+// answered, a line of JSON each, so that somebody else's reading of IAM can be asked the same.
+var oracle = flag.String("oracle", "", "write the documents of the property to this file")
+
+type asked struct {
+	Policies []json.RawMessage `json:"policies"`
+	Requests []answer          `json:"requests"`
+}
+
+type answer struct {
+	Action   string `json:"action"`
+	Resource string `json:"resource"`
+	Allowed  bool   `json:"allowed"`
+}
+
+// write writes what was asked, if somebody wants it.
+func (c *tally) write(t fataler, one asked) {
+	if *oracle == "" {
+		return
+	}
+
+	line, err := json.Marshal(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if c.file == nil {
+		if c.file, err = os.Create(*oracle); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if _, err := c.file.Write(append(line, '\n')); err != nil {
+		t.Fatal(err)
+	}
+}
+
 type tally struct {
+	mu   sync.Mutex
+	file *os.File // for the oracle
+
 	scenes, comparisons, allowed, refused atomic.Int64
 	scopes                                [4]atomic.Int64
 }
@@ -78,9 +124,16 @@ func compare(t *rapid.T, count *tally) {
 		}
 
 		compared[string(data)] = true
+
+		asked := asked{Policies: []json.RawMessage{data}}
+
 		for _, other := range others {
 			got, want := opens(t, data, other), decide(other)
 			count.comparisons.Add(1)
+
+			if len(asked.Requests) < 4 {
+				asked.Requests = append(asked.Requests, answer{invoke, other.String(), got})
+			}
 
 			switch {
 			case got && !want:
@@ -101,6 +154,10 @@ func compare(t *rapid.T, count *tally) {
 			if got {
 				count.allowed.Add(1)
 			}
+		}
+
+		if others != nil {
+			count.write(t, asked)
 		}
 
 		switch got, want := opens(t, data, call), decide(call); {
