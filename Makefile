@@ -39,7 +39,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients console console-api console-dev console-test oidc-clients deploy clean
+.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,10 @@ ifeq ($(findstring DeletionProtection=,$(PARAMETERS)),)
 	@echo 'Deployed. What must not be lost is protected from now on:' # SAM keeps the parameters that are not given
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) DeletionProtection=on $(ARGS)
 endif
+
+deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this machine, use it, delete it, deploy again (Linux only)
+	@$(MAKE) build ARCHITECTURE=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
