@@ -39,7 +39,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
+.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,13 @@ baseline: ## Take the OpenAPI document as it is for the new baseline, at a relea
 clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, import it into Postman, and use them
 	tools/clients/run
 
+oracle: ## Ask somebody else's reading of IAM about every role and 50,000 documents of the authorizers
+	@mkdir -p bin
+	$(GO) test -count=1 -run '^TestRolesAllowThisAndNoMore$$' . -args -oracle $(CURDIR)/bin/roles.jsonl
+	$(GO) test -count=1 -timeout 30m -run '^TestPolicyIsDecision$$' ./pkg/policy -rapid.checks=1500 -args -oracle $(CURDIR)/bin/policies.jsonl
+	@cd tools/oracle && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	node tools/oracle/compare.mjs bin/roles.jsonl bin/policies.jsonl
+
 console: $(CONSOLE) ## Build the console, if its sources changed
 
 console-api: $(CONSOLE_MODULES) ## Generate the console's client from the OpenAPI document
@@ -132,7 +139,7 @@ deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this mac
 	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
+	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
 
 $(CONSOLE_MODULES): console/package.json console/package-lock.json
 	@echo 'Installing what the console is built with.'
