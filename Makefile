@@ -39,10 +39,10 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
+.PHONY: help deps run test lint vuln validate build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## Install what `bitting local` needs: a DynamoDB stand-in, once for all checkouts
 	@$(GO) run ./cmd/bitting local deps
@@ -94,13 +94,17 @@ bench: ## Run the benchmarks
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
 
+restore-drill: deps ## Restore a table core on this machine, and see that what was revoked since stays revoked
+	$(GO) test -count=1 -v -run '^TestEndToEndRestoreDrill$$' ./cmd/bitting
+
 contract: $(OASDIFF) ## Compare the OpenAPI document with its baseline: what breaks clients fails
 	@mkdir -p bin
 	$(GO) run ./pkg/adminapi/generate bin/openapi.json
 	$(OASDIFF) breaking --fail-on WARN $(BASELINE) bin/openapi.json
 
-baseline: ## Take the OpenAPI document as it is for the new baseline, at a release, or with a decision that breaks clients
+baseline: ## Take the OpenAPI document and the indexes as they are for the new baseline, at a release
 	$(GO) run ./pkg/adminapi/generate $(BASELINE)
+	$(GO) test -count=1 -run '^TestIndexesChangeOneByOne$$' . -update
 
 clients: deps ## Generate clients in Go, TypeScript and Python from the OpenAPI document, import it into Postman, and use them
 	tools/clients/run

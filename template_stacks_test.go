@@ -1,8 +1,10 @@
 package bitting_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -211,4 +213,109 @@ func TestAdminFunctionsCanBeCapped(t *testing.T) {
 func asEvents(r resource) map[string]any {
 	events, _ := r.Properties["Events"].(map[string]any)
 	return events
+}
+
+// What a deleted stack kept, or a backup was restored to, can be used by a new one, which then makes
+// none of it: every choice between the two names the same thing both times.
+func TestWhatIsKeptCanBeTakenOver(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	arn := `!Sub "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${ExistingTable}`
+	want := map[string]string{
+		`!GetAtt Core.Arn`:                               arn + `"`,
+		`!Sub "${Core.Arn}/index/*"`:                     arn + `/index/*"`,
+		`!Sub "${Core.Arn}/index/byOrganizationAndRank"`: arn + `/index/byOrganizationAndRank"`,
+		`!Sub "${Core.Arn}/index/byOwnerAndRank"`:        arn + `/index/byOwnerAndRank"`,
+		`!Ref Core`:             `!Ref ExistingTable`,
+		`!GetAtt CoreKey.Arn`:   `!Ref TableKeyArn`,
+		`!GetAtt PepperKey.Arn`: `!Ref PepperKeyArn`,
+	}
+
+	got := map[string]string{}
+	for _, choice := range regexp.MustCompile(
+		`!If \[New(?:Table|TableKey|PepperKey), (.+?), (![^]]+)\]`,
+	).FindAllStringSubmatch(string(text), -1) {
+		got[choice[1]] = choice[2]
+	}
+
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("choices (-want +got):\n%s", diff)
+	}
+
+	for id, want := range map[string]string{
+		"Core": "NewTable", "CoreKey": "NewTableKey", "PepperKey": "NewPepperKey", "People": "NewPool",
+	} {
+		if got := read(t)[id].Condition; got != want {
+			t.Errorf("%s has the condition %q", id, got)
+		}
+	}
+
+	taken, err := template.Read(text, map[string]string{
+		"ExistingTable": "kept",
+		"TableKeyArn":   "arn:aws:kms:eu-west-1:123456789012:key/table",
+		"PepperKeyArn":  "arn:aws:kms:eu-west-1:123456789012:key/pepper",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if tables := slices.Collect(maps.Keys(taken.Tables)); !slices.Equal(tables, []string{"Hot"}) {
+		t.Errorf("it makes the tables %v", tables)
+	}
+
+	for id, f := range taken.Functions {
+		if f.Environment["BITTING_CORE_TABLE"] != "kept" ||
+			f.Environment["BITTING_KMS_KEY"] != "arn:aws:kms:eu-west-1:123456789012:key/pepper" {
+			t.Errorf("%s has %v", id, f.Environment)
+		}
+	}
+}
+
+// A table without the keys that it needs would be a deployment that can check no key.
+func TestAnExistingTableNeedsItsKeys(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	key := "arn:aws:kms:eu-west-1:123456789012:key/a"
+	for _, test := range []struct {
+		parameters map[string]string
+		want       string
+	}{
+		{map[string]string{"ExistingTable": "kept", "TableKeyArn": key, "PepperKeyArn": key}, ""},
+		{map[string]string{"TableKeyArn": key}, ""},
+		{map[string]string{"PepperKeyArn": key}, ""},
+		{map[string]string{"ExistingTable": "kept", "PepperKeyArn": key}, "needs TableKeyArn"},
+		{map[string]string{"ExistingTable": "kept", "TableKeyArn": key}, "needs PepperKeyArn"},
+		{
+			map[string]string{"SignIn": "none", "ExistingUserPoolId": "eu-west-1_aB1"},
+			"is for SignIn=cognito only",
+		},
+		{map[string]string{"ExistingUserPoolId": "eu-west-1_aB1"}, ""},
+	} {
+		_, err := template.Read(source, test.parameters)
+		if got := fmt.Sprint(err); (err == nil) != (test.want == "") ||
+			!strings.Contains(got, test.want) {
+			t.Errorf("%v: %v", test.parameters, err)
+		}
+	}
+}
+
+// Cognito takes lower-case letters only, and a stack's name may have others.
+func TestTheSignInDomainIsValidWhateverTheStacksName(t *testing.T) {
+	t.Parallel()
+
+	id := []any{2, []any{"/", "AWS::StackId"}}
+	if diff := cmp.Diff(any([]any{"-", []any{"bitting", id}}),
+		read(t)["PeopleDomain"].Properties["Domain"]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }

@@ -113,12 +113,12 @@ func TestHelp(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, out)
 	}
 
-	if got := words(out, `(?m)^  ([a-z]+) +[A-Z]`); !slices.Equal(got, []string{
+	if got := words(out, `(?m)^  ([a-z-]+) +[A-Z]`); !slices.Equal(got, []string{
 		"advice", "apply", "bootstrap", "completion", "customers", "doctor", "export", "help", "history",
 		"inspect",
 		"jobs", "keys", "local", "login", "logout", "me", "members",
 		"organizations", "pepper", "permissions", "protect",
-		"request", "usage", "version", "whoami",
+		"request", "stop-again", "usage", "version", "whoami",
 	}) {
 		t.Errorf("commands %v", got)
 	}
@@ -126,8 +126,8 @@ func TestHelp(t *testing.T) {
 	code, out, _ = run(t, "local", "--help")
 
 	want := []string{
-		"api", "backend", "data", "dynamodb", "fresh", "functions", "help", "lambda", "listen", "no-demo",
-		"parameter", "profile", "template",
+		"api", "backend", "core-table", "data", "dynamodb", "fresh", "functions", "help", "lambda",
+		"listen", "no-demo", "parameter", "profile", "template",
 	}
 	if got := words(out, `(?m)^ .*--([a-z-]+) .*  +[a-z]`); code != 0 || !slices.Equal(got, want) {
 		t.Errorf("exit code %d, flags %v, want %v", code, got, want)

@@ -44,7 +44,7 @@ func newRoot() *cobra.Command {
 		},
 		"run": {
 			newLogin(&o), newLogout(&o), alone(newLocal()), newProtect(&o), newPermissions(&o),
-			alone(newBootstrap()), newPepper(),
+			alone(newBootstrap()), newPepper(), alone(newStopAgain()),
 		},
 	} {
 		for _, c := range commands {
@@ -131,6 +131,8 @@ func newLocal() *cobra.Command {
 		"how the functions run: inprocess, or process (each from its built bootstrap binary)")
 	c.Flags().StringVar(&o.DynamoDB, "dynamodb", "",
 		"address of another DynamoDB to use, such as http://127.0.0.1:8000")
+	c.Flags().StringVar(&o.CoreTable, "core-table", "",
+		"table of --dynamodb to use as the table core, such as a restored one")
 	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "create no demo organizations, people and keys")
 	own.add(c)
 	c.Flags().BoolVar(&o.Fresh, "fresh", false, "delete the existing data first")

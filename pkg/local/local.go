@@ -48,6 +48,7 @@ type Options struct {
 	API       string // rest or http: the kind of the demo APIs
 	Processes bool   // run each function's built bootstrap in a process of its own
 	DynamoDB  string // address of another DynamoDB; "" for the embedded one
+	CoreTable string // a table core that exists there; "" makes the template's
 	NoDemo    bool
 	Own       *Own   // somebody's own APIs in place of the demo's; nil for the demo
 	Fresh     bool   // start without existing data
@@ -197,7 +198,7 @@ func (m *machine) readTemplate() (*template.Template, error) {
 		demo = "none"
 	}
 
-	t, err := template.Read(text, map[string]string{
+	parameters := map[string]string{
 		"Profile":      m.options.Profile,
 		"KeyLimits":    limits,
 		"DemoApi":      demo,
@@ -208,7 +209,14 @@ func (m *machine) readTemplate() (*template.Template, error) {
 		"ProductionUrl":  m.url + "/production",
 		"StagingUrl":     m.url + "/staging",
 		"DevelopmentUrl": m.url + "/development",
-	})
+	}
+	if m.options.CoreTable != "" { // keys of KMS are files here, whatever their ARN
+		parameters["ExistingTable"] = m.options.CoreTable
+		parameters["TableKeyArn"] = "arn:aws:kms:us-east-1:123456789012:key/table"
+		parameters["PepperKeyArn"] = "arn:aws:kms:us-east-1:123456789012:key/pepper"
+	}
+
+	t, err := template.Read(text, parameters)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

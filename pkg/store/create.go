@@ -14,7 +14,7 @@ import (
 
 // CreateTable creates a table with the properties of a template's AWS::DynamoDB::Table, where there
 // is no CloudFormation. An existing table is left as it is. Properties that only AWS has are
-// ignored: encryption, backups, deletion protection and the stream.
+// ignored: encryption, backups and deletion protection.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-dynamodb-table.html
 func CreateTable(
 	ctx context.Context, client *dynamodb.Client, name string, properties map[string]any,

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -122,6 +125,53 @@ func (s *Store) OrganizationHistory(
 		After:     after,
 	}, limit)
 }
+
+// HistorySince reads the whole table, and returns the entries of all organizations from a time on,
+// oldest first. It calls progress with the number of rows read so far after each page. It is for an
+// operator's command, as Peppers.Uses is. Errors: ErrDamaged, ErrUnavailable.
+func (s *Store) HistorySince(
+	ctx context.Context, scanner Scanner, since time.Time, progress func(rows int64),
+) ([]history.Entry, error) {
+	var entries []history.Entry
+	var rows int64
+	var after dynamo.Key
+
+	for {
+		page, last, err := s.core.ScanPage(ctx, scanner, after, scanPage)
+		if err != nil {
+			return nil, err
+		}
+
+		for _, item := range page {
+			at := dynamo.KeyOf(item)
+			if !strings.HasPrefix(at.Partition, "history#") || at.Sort < dynamo.FormatTime(since) {
+				continue // a part of an entry sorts before all times
+			}
+
+			e, _, err := s.entry(ctx, item)
+			if err != nil {
+				return nil, err
+			}
+
+			entries = append(entries, e)
+		}
+
+		rows += int64(len(page))
+		progress(rows)
+
+		if after = last; last == (dynamo.Key{}) {
+			break
+		}
+	}
+
+	slices.SortFunc(entries, func(a, b history.Entry) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID))
+	})
+	return entries, nil
+}
+
+// scanPage is the most rows in a page; DynamoDB also ends one at a megabyte.
+const scanPage = 4000
 
 // maxHistoryPage is the most bytes in a page of history, unless its only entry is larger: the
 // answer must be bounded, and a few entries may be large.

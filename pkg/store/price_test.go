@@ -2,8 +2,13 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -92,5 +97,44 @@ func TestListsPassOverNothingThatAnIndexKnows(t *testing.T) {
 		if err != nil || len(page) != 1 || kit.Traffic.Count() > 3 {
 			t.Errorf("%s: %d keys for %d reads, %v", status, len(page), kit.Traffic.Count(), err)
 		}
+	}
+}
+
+// The costs in docs/operations.md count these: each index that an item stands in is a write of its
+// own.
+func TestWhatAKeyStandsIn(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	kit.MustKey(t, func(k *apikey.Key) { k.Name = "for ever" })
+	kit.MustKey(t, func(k *apikey.Key) {
+		k.Name = "for a day"
+		k.ExpiresAt = kit.Clock.Now().Add(24 * time.Hour)
+	})
+
+	table, err := kit.Client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{
+		TableName: &kit.CoreTable,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	got := map[string]int{}
+	for _, item := range kit.Items(t) {
+		name, _ := item["name"].(*types.AttributeValueMemberS)
+		if name == nil {
+			continue
+		}
+
+		for _, index := range table.Table.GlobalSecondaryIndexes {
+			if !slices.ContainsFunc(index.KeySchema, func(k types.KeySchemaElement) bool {
+				return item[*k.AttributeName] == nil
+			}) {
+				got[name.Value]++
+			}
+		}
+	}
+
+	if diff := cmp.Diff(map[string]int{"for ever": 8, "for a day": 9}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

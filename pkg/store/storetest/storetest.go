@@ -174,6 +174,29 @@ func items(t testing.TB, client *dynamodb.Client, table string) []map[string]typ
 	return items
 }
 
+// CopyCore copies the table core behind an endpoint to another table there, as restoring it to a
+// point in time does, and returns that table's name.
+func CopyCore(t testing.TB, endpoint, table string) string {
+	t.Helper()
+
+	sdk, name := client(endpoint, nil), uniqueName("Restored")
+	if err := store.CreateTable(t.Context(), sdk, name,
+		readTemplate(t).Tables["Core"].Properties); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, item := range items(t, sdk, table) {
+		if _, err := sdk.PutItem(t.Context(), &dynamodb.PutItemInput{
+			TableName: &name,
+			Item:      item,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	return name
+}
+
 // Dump returns every string and binary value in the table core, unescaped.
 func (k *Kit) Dump(t testing.TB) string {
 	t.Helper()
