@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
@@ -317,5 +318,57 @@ func TestTheSignInDomainIsValidWhateverTheStacksName(t *testing.T) {
 	if diff := cmp.Diff(any([]any{"-", []any{"bitting", id}}),
 		read(t)["PeopleDomain"].Properties["Domain"]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A web ACL stands before the admin API where one is given, and nothing else depends on it.
+func TestAWebACLStandsBeforeTheAdminAPI(t *testing.T) {
+	t.Parallel()
+
+	got := read(t)["AdminFilter"]
+	want := map[string]any{
+		"ResourceArn": "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${AdminApi}/stages/admin",
+		"WebACLArn":   "AdminWebAclArn",
+	}
+
+	if diff := cmp.Diff(want, got.Properties); diff != "" || got.Condition != "Filtered" ||
+		got.Type != "AWS::WAFv2::WebACLAssociation" {
+		t.Errorf("%s with the condition %q (-want +got):\n%s", got.Type, got.Condition, diff)
+	}
+}
+
+// What Lambda itself logs of each call costs more than a check, so it is off until somebody looks.
+func TestLambdasOwnLogLinesAreAParameter(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+
+	untag(&document)
+
+	var written struct {
+		Parameters map[string]map[string]any `yaml:"Parameters"`
+		Globals    struct {
+			Function struct {
+				LoggingConfig map[string]string `yaml:"LoggingConfig"`
+			} `yaml:"Function"`
+		} `yaml:"Globals"`
+	}
+
+	if err := document.Decode(&written); err != nil {
+		t.Fatal(err)
+	}
+
+	level := written.Globals.Function.LoggingConfig["SystemLogLevel"]
+	if standard := written.Parameters[level]["Default"]; level != "SystemLogLevel" ||
+		standard != "WARN" {
+		t.Errorf("the level is %q, by default %v", level, standard)
 	}
 }
