@@ -30,9 +30,6 @@ CONSOLE         := pkg/console/built/site/index.html
 CONSOLE_MODULES := console/node_modules/.installed
 CONSOLE_SOURCES := $(shell find console/src console/reference -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
 
-# Functions are small static binaries. Not for tests: the race detector needs cgo. Without the commit in it, a binary whose
-# sources did not change does not change either, and is not deployed again.
-FUNCTION_FLAGS := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w"'
 # Lambda loads the binary at each cold start. The authorizers' limit is a promise of the docs.
 AUTHORIZER_LIMIT := 10485760
 
@@ -80,7 +77,7 @@ validate: $(VENV)/.installed $(EXAMPLES) ## Check template.yaml and the examples
 	$(VENV)/bin/cfn-lint --ignore-checks W3005 -- examples/cdk/cdk.out/Orders.template.json # a dependency that the CDK itself adds
 
 build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
-	$(FUNCTION_FLAGS) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@cd .aws-sam/build && for binary in */bootstrap; do \
 		size=$$(wc -c <"$$binary"); printf '%10d  %s\n' "$$size" "$$binary"; \
 		case $$binary in *Authorizer/*) \
@@ -131,7 +128,15 @@ console-test: deps $(CONSOLE) ## Check the console, and use it in Chromium (CHRO
 oidc-clients: ## Sign in at `bitting local` with OpenID Connect libraries (URL=http://127.0.0.1:4000 for a running one)
 	@GO=$(GO) NPM=$(NPM) PYTHON=$(PYTHON) tools/oidc-clients/run $(URL)
 
-deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast Brand=ab')
+# Else functions would be built for one architecture and run on another.
+ifneq ($(findstring Architecture=,$(PARAMETERS) $(ARGS)),)
+$(error give ARCHITECTURE=x86_64 in place of the parameter Architecture)
+endif
+ifneq ($(findstring --parameter-overrides,$(ARGS)),)
+$(error give parameters in PARAMETERS: of two --parameter-overrides the last counts)
+endif
+
+deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast' ARCHITECTURE=x86_64)
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
 ifeq ($(findstring DeletionProtection=,$(PARAMETERS)),)
 	@echo 'Deployed. What must not be lost is protected from now on:' # SAM keeps the parameters that are not given

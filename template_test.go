@@ -21,6 +21,7 @@ import (
 type resource struct {
 	Type       string         `yaml:"Type"`
 	Condition  string         `yaml:"Condition"`
+	Metadata   map[string]any `yaml:"Metadata"`
 	Properties map[string]any `yaml:"Properties"`
 
 	DeletionPolicy      string `yaml:"DeletionPolicy"`
@@ -241,6 +242,54 @@ func TestDeployProtectsWhatItMade(t *testing.T) {
 
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", parameters, diff)
+		}
+	}
+}
+
+// What is deployed was built for the architecture that it runs on, and a list of parameters does not
+// replace the one that says so.
+func TestDeployRefusesWhatWouldLoseTheArchitecture(t *testing.T) {
+	t.Parallel()
+
+	for _, argument := range []string{
+		"PARAMETERS=Brand=ab Architecture=x86_64",
+		"ARGS=--parameter-overrides Brand=ab",
+	} {
+		out, err := exec.CommandContext(t.Context(), "make", "-n", "deploy", argument).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "*** give") {
+			t.Errorf("%s: %v\n%s", argument, err, out)
+		}
+	}
+}
+
+// A plain `sam build` and `make build` run the same command.
+func TestFunctionsAreBuiltByOneCommand(t *testing.T) {
+	t.Parallel()
+
+	for id, r := range read(t) {
+		if r.Type == function && r.Metadata["BuildMethod"] != "makefile" {
+			t.Errorf("%s is built by %v", id, r.Metadata["BuildMethod"])
+		}
+	}
+
+	text, err := os.ReadFile("samconfig.toml")
+	if err != nil || !strings.Contains(string(text), "\nmanifest = \"tools/function.mk\"\n") {
+		t.Errorf("sam does not build with tools/function.mk: %v", err)
+	}
+
+	for architecture, want := range map[string]string{"": "arm64", "x86_64": "amd64"} {
+		c := exec.CommandContext(t.Context(), "make", "-n", "-f", "tools/function.mk", "build-Keys")
+		c.Env = append(os.Environ(), "ARTIFACTS_DIR=out")
+
+		if architecture != "" {
+			c.Env = append(c.Env, "ARCHITECTURE="+architecture)
+		}
+
+		out, err := c.CombinedOutput()
+		if got := string(out); err != nil ||
+			!strings.HasPrefix(got, "CGO_ENABLED=0 GOOS=linux GOARCH="+want+" ") ||
+			!strings.Contains(got, " -o out/bootstrap .") {
+			t.Errorf("%q: %v\n%s", architecture, err, out)
 		}
 	}
 }
