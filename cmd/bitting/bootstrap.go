@@ -20,13 +20,15 @@ import (
 func newBootstrap() *cobra.Command {
 	var reach deployed
 	var to secretTo
+	var again bool
 	c := &cobra.Command{
 		Use:   "bootstrap",
 		Short: "Create the first operator key of a deployment",
 		Args:  cobra.NoArgs,
-		Long: "Creates the first operator key and prints it. It can be run only once, and the key " +
-			"is shown only once.\n" +
-			"Rotate or regenerate the key within 24 hours, or it expires.\n" +
+		Long: "Creates the first operator key, and a pepper for each environment. It can be run only " +
+			"once, and the key is shown only once.\n" +
+			"Rotate or regenerate the key within 24 hours, or it expires. If no operator key works any " +
+			"more, --again creates another.\n" +
 			"It needs AWS credentials that may write the deployment's table and use its KMS key, " +
 			"found as the AWS CLI finds them.",
 		Example: "  bitting bootstrap --stack bitting --region eu-west-1",
@@ -41,7 +43,12 @@ func newBootstrap() *cobra.Command {
 				return err
 			}
 
-			secret, err := operator.First(c.Context(), operator.Config{
+			create := operator.First
+			if again {
+				create = operator.Again
+			}
+
+			secret, err := create(c.Context(), operator.Config{
 				Brand:   d.Brand,
 				Store:   d.Store,
 				Keyring: d.Keyring,
@@ -73,6 +80,7 @@ func newBootstrap() *cobra.Command {
 	}
 	reach.flags(c.Flags())
 	to.flags(c)
+	c.Flags().BoolVar(&again, "again", false, "create another operator key, since none works any more")
 	return c
 }
 
@@ -122,6 +130,10 @@ func (d *deployed) variables(ctx context.Context) (map[string]string, error) {
 	return given, nil
 }
 
+// asFlags names flags in place of a function's variables.
+var asFlags = strings.NewReplacer("BITTING_CORE_TABLE", "--table", "BITTING_KMS_KEY", "--kms-key",
+	"BITTING_BRAND", "--brand")
+
 // load makes the deployment, with the credentials that AWS's tools would use. timeout is how long an
 // operation of AWS may take; "" for the usual time.
 func (d *deployed) load(
@@ -149,7 +161,7 @@ func (d *deployed) load(
 	}
 
 	if _, err := boot.Configure(env); err != nil { // before anybody is asked for credentials
-		return nil, nil, err
+		return nil, nil, usage(errors.New(asFlags.Replace(err.Error())))
 	}
 
 	config, err := d.aws.Config(ctx)

@@ -16,11 +16,11 @@ func TestBootstrapRefusesToGuess(t *testing.T) {
 		"no table": {[]string{"bootstrap"}, "Pass --stack, or --table and --kms-key"},
 		"no KMS key": {
 			[]string{"bootstrap", "--table", "core", "--region", "eu-west-1"},
-			"BITTING_KMS_KEY is not set",
+			"--kms-key is not set",
 		},
 		"a bad brand": {
 			[]string{"bootstrap", "--table", "core", "--kms-key", "k", "--brand", "B T"},
-			"BITTING_BRAND",
+			`--brand "B T" is not valid`,
 		},
 		"an argument": {[]string{"bootstrap", "now"}, `unknown command "now"`},
 	} {

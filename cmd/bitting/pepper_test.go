@@ -35,7 +35,7 @@ func TestPepperRefusesToGuess(t *testing.T) {
 		"no environment retired": {
 			append([]string{"retire", "1"}, reach...), `required flag(s) "environment" not set`,
 		},
-		"no KMS key": {append([]string{"status"}, reach...), "BITTING_KMS_KEY is not set"},
+		"no KMS key": {append([]string{"status"}, reach...), "--kms-key is not set"},
 		"the last with keys": {
 			append([]string{"status", "--last", "--limit=1"}, reach...),
 			"if any flags in the group [last limit] are set none of the others can be",

@@ -15,32 +15,33 @@ import (
 	"time"
 )
 
-// quickstart is what a person runs who follows docs/quickstart.md, up to where AWS begins: the
-// files that it shows, and its commands in their order.
-type quickstart struct {
+// walkthrough is what a person runs who follows a page of docs, but for what needs AWS or builds the
+// checkout: the files that it shows, and its commands in their order.
+type walkthrough struct {
 	files    map[string]string
 	commands []string
 }
 
 var block = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\S+))?\n(.*?)^```$")
 
-func readQuickstart(t *testing.T) quickstart {
+// readPage reads a page up to the heading of the part that needs AWS, if it has one.
+func readPage(t *testing.T, name, end string) walkthrough {
 	t.Helper()
 
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "quickstart.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	local, _, found := strings.Cut(string(text), "\n## On AWS\n")
+	local, _, found := strings.Cut(string(text), "\n## "+end+"\n")
 	if !found {
-		t.Fatal("the page has no part on AWS")
+		t.Fatalf("the page has no part %s", end)
 	}
 
-	q := quickstart{files: map[string]string{}}
+	q := walkthrough{files: map[string]string{}}
 	for _, match := range block.FindAllStringSubmatch(local, -1) {
 		switch kind, name, text := match[1], match[2], match[3]; {
-		case kind == "sh" && name == "checkout": // the tests have built it
+		case kind == "sh" && (name == "checkout" || name == "aws"): // the tests have built it
 		case kind == "sh":
 			q.commands = append(q.commands, strings.Split(strings.TrimSpace(text), "\n")...)
 		case name != "":
@@ -73,7 +74,7 @@ func freePort(t *testing.T) string {
 func TestQuickStart(t *testing.T) {
 	t.Parallel()
 
-	q := readQuickstart(t)
+	q := readPage(t, "quickstart.md", "On AWS")
 
 	dir := filepath.Join(t.TempDir(), "bitting") // the checkout
 	if err := os.Mkdir(dir, 0o700); err != nil {

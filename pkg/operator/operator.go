@@ -3,7 +3,8 @@
 //
 // It promises:
 //
-//   - A deployment is bootstrapped once, however many callers try at the same time.
+//   - A deployment is bootstrapped once, however many callers try at the same time, unless one says
+//     again.
 //   - The key expires after a day unless its secret is replaced.
 //
 // It does not print the secret; its caller does so, once.
@@ -23,8 +24,8 @@ import (
 )
 
 // ErrBootstrapped says that the deployment has had its first operator key.
-var ErrBootstrapped = errors.New("operator: this deployment already had its first operator " +
-	"key; create others with it, by POST /v1/organizations/_operators/keys")
+var ErrBootstrapped = errors.New("this deployment already had its first operator key: create others " +
+	"with an operator key, in the organization _operators; if none works any more, pass --again")
 
 // Life is how long the first operator key works, unless it is rotated or regenerated.
 const Life = 24 * time.Hour
@@ -54,6 +55,12 @@ func First(ctx context.Context, c Config) (apikey.Secret, error) {
 	}
 
 	return secret, err
+}
+
+// Again makes another operator key, as First does, whether there was one or not. Errors:
+// store.ErrUnavailable.
+func Again(ctx context.Context, c Config) (apikey.Secret, error) {
+	return create(ctx, c, "Operator by IAM", Life)
 }
 
 // Local makes an operator key of a deployment on a developer's own machine. It may be called again

@@ -231,3 +231,24 @@ func TestFirstOverAnUnavailableTable(t *testing.T) {
 		t.Errorf("then: %v", err)
 	}
 }
+
+// Who missed the day of the first key, or lost its secret, makes another one, as often as needed.
+func TestAnotherOperatorKeyIsMade(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+
+	for range 2 {
+		secret, err := operator.Again(t.Context(), deployment(kit, kit.Restart()))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if k := stored(t, kit, secret); k.Status(kit.Clock.Now().Add(operator.Life)) != apikey.Expired {
+			t.Errorf("it does not end: %+v", k)
+		}
+	}
+
+	if got := keys(t, kit); len(got) != 2 {
+		t.Errorf("%d keys are stored", len(got))
+	}
+}
