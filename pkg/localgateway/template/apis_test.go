@@ -366,7 +366,7 @@ func TestRefusalsOfAPIs(t *testing.T) {
 
 	const api = "Resources:\n  A: {Type: AWS::Serverless::Api, Properties: {StageName: live, "
 	for source, want := range map[string]string{
-		head + api + "Auth: {ResourcePolicy: {}}}}": "line 3: A.Auth: property ResourcePolicy",
+		head + api + "Auth: {ResourcePolicy: {}}}}": "line 3: A.Auth.ResourcePolicy: only",
 		head + api + "DefinitionUri: api.yaml}}":    "line 3: A: DefinitionUri is not understood",
 		head + api + "CacheClusterEnabled: true}}":  "line 3: A: property CacheClusterEnabled",
 		head + api + "DefinitionBody: {swagger: '2.0', x-amazon-apigateway-policy: {}}}}": "line 3: " +

@@ -61,7 +61,15 @@ func TestRefusals(t *testing.T) {
 		},
 		"REST resource policy": {
 			rest + "Auth: {ResourcePolicy: {}}}}", 4,
-			"A.Auth: property ResourcePolicy is not understood",
+			"A.Auth.ResourcePolicy: only CustomStatements are understood",
+		},
+		"REST resource policy that denies": {
+			rest + "Auth: {ResourcePolicy: {CustomStatements: [{Effect: Deny}]}}}}", 4,
+			"Effect is \"Deny\", want one of Allow",
+		},
+		"REST resource policy for some": {
+			rest + "Auth: {ResourcePolicy: {CustomStatements: [{Effect: Allow, Principal: {AWS: a}}]}}}}",
+			4, "Principal",
 		},
 		"SAM's own plan": {
 			rest + "Auth: {UsagePlan: {CreateUsagePlan: PER_API}}}}", 4,

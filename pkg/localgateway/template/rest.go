@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // restTTL is how long a REST API caches an authorizer's answer, in seconds, by default.
@@ -71,6 +73,10 @@ func (r *resolver) readRESTAuth(b *builder, auth *object) {
 	b.preflightGuard = auth.boolean("AddDefaultAuthorizerToCorsPreflight", true)
 	b.preflightKey = auth.boolean("AddApiKeyRequiredToCorsPreflight", true)
 	auth.ignore("InvokeRole")
+
+	if policy := auth.object("ResourcePolicy"); policy != nil {
+		r.readResourcePolicy(policy)
+	}
 
 	if plan := auth.object("UsagePlan"); plan != nil {
 		// The value of the key in a plan that SAM makes is known to AWS alone.
@@ -321,4 +327,29 @@ func (r *resolver) readGatewayResponses(all *object) map[string]GatewayResponse 
 // unquote removes the single quotes around a literal of a header mapping.
 func unquote(literal string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(literal, "'"), "'")
+}
+
+// readResourcePolicy accepts a policy that denies nothing. Where it allows, API Gateway leaves the
+// decision to the authorizer, if that decides at all.
+func (r *resolver) readResourcePolicy(policy *object) {
+	statements := policy.value("CustomStatements")
+	policy.done()
+
+	if statements == nil || statements.Kind != yaml.SequenceNode {
+		r.fail(policy.node, "%s: only CustomStatements are understood", policy.what)
+		return
+	}
+
+	for _, n := range statements.Content {
+		s := r.object(n, policy.what)
+		if s == nil {
+			return
+		}
+
+		s.oneOf("Effect", "", "Allow")
+		s.oneOf("Principal", "", "*")
+		s.oneOf("Resource", "", "execute-api:/*")
+		s.ignore("Action")
+		s.done()
+	}
 }
