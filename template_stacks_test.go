@@ -269,7 +269,21 @@ func TestWhatIsKeptCanBeTakenOver(t *testing.T) {
 		t.Errorf("it makes the tables %v", tables)
 	}
 
+	ours, err := template.Read(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	names := strings.NewReplacer("table/kept", "table/Core", "eu-west-1:123456789012:key/table",
+		"us-east-1:123456789012:key/CoreKey", "eu-west-1:123456789012:key/pepper",
+		"us-east-1:123456789012:key/PepperKey")
+
 	for id, f := range taken.Functions {
+		got, want := fmt.Sprint(f.Policies), fmt.Sprint(ours.Functions[id].Policies)
+		if diff := cmp.Diff(want, names.Replace(got)); diff != "" {
+			t.Errorf("the role of %s (-new +existing):\n%s", id, diff)
+		}
+
 		if f.Environment["BITTING_CORE_TABLE"] != "kept" ||
 			f.Environment["BITTING_KMS_KEY"] != "arn:aws:kms:eu-west-1:123456789012:key/pepper" {
 			t.Errorf("%s has %v", id, f.Environment)

@@ -20,6 +20,10 @@ func (r *resolver) readPolicies(p *object) []Policy {
 
 	var policies []Policy
 	for _, item := range items {
+		if r.err != nil {
+			return nil
+		}
+
 		switch {
 		case item.Kind == yaml.MappingNode && indexOf(item, "Statement") >= 0:
 			document, _ := r.plain(item).(map[string]any)
