@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -408,10 +409,61 @@ func TestEveryFunctionsLogsExpire(t *testing.T) {
 		group, _ := at(r.Properties, "LoggingConfig", "LogGroup").(string)
 
 		logs, ok := resources[group]
-		if !ok || logs.Properties["RetentionInDays"] != "RetentionDays" ||
-			logs.Condition != r.Condition {
+		if !ok || logs.Condition != r.Condition {
 			t.Errorf("%s logs to %q: %+v", id, group, logs)
 		}
+	}
+
+	key := any([]any{"LogsHaveAKey", "LogKeyArn", "AWS::NoValue"})
+
+	for id, r := range resources {
+		if r.Type == "AWS::Logs::LogGroup" && (r.Properties["RetentionInDays"] != "RetentionDays" ||
+			cmp.Diff(key, r.Properties["KmsKeyId"]) != "") {
+			t.Errorf("%s: %v", id, r.Properties)
+		}
+	}
+}
+
+// What people set for all functions, all of them have. Work that nobody waits for has a minute.
+func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	tmpl, err := template.Read(source, map[string]string{
+		"Memory":            "512",
+		"AuthorizerTimeout": "7",
+		"AdminTimeout":      "20",
+		"DemoApi":           "http",
+		"Profile":           "cached",
+		"KeyLimits":         "off",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := map[string]time.Duration{"Upkeep": time.Minute, "AccessLog": time.Minute}
+	for _, id := range []string{"Organizations", "Keys", "Rotation", "Revocation", "Usage"} {
+		want[id] = 20 * time.Second
+	}
+
+	for id, f := range tmpl.Functions {
+		timeout, own := want[id]
+		if !own {
+			timeout = 7 * time.Second
+		}
+
+		if f.MemoryMB != 512 || f.Timeout != timeout {
+			t.Errorf("%s has %d MB and %v", id, f.MemoryMB, f.Timeout)
+		}
+	}
+
+	if got := string(source); !strings.Contains(got, "\n    Tracing: !Ref Tracing\n") ||
+		!strings.Contains(got, "\n    TracingEnabled: !If [Traced, true, false]\n") {
+		t.Error("functions and REST APIs are not traced as the parameter says")
 	}
 }
 
