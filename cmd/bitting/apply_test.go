@@ -621,7 +621,7 @@ func testRefusedCalls(t *testing.T, p *process) {
 			p.As(*made.Secret).Call(t, http.MethodGet, path, nil)
 		}
 
-		page, err := c.KeyRequestsPage(t.Context(), org, made.Key.ID, wire.List{})
+		page, err := c.KeyRequestsPage(t.Context(), org, made.Key.ID, wire.KeyRequests{})
 		k, read := c.GetKey(t.Context(), org, made.Key.ID)
 		return errors.Join(err, read) == nil && k.LastUsed != nil && slices.ContainsFunc(page.Items,
 			func(r wire.Request) bool { return r.Route == "/metrics" }) && len(page.Items) > 3

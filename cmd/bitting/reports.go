@@ -156,6 +156,7 @@ func sum(values map[string]int64) (total int64) {
 
 func newKeysRequests(o *options) *cobra.Command {
 	var p pages
+	var filter api.RequestFilter
 	c := &cobra.Command{
 		Use:     "requests KEY",
 		Short:   "List recent calls with a key, newest first",
@@ -168,10 +169,16 @@ func newKeysRequests(o *options) *cobra.Command {
 
 			return output.List(s.out, requestColumns(),
 				func(r api.Request) string { return r.RequestID },
-				first(s, p, s.KeyRequests(ctx, org, key, api.List{Limit: p.size()})))
+				first(s, p, s.KeyRequests(ctx, org, key, api.KeyRequests{
+					RequestFilter: filter,
+					List:          api.List{Limit: p.size()},
+				})))
 		}),
 	}
 	p.flags(c)
+	c.Flags().StringVar(&filter.Outcome, "outcome", "", "only calls with an `OUTCOME`, or refused")
+	c.Flags().StringVar(&filter.Route, "route", "", "only calls of a `ROUTE`, such as \"GET /messages\"")
+	c.Flags().StringVar(&filter.Text, "q", "", "only calls with a `TEXT` in their id or address")
 	return c
 }
 
@@ -217,6 +224,7 @@ func newKeysHistory(o *options) *cobra.Command {
 
 func newHistory(o *options) *cobra.Command {
 	var p pages
+	var filter api.HistoryFilter
 	c := &cobra.Command{
 		Use:     "history",
 		Short:   "List what was done in an organization, newest first",
@@ -227,10 +235,16 @@ func newHistory(o *options) *cobra.Command {
 				return err
 			}
 
-			return s.listHistory(p, s.ListHistory(ctx, org, api.List{Limit: p.size()}))
+			return s.listHistory(p, s.ListHistory(ctx, org, api.ListHistory{
+				HistoryFilter: filter,
+				List:          api.List{Limit: p.size()},
+			}))
 		}),
 	}
 	p.flags(c)
+	c.Flags().StringVar(&filter.Actor, "actor", "", "only what the person or key with an `ID` did")
+	c.Flags().StringVar(&filter.Action, "action", "", "only an `ACTION`, such as key.revoked")
+	c.Flags().StringVar(&filter.Object, "object", "", "only what was done to the object with an `ID`")
 	return c
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/history"
@@ -16,12 +17,33 @@ func (s *ReportService) KeyHistory(
 	return viewAll(entries, viewEntry), next, err
 }
 
-// History does the same for all objects of the request's organization.
+// CheckHistoryFilter checks which entries are requested. Error: *InvalidError.
+func CheckHistoryFilter(in api.HistoryFilter) error {
+	f := &validator{}
+	if in.Action != "" && !slices.Contains(history.Actions(), in.Action) {
+		f.add("query.action", "expected an action such as key.created", in.Action)
+	}
+
+	return f.err()
+}
+
+// History does the same for the matching entries of all objects of the request's organization.
 func (s *ReportService) History(
-	ctx context.Context, r *Request, after string, limit int,
-) (shown []api.Entry, next string, err error) {
-	entries, next, err := s.store.OrganizationHistory(ctx, r.call.Organization, after, limit)
-	return viewAll(entries, viewEntry), next, err
+	ctx context.Context, r *Request, asked api.HistoryFilter, after string, limit int,
+) ([]api.Entry, string, error) {
+	read := func(after string, limit int) ([]api.Entry, string, error) {
+		entries, next, err := s.store.OrganizationHistory(ctx, r.call.Organization, after, limit)
+		return viewAll(entries, viewEntry), next, err
+	}
+	if asked == (api.HistoryFilter{}) {
+		return read(after, limit)
+	}
+
+	return matching(after, limit, read, func(e api.Entry) bool {
+		return (asked.Actor == "" || e.Actor.ID == asked.Actor) &&
+			(asked.Action == "" || e.Action == asked.Action) &&
+			(asked.Object == "" || e.Object.ID == asked.Object)
+	})
 }
 
 func viewEntry(e history.Entry) api.Entry {

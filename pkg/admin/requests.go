@@ -1,8 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -32,13 +35,81 @@ func viewRequest(one usage.Request) api.Request {
 	}
 }
 
-// KeyRequests returns the last calls of the request's key after a position, newest first, and the
-// position of the next page: "" at the end.
+// anyRefusal is what a filter calls every outcome but allowed.
+const anyRefusal = "refused"
+
+// CheckRequestFilter checks which calls are requested. Error: *InvalidError.
+func CheckRequestFilter(in api.RequestFilter) error {
+	f := &validator{}
+	if in.Outcome != "" && !slices.Contains(RequestOutcomes(), in.Outcome) {
+		f.add("query.outcome", "expected refused, or an outcome such as permission_denied", in.Outcome)
+	}
+
+	return f.err()
+}
+
+// RequestOutcomes are the outcomes that a filter of calls knows.
+func RequestOutcomes() []string {
+	out := []string{anyRefusal}
+	for _, one := range check.Outcomes() {
+		out = append(out, string(one))
+	}
+
+	return out
+}
+
+// KeyRequests returns the last calls of the request's key that match, after a position, newest
+// first, and the position of the next page: "" at the end.
 func (s *ReportService) KeyRequests(
-	ctx context.Context, r *Request, after string, limit int,
-) (shown []api.Request, next string, err error) {
-	requests, next, err := s.hot.Requests(ctx, r.key.Environment, r.key.ID, after, limit, r.now)
-	return viewAll(requests, viewRequest), next, err
+	ctx context.Context, r *Request, asked api.RequestFilter, after string, limit int,
+) ([]api.Request, string, error) {
+	read := func(after string, limit int) ([]api.Request, string, error) {
+		all, next, err := s.hot.Requests(ctx, r.key.Environment, r.key.ID, after, limit, r.now)
+		return viewAll(all, viewRequest), next, err
+	}
+	if asked == (api.RequestFilter{}) {
+		return read(after, limit)
+	}
+
+	return matching(after, limit, read, func(one api.Request) bool {
+		route := one.Method + " " + cmp.Or(one.Route, one.Path)
+		outcome := asked.Outcome == "" || one.Outcome == asked.Outcome ||
+			asked.Outcome == anyRefusal && one.Outcome != string(check.Allowed)
+
+		return outcome && (asked.Route == "" || route == asked.Route) &&
+			(strings.Contains(one.RequestID, asked.Text) || strings.Contains(one.SourceIP, asked.Text))
+	})
+}
+
+// mostRounds is how many pages of a list are read for one page of what matches.
+const mostRounds = 3
+
+// matching returns a page of what matches in a list that has no index for it, and the position after
+// the last item that was looked at: "" at the end. The page is short, even empty, where few match,
+// since what is read for it is bounded.
+func matching[T any](
+	after string, limit int, read func(after string, limit int) ([]T, string, error),
+	matches func(T) bool,
+) (page []T, next string, err error) {
+	next = after
+	for range mostRounds {
+		var items []T
+		if items, next, err = read(next, limit-len(page)); err != nil {
+			return nil, "", err
+		}
+
+		for _, item := range items {
+			if matches(item) {
+				page = append(page, item)
+			}
+		}
+
+		if next == "" || len(page) == limit {
+			break
+		}
+	}
+
+	return page, next, nil
 }
 
 // RecordedRequest returns a call by its id, if it was recorded.

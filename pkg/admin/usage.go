@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
@@ -92,7 +93,18 @@ func (f *validator) moment(
 
 // KeyUsage returns the usage of the request's key, as read by CheckUsage.
 func (s *ReportService) KeyUsage(ctx context.Context, r *Request, in *Usage) (*api.Usage, error) {
-	return s.usage(ctx, in, usage.KeyScope(r.key.Environment, r.key.ID))
+	out, err := s.usage(ctx, in, usage.KeyScope(r.key.Environment, r.key.ID))
+	if err != nil || !check.Limited(r.key) {
+		return out, err
+	}
+
+	limits, quota, err := s.left(ctx, r.key, r.now)
+	if err != nil {
+		return nil, err
+	}
+
+	out.Limits = &api.LimitsLeft{RateLimits: limits, Quota: quota}
+	return out, nil
 }
 
 // OrganizationUsage returns the usage of all keys of the request's organization together.

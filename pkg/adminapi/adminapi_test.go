@@ -138,7 +138,7 @@ func adminPermissions() []string {
 	}
 }
 
-func newTenant(t *testing.T) tenant {
+func newTenant(t testing.TB) tenant {
 	t.Helper()
 	o := tenant{id: "t-" + strings.ToLower(rand.Text())}
 	o.keys = "/v1/organizations/" + o.id + "/keys"
@@ -166,7 +166,7 @@ func newTenant(t *testing.T) tenant {
 }
 
 // with makes an admin key of the tenant, and returns a client with it.
-func (o tenant) with(t *testing.T, fields map[string]any) localtest.Client {
+func (o tenant) with(t testing.TB, fields map[string]any) localtest.Client {
 	t.Helper()
 	return machine.As(machine.Operator().CreateKey(t, o.id, merged(map[string]any{
 		"name":        "Some admin",

@@ -43,7 +43,7 @@ func complete() *huma.OpenAPI {
 	// what stands for any value makes openapi-generator for Python fail
 	document.Components.Schemas.Map()["AdviceChange"].Properties["body"].AdditionalProperties = nil
 
-	examples := Examples()
+	examples, closed := Examples(), closedSets()
 	for path, item := range document.Paths {
 		for _, op := range operationsOf(item) {
 			describeRefusals(op)
@@ -53,6 +53,11 @@ func complete() *huma.OpenAPI {
 			for _, p := range op.Parameters {
 				p.Schema.PatternDescription = "" // huma's own: no keyword of JSON Schema
 				describeText(p.Schema, op.OperationID, p.Name)
+
+				if values := closed[op.OperationID+"."+p.Name]; values != nil {
+					restrict(p.Schema, values)
+				}
+
 				describeAbsent(p)
 			}
 
@@ -272,8 +277,8 @@ func patterns() map[string]string {
 	}
 }
 
-// closedSets are the fields of answers whose values are constants of another package, which is the
-// one place that lists them.
+// closedSets are the fields of answers, and the parameters, whose values are constants of another
+// package, which is the one place that lists them.
 func closedSets() map[string][]any {
 	actors := anys([]apikey.ActorType{
 		apikey.ActorUser, apikey.ActorKey, apikey.ActorOperator, apikey.ActorSystem,
@@ -284,6 +289,8 @@ func closedSets() map[string][]any {
 	return map[string][]any{
 		"Actor.type":                 actors,
 		"HistoryEntry.action":        anys(history.Actions()),
+		"listHistory.action":         anys(history.Actions()),
+		"keyRequests.outcome":        anys(admin.RequestOutcomes()),
 		"Explanation.outcome":        outcomes,
 		"RecordedCall.outcome":       outcomes,
 		"RequestDetails.outcome":     outcomes,

@@ -23,6 +23,8 @@ type scope struct {
 	Filter       store.Filter // of keys
 	// likewise, as it was sent: a duration stays the same query from page to page
 	UnusedSince string
+	Requests    api.RequestFilter `json:",omitzero"`
+	History     api.HistoryFilter `json:",omitzero"`
 }
 
 func (q scope) bytes() ([]byte, error) { return json.Marshal(q) }

@@ -199,6 +199,32 @@ type GetUsage struct {
 	By          string `json:"by,omitempty"`          // outcome, permission, customer or api
 }
 
+// RequestFilter selects recorded calls; empty fields select all.
+type RequestFilter struct {
+	Outcome string `json:"outcome,omitempty" query:"outcome" maxLength:"40" doc:"An outcome, or refused for all but allowed"`
+	Route   string `json:"route,omitempty" query:"route" maxLength:"1100" example:"GET /messages/{messageId}" doc:"The method and the route, or the path of a call without one"`
+	Text    string `json:"q,omitempty" query:"q" maxLength:"128" doc:"Part of the requestId or of the source address"`
+}
+
+// KeyRequests is the query of keyRequests.
+type KeyRequests struct {
+	RequestFilter
+	List
+}
+
+// HistoryFilter selects entries of a history; empty fields select all.
+type HistoryFilter struct {
+	Actor  string `json:"actor,omitempty" query:"actor" maxLength:"200" doc:"The actor's id"`
+	Action string `json:"action,omitempty" query:"action" maxLength:"40" example:"key.created"`
+	Object string `json:"object,omitempty" query:"object" maxLength:"200" doc:"The id of what was changed"`
+}
+
+// ListHistory is the query of listHistory.
+type ListHistory struct {
+	HistoryFilter
+	List
+}
+
 // ListAdvice is the query of listAdvice.
 type ListAdvice struct {
 	Window string `json:"window,omitempty"` // how long something must be unused, such as 30d

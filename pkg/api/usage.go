@@ -9,6 +9,7 @@ type Usage struct {
 	Source      string       `json:"source" enum:"authorizer,access_log" doc:"Who counted: the authorizer (every call that it checked) or, in the profile cached, the API's access logs"`
 	Totals      Totals       `json:"totals" doc:"denied counts the 401s, 403s and 429s of the key itself. No total includes unavailable, or wrong_secret, which outsiders can cause"`
 	Series      []UsagePoint `json:"series" nullable:"false" doc:"Each hour or day of the range"`
+	Limits      *LimitsLeft  `json:"limits,omitempty" doc:"Of one key that has limits: what is left of them now, whatever the range"`
 }
 
 // UsagePoint holds the numbers of one hour or day.

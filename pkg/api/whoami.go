@@ -17,6 +17,12 @@ type Whoami struct {
 	Quota          *QuotaLeft  `json:"quota"`
 }
 
+// LimitsLeft is what is left of the limits of a key.
+type LimitsLeft struct {
+	RateLimits []LimitLeft `json:"rateLimits" nullable:"false"`
+	Quota      *QuotaLeft  `json:"quota"`
+}
+
 // LimitLeft is a rate limit, and what is left of it.
 type LimitLeft struct {
 	RateLimit

@@ -9,14 +9,19 @@ import (
 
 // ListHistory returns the changes in an organization, newest first.
 func (c *Client) ListHistory(
-	ctx context.Context, org string, query api.List,
+	ctx context.Context, org string, query api.ListHistory,
 ) iter.Seq2[api.Entry, error] {
-	return walk(ctx, org, query, c.ListHistoryPage)
+	return walk(ctx, org, query.List, func(
+		ctx context.Context, org string, page api.List,
+	) (api.Page[api.Entry], error) {
+		query.List = page
+		return c.ListHistoryPage(ctx, org, query)
+	})
 }
 
 // ListHistoryPage returns a page of ListHistory.
 func (c *Client) ListHistoryPage(
-	ctx context.Context, org string, query api.List,
+	ctx context.Context, org string, query api.ListHistory,
 ) (api.Page[api.Entry], error) {
 	return get[api.Page[api.Entry]](ctx, c, "listHistory", in(org, "history"), query)
 }

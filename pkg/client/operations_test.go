@@ -435,7 +435,7 @@ func (t tour) keys(c *client.Client) {
 		}
 	}
 
-	listed(t, 10, c.ListHistory(t.ctx, t.org, api.List{}))
+	listed(t, 10, c.ListHistory(t.ctx, t.org, api.ListHistory{}))
 
 	if err := c.DeleteKey(t.ctx, t.org, id); err != nil {
 		t.Error(err)
@@ -548,7 +548,7 @@ func (t tour) calls(c *client.Client, machine *localtest.Machine) {
 		t.Errorf("%+v", call)
 	}
 
-	listed(t, 1, c.KeyRequests(t.ctx, t.org, id, api.List{}))
+	listed(t, 1, c.KeyRequests(t.ctx, t.org, id, api.KeyRequests{}))
 
 	usage, err := c.KeyUsage(t.ctx, t.org, id, api.GetUsage{Granularity: "hour", By: "permission"})
 	got(t, usage, err)
@@ -620,9 +620,9 @@ func agree(t *testing.T, d *document) {
 		"listMembers":   api.List{},
 		"listCustomers": api.List{},
 		"listJobs":      api.List{},
-		"listHistory":   api.List{},
+		"listHistory":   api.ListHistory{},
 		"keyHistory":    api.List{},
-		"keyRequests":   api.List{},
+		"keyRequests":   api.KeyRequests{},
 		"listAdvice":    api.ListAdvice{},
 		"keyUsage":      api.GetUsage{},
 		"getUsage":      api.GetUsage{},

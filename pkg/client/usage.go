@@ -35,18 +35,19 @@ func (c *Client) GetUsageCSV(ctx context.Context, org string, query api.GetUsage
 
 // KeyRequests returns a key's last calls, newest first.
 func (c *Client) KeyRequests(
-	ctx context.Context, org, key string, query api.List,
+	ctx context.Context, org, key string, query api.KeyRequests,
 ) iter.Seq2[api.Request, error] {
-	return walk(ctx, org, query, func(
-		ctx context.Context, org string, query api.List,
+	return walk(ctx, org, query.List, func(
+		ctx context.Context, org string, page api.List,
 	) (api.Page[api.Request], error) {
+		query.List = page
 		return c.KeyRequestsPage(ctx, org, key, query)
 	})
 }
 
 // KeyRequestsPage returns a page of KeyRequests.
 func (c *Client) KeyRequestsPage(
-	ctx context.Context, org, key string, query api.List,
+	ctx context.Context, org, key string, query api.KeyRequests,
 ) (api.Page[api.Request], error) {
 	return get[api.Page[api.Request]](ctx, c, "keyRequests", in(org, "keys", key, "requests"),
 		query)

@@ -34,7 +34,7 @@ func (p *Plan) Blame(ctx context.Context, c *client.Client) error {
 		}
 	}
 
-	query := api.List{Limit: pageSize}
+	query := api.ListHistory{List: api.List{Limit: pageSize}}
 	for range pages {
 		if len(open) == 0 {
 			break

@@ -199,7 +199,9 @@ func (p *Plan) calls(
 
 	for i, key := range keys {
 		group.Go(func() error {
-			page, err := c.KeyRequestsPage(ctx, p.Organization, key, api.List{Limit: pageSize})
+			page, err := c.KeyRequestsPage(ctx, p.Organization, key, api.KeyRequests{
+				List: api.List{Limit: pageSize},
+			})
 			read[i] = page.Items
 			return err
 		})

@@ -193,7 +193,7 @@ export interface paths {
         };
         /**
          * Show the organization's history
-         * @description Every change of every object, newest first.
+         * @description Every change of every object, newest first. When few entries match, a page may be short, even empty, and still have a next cursor.
          */
         get: operations["listHistory"];
         put?: never;
@@ -425,7 +425,7 @@ export interface paths {
         };
         /**
          * List a key's last calls
-         * @description Newest first, of the last 7 days. All refusals are kept, up to one a second for each key and instance after the first ten, and for wrong secrets one in ten seconds after the first three. Of the allowed calls a sample is kept, set by the organization's sampleRequests. omitted counts the calls that were left out just before. Bodies, headers and secrets are never kept.
+         * @description Newest first, of the last 7 days. All refusals are kept, up to one a second for each key and instance after the first ten, and for wrong secrets one in ten seconds after the first three. Of the allowed calls a sample is kept, set by the organization's sampleRequests. omitted counts the calls that were left out just before. Bodies, headers and secrets are never kept. When few calls match, a page may be short, even empty, and still have a next cursor.
          */
         get: operations["keyRequests"];
         put?: never;
@@ -1344,6 +1344,10 @@ export interface components {
             /** @example 1m */
             window: string;
         };
+        LimitsLeft: {
+            quota: components["schemas"]["QuotaLeft"] | null;
+            rateLimits: components["schemas"]["LimitLeft"][];
+        };
         LongestLife: {
             development: string | null;
             production: string | null;
@@ -1799,6 +1803,8 @@ export interface components {
             from: string;
             /** @enum {string} */
             granularity: "hour" | "day";
+            /** @description Of one key that has limits: what is left of them now, whatever the range */
+            limits?: components["schemas"]["LimitsLeft"];
             /** @description Each hour or day of the range */
             series: components["schemas"]["UsagePoint"][];
             /**
@@ -2018,7 +2024,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "email": "alice@acme.example",
-                     *       "id": "869194564ea0fc231f975e8e61905a8b",
+                     *       "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *       "name": "",
                      *       "operator": false,
                      *       "organizations": [
@@ -2120,7 +2126,7 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.409Z",
+                     *         "createdAt": "2026-11-29T19:36:29.968Z",
                      *         "createdBy": {
                      *           "id": "7Qm2Xb0aVd9112Ks",
                      *           "keyName": "Local operator",
@@ -2158,11 +2164,11 @@ export interface operations {
                      *         "rotation": null,
                      *         "status": "active",
                      *         "tags": [],
-                     *         "updatedAt": "2026-11-29T15:00:26.409Z",
+                     *         "updatedAt": "2026-11-29T19:36:29.968Z",
                      *         "version": 1
                      *       },
                      *       "organization": {
-                     *         "createdAt": "2026-11-29T15:00:26.409Z",
+                     *         "createdAt": "2026-11-29T19:36:29.968Z",
                      *         "id": "globex",
                      *         "name": "Globex",
                      *         "settings": {
@@ -2251,7 +2257,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:26.219Z",
+                     *       "createdAt": "2026-11-29T19:36:29.844Z",
                      *       "id": "acme",
                      *       "name": "TestExamples",
                      *       "settings": {
@@ -2346,15 +2352,15 @@ export interface operations {
                     /**
                      * @example {
                      *       "job": {
-                     *         "createdAt": "2026-11-29T15:00:38.765Z",
+                     *         "createdAt": "2026-11-29T19:36:42.192Z",
                      *         "createdBy": {
                      *           "id": "7Qm2Xb0aVd9112Ks",
                      *           "keyName": "Local operator",
                      *           "type": "operator"
                      *         },
                      *         "errors": [],
-                     *         "finishedAt": "2026-11-29T15:00:38.802Z",
-                     *         "id": "7Qm2Xb0aVd9138Ks",
+                     *         "finishedAt": "2026-11-29T19:36:42.230Z",
+                     *         "id": "7Qm2Xb0aVd9137Ks",
                      *         "kind": "delete_organization",
                      *         "object": "job",
                      *         "organizationId": "globex",
@@ -2368,7 +2374,7 @@ export interface operations {
                      *           "unchanged": 0
                      *         },
                      *         "state": "done",
-                     *         "updatedAt": "2026-11-29T15:00:38.802Z"
+                     *         "updatedAt": "2026-11-29T19:36:42.230Z"
                      *       }
                      *     }
                      */
@@ -2454,7 +2460,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:26.219Z",
+                     *       "createdAt": "2026-11-29T19:36:29.844Z",
                      *       "id": "acme",
                      *       "name": "Acme",
                      *       "settings": {
@@ -2553,27 +2559,33 @@ export interface operations {
                      *             "path": "/v1/organizations/acme/keys/7Qm2Xb0aVd9114Ks"
                      *           },
                      *           "code": "idle",
-                     *           "detail": "The key was last used at 2026-11-29T15:00:26.309Z, more than 1 second ago. The change disables it; enabling it again restores it unchanged.",
+                     *           "detail": "The key was last used at 2026-11-29T19:36:29.912Z, more than 1 second ago. The change disables it; enabling it again restores it unchanged.",
                      *           "evidence": {
-                     *             "lastUsedAt": "2026-11-29T15:00:26.309Z",
-                     *             "observedSince": "2026-11-29T15:00:26.263Z",
+                     *             "lastUsedAt": "2026-11-29T19:36:29.912Z",
+                     *             "observedSince": "2026-11-29T19:36:29.867Z",
                      *             "window": "1s"
                      *           },
                      *           "keyId": "7Qm2Xb0aVd9114Ks",
                      *           "keyName": "Admin",
                      *           "preview": {
-                     *             "byRoute": [],
-                     *             "recorded": 0,
+                     *             "byRoute": [
+                     *               {
+                     *                 "calls": 1,
+                     *                 "refused": 0,
+                     *                 "route": "POST /v1/organizations/{org}/customers"
+                     *               }
+                     *             ],
+                     *             "recorded": 1,
                      *             "refused": 0,
                      *             "sampleRequests": 0.1,
-                     *             "since": "2026-11-29T15:00:26.263Z"
+                     *             "since": "2026-11-29T19:36:29.867Z"
                      *           },
                      *           "severity": "medium"
                      *         },
                      *         {
                      *           "change": {
                      *             "body": {
-                     *               "expiresAt": "2027-11-29T15:00:26.263Z"
+                     *               "expiresAt": "2027-11-29T19:36:29.867Z"
                      *             },
                      *             "method": "PATCH",
                      *             "path": "/v1/organizations/acme/keys/7Qm2Xb0aVd9114Ks"
@@ -2581,22 +2593,28 @@ export interface operations {
                      *           "code": "no_expiry",
                      *           "detail": "The key never expires, and the organization lets keys of production live for 365 days. The change makes it expire then.",
                      *           "evidence": {
-                     *             "lastUsedAt": "2026-11-29T15:00:26.309Z"
+                     *             "lastUsedAt": "2026-11-29T19:36:29.912Z"
                      *           },
                      *           "keyId": "7Qm2Xb0aVd9114Ks",
                      *           "keyName": "Admin",
                      *           "preview": {
-                     *             "byRoute": [],
-                     *             "recorded": 0,
+                     *             "byRoute": [
+                     *               {
+                     *                 "calls": 1,
+                     *                 "refused": 0,
+                     *                 "route": "POST /v1/organizations/{org}/customers"
+                     *               }
+                     *             ],
+                     *             "recorded": 1,
                      *             "refused": 0,
                      *             "sampleRequests": 0.1,
-                     *             "since": "2026-11-29T15:00:26.263Z"
+                     *             "since": "2026-11-29T19:36:29.867Z"
                      *           },
                      *           "severity": "low"
                      *         }
                      *       ],
                      *       "nextCursor": null,
-                     *       "observedSince": "2026-11-29T15:00:26.219Z"
+                     *       "observedSince": "2026-11-29T19:36:29.844Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AdvicePage"];
@@ -2669,13 +2687,13 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "createdAt": "2026-11-29T15:00:26.388Z",
+                     *           "createdAt": "2026-11-29T19:36:29.949Z",
                      *           "id": "c.2",
                      *           "metadata": {},
                      *           "name": "c.2"
                      *         },
                      *         {
-                     *           "createdAt": "2026-11-29T15:00:26.317Z",
+                     *           "createdAt": "2026-11-29T19:36:29.913Z",
                      *           "id": "c1",
                      *           "metadata": {},
                      *           "name": "c1"
@@ -2765,7 +2783,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:26.516Z",
+                     *       "createdAt": "2026-11-29T19:36:30.203Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -2838,7 +2856,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:26.516Z",
+                     *       "createdAt": "2026-11-29T19:36:30.203Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -2999,7 +3017,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:26.516Z",
+                     *       "createdAt": "2026-11-29T19:36:30.203Z",
                      *       "id": "initech",
                      *       "metadata": {
                      *         "plan": "gold"
@@ -3052,6 +3070,11 @@ export interface operations {
                 limit?: number;
                 /** @description nextCursor of the previous page */
                 cursor?: string;
+                /** @description The actor's id */
+                actor?: string;
+                action?: "key.created" | "key.imported" | "key.updated" | "key.regenerated" | "key.rotation_started" | "key.rotation_finished" | "key.revoked" | "key.restored" | "key.leaked" | "key.deleted" | "member.added" | "member.updated" | "member.removed" | "customer.created" | "customer.updated" | "customer.deleted" | "organization.created" | "organization.updated" | "organization.deleted" | "permissions.updated";
+                /** @description The id of what was changed */
+                object?: string;
             };
             header?: never;
             path: {
@@ -3080,15 +3103,15 @@ export interface operations {
                      *           "action": "key.imported",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T15:00:38.141Z",
+                     *           "at": "2026-11-29T19:36:41.497Z",
                      *           "changes": [
                      *             {
                      *               "after": {
                      *                 "email": "alice@acme.example",
-                     *                 "id": "869194564ea0fc231f975e8e61905a8b",
+                     *                 "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *                 "type": "user"
                      *               },
                      *               "before": null,
@@ -3100,14 +3123,14 @@ export interface operations {
                      *               "field": "enabled"
                      *             }
                      *           ],
-                     *           "id": "7Qm2Xb0aVd9121Ks",
+                     *           "id": "xfQjUcDiGXTKWQjk",
                      *           "object": {
-                     *             "id": "7Qm2Xb0aVd9122Ks",
+                     *             "id": "7Qm2Xb0aVd9123Ks",
                      *             "name": "From before",
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "4475bd82-1472-4bac-9b51-7fea87725599",
+                     *           "requestId": "e1d10ecb-eb04-4ecb-89bf-f9eaee7cb52c",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         },
@@ -3115,10 +3138,10 @@ export interface operations {
                      *           "action": "key.regenerated",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T15:00:38.076Z",
+                     *           "at": "2026-11-29T19:36:41.481Z",
                      *           "changes": [],
                      *           "id": "7Qm2Xb0aVd9116Ks",
                      *           "object": {
@@ -3127,7 +3150,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "9f7596a7-8944-4462-8cb2-34307c21d7e7",
+                     *           "requestId": "385ae22f-51d0-48a5-828b-db26152e3d8a",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         }
@@ -3205,15 +3228,15 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "createdAt": "2026-11-29T15:00:38.765Z",
+                     *           "createdAt": "2026-11-29T19:36:42.192Z",
                      *           "createdBy": {
                      *             "id": "7Qm2Xb0aVd9112Ks",
                      *             "keyName": "Local operator",
                      *             "type": "operator"
                      *           },
                      *           "errors": [],
-                     *           "finishedAt": "2026-11-29T15:00:38.802Z",
-                     *           "id": "7Qm2Xb0aVd9138Ks",
+                     *           "finishedAt": "2026-11-29T19:36:42.230Z",
+                     *           "id": "7Qm2Xb0aVd9137Ks",
                      *           "kind": "delete_organization",
                      *           "object": "job",
                      *           "organizationId": "globex",
@@ -3227,7 +3250,7 @@ export interface operations {
                      *             "unchanged": 0
                      *           },
                      *           "state": "done",
-                     *           "updatedAt": "2026-11-29T15:00:38.802Z"
+                     *           "updatedAt": "2026-11-29T19:36:42.230Z"
                      *         }
                      *       ],
                      *       "nextCursor": null
@@ -3298,15 +3321,15 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "createdAt": "2026-11-29T15:00:38.765Z",
+                     *       "createdAt": "2026-11-29T19:36:42.192Z",
                      *       "createdBy": {
                      *         "id": "7Qm2Xb0aVd9112Ks",
                      *         "keyName": "Local operator",
                      *         "type": "operator"
                      *       },
                      *       "errors": [],
-                     *       "finishedAt": "2026-11-29T15:00:38.802Z",
-                     *       "id": "7Qm2Xb0aVd9138Ks",
+                     *       "finishedAt": "2026-11-29T19:36:42.230Z",
+                     *       "id": "7Qm2Xb0aVd9137Ks",
                      *       "kind": "delete_organization",
                      *       "object": "job",
                      *       "organizationId": "globex",
@@ -3320,7 +3343,7 @@ export interface operations {
                      *         "unchanged": 0
                      *       },
                      *       "state": "done",
-                     *       "updatedAt": "2026-11-29T15:00:38.802Z"
+                     *       "updatedAt": "2026-11-29T19:36:42.230Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Job"];
@@ -3412,10 +3435,10 @@ export interface operations {
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T15:00:26.672Z",
+                     *           "createdAt": "2026-11-29T19:36:30.250Z",
                      *           "createdBy": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
                      *           "customers": [
@@ -3425,13 +3448,13 @@ export interface operations {
                      *           "description": "Reads messages for the invoices",
                      *           "enabled": true,
                      *           "environment": "production",
-                     *           "expiresAt": "2027-02-27T15:00:26.672Z",
+                     *           "expiresAt": "2027-02-27T19:36:30.250Z",
                      *           "exposure": null,
                      *           "grantable": "own",
                      *           "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9113Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T15:00:26.718Z",
+                     *             "at": "2026-11-29T19:36:30.335Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3453,7 +3476,7 @@ export interface operations {
                      *           "organizationId": "acme",
                      *           "owner": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
                      *           "ownership": "organization",
@@ -3477,13 +3500,13 @@ export interface operations {
                      *           "tags": [
                      *             "billing"
                      *           ],
-                     *           "updatedAt": "2026-11-29T15:00:26.672Z",
+                     *           "updatedAt": "2026-11-29T19:36:30.250Z",
                      *           "version": 1
                      *         },
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T15:00:26.263Z",
+                     *           "createdAt": "2026-11-29T19:36:29.867Z",
                      *           "createdBy": {
                      *             "id": "7Qm2Xb0aVd9112Ks",
                      *             "keyName": "Local operator",
@@ -3500,7 +3523,7 @@ export interface operations {
                      *           "hint": "bt_prod_7Qm2Xb0aVd9114Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9114Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T15:00:26.309Z",
+                     *             "at": "2026-11-29T19:36:29.912Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3536,7 +3559,7 @@ export interface operations {
                      *           "rotation": null,
                      *           "status": "active",
                      *           "tags": [],
-                     *           "updatedAt": "2026-11-29T15:00:26.263Z",
+                     *           "updatedAt": "2026-11-29T19:36:29.867Z",
                      *           "version": 1
                      *         }
                      *       ],
@@ -3647,10 +3670,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -3660,7 +3683,7 @@ export interface operations {
                      *         "description": "Reads messages for the invoices",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2027-02-27T15:00:26.672Z",
+                     *         "expiresAt": "2027-02-27T19:36:30.250Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -3674,7 +3697,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -3698,7 +3721,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:26.672Z",
+                     *         "updatedAt": "2026-11-29T19:36:30.250Z",
                      *         "version": 1
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -3788,10 +3811,10 @@ export interface operations {
                      *         {
                      *           "allPermissions": false,
                      *           "allowedAddresses": [],
-                     *           "createdAt": "2026-11-29T15:00:26.672Z",
+                     *           "createdAt": "2026-11-29T19:36:30.250Z",
                      *           "createdBy": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
                      *           "customers": [
@@ -3801,13 +3824,13 @@ export interface operations {
                      *           "description": "Reads messages",
                      *           "enabled": true,
                      *           "environment": "production",
-                     *           "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *           "expiresAt": "2026-12-29T19:36:30.384Z",
                      *           "exposure": null,
                      *           "grantable": "own",
                      *           "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *           "id": "7Qm2Xb0aVd9113Ks",
                      *           "lastUsed": {
-                     *             "at": "2026-11-29T15:00:26.718Z",
+                     *             "at": "2026-11-29T19:36:30.335Z",
                      *             "sourceIp": "203.0.113.7",
                      *             "userAgent": "acme-billing/2.1"
                      *           },
@@ -3829,7 +3852,7 @@ export interface operations {
                      *           "organizationId": "acme",
                      *           "owner": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
                      *           "ownership": "organization",
@@ -3853,7 +3876,7 @@ export interface operations {
                      *           "tags": [
                      *             "billing"
                      *           ],
-                     *           "updatedAt": "2026-11-29T15:00:38.076Z",
+                     *           "updatedAt": "2026-11-29T19:36:41.481Z",
                      *           "version": 7
                      *         }
                      *       ]
@@ -3936,7 +3959,7 @@ export interface operations {
                  *           "environment": "production",
                  *           "hash": {
                  *             "algorithm": "sha256",
-                 *             "value": "742d72696a706861326a6b7a6d6c347a7371746d673232756f6c6232742d7269"
+                 *             "value": "742d6d686c656d356e6d32686d766c6e716a6f746c70657266726437742d6d68"
                  *           },
                  *           "name": "From before",
                  *           "permissions": [
@@ -3964,7 +3987,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "effectiveBy": "2026-11-29T15:00:48.132Z",
+                     *       "effectiveBy": "2026-11-29T19:36:51.492Z",
                      *       "failed": [],
                      *       "imported": 1
                      *     }
@@ -4040,10 +4063,10 @@ export interface operations {
                      * @example {
                      *       "allPermissions": false,
                      *       "allowedAddresses": [],
-                     *       "createdAt": "2026-11-29T15:00:26.672Z",
+                     *       "createdAt": "2026-11-29T19:36:30.250Z",
                      *       "createdBy": {
                      *         "email": "alice@acme.example",
-                     *         "id": "869194564ea0fc231f975e8e61905a8b",
+                     *         "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *         "type": "user"
                      *       },
                      *       "customers": [
@@ -4053,13 +4076,13 @@ export interface operations {
                      *       "description": "Reads messages for the invoices",
                      *       "enabled": true,
                      *       "environment": "production",
-                     *       "expiresAt": "2027-02-27T15:00:26.672Z",
+                     *       "expiresAt": "2027-02-27T19:36:30.250Z",
                      *       "exposure": null,
                      *       "grantable": "own",
                      *       "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *       "id": "7Qm2Xb0aVd9113Ks",
                      *       "lastUsed": {
-                     *         "at": "2026-11-29T15:00:26.718Z",
+                     *         "at": "2026-11-29T19:36:30.335Z",
                      *         "sourceIp": "203.0.113.7",
                      *         "userAgent": "acme-billing/2.1"
                      *       },
@@ -4081,7 +4104,7 @@ export interface operations {
                      *       "organizationId": "acme",
                      *       "owner": {
                      *         "email": "alice@acme.example",
-                     *         "id": "869194564ea0fc231f975e8e61905a8b",
+                     *         "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *         "type": "user"
                      *       },
                      *       "ownership": "organization",
@@ -4105,7 +4128,7 @@ export interface operations {
                      *       "tags": [
                      *         "billing"
                      *       ],
-                     *       "updatedAt": "2026-11-29T15:00:26.672Z",
+                     *       "updatedAt": "2026-11-29T19:36:30.250Z",
                      *       "version": 1
                      *     }
                      */
@@ -4259,10 +4282,10 @@ export interface operations {
                      * @example {
                      *       "allPermissions": false,
                      *       "allowedAddresses": [],
-                     *       "createdAt": "2026-11-29T15:00:26.672Z",
+                     *       "createdAt": "2026-11-29T19:36:30.250Z",
                      *       "createdBy": {
                      *         "email": "alice@acme.example",
-                     *         "id": "869194564ea0fc231f975e8e61905a8b",
+                     *         "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *         "type": "user"
                      *       },
                      *       "customers": [
@@ -4272,7 +4295,7 @@ export interface operations {
                      *       "description": "Reads messages",
                      *       "enabled": true,
                      *       "environment": "production",
-                     *       "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *       "expiresAt": "2026-12-29T19:36:30.384Z",
                      *       "exposure": null,
                      *       "grantable": "own",
                      *       "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4286,7 +4309,7 @@ export interface operations {
                      *       "organizationId": "acme",
                      *       "owner": {
                      *         "email": "alice@acme.example",
-                     *         "id": "869194564ea0fc231f975e8e61905a8b",
+                     *         "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *         "type": "user"
                      *       },
                      *       "ownership": "organization",
@@ -4310,7 +4333,7 @@ export interface operations {
                      *       "tags": [
                      *         "billing"
                      *       ],
-                     *       "updatedAt": "2026-11-29T15:00:26.874Z",
+                     *       "updatedAt": "2026-11-29T19:36:30.384Z",
                      *       "version": 2
                      *     }
                      */
@@ -4383,7 +4406,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "items": [],
-                     *       "observedSince": "2026-11-29T15:00:26.672Z"
+                     *       "observedSince": "2026-11-29T19:36:30.250Z"
                      *     }
                      */
                     "application/json": components["schemas"]["KeyAdvice"];
@@ -4473,7 +4496,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "check": "status",
-                     *           "detail": "The key is active at 2026-11-29T15:00:26.889Z, and expires at 2026-12-29T15:00:26.874Z.",
+                     *           "detail": "The key is active at 2026-11-29T19:36:30.402Z, and expires at 2026-12-29T19:36:30.384Z.",
                      *           "passed": true
                      *         }
                      *       ]
@@ -4553,10 +4576,10 @@ export interface operations {
                      *           "action": "key.regenerated",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T15:00:38.076Z",
+                     *           "at": "2026-11-29T19:36:41.481Z",
                      *           "changes": [],
                      *           "id": "7Qm2Xb0aVd9116Ks",
                      *           "object": {
@@ -4565,7 +4588,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "9f7596a7-8944-4462-8cb2-34307c21d7e7",
+                     *           "requestId": "385ae22f-51d0-48a5-828b-db26152e3d8a",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         },
@@ -4573,18 +4596,18 @@ export interface operations {
                      *           "action": "key.restored",
                      *           "actor": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
-                     *           "at": "2026-11-29T15:00:38.000Z",
+                     *           "at": "2026-11-29T19:36:41.462Z",
                      *           "changes": [
                      *             {
                      *               "after": null,
                      *               "before": {
-                     *                 "at": "2026-11-29T15:00:37.957Z",
+                     *                 "at": "2026-11-29T19:36:41.448Z",
                      *                 "by": {
                      *                   "email": "alice@acme.example",
-                     *                   "id": "869194564ea0fc231f975e8e61905a8b",
+                     *                   "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *                   "type": "user"
                      *                 },
                      *                 "compromised": false,
@@ -4600,7 +4623,7 @@ export interface operations {
                      *             "type": "key"
                      *           },
                      *           "organizationId": "acme",
-                     *           "requestId": "a7f0a6cd-e90a-400a-b838-99cfea3e94ae",
+                     *           "requestId": "67b42599-319c-4135-a952-f838ef5885c9",
                      *           "sourceIp": "203.0.113.7",
                      *           "userAgent": "acme-billing/2.1"
                      *         }
@@ -4687,10 +4710,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -4700,7 +4723,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *         "expiresAt": "2026-12-29T19:36:30.384Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4714,7 +4737,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -4738,7 +4761,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:38.076Z",
+                     *         "updatedAt": "2026-11-29T19:36:41.481Z",
                      *         "version": 7
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -4789,6 +4812,12 @@ export interface operations {
                 limit?: number;
                 /** @description nextCursor of the previous page */
                 cursor?: string;
+                /** @description An outcome, or refused for all but allowed */
+                outcome?: "refused" | "allowed" | "permission_denied" | "rate_limited" | "quota_exceeded" | "inactive" | "expired" | "not_yet_valid" | "address_not_allowed" | "customer_not_allowed" | "path_not_supported" | "wrong_secret" | "retired_secret" | "unavailable" | "no_key" | "malformed" | "wrong_environment" | "unknown_key" | "ambiguous_key";
+                /** @description The method and the route, or the path of a call without one */
+                route?: string;
+                /** @description Part of the requestId or of the source address */
+                q?: string;
             };
             header?: never;
             path: {
@@ -4816,7 +4845,7 @@ export interface operations {
                      *       "items": [
                      *         {
                      *           "api": "demo",
-                     *           "at": "2026-11-29T15:00:26.728Z",
+                     *           "at": "2026-11-29T19:36:30.342Z",
                      *           "environment": "production",
                      *           "keyId": "7Qm2Xb0aVd9113Ks",
                      *           "keyVersion": 1,
@@ -4826,7 +4855,7 @@ export interface operations {
                      *           "outcome": "permission_denied",
                      *           "path": "/licenses",
                      *           "permission": "licenses:manage",
-                     *           "requestId": "05e15411-4864-4b58-b5eb-10df34cb0d3f",
+                     *           "requestId": "6f2cbe35-2623-4f96-a55d-be4bb2070a2f",
                      *           "route": "/licenses",
                      *           "sourceIp": "203.0.113.7",
                      *           "status": 403,
@@ -4915,10 +4944,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -4928,7 +4957,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *         "expiresAt": "2026-12-29T19:36:30.384Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -4942,7 +4971,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -4966,7 +4995,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:38.000Z",
+                     *         "updatedAt": "2026-11-29T19:36:41.462Z",
                      *         "version": 6
                      *       }
                      *     }
@@ -5051,14 +5080,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "effectiveBy": "2026-11-29T15:00:37.957Z",
+                     *       "effectiveBy": "2026-11-29T19:36:41.448Z",
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5068,7 +5097,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *         "expiresAt": "2026-12-29T19:36:30.384Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5082,7 +5111,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5101,10 +5130,10 @@ export interface operations {
                      *           }
                      *         ],
                      *         "revocation": {
-                     *           "at": "2026-11-29T15:00:37.957Z",
+                     *           "at": "2026-11-29T19:36:41.448Z",
                      *           "by": {
                      *             "email": "alice@acme.example",
-                     *             "id": "869194564ea0fc231f975e8e61905a8b",
+                     *             "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *             "type": "user"
                      *           },
                      *           "compromised": false,
@@ -5115,7 +5144,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:37.957Z",
+                     *         "updatedAt": "2026-11-29T19:36:41.448Z",
                      *         "version": 5
                      *       }
                      *     }
@@ -5203,10 +5232,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5216,7 +5245,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *         "expiresAt": "2026-12-29T19:36:30.384Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5230,7 +5259,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5251,16 +5280,16 @@ export interface operations {
                      *         "revocation": null,
                      *         "rotation": {
                      *           "firstUsedAt": null,
-                     *           "oldSecretEndsAt": "2026-11-30T15:00:37.728Z",
+                     *           "oldSecretEndsAt": "2026-11-30T19:36:41.401Z",
                      *           "overlap": "1d",
-                     *           "startedAt": "2026-11-29T15:00:37.728Z",
+                     *           "startedAt": "2026-11-29T19:36:41.401Z",
                      *           "startsAt": "now"
                      *         },
                      *         "status": "active",
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:37.728Z",
+                     *         "updatedAt": "2026-11-29T19:36:41.401Z",
                      *         "version": 3
                      *       },
                      *       "secret": "bt_prod_7Qm2Xb0aVd91KtZs_ThisIsNoSecretButHasTheFormOfOne000000"
@@ -5336,7 +5365,7 @@ export interface operations {
                      *       },
                      *       "oldSecret": {
                      *         "callsSinceRotation": 0,
-                     *         "endsAt": "2026-11-30T15:00:37.728Z",
+                     *         "endsAt": "2026-11-30T19:36:41.401Z",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
                      *         "lastUsed": null,
                      *         "sources": []
@@ -5422,10 +5451,10 @@ export interface operations {
                      *       "key": {
                      *         "allPermissions": false,
                      *         "allowedAddresses": [],
-                     *         "createdAt": "2026-11-29T15:00:26.672Z",
+                     *         "createdAt": "2026-11-29T19:36:30.250Z",
                      *         "createdBy": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "customers": [
@@ -5435,7 +5464,7 @@ export interface operations {
                      *         "description": "Reads messages",
                      *         "enabled": true,
                      *         "environment": "production",
-                     *         "expiresAt": "2026-12-29T15:00:26.874Z",
+                     *         "expiresAt": "2026-12-29T19:36:30.384Z",
                      *         "exposure": null,
                      *         "grantable": "own",
                      *         "hint": "bt_prod_7Qm2Xb0aVd9113Ks_…Zk4d",
@@ -5449,7 +5478,7 @@ export interface operations {
                      *         "organizationId": "acme",
                      *         "owner": {
                      *           "email": "alice@acme.example",
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
                      *           "type": "user"
                      *         },
                      *         "ownership": "organization",
@@ -5473,7 +5502,7 @@ export interface operations {
                      *         "tags": [
                      *           "billing"
                      *         ],
-                     *         "updatedAt": "2026-11-29T15:00:37.902Z",
+                     *         "updatedAt": "2026-11-29T19:36:41.435Z",
                      *         "version": 4
                      *       }
                      *     }
@@ -5554,6 +5583,23 @@ export interface operations {
                      *       "by": "outcome",
                      *       "from": "2026-11-16T00:00:00.000Z",
                      *       "granularity": "day",
+                     *       "limits": {
+                     *         "quota": {
+                     *           "limit": 100000,
+                     *           "period": "month",
+                     *           "remaining": 99999,
+                     *           "resetAt": "2026-12-01T00:00:00.000Z"
+                     *         },
+                     *         "rateLimits": [
+                     *           {
+                     *             "limit": 600,
+                     *             "name": "calls",
+                     *             "remaining": 600,
+                     *             "resetAt": "2026-11-29T19:36:41.338Z",
+                     *             "window": "1m"
+                     *           }
+                     *         ]
+                     *       },
                      *       "series": [
                      *         {
                      *           "at": "2026-11-16T00:00:00.000Z",
@@ -5730,8 +5776,8 @@ export interface operations {
                      *         {
                      *           "email": "alice@acme.example",
                      *           "grants": [],
-                     *           "id": "869194564ea0fc231f975e8e61905a8b",
-                     *           "joinedAt": "2026-11-29T15:00:26.467Z",
+                     *           "id": "40f1ba3d59b8da83b1b071c1bd63680b",
+                     *           "joinedAt": "2026-11-29T19:36:30.035Z",
                      *           "role": "admin",
                      *           "status": "active"
                      *         }
@@ -6054,7 +6100,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "api": "demo",
-                     *       "at": "2026-11-29T15:00:26.728Z",
+                     *       "at": "2026-11-29T19:36:30.342Z",
                      *       "environment": "production",
                      *       "keyId": "7Qm2Xb0aVd9113Ks",
                      *       "keyVersion": 1,
@@ -6064,7 +6110,7 @@ export interface operations {
                      *       "outcome": "permission_denied",
                      *       "path": "/licenses",
                      *       "permission": "licenses:manage",
-                     *       "requestId": "05e15411-4864-4b58-b5eb-10df34cb0d3f",
+                     *       "requestId": "6f2cbe35-2623-4f96-a55d-be4bb2070a2f",
                      *       "route": "/licenses",
                      *       "sourceIp": "203.0.113.7",
                      *       "status": 403,
@@ -6585,7 +6631,7 @@ export interface operations {
                      *         "initech"
                      *       ],
                      *       "environment": "production",
-                     *       "expiresAt": "2027-02-27T15:00:26.672Z",
+                     *       "expiresAt": "2027-02-27T19:36:30.250Z",
                      *       "keyId": "7Qm2Xb0aVd9113Ks",
                      *       "name": "Billing",
                      *       "oldSecret": false,
@@ -6604,7 +6650,7 @@ export interface operations {
                      *           "limit": 600,
                      *           "name": "calls",
                      *           "remaining": 599,
-                     *           "resetAt": "2026-11-29T15:00:26.816Z",
+                     *           "resetAt": "2026-11-29T19:36:30.429Z",
                      *           "window": "1m"
                      *         }
                      *       ],
