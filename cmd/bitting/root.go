@@ -134,6 +134,8 @@ func newLocal() *cobra.Command {
 	c.Flags().StringVar(&o.CoreTable, "core-table", "",
 		"table of --dynamodb to use as the table core, such as a restored one")
 	c.Flags().BoolVar(&o.NoDemo, "no-demo", false, "create no demo organizations, people and keys")
+	c.Flags().IntVar(&o.DemoKeys, "demo-keys", 0,
+		"make `N` keys in the demo's second organization, to see long lists")
 	own.add(c)
 	c.Flags().BoolVar(&o.Fresh, "fresh", false, "delete the existing data first")
 	return c

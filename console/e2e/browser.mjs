@@ -54,7 +54,7 @@ export async function open(t, { width = 1280, height = 800, scheme = 'light', lo
   const faults = [];
   page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
-  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('pageerror', (error) => faults.push(String(error.stack ?? error)));
   page.on('console', (message) => {
     // A refusal of the API is no fault of the page: the browser names each on its own.
     const refused = /^Failed to load resource: the server responded with a status of (4|5)\d\d/;

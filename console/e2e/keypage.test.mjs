@@ -141,7 +141,7 @@ test('usage, requests, explanations and history of a key are what was called and
   });
   await look(page, '18-requests-light');
   await page.getByRole('radio', { name: 'Refused' }).click();
-  await page.waitForURL(/refused=1/);
+  await page.waitForURL(/outcome=refused/);
   assert.equal(await page.getByRole('table').getByText('Allowed').count(), 0);
   await page.getByRole('row', { name: /licenses/ }).getByRole('link', { name: 'Explain' }).click();
   await page.getByRole('heading', { name: 'Refused with 403, permission denied' }).waitFor();

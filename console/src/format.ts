@@ -97,6 +97,17 @@ export function daysBack(count: number, now = Date.now()): Date[] {
   return Array.from({ length: count }, (_, i) => new Date(today - (count - 1 - i) * day));
 }
 
+/** Which day in UTC a time was, as seen from today: "today", "yesterday", "3 days ago". */
+export const dayAgo = (at: string, now = Date.now()) =>
+  relatives.format(Math.floor(Date.parse(at) / day) - Math.floor(now / day), 'day');
+
+/** How much of a period in UTC has passed, of one, by when it ends. */
+export function passedOf(period: 'day' | 'month', ends: string, now: number): number {
+  const end = new Date(ends);
+  const begin = period === 'day' ? end.getTime() - day : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
+  return (now - begin) / (end.getTime() - begin);
+}
+
 export const dayInUTC = (at: Date) =>
   new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' }).format(at);
 

@@ -1,5 +1,5 @@
 import type { Config } from './config';
-import { compact, number } from './format';
+import { compact, number, percent } from './format';
 
 // Every text of the console. Names that come from elsewhere are put in as text, between Unicode
 // isolates, so that one in another script does not turn the sentence around.
@@ -36,9 +36,11 @@ export const m = {
   no: 'No',
   discard: 'Discard',
   loading: 'Loading',
-  noneOfThese: 'Nothing that is loaded matches.',
+  noneOfThese: 'Nothing matches.',
+  noneYet: 'Nothing matches yet. Older ones are not searched.',
   shown: (n: number) => `${number(n)} shown`,
-  shownOf: (n: number, all: number) => (n === all ? `${number(n)} shown` : `${number(n)} of ${number(all)} shown`),
+  foundYet: (n: number) => `${number(n)} found. Older ones are not searched yet.`,
+  searchOn: 'Search older ones',
   request: 'Request',
   copyRequestId: 'Copy request id',
 
@@ -216,6 +218,16 @@ export const m = {
     limits: 'Limits',
     burst: (n: number) => `up to ${number(n)} at once`,
     perPeriod: 'quota',
+    quotaLabel: 'How much of the quota is used',
+    quotaUsed: (share: string) => `${share} used`,
+    resets: (at: string) => `Starts anew ${at}.`,
+    pace: (share: string) => `At this pace: ${share}.`,
+    limited: (n: number) => `${plural(n, 'call', 'calls')} refused with 429 in 14 days.`,
+    changed: (change: number) => (change === 0 ? '' : `${percent(Math.abs(change))} ${change > 0 ? 'more' : 'fewer'}`),
+    onBefore: 'on the week before',
+    sameAsBefore: 'As many as in the week before',
+    unusedFor: (days: number) => `Unused for ${number(days)} days`,
+    remove: 'Remove…',
     details: 'Details',
     owner: 'Owner',
     expires: 'Expires',

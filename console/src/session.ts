@@ -50,6 +50,11 @@ export class Session {
     return this.#user !== null;
   }
 
+  /** Who is signed in, for people. */
+  get person(): string {
+    return this.#user?.profile.email ?? this.#user?.profile.sub ?? '';
+  }
+
   /** Calls a function each time that the session ends and cannot be renewed silently. */
   onEnd(call: () => void): () => void {
     this.#ended.add(call);
@@ -148,7 +153,20 @@ let current: Session | undefined;
 /** Makes the session of this page; none without a sign-in. */
 export function makeSession(config: Config): Session | undefined {
   current = config.issuer ? new Session(config) : undefined;
+  if (current) answerReference(current);
   return current;
+}
+
+/**
+ * Answers the reference of the admin API, in another window of this origin, which asks for the token
+ * whenever somebody tries a call there. It has no session of its own, and keeps nothing.
+ */
+function answerReference(session: Session): void {
+  const channel = new BroadcastChannel('bitting-session');
+  channel.addEventListener('message', ({ data }) => {
+    if (data !== 'ask' || !session.signedIn) return;
+    void session.token().then((token) => token && channel.postMessage({ token, person: session.person }));
+  });
 }
 
 export function session(): Session | undefined {

@@ -131,7 +131,7 @@ func (a *API) registerReference() {
 
 // reference is what the page at /v1/docs consists of. Its version is in the addresses of its files,
 // which browsers keep for good: it changes with them.
-const reference = "5.35.0-1"
+const reference = "5.35.0-2"
 
 // referencePage shows the document with Swagger UI, whose files the console serves.
 const referencePage = `<!doctype html>
@@ -144,6 +144,7 @@ const referencePage = `<!doctype html>
 <link rel="stylesheet" href="../console/assets/reference/page.css?` + reference + `">
 </head>
 <body>
+<p class="session" id="session" hidden><span></span><a href="../console/" target="_blank">Sign in to the console</a></p>
 <main id="reference">
 <div class="missing">
 <h1>Bitting admin API</h1>

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // person is one of the demo's people.
@@ -92,6 +94,9 @@ func ReadRunning(data string) (running Running, err error) {
 
 // demoOrganization is whose keys the demo makes.
 const demoOrganization = "acme"
+
+// secondOrganization is another, whose people see nothing of the first.
+const secondOrganization = "globex"
 
 //go:embed catalogue.json
 var demoCatalogue []byte
@@ -217,7 +222,7 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 
 	for _, org := range []api.CreateOrganization{
 		{ID: demoOrganization, Name: "Acme", FirstAdmin: "alice@acme.test"},
-		{ID: "globex", Name: "Globex", FirstAdmin: "erin@globex.test"},
+		{ID: secondOrganization, Name: "Globex", FirstAdmin: "erin@globex.test"},
 	} {
 		_, err := c.CreateOrganization(ctx, org)
 		if err != nil && !errors.Is(err, client.ErrDuplicate) {
@@ -268,6 +273,74 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 	}
 
 	s.Keys = keys
+
+	if m.options.DemoKeys > 0 {
+		return m.crowd(ctx, m.options.DemoKeys)
+	}
+
+	return nil
+}
+
+// crowd makes many keys in the second organization. It uses the store, with no history of them: by
+// the admin API, 50,000 keys take minutes.
+func (m *machine) crowd(ctx context.Context, many int) error {
+	d, err := boot.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
+	if err != nil {
+		return err
+	}
+
+	var (
+		environments = apikey.Environments()
+		by           = apikey.Actor{Type: apikey.ActorSystem, ID: "demo"}
+		now          = d.Now()
+		writes       []store.Write
+	)
+
+	for i := range many {
+		env := environments[i%len(environments)]
+
+		p, err := d.Keyring.Current(ctx, env)
+		if err != nil {
+			return err
+		}
+
+		id, err := apikey.NewID(rand.Reader)
+		if err != nil {
+			return err
+		}
+
+		_, issued, err := p.Issue(d.Brand, rand.Reader, env, id)
+		if err != nil {
+			return err
+		}
+
+		k := &apikey.Key{
+			ID:             id,
+			OrganizationID: secondOrganization,
+			Profile:        apikey.Profile{Name: fmt.Sprintf("Device %05d", i)},
+			Environment:    env,
+			Ownership:      apikey.Organization,
+			Owner:          by,
+			CreatedBy:      by,
+			Enabled:        true,
+			Permissions:    []string{"messages:write", "telemetry:write"},
+			Secret:         issued.Verifier,
+			Hint:           issued.Hint,
+			Version:        1,
+			CreatedAt:      now,
+			UpdatedAt:      now,
+		}
+
+		writes = append(writes, d.Store.PutKey(ctx, k, 0))
+		if len(writes) == 25 || i == many-1 {
+			if err := d.Store.Commit(ctx, writes...); err != nil {
+				return err
+			}
+
+			writes = nil
+		}
+	}
+
 	return nil
 }
 

@@ -50,6 +50,7 @@ type Options struct {
 	DynamoDB  string // address of another DynamoDB; "" for the embedded one
 	CoreTable string // a table core that exists there; "" makes the template's
 	NoDemo    bool
+	DemoKeys  int    // how many keys the demo's second organization gets, to be looked at in a list
 	Own       *Own   // somebody's own APIs in place of the demo's; nil for the demo
 	Fresh     bool   // start without existing data
 	Checkout  string // its folder; "" looks from the working folder up, and does without if there is none

@@ -1,5 +1,6 @@
-import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
+import { type InfiniteData, infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
 import { api, Failure, type Key, read, readTagged, type Schemas } from './client';
+import type { operations } from './schema';
 import type { Filters } from '../keys/filters';
 
 export const queryClient = new QueryClient({
@@ -40,8 +41,11 @@ export const customersQuery = (org: string) =>
       read(api.GET('/v1/organizations/{org}/customers', { params: { path: { org }, query: { limit: 200 } }, signal })),
   });
 
-/** How many keys a page of the list has. */
-export const pageSize = 50;
+/** How many items the first page of a list has, and those that people ask for besides. */
+const pageSize = 50;
+const morePageSize = 200;
+
+const pageOf = (cursor: string) => (cursor ? { limit: morePageSize, cursor } : { limit: pageSize });
 
 export const keysQuery = (org: string, filters: Filters) =>
   infiniteQueryOptions({
@@ -51,14 +55,20 @@ export const keysQuery = (org: string, filters: Filters) =>
         api.GET('/v1/organizations/{org}/keys', {
           params: {
             path: { org },
-            query: { ...filters, include: 'usage', limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) },
+            query: { ...filters, include: 'usage', ...pageOf(pageParam) },
           },
           signal,
         }),
       ),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
+    refetchOnMount: isShort,
+    refetchOnWindowFocus: isShort,
+    refetchOnReconnect: isShort,
   });
+
+/** Whether a list is short enough to be read anew unasked: it is, page by page. */
+const isShort = ({ state }: { state: { data?: { pages: unknown[] } | undefined } }) => (state.data?.pages.length ?? 0) <= 5;
 
 export const keyQuery = (org: string, keyId: string) =>
   queryOptions({
@@ -113,15 +123,21 @@ interface Page<T> {
 function listQuery<T>(queryKey: unknown[], get: (query: { limit: number; cursor?: string }, signal: AbortSignal) => Promise<Page<T>>) {
   return infiniteQueryOptions({
     queryKey,
-    queryFn: ({ signal, pageParam }) => get({ limit: pageSize, ...(pageParam ? { cursor: pageParam } : {}) }, signal),
+    queryFn: ({ signal, pageParam }) => get(pageOf(pageParam), signal),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
   });
 }
 
-export const keyRequestsQuery = (org: string, keyId: string) =>
-  listQuery([org, 'key', keyId, 'requests'], (query, signal) =>
-    read(api.GET('/v1/organizations/{org}/keys/{keyId}/requests', { params: { path: { org, keyId }, query }, signal })),
+/** Which calls, or which entries of a history, a list shows, under the names that the API has for it. */
+export type RequestFilter = Pick<NonNullable<operations['keyRequests']['parameters']['query']>, 'outcome' | 'route' | 'q'>;
+export type HistoryFilter = Pick<NonNullable<operations['listHistory']['parameters']['query']>, 'actor' | 'action' | 'object'>;
+
+export const keyRequestsQuery = (org: string, keyId: string, filter: RequestFilter) =>
+  listQuery([org, 'key', keyId, 'requests', filter], (page, signal) =>
+    read(
+      api.GET('/v1/organizations/{org}/keys/{keyId}/requests', { params: { path: { org, keyId }, query: { ...filter, ...page } }, signal }),
+    ),
   );
 
 export const keyHistoryQuery = (org: string, keyId: string) =>
@@ -129,9 +145,9 @@ export const keyHistoryQuery = (org: string, keyId: string) =>
     read(api.GET('/v1/organizations/{org}/keys/{keyId}/history', { params: { path: { org, keyId }, query }, signal })),
   );
 
-export const historyQuery = (org: string) =>
-  listQuery([org, 'history'], (query, signal) =>
-    read(api.GET('/v1/organizations/{org}/history', { params: { path: { org }, query }, signal })),
+export const historyQuery = (org: string, filter: HistoryFilter) =>
+  listQuery([org, 'history', filter], (page, signal) =>
+    read(api.GET('/v1/organizations/{org}/history', { params: { path: { org }, query: { ...filter, ...page } }, signal })),
   );
 
 export const adviceQuery = (org: string) =>
@@ -170,8 +186,14 @@ export const requestQuery = (org: string, requestId: string) =>
       read(api.GET('/v1/organizations/{org}/requests/{requestId}', { params: { path: { org, requestId } }, signal })),
   });
 
-/** Reads anew what shows keys of an organization. */
+/** Reads anew what shows keys of an organization. A list that became long begins anew. */
 export async function keysChanged(org: string): Promise<void> {
+  for (const query of queryClient.getQueryCache().findAll({ queryKey: [org, 'keys'] })) {
+    const data = query.state.data as InfiniteData<unknown> | undefined;
+    if (data && !isShort({ state: { data } })) {
+      query.setData({ pages: data.pages.slice(0, 5), pageParams: data.pageParams.slice(0, 5) });
+    }
+  }
   await Promise.all([
     queryClient.invalidateQueries({ queryKey: [org, 'keys'] }),
     queryClient.invalidateQueries({ queryKey: [org, 'key'] }),

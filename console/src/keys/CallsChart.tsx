@@ -1,3 +1,4 @@
+import { useMediaQuery } from '@mantine/hooks';
 import { useId, useState } from 'react';
 import { compact, dayInUTC, hourOf, number } from '../format';
 import { m } from '../messages';
@@ -49,8 +50,8 @@ export function CallsChart({
   points,
   by,
   granularity,
-  width = 640,
-  height = 150,
+  width: wide = 640,
+  height: tall = 150,
   table = false,
   nameOf = (name) => m.outcomes[name] ?? name,
 }: {
@@ -63,13 +64,15 @@ export function CallsChart({
   nameOf?: (name: string) => string;
 }) {
   const id = useId();
+  const phone = useMediaQuery('(width < 720px)', undefined, { getInitialValueInEffect: false });
+  const [width, height] = phone ? [360, 170] : [wide, tall];
   const [shown, setShown] = useState<number>();
   const names = namesOf(points, by);
   const top = roundUp(Math.max(...points.map((p) => sum(Object.values(p.values)))));
   const scale = (height - bottom - 6) / top;
   const step = (width - left) / points.length;
   const base = height - bottom;
-  const every = Math.ceil(points.length / 8);
+  const every = Math.ceil(points.length / (phone ? 5 : 8));
   const timeOf = granularity === 'day' ? dayInUTC : hourOf;
   const point = shown === undefined ? undefined : points[shown];
 
@@ -110,11 +113,11 @@ export function CallsChart({
                   {names.map((name, n) => {
                     const calls = p.values[name] ?? 0;
                     if (calls === 0) return null;
-                    const tall = Math.max(1, calls * scale);
-                    y -= tall;
+                    const bar = Math.max(1, calls * scale);
+                    y -= bar;
                     const look = lookOf(name, by, n);
                     const gap = Math.min(4, step * 0.2);
-                    const place = { x: left + i * step + gap / 2, y, width: step - gap, height: Math.max(0.5, tall - 0.5), rx: 1.5 };
+                    const place = { x: left + i * step + gap / 2, y, width: step - gap, height: Math.max(0.5, bar - 0.5), rx: 1.5 };
                     return (
                       <g key={name} className={look.className}>
                         <rect {...place} />

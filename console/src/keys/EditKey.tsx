@@ -54,9 +54,10 @@ function Editor({ of: current, only }: { of: Key; only: 'permissions' | undefine
   const organization = useQuery(organizationQuery(org));
   // What the editing began from: the page behind may read the key anew meanwhile.
   const [before, setBefore] = useState(current);
-  const { add, part } = editSearchOf(useSearch({ strict: false }));
+  const { add, remove, part } = editSearchOf(useSearch({ strict: false }));
   const [draft, setDraft] = useState(() => {
     const now = draftOf(current);
+    if (remove !== undefined) return { ...now, permissions: now.permissions.filter((name) => name !== remove) };
     const offered = add !== undefined && !now.allPermissions && !now.permissions.includes(add) && membership.mayGrant.includes(add);
     return offered ? { ...now, permissions: [...now.permissions, add] } : now;
   });
@@ -143,10 +144,10 @@ function Editor({ of: current, only }: { of: Key; only: 'permissions' | undefine
   );
 }
 
-/** What a link may ask of an editor: a permission to add, a part to open. */
-function editSearchOf(search: Record<string, unknown>): { add?: string; part?: string } {
+/** What a link may ask of an editor: a permission to add or to take away, a part to open. */
+function editSearchOf(search: Record<string, unknown>): { add?: string; remove?: string; part?: string } {
   const text = (name: string) => (typeof search[name] === 'string' ? { [name]: search[name].slice(0, 100) } : {});
-  return { ...text('add'), ...text('part') };
+  return { ...text('add'), ...text('remove'), ...text('part') };
 }
 
 /** How many permissions a draft adds and takes away. */

@@ -75,6 +75,7 @@ function Tabs({ of: key }: { of: Key }) {
           params={params}
           activeProps={{}}
           data-on={name === here || undefined}
+          ref={name === here ? seen : undefined}
           aria-current={name === here ? 'page' : undefined}
         >
           {label}
@@ -83,6 +84,12 @@ function Tabs({ of: key }: { of: Key }) {
       ))}
     </nav>
   );
+}
+
+/** Brings the tab that is open into view, where they are wider than the window. */
+function seen(tab: HTMLElement | null) {
+  const tabs = tab?.parentElement;
+  if (tab && tabs) tabs.scrollLeft = tab.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
 }
 
 function Head({ of: key, act }: { of: Key; act: (action: Action) => void }) {

@@ -3,7 +3,7 @@ import { useDebouncedCallback, useMediaQuery } from '@mantine/hooks';
 import { IconChevronDown, IconDots, IconFilter, IconFilterOff, IconKey, IconPlus, IconSearch, IconUpload, IconX } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { lazy, memo, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { lazy, memo, type RefObject, startTransition, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Key, Permission } from '../api/client';
 import { catalogueQuery, customersQuery, keysQuery, operation } from '../api/queries';
 import type { Environment } from '../config';
@@ -46,7 +46,8 @@ export function KeysPage() {
   const mayCreate = membership.mayCreate.organization || membership.mayCreate.personal;
   const mayImport = membership.operations.includes('importKeys');
   const phone = useMediaQuery('(width < 720px)', undefined, { getInitialValueInEffect: false });
-  const shown = keys.data?.pages.flatMap((p) => p.items) ?? [];
+  const pages = keys.data?.pages;
+  const shown = useMemo(() => pages?.flatMap((p) => p.items) ?? [], [pages]);
   const mayChoose = membership.operations.includes('bulkKeys') && shown.some((key) => operation(key, 'updateKey'));
   const selected = shown.filter((key) => chosen.has(key.id));
   const clear = () => {
@@ -81,7 +82,7 @@ export function KeysPage() {
       ) : (
         <>
           {!phone && (
-          <div className={`card ${css.table}`} data-long={shown.length > chunk * 2 || undefined} aria-busy={keys.isPlaceholderData}>
+          <div className={`card ${css.table}`} data-long={shown.length > shortList || undefined} aria-busy={keys.isPlaceholderData}>
             <Rows keys={shown} catalogue={catalogue} act={setAction} choice={choice} />
             <Foot of={keys} shown={m.keys.shown(shown.length, filters.sort === 'createdAt')} />
           </div>
@@ -174,10 +175,13 @@ function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choic
     last.current = i;
     choice.choose(ids);
   }, []);
+  const table = useRef<HTMLTableElement>(null);
+  const chunks = Math.ceil(keys.length / chunk);
+  const drawn = useWindow(table, chunks, keys.length <= shortList);
   const all = choice !== undefined && keys.length > 0 && keys.every((key) => choice.chosen.has(key.id));
 
   return (
-    <table>
+    <table ref={table}>
       <caption className="hidden">{m.keys.title}</caption>
       <thead>
         <tr>
@@ -210,61 +214,149 @@ function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choic
           </th>
         </tr>
       </thead>
-      {Array.from({ length: Math.ceil(keys.length / chunk) }, (_, n) => (
-        <Chunk key={n} whole={keys.length <= chunk * 2}>
-          {keys.slice(n * chunk, (n + 1) * chunk).map((key, i) => (
-            <Row
-              key={key.id}
-              of={key}
-              catalogue={catalogue}
-              act={act}
-              chosen={choice?.chosen.has(key.id)}
-              index={n * chunk + i}
-              toggle={toggle}
-            />
-          ))}
-        </Chunk>
+      <Room height={drawn.above} />
+      {Array.from({ length: Math.min(drawn.to, chunks) - drawn.from }, (_, n) => (drawn.from + n) * chunk).map((start) => (
+        <Chunk
+          key={start}
+          keys={keys.slice(start, start + chunk)}
+          start={start}
+          catalogue={catalogue}
+          act={act}
+          chosen={choice?.chosen}
+          toggle={toggle}
+        />
       ))}
+      <Room height={drawn.below} />
     </table>
   );
 }
 
-/** How many rows are drawn, or not, together. */
-const chunk = 50;
+/** How many rows are drawn, or not, together, about how tall one is, and how far from what is seen they are drawn. */
+const chunk = 5;
+const rowHeight = 55;
+const margin = 1000;
 
-/** Rows of a long list: drawn only while they are near to what is seen. In their place is as much room. */
-function Chunk({ whole, children }: { whole: boolean; children: ReactNode }) {
-  const body = useRef<HTMLTableSectionElement>(null);
-  const [near, setNear] = useState(true);
-  const [height, setHeight] = useState(0);
+/** The longest list that is drawn whole. */
+const shortList = 100;
+
+/** The part of a long list that is drawn, in chunks, and how much room the rest takes. */
+interface Window {
+  from: number;
+  to: number; // not included
+  above: number;
+  below: number;
+}
+
+/**
+ * Finds which of so many chunks are near to what is seen. It goes there by one chunk a frame, so that
+ * no frame is long, beginning with what is seen. How tall a chunk is, is known once it was drawn.
+ */
+function useWindow(table: RefObject<HTMLTableElement | null>, chunks: number, whole: boolean): Window {
+  const [drawn, setDrawn] = useState<Window>({ from: 0, to: 20, above: 0, below: 0 });
+  const committed = useRef(drawn);
+  const next = useRef(() => {});
   useEffect(() => {
-    if (whole || !body.current) return undefined;
-    const observer = new IntersectionObserver(
-      ([entry]) => {
-        if (!entry) return;
-        if (!entry.isIntersecting) setHeight((before) => entry.boundingClientRect.height || before);
-        setNear(entry.isIntersecting);
-      },
-      { root: body.current.closest('main'), rootMargin: '1500px 0px' },
-    );
-    observer.observe(body.current);
-    return () => observer.disconnect();
-  }, [whole]);
+    committed.current = drawn;
+    next.current();
+  }, [drawn]);
+  useEffect(() => {
+    const main = table.current?.closest('main');
+    if (whole || !main || !table.current) return undefined;
+    const heights: number[] = [];
+    const height = (i: number) => heights[i] ?? chunk * rowHeight;
+    const total = (from: number, to: number) => {
+      let all = 0;
+      for (let i = from; i < to; i++) all += height(i);
+      return all;
+    };
+    let frame = 0;
+    const again = () => {
+      frame ||= requestAnimationFrame(step);
+    };
+    function step() {
+      frame = 0;
+      if (!main || !table.current) return;
+      for (const body of table.current.tBodies) {
+        const i = Number(body.dataset.chunk ?? -1);
+        if (i >= 0 && body.rows.length === chunk) heights[i] = body.offsetHeight;
+      }
 
+      const top = main.getBoundingClientRect().top - table.current.getBoundingClientRect().top;
+      const place = { from: 0, seen: 0, to: chunks };
+      for (let i = 0, y = 0; i < chunks; i++) {
+        const end = y + height(i);
+        if (end < top - margin) place.from = i + 1;
+        if (end < top) place.seen = i + 1;
+        y = end;
+        if (y > top + main.clientHeight + margin) {
+          place.to = i + 1;
+          break;
+        }
+      }
+
+      const old = committed.current;
+      let from = Math.max(old.from, place.from);
+      let to = Math.min(old.to, place.to);
+      if (from >= to) {
+        from = Math.min(place.seen, chunks - 1);
+        to = from + 1;
+      } else if (to < place.to) to++;
+      else if (from > place.from) from--;
+      const now = { from, to, above: total(0, from), below: total(to, chunks) };
+      // A transition gives way to whatever the person does.
+      if (JSON.stringify(now) !== JSON.stringify(old)) startTransition(() => setDrawn(now));
+    }
+
+    next.current = again;
+    again();
+    main.addEventListener('scroll', again, { passive: true });
+    addEventListener('resize', again);
+    return () => {
+      cancelAnimationFrame(frame);
+      main.removeEventListener('scroll', again);
+      removeEventListener('resize', again);
+    };
+  }, [table, chunks, whole]);
+
+  return whole ? { from: 0, to: chunks, above: 0, below: 0 } : drawn;
+}
+
+/** As much room as rows take that are not drawn. */
+function Room({ height }: { height: number }) {
+  if (height === 0) return null;
   return (
-    <tbody ref={body}>
-      {near || whole ? (
-        children
-      ) : (
-        <tr aria-hidden="true">
-          <td colSpan={10} className={css.room} style={{ height }}>
-            &nbsp;
-          </td>
-        </tr>
-      )}
+    <tbody>
+      <tr aria-hidden="true">
+        <td colSpan={10} className={css.room} style={{ height }}>
+          &nbsp;
+        </td>
+      </tr>
     </tbody>
   );
 }
+
+interface ChunkProps extends RowsProps {
+  keys: Key[];
+  start: number; // the place of the first in the list
+  chosen: ReadonlySet<string> | undefined;
+  toggle: (i: number, range: boolean) => void;
+}
+
+/** Whether a part of the list is as it was, though its array is another. */
+const isSame = ({ keys, ...before }: ChunkProps, { keys: others, ...after }: ChunkProps) =>
+  keys.length === others.length &&
+  keys.every((key, i) => key === others[i]) &&
+  (Object.keys(before) as (keyof typeof before)[]).every((name) => before[name] === after[name]);
+
+const Chunk = memo(function Chunk({ keys, start, catalogue, act, chosen, toggle }: ChunkProps) {
+  return (
+    <tbody data-chunk={start / chunk}>
+      {keys.map((key, i) => (
+        <Row key={key.id} of={key} catalogue={catalogue} act={act} chosen={chosen?.has(key.id)} index={start + i} toggle={toggle} />
+      ))}
+    </tbody>
+  );
+}, isSame);
 
 const Row = memo(function Row({
   of: key,

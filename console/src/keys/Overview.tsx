@@ -5,9 +5,10 @@ import { Link, Outlet, useParams } from '@tanstack/react-router';
 import { type ReactNode, use } from 'react';
 import type { Key, Permission } from '../api/client';
 import { catalogueQuery, customersQuery, keyQuery, usageQuery, operation } from '../api/queries';
-import { date, daysBack, fullDate, limitOf, number, percent, quotaOf, until } from '../format';
+import { date, dayAgo, daysBack, fullDate, limitOf, number, passedOf, percent, quotaOf, until, utcOf } from '../format';
 import { m } from '../messages';
 import { Tag } from '../ui/marks';
+import { Meter } from '../ui/page';
 import { Banner, FailureBanner } from '../ui/states';
 import { Time } from '../ui/Time';
 import { ActContext } from './actions';
@@ -73,6 +74,21 @@ function Facts({ of: key }: { of: Key }) {
   return facts;
 }
 
+/** How much more or less it is than the week before: in signs, and in words for who does not see them. */
+function Change({ of: change }: { of: number }) {
+  return (
+    <div className="tiny dim">
+      {change !== 0 && (
+        <span aria-hidden="true" className={css.change}>
+          {change > 0 ? '▲' : '▼'} {percent(Math.abs(change))}{' '}
+        </span>
+      )}
+      <span className="hidden">{m.key.changed(change)} </span>
+      {change === 0 ? m.key.sameAsBefore : m.key.onBefore}
+    </div>
+  );
+}
+
 /** How many days the page looks back. */
 const period = 14;
 
@@ -92,6 +108,7 @@ function Use({ of: key }: { of: Key }) {
   const days = everyDay(usage.data?.series ?? []);
   const week = days.slice(-7);
   const calls = sum(week.map((d) => counted(d.values)));
+  const before = sum(days.slice(0, 7).map((d) => counted(d.values)));
   const allowed = sum(week.map((d) => d.values.allowed ?? 0));
   return (
     <>
@@ -99,6 +116,7 @@ function Use({ of: key }: { of: Key }) {
         <div className={`card ${css.figure}`}>
           <div className="tiny dim">{m.key.calls}</div>
           <div>{number(calls)}</div>
+          {before > 0 && <Change of={calls / before - 1} />}
         </div>
         <div className={`card ${css.figure}`}>
           <div className="tiny dim">{m.key.allowed}</div>
@@ -122,16 +140,23 @@ function Use({ of: key }: { of: Key }) {
   );
 }
 
+/** How many days back a permission counts as used. */
+const memory = 90;
+
 function Permissions({ of: key, catalogue }: { of: Key; catalogue: Map<string, Permission> }) {
-  const usage = useQuery(usageQuery(key.organizationId, key.id, { by: 'permission' }));
-  const callsOf = (name: string) => sum((usage.data?.series ?? []).map((point) => point.values[name] ?? 0));
+  const [from] = daysBack(memory);
+  const usage = useQuery(usageQuery(key.organizationId, key.id, { by: 'permission', from: from?.toISOString() ?? '' }));
+  const series = usage.data?.series ?? [];
+  const callsOf = (name: string) => sum(series.slice(-period).map((point) => point.values[name] ?? 0));
+  const lastOf = (name: string) => series.findLast((point) => (point.values[name] ?? 0) > 0)?.at;
+  const mayEdit = operation(key, 'updateKey') && !key.deletedAt;
   return (
     <section className={`card ${css.section}`}>
       <header>
         <h2>{m.key.permissions}</h2>
         <span className="tiny dim">{m.key.opens(routesOf(key.permissions, key.allPermissions, catalogue).length)}</span>
         <span className="space" />
-        {operation(key, 'updateKey') && !key.deletedAt && (
+        {mayEdit && (
           <Button
             variant="default"
             size="xs"
@@ -155,7 +180,13 @@ function Permissions({ of: key, catalogue }: { of: Key; catalogue: Map<string, P
             <span>
               <span className="strong">{catalogue.get(name)?.title ?? name}</span> <span className="mono dim">{name}</span>
             </span>
-            {usage.data && <span className="numbers quiet">{callsOf(name) > 0 ? m.key.callsIn(callsOf(name)) : m.key.noCall}</span>}
+            {usage.data && <Used calls={callsOf(name)} last={lastOf(name)} />}
+            {usage.data && !lastOf(name) && mayEdit && (
+              <Link to="/$org/keys/$keyId/permissions" params={{ org: key.organizationId, keyId: key.id }} search={{ remove: name } as never} className="small">
+                {m.key.remove}
+                <span className="hidden"> {catalogue.get(name)?.title ?? name}</span>
+              </Link>
+            )}
           </li>
         ))}
       </ul>
@@ -163,7 +194,20 @@ function Permissions({ of: key, catalogue }: { of: Key; catalogue: Map<string, P
   );
 }
 
+/** How much a permission was used, and on which day last: days in UTC are what is counted. */
+function Used({ calls, last }: { calls: number; last: string | undefined }) {
+  if (!last) return <span className={css.unused}>{m.key.unusedFor(memory)}</span>;
+  return (
+    <span className={`numbers quiet ${css.used}`}>
+      {calls > 0 ? m.key.callsIn(calls) : m.key.noCall} <span className="dim">{dayAgo(last)}</span>
+    </span>
+  );
+}
+
 function Limits({ of: key }: { of: Key }) {
+  const usage = useQuery(usageQuery(key.organizationId, key.id, {}));
+  const limited = sum((usage.data?.series ?? []).map((p) => (p.values.rate_limited ?? 0) + (p.values.quota_exceeded ?? 0)));
+  const quota = usage.data?.limits?.quota;
   return (
     <section className={`card ${css.section}`}>
       <header>
@@ -177,11 +221,30 @@ function Limits({ of: key }: { of: Key }) {
         </p>
       ))}
       {key.quota && (
-        <p className="small">
-          <span className="strong numbers">{quotaOf(key.quota)}</span> <span className="dim">{m.key.perPeriod}</span>
-        </p>
+        <div className={css.quota}>
+          <p className="row small">
+            <span className="strong numbers">{quotaOf(key.quota)}</span> <span className="dim">{m.key.perPeriod}</span>
+            <span className="space" />
+            {quota && quota.remaining !== null && m.key.quotaUsed(percent(1 - quota.remaining / quota.limit))}
+          </p>
+          {quota && quota.remaining !== null && quota.resetAt && <Pace used={1 - quota.remaining / quota.limit} period={quota.period} ends={quota.resetAt} />}
+        </div>
       )}
+      {limited > 0 && <p className="tiny dim">{m.key.limited(limited)}</p>}
     </section>
+  );
+}
+
+/** How much of a quota is used, and how much will be when its period ends, if calls go on as they did. */
+function Pace({ used, period, ends }: { used: number; period: 'day' | 'month'; ends: string }) {
+  const passed = passedOf(period, ends, Date.now());
+  return (
+    <>
+      <Meter of={used} label={m.key.quotaLabel} />
+      <p className="tiny dim">
+        {m.key.resets(utcOf(ends))} {passed > 0.02 && m.key.pace(percent(used / passed))}
+      </p>
+    </>
   );
 }
 

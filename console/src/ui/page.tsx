@@ -64,15 +64,16 @@ export const itemsOf = <T,>(pages: Pages<T>): T[] => pages.data?.pages.flatMap((
 export function Listed<T>({
   of: pages,
   nothing,
-  filter,
+  filtered = false,
   children,
 }: {
   of: Pages<T>;
   nothing: ReactNode;
-  filter?: (item: T) => boolean;
+  filtered?: boolean; // by the server, whose pages may be short and still not the last
   children: (items: T[]) => ReactNode;
 }) {
   const items = itemsOf(pages);
+  useSearch(pages, filtered);
   if (pages.isPending) return <Loading />;
   if (pages.isError && items.length === 0) {
     return (
@@ -81,19 +82,40 @@ export function Listed<T>({
       </div>
     );
   }
-  if (items.length === 0 && !pages.hasNextPage) return <div className="card">{nothing}</div>;
+  if (items.length === 0 && !pages.hasNextPage && !filtered) return <div className="card">{nothing}</div>;
 
-  const shown = filter ? items.filter(filter) : items;
   return (
     <div className={`card ${css.list}`}>
-      {shown.length > 0 ? children(shown) : <p className={css.none}>{m.noneOfThese}</p>}
-      <Foot of={pages} shown={filter ? m.shownOf(shown.length, items.length) : m.shown(items.length)} />
+      {items.length > 0 ? children(items) : <p className={css.none}>{pages.hasNextPage ? m.noneYet : m.noneOfThese}</p>}
+      {filtered && pages.hasNextPage ? (
+        <Foot of={pages} shown={m.foundYet(items.length)} more={m.searchOn} />
+      ) : (
+        <Foot of={pages} shown={m.shown(items.length)} />
+      )}
     </div>
   );
 }
 
+/** How many pages are read by themselves to find something, and how much is enough. */
+const patience = 5;
+const enough = 20;
+
+/** Reads on by itself where little was found, for a while. The person says whether it goes on. */
+function useSearch<T>(pages: Pages<T>, filtered: boolean) {
+  const read = pages.data?.pages.length ?? 0;
+  const found = itemsOf(pages).length;
+  const goOn = filtered && pages.hasNextPage && !pages.isFetchingNextPage && !pages.isFetchNextPageError && found < enough && read % patience !== 0;
+  const next = useRef(pages.fetchNextPage);
+  useEffect(() => {
+    next.current = pages.fetchNextPage;
+  });
+  useEffect(() => {
+    if (goOn) void next.current();
+  }, [goOn]);
+}
+
 /** How much of a list is shown, and the way to more of it. */
-export function Foot<T>({ of: pages, shown }: { of: Pages<T>; shown: string }) {
+export function Foot<T>({ of: pages, shown, more = m.keys.loadMore }: { of: Pages<T>; shown: string; more?: string }) {
   return (
     <>
       {pages.isFetchNextPageError && <Failed error={pages.error} />}
@@ -102,7 +124,7 @@ export function Foot<T>({ of: pages, shown }: { of: Pages<T>; shown: string }) {
         <span className="space" />
         {pages.hasNextPage && (
           <Button variant="default" size="xs" loading={pages.isFetchingNextPage} onClick={() => pages.fetchNextPage()}>
-            {m.keys.loadMore}
+            {more}
           </Button>
         )}
       </div>

@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { Schemas } from '../api/client';
-import { historyQuery, keyHistoryQuery } from '../api/queries';
+import { type HistoryFilter, historyQuery, keyHistoryQuery } from '../api/queries';
 import { number, stampOf } from '../format';
 import { actorName } from '../keys/parts';
 import { m } from '../messages';
@@ -18,16 +18,10 @@ import css from './usage.module.css';
 
 type Entry = Schemas['HistoryEntry'];
 
-/** How a history is narrowed. */
-export interface HistorySearch {
-  actor?: string;
-  action?: string;
-  object?: string;
-}
-
-export function historySearchOf(search: Record<string, unknown>): HistorySearch {
-  const text = (name: string) => (typeof search[name] === 'string' && search[name] !== '' ? { [name]: search[name].slice(0, 100) } : {});
-  return { ...text('actor'), ...text('action'), ...text('object') };
+/** The filter of an address. What it has besides, or wrongly, is left out. */
+export function historyFilterOf(search: Record<string, unknown>): HistoryFilter {
+  const text = (name: string) => (typeof search[name] === 'string' && search[name] !== '' ? { [name]: search[name].slice(0, 200) } : {});
+  return { ...text('actor'), ...(String(search.action) in m.history.actions ? text('action') : {}), ...text('object') };
 }
 
 const nothing = (
@@ -50,28 +44,29 @@ export function KeyHistory() {
 /** What was done in an organization, and by whom. */
 export function OrganizationHistory() {
   const { org } = useParams({ from: '/signed-in/$org/history' });
-  const search = historySearchOf(useSearch({ strict: false }));
+  const filter = historyFilterOf(useSearch({ strict: false }));
   const navigate = useNavigate();
-  const entries = useInfiniteQuery(historyQuery(org));
-  const loaded = itemsOf(entries);
-  const set = (change: { [K in keyof HistorySearch]?: string | undefined }) =>
-    void navigate({ to: '.', search: historySearchOf({ ...search, ...change }) as never, replace: true });
+  const entries = useInfiniteQuery(historyQuery(org, filter));
+  const { data: latest } = useInfiniteQuery(historyQuery(org, {})); // whose names there are to choose from
+  const known = [...itemsOf(entries), ...(latest?.pages.flatMap((p) => p.items) ?? [])];
+  const set = (change: Record<string, string>) =>
+    void navigate({ to: '.', search: historyFilterOf({ ...filter, ...change }) as never, replace: true });
   const options = (values: [string, string][]): Record<string, string> => ({
     '': m.requests.any,
     ...Object.fromEntries(values.sort(([, a], [, b]) => a.localeCompare(b))),
   });
 
-  const actors = options(loaded.map((e) => [e.actor.id, actorName(e.actor)]));
-  const objects = options(loaded.map((e) => [e.object.id, objectName(e)]));
-  const actions = options(loaded.map((e) => [e.action, m.history.actions[e.action] ?? e.action]));
-  const narrowed = Object.keys(search).length > 0;
+  const actors = options(known.map((e) => [e.actor.id, actorName(e.actor)]));
+  const objects = options(known.map((e) => [e.object.id, objectName(e)]));
+  const actions = options(Object.entries(m.history.actions));
+  const narrowed = Object.keys(filter).length > 0;
   return (
     <>
       <PageHead title={m.history.title} about={m.history.about} />
       <div className={css.bar}>
-        <Choice on={Boolean(search.actor)} label={actors[search.actor ?? '-'] ?? m.history.person} values={actors} value={search.actor ?? ''} onChange={(actor) => set({ actor })} />
-        <Choice on={Boolean(search.action)} label={actions[search.action ?? '-'] ?? m.history.action} values={actions} value={search.action ?? ''} onChange={(action) => set({ action })} />
-        <Choice on={Boolean(search.object)} label={objects[search.object ?? '-'] ?? m.history.object} values={objects} value={search.object ?? ''} onChange={(object) => set({ object })} />
+        <Choice on={Boolean(filter.actor)} label={actors[filter.actor ?? '-'] ?? m.history.person} values={actors} value={filter.actor ?? ''} onChange={(actor) => set({ actor })} />
+        <Choice on={Boolean(filter.action)} label={actions[filter.action ?? '-'] ?? m.history.action} values={actions} value={filter.action ?? ''} onChange={(action) => set({ action })} />
+        <Choice on={Boolean(filter.object)} label={objects[filter.object ?? '-'] ?? m.history.object} values={objects} value={filter.object ?? ''} onChange={(object) => set({ object })} />
         {narrowed && (
           <Button variant="subtle" size="xs" leftSection={<IconX size={14} aria-hidden />} onClick={() => set({ actor: '', action: '', object: '' })}>
             {m.keys.clearFilters}
@@ -81,11 +76,7 @@ export function OrganizationHistory() {
       <Listed
         of={entries}
         nothing={nothing}
-        filter={(e) =>
-          (!search.actor || e.actor.id === search.actor) &&
-          (!search.action || e.action === search.action) &&
-          (!search.object || e.object.id === search.object)
-        }
+        filtered={narrowed}
       >
         {(rows) => <Entries rows={rows} org={org} withObject />}
       </Listed>

@@ -1,12 +1,13 @@
 import { TextInput } from '@mantine/core';
 import { IconCircleCheck, IconHandStop, IconHourglass, IconListSearch, IconSearch } from '@tabler/icons-react';
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useState } from 'react';
 import type { Schemas } from '../api/client';
-import { keyRequestsQuery } from '../api/queries';
+import { catalogueQuery, keyQuery, keyRequestsQuery, type RequestFilter } from '../api/queries';
 import { stampOf } from '../format';
+import { byName, routesOf } from '../keys/parts';
 import { m } from '../messages';
 import { Choice } from '../ui/Choice';
 import { itemsOf, Listed, Segments, Table } from '../ui/page';
@@ -17,17 +18,12 @@ import css from './usage.module.css';
 
 type Call = Schemas['RecordedCall'];
 
-/** How a list of calls is narrowed. */
-export interface RequestSearch {
-  refused?: '1';
-  outcome?: string;
-  route?: string;
-  q?: string;
-}
-
-export function requestSearchOf(search: Record<string, unknown>): RequestSearch {
-  const text = (name: string) => (typeof search[name] === 'string' && search[name] !== '' ? { [name]: search[name].slice(0, 200) } : {});
-  return { ...(search.refused === '1' ? { refused: '1' as const } : {}), ...text('outcome'), ...text('route'), ...text('q') };
+/** The filter of an address. What it has besides, or wrongly, is left out. */
+export function requestFilterOf(search: Record<string, unknown>): RequestFilter {
+  const text = (name: string, most: number) =>
+    typeof search[name] === 'string' && search[name].trim() !== '' ? { [name]: search[name].trim().slice(0, most) } : {};
+  const known = search.outcome === 'refused' || String(search.outcome) in m.outcomes;
+  return { ...(known ? text('outcome', 40) : {}), ...text('route', 1100), ...text('q', 128) };
 }
 
 const routeOf = (c: Call) => `${c.method} ${c.route || c.path}`;
@@ -35,45 +31,42 @@ const routeOf = (c: Call) => `${c.method} ${c.route || c.path}`;
 /** The recent calls of a key. */
 export function KeyRequests() {
   const { org, keyId } = useParams({ from: '/signed-in/$org/keys/$keyId/requests' });
-  const search = requestSearchOf(useSearch({ strict: false }));
+  const filter = requestFilterOf(useSearch({ strict: false }));
   const navigate = useNavigate();
-  const calls = useInfiniteQuery({ ...keyRequestsQuery(org, keyId), refetchOnMount: 'always' });
-  const set = (change: { [K in keyof RequestSearch]?: RequestSearch[K] | undefined }) =>
-    void navigate({ to: '.', search: requestSearchOf({ ...search, ...change }) as never, replace: true });
-  const [text, setText] = useState(search.q ?? '');
+  const calls = useInfiniteQuery({ ...keyRequestsQuery(org, keyId, filter), refetchOnMount: 'always' });
+  const { data: key } = useQuery(keyQuery(org, keyId));
+  const { data: catalogue } = useQuery(catalogueQuery);
+  const set = (change: Record<string, string | undefined>) =>
+    void navigate({ to: '.', search: requestFilterOf({ ...filter, ...change }) as never, replace: true });
+  const [text, setText] = useState(filter.q ?? '');
   const later = useDebouncedCallback((q: string) => set({ q }), 250);
 
-  const loaded = itemsOf(calls);
-  const options = (of: (c: Call) => string, name: (value: string) => string): Record<string, string> => ({
-    '': m.requests.any,
-    ...Object.fromEntries([...new Set(loaded.map(of))].sort().map((value) => [value, name(value)])),
-  });
-  const fits = (c: Call) =>
-    (!search.refused || c.outcome !== 'allowed') &&
-    (!search.outcome || c.outcome === search.outcome) &&
-    (!search.route || routeOf(c) === search.route) &&
-    (!search.q || `${c.requestId} ${c.sourceIp}`.includes(search.q.trim()));
+  // The routes that the key opens, and those that were called without.
+  const routes = new Set(itemsOf(calls).map(routeOf));
+  if (key) for (const r of routesOf(key.permissions, key.allPermissions, byName(catalogue?.permissions ?? []))) routes.add(r);
+  if (filter.route) routes.add(filter.route);
+  const outcome = filter.outcome === 'refused' ? undefined : filter.outcome;
   return (
     <>
       <div className={css.bar}>
         <Segments
           label={m.requests.which}
-          value={search.refused ? 'refused' : 'all'}
+          value={filter.outcome === 'refused' ? 'refused' : 'all'}
           values={{ all: m.requests.all, refused: m.requests.refused }}
-          onChange={(v) => set({ refused: v === 'refused' ? '1' : undefined })}
+          onChange={(v) => set({ outcome: v === 'refused' ? 'refused' : undefined })}
         />
         <Choice
-          on={search.outcome !== undefined}
-          label={search.outcome ? (m.outcomes[search.outcome] ?? search.outcome) : m.requests.outcome}
-          values={options((c) => c.outcome, (o) => m.outcomes[o] ?? o)}
-          value={search.outcome ?? ''}
+          on={outcome !== undefined}
+          label={outcome ? (m.outcomes[outcome] ?? outcome) : m.requests.outcome}
+          values={{ '': m.requests.any, ...m.outcomes }}
+          value={outcome ?? ''}
           onChange={(outcome) => set({ outcome })}
         />
         <Choice
-          on={search.route !== undefined}
-          label={search.route ?? m.requests.route}
-          values={options(routeOf, (r) => r)}
-          value={search.route ?? ''}
+          on={filter.route !== undefined}
+          label={filter.route ?? m.requests.route}
+          values={{ '': m.requests.any, ...Object.fromEntries([...routes].sort().map((r) => [r, r])) }}
+          value={filter.route ?? ''}
           onChange={(route) => set({ route })}
         />
         <span className="space" />
@@ -92,7 +85,7 @@ export function KeyRequests() {
       </div>
       <Listed
         of={calls}
-        filter={fits}
+        filtered={Object.keys(filter).length > 0}
         nothing={
           <State icon={<IconListSearch size={22} />} tone="mute" title={m.requests.none}>
             {m.requests.noneBody}
