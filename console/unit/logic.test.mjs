@@ -130,3 +130,20 @@ test('an old secret is safe to end after a day without a call', async () => {
   assert.ok(!isSafe(state(undefined), before(3600), now), 'a rotation that has just begun');
   assert.deepEqual([stragglersOf(state(before(3600)), now).length, stragglersOf(state(before(25 * 3600)), now).length], [1, 0]);
 });
+
+test('a quota knows how much of its period has passed, and a day how long ago it was', async () => {
+  const { passedOf, dayAgo } = await load('format.ts');
+  assert.equal(passedOf('day', '2026-11-24T00:00:00.000Z', now), 14 / 24);
+  assert.equal(passedOf('month', '2026-12-01T00:00:00.000Z', Date.parse('2026-11-16T00:00:00Z')), 0.5);
+  assert.equal(passedOf('month', '2027-01-01T00:00:00.000Z', Date.parse('2026-12-01T00:00:00Z')), 0);
+  assert.deepEqual(['2026-11-23T00:00:00Z', '2026-11-22T00:00:00Z', '2026-11-20T00:00:00Z'].map((at) => dayAgo(at, now)), ['today', 'yesterday', '3 days ago']);
+});
+
+test('the filters of calls and of a history are those that the API has', async () => {
+  const { requestFilterOf } = await load('usage/Requests.tsx');
+  const { historyFilterOf } = await load('usage/History.tsx');
+  assert.deepEqual(requestFilterOf({ outcome: 'refused', route: 'GET /messages', q: ' 1.2 ', refused: '1' }), { outcome: 'refused', route: 'GET /messages', q: '1.2' });
+  assert.deepEqual(requestFilterOf({ outcome: 'lost', route: '', q: ' ' }), {});
+  assert.deepEqual(historyFilterOf({ action: 'key.revoked', actor: 'a', object: 'b', at: 'c' }), { action: 'key.revoked', actor: 'a', object: 'b' });
+  assert.deepEqual(historyFilterOf({ action: 'key.lost' }), {});
+});
