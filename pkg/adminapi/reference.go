@@ -144,7 +144,10 @@ const referencePage = `<!doctype html>
 <link rel="stylesheet" href="../console/assets/reference/page.css?` + reference + `">
 </head>
 <body>
-<p class="session" id="session" hidden><span></span><a href="../console/" target="_blank">Sign in to the console</a></p>
+<p class="session" id="session" hidden>
+<span></span>
+<a href="../console/" target="_blank">Sign in to the console</a>
+</p>
 <main id="reference">
 <div class="missing">
 <h1>Bitting admin API</h1>
