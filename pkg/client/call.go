@@ -155,6 +155,9 @@ type sendError struct{ err error }
 func (e *sendError) Error() string { return e.err.Error() }
 func (e *sendError) Unwrap() error { return e.err }
 
+// Is makes it an ErrNoAnswer.
+func (e *sendError) Is(target error) bool { return target == ErrNoAnswer }
+
 // waitAfter reports whether an error may be temporary, and how long to wait before another attempt.
 func waitAfter(err error, attempt int) (wait time.Duration, again bool) {
 	longest := min(firstWait<<(attempt-1), longestWait)
@@ -237,6 +240,10 @@ func (c *Client) try(ctx context.Context, call *call, into any) error {
 
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("%s: %w: %w", call.operation, ErrUnreadable, err)
+	}
+
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which fits into everything
+		return fmt.Errorf("%s: %w: it is null", call.operation, ErrUnreadable)
 	}
 
 	return nil

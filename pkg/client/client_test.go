@@ -661,3 +661,22 @@ func TestAChangeSaysWhatItChanges(t *testing.T) {
 		t.Errorf("%v, %s", err, body)
 	}
 }
+
+// What is no answer is told from an answer that cannot be read: the former may be mended by waiting.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+
+	c, _ := served(t, func(w http.ResponseWriter, _ *http.Request) { cut(w) })
+	if _, err := c.GetJob(t.Context(), "acme", "j"); !errors.Is(err, client.ErrNoAnswer) ||
+		errors.Is(err, client.ErrUnreadable) {
+		t.Error(err)
+	}
+
+	for _, body := range []string{"null", " null\n", "[]", "x", ""} {
+		c, _ = served(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, body) })
+		if _, err := c.GetJob(t.Context(), "acme", "j"); !errors.Is(err, client.ErrUnreadable) ||
+			errors.Is(err, client.ErrNoAnswer) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}

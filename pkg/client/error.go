@@ -90,6 +90,8 @@ const (
 
 // Errors about answers that a call cannot return.
 var (
+	// ErrNoAnswer means that nothing answered, or not to the end.
+	ErrNoAnswer = errors.New("client: no answer")
 	// ErrNotModified means that the object still has the ETag that was sent.
 	ErrNotModified = errors.New("client: not modified")
 	// ErrUnreadable means that an answer is too long, or is not the expected JSON.
