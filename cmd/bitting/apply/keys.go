@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/api"
 )
@@ -26,31 +28,82 @@ func (p *planner) planKeys() {
 		}
 	}
 
+	entries := make([]entry, len(p.document.Keys))
+	for i := range entries {
+		e := &entries[i]
+		e.path, e.want = fmt.Sprintf("keys[%d]", i), &p.document.Keys[i]
+		e.key, e.exists, e.ok = p.meant(e.path, e.want, named[[2]string{e.want.Environment, e.want.Name}])
+
+		if e.ok && !e.exists {
+			p.newPlace(e.want)
+		}
+	}
+
+	p.look(entries)
+
 	meant := map[string]string{} // the places in the file, by the keys' ids
-	for i := range p.document.Keys {
-		path, want := fmt.Sprintf("keys[%d]", i), &p.document.Keys[i]
+	for _, e := range entries {
+		other, twice := meant[e.key.ID]
 
-		k, exists, ok := p.meant(path, want, named[[2]string{want.Environment, want.Name}])
-		if !ok {
-			continue
+		switch {
+		case !e.ok:
+		case !e.exists:
+			p.newKey(e.path, e.want)
+		case twice:
+			p.fail(e.path, "it is the key of %s", other)
+		default:
+			meant[e.key.ID] = e.path
+			p.oldKey(e.path, e.key, e.want)
 		}
-
-		if !exists {
-			p.newKey(path, want)
-			continue
-		}
-
-		if other, twice := meant[k.ID]; twice {
-			p.fail(path, "it is the key of %s", other)
-			continue
-		}
-
-		meant[k.ID] = path
-		p.oldKey(path, k, want)
 	}
 
 	p.pruneKeys(meant)
 }
+
+// entry is one of the file, with the key that it is about, if that exists.
+type entry struct {
+	path       string
+	want       *Key
+	key        api.Key
+	exists, ok bool
+}
+
+// look is what was found at the place of a secret.
+type look struct {
+	waits bool
+	err   error
+}
+
+// looks is at how many places is looked at once: AWS takes some tens of calls a second.
+const looks = 8
+
+// look looks at the places that the plan depends on: of keys that are new, and of those whose secret
+// may never have arrived.
+func (p *planner) look(entries []entry) {
+	found := make([]look, len(entries))
+
+	var all errgroup.Group
+	all.SetLimit(looks)
+
+	for i, e := range entries {
+		if e.ok && e.want.Secret != nil && (!e.exists || unused(e.key)) {
+			all.Go(func() error {
+				found[i].waits, found[i].err = p.options.Waits(e.want.Secret)
+				return nil
+			})
+		}
+	}
+
+	_ = all.Wait() // each error is its entry's
+
+	p.places = map[*Key]look{}
+	for i, e := range entries {
+		p.places[e.want] = found[i]
+	}
+}
+
+// unused reports whether nobody can tell whether the secret of a key arrived.
+func unused(k api.Key) bool { return k.LastUsed == nil && k.Revocation == nil }
 
 // meant finds the key that an entry of the file is about.
 func (p *planner) meant(path string, want *Key, named []api.Key) (k api.Key, exists, ok bool) {
@@ -88,7 +141,8 @@ func (p *planner) meant(path string, want *Key, named []api.Key) (k api.Key, exi
 	return k, true, false
 }
 
-func (p *planner) newKey(path string, want *Key) {
+// newPlace says where the secret of a new key goes, if the file does not.
+func (p *planner) newPlace(want *Key) {
 	if want.Secret == nil && p.options.SecretDir != "" {
 		name := strings.Map(func(r rune) rune {
 			if strings.ContainsRune(`/\:`, r) || r < ' ' {
@@ -101,14 +155,16 @@ func (p *planner) newKey(path string, want *Key) {
 			File: filepath.Join(p.options.SecretDir, want.Environment+"-"+name+".key"),
 		}
 	}
+}
 
+func (p *planner) newKey(path string, want *Key) {
 	if want.Secret == nil {
 		p.fail(path, "the key is new, and nothing says where its secret goes: add secret: {file: …}, "+
 			"{ssm: …} or {secretsManager: …}, or pass --secret-dir")
 		return
 	}
 
-	if _, err := p.options.Waits(want.Secret); err != nil {
+	if err := p.places[want].err; err != nil {
 		p.fail(path, "its secret cannot go to %s: %w", want.Secret, err)
 	}
 
@@ -210,17 +266,13 @@ func (p *planner) oldKey(path string, k api.Key, want *Key) {
 // lost reports whether a key was created for the file and its secret never arrived: its place waits,
 // and nobody has used it.
 func (p *planner) lost(k api.Key, want *Key) bool {
-	if want.Secret == nil || k.LastUsed != nil || k.Revocation != nil {
-		return false
-	}
-
-	waits, err := p.options.Waits(want.Secret)
-	if err != nil && !errors.Is(err, cloud.ErrExists) {
+	found := p.places[want]
+	if err := found.err; err != nil && !errors.Is(err, cloud.ErrExists) {
 		p.Notes = append(p.Notes, fmt.Sprintf("whether the secret of %s arrived is not known: %v",
 			label(k.Name, k.Environment), err))
 	}
 
-	return waits
+	return found.waits
 }
 
 // keySteps changes a key in one step; in two where it loses and gains, and what all keys share changes

@@ -83,7 +83,7 @@ type Options struct {
 	Prune bool
 	// SecretDir is where secrets of new keys go whose place the file does not say; "" for nowhere.
 	SecretDir string
-	// Waits is that of a secret's [Place].
+	// Waits is that of a secret's [Place]. It is called concurrently.
 	Waits func(*Secret) (bool, error)
 }
 
@@ -94,6 +94,7 @@ type planner struct {
 	document *Document
 	options  Options
 	wrong    []error
+	places   map[*Key]look
 
 	first    []Step // customers that keys will name
 	close    []Step // what only narrows
