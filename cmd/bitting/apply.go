@@ -5,16 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/apply"
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
@@ -118,7 +118,7 @@ func (a *applying) read(c *cobra.Command) (*apply.Document, error) {
 		in = file
 	}
 
-	text, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	text, err := readAll(c.Context(), in, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -171,17 +171,24 @@ func (a *applying) apply(
 		}
 	}
 
-	begun, progress := time.Now(), s.progress()
+	// an impatient person may end it, but knows what that costs
+	defer context.AfterFunc(ctx, func() {
+		s.say("Ending after this step, whose answer may have the only copy of a secret. Ctrl-C again ends " +
+			"at once.")
+		signal.Reset(syscall.SIGINT, syscall.SIGTERM)
+	})()
+
+	begun := time.Now()
 	err = plan.Apply(ctx, apply.Executor{
 		Client:   s.Client,
 		Operator: operator,
 		Places:   places,
-		Progress: progress,
+		Progress: s.steps(),
 	})
 
 	var stopped *apply.StepError
 	if errors.As(err, &stopped) {
-		progress(stopped.Done, stopped.Total, "") // makes room for what is wrong
+		s.live.Draw("")
 		s.say("Stopped after %d of %d steps, at: %s.", stopped.Done, stopped.Total,
 			s.out.Text(stopped.Title))
 	}
@@ -229,24 +236,14 @@ func (a *applying) plan(
 	return plan, plan.Blame(ctx, s.Client)
 }
 
-// progress returns what shows the steps: on a terminal in one line, else a line for each.
-func (s *session) progress() func(done, total int, title string) {
-	if s.options.quiet {
-		return func(int, int, string) {}
-	}
-
-	out := s.command.ErrOrStderr()
-	file, ok := out.(*os.File)
-	terminal := ok && term.IsTerminal(int(file.Fd()))
-
+// steps returns what shows the steps: on a terminal in one line, else a line for each.
+func (s *session) steps() func(done, total int, title string) {
 	return func(done, total int, title string) {
-		switch text := output.Visible(title); {
-		case terminal && title == "":
-			_, _ = fmt.Fprint(out, "\r\x1b[K")
-		case terminal:
-			_, _ = fmt.Fprintf(out, "\r\x1b[K%d of %d: %s", done+1, total, text)
-		case title != "":
-			_, _ = fmt.Fprintf(out, "%d of %d: %s\n", done+1, total, text)
+		switch {
+		case title == "":
+			s.live.Draw("")
+		case !s.progress(done, total, title):
+			s.say("%d of %d: %s", done+1, total, output.Visible(title))
 		}
 	}
 }
@@ -352,7 +349,7 @@ func actorName(a api.Actor) string {
 // refusals says what a change would have refused.
 func refusals(p *output.Printer, preview *api.Preview) string {
 	if preview.Recorded == 0 {
-		return p.Paint(output.Faint, "no call was recorded in the last 7 days")
+		return p.Paint(output.Faint, "no allowed call was recorded in the last 7 days")
 	}
 
 	text := fmt.Sprintf("would have refused %d of %d recorded calls of the last 7 days", preview.Refused,

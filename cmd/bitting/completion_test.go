@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -151,4 +152,57 @@ func subcommands(t *testing.T, path ...string) [][]string {
 	}
 
 	return found
+}
+
+// TestExamples parses the commands of all examples: there are such commands, and such flags.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+
+	if code, _, faults := run(t, "docs", "--dir", dir, "--format", "markdown"); code != 0 {
+		t.Fatal(faults)
+	}
+
+	pages, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	example := regexp.MustCompile("(?s)### Examples\n\n```\n(.*?)```")
+	command := regexp.MustCompile(`bitting( [^|><&\n)]+)?`)
+	examples := 0
+
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		found := example.FindSubmatch(text)
+		if found == nil {
+			t.Errorf("%s has no example", filepath.Base(page))
+			continue
+		}
+
+		for _, line := range strings.Split(strings.ReplaceAll(string(found[1]), "\\\n", " "), "\n") {
+			if !strings.Contains(line, "bitting ") || strings.Contains(line, "completion") {
+				continue
+			}
+
+			words := command.FindString(line[strings.Index(line, "bitting "):])
+			examples++
+
+			c := exec.CommandContext(t.Context(), "bash", "-c", words+" --help")
+			c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+
+				os.Getenv("PATH"))
+
+			if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "Usage:") {
+				t.Errorf("%s: %v\n%s", words, err, out)
+			}
+		}
+	}
+
+	if examples < 60 {
+		t.Errorf("%d examples", examples)
+	}
 }

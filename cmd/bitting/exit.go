@@ -30,6 +30,7 @@ const (
 	exitConflict    = 5 // somebody else changed it, or it is in use
 	exitDrift       = 6 // what is there is not what was described
 	exitUnavailable = 7 // nobody answered, or try again later
+	exitInterrupted = 130
 )
 
 // exitError is an error with an exit code.
@@ -41,6 +42,9 @@ type exitError struct {
 
 // Unwrap returns the error itself.
 func (e *exitError) Unwrap() error { return e.error }
+
+// errInterrupted is the end of what was ended by Ctrl-C, or by a request to stop.
+var errInterrupted = &exitError{errors.New("interrupted"), exitInterrupted}
 
 // usage makes an error one of the command line.
 func usage(err error) error {
@@ -71,7 +75,8 @@ func exitCode(err error) int {
 	case errors.Is(err, cloud.ErrRefused), errors.Is(err, signin.ErrRefused),
 		errors.Is(err, signin.ErrSignedOut):
 		return exitRefused
-	case errors.As(err, &network) && network.Op != "listen", errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &network) && network.Op != "listen", errors.Is(err, client.ErrNoAnswer),
+		errors.Is(err, context.DeadlineExceeded):
 		return exitUnavailable
 	default:
 		return exitFailed
@@ -94,9 +99,9 @@ func exitCodeOf(status int) int {
 	}
 }
 
-// watch wraps every command below c, so that ran is true once one begins: an error before that is
+// marked wraps every command below c, so that ran is true once one begins: an error before that is
 // one of the command line.
-func watch(c *cobra.Command, ran *bool) {
+func marked(c *cobra.Command, ran *bool) {
 	if run := c.RunE; run != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
 			*ran = true
@@ -105,6 +110,6 @@ func watch(c *cobra.Command, ran *bool) {
 	}
 
 	for _, child := range c.Commands() {
-		watch(child, ran)
+		marked(child, ran)
 	}
 }

@@ -41,42 +41,124 @@ func newJobsList(o *options) *cobra.Command {
 
 func newJobsShow(o *options) *cobra.Command {
 	var wait bool
+	var w watching
 	c := &cobra.Command{
-		Use:     "show JOB",
-		Short:   "Show a job",
-		Args:    cobra.ExactArgs(1),
-		Example: "  bitting jobs show 0Q3kW9aB1cD2eF3g --wait",
+		Use:   "show JOB",
+		Short: "Show a job",
+		Args:  cobra.ExactArgs(1),
+		Example: "  bitting jobs show 0Q3kW9aB1cD2eF3g --watch\n" +
+			"  bitting jobs show 0Q3kW9aB1cD2eF3g --wait --output json",
 		RunE: o.inOrganization(func(ctx context.Context, s *session, org string, args []string) error {
+			if err := w.check(s); err != nil {
+				return err
+			}
+
+			if w.on {
+				return s.watchJob(ctx, org, args[0], w)
+			}
+
 			j, err := s.GetJob(ctx, org, args[0])
 			if err != nil {
 				return err
 			}
 
-			return s.showJob(ctx, org, j, wait)
+			return s.endJob(ctx, org, j, wait)
 		}),
 	}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until the job is over")
+	w.flags(c)
+	c.MarkFlagsMutuallyExclusive("wait", "watch")
 	return c
 }
 
-// showJob shows a job: as it is, or as it ended. A job that failed is an error.
-func (s *session) showJob(ctx context.Context, org string, j api.Job, wait bool) (err error) {
-	if wait && j.FinishedAt == nil {
-		s.say("The job %s is running; Ctrl-C stops waiting, not the job.", j.ID)
+// endJob shows a job: as it is, or as it ended. A job that failed is an error.
+func (s *session) endJob(ctx context.Context, org string, j api.Job, wait bool) error {
+	if wait && !isOver(j) {
+		id := j.ID
+		s.say("The job %s is running; Ctrl-C stops waiting, not the job.", id)
 
-		if j, err = s.WaitJob(ctx, org, j.ID); err != nil {
-			return err
+		err := poll(ctx, s, patient(), func(ctx context.Context) (api.Job, error) {
+			return s.GetJob(ctx, org, id)
+		}, func(at api.Job) (bool, error) {
+			j = at
+			s.progress(at.Progress.Done, totalOf(at), "keys")
+
+			return isOver(at), nil
+		})
+		s.live.Draw("")
+
+		if err != nil {
+			return goesOn(ctx, id, err)
 		}
 	}
 
-	if err := output.Show(s.out, jobColumns(), jobID, j); err != nil {
+	if err := showJob(s, j); err != nil {
+		return err
+	}
+
+	return failedJob(j)
+}
+
+// watchJob shows a job again and again until it is over.
+func (s *session) watchJob(ctx context.Context, org, id string, w watching) error {
+	var last api.Job
+
+	err := watch(ctx, s, w, func(ctx context.Context) (api.Job, error) {
+		return s.GetJob(ctx, org, id)
+	}, func(s *session, j api.Job) error {
+		if err := showJob(s, j); err != nil || isOver(j) {
+			return err
+		}
+
+		_, err := fmt.Fprintln(s.out.Out, output.Bar(j.Progress.Done, totalOf(j)), "keys")
+		return err
+	}, func(j api.Job) bool {
+		last = j
+		return isOver(j)
+	})
+	if err != nil {
+		return goesOn(ctx, id, err)
+	}
+
+	return failedJob(last)
+}
+
+// goesOn adds to an interrupt that the job is not interrupted.
+func goesOn(ctx context.Context, id string, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+
+	return fmt.Errorf("%w\n  The job goes on: bitting jobs show %s --watch looks at it", err, id)
+}
+
+func isOver(j api.Job) bool { return j.FinishedAt != nil }
+
+// totalOf returns how many keys a job is about; 0 while that is not known.
+func totalOf(j api.Job) int {
+	if j.Progress.Total == nil {
+		return 0
+	}
+
+	return *j.Progress.Total
+}
+
+// showJob shows a job with its errors.
+func showJob(s *session, j api.Job) error {
+	if err := output.Show(s.out, jobColumns(), jobID, j); err != nil || s.out.Format != output.Table {
 		return err
 	}
 
 	for _, e := range j.Errors {
-		s.say("  %s: %s", e.KeyID, s.out.Text(e.Detail))
+		if _, err := fmt.Fprintf(s.out.Out, "  %s: %s\n", e.KeyID, s.out.Text(e.Detail)); err != nil {
+			return err
+		}
 	}
 
+	return nil
+}
+
+func failedJob(j api.Job) error {
 	if j.State == "failed" {
 		return fmt.Errorf("the job %s failed", j.ID)
 	}
@@ -95,6 +177,13 @@ func jobColumns() []output.Column[api.Job] {
 			return map[string]output.Look{"done": output.Good, "failed": output.Bad}[j.State]
 		}},
 		{Name: "done", Of: func(j api.Job) any { return j.Progress.Done }},
+		{Name: "total", Of: func(j api.Job) any {
+			if j.Progress.Total == nil {
+				return nil
+			}
+
+			return *j.Progress.Total
+		}},
 		{Name: "changed", Of: func(j api.Job) any { return j.Result.Changed }},
 		{Name: "failed", Of: func(j api.Job) any { return j.Result.Failed }},
 		{Name: "createdBy", Of: func(j api.Job) any { return actorOf(j.CreatedBy) }, Wide: true},

@@ -16,7 +16,6 @@ func keyColumns() []output.Column[api.Key] {
 		{Name: "environment", Of: func(k api.Key) any { return k.Environment }},
 		{Name: "status", Of: func(k api.Key) any { return keyStatus(k) }, Look: keyLook},
 		{Name: "permissions", Of: func(k api.Key) any { return permissionsOf(k) }, Wide: true},
-		{Name: "owner", Of: func(k api.Key) any { return ownerOf(k) }, Wide: true},
 		{Name: "lastUsed", Of: func(k api.Key) any {
 			if k.LastUsed == nil {
 				return nil
@@ -25,6 +24,7 @@ func keyColumns() []output.Column[api.Key] {
 			return k.LastUsed.At.Time
 		}},
 		{Name: "expiresAt", Of: func(k api.Key) any { return moment(k.ExpiresAt) }},
+		{Name: "owner", Of: func(k api.Key) any { return ownerOf(k) }, Wide: true},
 	}
 }
 

@@ -25,15 +25,26 @@ func run(args []string) int {
 
 	ran := false
 	command := newRoot()
-	watch(command, &ran)
+	marked(command, &ran)
 	command.SetArgs(args)
 
 	err := command.ExecuteContext(ctx)
-	if err != nil && !ran {
+	switch {
+	case err == nil:
+	case !ran:
 		err = usage(err)
+	case errors.Is(err, errInterrupted):
+	case errors.Is(err, context.Canceled):
+		err = errInterrupted // what was awaited then says nothing
+	case ctx.Err() != nil:
+		err = &exitError{err, exitInterrupted}
 	}
 
 	if err != nil {
+		if exitCode(err) == exitInterrupted && isTerminal(os.Stderr) {
+			_, _ = fmt.Fprintln(os.Stderr) // behind the terminal's own ^C
+		}
+
 		report(os.Stderr, err)
 	}
 
@@ -52,7 +63,10 @@ func report(w io.Writer, err error) {
 
 		_, _ = fmt.Fprintln(w, "bitting:", strings.Join(lines, "\n"))
 
-		if exitCode(err) == exitUnavailable {
+		switch {
+		case errors.Is(err, client.ErrUnreadable):
+			_, _ = fmt.Fprintln(w, "  The answer is not Bitting's: check the address.")
+		case exitCode(err) == exitUnavailable:
 			_, _ = fmt.Fprintln(w, "  Is it running, and is the address right?")
 		}
 

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,6 +87,10 @@ func (s *session) bulk(ctx context.Context, org string, body api.BulkKeys, wait 
 
 	begun, err := s.BulkKeys(ctx, org, body)
 	if err != nil {
+		if ctx.Err() != nil {
+			s.say("The answer was not awaited, so the change may have begun: bitting jobs list shows it.")
+		}
+
 		return err
 	}
 
@@ -92,11 +98,11 @@ func (s *session) bulk(ctx context.Context, org string, body api.BulkKeys, wait 
 		return errors.New("the answer has no job: look at bitting jobs list")
 	}
 
-	return s.showJob(ctx, org, *begun.Job, wait)
+	return s.endJob(ctx, org, *begun.Job, wait)
 }
 
-// maxImport is how many keys a call imports at most.
-const maxImport = 1000
+// importPart is how many keys a call imports: fewer than it may, so that there is progress to see.
+const importPart = 200
 
 func newKeysImport(o *options) *cobra.Command {
 	var from string
@@ -111,27 +117,42 @@ func newKeysImport(o *options) *cobra.Command {
 		Example: `  echo '{"name":"old","environment":"production","hash":{"algorithm":"sha256","value":"…"}}' |` +
 			"\n    bitting keys import -",
 		RunE: o.inOrganization(func(ctx context.Context, s *session, org string, args []string) error {
-			keys, err := readImport(args[0], s.command.InOrStdin())
+			keys, err := readImport(ctx, args[0], s.command.InOrStdin())
 			if err != nil {
-				return usage(err)
+				return readError(err)
 			}
 
 			return s.importKeys(ctx, org, keys, from)
 		}),
 	}
 	c.Flags().StringVar(&from, "idempotency-key", "",
-		"name of this import, so that a repeated one continues it")
+		"name of this import: a repeated one goes on with it (default: made of what is imported)")
 	return c
 }
 
-func readImport(name string, in io.Reader) (keys []api.ImportKey, err error) {
-	text, err := io.ReadAll(in)
+// maxImportFile is the longest file of keys to import that is read, in bytes.
+const maxImportFile = 256 << 20
+
+func readImport(ctx context.Context, name string, in io.Reader) (keys []api.ImportKey, err error) {
 	if name != "-" {
-		text, err = os.ReadFile(name) //nolint:gosec // the file that was named
+		file, err := os.Open(name) //nolint:gosec // the file that was named
+		if err != nil {
+			return nil, err
+		}
+
+		defer func() { _ = file.Close() }() // only read
+
+		in = file
 	}
 
+	text, err := readAll(ctx, in, maxImportFile)
 	if err != nil {
 		return nil, err
+	}
+
+	if len(text) > maxImportFile {
+		return nil, usage(fmt.Errorf("%s is longer than %d MiB: import it in parts", name,
+			maxImportFile>>20))
 	}
 
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -139,7 +160,7 @@ func readImport(name string, in io.Reader) (keys []api.ImportKey, err error) {
 
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")) {
 		if err := decoder.Decode(&keys); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, usage(fmt.Errorf("%s: %w", name, err))
 		}
 
 		return keys, nil
@@ -154,43 +175,53 @@ func readImport(name string, in io.Reader) (keys []api.ImportKey, err error) {
 		}
 
 		if err != nil {
-			return nil, fmt.Errorf("%s, key %d: %w", name, len(keys)+1, err)
+			return nil, usage(fmt.Errorf("%s, key %d: %w", name, len(keys)+1, err))
 		}
 
 		keys = append(keys, k)
 	}
 }
 
-// importKeys imports in calls of at most maxImport. An interrupt leaves whole keys.
+// importKeys imports in calls of at most importPart. An interrupt leaves whole keys.
 func (s *session) importKeys(
 	ctx context.Context, org string, keys []api.ImportKey, name string,
 ) error {
 	var failed []api.ImportFailure
-	imported := 0
+	imported, before := 0, 0
 
-	for from := 0; from < len(keys); from += maxImport {
-		part := keys[from:min(from+maxImport, len(keys))]
+	for from := 0; from < len(keys); from += importPart {
+		part := keys[from:min(from+importPart, len(keys))]
+		s.progress(from, len(keys), "keys")
 
-		var options []client.Option
-		if name != "" {
-			options = append(options, client.IdempotencyKey(fmt.Sprintf("%s-%d", name, from)))
+		id, err := importID(org, name, from, part)
+		if err != nil {
+			return err
 		}
 
-		done, err := s.ImportKeys(ctx, org, api.ImportKeys{Keys: part}, options...)
+		done, err := s.ImportKeys(ctx, org, api.ImportKeys{Keys: part}, client.IdempotencyKey(id))
 		if err != nil {
-			s.say("%d of %d are imported, and perhaps some of the %d after them: repeat the command, "+
-				"which imports none twice.", imported, len(keys), len(part))
+			s.live.Draw("")
+			s.say("%d of %d are imported, and perhaps some of the %d after them. What is done stays: run it "+
+				"again to go on, and none is imported twice.", imported, len(keys), len(part))
 			return err
 		}
 
 		imported += done.Imported
+		if done.Replayed {
+			before += done.Imported
+		}
+
 		for _, f := range done.Failed {
 			f.Index += from
 			failed = append(failed, f)
 		}
 
-		s.say("%d of %d", from+len(part), len(keys))
+		if s.live == nil {
+			s.say("%d of %d", from+len(part), len(keys))
+		}
 	}
+
+	s.live.Draw("")
 
 	if err := output.List(s.out, []output.Column[api.ImportFailure]{
 		{Name: "index", Of: func(f api.ImportFailure) any { return f.Index }},
@@ -202,9 +233,26 @@ func (s *session) importKeys(
 
 	s.say("%d imported.", imported)
 
+	if before > 0 {
+		s.say("%d of them were imported by an earlier run of the last 24 hours: to import keys again that "+
+			"were deleted since, pass another --idempotency-key.", before)
+	}
+
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d keys were not imported", len(failed), len(keys))
 	}
 
 	return nil
+}
+
+// importID returns the idempotency key of a call. It follows from what is imported, so that a repeated
+// import goes on where the one before ended.
+func importID(org, name string, from int, part []api.ImportKey) (string, error) {
+	if name != "" {
+		return fmt.Sprintf("%s-%d", name, from), nil
+	}
+
+	text, err := json.Marshal(part)
+	sum := sha256.Sum256(append([]byte(org+" "), text...))
+	return "import-" + hex.EncodeToString(sum[:16]), err
 }

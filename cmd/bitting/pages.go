@@ -38,13 +38,21 @@ const maxPage = 200
 func first[T any](s *session, p pages, items iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		n := 0
+		counted := p.all && !s.out.Terminal() // else the list itself shows how far it is
+
+		defer s.live.Draw("")
+
 		for item, err := range items {
 			if err == nil && !p.all && n == p.limit {
-				s.say("There are more: --all lists all.")
+				s.hint = "There are more: --all lists all."
 				return
 			}
 
-			if n++; !yield(item, err) {
+			if n++; counted && n%maxPage == 0 {
+				s.progress(n, 0, "listed")
+			}
+
+			if !yield(item, err) {
 				return
 			}
 		}

@@ -127,7 +127,7 @@ func (s *session) ended(
 	}
 
 	if job != nil {
-		return s.showJob(ctx, org, *job, true)
+		return s.endJob(ctx, org, *job, true)
 	}
 
 	s.say("%s", done)

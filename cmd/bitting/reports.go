@@ -35,42 +35,61 @@ func usageFlags(c *cobra.Command, q *api.GetUsage) {
 
 func newKeysUsage(o *options) *cobra.Command {
 	var q api.GetUsage
+	var w watching
 	c := &cobra.Command{
 		Use:     "usage KEY",
 		Short:   "Show how often a key was used",
 		Args:    cobra.ExactArgs(1),
-		Example: "  bitting keys usage Website --by permission",
+		Example: "  bitting keys usage Website --by permission\n  bitting keys usage Website --watch",
 		RunE: o.onKey(func(ctx context.Context, s *session, org, key string) error {
-			used, err := s.KeyUsage(ctx, org, key, q)
-			if err != nil {
-				return err
-			}
-
-			return s.showUsage(used)
+			return s.usage(ctx, w, func(ctx context.Context) (api.Usage, error) {
+				return s.KeyUsage(ctx, org, key, q)
+			})
 		}),
 	}
 	usageFlags(c, &q)
+	w.flags(c)
 	return c
 }
 
 func newUsage(o *options) *cobra.Command {
 	var q api.GetUsage
+	var w watching
 	c := &cobra.Command{
-		Use:     "usage",
-		Short:   "Show how often an organization's keys were used",
-		Args:    cobra.NoArgs,
-		Example: "  bitting usage --granularity hour --from 2027-01-31",
+		Use:   "usage",
+		Short: "Show how often an organization's keys were used",
+		Args:  cobra.NoArgs,
+		Example: "  bitting usage --granularity hour --from 2027-01-31\n" +
+			"  bitting usage --granularity hour --watch",
 		RunE: o.inOrganization(func(ctx context.Context, s *session, org string, _ []string) error {
-			used, err := s.GetUsage(ctx, org, q)
-			if err != nil {
-				return err
-			}
-
-			return s.showUsage(used)
+			return s.usage(ctx, w, func(ctx context.Context) (api.Usage, error) {
+				return s.GetUsage(ctx, org, q)
+			})
 		}),
 	}
 	usageFlags(c, &q)
+	w.flags(c)
 	return c
+}
+
+// usage shows usage, once or again and again.
+func (s *session) usage(
+	ctx context.Context, w watching, look func(context.Context) (api.Usage, error),
+) error {
+	if err := w.check(s); err != nil {
+		return err
+	}
+
+	if w.on {
+		return watch(ctx, s, w, look, (*session).showUsage, func(api.Usage) bool { return false })
+	}
+
+	used, err := look(ctx)
+	if err != nil {
+		return err
+	}
+
+	return s.showUsage(used)
 }
 
 // usageRow is one value of a point of usage, as in the API's own CSV.
@@ -104,7 +123,8 @@ func (s *session) showUsage(used api.Usage) error {
 	}, func(r usageRow) string { return output.Exact(r.At.Time) }, items(rows))
 }
 
-// barWidth is how long the longest bar of a chart is, in characters.
+// barWidth is how long the longest bar of a chart is, in characters; half of that where a terminal
+// is narrow.
 const barWidth = 40
 
 // chart draws a bar for each point, beside what it is made of.
@@ -119,10 +139,15 @@ func (s *session) chart(used api.Usage) error {
 		layout = "Mon 2006-01-02 15:04"
 	}
 
-	for _, point := range used.Series {
+	longest := barWidth
+	if s.out.Terminal() && s.out.Width() < 100 {
+		longest = barWidth / 2
+	}
+
+	for _, point := range output.Last(s.out, used.Series, 2) {
 		total := sum(point.Values)
 
-		bar := strings.Repeat("█", int(total*barWidth/most))
+		bar := strings.Repeat("█", int(total*int64(longest)/most))
 		if total > 0 && bar == "" {
 			bar = "▏"
 		}
@@ -134,9 +159,19 @@ func (s *session) chart(used api.Usage) error {
 			}
 		}
 
-		if _, err := fmt.Fprintf(s.out.Out, "%s  %8d  %s%s  %s\n", point.At.UTC().Format(layout), total,
-			s.out.Paint(output.Good, bar), strings.Repeat(" ", barWidth-len([]rune(bar))),
-			s.out.Paint(output.Faint, s.out.Text(strings.Join(parts, ", ")))); err != nil {
+		start := fmt.Sprintf("%s  %8d  ", point.At.UTC().Format(layout), total)
+		rest := s.out.Text(strings.Join(parts, ", "))
+
+		if s.out.Terminal() {
+			rest = output.Cut(rest, s.out.Width()-len(start)-longest-2)
+		}
+
+		if rest != "" {
+			rest = strings.Repeat(" ", longest-len([]rune(bar))+2) + s.out.Paint(output.Faint, rest)
+		}
+
+		line := strings.TrimRight(start+s.out.Paint(output.Good, bar)+rest, " ")
+		if _, err := fmt.Fprintln(s.out.Out, line); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // by a secret on standard input.
 func (s *session) key(ctx context.Context, org, argument string) (string, error) {
 	if argument == "-" {
-		return idOfSecret(s.command.InOrStdin())
+		return idOfSecret(ctx, s.command.InOrStdin())
 	}
 
 	if id, ok := secretID(argument); ok {
@@ -91,6 +91,11 @@ func (o *options) inOrganization(
 			return err
 		}
 
-		return work(c.Context(), s, org, args)
+		err = work(c.Context(), s, org, args)
+		if err == nil && s.hint != "" {
+			s.say("%s", s.hint)
+		}
+
+		return err
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/client"
 )
 
 // newSecret makes a secret and shows it, or keeps it where it is to go. A secret that cannot be kept
@@ -27,6 +28,11 @@ func (s *session) newSecret(to secretTo, create func() (api.KeySecret, error)) e
 
 	made, err := create()
 	if err != nil {
+		if ctx.Err() != nil {
+			s.say("The answer was not awaited, so the secret may have been made, and is lost then: look at " +
+				"bitting keys list, and repeat the command or regenerate the key.")
+		}
+
 		return errors.Join(err, sink.Release(context.WithoutCancel(ctx)))
 	}
 
@@ -150,38 +156,67 @@ func newKeysFinish(o *options) *cobra.Command {
 }
 
 func newKeysRotation(o *options) *cobra.Command {
-	return &cobra.Command{
+	var w watching
+	c := &cobra.Command{
 		Use:     "rotation KEY",
 		Short:   "Show who still uses the old secret of a rotation",
 		Args:    cobra.ExactArgs(1),
-		Example: "  bitting keys rotation Website",
+		Example: "  bitting keys rotation Website\n  bitting keys rotation Website --watch",
 		RunE: o.onKey(func(ctx context.Context, s *session, org, key string) error {
+			if err := w.check(s); err != nil {
+				return err
+			}
+
+			if w.on {
+				return s.watchRotation(ctx, w, org, key)
+			}
+
 			state, err := s.GetRotation(ctx, org, key)
 			if err != nil {
 				return err
 			}
 
-			if s.out.Format != output.Table {
-				return output.Show(s.out, rotationFields(),
-					func(api.RotationState) string { return key }, state)
-			}
-
-			if err := output.Show(s.out, rotationFields(), nil, state); err != nil {
-				return err
-			}
-
-			if len(state.OldSecret.Sources) == 0 {
-				return nil
-			}
-
-			_, err = fmt.Fprintln(s.out.Out)
-			if err != nil {
-				return err
-			}
-
-			return output.List(s.out, sourceColumns(), nil, items(state.OldSecret.Sources))
+			return showRotation(s, key, state)
 		}),
 	}
+	w.flags(c)
+	return c
+}
+
+// watchRotation shows a rotation again and again until it is over.
+func (s *session) watchRotation(ctx context.Context, w watching, org, key string) error {
+	var last *api.RotationState
+	over := false
+
+	return watch(ctx, s, w, func(ctx context.Context) (api.RotationState, error) {
+		state, err := s.GetRotation(ctx, org, key)
+		// at first, that there is none is an error
+		if over = last != nil && errors.Is(err, client.ErrNoRotation); over {
+			s.say("The rotation is over: only the new secret works.")
+			return *last, nil
+		}
+
+		if err == nil {
+			last = &state
+		}
+
+		return state, err
+	}, func(s *session, state api.RotationState) error {
+		return showRotation(s, key, state)
+	}, func(api.RotationState) bool { return over })
+}
+
+func showRotation(s *session, key string, state api.RotationState) error {
+	err := output.Show(s.out, rotationFields(), func(api.RotationState) string { return key }, state)
+	if err != nil || s.out.Format != output.Table || len(state.OldSecret.Sources) == 0 {
+		return err
+	}
+
+	if _, err := fmt.Fprintln(s.out.Out); err != nil {
+		return err
+	}
+
+	return output.List(s.out, sourceColumns(), nil, items(state.OldSecret.Sources))
 }
 
 func rotationFields() []output.Column[api.RotationState] {
@@ -217,8 +252,8 @@ func sourceColumns() []output.Column[api.Source] {
 const maxSecret = 4096
 
 // idOfSecret reads a secret and returns the id in it. Its checksum need not be right.
-func idOfSecret(in io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(in, maxSecret))
+func idOfSecret(ctx context.Context, in io.Reader) (string, error) {
+	text, err := readAll(ctx, in, maxSecret)
 	if err != nil {
 		return "", err
 	}
@@ -278,7 +313,7 @@ func newInspect(o *options) *cobra.Command {
 				in = f
 			}
 
-			text, err := io.ReadAll(io.LimitReader(in, maxSecret))
+			text, err := readAll(c.Context(), in, maxSecret)
 			if err != nil {
 				return err
 			}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -66,6 +68,8 @@ type session struct {
 	account *account.Account
 	command *cobra.Command
 	options *options
+	live    *output.Live // where progress is drawn; nil for nowhere
+	hint    string       // what is said below the data
 }
 
 // getenv reads the user's environment, which for the command line is what flags are for others.
@@ -99,6 +103,10 @@ func (o *options) open(c *cobra.Command) (*session, error) {
 	}
 
 	s := &session{out: p, account: a, command: c, options: o}
+	if !o.quiet {
+		s.live = output.NewLive(c.ErrOrStderr(), getenv)
+	}
+
 	a.Transport = s.transport()
 	s.Client, err = a.Client(o.userAgent())
 	return s, err
@@ -123,8 +131,7 @@ const patience = 3 * time.Second
 // transport returns one that tells a person at a terminal when the API does not answer; nil for the
 // default one.
 func (s *session) transport() http.RoundTripper {
-	to, ok := s.command.ErrOrStderr().(*os.File)
-	if !ok || !term.IsTerminal(int(to.Fd())) || s.options.quiet {
+	if s.options.quiet || !isTerminal(s.command.ErrOrStderr()) {
 		return nil
 	}
 
@@ -141,9 +148,41 @@ func (s *session) org() (string, error) {
 	return s.account.Organization, nil
 }
 
+// isTerminal reports whether a reader or a writer is a terminal.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// readAll reads all of what is at most a number of bytes long, or what is too long by one byte more.
+// It ends with an interrupt, which the reading of a terminal does not.
+func readAll(ctx context.Context, in io.Reader, limit int64) ([]byte, error) {
+	type result struct {
+		text []byte
+		err  error
+	}
+
+	read := make(chan result, 1)
+	go func() {
+		text, err := io.ReadAll(io.LimitReader(in, limit+1))
+		read <- result{text, err}
+	}()
+
+	select {
+	case <-ctx.Done():
+		return nil, errInterrupted
+	case r := <-read:
+		return r.text, r.err
+	}
+}
+
 // say writes a word to people: to standard error, unless they want none.
 func (s *session) say(format string, args ...any) {
-	if !s.options.quiet {
+	switch {
+	case s.options.quiet:
+	case s.live != nil:
+		s.live.Above(fmt.Sprintf(format, args...))
+	default:
 		_, _ = fmt.Fprintf(s.command.ErrOrStderr(), format+"\n", args...)
 	}
 }
@@ -155,20 +194,29 @@ func (s *session) confirm(question string) error {
 		return nil
 	}
 
-	in, ok := s.command.InOrStdin().(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	in := s.command.InOrStdin()
+	if !isTerminal(in) {
 		return usage(fmt.Errorf("%s Pass --yes to do it without being asked", question))
 	}
 
 	_, _ = fmt.Fprintf(s.command.ErrOrStderr(), "%s [y/N] ", question)
 
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil ||
-		answer != "y" && answer != "yes" {
-		return errors.New("nothing was changed")
-	}
+	answers := make(chan string, 1)
+	go func() { // nothing ends the reading of a terminal but an answer
+		answer, _ := bufio.NewReader(in).ReadString('\n') // without an end of line, it is no yes
+		answers <- strings.ToLower(answer)
+	}()
 
-	return nil
+	select {
+	case <-s.command.Context().Done():
+		return errInterrupted
+	case answer := <-answers:
+		if answer != "y\n" && answer != "yes\n" {
+			return errors.New("nothing was changed")
+		}
+
+		return nil
+	}
 }
 
 // version returns the version of this program: of its module, or of its commit.

@@ -24,6 +24,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/cmd/bitting/signin"
 	"github.com/bitting-keys/bitting/pkg/client"
@@ -220,6 +222,11 @@ func ReadKey(name string) (string, error) {
 	}
 
 	file := os.Stdin
+	if name == "-" && term.IsTerminal(int(file.Fd())) {
+		return "", errors.New("--key-file -: others can read a key that is typed at a terminal: pass it by " +
+			"--key-file - < FILE, or from a password manager by a pipe")
+	}
+
 	if name != "-" {
 		var err error
 		if file, err = os.Open(filepath.Clean(name)); err != nil {

@@ -37,6 +37,7 @@ type Printer struct {
 	Now      time.Time
 
 	width int // of the terminal; 0 where there is none
+	rows  int // of the terminal, in a frame; else 0
 	color bool
 }
 
@@ -49,20 +50,42 @@ func NewPrinter(out io.Writer, f Format, getenv func(string) string) (*Printer, 
 
 	p := &Printer{Out: out, Format: f, Now: time.Now()}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p.width, p.color = defaultWidth, getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-			p.width = width
-		}
+		p.color = getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+		p.width, _ = size(file)
 	}
 
 	return p, nil
 }
 
-// defaultWidth is that of a terminal that does not say how wide it is.
-const defaultWidth = 80
-
 // Terminal reports whether the output is a terminal.
 func (p *Printer) Terminal() bool { return p.width > 0 }
+
+// Width returns how wide the terminal is, in characters; 0 where there is none.
+func (p *Printer) Width() int { return p.width }
+
+// Frame returns what is written to a printer for a picture of now that fits the terminal.
+func (p *Printer) Frame(write func(*Printer) error) (string, error) {
+	var out strings.Builder
+
+	frame := *p
+	frame.Out, frame.Now = &out, time.Now()
+
+	if file, ok := p.Out.(*os.File); ok {
+		frame.width, frame.rows = size(file)
+	}
+
+	err := write(&frame)
+	return out.String(), err
+}
+
+// Last returns the last of some lines that a frame has room for beside others, and else all.
+func Last[T any](p *Printer, lines []T, others int) []T {
+	if p.rows == 0 {
+		return lines
+	}
+
+	return lines[max(0, len(lines)-max(1, p.rows-1-others)):]
+}
 
 func formatNames() string {
 	names := make([]string, 0, len(Formats()))

@@ -124,7 +124,8 @@ func TestRelative(t *testing.T) {
 		-100 * time.Minute:    "100 min ago",
 		-3 * time.Hour:        "3 h ago",
 		47 * time.Hour:        "in 47 h",
-		89 * 24 * time.Hour:   "in 2 months",
+		89 * 24 * time.Hour:   "in 3 months",
+		7*24*time.Hour - 1:    "in 7 d",
 		-800 * 24 * time.Hour: "2 y ago",
 	} {
 		if got := output.Relative(now.Add(d), now); got != want {

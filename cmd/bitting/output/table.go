@@ -15,7 +15,7 @@ const (
 	batch = 200
 	gap   = 2 // between columns
 	// least is the width below which a column is not cut.
-	least = 8
+	least = 12
 )
 
 // writeTable writes rows in batches. The first one decides how wide the columns are.
@@ -26,6 +26,7 @@ func writeTable[T any](p *Printer, columns []Column[T], items iter.Seq2[T, error
 	flush := func() error {
 		if widths == nil {
 			widths = fit(p, columns, pending)
+			columns = columns[:len(widths)]
 
 			if err := writeRow(p.Out, widths, func(i int) (string, string) {
 				title := heading(columns[i].Name)
@@ -89,7 +90,7 @@ func look[T any](c Column[T], item T) Look {
 }
 
 // fit returns how wide each column is: as its widest text, but that the wide ones give way, the
-// widest first, until all fit the terminal.
+// widest first, until all fit the terminal. Where that is not enough, the last columns are left out.
 func fit[T any](p *Printer, columns []Column[T], rows []T) []int {
 	widths := make([]int, len(columns))
 	total := gap * (len(columns) - 1)
@@ -111,8 +112,13 @@ func fit[T any](p *Printer, columns []Column[T], rows []T) []int {
 			}
 		}
 
-		if widest < 0 {
-			break
+		switch {
+		case widest >= 0:
+		case len(columns) > 1:
+			return fit(p, columns[:len(columns)-1], rows)
+		default:
+			widths[0] = p.width
+			return widths
 		}
 
 		widths[widest]--
@@ -128,8 +134,11 @@ func cut(p *Printer, s string, width int) string {
 		return s
 	}
 
-	return text.Snip(s, width, "…")
+	return Cut(s, width)
 }
+
+// Cut shortens a text that is wider than a number of characters of a terminal.
+func Cut(s string, width int) string { return text.Snip(s, max(1, width), "…") }
 
 // writeRow writes the cells of a row, each as it counts and as it is printed.
 func writeRow(out io.Writer, widths []int, cell func(i int) (plain, printed string)) error {

@@ -62,13 +62,22 @@ func Exact(value any) string {
 	}
 }
 
-// Relative returns how long ago a time was, or how soon it is, in its largest unit.
+// Relative returns how long ago a time was, or how soon it is, in its largest unit. What was set to be
+// in 90 days is still that a second later, so what is to come is rounded.
 func Relative(at, now time.Time) string {
 	d := now.Sub(at)
 	past := d >= 0
 	d = d.Abs()
 
-	unit, n := "s", int64(d/time.Second)
+	in := func(unit time.Duration) int64 {
+		if past {
+			return int64(d / unit)
+		}
+
+		return int64((d + unit/2) / unit)
+	}
+
+	unit, n := "s", in(time.Second)
 	for _, larger := range []struct {
 		unit string
 		of   time.Duration
@@ -77,7 +86,7 @@ func Relative(at, now time.Time) string {
 	} {
 		// two units of the smaller one say more than one of the larger one
 		if d >= 2*larger.of || larger.of == time.Minute && d >= larger.of {
-			unit, n = larger.unit, int64(d/larger.of)
+			unit, n = larger.unit, in(larger.of)
 		}
 	}
 
