@@ -44,8 +44,8 @@ func pagesOf(keys int) http.HandlerFunc {
 	}
 }
 
-// TestListsInSteadyMemory lists 100,000 keys of 100 MB in each format: the process never holds a large part
-// of them.
+// TestListsInSteadyMemory lists 100,000 keys of 100 MB in the formats that could gather them: the
+// process never holds a large part.
 func TestListsInSteadyMemory(t *testing.T) {
 	t.Parallel()
 
@@ -68,7 +68,7 @@ func TestListsInSteadyMemory(t *testing.T) {
 		return c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024 // MiB, on Linux
 	}
 
-	for _, format := range []string{"jsonl", "json", "csv", "id", "table"} {
+	for _, format := range []string{"json", "csv", "table"} {
 		few, many := peak(2000, format), peak(100_000, format)
 		t.Logf("%s: %d MiB at most of 2,000 keys, %d MiB of 100,000", format, few, many)
 

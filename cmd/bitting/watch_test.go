@@ -242,6 +242,7 @@ func testWatchJob(t *testing.T, p *process) {
 	}
 
 	show := []string{"jobs", "show", strings.TrimSpace(out), "--watch", "--interval", "1s"}
+
 	lines := strings.Join(at(t, p, 80, 24, nil, show...).ends(0), "\n")
 	if strings.Count(lines, "state") != 1 ||
 		!strings.Contains(lines, "done") || strings.Contains(lines, "keys") {
