@@ -126,8 +126,8 @@ func TestHelp(t *testing.T) {
 	code, out, _ = run(t, "local", "--help")
 
 	want := []string{
-		"api", "backend", "core-table", "data", "dynamodb", "fresh", "functions", "help", "lambda",
-		"listen", "no-demo", "parameter", "profile", "template",
+		"api", "backend", "core-table", "data", "demo-keys", "dynamodb", "fresh", "functions", "help",
+		"lambda", "listen", "no-demo", "parameter", "profile", "template",
 	}
 	if got := words(out, `(?m)^ .*--([a-z-]+) .*  +[a-z]`); code != 0 || !slices.Equal(got, want) {
 		t.Errorf("exit code %d, flags %v, want %v", code, got, want)

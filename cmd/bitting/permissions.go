@@ -13,7 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/pkg/admin"
+	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/derive"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -22,11 +24,53 @@ import (
 
 func newPermissions(o *options) *cobra.Command {
 	return group(&cobra.Command{
-		Use:     "permissions",
-		Short:   "Fill the permission catalogue, and see how it differs from a document",
-		Long:    "Works with the permission catalogue of a deployment. Changing it takes an operator key.",
-		Example: "  bitting permissions import openapi.yaml --api orders --data .bitting",
-	}, newPermissionsImport(o))
+		Use:   "permissions",
+		Short: "List the permission catalogue, fill it, and see how it differs from a document",
+		Long:  "Works with the permission catalogue of a deployment. Changing it takes an operator key.",
+		Example: "  bitting permissions list\n" +
+			"  bitting permissions import openapi.yaml --api orders --data .bitting",
+	}, newPermissionsList(o), newPermissionsImport(o))
+}
+
+func newPermissionsList(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the permissions that keys can hold",
+		Args:    cobra.NoArgs,
+		Example: "  bitting permissions list\n  bitting permissions list --output id",
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := o.open(c)
+			if err != nil {
+				return err
+			}
+
+			catalogue, err := s.GetPermissions(c.Context())
+			if err != nil {
+				return err
+			}
+
+			return output.List(s.out, permissionColumns(),
+				func(p api.Permission) string { return p.Name }, items(catalogue.Permissions))
+		},
+	}
+}
+
+func permissionColumns() []output.Column[api.Permission] {
+	return []output.Column[api.Permission]{
+		{Name: "name", Of: func(p api.Permission) any { return p.Name }},
+		{Name: "title", Of: func(p api.Permission) any { return p.Title }, Wide: true},
+		{Name: "default", Of: func(p api.Permission) any { return p.Default }},
+		{Name: "publishable", Of: func(p api.Permission) any { return p.Publishable }},
+		{Name: "builtIn", Of: func(p api.Permission) any { return p.BuiltIn }},
+		{Name: "routes", Of: func(p api.Permission) any {
+			routes := make([]string, len(p.Routes))
+			for i, r := range p.Routes {
+				routes[i] = r.API + " " + r.Method + " " + r.Path
+			}
+
+			return strings.Join(routes, ", ")
+		}, Wide: true},
+	}
 }
 
 // importing is the flags of `bitting permissions import`.
