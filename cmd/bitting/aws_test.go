@@ -22,6 +22,7 @@ type account struct {
 	folder  string
 	outputs map[string]string // of the stack bitting
 	status  string            // of all stacks
+	drifted string            // the role that somebody changed; "denied" where nobody may look
 
 	described sync.Map // the descriptions of parameters
 }
@@ -58,7 +59,15 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			name = "of another region"
 		}
 
-		a.describeStacks(w, name)
+		switch form.Get("Action") {
+		case "ListStackResources":
+			a.listResources(w)
+		case "DetectStackResourceDrift":
+			a.detectDrift(w, form.Get("LogicalResourceId"))
+		default:
+			a.describeStacks(w, name)
+		}
+
 		return
 	}
 
@@ -148,6 +157,45 @@ func (a *account) do(operation, name, value, kind string, overwrite bool) string
 	}
 
 	return ""
+}
+
+// listResources answers with two roles, a policy and a table.
+func (a *account) listResources(w http.ResponseWriter) {
+	var list strings.Builder
+	for id, kind := range map[string]string{
+		"KeysRole":   "AWS::IAM::Role",
+		"UsageRole":  "AWS::IAM::Role",
+		"ManageCore": "AWS::IAM::ManagedPolicy",
+		"Core":       "AWS::DynamoDB::Table",
+	} {
+		fmt.Fprintf(&list, "<member><LogicalResourceId>%s</LogicalResourceId><ResourceType>%s</ResourceType>"+
+			"<ResourceStatus>CREATE_COMPLETE</ResourceStatus>"+
+			"<LastUpdatedTimestamp>2026-01-01T00:00:00Z</LastUpdatedTimestamp></member>", id, kind)
+	}
+
+	_, _ = fmt.Fprintf(w, `<ListStackResourcesResponse><ListStackResourcesResult>`+
+		`<StackResourceSummaries>%s</StackResourceSummaries>`+
+		`</ListStackResourcesResult></ListStackResourcesResponse>`, list.String())
+}
+
+func (a *account) detectDrift(w http.ResponseWriter, id string) {
+	if a.drifted == "denied" {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>`+
+			`<Message>not allowed</Message></Error></ErrorResponse>`)
+		return
+	}
+
+	status := "IN_SYNC"
+	if id == a.drifted {
+		status = "MODIFIED"
+	}
+
+	_, _ = fmt.Fprintf(w, `<DetectStackResourceDriftResponse><DetectStackResourceDriftResult>`+
+		`<StackResourceDrift><StackId>s</StackId><LogicalResourceId>%s</LogicalResourceId>`+
+		`<ResourceType>AWS::IAM::Role</ResourceType>`+
+		`<StackResourceDriftStatus>%s</StackResourceDriftStatus><Timestamp>2026-01-01T00:00:00Z</Timestamp>`+
+		`</StackResourceDrift></DetectStackResourceDriftResult></DetectStackResourceDriftResponse>`, id, status)
 }
 
 func (a *account) describeStacks(w http.ResponseWriter, name string) {

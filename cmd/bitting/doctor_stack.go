@@ -35,6 +35,8 @@ func (d *doctor) stack(ctx context.Context, f cloud.Flags) {
 		d.add("stack", healthy, "", "%s is %s", found.Name, status)
 	}
 
+	d.roles(ctx, f)
+
 	reach := deployed{aws: f}
 
 	loaded, env, err := reach.load(ctx, scanTimeout)
@@ -46,6 +48,23 @@ func (d *doctor) stack(ctx context.Context, f cloud.Flags) {
 	stored := store.NewPeppers(boot.DynamoDB(env), loaded.CoreTable)
 	if d.tables(ctx, loaded, stored) && d.peppers(ctx, loaded, stored, found.Name) {
 		d.upkeep(ctx, stored, found.Name)
+	}
+}
+
+// roles asks whether the functions may still do what the template lets them, and no more.
+func (d *doctor) roles(ctx context.Context, f cloud.Flags) {
+	found, err := f.Roles(ctx)
+
+	switch {
+	case errors.Is(err, cloud.ErrRefused):
+		d.add("roles", skipped, "", "these credentials may not look at them: %s", err)
+	case err != nil:
+		d.add("roles", problem, remedyOf(err), "%s", err)
+	case len(found.Changed) > 0:
+		d.add("roles", problem, "aws cloudformation describe-stack-resource-drifts --stack-name "+f.Stack,
+			"somebody changed what functions may do: %s", strings.Join(found.Changed, ", "))
+	default:
+		d.add("roles", healthy, "", "%d roles and policies are as the template says", found.Looked)
 	}
 }
 

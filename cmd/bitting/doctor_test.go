@@ -76,9 +76,22 @@ func TestDoctorOfAStack(t *testing.T) {
 
 	want("before bootstrap", doctor(folder), map[string]string{
 		"stack":   "ok bitting is UPDATE_COMPLETE",
+		"roles":   "ok 3 roles and policies are as the template says",
 		"tables":  "ok",
 		"peppers": "problem production has none",
 		"upkeep":  "",
+	})
+
+	account.drifted = "KeysRole"
+	want("with a role that was changed", doctor(folder), map[string]string{
+		"roles":  "problem somebody changed what functions may do: KeysRole is MODIFIED aws cloudformation",
+		"tables": "ok",
+	})
+
+	account.drifted = "denied"
+	want("where nobody may look", doctor(folder), map[string]string{
+		"roles":  "skipped these credentials may not look at them",
+		"tables": "ok",
 	})
 
 	kit.Process = *kit.With(provider)
