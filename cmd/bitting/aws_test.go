@@ -19,6 +19,7 @@ import (
 // account is an AWS account: CloudFormation, Parameter Store and Secrets Manager in one region. What
 // is stored is in files of a folder.
 type account struct {
+	mu      sync.Mutex // of the fields that a test changes meanwhile
 	folder  string
 	outputs map[string]string // of the stack bitting
 	status  string            // of all stacks
@@ -43,12 +44,23 @@ func awsVariables(address string) map[string]string {
 	}
 }
 
+// becomes changes the account between two requests.
+func (a *account) becomes(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	change()
+}
+
 func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
 
 	_, operation, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if !isJSON {

@@ -82,13 +82,13 @@ func TestDoctorOfAStack(t *testing.T) {
 		"upkeep":  "",
 	})
 
-	account.drifted = "KeysRole"
+	account.becomes(func() { account.drifted = "KeysRole" })
 	want("with a role that was changed", doctor(folder), map[string]string{
 		"roles":  "problem somebody changed what functions may do: KeysRole is MODIFIED aws cloudformation",
 		"tables": "ok",
 	})
 
-	account.drifted = "denied"
+	account.becomes(func() { account.drifted = "denied" })
 	want("where nobody may look", doctor(folder), map[string]string{
 		"roles":  "skipped these credentials may not look at them",
 		"tables": "ok",
@@ -133,7 +133,7 @@ func TestDoctorOfAStack(t *testing.T) {
 	pass(time.Now())
 	want("whole", doctor(folder), map[string]string{"upkeep": "ok the last pass or rotation was on 20"})
 
-	outputs["HotTable"], account.status = "none", "UPDATE_ROLLBACK_FAILED"
+	account.becomes(func() { outputs["HotTable"], account.status = "none", "UPDATE_ROLLBACK_FAILED" })
 	want("without a table", doctor(folder), map[string]string{
 		"stack":  "problem the last change of bitting failed: UPDATE_ROLLBACK_FAILED",
 		"tables": "problem none cannot be read",
