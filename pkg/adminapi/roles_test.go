@@ -4,10 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // Each environment has an authorizer of its own, with a role of its own.
@@ -49,13 +48,10 @@ func TestFirstCallAsksForUsage(t *testing.T) {
 	}
 }
 
-// What roles grant and no test needs. Upkeep is not among the functions here: what it does depends
-// on the minute, and its own tests show it.
-var needless = []string{
-	// a stop that another writer overtakes holds it off by this
-	"Rotation: dynamodb:UpdateItem on arn:aws:dynamodb:us-east-1:123456789012:table/Core, " +
-		"by statement 1 of ManageCore",
-}
+// contended is a grant that is needed only where another writer overtakes a stop, which then holds
+// that writer off: whether that happens to a function in these tests is chance.
+const contended = "dynamodb:UpdateItem on arn:aws:dynamodb:us-east-1:123456789012:table/Core, " +
+	"by statement 1 of ManageCore"
 
 // heldToRoles returns an error if a role refused a call of its function or, where all tests ran,
 // grants what none needed.
@@ -69,10 +65,15 @@ func heldToRoles() error {
 		return nil
 	}
 
-	if diff := cmp.Diff(needless, roles.Unused("ProductionAuthorizer", "StagingAuthorizer",
-		"DevelopmentAuthorizer", "AdminAuthorizer", "Organizations", "Keys", "Rotation", "Revocation",
-		"Usage")); diff != "" {
-		return fmt.Errorf("what roles grant and nothing needs (-known +found):\n%s", diff)
+	// Upkeep is not among them: what it does depends on the minute, and its own tests show it.
+	unused := roles.Unused("ProductionAuthorizer", "StagingAuthorizer", "DevelopmentAuthorizer",
+		"AdminAuthorizer", "Organizations", "Keys", "Rotation", "Revocation", "Usage")
+
+	unused = slices.DeleteFunc(unused, func(grant string) bool {
+		return strings.HasSuffix(grant, contended)
+	})
+	if len(unused) > 0 {
+		return fmt.Errorf("roles grant what no call needs:\n\t%s", strings.Join(unused, "\n\t"))
 	}
 
 	return nil
