@@ -134,10 +134,8 @@ func (s *Store) HistorySince(
 ) ([]history.Entry, error) {
 	var entries []history.Entry
 	var rows int64
-	var after dynamo.Key
 
-	for {
-		page, last, err := s.core.ScanPage(ctx, scanner, after, scanPage)
+	for page, err := range s.core.Scan(ctx, scanner, nil) {
 		if err != nil {
 			return nil, err
 		}
@@ -158,10 +156,6 @@ func (s *Store) HistorySince(
 
 		rows += int64(len(page))
 		progress(rows)
-
-		if after = last; last == (dynamo.Key{}) {
-			break
-		}
 	}
 
 	slices.SortFunc(entries, func(a, b history.Entry) int {
@@ -169,9 +163,6 @@ func (s *Store) HistorySince(
 	})
 	return entries, nil
 }
-
-// scanPage is the most rows in a page; DynamoDB also ends one at a megabyte.
-const scanPage = 4000
 
 // maxHistoryPage is the most bytes in a page of history, unless its only entry is larger: the
 // answer must be bounded, and a few entries may be large.

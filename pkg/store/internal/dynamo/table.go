@@ -334,31 +334,32 @@ func (t *Table) ScanPage(
 	return out.Items, KeyOf(out.LastEvaluatedKey), nil
 }
 
-// Scan reads these attributes of every row, strongly consistent, page by page. It ends after an
-// error.
+// Scan reads these attributes of every row, all if none is named, strongly consistent, page by page.
+// It ends after an error.
 func (t *Table) Scan(
 	ctx context.Context, scanner dynamodb.ScanAPIClient, attributes []string,
 ) iter.Seq2[[]Item, error] {
 	return func(yield func([]Item, error) bool) {
-		names := make([]expression.NameBuilder, 0, len(attributes))
-		for _, name := range attributes {
-			names = append(names, expression.Name(name))
-		}
-
-		e, err := expression.NewBuilder().
-			WithProjection(expression.NamesList(names[0], names[1:]...)).Build()
-		if err != nil {
-			yield(nil, fmt.Errorf("store: scan: %w", err))
-			return
-		}
-
 		strong := true
-		pages := dynamodb.NewScanPaginator(scanner, &dynamodb.ScanInput{
-			TableName:                &t.Name,
-			ConsistentRead:           &strong,
-			ProjectionExpression:     e.Projection(),
-			ExpressionAttributeNames: e.Names(),
-		})
+		in := &dynamodb.ScanInput{TableName: &t.Name, ConsistentRead: &strong}
+
+		if len(attributes) > 0 {
+			names := make([]expression.NameBuilder, 0, len(attributes))
+			for _, name := range attributes {
+				names = append(names, expression.Name(name))
+			}
+
+			e, err := expression.NewBuilder().
+				WithProjection(expression.NamesList(names[0], names[1:]...)).Build()
+			if err != nil {
+				yield(nil, fmt.Errorf("store: scan: %w", err))
+				return
+			}
+
+			in.ProjectionExpression, in.ExpressionAttributeNames = e.Projection(), e.Names()
+		}
+
+		pages := dynamodb.NewScanPaginator(scanner, in)
 
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
