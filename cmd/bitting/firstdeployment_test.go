@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
 // TestFirstDeployment runs docs/first-deployment.md from the first operator key on, as one session of
@@ -20,20 +18,9 @@ import (
 func TestFirstDeployment(t *testing.T) {
 	t.Parallel()
 
-	standIn, err := localstore.Find(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	database, err := localstore.Start(t.Context(), standIn, "", io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { _ = database.Stop() }) // it has nothing to lose
-
+	tables := database(t)
 	data, folder := t.TempDir(), t.TempDir()
-	p := start(t, data, "--dynamodb", database.URL, "--no-demo")
+	p := start(t, data, "--dynamodb", tables, "--no-demo")
 
 	stack, err := newAccount(filepath.Join(folder, "aws"), map[string]string{
 		"AdminUrl":     p.URL + "/v1",
@@ -87,7 +74,7 @@ func TestFirstDeployment(t *testing.T) {
 		"PATH=" + filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"HOME=" + folder, "XDG_CONFIG_HOME=" + folder,
 		"BITTING_LOCAL_KEYS=" + filepath.Join(data, "keys"),
-		"AWS_ENDPOINT_URL=" + stack.URL, "AWS_ENDPOINT_URL_DYNAMODB=" + database.URL,
+		"AWS_ENDPOINT_URL=" + stack.URL, "AWS_ENDPOINT_URL_DYNAMODB=" + tables,
 		"AWS_DEFAULT_REGION=eu-west-1", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + shell.URL + "/credentials",
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN=token of the shell",

@@ -27,7 +27,7 @@ func TestEndToEndOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			line := newLine(t, database(t))
+			line := newLine(t, strings.TrimPrefix(database(t), "http://"))
 			m := start(t, t.TempDir(),
 				append(args, "--dynamodb", "http://"+line.address)...).Machine
 			k := reader(t, m, nil)
@@ -84,7 +84,7 @@ func TestEndToEndOutage(t *testing.T) {
 	}
 }
 
-// database starts a store outside the machine.
+// database starts a DynamoDB outside of any machine, and returns its URL.
 func database(t *testing.T) string {
 	t.Helper()
 
@@ -103,7 +103,7 @@ func database(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	return strings.TrimPrefix(server.URL, "http://")
+	return server.URL
 }
 
 // line is a connection to the database that can be cut.

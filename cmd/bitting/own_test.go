@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
-	"github.com/bitting-keys/bitting/pkg/localstore"
 )
 
 // ownTemplate is an API of somebody who deployed Bitting beside it.
@@ -49,17 +47,7 @@ Resources:
 func TestEndToEndOwnAPI(t *testing.T) {
 	t.Parallel()
 
-	standIn, err := localstore.Find(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	database, err := localstore.Start(t.Context(), standIn, "", io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { _ = database.Stop() }) // it has nothing to lose
+	tables := database(t)
 
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -79,7 +67,9 @@ func TestEndToEndOwnAPI(t *testing.T) {
 	}
 
 	p := launchIn(t, folder, t.TempDir(), "--template", "template.yaml", "--backend", backend.URL,
-		"--parameter", "Environment=production", "--dynamodb", database.URL)
+		"--parameter", "Environment=production", "--dynamodb", tables)
+
+	var err error
 	if p.Machine, err = localtest.Wait(t.Context(), p.data, p.ended); err != nil {
 		t.Fatalf("%v\n%s", err, p.out.String())
 	}

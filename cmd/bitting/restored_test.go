@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
-	"github.com/bitting-keys/bitting/pkg/localstore"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -24,20 +22,9 @@ import (
 func TestEndToEndRestoreDrill(t *testing.T) {
 	t.Parallel()
 
-	standIn, err := localstore.Find(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	database, err := localstore.Start(t.Context(), standIn, "", io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	t.Cleanup(func() { _ = database.Stop() }) // it has nothing to lose
-
+	tables := database(t)
 	data := t.TempDir()
-	p := start(t, data, "--dynamodb", database.URL)
+	p := start(t, data, "--dynamodb", tables)
 
 	made := map[string]localtest.Made{}
 	for _, name := range []string{
@@ -64,7 +51,7 @@ func TestEndToEndRestoreDrill(t *testing.T) {
 	change("revoked before", http.MethodPost, "/revoke", why)
 
 	point := time.Now().UTC().Format(time.RFC3339Nano)
-	restored := storetest.CopyCore(t, database.URL, "Core")
+	restored := storetest.CopyCore(t, tables, "Core")
 
 	change("renamed", http.MethodPatch, "", map[string]any{"description": "another"})
 	change("revoked", http.MethodPost, "/revoke", why)
@@ -85,7 +72,7 @@ func TestEndToEndRestoreDrill(t *testing.T) {
 			"--region", "us-east-1",
 		}, args...)...)
 		c.Env = append(os.Environ(), "BITTING_LOCAL_KEYS="+filepath.Join(data, "keys"),
-			"AWS_ENDPOINT_URL_DYNAMODB="+database.URL, "AWS_ACCESS_KEY_ID=test",
+			"AWS_ENDPOINT_URL_DYNAMODB="+tables, "AWS_ACCESS_KEY_ID=test",
 			"AWS_SECRET_ACCESS_KEY=test")
 		var out, faults bytes.Buffer
 		c.Stdout, c.Stderr = &out, &faults
@@ -113,7 +100,7 @@ func TestEndToEndRestoreDrill(t *testing.T) {
 		t.Errorf("repeated: %s%s", done, faults)
 	}
 
-	after := start(t, data, "--dynamodb", database.URL, "--core-table", restored)
+	after := start(t, data, "--dynamodb", tables, "--core-table", restored)
 	want, got := map[string]int{
 		"kept": 200, "renamed": 200, "restored": 200,
 		"revoked": 401, "compromised": 401, "disabled": 401, "deleted": 401, "regenerated": 401,
