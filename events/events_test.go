@@ -28,6 +28,8 @@ func shapeOf(file string) any {
 		return new(events.APIGatewayV2CustomAuthorizerV2Request)
 	case name == "authorizer-websocket":
 		return new(websocketAuthorizerRequest)
+	case name == "authorizer-appsync":
+		return new(appSyncAuthorizerRequest)
 	case strings.HasSuffix(name, "-http"):
 		return new(events.APIGatewayV2HTTPRequest)
 	default:
@@ -41,6 +43,14 @@ type websocketAuthorizerRequest struct {
 	Type      string `json:"type"`
 	MethodARN string `json:"methodArn"`
 	events.APIGatewayWebsocketProxyRequest
+}
+
+// appSyncAuthorizerRequest is the event of AppSync's authorizer, with the headers, which the struct of
+// aws-lambda-go lacks.
+// https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
+type appSyncAuthorizerRequest struct {
+	events.AppSyncLambdaAuthorizerRequest
+	RequestHeaders map[string]string `json:"requestHeaders"`
 }
 
 // files lists the sample events, and fails when there are suspiciously few: an empty folder would

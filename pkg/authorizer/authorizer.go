@@ -100,6 +100,10 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 		}
 	}
 
+	if r.kind == AppSync {
+		return a.graphQL(ctx, r)
+	}
+
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
 	a.record(r, &v)
@@ -108,10 +112,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	case 200, 429:
 		// An authorizer cannot answer 429. The gateway or the backend does, by what the answer
 		// carries.
-		if v.Outcome == check.Allowed && !v.OldSecret {
-			a.firstUses.Used(ctx, v.Key, a.checker.Now())
-		}
-
+		a.used(ctx, v)
 		return a.answer(r, v, document, true)
 	case 403:
 		return a.answer(r, v, policy.Refuse(document, r.arn.String()), false)
@@ -119,6 +120,13 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 		return nil, errUnauthorized
 	default:
 		return nil, errUnavailable
+	}
+}
+
+// used tells of an admitted call with the newest secret of a key.
+func (a *Authorizer) used(ctx context.Context, v check.Verdict) {
+	if v.Outcome == check.Allowed && !v.OldSecret {
+		a.firstUses.Used(ctx, v.Key, a.checker.Now())
 	}
 }
 

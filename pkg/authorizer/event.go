@@ -24,28 +24,35 @@ const (
 	HTTP1 // HTTP API, payload format 1.0
 	HTTP2 // HTTP API, payload format 2.0
 	WebSocket
+	AppSync // a GraphQL API
 )
 
-// event is the union of the five forms, with only the fields that are used.
+// event is the union of the six forms, with only the fields that are used.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html,
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html and
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html,
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html and
+// https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
 type event struct {
 	Version            string `json:"version"`
 	Type               string `json:"type"`
 	MethodARN          string `json:"methodArn"`
-	RouteARN           string `json:"routeArn"` // 2.0 only
-	AuthorizationToken string `json:"authorizationToken"`
+	RouteARN           string `json:"routeArn"`           // 2.0 only
+	AuthorizationToken string `json:"authorizationToken"` // TOKEN events and AppSync
 	Resource           string `json:"resource"`
 	// 2.0 only: "GET /messages/{messageId}" or "$default"
 	RouteKey          string              `json:"routeKey"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+	RequestHeaders    map[string]string   `json:"requestHeaders"` // AppSync only
 	StageVariables    map[string]string   `json:"stageVariables"` // none in TOKEN events
 	RequestContext    struct {
 		RequestID string `json:"requestId"`
 		EventType string `json:"eventType"` // WebSocket only
-		Identity  struct {
+		APIID     string `json:"apiId"`
+		Operation string `json:"operation"` // AppSync's event APIs only, which are not GraphQL
+		// of AppSync: the GraphQL document; "" when a connection for subscriptions is made
+		QueryString string `json:"queryString"`
+		Identity    struct {
 			SourceIP string `json:"sourceIp"`
 		} `json:"identity"`
 		HTTP struct {
@@ -62,12 +69,13 @@ type request struct {
 	arn     policy.ARN
 	headers check.Headers
 	call    check.Call
+	query   string // the GraphQL document; "" for other APIs
 
 	userAgent string // "" for TOKEN events, which don't have it
 	began     time.Time
 }
 
-// read reads the request from an event. An event that has none of the five forms is an error.
+// read reads the request from an event. An event that has none of the six forms is an error.
 func (a *Authorizer) read(payload []byte) (request, error) {
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -99,6 +107,8 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		r.kind = WebSocket
 	case e.Version == "" && e.Type == "REQUEST":
 		r.kind = RESTRequest
+	case e.isGraphQL() && a.api != permission.AdminAPI:
+		return a.readGraphQL(&e, r), nil
 	default:
 		return request{}, errors.New("authorizer: the event has no known format")
 	}
@@ -197,10 +207,11 @@ func (a *Authorizer) name(stageVariables map[string]string) (string, error) {
 }
 
 // keyHeaders returns the headers that may carry a key; their names may be in any case. A TOKEN
-// event has one value without the name of its header: it was Authorization if it has a scheme.
+// event and one of AppSync have one value without the name of its header: it was Authorization if
+// it has a scheme.
 func (e *event) keyHeaders(kind Kind) check.Headers {
 	var h check.Headers
-	if kind == RESTToken {
+	if kind == RESTToken || kind == AppSync {
 		if _, _, scheme := strings.Cut(e.AuthorizationToken, " "); scheme {
 			h.Authorization = []string{e.AuthorizationToken}
 		} else {
@@ -231,9 +242,11 @@ func (e *event) userAgent() string {
 		return agent
 	}
 
-	for name, value := range e.Headers {
-		if strings.EqualFold(name, "User-Agent") {
-			return value
+	for _, headers := range []map[string]string{e.Headers, e.RequestHeaders} {
+		for name, value := range headers {
+			if strings.EqualFold(name, "User-Agent") {
+				return value
+			}
 		}
 	}
 

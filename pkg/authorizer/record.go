@@ -35,7 +35,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 		API:            r.call.API,
 		Method:         conceal(r.call.Method),
 		Route:          v.Route.Route.Path,
-		Path:           conceal(r.arn.Path),
+		Path:           conceal(r.call.Path),
 		SourceIP:       r.call.SourceIP,
 		UserAgent:      conceal(r.userAgent),
 		Latency:        now.Sub(r.began),

@@ -1,0 +1,128 @@
+package authorizer
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/permission"
+)
+
+// graphQLPath is the one path of a GraphQL API. Every operation is a POST there, by which the
+// catalogue knows it. Below it, by the same method, the catalogue has the fields that need a
+// permission of their own, such as /graphql/Mutation.createMessage.
+const graphQLPath = "/graphql"
+
+var graphQLField = regexp.MustCompile(`^` + graphQLPath + `/([A-Za-z_]\w*)\.([A-Za-z_]\w*)$`)
+
+// graphQLAnswer is the answer to AppSync.
+// https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
+type graphQLAnswer struct {
+	IsAuthorized    bool     `json:"isAuthorized"`
+	ResolverContext *Context `json:"resolverContext,omitempty"`
+	DeniedFields    []string `json:"deniedFields,omitempty"` // "Type.field"
+	TTLOverride     int      `json:"ttlOverride"`            // seconds; 0: AppSync keeps nothing
+}
+
+// isGraphQL reports whether this is an event of a GraphQL API of AppSync. Its event APIs send
+// others, and know no denied fields.
+func (e *event) isGraphQL() bool {
+	return e.Version == "" && e.Type == "" && e.MethodARN == "" && e.RouteARN == "" &&
+		e.RequestContext.APIID != "" && e.RequestContext.Operation == ""
+}
+
+// readGraphQL completes the request of an event of AppSync, which names no route, no stage, and no
+// address but what the caller may have made up.
+func (a *Authorizer) readGraphQL(e *event, r request) request {
+	r.kind = AppSync
+	r.headers = e.keyHeaders(AppSync)
+	r.userAgent = e.userAgent()
+	r.query = e.RequestContext.QueryString
+	r.call = check.Call{API: a.api, Method: http.MethodPost, Path: graphQLPath}
+	return r
+}
+
+// graphQL checks the call of a GraphQL API and answers AppSync. That has one refusal, a 401 without
+// a reason. A call over a limit gets it, too: a resolver need not have code that could answer 429.
+//
+// AppSync is to keep no answer, since nobody would count the calls that it answers from there.
+func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
+	v := a.checker.Check(ctx, r.headers, r.call)
+
+	var denied []field
+	if v.Outcome == check.Allowed {
+		denied = a.deniedFields(ctx, &v, r)
+	}
+
+	a.log(ctx, r, v)
+	a.record(r, &v)
+
+	switch {
+	case v.Outcome == check.Allowed:
+		a.used(ctx, v)
+	case v.Outcome.Status() < http.StatusInternalServerError:
+		return encode(graphQLAnswer{})
+	default:
+		return nil, errUnavailable
+	}
+
+	c := contextOf(v, r.call.API, contextTexts()[0])
+	out := graphQLAnswer{IsAuthorized: true, ResolverContext: &c}
+
+	for _, f := range denied {
+		out.DeniedFields = append(out.DeniedFields, f.of+"."+f.name)
+	}
+
+	return encode(out)
+}
+
+// field is a field of a GraphQL API's schema that some permission names.
+type field struct {
+	of, name string // its type's name, and its own
+	required string // the permission
+}
+
+// deniedFields returns the fields that some permission names, and the key does not hold: AppSync
+// replaces their values by null and an error.
+//
+// Since it is not documented whether their resolvers run, which would do what a mutation does, the
+// whole call is refused if the document has the name of such a mutation or subscription, be it only
+// in a comment: GraphQL has no other way to write it, so no parser's reading matters. Like a call
+// that a backend refuses, it has spent of the key's limits.
+func (a *Authorizer) deniedFields(
+	ctx context.Context, v *check.Verdict, r request,
+) (denied []field) {
+	catalogue, err := a.checker.Catalogue.Current(ctx)
+	if err != nil {
+		v.Outcome, v.Err = check.Unavailable, err
+		return nil
+	}
+
+	for _, entry := range catalogue.Routes(r.call.API) {
+		path := entry.Route.Path
+
+		parts := graphQLField.FindStringSubmatch(path)
+		if parts == nil {
+			continue
+		}
+
+		d := permission.Decide(catalogue, r.call.API, check.Grant(v.Key), http.MethodPost, path)
+		if !d.Allowed() {
+			denied = append(denied, field{parts[1], parts[2], d.Required})
+		}
+	}
+
+	names := strings.FieldsFunc(r.query, func(c rune) bool {
+		return c != '_' && (c < '0' || c > '9') && (c|' ' < 'a' || c|' ' > 'z')
+	})
+	for _, f := range denied {
+		if (f.of == "Mutation" || f.of == "Subscription") && slices.Contains(names, f.name) {
+			v.Outcome, v.Required = check.PermissionDenied, f.required
+		}
+	}
+
+	return denied
+}
