@@ -4,6 +4,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 OASDIFF_VERSION       := v1.38.0
 ACTIONLINT_VERSION    := v1.7.7
+CYCLONEDX_VERSION     := v1.10.0
 
 GO     ?= go
 NPM    ?= npm
@@ -16,6 +17,7 @@ LINT        := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 OASDIFF     := .tools/oasdiff-$(OASDIFF_VERSION)/oasdiff
 ACTIONLINT  := .tools/actionlint-$(ACTIONLINT_VERSION)/actionlint
+CYCLONEDX   := .tools/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 VENV        := .tools/venv
 SAM         := SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam
 EXAMPLES    := examples/node/build/.built examples/cdk/build/.built
@@ -36,7 +38,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy deploy-emulated clean
+.PHONY: help deps run test lint vuln validate checkov build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy package reproduce deploy-emulated clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +77,9 @@ validate: $(VENV)/.installed $(EXAMPLES) ## Check template.yaml and the examples
 	done
 	$(VENV)/bin/cfn-lint template.yaml $(EXAMPLE_TEMPLATES)
 	$(VENV)/bin/cfn-lint --ignore-checks W3005 -- examples/cdk/cdk.out/Orders.template.json # a dependency that the CDK itself adds
+
+checkov: .tools/checkov/.installed ## Look for what checkov knows to be unsafe in template.yaml (.checkov.yaml has the answers)
+	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
 build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam/build (ARCHITECTURE=x86_64 for another than arm64)
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
@@ -143,12 +148,21 @@ ifeq ($(findstring DeletionProtection=,$(PARAMETERS)),)
 	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) DeletionProtection=on $(ARGS)
 endif
 
+# What a release is called: a tag, or the commit.
+VERSION ?= $(shell git describe --tags --always --dirty)
+
+package: build $(CYCLONEDX) ## Make a release in dist/, which the AWS CLI alone deploys (VERSION=v1.0.0 ARCHITECTURE=x86_64)
+	@GO=$(GO) PYTHON=$(PYTHON) tools/package/run $(CYCLONEDX) $(ARCHITECTURE) $(VERSION)
+
+reproduce: package ## Make the release twice, from nothing, and see that both are the same (a few minutes)
+	@tools/package/reproduce $(ARCHITECTURE) $(VERSION)
+
 deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this machine, use it, delete it, deploy again (Linux only)
-	@$(MAKE) build ARCHITECTURE=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+	@$(MAKE) package VERSION=emulated ARCHITECTURE=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
+	rm -rf .aws-sam .tools bin dist node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
 
 $(CONSOLE_MODULES): console/package.json console/package-lock.json
 	@echo 'Installing what the console is built with.'
@@ -164,6 +178,11 @@ $(VENV)/.installed: tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
 	@touch $@
 
+.tools/checkov/.installed: tools/checkov/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 $(EXAMPLES): examples/%/build/.built: examples/%/package-lock.json $(wildcard examples/*/*.ts examples/gateway-responses.yaml)
 	cd examples/$* && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error && $(NPM) run --silent build
 	@touch $@
@@ -176,6 +195,9 @@ $(OASDIFF):
 
 $(ACTIONLINT):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
+$(CYCLONEDX):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 $(GOVULNCHECK):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
