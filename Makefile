@@ -52,8 +52,9 @@ run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile
 	@$(GO) build -o bin/bitting ./cmd/bitting
 	@exec bin/bitting local $(ARGS)
 
-# Long searches and loads in one goroutine: the race detector sees nothing there, and takes several times as long.
-UNRACED := pkg/policy pkg/store/scale
+# Long searches and loads in one goroutine: the race detector sees nothing there, and takes several times as long. It also
+# allocates, which is what bench counts.
+UNRACED := pkg/policy pkg/store/scale bench
 
 test: deps $(VENV)/.installed $(EXAMPLES) ## Run every test, with the race detector (TESTFLAGS='-run Name ./pkg/check' narrows)
 ifdef TESTFLAGS
@@ -90,8 +91,9 @@ build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam
 		esac; \
 	done
 
-bench: ## Run the benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: deps $(VENV)/.installed bench/node/node_modules/.installed ## Compare the authorizer with what one writes oneself (Linux; BENCHFLAGS='-rounds 1')
+	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v '/bench')
+	$(GO) test -timeout 60m -run '^$$' -bench Compare -benchtime 1x ./bench $(BENCHFLAGS)
 
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
@@ -162,7 +164,7 @@ deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this mac
 	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
-	rm -rf .aws-sam .tools bin dist node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out console/node_modules console/screens pkg/console/built/site
+	rm -rf .aws-sam .tools bin dist node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out bench/node/node_modules console/node_modules console/screens pkg/console/built/site
 
 $(CONSOLE_MODULES): console/package.json console/package-lock.json
 	@echo 'Installing what the console is built with.'
@@ -181,6 +183,10 @@ $(VENV)/.installed: tools/requirements.txt
 .tools/checkov/.installed: tools/checkov/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+bench/node/node_modules/.installed: bench/node/package-lock.json
+	cd bench/node && $(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(EXAMPLES): examples/%/build/.built: examples/%/package-lock.json $(wildcard examples/*/*.ts examples/gateway-responses.yaml)

@@ -217,7 +217,7 @@ func TestLayoutIsTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	want := []string{".ci", "authorizer", "cmd/bitting", "docs", "events", "functions", "tools"}
+	want := []string{".ci", "authorizer", "bench", "cmd/bitting", "docs", "events", "functions", "tools"}
 	for _, folder := range folders {
 		if folder.IsDir() {
 			want = append(want, "pkg/"+folder.Name())

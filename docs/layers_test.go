@@ -137,7 +137,7 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	t.Parallel()
 
 	tables := []string{
-		"pkg/store", "pkg/store/hot", "pkg/store/internal/dynamo", "pkg/store/storetest",
+		"pkg/store", "pkg/store/hot", "pkg/store/internal/dynamo", "pkg/store/storetest", "bench/diy",
 	}
 	who := map[string][]string{
 		"github.com/aws/aws-sdk-go-v2/service/dynamodb": tables,

@@ -142,6 +142,18 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 }
 
+// PIDs returns the ids of the function's processes, to measure them by.
+func (f *Function) PIDs() (ids []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for in := range f.instances {
+		ids = append(ids, in.command.Process.Pid)
+	}
+
+	return ids
+}
+
 // reclaim returns an instance that has answered to the pool, once its extensions are done. Their
 // time counts as the function's: an extension that takes longer ends the process.
 func (f *Function) reclaim(in *instance, deadline time.Time) {
