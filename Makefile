@@ -38,7 +38,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate checkov build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy package reproduce deploy-emulated clean
+.PHONY: help deps run test lint vuln validate checkov build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy package reproduce deploy-emulated sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -159,9 +159,16 @@ package: build $(CYCLONEDX) ## Make a release in dist/, which the AWS CLI alone 
 reproduce: package ## Make the release twice, from nothing, and see that both are the same (a few minutes)
 	@tools/package/reproduce $(ARCHITECTURE) $(VERSION)
 
+OUR_ARCHITECTURE = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
 deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this machine, use it, delete it, deploy again (Linux only)
-	@$(MAKE) package VERSION=emulated ARCHITECTURE=$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+	@$(MAKE) package VERSION=emulated ARCHITECTURE=$(OUR_ARCHITECTURE)
 	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
+
+sam-local: $(VENV)/.installed ## Run the functions in containers by `sam local`, and compare with `bitting local` (ARGS=--serve only prepares)
+	@$(VENV)/bin/python tools/sam-local/run.py --engine
+	@$(MAKE) deps build ARCHITECTURE=$(OUR_ARCHITECTURE)
+	@GO=$(GO) $(VENV)/bin/python tools/sam-local/run.py $(ARGS)
 
 clean: ## Remove what these commands made, but not the data of `bitting local`
 	rm -rf .aws-sam .tools bin dist node_modules tools/oidc-clients/node_modules tools/oracle/node_modules examples/*/node_modules examples/*/build examples/*/cdk.out bench/node/node_modules console/node_modules console/screens pkg/console/built/site

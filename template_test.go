@@ -467,6 +467,37 @@ func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 	}
 }
 
+// sam local gives a function no other variables than the template names. In AWS these are not there:
+// empty ones would hide what Lambda or a stand-in sets.
+func TestFunctionsCanBePointedAtStandIns(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	tmpl, err := template.Read(source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	globals, _, _ := strings.Cut(string(source), "\nResources:\n")
+	for _, name := range []string{
+		"AWS_ENDPOINT_URL_DYNAMODB", "BITTING_LOCAL_KEYS", "BITTING_AWS_TIMEOUT",
+	} {
+		if !strings.Contains(globals, "\n        "+name+": !Ref AWS::NoValue\n") {
+			t.Errorf("sam local cannot set %s", name)
+		}
+
+		for id, f := range tmpl.Functions {
+			if value, set := f.Environment[name]; set {
+				t.Errorf("%s has %s=%q in AWS", id, name, value)
+			}
+		}
+	}
+}
+
 // A function's last lines may come after its stack is gone, and make its log group again. A name of
 // our own would then be taken when the stack is deployed anew, unless no other stack has it.
 func TestNoTwoStacksHaveALogGroupOfOneName(t *testing.T) {

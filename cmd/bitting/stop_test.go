@@ -306,7 +306,13 @@ func TestEndToEndWithoutDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	tables, _ := got["dynamodb"].(string)
+	if !strings.HasPrefix(tables, "http://127.0.0.1:") {
+		t.Errorf("local.json says of its tables %q", tables)
+	}
+
 	if diff := cmp.Diff(map[string]any{
+		"dynamodb":    tables,
 		"url":         p.URL,
 		"issuer":      p.URL + "/oidc",
 		"clientId":    "bitting-console",

@@ -70,6 +70,7 @@ type Running struct {
 	URL          string `json:"url"`
 	Issuer       string `json:"issuer"`   // of the sign-in
 	ClientID     string `json:"clientId"` // there, of this machine's programs
+	DynamoDB     string `json:"dynamodb"` // address of its tables
 	Organization string `json:"organization,omitempty"`
 	Secrets
 	People []person `json:"people,omitempty"`
@@ -112,6 +113,7 @@ func (m *machine) announce(ctx context.Context) error {
 		URL:      m.url,
 		Issuer:   issuer(m.url),
 		ClientID: localoidc.ClientID,
+		DynamoDB: m.storeURL,
 		Secrets:  s,
 	}
 	if !m.options.NoDemo {
