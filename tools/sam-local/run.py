@@ -162,17 +162,22 @@ class Event:
         if first == "organizations":  # the demo has one of the sample's name
             self.json["body"] = self.json["body"].replace('"acme"', '"umbrella"')
         self.context = self.json["requestContext"] if "requestContext" in self.json else {}
+        # Of APIs that `bitting local` does not serve, by their call: what *explain* is asked about.
+        self.asked: dict | None = None
+        if "appsync" in self.name:
+            self.asked = {"method": "POST", "path": "/graphql", "api": "demo"}
+        elif "websocket" in self.name:
+            self.asked = {"method": "GET", "path": "/$connect", "api": self.json["stageVariables"]["bittingApi"]}
 
     def answered_by(self, local: dict, admin: str) -> Answer:
         """The answer of `bitting local` to the call that the event is of."""
         e = self.json
         if self.authorizer:
-            # A TOKEN authorizer's event has no more of the call than its ARN.
-            _, _, method, path = (e.get("methodArn") or e["routeArn"]).split("/", 3) if "$connect" not in e.get("methodArn", "") else [""] * 4
-            if not method:  # there is no WebSocket API: what the check says of the handshake
-                body = {"method": "GET", "path": "/$connect", "api": e["stageVariables"]["bittingApi"]}
-                said = call(local["url"], "POST", f"/v1/organizations/acme/keys/{key_id(self.key)}/explain", admin, body).body
+            if self.asked:
+                said = call(local["url"], "POST", f"/v1/organizations/acme/keys/{key_id(self.key)}/explain", admin, self.asked).body
                 return Answer(200 if said["allowed"] else 403, {}, {"allowed": said["allowed"]})
+            # A TOKEN authorizer's event has no more of the call than its ARN.
+            _, _, method, path = (e.get("methodArn") or e["routeArn"]).split("/", 3)
             answer = call(local["url"] + "/production", method, "/" + path, self.key)
             context = {name: value for name, value in answer.body["authorizer"].items() if name not in ("principalId", "integrationLatency")}
             return Answer(answer.status, {}, {"authorizer": context})
@@ -196,11 +201,13 @@ class Event:
         said = decoded(lines[-1]) if lines else None
         if not isinstance(said, dict):
             return Answer(0, {}, out)
+        if "isAuthorized" in said:
+            return Answer(200 if said["isAuthorized"] else 403, {}, {"allowed": said["isAuthorized"]})
         if self.authorizer:
             if "policyDocument" not in said:
                 return Answer(401 if said.get("errorMessage") == "Unauthorized" else 500, {}, said)
             allowed = allows(said["policyDocument"], self.json.get("methodArn") or self.json["routeArn"])
-            return Answer(200 if allowed else 403, {}, {"allowed": allowed} if "websocket" in self.name else {"authorizer": said["context"]})
+            return Answer(200 if allowed else 403, {}, {"allowed": allowed} if self.asked else {"authorizer": said["context"]})
         if "statusCode" not in said:
             return Answer(500, {}, said)
         headers = {name.lower(): ", ".join(values) for name, values in (said.get("multiValueHeaders") or {}).items()}
