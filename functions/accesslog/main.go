@@ -2,12 +2,11 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"github.com/bitting-keys/bitting/pkg/accesslog"
 	"github.com/bitting-keys/bitting/pkg/boot"
 )
 
 func main() {
-	lambda.Start(accesslog.Function(boot.Lambda()))
+	d := boot.Lambda()
+	d.Start(accesslog.Function(d))
 }

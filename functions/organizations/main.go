@@ -3,12 +3,11 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/boot"
 )
 
 func main() {
-	lambda.Start(adminapi.Function(boot.Lambda(), adminapi.GroupOrganizations))
+	d := boot.Lambda()
+	d.Start(adminapi.Function(d, adminapi.GroupOrganizations))
 }

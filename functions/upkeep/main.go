@@ -2,12 +2,11 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
 
 func main() {
-	lambda.Start(upkeep.Function(boot.Lambda()))
+	d := boot.Lambda()
+	d.Start(upkeep.Function(d))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -52,6 +53,7 @@ func (s *JobService) runJob(
 		after, err := s.step(ctx, j, worker, tries, made)
 		switch {
 		case err == nil:
+			s.countEnd(after)
 			j, tries = after, 0
 		case errors.Is(err, job.ErrLost):
 			return s.store.Job(ctx, j.OrganizationID, j.ID)
@@ -121,10 +123,25 @@ func (s *JobService) fail(ctx context.Context, j *job.Job, err error) (*job.Job,
 			j.OrganizationID, "error", err)
 	}
 
-	return s.saveJob(ctx, j, func(j *job.Job) {
+	ended, err := s.saveJob(ctx, j, func(j *job.Job) {
 		j.Fail(reason)
 		j.Finish(job.Failed, s.now())
 	})
+	if err == nil {
+		s.countEnd(ended)
+	}
+
+	return ended, err
+}
+
+// countEnd counts a job that ended just now.
+func (s *JobService) countEnd(j *job.Job) {
+	switch j.State {
+	case job.Done:
+		s.metrics.Add(metric.JobsDone, 1)
+	case job.Failed:
+		s.metrics.Add(metric.JobsFailed, 1)
+	}
 }
 
 // step makes the next step of a job, and returns the job's new state. tries counts its failed

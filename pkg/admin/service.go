@@ -12,6 +12,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/limit"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/secretscan"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -33,6 +34,7 @@ type Config struct {
 	Checker   *check.Checker
 	Limits    *limit.Limiter   // for reports without a key
 	GitHub    *secretscan.Keys // that verify GitHub's reports
+	Metrics   *metric.Set
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Wait      func(ctx context.Context, d time.Duration)
@@ -62,7 +64,7 @@ func New(c Config) *Service {
 		wait:      c.Wait,
 		random:    cmp.Or(c.Random, rand.Reader),
 	}
-	jobs := &JobService{core: shared}
+	jobs := &JobService{core: shared, metrics: c.Metrics}
 	keys := &KeyService{core: shared, jobs: jobs, profile: c.Profile, cacheTime: c.CacheTime}
 	organizations := &OrganizationService{core: shared, keys: keys, jobs: jobs}
 
@@ -147,5 +149,6 @@ type ReportService struct {
 type JobService struct {
 	*core
 
-	plans map[job.Kind]func(*job.Job) (*plan, error)
+	metrics *metric.Set
+	plans   map[job.Kind]func(*job.Job) (*plan, error)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
@@ -41,6 +42,10 @@ func (w *Worker) Run(ctx context.Context) (done int, err error) {
 			return done, errors.Join(append(failures, err)...)
 		}
 
+		if len(skip) == 0 {
+			w.countOpen(refs)
+		}
+
 		refs = slices.DeleteFunc(refs, func(ref store.JobRef) bool { return skip[ref] })
 		if len(refs) == 0 {
 			break
@@ -62,6 +67,17 @@ func (w *Worker) Run(ctx context.Context) (done int, err error) {
 	return done, errors.Join(failures...)
 }
 
+// countOpen records how many jobs are open, and how old the oldest is.
+func (w *Worker) countOpen(refs []store.JobRef) {
+	w.service.metrics.Raise(metric.JobsOpen, int64(len(refs)))
+
+	for _, ref := range refs {
+		if made := job.MadeAt(ref.ID); !made.IsZero() {
+			w.service.metrics.Raise(metric.JobAge, int64(w.service.now().Sub(made).Seconds()))
+		}
+	}
+}
+
 // turns returns the oldest job of each organization.
 func turns(refs []store.JobRef) []store.JobRef {
 	slices.SortFunc(refs, func(x, y store.JobRef) int {
@@ -80,6 +96,11 @@ func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went boo
 		before, err = nil, nil
 	}
 
+	if before != nil && before.Open() {
+		stalled := w.service.now().Sub(latest(before.CreatedAt, before.UpdatedAt))
+		w.service.metrics.Raise(metric.JobStalled, int64(stalled.Seconds()))
+	}
+
 	if err != nil || before == nil || !before.Free(w.service.now()) {
 		return 0, false, err
 	}
@@ -90,4 +111,12 @@ func (w *Worker) turn(ctx context.Context, ref store.JobRef) (done int, went boo
 	}
 
 	return after.Handled - before.Handled, after.Open(), err
+}
+
+func latest(x, y time.Time) time.Time {
+	if x.After(y) {
+		return x
+	}
+
+	return y
 }

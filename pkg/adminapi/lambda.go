@@ -31,6 +31,7 @@ func Function(d *boot.Deployment, group Group) *proxy.Function {
 		Checker:   d.Checker,
 		Limits:    d.Limits,
 		GitHub:    secretscan.NewKeys(d.GitHubKeysURL, d.Now),
+		Metrics:   d.Metrics,
 		Logger:    d.Logger,
 		Now:       d.Now,
 		Wait:      d.Wait,

@@ -263,6 +263,7 @@ func newWorker(d *boot.Deployment) *admin.Worker {
 		LimitsOff: d.KeyLimitsOff,
 		Store:     d.Store,
 		Hot:       d.Hot,
+		Metrics:   d.Metrics,
 		Logger:    d.Logger,
 		Now:       d.Now,
 		Wait:      d.Wait,

@@ -11,6 +11,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -42,6 +43,7 @@ type Config struct {
 	People    People
 	FirstUses FirstUses
 	Recorder  Recorder // nil if calls are counted elsewhere
+	Metrics   *metric.Set
 	Logger    *slog.Logger
 }
 
@@ -64,6 +66,7 @@ type Authorizer struct {
 	people          People
 	firstUses       FirstUses
 	recorder        Recorder
+	metrics         *metric.Set
 	logger          *slog.Logger
 }
 
@@ -79,6 +82,7 @@ func New(c Config) *Authorizer {
 		people:          c.People,
 		firstUses:       c.FirstUses,
 		recorder:        c.Recorder,
+		metrics:         c.Metrics,
 		logger:          c.Logger,
 	}
 }
@@ -91,6 +95,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	r, err := a.read(payload)
 	if err != nil {
 		a.logger.ErrorContext(ctx, "check failed", "error", err)
+		a.count(metric.Unavailable, a.checker.Now())
 		return nil, errUnavailable
 	}
 
@@ -107,6 +112,7 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	v, document := a.decide(ctx, r)
 	a.log(ctx, r, v)
 	a.record(r, &v)
+	a.count(outcomes[v.Outcome], r.began)
 
 	switch v.Outcome.Status() {
 	case 200, 429:
@@ -234,14 +240,19 @@ func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
 
 // Function returns the Lambda function: an authorizer of the deployment.
 func Function(d *boot.Deployment) *Authorizer {
+	// the function's own checks alone: reads of a key for other purposes are no latency of a call
+	checker := *d.Checker
+	checker.Keys = timedKeys{Keys: checker.Keys, metrics: d.Metrics, now: d.Now}
+
 	c := Config{
-		Checker:         d.Checker,
+		Checker:         &checker,
 		API:             d.API,
 		AdmitKey:        d.AdmitKey,
 		KeyHeader:       d.KeyHeader,
 		CacheTime:       d.CacheTime(),
 		SimpleResponses: d.SimpleResponses,
 		FirstUses:       usage.NewFirstUses(d.Hot, d.Logger),
+		Metrics:         d.Metrics,
 		Logger:          d.Logger,
 	}
 	if d.Recorder != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
@@ -41,6 +42,7 @@ func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
 func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byte, error) {
 	if len(r.headers.APIKey) > 0 {
 		a.refuse(ctx, r, slog.LevelInfo, "token_and_key", nil)
+		a.count(metric.InvalidToken, r.began)
 		return nil, errUnauthorized
 	}
 
@@ -48,9 +50,11 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	switch {
 	case errors.Is(err, identity.ErrInvalid):
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", err)
+		a.count(metric.InvalidToken, r.began)
 		return nil, errUnauthorized
 	case err != nil:
 		a.refuse(ctx, r, slog.LevelError, "unavailable", err)
+		a.count(metric.Unavailable, r.began)
 		return nil, errUnavailable
 	}
 
@@ -58,6 +62,7 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	// cut short or cleaned, it could be another person's; and it is stored
 	if id == "" || id != p.ID || a.checker.Brand.Holds(id) {
 		a.refuse(ctx, r, slog.LevelInfo, "invalid_token", nil)
+		a.count(metric.InvalidToken, r.began)
 		return nil, errUnauthorized
 	}
 
@@ -76,12 +81,15 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 		c.UserEmail = email
 	}
 
+	outcome := metric.SignedIn
 	if !a.supports(r) {
+		outcome = metric.PathNotSupported
 		a.refuse(ctx, r, slog.LevelInfo, string(check.PathNotSupported), nil)
 		c.DenialCode = string(check.PathNotSupported)
 		c.DenialDetail = check.NotSupported
 	}
 
+	a.count(outcome, r.began)
 	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
 }
 

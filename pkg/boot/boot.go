@@ -29,6 +29,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -78,6 +79,8 @@ type Configuration struct {
 	APIAddresses map[string]string
 	// BITTING_GITHUB_KEYS_URL: the keys with which GitHub signs leak reports
 	GitHubKeysURL string
+	// BITTING_METRICS: the name of the stack in metrics; "" for none
+	Metrics string
 }
 
 const defaultGitHubKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
@@ -103,6 +106,7 @@ func Configure(env Environment) (Configuration, error) {
 		OIDCIssuer:      env("BITTING_OIDC_ISSUER"),
 		OIDCAudience:    env("BITTING_OIDC_AUDIENCE"),
 		GitHubKeysURL:   or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
+		Metrics:         env("BITTING_METRICS"),
 	}
 	c.readAddresses(env)
 
@@ -233,6 +237,7 @@ type Deployment struct {
 	// logs are counted.
 	Recorder *usage.Recorder
 	Limits   *limit.Limiter // also for callers without a key
+	Metrics  *metric.Set    // nil if nobody wants any
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Wait     func(ctx context.Context, d time.Duration) // until d has passed, or the context ends
@@ -256,6 +261,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 
 	d := &Deployment{
 		Configuration: c,
+		Metrics:       metrics(c, env),
 		Logger:        logger,
 		Now:           now,
 		Wait:          wait,
@@ -263,10 +269,11 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 	connection := DynamoDB(env)
 	d.Scanner = connection
 	peppers := store.NewPeppers(connection, c.CoreTable)
-	d.Keyring = pepper.NewKeyring(peppers, provider, d.Now)
+	d.Keyring = pepper.NewKeyring(peppers, countedProvider{provider, d.Metrics}, d.Now)
 	d.Store = store.New(peppers, d.Keyring, logger)
 	d.Hot = hot.New(connection, c.HotTable)
-	d.Catalogue = check.NewCatalogue(d.Store.CatalogueReader(c.Environments[0]), d.Now)
+	d.Catalogue = check.NewCatalogue(countedCatalogue(d.Store.CatalogueReader(c.Environments[0]),
+		d.Metrics), d.Now)
 
 	d.Checker = &check.Checker{
 		Brand:        c.Brand,
@@ -275,16 +282,16 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 		FirstUses:    d.Hot,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
-		Settings:     check.NewSettingsCache(d.Store, d.Now),
+		Settings:     check.NewSettingsCache(countedSettings{d.Store, d.Metrics}, d.Now),
 		Imports:      check.NewImports(d.Store, d.Now),
 		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}
 	if c.Profile != "cached" {
-		d.Recorder = usage.NewRecorder(d.Hot, instance(), d.Now, logger)
+		d.Recorder = usage.NewRecorder(countedUsage{d.Hot, d.Metrics}, instance(), d.Now, logger)
 	}
 
-	d.Limits = limit.New(d.Hot, d.Now, jitter.Float64)
+	d.Limits = limit.New(countedLimits{d.Hot, d.Metrics}, d.Now, jitter.Float64)
 	if !c.KeyLimitsOff {
 		d.Checker.Limits = limit.Keys{Limiter: d.Limits}
 	}

@@ -33,6 +33,7 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}, handler)
 	if err != nil {
 		d.Logger.WarnContext(ctx, "no work after answers", "error", err)
+		handler = counted{handler, d}
 		go d.countInBackground(ctx)
 	} else {
 		handler = e
@@ -58,8 +59,8 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 // for everything.
 const endTime = 250 * time.Millisecond
 
-// End does an instance's last work: it writes counts, returns unused leases of limits, and waits
-// for flush.
+// End does an instance's last work: it writes counts, returns unused leases of limits, waits for
+// flush, and writes metrics.
 func (d *Deployment) End(ctx context.Context, flush func()) {
 	var background sync.WaitGroup
 	background.Go(func() {
@@ -77,6 +78,8 @@ func (d *Deployment) End(ctx context.Context, flush func()) {
 
 	flush()
 	background.Wait()
+	d.measure()
+	d.Metrics.Flush()
 }
 
 // afterAnswer writes what is due. A recorder logs its own failures.
@@ -87,6 +90,7 @@ func (d *Deployment) afterAnswer(ctx context.Context, flush func()) {
 		_ = d.Recorder.FlushDue(ctx)
 	}
 
+	d.flushMetrics()
 	flush()
 }
 

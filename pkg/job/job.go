@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -132,6 +133,26 @@ func NewID(now time.Time, random io.Reader) (string, error) {
 	}
 
 	return string(head[:]) + tail[:8], nil
+}
+
+// MadeAt returns when the job with an id of NewID was made, to the millisecond; the zero time if it
+// is no such id.
+func MadeAt(id string) time.Time {
+	if len(id) != 16 {
+		return time.Time{}
+	}
+
+	var n int64
+	for _, c := range id[:8] {
+		digit := strings.IndexRune(alphabet, c)
+		if digit < 0 {
+			return time.Time{}
+		}
+
+		n = n*int64(len(alphabet)) + int64(digit)
+	}
+
+	return time.UnixMilli(n).UTC()
 }
 
 // Clone returns a copy to change.

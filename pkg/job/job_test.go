@@ -26,7 +26,17 @@ func TestIDsSortByTime(t *testing.T) {
 			t.Fatalf("%q, %v", id, err)
 		}
 
+		if made := job.MadeAt(id); !made.Equal(start.Add(after)) {
+			t.Errorf("%s was made at %v, not at %v", id, made, start.Add(after))
+		}
+
 		ids = append(ids, id)
+	}
+
+	for _, id := range []string{"", "0UzAbCdE", "0UzAbCd-00000000"} {
+		if made := job.MadeAt(id); !made.IsZero() {
+			t.Errorf("%q was made at %v", id, made)
+		}
 	}
 
 	if !slices.IsSorted(ids) {

@@ -276,6 +276,7 @@ func (m *machine) environment(own map[string]string) map[string]string {
 		all[name] = value
 	}
 
+	delete(all, "BITTING_METRICS") // nobody would read them
 	return all
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -108,13 +109,20 @@ func Function(d *boot.Deployment) lambda.Handler {
 			LimitsOff: d.KeyLimitsOff,
 			Store:     d.Store,
 			Hot:       d.Hot,
+			Metrics:   d.Metrics,
 			Logger:    d.Logger,
 			Now:       d.Now,
 			Wait:      d.Wait,
 		})),
 		Now: d.Now,
 	})
-	return lambda.NewHandler(func(ctx context.Context) error { return Run(ctx, d.Logger, tasks) })
+	return lambda.NewHandler(func(ctx context.Context) error {
+		began := d.Now()
+		err := Run(ctx, d.Logger, d.Metrics, tasks)
+		d.Metrics.Raise(metric.UpkeepDuration, max(1, d.Now().Sub(began).Milliseconds()))
+		d.Metrics.Flush() // a run a minute has a line a minute
+		return err
+	})
 }
 
 const (
@@ -126,7 +134,9 @@ const (
 
 // Run runs the tasks in parallel, and waits for all. It logs each that did something or failed.
 // The error, which only names those that failed, makes Lambda count the run as failed.
-func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
+func Run(ctx context.Context, logger *slog.Logger, metrics *metric.Set, tasks []Task) error {
+	metrics.Add(metric.UpkeepRuns, 1)
+
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-margin))
@@ -144,6 +154,7 @@ func Run(ctx context.Context, logger *slog.Logger, tasks []Task) error {
 			done, err := task.safely(ctx)
 			switch {
 			case err != nil && !stopped(ctx, err):
+				metrics.Add(metric.UpkeepFailures, 1)
 				logger.ErrorContext(ctx, "upkeep failed",
 					"task", task.Name, "done", done, "error", err)
 				mu.Lock()

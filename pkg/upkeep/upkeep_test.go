@@ -50,7 +50,7 @@ func TestFailingTaskDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	log := &storetest.Log{}
 
-	err := upkeep.Run(t.Context(), log.Logger(), []upkeep.Task{
+	err := upkeep.Run(t.Context(), log.Logger(), nil, []upkeep.Task{
 		{Name: "breaks", Run: does(2, errors.New("no luck"))},
 		{Name: "panics", Run: func(context.Context) (int, error) { panic("oh") }},
 		{Name: "rests", Run: does(0, nil)},
@@ -86,7 +86,7 @@ func TestTasksAreBounded(t *testing.T) {
 				log, started := &storetest.Log{}, time.Now()
 				var worked time.Duration
 
-				err := upkeep.Run(ctx, log.Logger(), []upkeep.Task{
+				err := upkeep.Run(ctx, log.Logger(), nil, []upkeep.Task{
 					{
 						Name: "hangs",
 						Run: func(ctx context.Context) (int, error) {

@@ -82,6 +82,7 @@ type Recorder struct {
 	hour     time.Time // of the last call
 	names    names
 	pending  int64     // calls that are in no written row, except those of strangers
+	behind   time.Time // no pending call is older; zero if none is pending
 	waiting  int64     // those pending that no flush has taken
 	oldest   time.Time // of the waiting ones; zero for none
 	stranger time.Time // the oldest stranger's call that no flush has taken; zero for none
@@ -204,7 +205,9 @@ func (r *Recorder) count(c *Call) {
 	case stranger && r.stranger.IsZero():
 		r.stranger = c.At
 	case !stranger:
-		r.pending++
+		if r.pending++; r.behind.IsZero() {
+			r.behind = c.At
+		}
 
 		r.waiting++
 		if r.oldest.IsZero() {
@@ -335,6 +338,19 @@ func (r *Recorder) due(now time.Time) flushScope {
 	default:
 		return nothing
 	}
+}
+
+// Behind returns how far the written counts are behind: the age of the oldest call that is in none,
+// except those with a wrong secret.
+func (r *Recorder) Behind() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	if r.behind.IsZero() {
+		return 0
+	}
+
+	return max(0, r.now().Sub(r.behind))
 }
 
 // Pending returns how many calls a kill would lose now, except those with a wrong secret.

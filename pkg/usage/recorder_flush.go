@@ -56,6 +56,11 @@ func (r *Recorder) Flush(ctx context.Context) error {
 }
 
 func (r *Recorder) flush(ctx context.Context, what flushScope) error {
+	var counted time.Time // what is older is in a row, if all goes well
+	if what > requests {
+		counted = r.now()
+	}
+
 	writes := r.take(what)
 	var g errgroup.Group
 	g.SetLimit(writesAtOnce)
@@ -68,11 +73,14 @@ func (r *Recorder) flush(ctx context.Context, what flushScope) error {
 	}
 
 	_ = g.Wait() // each has its own error
-	return r.settle(ctx, writes)
+	return r.settle(ctx, writes, counted)
 }
 
-// settle applies the results of writes.
-func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
+// settle applies the results of writes. Those of counts took all calls before a time; it is zero if
+// there were none.
+func (r *Recorder) settle(
+	ctx context.Context, writes []pendingWrite, counted time.Time,
+) error {
 	r.mu.Lock()
 
 	var failed []error
@@ -88,6 +96,13 @@ func (r *Recorder) settle(ctx context.Context, writes []pendingWrite) error {
 	r.crowded = false
 	if len(failed) > 0 {
 		r.retryAt = r.now().Add(retryAfter)
+	}
+
+	switch {
+	case r.pending == 0:
+		r.behind = time.Time{}
+	case len(failed) == 0 && !counted.IsZero():
+		r.behind = counted
 	}
 
 	lost, pending := r.lost, r.pending

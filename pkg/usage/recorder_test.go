@@ -697,3 +697,50 @@ func (j *journals) PutJournal(ctx context.Context, journal usage.Journal) error 
 	j.mu.Unlock()
 	return j.shelf.PutJournal(ctx, journal)
 }
+
+// How far the counts are behind is the age of the oldest call that is in none: it grows while writes
+// fail, whatever comes meanwhile, and a write that succeeds ends it.
+func TestHowFarCountsAreBehind(t *testing.T) {
+	t.Parallel()
+	s, c := newShelf(1), newClock()
+	r := newRecorder(s, c)
+	want := func(what string, d time.Duration) {
+		t.Helper()
+
+		if got := r.Behind(); got != d {
+			t.Errorf("%s: %v, want %v", what, got, d)
+		}
+	}
+
+	want("nothing was counted", 0)
+	s.fails = true
+
+	for range 10 {
+		r.Record(aCall(c.Now(), "key1"))
+
+		if err := r.FlushDue(t.Context()); err == nil && c.Now().Second() == 0 {
+			t.Error("the store does not fail")
+		}
+
+		c.advance(10 * time.Second)
+	}
+
+	want("the store failed", 100*time.Second)
+	s.fails = false
+
+	if err := r.FlushDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	want("all is written", 0)
+	r.Record(aCall(c.Now(), "key1"))
+	c.advance(3 * time.Second)
+
+	if err := r.FlushDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	want("it waits for others", 3*time.Second)
+	flush(t, r)
+	want("it waits no more", 0)
+}
