@@ -17,6 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/job"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
@@ -531,4 +532,90 @@ func TestWorkerThatIsStopped(t *testing.T) {
 
 	y.finished(t, j, len(keys))
 	y.disabled(t, j, keys)
+}
+
+// Upkeep's metrics tell of jobs that nobody continues, and of those that end.
+func TestJobsAreCounted(t *testing.T) {
+	t.Parallel()
+	y := newYard(t, "acme")
+	keys := y.keys(t, "acme", 3)
+	j := y.job(t, "acme", len(keys))
+	w, p, out := y.counting(t)
+
+	p.Traffic.Inject(storetest.Always(storetest.Refused, "TransactWriteItems"))
+	y.Clock.Advance(90 * time.Minute)
+
+	if _, err := w.Run(t.Context()); err == nil {
+		t.Fatal("it ended")
+	}
+
+	want := map[string]int64{"JobsOpen": 1, "JobAge": 5400, "JobStalled": 5400}
+	if diff := cmp.Diff(want, out()); diff != "" {
+		t.Errorf("a job that is stuck (-want +got):\n%s", diff)
+	}
+
+	p.Traffic.Inject(nil)
+
+	if _, err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	want["JobsDone"] = 1
+	if diff := cmp.Diff(want, out()); diff != "" {
+		t.Errorf("a job that ends (-want +got):\n%s", diff)
+	}
+
+	y.finished(t, j, len(keys))
+
+	if _, err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if got := out(); len(got) != 0 {
+		t.Errorf("without jobs: %v", got)
+	}
+}
+
+// counting is a worker with metrics, and a function that returns what it counted since.
+func (y yard) counting(
+	t *testing.T,
+) (*admin.Worker, *storetest.Process, func() map[string]int64) {
+	t.Helper()
+
+	var line strings.Builder
+
+	set := metric.New(metric.Config{Now: y.Clock.Now, Out: &line})
+	p := y.Restart()
+	w := newWorker(&boot.Deployment{
+		Configuration: boot.Configuration{Brand: storetest.Brand},
+		Store:         p.Store,
+		Hot:           p.Hot,
+		Keyring:       p.Keyring,
+		Metrics:       set,
+		Logger:        y.Log.Logger(),
+		Now:           y.Clock.Now,
+	})
+	return w, p, func() map[string]int64 {
+		line.Reset()
+		set.Flush()
+
+		counted := map[string]int64{}
+		if line.Len() == 0 {
+			return counted
+		}
+
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(line.String()), &members); err != nil {
+			t.Fatal(err)
+		}
+
+		for _, f := range metric.Table() {
+			var n int64
+			if json.Unmarshal(members[f.Name], &n) == nil && n != 0 {
+				counted[f.Name] = n
+			}
+		}
+
+		return counted
+	}
 }
