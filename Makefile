@@ -143,11 +143,14 @@ ifneq ($(findstring --parameter-overrides,$(ARGS)),)
 $(error give parameters in PARAMETERS: of two --parameter-overrides the last counts)
 endif
 
+# Authorizers behind an alias publish a version for each name.
+RELEASE := $(shell date -u +%Y%m%dT%H%M%SZ)
+
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS='Profile=fast' ARCHITECTURE=x86_64)
-	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) $(ARGS)
+	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) Release=$(RELEASE) $(PARAMETERS) $(ARGS)
 ifeq ($(findstring DeletionProtection=,$(PARAMETERS)),)
 	@echo 'Deployed. What must not be lost is protected from now on:' # SAM keeps the parameters that are not given
-	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS) DeletionProtection=on $(ARGS)
+	$(SAM) deploy --parameter-overrides Architecture=$(ARCHITECTURE) Release=$(RELEASE) $(PARAMETERS) DeletionProtection=on $(ARGS)
 endif
 
 # What a release is called: a tag, or the commit.

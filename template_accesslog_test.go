@@ -37,8 +37,9 @@ func logFormats(t *testing.T) map[string]string {
 	}
 
 	return map[string]string{
-		"Rest": template.Mappings.AccessLog["Rest"]["Format"],
-		"Http": template.Mappings.AccessLog["Http"]["Format"],
+		"Rest":  template.Mappings.AccessLog["Rest"]["Format"],
+		"Http":  template.Mappings.AccessLog["Http"]["Format"],
+		"Admin": template.Mappings.AccessLog["Admin"]["Format"],
 	}
 }
 

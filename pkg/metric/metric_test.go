@@ -71,7 +71,8 @@ func TestLineIsInTheEmbeddedMetricFormat(t *testing.T) {
 				{
 					"Namespace": "Bitting", "Dimensions": [["Stack", "FunctionName"]],
 					"Metrics": [
-						{"Name": "Checks", "Unit": "Count"}, {"Name": "Allowed", "Unit": "Count"},
+						{"Name": "Checks", "Unit": "Count"}, {"Name": "Unauthorized", "Unit": "Count"},
+						{"Name": "Allowed", "Unit": "Count"},
 						{"Name": "CheckLatency", "Unit": "Milliseconds"}
 					]
 				},
@@ -85,7 +86,7 @@ func TestLineIsInTheEmbeddedMetricFormat(t *testing.T) {
 		},
 		"Stack": "bitting", "FunctionName": "bitting-ProductionAuthorizer-x",
 		"level": "WARN", "timestamp": "2026-03-01T12:00:00.000Z",
-		"Checks": 3, "Allowed": 2, "Unwraps": 1, "UsageBehind": 9,
+		"Checks": 3, "Unauthorized": 0, "Allowed": 2, "Unwraps": 1, "UsageBehind": 9,
 		"CheckLatency": {
 			"Values": [0, 3, 43, 8192], "Counts": [1, 2, 1, 1],
 			"Min": 0, "Max": 8192, "Sum": 8241, "Count": 5

@@ -178,7 +178,8 @@ func (s *Set) line(now time.Time) (line []byte, ok bool) {
 			value = d
 		} else {
 			n := s.numbers[f.Metric].Swap(0)
-			if n == 0 {
+			// A sum that alarms take from another must not be missing where the other is not.
+			if n == 0 && (f.Metric != Unauthorized || members[table[Checks].Name] == nil) {
 				continue
 			}
 
