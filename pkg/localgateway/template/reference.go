@@ -56,6 +56,8 @@ func (r *resolver) ref(name string, at *yaml.Node) *yaml.Node {
 		}
 
 		return text(r.properties(res.api).text("StageName", ""), at)
+	case typeAlias: // of whichever version: here a function has one
+		return text(functionARN(functionOf(r.properties(name).text("FunctionName", name))), at)
 	default:
 		return text(name, at)
 	}

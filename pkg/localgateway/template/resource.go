@@ -10,6 +10,7 @@ import (
 // The resource types that are read. All others can only be referred to.
 const (
 	typeLambda       = "AWS::Lambda::Function"
+	typeAlias        = "AWS::Lambda::Alias"
 	typeStateMachine = "AWS::Serverless::StateMachine"
 	typeStage        = "AWS::ApiGateway::Stage"
 	typeFunction     = "AWS::Serverless::Function"

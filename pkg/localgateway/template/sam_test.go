@@ -89,6 +89,19 @@ func TestSAMReadsItTheSame(t *testing.T) {
 			"Profile":   "cached",
 			"KeyLimits": "off",
 		}, []string{"AdminApi", "DemoHttpDevelopment", "DemoHttpProduction", "DemoHttpStaging"}},
+		"ours, watched": {root + "/template.yaml", map[string]string{
+			"DemoApi":        "rest",
+			"Metrics":        "off",
+			"AdminAccessLog": "on",
+			"Dashboard":      "on",
+			"AlarmTopicArn":  "arn:aws:sns:us-east-1:123456789012:ops",
+		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
+		"ours, by an alias": {root + "/template.yaml", map[string]string{
+			"DemoApi":               "rest",
+			"AuthorizerDeployment":  "Canary10Percent10Minutes",
+			"AuthorizerProvisioned": "2",
+			"Release":               "r1",
+		}, []string{"AdminApi", "DemoDevelopment", "DemoProduction", "DemoStaging"}},
 		"ours, none": {root + "/template.yaml", nil, []string{"AdminApi"}},
 		"REST":       {"../testdata/rest.yaml", nil, []string{"Custom", "HeaderKeyed", "Keyed", "Plain"}},
 		"HTTP":       {"../testdata/http.yaml", nil, []string{"Plain", "Staged"}},
@@ -379,10 +392,7 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 				r.Payload = "1.0"
 			}
 
-			if alias := tr.Resources[r.Function]; alias.Type == "AWS::Lambda::Alias" {
-				r.Function = asText(at(alias.Properties, "FunctionName", "Ref"))
-			}
-
+			r.Function = tr.unaliased(r.Function)
 			out.Routes[strings.ToUpper(method)+" "+path] = r
 		}
 	}
@@ -395,6 +405,7 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 	for name, scheme := range schemes {
 		if x := at(scheme, "x-amazon-apigateway-authorizer"); x != nil {
 			a := authorizerOfSAM(x, asText(at(scheme, "name")))
+			a.Function = tr.unaliased(a.Function)
 			if !rest && at(x, "authorizerResultTtlInSeconds") == nil {
 				a.TTL = 0
 			}
@@ -419,6 +430,15 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 	}
 
 	return out
+}
+
+// unaliased returns the function that an alias is of.
+func (tr *translation) unaliased(function string) string {
+	if alias := tr.Resources[function]; alias.Type == "AWS::Lambda::Alias" {
+		return asText(at(alias.Properties, "FunctionName", "Ref"))
+	}
+
+	return function
 }
 
 func routeOfSAM(operation any) route {
