@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
@@ -50,7 +51,11 @@ func TestFailingTaskDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	log := &storetest.Log{}
 
-	err := upkeep.Run(t.Context(), log.Logger(), nil, []upkeep.Task{
+	var counted strings.Builder
+
+	metrics := metric.New(metric.Config{Now: time.Now, Out: &counted})
+
+	err := upkeep.Run(t.Context(), log.Logger(), metrics, []upkeep.Task{
 		{Name: "breaks", Run: does(2, errors.New("no luck"))},
 		{Name: "panics", Run: func(context.Context) (int, error) { panic("oh") }},
 		{Name: "rests", Run: does(0, nil)},
@@ -58,6 +63,14 @@ func TestFailingTaskDoesNotStopOthers(t *testing.T) {
 	})
 	if err == nil || err.Error() != "upkeep failed: breaks, panics" {
 		t.Errorf("got %v", err)
+	}
+
+	metrics.Flush()
+
+	for _, number := range []string{`"UpkeepRuns":1`, `"UpkeepFailures":2`} {
+		if !strings.Contains(counted.String(), number) {
+			t.Errorf("%s is not in %s", number, &counted)
+		}
 	}
 
 	want := []string{
