@@ -54,7 +54,7 @@ func TestWhatPartsAskForIsCounted(t *testing.T) {
 	kit := storetest.New(t)
 	kit.MustCatalogue(t)
 	k, _ := kit.MustKey(t, func(k *apikey.Key) {
-		k.RateLimits = []apikey.RateLimit{{Name: "minute", Limit: 60, Window: time.Minute}}
+		k.RateLimits = []apikey.RateLimit{{Name: "minute", Limit: 60_000, Window: time.Minute}}
 	})
 
 	var out bytes.Buffer
@@ -71,8 +71,26 @@ func TestWhatPartsAskForIsCounted(t *testing.T) {
 		"a lease": {false, func(ctx context.Context) error {
 			l := limit.New(boot.CountedLimits(p.Hot, set), kit.Clock.Now, half)
 			_, err := l.Spend(ctx, limit.KeySubject(k), limit.PolicyOf(k))
-			return joined(err, l.Release(ctx))
+			return err
 		}, map[string]int64{"LimitLeases": 1}},
+		"calls that are given back": {false, func(ctx context.Context) error {
+			l := limit.New(boot.CountedLimits(p.Hot, set), kit.Clock.Now, half)
+			for range 100 {
+				if _, err := l.Spend(ctx, limit.KeySubject(k), limit.PolicyOf(k)); err != nil {
+					return err
+				}
+			}
+
+			set.Flush()
+			p.Traffic.Reset()
+			err := l.Release(ctx)
+
+			if p.Traffic.Count("UpdateItem") != 1 {
+				t.Error("nothing was given back")
+			}
+
+			return err
+		}, map[string]int64{}},
 		"a lease that fails": {true, func(ctx context.Context) error {
 			l := limit.New(boot.CountedLimits(p.Hot, set), kit.Clock.Now, half)
 			_, err := l.Spend(ctx, limit.KeySubject(k), limit.PolicyOf(k))

@@ -741,6 +741,18 @@ func TestHowFarCountsAreBehind(t *testing.T) {
 	}
 
 	want("it waits for others", 3*time.Second)
+	r.Record(func() usage.Call {
+		refused := aCall(c.Now(), "key1")
+		refused.Outcome = check.Inactive
+		return refused
+	}())
+
+	writes := s.writes
+	if err := r.FlushDue(t.Context()); err != nil || s.writes == writes {
+		t.Errorf("the refusal is not in the log of requests: %v", err)
+	}
+
+	want("the log of requests was written, and no count", 3*time.Second)
 	flush(t, r)
 	want("it waits no more", 0)
 }
