@@ -55,7 +55,7 @@ func looksAt(a resource) []measured {
 		return m
 	}
 	if a.Properties["MetricName"] != nil {
-		return []measured{one(map[string]any(a.Properties))}
+		return []measured{one(a.Properties)}
 	}
 
 	var out []measured

@@ -88,7 +88,6 @@ func TestCallsAreCounted(t *testing.T) {
 	a := build(kit, func(c *authorizer.Config) { c.Metrics = set })
 	good := sample(t, "rest-request", secret.Reveal())
 
-
 	for range 3 {
 		_, _, _ = invoke(t, a, good)
 	}

@@ -79,8 +79,6 @@ type Configuration struct {
 	APIAddresses map[string]string
 	// BITTING_GITHUB_KEYS_URL: the keys with which GitHub signs leak reports
 	GitHubKeysURL string
-	// BITTING_METRICS: the name of the stack in metrics; "" for none
-	Metrics string
 }
 
 const defaultGitHubKeysURL = "https://api.github.com/meta/public_keys/secret_scanning"
@@ -106,7 +104,6 @@ func Configure(env Environment) (Configuration, error) {
 		OIDCIssuer:      env("BITTING_OIDC_ISSUER"),
 		OIDCAudience:    env("BITTING_OIDC_AUDIENCE"),
 		GitHubKeysURL:   or(env("BITTING_GITHUB_KEYS_URL"), defaultGitHubKeysURL),
-		Metrics:         env("BITTING_METRICS"),
 	}
 	c.readAddresses(env)
 
@@ -261,7 +258,7 @@ func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
 
 	d := &Deployment{
 		Configuration: c,
-		Metrics:       metrics(c, env),
+		Metrics:       metrics(env),
 		Logger:        logger,
 		Now:           now,
 		Wait:          wait,

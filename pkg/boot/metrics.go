@@ -16,14 +16,16 @@ import (
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// metrics returns where the process counts, nil if nobody wants that. Lines go where log lines go.
-func metrics(c Configuration, env Environment) *metric.Set {
-	if c.Metrics == "" {
+// metrics returns where the process counts, under the stack's name, which is BITTING_METRICS; nil
+// without one. Lines go where log lines go.
+func metrics(env Environment) *metric.Set {
+	stack := env("BITTING_METRICS")
+	if stack == "" {
 		return nil
 	}
 
 	return metric.New(metric.Config{
-		Stack:    c.Metrics,
+		Stack:    stack,
 		Function: env("AWS_LAMBDA_FUNCTION_NAME"),
 		Level:    or(env("AWS_LAMBDA_LOG_LEVEL"), "INFO"),
 		Now:      now,

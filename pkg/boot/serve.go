@@ -33,6 +33,7 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}, handler)
 	if err != nil {
 		d.Logger.WarnContext(ctx, "no work after answers", "error", err)
+
 		handler = counted{handler, d}
 		go d.countInBackground(ctx)
 	} else {

@@ -156,6 +156,7 @@ func TestLatencyIsToldWithinAnEighth(t *testing.T) {
 		s.Flush()
 
 		latency, _ := decoded(t, out.String())["ReadLatency"].(map[string]any)
+
 		told, _ := latency["Max"].(float64)
 		if told < float64(ms) || told > float64(ms)*9/8 || told < before {
 			t.Fatalf("%d ms is told as %v, after %v", ms, told, before)

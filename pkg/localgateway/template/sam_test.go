@@ -405,6 +405,7 @@ func apiOfSAM(t *testing.T, tr *translation, id string, p map[string]any) api {
 	for name, scheme := range schemes {
 		if x := at(scheme, "x-amazon-apigateway-authorizer"); x != nil {
 			a := authorizerOfSAM(x, asText(at(scheme, "name")))
+
 			a.Function = tr.unaliased(a.Function)
 			if !rest && at(x, "authorizerResultTtlInSeconds") == nil {
 				a.TTL = 0
