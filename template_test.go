@@ -223,15 +223,17 @@ func TestDeployProtectsWhatItMade(t *testing.T) {
 
 	for parameters, want := range map[string][]string{
 		"": {
-			"Architecture=arm64", "Architecture=arm64 DeletionProtection=on",
+			"Architecture=arm64 Release=r1",
+			"Architecture=arm64 Release=r1 DeletionProtection=on",
 		},
 		"Brand=ab": {
-			"Architecture=arm64 Brand=ab", "Architecture=arm64 Brand=ab DeletionProtection=on",
+			"Architecture=arm64 Release=r1 Brand=ab",
+			"Architecture=arm64 Release=r1 Brand=ab DeletionProtection=on",
 		},
-		"DeletionProtection=off": {"Architecture=arm64 DeletionProtection=off"},
+		"DeletionProtection=off": {"Architecture=arm64 Release=r1 DeletionProtection=off"},
 	} {
 		out, err := exec.CommandContext(t.Context(), "make", "-n", "deploy",
-			"PARAMETERS="+parameters).CombinedOutput()
+			"RELEASE=r1", "PARAMETERS="+parameters).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
