@@ -59,6 +59,7 @@ func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
 
 	a.log(ctx, r, v)
 	a.record(r, &v)
+	a.countGraphQL(outcomes[v.Outcome], r.began)
 
 	switch {
 	case v.Outcome == check.Allowed:

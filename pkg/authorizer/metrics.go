@@ -44,19 +44,23 @@ func unauthorized(m metric.Metric) bool {
 	return false
 }
 
-// count counts a call that began at a time.
+// count counts a call of API Gateway's that began at a time.
 func (a *Authorizer) count(m metric.Metric, began time.Time) {
+	a.countGraphQL(m, began)
+
+	if unauthorized(m) {
+		a.metrics.Add(metric.Unauthorized, 1)
+	}
+}
+
+// countGraphQL counts a call of AppSync's, to which a refusal is an answer and no error.
+func (a *Authorizer) countGraphQL(m metric.Metric, began time.Time) {
 	if a.metrics == nil {
 		return
 	}
 
 	a.metrics.Add(metric.Checks, 1)
 	a.metrics.Add(m, 1)
-
-	if unauthorized(m) {
-		a.metrics.Add(metric.Unauthorized, 1)
-	}
-
 	a.metrics.Observe(metric.CheckLatency, a.checker.Now().Sub(began))
 }
 

@@ -115,6 +115,27 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
+// A call of AppSync counts as any other, but its refusals are no errors to Lambda.
+func TestGraphQLCallsAreCounted(t *testing.T) {
+	t.Parallel()
+	kit, _ := graph(t, nil)
+	_, secret := permitted(t, kit, "messages:read")
+	set, written := meter(kit)
+	a := build(kit, func(c *authorizer.Config) { c.Metrics = set })
+	good := sample(t, "appsync", secret)
+
+	_, _, _ = invoke(t, a, good)
+	_, _, _ = invoke(t, a, asking(t, good, "mutation { createMessage }"))
+	_, _, _ = invoke(t, a, sample(t, "appsync", ""))
+
+	got, _ := written(t)
+	if diff := cmp.Diff(map[string]int64{
+		"Checks": 3, "Allowed": 1, "PermissionDenied": 1, "NoKey": 1,
+	}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // People count, too: their 401s are errors to Lambda as well.
 func TestPeopleAreCounted(t *testing.T) {
 	t.Parallel()
