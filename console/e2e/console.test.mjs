@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { admin, call, look, newKey, open, remains, row, server, signIn, startBrowser, takeSecret, unique } from './browser.mjs';
+import { admin, call, eventually, look, newKey, open, remains, row, server, signIn, startBrowser, takeSecret, unique } from './browser.mjs';
 
 startBrowser();
 
@@ -55,15 +55,16 @@ test('a key is created, copied, used, regenerated, revoked, restored and deleted
   await form.getByLabel('Name', { exact: true }).fill(name);
   await form.getByText('Opens 1 route in Production').waitFor();
   await form.getByText('Safe to publish').waitFor();
-  await look(page, '03-create-light');
+  await look(page, '03-create');
   await form.getByRole('button', { name: 'Create API key' }).click();
 
   const dialog = page.getByRole('dialog', { name: 'Store this secret now' });
   await dialog.waitFor();
-  await look(page, '04-secret-light');
+  await look(page, '04-secret');
   await page.waitForFunction(() => document.activeElement?.textContent === 'Copy');
   await page.keyboard.press('Enter');
   await dialog.getByText('Copied').first().waitFor();
+  await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor({ state: 'attached' }); // said, too
   const secret = await page.evaluate(() => navigator.clipboard.readText());
   assert.equal(await call(secret), 201, 'the copied secret');
 
@@ -94,14 +95,24 @@ test('a key is created, copied, used, regenerated, revoked, restored and deleted
   await page.getByRole('heading', { level: 1, name }).waitFor();
   await page.waitForURL(/keys\/[0-9A-Za-z]{16}$/);
   await page.getByText('Organization key').waitFor();
-  await look(page, '05-key-overview-light');
+  await look(page, '05-key-overview');
+
+  // The call with it is seen in its usage.
+  const tabs = page.getByRole('navigation', { name: 'About this key' });
+  await tabs.getByRole('link', { name: 'Usage' }).click();
+  await eventually('the call is counted', async () => {
+    await page.reload();
+    await page.getByText('Calls per day').waitFor();
+    return page.getByText('100% of calls').isVisible();
+  });
+  await tabs.getByRole('link', { name: 'Overview' }).click();
 
   await page.getByRole('button', { name: 'More actions' }).click();
   await page.getByRole('menuitem', { name: 'Regenerate…' }).click();
   const regenerate = page.getByRole('alertdialog');
   await regenerate.getByText('whatever still sends it gets 401').waitFor();
   await page.waitForFunction(() => document.activeElement?.textContent === 'Keep secret');
-  await look(page, 'regenerate-light');
+  await look(page, 'regenerate');
   await regenerate.getByRole('button', { name: 'Regenerate key' }).click();
   const second = await takeSecret(page);
   assert.deepEqual([await call(secret), await call(second)], [401, 201]);
@@ -110,13 +121,13 @@ test('a key is created, copied, used, regenerated, revoked, restored and deleted
   const revoke = page.getByRole('alertdialog');
   await revoke.getByText('This key is in use:').or(revoke.getByText(/No call in the last hour|Never used/)).first().waitFor();
   await page.waitForFunction(() => document.activeElement?.textContent === 'Keep it working');
-  await look(page, '10-revoke-light');
+  await look(page, '10-revoke');
   await revoke.getByLabel('Reason').fill('vendor contract ended');
   await revoke.getByRole('button', { name: 'Revoke key' }).click();
   await page.getByText(/Refused everywhere since/).first().waitFor();
   assert.equal(await call(second), 401);
   await page.getByText('vendor contract ended').waitFor();
-  await look(page, 'key-revoked-light');
+  await look(page, 'key-revoked');
 
   await page.getByRole('button', { name: 'Restore' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Restore key' }).click();
@@ -128,7 +139,7 @@ test('a key is created, copied, used, regenerated, revoked, restored and deleted
   const remove = page.getByRole('alertdialog');
   assert.ok(await remove.getByRole('button', { name: 'Delete key' }).isDisabled());
   await remove.getByLabel(/^Type/).fill(name);
-  await look(page, 'delete-light');
+  await look(page, 'delete');
   await remove.getByRole('button', { name: 'Delete key' }).click();
   await page.getByText(/^Deleted on/).waitFor();
   assert.equal(await call(second), 401);
@@ -137,9 +148,13 @@ test('a key is created, copied, used, regenerated, revoked, restored and deleted
 
 test('a compromised key cannot be restored, and says why', async (t) => {
   const made = await newKey({ name: unique('Leaked') });
-  await admin('POST', `/keys/${made.key.id}/revoke`, { compromised: true });
   const page = await open(t);
   await signIn(page, 'alice', `/acme/keys/${made.key.id}`);
+  await page.getByRole('button', { name: 'Revoke' }).click();
+  await page.getByLabel('Its secret is compromised').check();
+  await page.getByRole('button', { name: 'Revoke as compromised' }).click();
+  await page.getByRole('alertdialog').waitFor({ state: 'detached' });
+  assert.equal(await call(made.secret), 401);
   const restore = page.getByRole('button', { name: 'Restore' });
   await restore.waitFor();
   assert.equal(await restore.getAttribute('aria-disabled'), 'true');
@@ -147,7 +162,7 @@ test('a compromised key cannot be restored, and says why', async (t) => {
   assert.equal(await page.getByRole('alertdialog').count(), 0);
   await restore.focus();
   await page.getByRole('tooltip', { name: /regenerate it/ }).waitFor();
-  await look(page, 'key-compromised-light');
+  await look(page, 'key-compromised');
 });
 
 test('an answer that was lost says that its secret is', async (t) => {
@@ -193,12 +208,12 @@ test('filters are in the address, and come back', async (t) => {
   await page.reload();
   await row(page, off).waitFor();
   assert.equal(await page.getByRole('searchbox').inputValue(), 'find me');
-  await look(page, 'keys-filtered-light');
+  await look(page, 'keys-filtered');
   await page.goBack();
   await row(page, off).waitFor({ state: 'detached' });
   await page.getByRole('searchbox').fill('nothing has this name');
   await page.getByText('No key matches').waitFor();
-  await look(page, 'keys-nothing-light');
+  await look(page, 'keys-nothing');
   await page.getByRole('link', { name: 'Clear filters' }).click();
   await page.waitForURL(`${server}/console/acme/keys`);
   await row(page, 'Local admin').waitFor();
@@ -230,7 +245,7 @@ test('a change says what it does, and does only that', async (t) => {
   const changes = form.getByRole('region', { name: 'What changes' });
   await changes.getByText('opens 3 routes').waitFor();
   await changes.getByText(/would get 403|no call in the last 7 days/).waitFor();
-  await look(page, '09-permissions-light');
+  await look(page, '09-permissions');
   await form.getByRole('button', { name: /Rate limits/ }).click();
   await form.getByRole('button', { name: 'Add a rate limit' }).click();
   await form.getByLabel('Calls of rate limit').fill('100');
@@ -253,7 +268,7 @@ test('two who edit one key see what the other did', async (t) => {
   await form.getByText('Someone changed this key while you were editing').waitFor();
   assert.equal(await form.getByLabel('Name', { exact: true }).inputValue(), 'Mine', 'what was typed');
   await form.getByText('Apply mine again').scrollIntoViewIfNeeded();
-  await look(page, '16-stale-light');
+  await look(page, '16-stale');
   await form.getByRole('button', { name: 'Apply mine again' }).click();
   await form.waitFor({ state: 'detached' });
   const after = await admin('GET', `/keys/${made.key.id}`);
@@ -271,21 +286,41 @@ test('a wrong field says so beside it', async (t) => {
   await form.getByLabel('Addresses', { exact: true }).last().fill('not an address');
   await form.getByRole('button', { name: 'Create API key' }).click();
   await form.locator('[class*=Wrapper-error]').first().waitFor();
-  await look(page, 'create-wrong-light');
+  await look(page, 'create-wrong');
 });
 
 test('every address works on its own, and after a reload', async (t) => {
   const made = await newKey({ name: unique('Deep') });
   const page = await open(t);
   await signIn(page, 'alice');
+  const heading = (name) => page.getByRole('heading', { level: 1, name });
+  const ofKey = `/acme/keys/${made.key.id}`;
   for (const [at, sign] of [
-    ['/', page.getByRole('heading', { name: 'API keys' })],
-    ['/acme', page.getByRole('heading', { name: 'API keys' })],
-    ['/acme/keys', page.getByRole('heading', { name: 'API keys' })],
+    ['/', heading('API keys')],
+    ['/acme', heading('API keys')],
+    ['/acme/keys', heading('API keys')],
     ['/acme/keys/new', page.getByRole('dialog', { name: 'Create API key' })],
-    [`/acme/keys/${made.key.id}`, page.getByRole('heading', { level: 1, name: made.key.name })],
-    [`/acme/keys/${made.key.id}/edit`, page.getByRole('dialog')],
+    ['/acme/keys/import', heading('Import keys')],
+    [ofKey, heading(made.key.name)],
+    [`${ofKey}/edit`, page.getByRole('dialog', { name: /^Edit/ })],
+    [`${ofKey}/permissions`, page.getByRole('dialog', { name: 'Edit permissions' })],
+    [`${ofKey}/usage`, page.getByText('Calls per day')],
+    [`${ofKey}/requests`, page.getByRole('radiogroup', { name: 'Which calls' })],
+    [`${ofKey}/history`, page.getByRole('row', { name: /Created/ })],
+    [`${ofKey}/explain?path=/messages`, page.getByRole('region', { name: 'Verdict' })],
+    [`${ofKey}/advice`, page.getByRole('region', { name: 'Never expires' })],
+    ['/acme/usage', heading('Usage')],
+    ['/acme/advice', heading('Advice')],
+    ['/acme/members', heading('Members')],
+    ['/acme/customers', heading('Customers')],
+    ['/acme/permissions', heading('Permissions')],
+    ['/acme/jobs', heading('Jobs')],
+    ['/acme/jobs/0000000000000000', page.getByText('There is no such job')],
+    ['/acme/history', heading('History')],
+    ['/acme/settings', heading('Settings')],
+    ['/acme/requests/160a7721-797b-4ab8-be4b-b033c57f78b5', page.getByText('There is no such request')],
     ['/acme/keys/0000000000000000', page.getByText('There is no such key')],
+    ['/organizations/new', heading('Create an organization')],
     ['/globex/keys', page.getByText('There is no such organization')],
     ['/acme/nowhere', page.getByText('There is no such page')],
     ['/signin', page.getByRole('button', { name: 'Sign in' })],
@@ -338,27 +373,46 @@ test('all screens are for everybody: both themes, a phone', async (t) => {
   });
   for (let i = 0; i < 5; i++) await call(made.secret, i % 2 ? { method: 'GET', at: '/licenses' } : {});
   await admin('POST', `/keys/${made.key.id}/rotate`, { overlap: '18h' });
-  for (const scheme of ['light', 'dark']) {
-    for (const [width, size] of [[1280, ''], [390, '-phone'], [1000, '-rail']]) {
-      const page = await open(t, { width, height: width === 390 ? 844 : 800, scheme });
-      await page.goto(`${server}/console/signin`);
-      await page.getByRole('button', { name: 'Sign in' }).waitFor();
-      await look(page, `signin${size}-${scheme}`);
-      await signIn(page, 'alice', '/acme/keys');
-      await page.getByText(/shown$/).filter({ visible: true }).first().waitFor();
-      await look(page, `01-keys${size}-${scheme}`);
-      await page.goto(`${server}/console/acme/keys/new`);
-      await page.getByRole('dialog').waitFor();
-      await look(page, `03-create${size}-${scheme}`);
-      await page.goto(`${server}/console/acme/keys/${made.key.id}`);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      await page.getByText(/opens 5 routes/).waitFor();
-      await look(page, `05-key-overview${size}-${scheme}`);
-      await page.getByRole('button', { name: 'Revoke' }).click();
-      await page.getByRole('alertdialog').getByRole('button').first().waitFor();
-      await look(page, `10-revoke${size}-${scheme}`);
-    }
+  for (const [width, size] of [[1280, ''], [390, '-phone'], [1000, '-rail']]) {
+    const page = await open(t, { width, height: width === 390 ? 844 : 800 });
+    await page.goto(`${server}/console/signin`);
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    await look(page, `signin${size}`);
+    await signIn(page, 'alice', '/acme/keys');
+    await page.getByText(/shown$/).filter({ visible: true }).first().waitFor();
+    await look(page, `01-keys${size}`);
+    await page.goto(`${server}/console/acme/keys/new`);
+    await page.getByRole('dialog').waitFor();
+    await look(page, `03-create${size}`);
+    await page.goto(`${server}/console/acme/keys/${made.key.id}`);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.getByText(/opens 5 routes/).waitFor();
+    await look(page, `05-key-overview${size}`);
+    await page.getByRole('button', { name: 'Revoke' }).click();
+    await page.getByRole('alertdialog').getByRole('button').first().waitFor();
+    await look(page, `10-revoke${size}`);
   }
+});
+
+test('dialogs are for a phone, too', async (t) => {
+  const made = await newKey({ name: unique('On a phone') });
+  const page = await open(t, { width: 390, height: 844 });
+  await signIn(page, 'alice', '/acme/keys/new?name=Phone');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
+  await page.getByRole('dialog', { name: 'Store this secret now' }).waitFor();
+  await look(page, '04-secret-phone');
+  await takeSecret(page);
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('dialog').getByRole('link', { name: 'Members' }).waitFor();
+  await look(page, 'menu-phone');
+  await page.goto(`${server}/console/acme/keys/${made.key.id}`);
+  await page.getByRole('button', { name: 'Rotate' }).click();
+  await page.getByText(/whatever happens/).waitFor();
+  await look(page, '11-rotate-phone');
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Search or jump to' }).click();
+  await page.getByRole('option').first().waitFor();
+  await look(page, '13-palette-phone');
 });
 
 test('the keyboard is enough to create a key', async (t) => {
@@ -404,7 +458,7 @@ test('a session that ended asks beside the page, and keeps what was typed', asyn
   await form.getByRole('button', { name: 'Create API key' }).click();
   const ended = page.getByRole('alertdialog', { name: 'You were signed out' });
   await ended.waitFor();
-  await look(page, 'signed-out-light');
+  await look(page, 'signed-out');
   refusing = false;
   const window = page.waitForEvent('popup');
   await ended.getByRole('button', { name: 'Sign in again' }).click();
@@ -429,7 +483,7 @@ test('a service that is down says so, and recovers', async (t) => {
   const alert = page.getByRole('alert');
   await alert.getByText('The service is not available').waitFor();
   await alert.getByText('8f3c1a70').waitFor();
-  await look(page, '16-error-light');
+  await look(page, '16-error');
   down = false;
   await alert.getByRole('button', { name: 'Try again' }).click();
   await row(page, 'Demo development').waitFor();

@@ -89,20 +89,35 @@ test('what people write stays text on every page of the organization', async (t)
   await look(page, 'hostile-customers');
 });
 
-/** How long the longest task of the page's thread took in a trace: in its own time, which other processes do not change. */
-async function longestTask(page, work) {
+/**
+ * How many rows were drawn at once, at most, and how long the longest task of the page's thread took in
+ * a trace. The first is what keeps frames short, and is the same on every machine; the second is told.
+ */
+async function drawing(page, work) {
   const session = await page.context().newCDPSession(page);
   const events = [];
   session.on('Tracing.dataCollected', ({ value }) => events.push(...value));
   const done = new Promise((resolve) => session.once('Tracing.tracingComplete', resolve));
+  await page.evaluate(() => {
+    globalThis.drawn = [];
+    const rowsIn = (node) => (node.nodeType === 1 ? (node.matches('tr') ? 1 : node.querySelectorAll('tr').length) : 0);
+    globalThis.watch = new MutationObserver((records) => {
+      globalThis.drawn.push(records.flatMap((r) => [...r.addedNodes]).reduce((n, node) => n + rowsIn(node), 0));
+    });
+    globalThis.watch.observe(document.querySelector('main table'), { childList: true });
+  });
   await session.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'] } });
   await work();
   await session.send('Tracing.end');
   await done;
+  const drawn = await page.evaluate(() => (globalThis.watch.disconnect(), globalThis.drawn));
+  assert.ok(drawn.length > 5, 'rows were drawn');
   const tasks = events.filter((e) => e.ph === 'X' && /RunTask$/.test(e.name) && e.tdur !== undefined);
-  assert.ok(tasks.length > 50, 'the trace has the tasks');
-  return Math.max(...tasks.map((e) => e.tdur)) / 1000;
+  return { rows: Math.max(...drawn), longest: Math.max(...tasks.map((e) => e.tdur)) / 1000 };
 }
+
+/** How many rows a frame may draw: a row takes a few milliseconds, a frame not over 100. */
+const atOnce = 7; // a part of the list, and what stands for those above and below
 
 /** Turns the wheel, a screen a frame. */
 async function wheel(page, turns) {
@@ -140,9 +155,9 @@ test('a thousand keys scroll smoothly', async (t) => {
   await loadAll(page);
   await page.getByText('1,000 shown').first().waitFor();
 
-  const longest = await longestTask(page, () => wheel(page, 60));
-  t.diagnostic(`the longest task took ${longest.toFixed(1)} ms`);
-  assert.ok(longest < 100, `${longest} ms`);
+  const { rows, longest } = await drawing(page, () => wheel(page, 60));
+  t.diagnostic(`${rows} rows at once at most; the longest task took ${longest.toFixed(1)} ms`);
+  assert.ok(rows <= atOnce, `${rows} rows`);
 
   await page.getByLabel('Select all that are shown').check();
   await page.getByText('1,000 selected').waitFor();
@@ -158,7 +173,7 @@ test('fifty thousand keys scroll smoothly', async (t) => {
   assert.ok(all >= 50_000, `${shown}: start bitting local with --demo-keys 50000`);
 
   const main = page.getByRole('main');
-  const longest = await longestTask(page, async () => {
+  const { rows, longest } = await drawing(page, async () => {
     await main.evaluate((e) => e.scrollTo(0, 0));
     await wheel(page, 40);
     for (const part of [0.5, 0.99]) {
@@ -167,10 +182,10 @@ test('fifty thousand keys scroll smoothly', async (t) => {
       await wheel(page, 20);
     }
   });
-  t.diagnostic(`of ${all} keys, the longest task took ${longest.toFixed(1)} ms`);
-  assert.ok(longest < 100, `${longest} ms`);
-  const rows = await page.locator('main tbody tr:not([aria-hidden])').count();
-  assert.ok(rows < 300, `${rows} rows are drawn`);
+  t.diagnostic(`of ${all} keys, ${rows} rows at once at most; the longest task took ${longest.toFixed(1)} ms`);
+  assert.ok(rows <= atOnce, `${rows} rows`);
+  const kept = await page.locator('main tbody tr:not([aria-hidden])').count();
+  assert.ok(kept < 300, `${kept} rows are drawn`);
 });
 
 test('a network that is away keeps what was typed, and comes back', async (t) => {
@@ -186,28 +201,35 @@ test('a network that is away keeps what was typed, and comes back', async (t) =>
   await dialog.getByRole('button', { name: 'Add customer' }).click();
   await dialog.getByText('The service cannot be reached').waitFor();
   assert.equal(await dialog.getByLabel('Name').inputValue(), name);
-  await look(page, 'offline-light');
+  await look(page, 'offline');
   await page.context().setOffline(false);
   await dialog.getByRole('button', { name: 'Add customer' }).click();
   await page.getByRole('row', { name: new RegExp(name) }).waitFor();
 });
 
-test('too many changes say when to try again, and keep what was typed', async (t) => {
+test('what was typed stays, whatever the service answers', async (t) => {
   const made = await newKey({ name: unique('Busy') });
   const page = await open(t);
   await signIn(page, 'alice', `/acme/keys/${made.key.id}/edit`);
   const form = page.getByRole('dialog');
   await form.getByLabel('Name', { exact: true }).fill('Typed');
-  let busy = true;
-  await page.route(`**/keys/${made.key.id}`, (route) =>
-    busy && route.request().method() === 'PATCH'
-      ? route.fulfill({ status: 429, contentType: 'application/problem+json', headers: { 'Retry-After': '7' }, body: '{"title":"Too many changes","status":429,"code":"too_many_changes","detail":"Try again soon."}' })
-      : route.continue(),
-  );
-  await form.getByRole('button', { name: 'Save changes' }).click();
-  await form.getByText('Try again in 7 seconds.').waitFor();
-  assert.equal(await form.getByLabel('Name', { exact: true }).inputValue(), 'Typed');
-  busy = false;
+  const problem = (status, code, title) => ({ status, contentType: 'application/problem+json', body: JSON.stringify({ title, status, code }) });
+  let answer;
+  await page.route(`**/keys/${made.key.id}`, (route) => (answer && route.request().method() === 'PATCH' ? route.fulfill(answer) : route.continue()));
+  for (const [given, says] of [
+    [{ ...problem(429, 'too_many_changes', 'Too many changes'), headers: { 'Retry-After': '7' } }, 'Try again in 7 seconds.'],
+    [problem(503, 'unavailable', 'The service is not available'), 'The service is not available'],
+    [problem(409, 'conflict', 'It meets something else'), 'It meets something else'],
+    [{ status: 502, contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }, 'The service answered with an error'],
+    [{ status: 200, contentType: 'text/html', body: '<h1>Welcome to this hotel</h1>' }, 'The service cannot be reached'],
+  ]) {
+    answer = given;
+    await form.getByRole('button', { name: 'Save changes' }).click();
+    await form.getByText(says).waitFor();
+    assert.equal(await form.getByLabel('Name', { exact: true }).inputValue(), 'Typed', says);
+  }
+  await look(page, 'edit-error');
+  answer = undefined;
   await form.getByRole('button', { name: 'Save changes' }).click();
   await page.getByRole('heading', { level: 1, name: 'Typed' }).waitFor();
 });

@@ -1,13 +1,13 @@
 // What is the same on every page: jumping by a few letters, keys of the keyboard, the reference, languages, secrets.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { call, key, look, newKey, open, picture, row, server, signIn, startBrowser, takeSecret, unique } from './browser.mjs';
+import { call, eventually, key, look, newKey, open, picture, row, server, signIn, startBrowser, takeSecret, unique } from './browser.mjs';
 
 startBrowser();
 
 test('a few letters lead to a key, what can be done with it, a page and a request', async (t) => {
   const made = await newKey({ name: unique('Palette') });
-  const page = await open(t, { scheme: 'dark' });
+  const page = await open(t);
   await signIn(page, 'alice');
   await page.getByRole('button', { name: 'Search or jump to' }).waitFor();
   await page.keyboard.press('ControlOrMeta+k');
@@ -15,7 +15,7 @@ test('a few letters lead to a key, what can be done with it, a page and a reques
   await field.fill(made.key.name);
   await page.getByRole('option', { name: new RegExp(made.key.name) }).first().waitFor();
   await page.getByRole('option', { name: 'Rotate with overlap…' }).waitFor();
-  await look(page, '13-palette-dark');
+  await look(page, '13-palette');
   await page.keyboard.press('Enter');
   await page.waitForURL(new RegExp(made.key.id));
 
@@ -48,9 +48,11 @@ test('single keys go places, choose rows and can be switched off', async (t) => 
   await page.getByRole('link', { name: `${word} 0` }).first().focus();
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: `${word} 0` }).waitFor();
-  await page.keyboard.press('g');
-  await page.keyboard.press('m');
-  await page.waitForURL(/\/members$/);
+  await eventually('g m leads to the members', async () => {
+    await page.keyboard.press('g'); // a second key within a second goes with it: a busy machine may need another try
+    await page.keyboard.press('m');
+    return page.waitForURL(/\/members$/, { timeout: 5000 }).then(() => true, () => false);
+  });
   await page.keyboard.press('c');
   await page.getByRole('dialog', { name: 'Create API key' }).waitFor();
   await page.keyboard.type('cgm?');
@@ -60,12 +62,13 @@ test('single keys go places, choose rows and can be switched off', async (t) => 
   await page.keyboard.press('?');
   const help = page.getByRole('dialog', { name: 'Keyboard' });
   await help.getByText('Single keys work').waitFor();
-  await look(page, 'keyboard-light');
+  await look(page, 'keyboard');
   await help.getByRole('switch').click();
   await help.getByRole('button', { name: 'Close' }).click();
   await page.keyboard.press('g');
   await page.keyboard.press('s');
-  await page.waitForTimeout(300);
+  await page.keyboard.press('ControlOrMeta+k'); // what comes after them is done after them
+  await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
   assert.match(page.url(), /\/keys$/);
 });
 
@@ -80,7 +83,76 @@ test('the keyboard is enough to rotate a key', async (t) => {
   await page.keyboard.press('Enter');
   await page.getByRole('dialog', { name: 'Store this secret now' }).waitFor();
   assert.equal(await call(await takeSecret(page)), 201);
-  await page.waitForFunction(() => document.activeElement !== document.body, undefined, { timeout: 5000 });
+  await page.waitForFunction(() => document.activeElement !== document.body);
+});
+
+test('what was opened gives the focus back to what opened it', async (t) => {
+  const made = await newKey({ name: unique('Focused') });
+  const page = await open(t);
+  await signIn(page, 'alice', `/acme/keys/${made.key.id}`);
+  const has = (name) => page.waitForFunction((name) => {
+    const e = document.activeElement;
+    return (e?.getAttribute('aria-label') ?? e?.textContent) === name;
+  }, name);
+  for (const [opener, opened] of [
+    [page.getByRole('button', { name: 'Revoke' }), 'alertdialog'],
+    [page.getByRole('button', { name: 'Rotate' }), 'dialog'],
+    [page.getByRole('link', { name: 'Edit' }).first(), 'dialog'],
+    [page.getByRole('button', { name: 'More actions' }), 'menu'],
+    [page.getByRole('button', { name: 'Search or jump to' }), 'dialog'],
+  ]) {
+    await opener.focus();
+    const name = await opener.evaluate((e) => e.getAttribute('aria-label') ?? e.textContent);
+    await page.keyboard.press('Enter');
+    await page.getByRole(opened).first().waitFor();
+    await page.waitForFunction((role) => document.querySelector(`[role=${role}]`)?.contains(document.activeElement), opened);
+    await page.keyboard.press('Escape');
+    await page.getByRole(opened).first().waitFor({ state: 'detached' });
+    await has(name);
+  }
+});
+
+test('who wants less motion has none', async (t) => {
+  const page = await open(t);
+  await signIn(page, 'alice', '/acme/keys?q=Local+admin');
+  await row(page, 'Local admin').waitFor();
+  const longest = () => page.evaluate(() => Math.max(...[...document.querySelectorAll('*')].flatMap((e) => {
+    const { transitionDuration, animationDuration } = getComputedStyle(e);
+    return `${transitionDuration}, ${animationDuration}`.split(', ').map((time) => Number.parseFloat(time) * (time.endsWith('ms') ? 1 : 1000));
+  })));
+  await page.getByRole('link', { name: 'Create API key' }).first().click();
+  await page.getByRole('dialog').waitFor();
+  assert.ok((await longest()) <= 0.01, 'milliseconds');
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
+  assert.ok((await longest()) > 1, 'and others have some');
+});
+
+test('the colour scheme is chosen, and is all that is kept', async (t) => {
+  const page = await open(t);
+  await signIn(page, 'alice', '/acme/keys?q=Local+admin');
+  await page.getByRole('button', { name: 'Switch colour scheme' }).click();
+  await page.waitForFunction(() => document.documentElement.dataset.mantineColorScheme === 'dark');
+  await page.reload();
+  await row(page, 'Local admin').waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme), 'dark');
+  assert.deepEqual(await page.evaluate(() => ({ ...localStorage })), { 'bitting-theme': 'dark' });
+  await page.evaluate(() => localStorage.clear()); // the next test begins as the first
+});
+
+test('the page on which people sign in is for everybody', async (t) => {
+  for (const [width, size] of [[1280, ''], [390, '-phone']]) {
+    const page = await open(t, { width, height: 844 });
+    await page.goto(`${server}/console/signin`);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: /^Alice/ }).waitFor();
+    await look(page, `oidc-people${size}`);
+    await page.goto(`${server}/oidc/sign-in?id=over`);
+    await page.getByRole('link', { name: 'To the console' }).waitFor();
+    await look(page, `oidc-over${size}`);
+    await page.goto(`${server}/oidc/authorize?client_id=other&redirect_uri=https://other.test/x&response_type=code&scope=openid`);
+    await page.getByRole('heading', { name: 'Request refused' }).waitFor();
+    await look(page, `oidc-refused${size}`);
+  }
 });
 
 test('other languages have their numbers and dates, from right to left too', async (t) => {

@@ -135,8 +135,8 @@ export const listOf = (names: string[]) => new Intl.ListFormat(words, { type: 'c
 
 /** A value for an input of type datetime-local, in the browser's zone, and back. */
 export function toLocalInput(at: string | null | undefined): string {
-  if (!at) return '';
-  const d = new Date(at);
+  const d = new Date(at ?? '');
+  if (Number.isNaN(d.getTime())) return '';
   return new Date(d.getTime() - d.getTimezoneOffset() * minute).toISOString().slice(0, 16);
 }
 

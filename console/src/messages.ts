@@ -30,6 +30,7 @@ export const m = {
   close: 'Close',
   copy: 'Copy',
   copied: 'Copied',
+  copyFailed: 'The browser did not allow copying',
   tryAgain: 'Try again',
   save: 'Save',
   yes: 'Yes',
@@ -173,6 +174,7 @@ export const m = {
 
   key: {
     copyId: 'Copy key id',
+    idCopied: 'The key id is copied.',
     tabs: { overview: 'Overview', usage: 'Usage', requests: 'Requests', history: 'History', explain: 'Explain', advice: 'Advice' },
     tabsLabel: 'About this key',
     open: 'Open',
@@ -747,6 +749,7 @@ export const m = {
     rateLimit: 'Calls',
     window: 'in',
     windows: { '1s': 'second', '1m': 'minute', '1h': 'hour', '1d': 'day' } as Record<string, string>,
+    windowOf: (word: string) => `${word === 'hour' ? 'an' : 'a'} ${word}`,
     addLimit: 'Add a rate limit',
     removeLimit: (n: number) => `Remove rate limit ${number(n)}`,
     limitNumber: (n: number) => `Calls of rate limit ${number(n)}`,

@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch';
 import { apiAddress } from '../base';
+import { patience } from '../config';
 import { session } from '../session';
 import type { components, paths } from './schema';
 
@@ -35,9 +36,6 @@ export class Failure extends Error {
     return new Map((this.problem.errors ?? []).map((e) => [e.location.replace(/^body\.?/, ''), e.message]));
   }
 }
-
-/** How many seconds an answer may take. */
-const patience = 30;
 
 const unreachable: Problem = {
   title: 'The service cannot be reached',

@@ -50,15 +50,17 @@ const pageOf = (cursor: string) => (cursor ? { limit: morePageSize, cursor } : {
 export const keysQuery = (org: string, filters: Filters) =>
   infiniteQueryOptions({
     queryKey: [org, 'keys', filters],
-    queryFn: ({ signal, pageParam }) =>
-      read(
-        api.GET('/v1/organizations/{org}/keys', {
-          params: {
-            path: { org },
-            query: { ...filters, include: 'usage', ...pageOf(pageParam) },
-          },
-          signal,
-        }),
+    queryFn: async ({ signal, pageParam }) =>
+      aPage(
+        await read(
+          api.GET('/v1/organizations/{org}/keys', {
+            params: {
+              path: { org },
+              query: { ...filters, include: 'usage', ...pageOf(pageParam) },
+            },
+            signal,
+          }),
+        ),
       ),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
@@ -114,6 +116,12 @@ export const keyAdviceQuery = (org: string, keyId: string) =>
     staleTime: 60_000,
   });
 
+/** A page of a list, and not something else that a proxy on the way may have answered with. Error: Failure. */
+function aPage<P extends Page<unknown>>(answer: P): P {
+  if (!Array.isArray((answer as P | null)?.items)) throw new Failure({ title: 'The service answered with something else' });
+  return answer;
+}
+
 interface Page<T> {
   items: T[];
   nextCursor: string | null;
@@ -123,7 +131,7 @@ interface Page<T> {
 function listQuery<T>(queryKey: unknown[], get: (query: { limit: number; cursor?: string }, signal: AbortSignal) => Promise<Page<T>>) {
   return infiniteQueryOptions({
     queryKey,
-    queryFn: ({ signal, pageParam }) => get(pageOf(pageParam), signal),
+    queryFn: async ({ signal, pageParam }) => aPage(await get(pageOf(pageParam), signal)),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
   });

@@ -2,6 +2,7 @@ import { useMediaQuery } from '@mantine/hooks';
 import { useId, useState } from 'react';
 import { compact, dayInUTC, hourOf, number } from '../format';
 import { m } from '../messages';
+import tableCss from '../ui/table.module.css';
 import css from './chart.module.css';
 import { sum } from './parts';
 
@@ -149,13 +150,13 @@ export function CallsChart({
         </div>
       )}
       <div className={table ? css.tableBox : 'hidden'}>
-        <table className={table ? css.table : undefined}>
+        <table className={table ? tableCss.table : undefined}>
           <caption className="hidden">{m.key.chartTable}</caption>
           <thead>
             <tr>
               <th scope="col">{granularity === 'day' ? m.key.day : m.key.hour}</th>
               {names.map((name) => (
-                <th key={name} scope="col">
+                <th key={name} scope="col" data-numeric>
                   {nameOf(name)}
                 </th>
               ))}
@@ -166,7 +167,9 @@ export function CallsChart({
               <tr key={p.at}>
                 <th scope="row">{timeOf(new Date(p.at))}</th>
                 {names.map((name) => (
-                  <td key={name}>{number(p.values[name] ?? 0)}</td>
+                  <td key={name} data-numeric>
+                    {number(p.values[name] ?? 0)}
+                  </td>
                 ))}
               </tr>
             ))}

@@ -25,7 +25,7 @@ export function CreateKey() {
   const [answer, setAnswer] = useState<KeySecret>();
   const once = useRef(newIdempotencyKey());
 
-  const close = () => void navigate({ to: '/$org/keys', params: { org }, search: filtersOf(asked), replace: true });
+  const close = () => void navigate({ to: '/$org/keys', params: { org }, search: filtersOf(asked), replace: true, ignoreBlocker: true });
   const create = useMutation({
     mutationFn: (made: Draft) =>
       read(
@@ -36,7 +36,7 @@ export function CreateKey() {
       ),
     gcTime: 0, // the answer has the secret, which only the dialog keeps
     onSuccess: async (made) => {
-      setAnswer(made);
+      setAnswer((first) => first ?? made); // of two clicks at once the first brings the secret
       await keysChanged(org);
     },
     onError: (error) => {

@@ -66,7 +66,7 @@ function Editor({ of: current, only }: { of: Key; only: 'permissions' | undefine
 
   const change = changeOf(draft, before);
   const changes = Object.keys(change).length > 0;
-  const close = () => void navigate({ to: '/$org/keys/$keyId', params: { org, keyId: current.id }, replace: true });
+  const close = () => void navigate({ to: '/$org/keys/$keyId', params: { org, keyId: current.id }, replace: true, ignoreBlocker: true });
 
   const save = useMutation({
     mutationFn: (base: Key) =>

@@ -1,13 +1,15 @@
 import { Button, Checkbox, NativeSelect, NumberInput, TextInput } from '@mantine/core';
 import { IconActivity, IconBan, IconInfoCircle, IconKey, IconKeyOff, IconRestore, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { type ReactNode, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { api, Failure, ifMatch, type Key, type KeySecret, newIdempotencyKey, read } from '../api/client';
 import { keysChanged, usageQuery, operation, rotationQuery } from '../api/queries';
 import { config } from '../config';
 import { ago, date, fullDate, moment, timeOf } from '../format';
 import { m, when } from '../messages';
+import { Cards } from '../ui/Cards';
 import { Dialog, DialogTitle } from '../ui/Dialog';
+import { FormDialog } from '../ui/Form';
 import { notify } from '../ui/notify';
 import { Segments } from '../ui/page';
 import { Banner, FailureBanner } from '../ui/states';
@@ -64,69 +66,6 @@ function InUse({ of: key }: { of: Key }) {
   return <Banner icon={<IconInfoCircle size={18} />}>{last ? m.use.recent(last) : m.use.never}</Banner>;
 }
 
-/** The frame of these questions: what it is about, what is asked, and two answers. Cancel has the focus. */
-function Question({
-  icon,
-  plain,
-  title,
-  about,
-  children,
-  error,
-  confirm,
-  cancel,
-  blocked,
-  busy,
-  onConfirm,
-  onClose,
-}: {
-  icon: ReactNode;
-  plain?: boolean;
-  title: string;
-  about: ReactNode;
-  children?: ReactNode;
-  error: unknown;
-  confirm: string;
-  cancel: string;
-  blocked?: boolean;
-  busy: boolean;
-  onConfirm: () => void;
-  onClose: () => void;
-}) {
-  return (
-    <Dialog alert size={540} onClose={busy ? () => {} : onClose}>
-      <form
-        onSubmit={(e) => {
-          e.preventDefault();
-          if (!blocked && !busy) onConfirm();
-        }}
-      >
-        <div className={css.dangerHead}>
-          <span className={css.dangerIcon} data-tone={plain ? 'plain' : undefined} aria-hidden="true">
-            {icon}
-          </span>
-          <div>
-            <DialogTitle className={css.title}>{title}</DialogTitle>
-            <p className="quiet">{about}</p>
-          </div>
-        </div>
-        <div className={css.body}>
-          {children}
-          <FailureBanner error={error} />
-        </div>
-        <div className={css.buttons}>
-          <span className="space" />
-          <Button variant="default" onClick={onClose} disabled={busy} data-autofocus>
-            {cancel}
-          </Button>
-          <Button type="submit" data-danger={!plain || undefined} loading={busy} disabled={blocked ?? false}>
-            {confirm}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
-  );
-}
-
 /** A change of a key, from the version that was looked at. What is seen anew where it was refused. */
 function useChange<T>(key: Key, change: (once: string) => Promise<T>, done: (answer: T) => void) {
   const once = useRef(newIdempotencyKey());
@@ -159,7 +98,7 @@ function Regenerate({ of: key, onClose }: Props) {
           params: { path: path(key), header: { 'Idempotency-Key': once, 'If-Match': ifMatch(key.version) } },
         }),
       ),
-    setAnswer,
+    (made) => setAnswer((first) => first ?? made), // of two clicks at once the first brings the secret
   );
   const close = () => {
     setAnswer(undefined);
@@ -175,19 +114,21 @@ function Regenerate({ of: key, onClose }: Props) {
     );
   }
   return (
-    <Question
+    <FormDialog
+      alert
+      danger
       icon={<IconKey size={22} />}
       title={m.regenerate.title(key.name)}
       about={m.regenerate.body(when[config().profile])}
       error={change.error}
-      confirm={m.regenerate.confirm}
+      submit={m.regenerate.confirm}
       cancel={m.regenerate.cancel}
       busy={change.isPending}
-      onConfirm={() => change.mutate()}
+      onSubmit={() => change.mutate()}
       onClose={onClose}
     >
       {key.revocation ? <Banner tone="info" icon={<IconInfoCircle size={18} />}>{m.regenerate.revoked}</Banner> : <InUse of={key} />}
-    </Question>
+    </FormDialog>
   );
 }
 
@@ -215,7 +156,7 @@ function Rotate({ of: first, onClose }: Props) {
           body: { overlap, startsAt, ...(startsAt === 'first_use' ? { longest: '30d' } : {}) },
         }),
       ),
-    setAnswer,
+    (made) => setAnswer((first) => first ?? made), // of two clicks at once the first brings the secret
   );
   const close = () => {
     setAnswer(undefined);
@@ -280,25 +221,22 @@ function Rotate({ of: first, onClose }: Props) {
               </div>
             )}
           </div>
-          <fieldset className={formCss.fieldset}>
-            <legend className="label">{m.rotate.from}</legend>
-            <div className={formCss.choices}>
-              <label className={formCss.choice}>
-                <input type="radio" name="startsAt" checked={startsAt === 'now'} onChange={() => setStartsAt('now')} />
-                <span>{m.rotate.now}</span>
-                <small>{now.withKey ? m.rotate.withKey(fullDate(now.at)) : m.rotate.nowAbout(moment(now.at))}</small>
-              </label>
-              <label className={formCss.choice}>
-                <input type="radio" name="startsAt" checked={startsAt === 'first_use'} onChange={() => setStartsAt('first_use')} />
-                <span>{m.rotate.firstUse}</span>
-                <small>
-                  {latest.withKey
-                    ? m.rotate.firstUseWithKey(m.rotate.lengthOf(overlap), fullDate(latest.at))
-                    : m.rotate.firstUseAbout(m.rotate.lengthOf(overlap), date(latest.at))}
-                </small>
-              </label>
-            </div>
-          </fieldset>
+          <Cards
+            legend={m.rotate.from}
+            name="startsAt"
+            value={startsAt}
+            values={[
+              { value: 'now', label: m.rotate.now, about: now.withKey ? m.rotate.withKey(fullDate(now.at)) : m.rotate.nowAbout(moment(now.at)) },
+              {
+                value: 'first_use',
+                label: m.rotate.firstUse,
+                about: latest.withKey
+                  ? m.rotate.firstUseWithKey(m.rotate.lengthOf(overlap), fullDate(latest.at))
+                  : m.rotate.firstUseAbout(m.rotate.lengthOf(overlap), date(latest.at)),
+              },
+            ]}
+            onChange={setStartsAt}
+          />
           <Banner tone="info" icon={<IconInfoCircle size={18} />}>
             {m.rotate.same}{' '}
             {operation(key, 'regenerateKey') && (
@@ -343,15 +281,17 @@ function Finish({ of: key, onClose }: Props) {
     },
   );
   return (
-    <Question
+    <FormDialog
+      alert
+      danger
       icon={<IconKeyOff size={22} />}
       title={m.finish.title(key.name)}
       about={m.finish.body(state.data && stragglersOf(state.data).length, when[config().profile])}
       error={change.error}
-      confirm={m.finish.confirm}
+      submit={m.finish.confirm}
       cancel={m.finish.cancel}
       busy={change.isPending}
-      onConfirm={() => change.mutate()}
+      onSubmit={() => change.mutate()}
       onClose={onClose}
     />
   );
@@ -377,15 +317,17 @@ function Revoke({ of: key, onClose }: Props) {
   );
   const errors = change.error instanceof Failure ? change.error.fields : undefined;
   return (
-    <Question
+    <FormDialog
+      alert
+      danger
       icon={<IconBan size={22} />}
       title={m.revoke.title(key.name)}
       about={m.revoke.body(when[config().profile])}
       error={change.error}
-      confirm={compromised ? m.revoke.confirmCompromised : m.revoke.confirm}
+      submit={compromised ? m.revoke.confirmCompromised : m.revoke.confirm}
       cancel={m.revoke.cancel}
       busy={change.isPending}
-      onConfirm={() => change.mutate()}
+      onSubmit={() => change.mutate()}
       onClose={onClose}
     >
       <InUse of={key} />
@@ -407,7 +349,7 @@ function Revoke({ of: key, onClose }: Props) {
         checked={compromised}
         onChange={(e) => setCompromised(e.currentTarget.checked)}
       />
-    </Question>
+    </FormDialog>
   );
 }
 
@@ -426,16 +368,16 @@ function Restore({ of: key, onClose }: Props) {
     },
   );
   return (
-    <Question
+    <FormDialog
+      alert
       icon={<IconRestore size={22} />}
-      plain
       title={m.restore.title(key.name)}
       about={m.restore.body}
       error={change.error}
-      confirm={m.restore.confirm}
+      submit={m.restore.confirm}
       cancel={m.restore.cancel}
       busy={change.isPending}
-      onConfirm={() => change.mutate()}
+      onSubmit={() => change.mutate()}
       onClose={onClose}
     />
   );
@@ -452,16 +394,18 @@ function Delete({ of: key, onClose }: Props) {
     },
   );
   return (
-    <Question
+    <FormDialog
+      alert
+      danger
       icon={<IconTrash size={22} />}
       title={m.delete.title(key.name)}
       about={m.delete.body(when[config().profile])}
       error={change.error}
-      confirm={m.delete.confirm}
+      submit={m.delete.confirm}
       cancel={m.delete.cancel}
       blocked={typed.trim() !== key.name.trim()}
       busy={change.isPending}
-      onConfirm={() => change.mutate()}
+      onSubmit={() => change.mutate()}
       onClose={onClose}
     >
       <InUse of={key} />
@@ -472,6 +416,6 @@ function Delete({ of: key, onClose }: Props) {
         spellCheck={false}
         onChange={(e) => setTyped(e.currentTarget.value)}
       />
-    </Question>
+    </FormDialog>
   );
 }

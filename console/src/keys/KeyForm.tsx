@@ -10,12 +10,14 @@ import {
   IconUser,
 } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import { useBlocker } from '@tanstack/react-router';
 import { createContext, type ReactNode, use, useEffect, useId, useRef, useState } from 'react';
 import { Failure, type Membership, type Permission } from '../api/client';
 import { customersQuery } from '../api/queries';
 import type { Environment } from '../config';
 import { date, fromLocalInput, limitOf, quotaOf } from '../format';
 import { environments, environmentUses, m } from '../messages';
+import { Cards } from '../ui/Cards';
 import { EnvironmentShape, Tag } from '../ui/marks';
 import { FailureBanner } from '../ui/states';
 import { type Draft, wrongLine } from './draft';
@@ -62,10 +64,10 @@ export function KeyForm(props: Props) {
     requestAnimationFrame(() => body.current?.querySelector<HTMLElement>('[aria-invalid=true], [data-field][data-wrong] input')?.focus());
   }, [error]);
 
-  const close = () => {
-    // eslint-disable-next-line no-alert -- the browser's own question cannot be covered or missed
-    if (!props.busy && (!props.dirty || window.confirm(m.form.discard))) props.onClose();
-  };
+  // eslint-disable-next-line no-alert -- the browser's own question cannot be covered or missed
+  const mayLeave = () => !props.busy && (!props.dirty || window.confirm(m.form.discard));
+  const close = () => mayLeave() && props.onClose();
+  useBlocker({ shouldBlockFn: () => !mayLeave(), enableBeforeUnload: () => props.dirty });
 
   const metadataError = wrongLine(draft.metadata);
   return (
@@ -123,6 +125,7 @@ export function KeyForm(props: Props) {
               defaults={props.defaults}
               org={membership.id}
               used={props.used}
+              alone={props.only !== undefined}
               error={errorOf('permissions') ?? errorOf('allPermissions')}
               onChange={(permissions, allPermissions) => set({ permissions, allPermissions })}
             />
@@ -187,50 +190,42 @@ function Summary({ draft, catalogue }: { draft: Draft; catalogue: Permission[] }
 
 function EnvironmentChoice({ value, onChange }: { value: Environment; onChange: (e: Environment) => void }) {
   return (
-    <fieldset className={css.fieldset}>
-      <legend className="label">
-        {m.form.environment}
-        <span className={css.fixed}>{m.form.fixed}</span>
-      </legend>
-      <div className={css.choices}>
-        {(Object.keys(environments) as Environment[]).map((e) => (
-          <label key={e} className={css.choice}>
-            <input type="radio" name="environment" checked={e === value} onChange={() => onChange(e)} />
-            <span>
-              <span className={css.shape} data-environment={e}>
-                <EnvironmentShape of={e} />
-              </span>
-              {environments[e]}
-            </span>
-            <small>{environmentUses[e]}</small>
-          </label>
-        ))}
-      </div>
-    </fieldset>
+    <Cards
+      legend={
+        <>
+          {m.form.environment}
+          <span className={css.fixed}>{m.form.fixed}</span>
+        </>
+      }
+      name="environment"
+      value={value}
+      values={(Object.keys(environments) as Environment[]).map((e) => ({
+        value: e,
+        icon: (
+          <span className={css.shape} data-environment={e}>
+            <EnvironmentShape of={e} />
+          </span>
+        ),
+        label: environments[e],
+        about: environmentUses[e],
+      }))}
+      onChange={onChange}
+    />
   );
 }
 
 function OwnershipChoice({ value, onChange }: { value: Draft['ownership']; onChange: (o: Draft['ownership']) => void }) {
-  const choices = [
-    ['organization', m.form.organization, m.form.organizationAbout, IconBuilding],
-    ['personal', m.form.personal, m.form.personalAbout, IconUser],
-  ] as const;
   return (
-    <fieldset className={css.fieldset}>
-      <legend className="label">{m.form.whoSees}</legend>
-      <div className={css.choices}>
-        {choices.map(([name, label, about, Icon]) => (
-          <label key={name} className={css.choice}>
-            <input type="radio" name="ownership" checked={name === value} onChange={() => onChange(name)} />
-            <span>
-              <Icon size={15} aria-hidden />
-              {label}
-            </span>
-            <small>{about}</small>
-          </label>
-        ))}
-      </div>
-    </fieldset>
+    <Cards
+      legend={m.form.whoSees}
+      name="ownership"
+      value={value}
+      values={[
+        { value: 'organization', icon: <IconBuilding size={15} aria-hidden />, label: m.form.organization, about: m.form.organizationAbout },
+        { value: 'personal', icon: <IconUser size={15} aria-hidden />, label: m.form.personal, about: m.form.personalAbout },
+      ]}
+      onChange={onChange}
+    />
   );
 }
 
@@ -316,25 +311,20 @@ function Limits({ draft, set, error }: PartProps) {
       }
     >
       {limits.map((l, i) => (
-        <div key={l.name} className={css.limit}>
-          <NumberInput
-            aria-label={m.form.limitNumber(i + 1)}
-            placeholder={m.form.rateLimit}
-            hideControls
-            allowDecimal={false}
-            allowNegative={false}
-            value={l.limit}
-            onChange={(value) => change(i, { limit: String(value) })}
-          />
-          <NativeSelect
-            aria-label={m.form.windowNumber(i + 1)}
-            data={[
-              ...Object.entries(m.form.windows).map(([value, label]) => ({ value, label: `a ${label}`.replace('a hour', 'an hour') })),
-              ...(l.window in m.form.windows ? [] : [{ value: l.window, label: l.window }]),
-            ]}
-            value={l.window}
-            onChange={(e) => change(i, { window: e.currentTarget.value })}
-          />
+        <Amount
+          key={l.name}
+          label={m.form.limitNumber(i + 1)}
+          placeholder={m.form.rateLimit}
+          value={l.limit}
+          onChange={(limit) => change(i, { limit })}
+          unitLabel={m.form.windowNumber(i + 1)}
+          unit={l.window}
+          units={{
+            ...Object.fromEntries(Object.entries(m.form.windows).map(([window, word]) => [window, m.form.windowOf(word)])),
+            ...(l.window in m.form.windows ? {} : { [l.window]: l.window }),
+          }}
+          onUnit={(window) => change(i, { window })}
+        >
           <ActionIcon
             variant="subtle"
             size={34}
@@ -343,7 +333,7 @@ function Limits({ draft, set, error }: PartProps) {
           >
             <IconTrash size={18} stroke={1.75} />
           </ActionIcon>
-        </div>
+        </Amount>
       ))}
       {limits.length < 5 && (
         <div>
@@ -352,33 +342,68 @@ function Limits({ draft, set, error }: PartProps) {
           </Button>
         </div>
       )}
-      <div className={css.limit}>
-        <NumberInput
-          aria-label={m.form.quota}
-          placeholder={m.form.quotaNone}
-          hideControls
-          allowDecimal={false}
-          allowNegative={false}
-          thousandSeparator=","
-          value={draft.quota?.limit ?? ''}
-          onChange={(value) =>
-            set({ quota: value === '' ? undefined : { limit: String(value), period: draft.quota?.period ?? 'month' } })
-          }
-        />
-        <NativeSelect
-          aria-label={m.form.quotaPeriod}
-          data={Object.entries(m.form.periods).map(([value, label]) => ({ value, label }))}
-          value={draft.quota?.period ?? 'month'}
-          disabled={!draft.quota}
-          onChange={(e) => draft.quota && set({ quota: { ...draft.quota, period: e.currentTarget.value as 'day' | 'month' } })}
-        />
-      </div>
+      <Amount
+        label={m.form.quota}
+        placeholder={m.form.quotaNone}
+        value={draft.quota?.limit ?? ''}
+        onChange={(limit) => set({ quota: limit === '' ? undefined : { limit, period: draft.quota?.period ?? 'month' } })}
+        unitLabel={m.form.quotaPeriod}
+        unit={draft.quota?.period ?? 'month'}
+        units={m.form.periods}
+        onUnit={draft.quota && ((period) => set({ quota: { limit: draft.quota?.limit ?? '', period: period as 'day' | 'month' } }))}
+      />
       {error && (
         <p className={css.error} role="alert">
           {error}
         </p>
       )}
     </Part>
+  );
+}
+
+/** So many calls in a time; without onUnit the time cannot be chosen. */
+function Amount({
+  label,
+  placeholder,
+  value,
+  onChange,
+  unitLabel,
+  unit,
+  units,
+  onUnit,
+  children,
+}: {
+  label: string;
+  placeholder: string;
+  value: string;
+  onChange: (value: string) => void;
+  unitLabel: string;
+  unit: string;
+  units: Record<string, string>;
+  onUnit: ((unit: string) => void) | undefined;
+  children?: ReactNode;
+}) {
+  return (
+    <div className={css.limit}>
+      <NumberInput
+        aria-label={label}
+        placeholder={placeholder}
+        hideControls
+        allowDecimal={false}
+        allowNegative={false}
+        thousandSeparator=","
+        value={value}
+        onChange={(n) => onChange(String(n))}
+      />
+      <NativeSelect
+        aria-label={unitLabel}
+        data={Object.entries(units).map(([value, label]) => ({ value, label }))}
+        value={unit}
+        disabled={!onUnit}
+        onChange={(e) => onUnit?.(e.currentTarget.value)}
+      />
+      {children}
+    </div>
   );
 }
 

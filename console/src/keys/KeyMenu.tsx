@@ -2,10 +2,9 @@ import { Menu, Tooltip } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { api, ifMatch, type Key, read } from '../api/client';
+import { api, Failure, ifMatch, type Key, read } from '../api/client';
 import { keysChanged, operation } from '../api/queries';
 import { m } from '../messages';
-import { announce } from '../ui/states';
 import { notify } from '../ui/notify';
 import type { Action } from './actions';
 
@@ -36,8 +35,12 @@ export function KeyMenuItems({ of: key, act, without = [] }: { of: Key; act: (ac
   const update = operation(key, 'updateKey');
   const revoked = key.revocation !== null;
   const copyId = async () => {
-    await navigator.clipboard.writeText(key.id);
-    announce(m.copied);
+    try {
+      await navigator.clipboard.writeText(key.id);
+      notify(m.key.idCopied);
+    } catch {
+      notify(new Failure({ title: m.copyFailed }));
+    }
   };
 
   if (key.deletedAt) return <Menu.Item onClick={() => void copyId()}>{m.key.copyId}</Menu.Item>;

@@ -15,8 +15,10 @@ import { Blade, EnvironmentMark, EnvironmentShape, Spark, StatusNote, StatusPill
 import { Foot, Loading } from '../ui/page';
 import { Failed, State } from '../ui/states';
 import { Time } from '../ui/Time';
+import tableCss from '../ui/table.module.css';
 import uiCss from '../ui/ui.module.css';
 import { useTitle } from '../ui/useTitle';
+import { own } from '../ui/value';
 import { NeedsALook } from './NeedsALook';
 import { type Filters, filtersOf, narrowing } from './filters';
 import { KeyMenuItems } from './KeyMenu';
@@ -181,7 +183,7 @@ function Rows({ keys, catalogue, act, choice }: RowsProps & { keys: Key[]; choic
   const all = choice !== undefined && keys.length > 0 && keys.every((key) => choice.chosen.has(key.id));
 
   return (
-    <table ref={table}>
+    <table ref={table} className={tableCss.table}>
       <caption className="hidden">{m.keys.title}</caption>
       <thead>
         <tr>
@@ -575,7 +577,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
 
   return (
     <TextInput
-      className={css.search}
+      className={`${css.search} ${uiCss.field}`}
       ref={field}
       type="search"
       aria-label={m.keys.search}
@@ -640,7 +642,7 @@ function said(name: keyof Filters, filters: Filters, catalogue: Map<string, Perm
     environment: environments[value as Environment],
     ownership: m.keys.ownerships[value],
     permission: titleOf(catalogue, value),
-    unusedSince: m.keys.unused[value],
+    unusedSince: own(m.keys.unused, value),
   };
   return m.keys.filterIs[name]?.(word[name] ?? value) ?? value;
 }

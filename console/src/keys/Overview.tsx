@@ -11,6 +11,7 @@ import { Tag } from '../ui/marks';
 import { Meter } from '../ui/page';
 import { Banner, FailureBanner } from '../ui/states';
 import { Time } from '../ui/Time';
+import uiCss from '../ui/ui.module.css';
 import { ActContext } from './actions';
 import { CallsChart, type Point } from './CallsChart';
 import css from './keys.module.css';
@@ -113,17 +114,17 @@ function Use({ of: key }: { of: Key }) {
   return (
     <>
       <div className={css.figures}>
-        <div className={`card ${css.figure}`}>
+        <div className={`card ${uiCss.figure}`}>
           <div className="tiny dim">{m.key.calls}</div>
           <div>{number(calls)}</div>
           {before > 0 && <Change of={calls / before - 1} />}
         </div>
-        <div className={`card ${css.figure}`}>
+        <div className={`card ${uiCss.figure}`}>
           <div className="tiny dim">{m.key.allowed}</div>
           <div>{calls === 0 ? '–' : percent(allowed / calls)}</div>
           <div className="tiny dim">{m.key.refused(calls - allowed)}</div>
         </div>
-        <div className={`card ${css.figure}`}>
+        <div className={`card ${uiCss.figure}`}>
           <div className="tiny dim">{m.key.lastUsed}</div>
           <div>{key.lastUsed ? <Time at={key.lastUsed.at} /> : m.keys.never}</div>
           {key.lastUsed && <div className="tiny dim">{m.key.from(key.lastUsed.sourceIp, key.lastUsed.userAgent)}</div>}

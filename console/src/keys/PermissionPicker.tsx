@@ -8,6 +8,7 @@ import { keysQuery } from '../api/queries';
 import { m } from '../messages';
 import { EnvironmentMark, Publishable, Tag } from '../ui/marks';
 import { Banner } from '../ui/states';
+import uiCss from '../ui/ui.module.css';
 import css from './form.module.css';
 import { same } from './draft';
 import { groupsOf, matches, routesText } from './permissions';
@@ -21,12 +22,13 @@ interface Props {
   defaults: string[];
   org: string;
   used?: string[] | undefined; // what the key was seen to use, of what it holds
+  alone: boolean; // nothing else is in the form, so that it begins here
   error: string | undefined;
   onChange: (permissions: string[], all: boolean) => void;
 }
 
 /** Chooses what a key opens. */
-export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defaults, org, used, error, onChange }: Props) {
+export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defaults, org, used, alone, error, onChange }: Props) {
   const [text, setText] = useState('');
   const [opened, setOpened] = useState<Record<string, boolean>>({});
 
@@ -49,7 +51,7 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
         <Banner tone="warn" icon={<IconAlertTriangle size={18} />}>
           <span className="row wrap">
             {m.permissions.all}
-            <button type="button" className={css.inline} onClick={() => onChange([], false)}>
+            <button type="button" className={css.inline} data-autofocus={alone || undefined} onClick={() => onChange([], false)}>
               {m.permissions.choose}
             </button>
           </span>
@@ -62,13 +64,13 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
   const toggle = (name: string) =>
     onChange(chosen.includes(name) ? chosen.filter((n) => n !== name) : [...chosen, name], false);
   return (
-    <fieldset className={css.fieldset} data-field="permissions">
+    <fieldset data-field="permissions">
       <legend className="label">{m.form.permissions}</legend>
       <div className={css.presets}>
         {presets.map((preset) => {
           const on = same([...preset.names].sort(), [...chosen].sort());
           return (
-            <button key={preset.label} type="button" className={css.preset} aria-pressed={on} onClick={() => onChange(preset.names, false)}>
+            <button key={preset.label} type="button" className={uiCss.chip} aria-pressed={on} data-on={on || undefined} onClick={() => onChange(preset.names, false)}>
               {preset.icon}
               {preset.label}
             </button>
@@ -77,7 +79,8 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
         <CopyFrom org={org} onChoose={(names) => onChange(names.filter(may), false)} />
         <span className="space" />
         <TextInput
-          className={css.find}
+          className={`${css.find} ${uiCss.field}`}
+          data-autofocus={alone || undefined}
           aria-label={m.permissions.search}
           placeholder={m.permissions.search}
           leftSection={<IconSearch size={15} stroke={2} />}
@@ -141,7 +144,7 @@ function CopyFrom({ org, onChoose }: { org: string; onChoose: (names: string[]) 
   return (
     <Popover opened={opened} onChange={setOpened} position="bottom-start" width={280} trapFocus>
       <Popover.Target>
-        <button type="button" className={css.preset} aria-expanded={opened} onClick={() => setOpened((o) => !o)}>
+        <button type="button" className={uiCss.chip} aria-expanded={opened} onClick={() => setOpened((o) => !o)}>
           {m.permissions.copyFrom}
         </button>
       </Popover.Target>

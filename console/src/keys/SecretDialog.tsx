@@ -1,6 +1,7 @@
 import { Button, Checkbox } from '@mantine/core';
 import { IconAlertTriangle, IconCheck, IconCopy, IconFileDownload, IconLock } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import { useBlocker } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import type { Key } from '../api/client';
 import { catalogueQuery } from '../api/queries';
@@ -38,6 +39,15 @@ export function SecretDialog({ of: key, secret, onClose }: { of: Key; secret: st
       window.removeEventListener('pagehide', onClose);
     };
   }, [onClose]);
+
+  // So does going elsewhere within the console, such as back.
+  useBlocker({
+    shouldBlockFn: () => {
+      gate.current?.focus();
+      return true;
+    },
+    enableBeforeUnload: false,
+  });
 
   const snippets = snippetsOf(key, byName(data?.permissions ?? []), config());
   const snippet = snippets[tab] ?? snippets[0];

@@ -30,7 +30,7 @@ export function NewOrganization() {
       ),
     gcTime: 0, // the answer has the secret, which only the dialog keeps
     onSuccess: async (made) => {
-      setAnswer(made);
+      setAnswer((first) => first ?? made); // of two clicks at once the first brings the secret
       await queryClient.invalidateQueries({ queryKey: meQuery.queryKey });
     },
     onError: (error) => {
@@ -41,7 +41,7 @@ export function NewOrganization() {
     const org = answer?.organization.id;
     setAnswer(undefined);
     create.reset();
-    if (org) void queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).then(() => navigate({ to: '/$org/keys', params: { org } }));
+    if (org) void queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).then(() => navigate({ to: '/$org/keys', params: { org }, ignoreBlocker: true }));
   };
 
   const fields = create.error instanceof Failure && create.error.fields.size > 0;

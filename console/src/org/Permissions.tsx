@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Permission } from '../api/client';
-import { catalogueQuery } from '../api/queries';
+import { catalogueQuery, meQuery } from '../api/queries';
 import { groupsOf, matches, routesText } from '../keys/permissions';
 import { m } from '../messages';
 import { Publishable, Tag } from '../ui/marks';
@@ -16,6 +16,7 @@ import css from './org.module.css';
 export function Permissions() {
   const { org } = useParams({ from: '/signed-in/$org/permissions' });
   const catalogue = useQuery(catalogueQuery);
+  const { data: me } = useQuery(meQuery);
   const [text, setText] = useState('');
   const all = catalogue.data?.permissions ?? [];
   const shown = groupsOf(all.filter((p) => matches(p, text)));
@@ -56,9 +57,11 @@ export function Permissions() {
           ))}
         </div>
       )}
-      <p className="small dim">
-        {m.catalogue.operators} <code className="mono">bitting permissions import openapi.yaml</code>
-      </p>
+      {me?.operator && (
+        <p className="small dim">
+          {m.catalogue.operators} <code className="mono">bitting permissions import openapi.yaml</code>
+        </p>
+      )}
     </>
   );
 }

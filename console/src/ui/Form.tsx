@@ -64,7 +64,7 @@ export function FormDialog({
         </div>
         <div className={css.body}>
           {children}
-          {!fields && <FailureBanner error={error} />}
+          {(alert || !fields) && <FailureBanner error={error} />}
         </div>
         <div className={css.buttons}>
           <span className="space" />

@@ -5,6 +5,7 @@ import { number } from '../format';
 import { m } from '../messages';
 import css from './page.module.css';
 import { Failed } from './states';
+import tableCss from './table.module.css';
 import uiCss from './ui.module.css';
 import { useTitle } from './useTitle';
 
@@ -145,7 +146,7 @@ export function Table<T>({
   keyOf: (row: T) => string;
 }) {
   return (
-    <table className={css.table}>
+    <table className={`${tableCss.table} ${tableCss.blocks}`}>
       <caption className="hidden">{caption}</caption>
       <thead>
         <tr>

@@ -1,6 +1,9 @@
 import { fullDate, number } from '../format';
 import { m } from '../messages';
 
+/** What a record has under a name that comes from outside, which may be constructor. */
+export const own = <T,>(record: Record<string, T>, name: string): T | undefined => (Object.hasOwn(record, name) ? record[name] : undefined);
+
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
 /** A value of a field in words: nothing, a time, a number, or a list or an object of such. */

@@ -13,7 +13,7 @@ import { itemsOf, Listed, PageHead, Table } from '../ui/page';
 import { CopyButton, State } from '../ui/states';
 import { Time } from '../ui/Time';
 import uiCss from '../ui/ui.module.css';
-import { shownOf } from '../ui/value';
+import { own, shownOf } from '../ui/value';
 import css from './usage.module.css';
 
 type Entry = Schemas['HistoryEntry'];
@@ -21,7 +21,7 @@ type Entry = Schemas['HistoryEntry'];
 /** The filter of an address. What it has besides, or wrongly, is left out. */
 export function historyFilterOf(search: Record<string, unknown>): HistoryFilter {
   const text = (name: string) => (typeof search[name] === 'string' && search[name] !== '' ? { [name]: search[name].slice(0, 200) } : {});
-  return { ...text('actor'), ...(String(search.action) in m.history.actions ? text('action') : {}), ...text('object') };
+  return { ...text('actor'), ...(Object.hasOwn(m.history.actions, String(search.action)) ? text('action') : {}), ...text('object') };
 }
 
 const nothing = (
@@ -64,9 +64,9 @@ export function OrganizationHistory() {
     <>
       <PageHead title={m.history.title} about={m.history.about} />
       <div className={css.bar}>
-        <Choice on={Boolean(filter.actor)} label={actors[filter.actor ?? '-'] ?? m.history.person} values={actors} value={filter.actor ?? ''} onChange={(actor) => set({ actor })} />
-        <Choice on={Boolean(filter.action)} label={actions[filter.action ?? '-'] ?? m.history.action} values={actions} value={filter.action ?? ''} onChange={(action) => set({ action })} />
-        <Choice on={Boolean(filter.object)} label={objects[filter.object ?? '-'] ?? m.history.object} values={objects} value={filter.object ?? ''} onChange={(object) => set({ object })} />
+        <Choice on={Boolean(filter.actor)} label={nameIn(actors, filter.actor) ?? m.history.person} values={actors} value={filter.actor ?? ''} onChange={(actor) => set({ actor })} />
+        <Choice on={Boolean(filter.action)} label={nameIn(actions, filter.action) ?? m.history.action} values={actions} value={filter.action ?? ''} onChange={(action) => set({ action })} />
+        <Choice on={Boolean(filter.object)} label={nameIn(objects, filter.object) ?? m.history.object} values={objects} value={filter.object ?? ''} onChange={(object) => set({ object })} />
         {narrowed && (
           <Button variant="subtle" size="xs" leftSection={<IconX size={14} aria-hidden />} onClick={() => set({ actor: '', action: '', object: '' })}>
             {m.keys.clearFilters}
@@ -83,6 +83,9 @@ export function OrganizationHistory() {
     </>
   );
 }
+
+/** What a filter is set to, in words if there are any. */
+const nameIn = (names: Record<string, string>, id: string | undefined) => (id === undefined ? undefined : (own(names, id) ?? id));
 
 const objectName = (e: Entry) => e.object.name || e.object.id;
 

@@ -22,7 +22,7 @@ type Call = Schemas['RecordedCall'];
 export function requestFilterOf(search: Record<string, unknown>): RequestFilter {
   const text = (name: string, most: number) =>
     typeof search[name] === 'string' && search[name].trim() !== '' ? { [name]: search[name].trim().slice(0, most) } : {};
-  const known = search.outcome === 'refused' || String(search.outcome) in m.outcomes;
+  const known = search.outcome === 'refused' || Object.hasOwn(m.outcomes, String(search.outcome));
   return { ...(known ? text('outcome', 40) : {}), ...text('route', 1100), ...text('q', 128) };
 }
 

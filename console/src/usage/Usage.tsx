@@ -12,6 +12,7 @@ import { m } from '../messages';
 import { notify } from '../ui/notify';
 import { Loading, PageHead, Segments } from '../ui/page';
 import { Failed } from '../ui/states';
+import uiCss from '../ui/ui.module.css';
 import css from './usage.module.css';
 
 const day = 24 * 3600_000;
@@ -148,12 +149,12 @@ function Figures({ of: usage, nameOf }: { of: Schemas['Usage']; nameOf: (name: s
   const shown = [...totals].slice(0, 3);
   return (
     <div className={css.figures}>
-      <div className={`card ${css.figure}`}>
+      <div className={`card ${uiCss.figure}`}>
         <div className="tiny dim">{m.usage.calls}</div>
         <div>{number(all)}</div>
       </div>
       {shown.map(([name, n]) => (
-        <div key={name} className={`card ${css.figure}`}>
+        <div key={name} className={`card ${uiCss.figure}`}>
           <div className="tiny dim name">{nameOf(name)}</div>
           <div>{number(n)}</div>
           {name !== 'wrong_secret' && all > 0 && <div className="tiny dim">{m.usage.share(percent(n / all))}</div>}
