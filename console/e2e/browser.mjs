@@ -137,6 +137,8 @@ export async function look(page, name) {
   }
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(wide <= 0, `${name} is ${wide} px wider than the window`);
+  const cut = await page.evaluate(() => [...document.querySelectorAll('[role=dialog] form, [role=alertdialog] form')].map((e) => e.scrollWidth - e.clientWidth));
+  assert.ok(cut.every((by) => by <= 0), `a dialog of ${name} is cut off by ${cut} px`);
 }
 
 /** Everything of a page where a secret could be left: its document, fields, storages, address and history. */

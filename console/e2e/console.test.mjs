@@ -151,7 +151,7 @@ test('a compromised key cannot be restored, and says why', async (t) => {
   const page = await open(t);
   await signIn(page, 'alice', `/acme/keys/${made.key.id}`);
   await page.getByRole('button', { name: 'Revoke' }).click();
-  await page.getByLabel('Its secret is compromised').check();
+  await page.getByLabel('The secret is compromised').check();
   await page.getByRole('button', { name: 'Revoke as compromised' }).click();
   await page.getByRole('alertdialog').waitFor({ state: 'detached' });
   assert.equal(await call(made.secret), 401);
@@ -160,7 +160,8 @@ test('a compromised key cannot be restored, and says why', async (t) => {
   assert.equal(await restore.getAttribute('aria-disabled'), 'true');
   await restore.dispatchEvent('click');
   assert.equal(await page.getByRole('alertdialog').count(), 0);
-  await restore.focus();
+  await page.getByRole('link', { name: 'Edit' }).first().focus();
+  await page.keyboard.press('Tab');
   await page.getByRole('tooltip', { name: /regenerate it/ }).waitFor();
   await look(page, 'key-compromised');
 });

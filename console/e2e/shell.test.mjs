@@ -67,6 +67,8 @@ test('single keys go places, choose rows and can be switched off', async (t) => 
   await help.getByRole('button', { name: 'Close' }).click();
   await page.keyboard.press('g');
   await page.keyboard.press('s');
+  await page.keyboard.press('/');
+  assert.notEqual(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'search');
   await page.keyboard.press('ControlOrMeta+k'); // what comes after them is done after them
   await page.getByRole('combobox', { name: 'Search or jump to' }).waitFor();
   assert.match(page.url(), /\/keys$/);

@@ -195,7 +195,6 @@ export const m = {
     missing: 'There is no such key',
     missingBody: 'Or you may not see it. Someone else’s personal key looks the same.',
     deleted: (at: string) => `Deleted on ${at}. History and usage stay.`,
-    twoSecrets: (at: string, left: string) => [`Two secrets work until ${at}`, `(in ${left}).`] as const,
     exposed: (at: string, revoked: boolean) =>
       revoked ? `Its secret was found in public on ${at}, and was stopped.` : `Its secret was found in public on ${at}. It may be published, so it goes on working.`,
     revokedBy: (who: string, at: string) => `Revoked by ${iso(who)} on ${at}.`,

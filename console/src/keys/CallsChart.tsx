@@ -1,5 +1,5 @@
 import { useMediaQuery } from '@mantine/hooks';
-import { useId, useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 import { compact, dayInUTC, hourOf, number } from '../format';
 import { m } from '../messages';
 import tableCss from '../ui/table.module.css';
@@ -48,6 +48,7 @@ export function namesOf(points: Point[], by: string): string[] {
 
 /** The calls of each day or hour: as bars, and as a table for who does not see them or wants numbers. */
 export function CallsChart({
+  title,
   points,
   by,
   granularity,
@@ -56,6 +57,7 @@ export function CallsChart({
   table = false,
   nameOf = (name) => m.outcomes[name] ?? name,
 }: {
+  title: ReactNode;
   points: Point[];
   by: 'outcome' | 'permission' | 'customer';
   granularity: 'day' | 'hour';
@@ -80,8 +82,10 @@ export function CallsChart({
   return (
     <figure className={css.figure}>
       <figcaption className={css.legend}>
+        {title}
+        <span className="space" />
         {names.map((name, i) => (
-          <span key={name}>
+          <span key={name} className={css.series}>
             <Swatch look={lookOf(name, by, i)} id={id} />
             <span className="name">{nameOf(name)}</span>
           </span>

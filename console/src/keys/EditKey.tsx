@@ -9,6 +9,7 @@ import { environments, m } from '../messages';
 import { useMembership } from '../shell/Shell';
 import { notify } from '../ui/notify';
 import { Banner, Failed } from '../ui/states';
+import { useReturnFocus } from '../ui/useReturnFocus';
 import { shownOf } from '../ui/value';
 import { changeOf, type Draft, draftOf, same } from './draft';
 import css from './form.module.css';
@@ -27,6 +28,7 @@ export function EditPermissions() {
 
 function Edit({ only }: { only: 'permissions' | undefined }) {
   const { org, keyId } = useParams({ from: '/signed-in/$org/keys/$keyId' });
+  useReturnFocus();
   const key = useQuery(keyQuery(org, keyId));
   const catalogue = useQuery(catalogueQuery);
   if (key.isError) return <Failed error={key.error} retry={() => void key.refetch()} />;

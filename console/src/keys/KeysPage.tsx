@@ -10,6 +10,7 @@ import type { Environment } from '../config';
 import { ago, compact } from '../format';
 import { environments, m } from '../messages';
 import { useMembership } from '../shell/Shell';
+import { singleKeysOn, typing } from '../shell/shortcuts';
 import { Choice } from '../ui/Choice';
 import { Blade, EnvironmentMark, EnvironmentShape, Spark, StatusNote, StatusPill } from '../ui/marks';
 import { Foot, Loading } from '../ui/page';
@@ -565,8 +566,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
   }, [value]);
   useEffect(() => {
     const focus = (e: KeyboardEvent) => {
-      const typing = (e.target as HTMLElement).closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu]');
-      if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && !e.altKey) {
+      if (e.key === '/' && singleKeysOn() && !typing(e.target) && !e.ctrlKey && !e.metaKey && !e.altKey) {
         e.preventDefault();
         field.current?.focus();
       }
@@ -583,6 +583,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
       aria-label={m.keys.search}
       placeholder={m.keys.search}
       leftSection={<IconSearch size={15} stroke={2} />}
+      rightSection={text === '' && singleKeysOn() && <kbd aria-hidden="true">/</kbd>}
       maxLength={100}
       value={text}
       onChange={(e) => {

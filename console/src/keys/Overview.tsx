@@ -111,6 +111,12 @@ function Use({ of: key }: { of: Key }) {
   const calls = sum(week.map((d) => counted(d.values)));
   const before = sum(days.slice(0, 7).map((d) => counted(d.values)));
   const allowed = sum(week.map((d) => d.values.allowed ?? 0));
+  const title = (
+    <>
+      <h2>{m.key.chart}</h2>
+      <span className="tiny dim">{m.key.chartPeriod}</span>
+    </>
+  );
   return (
     <>
       <div className={css.figures}>
@@ -131,11 +137,14 @@ function Use({ of: key }: { of: Key }) {
         </div>
       </div>
       <section className={`card ${css.section}`}>
-        <header>
-          <h2>{m.key.chart}</h2>
-          <span className="tiny dim">{m.key.chartPeriod}</span>
-        </header>
-        {days.some((d) => sum(Object.values(d.values)) > 0) ? <CallsChart points={days} by="outcome" granularity="day" /> : <p className="small quiet">{m.key.noCalls}</p>}
+        {days.some((d) => sum(Object.values(d.values)) > 0) ? (
+          <CallsChart title={title} points={days} by="outcome" granularity="day" />
+        ) : (
+          <>
+            <header>{title}</header>
+            <p className="small quiet">{m.key.noCalls}</p>
+          </>
+        )}
       </section>
     </>
   );

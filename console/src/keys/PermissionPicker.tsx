@@ -77,7 +77,6 @@ export function PermissionPicker({ catalogue, mayGrant, chosen, all, held, defau
           );
         })}
         <CopyFrom org={org} onChoose={(names) => onChange(names.filter(may), false)} />
-        <span className="space" />
         <TextInput
           className={`${css.find} ${uiCss.field}`}
           data-autofocus={alone || undefined}

@@ -12,7 +12,7 @@ export const setSingleKeys = (on: boolean) => {
 };
 
 /** Whether keys go to something that takes them itself. */
-const typing = (target: EventTarget | null) =>
+export const typing = (target: EventTarget | null) =>
   target instanceof Element && target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], [role=dialog], [role=alertdialog], [role=menu]') !== null;
 
 const places: Record<string, string> = {

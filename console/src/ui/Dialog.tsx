@@ -1,5 +1,6 @@
 import { Modal } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { useReturnFocus } from './useReturnFocus';
 
 /** What a dialog is called: every Dialog has one of these, in the place where it is to stand. */
 export const DialogTitle = Modal.Title;
@@ -25,6 +26,7 @@ export function Dialog({
   onClose: () => void;
   children: ReactNode;
 }) {
+  useReturnFocus();
   return (
     <Modal.Root opened onClose={onClose} size={size} centered zIndex={zIndex ?? 200} transitionProps={{ duration: 0 }}>
       <Modal.Overlay />

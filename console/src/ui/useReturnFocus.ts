@@ -1,8 +1,8 @@
 import { useEffect } from 'react';
 
 /**
- * Gives the focus back to what had it, where one dialog followed another and the last one cannot
- * know: to what was used to open the first, or else to the page.
+ * Gives the focus back to what had it, or else to the page, when a dialog is gone: the library does so
+ * for dialogs that are closed, not for those that are taken away or followed by another.
  */
 export function useReturnFocus(): void {
   useEffect(() => {

@@ -1,4 +1,4 @@
-import { fullDate, number } from '../format';
+import { fullDate, limitOf, number, quotaOf } from '../format';
 import { m } from '../messages';
 
 /** What a record has under a name that comes from outside, which may be constructor. */
@@ -13,6 +13,8 @@ export function shownOf(value: unknown): string {
   if (typeof value === 'number') return number(value);
   if (Array.isArray(value)) return value.map(shownOf).join(', ');
   if (typeof value === 'object') {
+    if ('limit' in value && 'window' in value) return limitOf({ limit: Number(value.limit), window: String(value.window) });
+    if ('limit' in value && 'period' in value) return quotaOf({ limit: Number(value.limit), period: String(value.period) });
     const fields = Object.entries(value).filter(([name, inner]) => name !== 'id' && !(name === 'name' && Object.keys(value).length > 1) && inner !== null && inner !== '');
     return fields.length === 0 ? m.form.none : fields.map(([, inner]) => shownOf(inner)).join(' / ');
   }

@@ -91,6 +91,7 @@ function Usage({ org, keyId }: { org: string; keyId: string | undefined }) {
 
   const month = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
   const labels = { ...m.usage.ranges, month: month.formatRange(new Date(queryOf('month', by, Date.now()).from), new Date()) };
+  const title = <h2>{query.granularity === 'hour' ? m.usage.perHour : m.usage.perDay}</h2>;
   return (
     <>
       <div className={css.bar}>
@@ -126,11 +127,22 @@ function Usage({ org, keyId }: { org: string; keyId: string | undefined }) {
           <>
             <Figures of={usage.data} nameOf={nameOf} />
             <section className={`card ${css.chart}`}>
-              <h2>{query.granularity === 'hour' ? m.usage.perHour : m.usage.perDay}</h2>
               {usage.data.series.some((p) => sum(Object.values(p.values)) > 0) ? (
-                <CallsChart points={usage.data.series} by={by} granularity={query.granularity} width={980} height={270} table={table} nameOf={nameOf} />
+                <CallsChart
+                  title={title}
+                  points={usage.data.series}
+                  by={by}
+                  granularity={query.granularity}
+                  width={980}
+                  height={270}
+                  table={table}
+                  nameOf={nameOf}
+                />
               ) : (
-                <p className="small quiet">{m.usage.none}</p>
+                <>
+                  {title}
+                  <p className="small quiet">{m.usage.none}</p>
+                </>
               )}
               <p className={`row small quiet ${css.source}`}>
                 <IconInfoCircle size={16} aria-hidden /> {m.usage.sources[usage.data.source]}
