@@ -253,6 +253,8 @@ interface Window {
 /**
  * Finds which of so many chunks are near to what is seen. It goes there by one chunk a frame, so that
  * no frame is long, beginning with what is seen. How tall a chunk is, is known once it was drawn.
+ * Libraries for this draw all that came into view in one frame: after a jump 50 rows, which take
+ * several times as long as a frame may.
  */
 function useWindow(table: RefObject<HTMLTableElement | null>, chunks: number, whole: boolean): Window {
   const [drawn, setDrawn] = useState<Window>({ from: 0, to: 20, above: 0, below: 0 });
