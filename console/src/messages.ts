@@ -914,7 +914,7 @@ export const m = {
   finish: {
     title: (name: string) => `End the old secret of ${iso(name)} now?`,
     body: (sources: number | undefined, when: string) =>
-      `${sources === undefined ? 'Who used it in the last 24 hours is not known.' : `${plural(sources, 'source', 'sources')} used it in the last 24 hours.`} Calls with it get 401 ${when}. It cannot be brought back.`,
+      `${sources === undefined ? 'Who used it in the last 24 hours is not known.' : `${plural(sources, 'source', 'sources')} used it in the last 24 hours.`} ${sources ? (sources === 1 ? 'Its calls' : 'Their calls') : 'Calls with it'} get 401 ${when}. It cannot be brought back.`,
     confirm: 'End old secret',
     cancel: 'Keep overlap',
     done: (name: string) => `The old secret of ${iso(name)} has ended.`,
