@@ -10,6 +10,7 @@ import { m } from '../messages';
 import { Publishable, Tag } from '../ui/marks';
 import { Loading, PageHead } from '../ui/page';
 import { Failed, State } from '../ui/states';
+import uiCss from '../ui/ui.module.css';
 import css from './org.module.css';
 
 /** What there is to be permitted. Operators change it; everybody may read it. */
@@ -24,6 +25,7 @@ export function Permissions() {
     <>
       <PageHead title={m.catalogue.title} about={m.catalogue.about}>
         <TextInput
+          className={uiCss.field ?? ''}
           type="search"
           w={220}
           aria-label={m.permissions.search}

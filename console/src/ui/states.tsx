@@ -14,12 +14,14 @@ export function State({
   title,
   children,
   actions,
+  after,
 }: {
   icon: ReactNode;
   tone?: Tone;
   title: string;
   children?: ReactNode;
   actions?: ReactNode;
+  after?: ReactNode;
 }) {
   return (
     <div className={css.state}>
@@ -29,6 +31,7 @@ export function State({
       <h2>{title}</h2>
       {children && <div className="small quiet">{children}</div>}
       {actions && <div className={css.actions}>{actions}</div>}
+      {after}
     </div>
   );
 }
@@ -45,6 +48,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
         icon={<IconAlertTriangle size={22} />}
         tone="bad"
         title={problem.title}
+        after={<RequestId of={error} />}
         actions={
           retry && (
             <Button variant="default" leftSection={<IconRefresh size={15} />} onClick={retry}>
@@ -53,8 +57,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
           )
         }
       >
-        <p>{problem.detail}</p>
-        <RequestId of={error} />
+        {problem.detail}
       </State>
     </div>
   );

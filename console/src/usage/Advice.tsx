@@ -157,7 +157,10 @@ function Diff({ of: item, before }: { of: Item; before: Key }) {
     field === 'permissions' && Array.isArray(value) && value.length > 0
       ? value.map((name) => titleOf(names, String(name))).join(', ')
       : shownOf(value);
-  const fields = Object.entries((item.change.body ?? {}) as Record<string, unknown>);
+  // A time from now is what the key's end will be.
+  const fields = Object.entries((item.change.body ?? {}) as Record<string, unknown>).map(([field, after]) =>
+    field === 'expiresIn' ? (['expiresAt', m.key.in(String(after))] as const) : ([field, after] as const),
+  );
   return (
     <ul className={formCss.diff}>
       {fields.flatMap(([field, after]) => [

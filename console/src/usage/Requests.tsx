@@ -71,6 +71,7 @@ export function KeyRequests() {
         />
         <span className="space" />
         <TextInput
+          className={uiCss.field ?? ''}
           type="search"
           w={220}
           aria-label={m.requests.search}
