@@ -133,9 +133,11 @@ def make_keys(local: dict, files: list[str]) -> dict[str, str]:
         return answer.body
 
     catalogue = wanted(200, "GET", "/v1/permissions", local["operatorKey"])
-    # The handshake of the API in authorizer-websocket.json, which the demo's catalogue lacks.
-    websocket = {"api": "chat", "method": "GET", "path": "/$connect"}
-    next(p for p in catalogue["permissions"] if p["name"] == "messages:read")["routes"].append(websocket)
+    # The routes of the APIs in authorizer-websocket.json and authorizer-appsync.json, which the demo's catalogue lacks.
+    next(p for p in catalogue["permissions"] if p["name"] == "messages:read")["routes"] += [
+        {"api": "chat", "method": "GET", "path": "/$connect"},
+        {"api": "demo", "method": "POST", "path": "/graphql"},
+    ]
     wanted(200, "PUT", "/v1/permissions", local["operatorKey"], {"permissions": catalogue["permissions"]})
 
     keys = {"": "", "admin": local["adminKey"], "operator": local["operatorKey"], **local["keys"]}
