@@ -44,6 +44,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## Install what `bitting local` needs: a DynamoDB stand-in, once for all checkouts
+	@$(GO) list -f '{{.Stale}}' ./pkg/local | grep -q false || echo 'Compiling. The first time, this takes some minutes.'
 	@$(GO) run ./cmd/bitting local deps
 
 run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile cached' passes flags)
@@ -165,7 +166,7 @@ reproduce: package ## Make the release twice, from nothing, and see that both ar
 OUR_ARCHITECTURE = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 deploy-emulated: $(VENV)/.installed ## Deploy to an emulation of AWS on this machine, use it, delete it, deploy again (Linux only)
-	@$(MAKE) package VERSION=emulated ARCHITECTURE=$(OUR_ARCHITECTURE)
+	@PLATFORMS=none $(MAKE) package VERSION=emulated ARCHITECTURE=$(OUR_ARCHITECTURE)
 	@GO=$(GO) PYTHON=$(PYTHON) tools/emulated/run
 
 sam-local: $(VENV)/.installed ## Run the functions in containers by `sam local`, and compare with `bitting local` (ARGS=--serve only prepares)

@@ -39,7 +39,9 @@ func (k *keyFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&k.description, "description", "", "what the key is for")
 	f.BoolVar(&k.enabled, "enabled", true, "whether the key works; --enabled=false disables it")
-	f.StringSliceVar(&k.permissions, "permission", nil, "permission, such as messages:read; may be repeated")
+	f.StringSliceVar(&k.permissions, "permission", nil,
+		"permission, such as messages:read; may be repeated. A new key without any gets the catalogue's "+
+			"default")
 	f.BoolVar(&k.allPermissions, "all-permissions", false, "every permission, including later ones")
 	f.StringVar(&k.grantable, "grantable", "", "what an admin key may grant: own or catalogue")
 	f.StringSliceVar(&k.customers, "customer", nil, "customer that the key is scoped to; may be repeated")

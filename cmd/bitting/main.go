@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
+	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/client"
 )
 
@@ -51,9 +53,25 @@ func run(args []string) int {
 	return exitCode(err)
 }
 
+// aBrand matches how a secret of any brand begins.
+var aBrand = regexp.MustCompile(`([a-z][a-z0-9]{1,9})_(?:prod|stg|dev)_`)
+
+// redact removes secrets from a text, of whatever brand: what is repeated of a command line may be
+// a secret in a wrong place.
+func redact(text string) string {
+	for _, found := range aBrand.FindAllStringSubmatch(text, -1) {
+		text = apikey.Brand(found[1]).Redact(text)
+	}
+
+	return text
+}
+
 // report writes an error: what the API said in its own words, then what to do. What an address
-// answers may be anybody's, and must not steer the terminal.
-func report(w io.Writer, err error) {
+// answers may be anybody's, and must not steer the terminal. It holds no secret.
+func report(to io.Writer, err error) {
+	w := &strings.Builder{}
+	defer func() { _, _ = io.WriteString(to, redact(w.String())) }()
+
 	var refused *client.Error
 	if !errors.As(err, &refused) || refused.Title == "" {
 		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

@@ -23,7 +23,7 @@ func (o *ownFlags) add(c *cobra.Command) {
 	flags.StringVar(&o.backend, "backend", "",
 		"address of a server that answers in place of the template's functions")
 	flags.StringVar(&o.lambda, "lambda", "",
-		"address at which functions are invoked that are not built, as of `sam local start-lambda`")
+		"address at which functions are invoked that are not built, such as that of sam local start-lambda")
 	flags.StringArrayVar(&o.parameters, "parameter", nil,
 		"value of a parameter of the template, as NAME=VALUE; may be repeated")
 }

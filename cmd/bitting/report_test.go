@@ -31,3 +31,25 @@ func TestErrorsCannotSteerTheTerminal(t *testing.T) {
 		t.Errorf("%q", faults)
 	}
 }
+
+// A secret in a wrong place of a command line is not repeated, of whatever brand it is.
+func TestErrorsRepeatNoSecret(t *testing.T) {
+	t.Parallel()
+
+	const tail = "_prod_7Qm2Xb0aVd91KtZs_0123456789abcdefghijABCDEFGHIJKL3NOHGi"
+	for _, brand := range []string{"bt", "acme"} {
+		for _, args := range [][]string{
+			{"inspect", brand + tail},
+			{"whoami", brand + tail},
+			{"--nothing=" + brand + tail},
+			{"keys", brand + tail},
+			{brand + tail},
+			{"keys", "create", "x", "--environment", brand + tail, "--url", "http://127.0.0.1:9"},
+		} {
+			code, out, faults := run(t, args...)
+			if code == 0 || faults == "" || strings.Contains(out+faults, "0123456789abcdefghij") {
+				t.Errorf("%v: exit code %d, %s, %s", args, code, out, faults)
+			}
+		}
+	}
+}

@@ -290,7 +290,14 @@ func newInspect(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect",
 		Short: "Say what a secret is, without asking anybody",
-		Args:  cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errors.New("a secret is no argument, where others can see it: give it on standard " +
+					"input, or a file with it as --file")
+			}
+
+			return nil
+		},
 		Long: "Reads a secret from standard input or a file, and says its brand, its environment, the id " +
 			"of its key, and whether its\nchecksum is right. It calls nobody: whether the key works, " +
 			"`bitting whoami` says. The exit code is 1 if it is not valid.",

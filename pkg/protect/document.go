@@ -239,7 +239,11 @@ func (d *Document) Keyed(name string) (routes []Route, notes []string, err error
 		}
 	}
 
-	if of == nil {
+	switch {
+	case len(names) == 0:
+		return nil, nil, errors.New("there is no API in it whose routes are known: neither a REST, nor an " +
+			"HTTP, nor a WebSocket API")
+	case of == nil:
 		return nil, nil, fmt.Errorf("there is no API %s in it, but %s", name, strings.Join(names, ", "))
 	}
 

@@ -1,7 +1,7 @@
 // Command package makes a release of what `sam build` built: the functions as zips, and a template
 // that names them, which the AWS CLI alone deploys (see deploy.sh).
 //
-//	package -build .aws-sam/build -architecture arm64 -to dist/bitting-v1.0.0-arm64
+//	package -build .aws-sam/build -architecture arm64 -platforms linux/amd64,darwin/arm64 -to dist/bitting-v1.0.0-arm64
 //
 // It promises that the same build gives the same bytes, and that a zip's name says what is in it, so
 // that a release uploads and deploys only what changed.
@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -33,17 +34,24 @@ import (
 func main() {
 	build := flag.String("build", ".aws-sam/build", "the folder that `sam build` made")
 	architecture := flag.String("architecture", "arm64", "the functions' architecture")
+	platforms := flag.String("platforms", runtime.GOOS+"/"+runtime.GOARCH,
+		"what the command line is built for; none for nothing")
 	to := flag.String("to", "", "the release's folder, which is made anew")
 	flag.Parse()
 
-	if err := release(*build, *architecture, *to); err != nil {
+	var list []string
+	if *platforms != "none" {
+		list = strings.Split(*platforms, ",")
+	}
+
+	if err := release(*build, *architecture, list, *to); err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
 		os.Exit(1)
 	}
 }
 
 // release makes the release's folder.
-func release(build, architecture, to string) error {
+func release(build, architecture string, platforms []string, to string) error {
 	if to == "" {
 		return errors.New("-to names the release's folder")
 	}
@@ -57,11 +65,11 @@ func release(build, architecture, to string) error {
 		return err
 	}
 
-	zips := map[string]string{} // by the function's logical id
+	var binaries []string
+
 	pack := func(function string) (string, error) {
-		name, err := packFunction(build, architecture, function, to)
-		zips[function] = name
-		return name, err
+		binaries = append(binaries, filepath.Join(build, function, "bootstrap"))
+		return packFunction(build, architecture, function, to)
 	}
 
 	packaged, err := rewrite(text, architecture, pack)
@@ -73,7 +81,16 @@ func release(build, architecture, to string) error {
 		return err
 	}
 
-	if err := copyLicences(build, zips, filepath.Join(to, "licences")); err != nil {
+	for _, platform := range platforms {
+		file, err := buildCommand(platform, to)
+		if err != nil {
+			return err
+		}
+
+		binaries = append(binaries, file)
+	}
+
+	if err := copyLicences(binaries, filepath.Join(to, "licences")); err != nil {
 		return err
 	}
 
@@ -108,6 +125,23 @@ func packFunction(build, architecture, function, to string) (name string, err er
 	name = fmt.Sprintf("%s-%x.zip", strings.ToLower(filepath.Base(info.Path)),
 		sha256.Sum256(bootstrap))
 	return name, write(filepath.Join(to, "functions", name), out.Bytes(), 0o644)
+}
+
+// buildCommand builds the command line for a platform, such as linux/arm64, and returns its file.
+func buildCommand(platform, to string) (file string, err error) {
+	system, architecture, ok := strings.Cut(platform, "/")
+	if !ok {
+		return "", fmt.Errorf("%s is no platform such as linux/arm64", platform)
+	}
+
+	file = filepath.Join(to, "bitting-"+system+"-"+architecture)
+	if system == "windows" {
+		file += ".exe"
+	}
+
+	_, err = goCommand([]string{"CGO_ENABLED=0", "GOOS=" + system, "GOARCH=" + architecture},
+		"build", "-trimpath", "-buildvcs=true", "-ldflags=-s -w", "-o", file, "./cmd/bitting")
+	return file, err
 }
 
 func setting(info *buildinfo.BuildInfo, key string) string {
@@ -217,13 +251,13 @@ func member(of *yaml.Node, name string) *yaml.Node {
 // aLicence matches the names of files that must go with what is built of a module.
 var aLicence = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice)`)
 
-// copyLicences copies the licences of every module in the functions' binaries, that of Go's standard
-// library and the project's own. The console's are served beside it.
-func copyLicences(build string, zips map[string]string, to string) error {
+// copyLicences copies the licences of every module in the binaries, that of Go's standard library
+// and the project's own. The console's are served beside it.
+func copyLicences(binaries []string, to string) error {
 	modules := map[string]bool{}
 
-	for function := range zips {
-		info, err := buildinfo.ReadFile(filepath.Join(build, function, "bootstrap"))
+	for _, file := range binaries {
+		info, err := buildinfo.ReadFile(file)
 		if err != nil {
 			return err
 		}
@@ -233,7 +267,7 @@ func copyLicences(build string, zips map[string]string, to string) error {
 		}
 	}
 
-	root, err := goCommand("env", "GOROOT")
+	root, err := goCommand(nil, "env", "GOROOT")
 	if err != nil {
 		return err
 	}
@@ -241,7 +275,7 @@ func copyLicences(build string, zips map[string]string, to string) error {
 	folders := map[string]string{"bitting": ".", "go": root}
 	for m := range modules {
 		path, _, _ := strings.Cut(m, "@")
-		if folders[m], err = goCommand("list", "-m", "-f", "{{.Dir}}", path); err != nil {
+		if folders[m], err = goCommand(nil, "list", "-m", "-f", "{{.Dir}}", path); err != nil {
 			return err
 		}
 	}
@@ -296,8 +330,13 @@ func write(file string, text []byte, mode fs.FileMode) error {
 	return os.WriteFile(file, text, mode)
 }
 
-func goCommand(args ...string) (string, error) {
-	out, err := exec.CommandContext(context.Background(), "go", args...).Output() //nolint:gosec // no argument is a user's
+// goCommand runs Go's command with these variables too, and returns what it prints.
+func goCommand(variables []string, args ...string) (string, error) {
+	c := exec.CommandContext(context.Background(), "go", args...) //nolint:gosec // of who makes the release
+	c.Env = append(os.Environ(), variables...)                    //nolint:forbidigo // Go's own
+	c.Stderr = os.Stderr
+
+	out, err := c.Output()
 	if err != nil {
 		return "", fmt.Errorf("go %s: %w", strings.Join(args, " "), err)
 	}
