@@ -158,10 +158,10 @@ endif
 VERSION ?= $(shell git describe --tags --always --dirty)
 
 package: build $(CYCLONEDX) ## Make a release in dist/, which the AWS CLI alone deploys (VERSION=v1.0.0 ARCHITECTURE=x86_64)
-	@GO=$(GO) PYTHON=$(PYTHON) tools/package/run $(CYCLONEDX) $(ARCHITECTURE) $(VERSION)
+	@GO=$(GO) PYTHON=$(PYTHON) tools/package/run $(CYCLONEDX) $(ARCHITECTURE) "$(VERSION)"
 
 reproduce: package ## Make the release twice, from nothing, and see that both are the same (a few minutes)
-	@tools/package/reproduce $(ARCHITECTURE) $(VERSION)
+	@tools/package/reproduce $(ARCHITECTURE) "$(VERSION)"
 
 OUR_ARCHITECTURE = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 

@@ -163,6 +163,7 @@ func setUp(b *testing.B) []*contender {
 		"BITTING_ENVIRONMENT": "production",
 		"BITTING_API":         "demo",
 		"BITTING_PROFILE":     "strict",
+		"BITTING_METRICS":     "bench",
 	}
 	other := map[string]string{
 		"TABLE":  plain,

@@ -53,7 +53,13 @@ func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
 	v := a.checker.Check(ctx, r.headers, r.call)
 
 	var denied []field
-	if v.Outcome == check.Allowed {
+
+	switch {
+	case v.Outcome != check.Allowed:
+	case v.Route.Route.Path != graphQLPath:
+		// a route such as /{proxy+}, which was meant for an API of another kind
+		v.Outcome = check.PermissionDenied
+	default:
 		denied = a.deniedFields(ctx, &v, r)
 	}
 

@@ -232,6 +232,23 @@ func TestGraphQLRefusals(t *testing.T) {
 	}
 }
 
+// What was meant for a REST API, such as a greedy route, opens no GraphQL API of the same name.
+func TestGraphQLNeedsItsOwnRoute(t *testing.T) {
+	t.Parallel()
+	kit, a := setup(t, nil)
+	kit.MustCatalogue(t, permission.Permission{
+		Name:   "rest:all",
+		Title:  "Everything of a REST API",
+		Routes: []permission.Route{{API: "demo", Method: "ANY", Path: "/{proxy+}"}},
+	})
+
+	_, secret := permitted(t, kit, "rest:all")
+	if got, text, err := invoke(t, a, sample(t, "appsync", secret)); err != nil ||
+		got.Fields["isAuthorized"] != false {
+		t.Errorf("%v, %s", err, text)
+	}
+}
+
 // What is like an event of a GraphQL API, but is none, is an error: another API of AppSync's would
 // not heed denied fields, and the admin API is none of AppSync's.
 func TestGraphQLEvents(t *testing.T) {

@@ -59,6 +59,7 @@ func (a *Authorizer) countGraphQL(m metric.Metric, began time.Time) {
 		return
 	}
 
+	a.metrics.Turn()
 	a.metrics.Add(metric.Checks, 1)
 	a.metrics.Add(m, 1)
 	a.metrics.Observe(metric.CheckLatency, a.checker.Now().Sub(began))

@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -39,6 +40,17 @@ func (d *Deployment) flushMetrics() {
 	d.Metrics.FlushDue()
 }
 
+// metricsPause is how long an instance without calls waits before it looks whether metrics are due.
+const metricsPause = 10 * time.Second
+
+// tickMetrics writes metrics without a call, as long as the instance is not frozen.
+func (d *Deployment) tickMetrics(ctx context.Context) {
+	for ctx.Err() == nil {
+		d.Wait(ctx, metricsPause)
+		d.flushMetrics()
+	}
+}
+
 // measure records what is not counted, but is as it is.
 func (d *Deployment) measure() {
 	if d.Recorder != nil && d.Metrics != nil {
@@ -59,7 +71,11 @@ type counted struct {
 
 // Invoke implements lambda.Handler.
 func (c counted) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	defer c.deployment.flushMetrics()
+	defer func() {
+		c.deployment.measure()
+		c.deployment.Metrics.FlushSoon()
+	}()
+
 	return c.Handler.Invoke(ctx, payload)
 }
 

@@ -50,6 +50,10 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		}
 	}
 
+	if d.Metrics != nil {
+		go d.tickMetrics(ctx)
+	}
+
 	lambda.StartWithOptions(handler, lambda.WithEnableSIGTERM(func() {
 		d.End(ctx, flush)
 		os.Exit(0) // a handled signal no longer ends the process by itself
@@ -60,8 +64,8 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 // for everything.
 const endTime = 250 * time.Millisecond
 
-// End does an instance's last work: it writes counts, returns unused leases of limits, waits for
-// flush, and writes metrics.
+// End does an instance's last work: it writes metrics and counts, returns unused leases of limits,
+// and waits for flush.
 func (d *Deployment) End(ctx context.Context, flush func()) {
 	var background sync.WaitGroup
 	background.Go(func() {
@@ -72,6 +76,10 @@ func (d *Deployment) End(ctx context.Context, flush func()) {
 			d.Logger.WarnContext(ctx, "leased calls are not given back", "error", err)
 		}
 	})
+
+	// first, as the rest may take more time than there is, and again for what it counted
+	d.measure()
+	d.Metrics.Flush()
 
 	if d.Recorder != nil {
 		d.Recorder.Stop(ctx)

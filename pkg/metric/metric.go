@@ -10,7 +10,8 @@
 // Lines are in CloudWatch's embedded metric format, which CloudWatch Logs turns into metrics:
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 //
-// It does not write by itself: whoever knows when nobody waits calls FlushDue.
+// It does not write by itself: whoever knows when nobody waits calls FlushDue. Only a line of the
+// minute before is written while a caller waits, by Turn, once a minute.
 package metric
 
 import "slices"

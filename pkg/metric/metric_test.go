@@ -226,6 +226,53 @@ func TestLinesAreRare(t *testing.T) {
 	}
 }
 
+// What is recorded after Turn is told in its own minute, however the lines fall.
+func TestMinutesAreKeptApart(t *testing.T) {
+	t.Parallel()
+	s, clock, out := made()
+	begin := clock.at
+	want, got := map[int64]float64{}, map[int64]float64{}
+
+	for range 40 { // a call every 55 seconds
+		s.Turn()
+		s.Add(metric.Checks, 1)
+		s.FlushDue()
+
+		want[clock.at.Unix()/60]++
+		clock.at = clock.at.Add(55 * time.Second)
+	}
+
+	s.Turn()
+	s.Flush()
+
+	for line := range strings.Lines(out.String()) {
+		members := decoded(t, line)
+		at, _ := members["_aws"].(map[string]any)["Timestamp"].(float64)
+		n, _ := members["Checks"].(float64)
+		got[int64(at)/60_000] += n
+	}
+
+	if diff := cmp.Diff(want, got); diff != "" || begin.Equal(clock.at) {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A failure is written at once by FlushSoon, and nothing else is.
+func TestFailuresAreWrittenSoon(t *testing.T) {
+	t.Parallel()
+	s, _, out := made()
+	s.Add(metric.JobsDone, 1)
+	s.FlushSoon() // the first line
+	s.Add(metric.JobsDone, 1)
+	s.FlushSoon()
+	s.Add(metric.JobsFailed, 1)
+	s.FlushSoon()
+
+	if lines := strings.Count(out.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines: %s", lines, out)
+	}
+}
+
 // Nothing is lost at a write, and nothing counts twice.
 func TestNothingIsLostBetweenLines(t *testing.T) {
 	t.Parallel()

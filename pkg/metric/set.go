@@ -34,6 +34,8 @@ type Set struct {
 	recorded      atomic.Bool // something is to be written
 	failed        atomic.Bool // a failure is
 
+	minute atomic.Int64 // of the numbers, since 1970, if Turn is called
+
 	writing sync.Mutex
 	written time.Time
 }
@@ -98,6 +100,27 @@ func (s *Set) note(m Metric) {
 	}
 }
 
+// Turn is called before something is recorded whose minute matters: what was recorded in an earlier
+// minute is written as of that one. Else an alarm that takes one metric from another, by the minute,
+// would miss it there.
+func (s *Set) Turn() {
+	if s == nil {
+		return
+	}
+
+	minute := s.config.Now().Unix() / 60
+	if s.minute.Load() == minute {
+		return
+	}
+
+	s.writing.Lock()
+	defer s.writing.Unlock()
+
+	if was := s.minute.Swap(minute); was != 0 && was < minute && s.recorded.Load() {
+		s.flush(time.Unix(was*60+59, 0))
+	}
+}
+
 // FlushDue writes what was recorded, if it is time.
 func (s *Set) FlushDue() {
 	if s == nil || !s.recorded.Load() {
@@ -115,6 +138,17 @@ func (s *Set) FlushDue() {
 	if now := s.config.Now(); now.Before(s.written) || now.Sub(s.written) >= wait {
 		s.flush(now)
 	}
+}
+
+// FlushSoon writes at once if something failed, else as FlushDue: for whoever may have no other
+// chance for long.
+func (s *Set) FlushSoon() {
+	if s != nil && s.failed.Load() {
+		s.Flush()
+		return
+	}
+
+	s.FlushDue()
 }
 
 // Flush writes what was recorded.

@@ -10,7 +10,7 @@ import { useReturnFocus } from '../ui/useReturnFocus';
 import { type Draft, newKeyOf, same } from './draft';
 import { filtersOf } from './filters';
 import { KeyForm } from './KeyForm';
-import { LostSecret, SecretDialog } from './SecretDialog';
+import { LostSecret, SecretDialog, withSecret } from './SecretDialog';
 
 /** Makes a key, in a drawer over the list, then shows its secret. */
 export function CreateKey() {
@@ -36,7 +36,7 @@ export function CreateKey() {
       ),
     gcTime: 0, // the answer has the secret, which only the dialog keeps
     onSuccess: async (made) => {
-      setAnswer((first) => first ?? made); // of two clicks at once the first brings the secret
+      setAnswer((first) => withSecret(first, made));
       await keysChanged(org);
     },
     onError: (error) => {

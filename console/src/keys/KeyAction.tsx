@@ -19,7 +19,7 @@ import css from './dialogs.module.css';
 import formCss from './form.module.css';
 import { stragglersOf } from './Rotation';
 import rotationCss from './rotation.module.css';
-import { LostSecret, SecretDialog } from './SecretDialog';
+import { LostSecret, SecretDialog, withSecret } from './SecretDialog';
 
 /** Asks before what stops calls, and says what stops, when and for whom. Then does it. */
 export default function KeyAction({ action, onClose }: { action: Action; onClose: () => void }) {
@@ -98,7 +98,7 @@ function Regenerate({ of: key, onClose }: Props) {
           params: { path: path(key), header: { 'Idempotency-Key': once, 'If-Match': ifMatch(key.version) } },
         }),
       ),
-    (made) => setAnswer((first) => first ?? made), // of two clicks at once the first brings the secret
+    (made) => setAnswer((first) => withSecret(first, made)),
   );
   const close = () => {
     setAnswer(undefined);
@@ -156,7 +156,7 @@ function Rotate({ of: first, onClose }: Props) {
           body: { overlap, startsAt, ...(startsAt === 'first_use' ? { longest: '30d' } : {}) },
         }),
       ),
-    (made) => setAnswer((first) => first ?? made), // of two clicks at once the first brings the secret
+    (made) => setAnswer((first) => withSecret(first, made)),
   );
   const close = () => {
     setAnswer(undefined);
