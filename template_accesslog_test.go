@@ -152,7 +152,7 @@ func TestBatchesThatFailWaitInAQueue(t *testing.T) {
 
 	of := []any{map[string]any{"Name": "QueueName", "Value": "AccessLogFailures.QueueName"}}
 	if diff := cmp.Diff(any(of), alarm.Properties["Dimensions"]); diff != "" ||
-		alarm.Properties["Threshold"] != 0 || alarm.Condition != "Cached" {
+		alarm.Properties["Threshold"] != 0 || alarm.Condition != "WatchedLogs" {
 		t.Errorf("the alarm: %+v\n%s", alarm, diff)
 	}
 }

@@ -115,7 +115,7 @@ func TestAlarmsLookAtMetricsThatExist(t *testing.T) {
 			}
 		}
 
-		if metered != (a.Condition == "Metered") {
+		if metered != (a.Condition == "WatchedMetrics") {
 			t.Errorf("%s has the condition %q, and looks at our metrics: %t", id, a.Condition, metered)
 		}
 	}
