@@ -92,6 +92,16 @@ func (a *Authorizer) Flush() { a.firstUses.Flush() }
 
 // Invoke implements lambda.Handler: it takes an event and returns an answer or an error.
 func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	out, err := a.invoke(ctx, payload)
+	if errors.Is(err, errUnauthorized) {
+		// Lambda counts it among the function's errors, from which an alarm takes it away.
+		a.metrics.Add(metric.Unauthorized, 1)
+	}
+
+	return out, err
+}
+
+func (a *Authorizer) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	r, err := a.read(payload)
 	if err != nil {
 		a.logger.ErrorContext(ctx, "check failed", "error", err)

@@ -10,6 +10,3 @@ func MetricOf(o check.Outcome) (metric.Metric, bool) {
 	m, ok := outcomes[o]
 	return m, ok
 }
-
-// Unauthorized is unauthorized.
-var Unauthorized = unauthorized

@@ -3,7 +3,6 @@ package authorizer
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +14,6 @@ import (
 // catalogue knows it. Below it, by the same method, the catalogue has the fields that need a
 // permission of their own, such as /graphql/Mutation.createMessage.
 const graphQLPath = "/graphql"
-
-var graphQLField = regexp.MustCompile(`^` + graphQLPath + `/([A-Za-z_]\w*)\.([A-Za-z_]\w*)$`)
 
 // graphQLAnswer is the answer to AppSync.
 // https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
@@ -65,7 +62,7 @@ func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
 
 	a.log(ctx, r, v)
 	a.record(r, &v)
-	a.countGraphQL(outcomes[v.Outcome], r.began)
+	a.count(outcomes[v.Outcome], r.began)
 
 	switch {
 	case v.Outcome == check.Allowed:
@@ -92,6 +89,19 @@ type field struct {
 	required string // the permission
 }
 
+// graphQLField returns the type and the name of the field whose route this is.
+func graphQLField(path string) (of, name string, ok bool) {
+	text, ok := strings.CutPrefix(path, graphQLPath+"/")
+	of, name, dotted := strings.Cut(text, ".")
+	return of, name, ok && dotted && of != "" && name != "" && strings.IndexFunc(of+name, isNoName) < 0
+}
+
+// isNoName reports whether a character is in no name of GraphQL's.
+// https://spec.graphql.org/October2021/#sec-Names
+func isNoName(c rune) bool {
+	return c != '_' && (c < '0' || c > '9') && (c|' ' < 'a' || c|' ' > 'z')
+}
+
 // deniedFields returns the fields that some permission names, and the key does not hold: AppSync
 // replaces their values by null and an error.
 //
@@ -111,20 +121,18 @@ func (a *Authorizer) deniedFields(
 	for _, entry := range catalogue.Routes(r.call.API) {
 		path := entry.Route.Path
 
-		parts := graphQLField.FindStringSubmatch(path)
-		if parts == nil {
+		of, name, ok := graphQLField(path)
+		if !ok {
 			continue
 		}
 
 		d := permission.Decide(catalogue, r.call.API, check.Grant(v.Key), http.MethodPost, path)
 		if !d.Allowed() {
-			denied = append(denied, field{parts[1], parts[2], d.Required})
+			denied = append(denied, field{of, name, d.Required})
 		}
 	}
 
-	names := strings.FieldsFunc(r.query, func(c rune) bool {
-		return c != '_' && (c < '0' || c > '9') && (c|' ' < 'a' || c|' ' > 'z')
-	})
+	names := strings.FieldsFunc(r.query, isNoName)
 	for _, f := range denied {
 		if (f.of == "Mutation" || f.of == "Subscription") && slices.Contains(names, f.name) {
 			v.Outcome, v.Required = check.PermissionDenied, f.required

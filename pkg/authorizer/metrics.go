@@ -31,30 +31,8 @@ var outcomes = map[check.Outcome]metric.Metric{
 	check.Ambiguous:          metric.AmbiguousKey,
 }
 
-// unauthorized reports whether an outcome is answered by the error that API Gateway makes a 401 of.
-// Lambda counts it among the function's errors, from which an alarm must be able to take it away.
-func unauthorized(m metric.Metric) bool {
-	switch m {
-	case metric.Inactive, metric.Expired, metric.NotYetValid, metric.AddressNotAllowed,
-		metric.WrongSecret, metric.RetiredSecret, metric.NoKey, metric.Malformed,
-		metric.WrongEnvironment, metric.UnknownKey, metric.AmbiguousKey, metric.InvalidToken:
-		return true
-	}
-
-	return false
-}
-
-// count counts a call of API Gateway's that began at a time.
+// count counts a call that began at a time.
 func (a *Authorizer) count(m metric.Metric, began time.Time) {
-	a.countGraphQL(m, began)
-
-	if unauthorized(m) {
-		a.metrics.Add(metric.Unauthorized, 1)
-	}
-}
-
-// countGraphQL counts a call of AppSync's, to which a refusal is an answer and no error.
-func (a *Authorizer) countGraphQL(m metric.Metric, began time.Time) {
 	if a.metrics == nil {
 		return
 	}

@@ -117,14 +117,20 @@ func packFunction(build, architecture, function, to string) (name string, err er
 		return "", fmt.Errorf("%s is built for %s, not for %s", file, got, architecture)
 	}
 
+	name = fmt.Sprintf("%s-%x.zip", strings.ToLower(filepath.Base(info.Path)),
+		sha256.Sum256(bootstrap))
+
+	zipFile := filepath.Join(to, "functions", name)
+	if _, err := os.Stat(zipFile); err == nil {
+		return name, nil // another function has the same code
+	}
+
 	var out bytes.Buffer
 	if err := zipped(&out, bootstrap); err != nil {
 		return "", err
 	}
 
-	name = fmt.Sprintf("%s-%x.zip", strings.ToLower(filepath.Base(info.Path)),
-		sha256.Sum256(bootstrap))
-	return name, write(filepath.Join(to, "functions", name), out.Bytes(), 0o644)
+	return name, write(zipFile, out.Bytes(), 0o644)
 }
 
 // buildCommand builds the command line for a platform, such as linux/arm64, and returns its file.
