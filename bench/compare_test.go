@@ -354,8 +354,7 @@ func (c *contender) refuses(b *testing.B, f *runtimeapi.Function) {
 		return
 	}
 
-	unknown := event(b, "GET", "/messages",
-		"bt_prod_7Qm2Xb0aVd91KtZs_0123456789abcdefghijABCDEFGHIJKL3NOHGi")
+	unknown := event(b, "GET", "/messages", sampleSecret)
 
 	var refusal *runtimeapi.Error
 	if out, err := f.Invoke(b.Context(), unknown); !errors.As(err, &refusal) ||

@@ -256,6 +256,21 @@ func (o *office) authenticate(t *testing.T, secret apikey.Secret) check.Outcome 
 	}, netip.Addr{}).Outcome
 }
 
+// workerOf makes the worker of another process, whose traffic is its own.
+func workerOf(kit *storetest.Kit, change func(*boot.Deployment)) (*admin.Worker, *storetest.Process) {
+	p := kit.Restart()
+	d := &boot.Deployment{
+		Configuration: boot.Configuration{Brand: storetest.Brand},
+		Store:         p.Store,
+		Hot:           p.Hot,
+		Keyring:       p.Keyring,
+		Logger:        kit.Log.Logger(),
+		Now:           kit.Clock.Now,
+	}
+	change(d)
+	return newWorker(d), p
+}
+
 // newWorker makes the worker that a deployment's upkeep has.
 func newWorker(d *boot.Deployment) *admin.Worker {
 	return admin.NewWorker(admin.New(admin.Config{

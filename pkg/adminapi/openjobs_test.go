@@ -60,16 +60,8 @@ func (o *office) work(t *testing.T) {
 	t.Helper()
 	o.functions.Traffic.Inject(nil)
 	o.Clock.Advance(job.LeaseFor)
-	p := o.Restart()
 
-	w := newWorker(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Logger:        o.Log.Logger(),
-		Now:           o.Clock.Now,
-	})
+	w, _ := workerOf(o.Kit, func(*boot.Deployment) {})
 	if _, err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

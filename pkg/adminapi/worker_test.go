@@ -125,15 +125,7 @@ func (y yard) put(t *testing.T, j *job.Job, replaces int64) {
 
 // worker is a worker of another process, whose traffic is its own.
 func (y yard) worker() (*admin.Worker, *storetest.Process) {
-	p := y.Restart()
-	return newWorker(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Logger:        y.Log.Logger(),
-		Now:           y.Clock.Now,
-	}), p
+	return workerOf(y.Kit, func(*boot.Deployment) {})
 }
 
 func (y yard) read(t *testing.T, j *job.Job) *job.Job {
@@ -426,16 +418,10 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	large := y.job(t, "acme", 150)
 	y.Clock.Advance(time.Second)
 	small := y.job(t, "globex", 1)
-	p := y.Restart()
 
-	w := newWorker(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Logger:        y.Log.Logger(),
+	w, _ := workerOf(y.Kit, func(d *boot.Deployment) {
 		// each look at the clock takes a second
-		Now: func() time.Time { y.Clock.Advance(time.Second); return y.Clock.Now() },
+		d.Now = func() time.Time { y.Clock.Advance(time.Second); return y.Clock.Now() }
 	})
 	if _, err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -585,16 +571,7 @@ func (y yard) counting(
 	var line strings.Builder
 
 	set := metric.New(metric.Config{Now: y.Clock.Now, Out: &line})
-	p := y.Restart()
-	w := newWorker(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Metrics:       set,
-		Logger:        y.Log.Logger(),
-		Now:           y.Clock.Now,
-	})
+	w, p := workerOf(y.Kit, func(d *boot.Deployment) { d.Metrics = set })
 	return w, p, func() map[string]int64 {
 		line.Reset()
 		set.Flush()

@@ -1,18 +1,12 @@
 package authorizer_test
 
 import (
-	"context"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
-	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/policy"
-	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
 // headers sets an event's headers, in the form of its kind: multi has every value of each, single
@@ -412,57 +406,4 @@ func TestRouteOfTheGateway(t *testing.T) {
 	}
 
 	evaluates(t, got.Policy, arn(t, event), true)
-}
-
-// memory holds one key, to measure an invocation without its read.
-type memory struct{ key *apikey.Key }
-
-// Key implements check.Keys.
-func (m memory) Key(context.Context, apikey.Environment, string) (*apikey.Key, error) {
-	return m.key, nil
-}
-
-// FirstUse implements check.Keys.
-func (memory) FirstUse(context.Context, *apikey.Key) (time.Time, error) { return time.Time{}, nil }
-
-func (memory) Claims(context.Context, apikey.Environment, string) ([]string, error) {
-	return nil, nil
-}
-
-func BenchmarkInvoke(b *testing.B) {
-	kit, _ := setup(b, nil)
-
-	k, secret := kit.MustKey(b, nil)
-	for _, kind := range []string{"rest-request", "http-2"} {
-		b.Run(kind, func(b *testing.B) {
-			a := build(kit, func(c *authorizer.Config) {
-				c.Checker = &check.Checker{
-					Brand:        storetest.Brand,
-					Environments: apikey.Environments(),
-					Keys:         memory{k},
-					Peppers:      kit.Keyring,
-					Catalogue: check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production),
-						kit.Clock.Now),
-					Settings: check.NewSettingsCache(kit.Store, kit.Clock.Now),
-					Imports:  check.NewImports(kit.Store, kit.Clock.Now),
-					Policies: policy.NewBuilder(10),
-					Now:      kit.Clock.Now,
-				}
-				c.Logger = slog.New(slog.DiscardHandler)
-			})
-
-			event := []byte(sample(b, kind, secret.Reveal()))
-			if _, err := a.Invoke(b.Context(), event); err != nil {
-				b.Fatal(err)
-			}
-
-			b.ReportAllocs()
-
-			for b.Loop() {
-				if _, err := a.Invoke(b.Context(), event); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
