@@ -91,6 +91,8 @@ test('two clicks at once do a thing once', async (t) => {
   await signIn(page, 'alice', `/acme/keys/new?name=${encodeURIComponent(name)}`);
   const form = page.getByRole('dialog', { name: 'Create API key' });
   await form.getByRole('button', { name: 'Create API key' }).waitFor();
+  const posts = [];
+  page.on('request', (r) => r.method() === 'POST' && /\/keys(\/[^/]+\/regenerate)?$/.test(r.url()) && posts.push(r.url()));
   const twice = () => page.evaluate(() => {
     const form = document.querySelector('[role=dialog] form, [role=alertdialog] form');
     form.requestSubmit();
@@ -109,6 +111,7 @@ test('two clicks at once do a thing once', async (t) => {
   await twice();
   const second = await takeSecret(page);
   assert.deepEqual([await call(secret), await call(second)], [401, 201]);
+  assert.equal(posts.length, 2, `one call for each pair of submits: ${posts}`);
 });
 
 test('an address that says nonsense is read as far as it says something', async (t) => {

@@ -2,9 +2,10 @@ import { Button, Checkbox, NativeSelect, TextInput } from '@mantine/core';
 import { IconAlertTriangle, IconBan, IconCalendar, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import { api, Failure, ifMatch, type Key, newIdempotencyKey, read, type Schemas } from '../api/client';
 import { keysChanged } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { config } from '../config';
 import { number } from '../format';
 import { m, when } from '../messages';
@@ -33,7 +34,7 @@ export default function Bulk({ action, scope, org, onClose, onDone }: { action: 
   const [typed, setTyped] = useState('');
   const [done, setDone] = useState(0);
   const [failed, setFailed] = useState<{ key: Key; error: Failure }[]>([]);
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
   const navigate = useNavigate();
   const terms: Terms = action === 'extend' ? { expiresIn: life } : action === 'revoke' ? { reason: reason.trim(), compromised } : {};
 
@@ -57,15 +58,16 @@ export default function Bulk({ action, scope, org, onClose, onDone }: { action: 
   const sample = matching ? (preview.data?.sample ?? []) : scope.keys;
 
   const run = useMutation({
-    mutationFn: async () => {
-      if (!matching) return each(org, scope.keys, action, terms, setDone);
-      return read(
-        api.POST('/v1/organizations/{org}/keys/bulk', {
-          params: { path: { org }, header: { 'Idempotency-Key': once.current } },
-          body: { action, filter, dryRun: false, expected: count ?? 0, ...terms },
-        }),
-      ) as Promise<Schemas['BulkStarted']>;
-    },
+    mutationFn: () =>
+      attempt(async (once) => {
+        if (!matching) return each(org, scope.keys, action, terms, setDone);
+        return read(
+          api.POST('/v1/organizations/{org}/keys/bulk', {
+            params: { path: { org }, header: { 'Idempotency-Key': once } },
+            body: { action, filter, dryRun: false, expected: count ?? 0, ...terms },
+          }),
+        ) as Promise<Schemas['BulkStarted']>;
+      }),
     onSuccess: async (answer) => {
       if ('job' in answer) {
         onDone();
@@ -80,9 +82,7 @@ export default function Bulk({ action, scope, org, onClose, onDone }: { action: 
       }
     },
     onError: (error) => {
-      if (!(error instanceof Failure) || !error.refused) return;
-      once.current = newIdempotencyKey();
-      if (error.is('conflict')) {
+      if (error instanceof Failure && error.is('conflict')) {
         setTyped('');
         void preview.refetch();
       }

@@ -1,8 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
-import { api, Failure, type KeySecret, newIdempotencyKey, read } from '../api/client';
+import { useState } from 'react';
+import { api, type KeySecret, read } from '../api/client';
 import { catalogueQuery, keysChanged, organizationQuery } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { m } from '../messages';
 import { useMembership } from '../shell/Shell';
 import { Failed } from '../ui/states';
@@ -10,7 +11,7 @@ import { useReturnFocus } from '../ui/useReturnFocus';
 import { type Draft, newKeyOf, same } from './draft';
 import { filtersOf } from './filters';
 import { KeyForm } from './KeyForm';
-import { LostSecret, SecretDialog, withSecret } from './SecretDialog';
+import { LostSecret, SecretDialog } from './SecretDialog';
 
 /** Makes a key, in a drawer over the list, then shows its secret. */
 export function CreateKey() {
@@ -23,24 +24,23 @@ export function CreateKey() {
   const organization = useQuery(organizationQuery(org));
   const [draft, setDraft] = useState<Draft>();
   const [answer, setAnswer] = useState<KeySecret>();
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
 
   const close = () => void navigate({ to: '/$org/keys', params: { org }, search: filtersOf(asked), replace: true, ignoreBlocker: true });
   const create = useMutation({
     mutationFn: (made: Draft) =>
-      read(
-        api.POST('/v1/organizations/{org}/keys', {
-          params: { path: { org }, header: { 'Idempotency-Key': once.current } },
-          body: newKeyOf(made),
-        }),
+      attempt((once) =>
+        read(
+          api.POST('/v1/organizations/{org}/keys', {
+            params: { path: { org }, header: { 'Idempotency-Key': once } },
+            body: newKeyOf(made),
+          }),
+        ),
       ),
     gcTime: 0, // the answer has the secret, which only the dialog keeps
     onSuccess: async (made) => {
-      setAnswer((first) => withSecret(first, made));
+      setAnswer(made);
       await keysChanged(org);
-    },
-    onError: (error) => {
-      if (error instanceof Failure && error.refused) once.current = newIdempotencyKey();
     },
   });
 

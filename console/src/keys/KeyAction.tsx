@@ -1,9 +1,10 @@
 import { Button, Checkbox, NativeSelect, NumberInput, TextInput } from '@mantine/core';
 import { IconActivity, IconBan, IconInfoCircle, IconKey, IconKeyOff, IconRestore, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useMemo, useRef, useState } from 'react';
-import { api, Failure, ifMatch, type Key, type KeySecret, newIdempotencyKey, read } from '../api/client';
+import { useMemo, useState } from 'react';
+import { api, Failure, ifMatch, type Key, type KeySecret, read } from '../api/client';
 import { keysChanged, usageQuery, operation, rotationQuery } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { config } from '../config';
 import { ago, date, fullDate, moment, timeOf } from '../format';
 import { m, when } from '../messages';
@@ -19,7 +20,7 @@ import css from './dialogs.module.css';
 import formCss from './form.module.css';
 import { stragglersOf } from './Rotation';
 import rotationCss from './rotation.module.css';
-import { LostSecret, SecretDialog, withSecret } from './SecretDialog';
+import { LostSecret, SecretDialog } from './SecretDialog';
 
 /** Asks before what stops calls, and says what stops, when and for whom. Then does it. */
 export default function KeyAction({ action, onClose }: { action: Action; onClose: () => void }) {
@@ -68,20 +69,16 @@ function InUse({ of: key }: { of: Key }) {
 
 /** A change of a key, from the version that was looked at. What is seen anew where it was refused. */
 function useChange<T>(key: Key, change: (once: string) => Promise<T>, done: (answer: T) => void) {
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
   return useMutation({
-    mutationFn: () => change(once.current),
+    mutationFn: () => attempt(change),
     gcTime: 0,
     onSuccess: async (answer) => {
       done(answer);
       await keysChanged(key.organizationId);
     },
     onError: async (error) => {
-      // What was refused was not done. What got no answer may have been: the same attempt again tells.
-      if (error instanceof Failure && error.refused) {
-        once.current = newIdempotencyKey();
-        await keysChanged(key.organizationId);
-      }
+      if (error instanceof Failure && error.refused) await keysChanged(key.organizationId);
     },
   });
 }
@@ -98,7 +95,7 @@ function Regenerate({ of: key, onClose }: Props) {
           params: { path: path(key), header: { 'Idempotency-Key': once, 'If-Match': ifMatch(key.version) } },
         }),
       ),
-    (made) => setAnswer((first) => withSecret(first, made)),
+    setAnswer,
   );
   const close = () => {
     setAnswer(undefined);
@@ -156,7 +153,7 @@ function Rotate({ of: first, onClose }: Props) {
           body: { overlap, startsAt, ...(startsAt === 'first_use' ? { longest: '30d' } : {}) },
         }),
       ),
-    (made) => setAnswer((first) => withSecret(first, made)),
+    setAnswer,
   );
   const close = () => {
     setAnswer(undefined);

@@ -3,7 +3,7 @@ import { IconAlertTriangle, IconCheck, IconCopy, IconFileDownload, IconLock } fr
 import { useQuery } from '@tanstack/react-query';
 import { useBlocker } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
-import type { Key, KeySecret } from '../api/client';
+import type { Key } from '../api/client';
 import { catalogueQuery } from '../api/queries';
 import { config } from '../config';
 import { m } from '../messages';
@@ -19,9 +19,6 @@ import { fileName, filled, masked, snippetsOf } from './snippets';
  * Shows a secret, this once. It is in the state of this dialog's owner and nowhere else: not in a
  * cache, a storage or an address. The way out is to say that it was stored, or that it was not.
  */
-/** Of two answers to one question, such as to two clicks at once, the one with the secret, whichever comes first. */
-export const withSecret = (first: KeySecret | undefined, next: KeySecret) => (first?.secret ? first : next);
-
 export function SecretDialog({ of: key, secret, onClose }: { of: Key; secret: string; onClose: () => void }) {
   const { data } = useQuery(catalogueQuery);
   const [stored, setStored] = useState(false);

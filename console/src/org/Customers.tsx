@@ -2,9 +2,10 @@ import { Button, TextInput } from '@mantine/core';
 import { IconBuildingStore, IconPlus, IconTrash } from '@tabler/icons-react';
 import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
-import { api, Failure, newIdempotencyKey, read, type Schemas } from '../api/client';
+import { useState } from 'react';
+import { api, Failure, read, type Schemas } from '../api/client';
 import { customerListQuery, queryClient } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { date } from '../format';
 import { m } from '../messages';
 import { useMembership } from '../shell/Shell';
@@ -94,7 +95,7 @@ const customersChanged = (org: string) =>
 function CustomerDialog({ org, of: customer, onClose }: { org: string; of: Customer | undefined; onClose: () => void }) {
   const [name, setName] = useState(customer?.name ?? '');
   const [id, setId] = useState('');
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
   const save = useMutation({
     mutationFn: async () => {
       if (customer) {
@@ -105,20 +106,19 @@ function CustomerDialog({ org, of: customer, onClose }: { org: string; of: Custo
           }),
         );
       }
-      return read<Customer>(
-        api.POST('/v1/organizations/{org}/customers', {
-          params: { path: { org }, header: { 'Idempotency-Key': once.current } },
-          body: { name: name.trim(), ...(id.trim() ? { id: id.trim() } : {}) },
-        }),
+      return attempt((once) =>
+        read<Customer>(
+          api.POST('/v1/organizations/{org}/customers', {
+            params: { path: { org }, header: { 'Idempotency-Key': once } },
+            body: { name: name.trim(), ...(id.trim() ? { id: id.trim() } : {}) },
+          }),
+        ),
       );
     },
     onSuccess: async (saved) => {
       notify(m.customers.saved(saved.name));
       onClose();
       await customersChanged(org);
-    },
-    onError: (error) => {
-      if (error instanceof Failure && error.refused) once.current = newIdempotencyKey();
     },
   });
   return (

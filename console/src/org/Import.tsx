@@ -2,9 +2,10 @@ import { Button, FileButton, Textarea } from '@mantine/core';
 import { IconCircleCheck, IconCircleX, IconFileUpload, IconInfoCircle, IconUpload } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useMemo, useRef, useState } from 'react';
-import { api, Failure, newIdempotencyKey, read, type Schemas } from '../api/client';
+import { useMemo, useState } from 'react';
+import { api, read, type Schemas } from '../api/client';
 import { keysChanged } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { m } from '../messages';
 import { useMembership } from '../shell/Shell';
 import { PageHead, Table } from '../ui/page';
@@ -19,25 +20,23 @@ export function Import() {
   const membership = useMembership();
   const [text, setText] = useState('');
   const [sent, setSent] = useState<Row[]>([]);
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
   const rows = useMemo(() => rowsOf(text), [text]);
   const good = rows.filter((r) => 'entry' in r);
   const wrong = rows.filter((r) => 'wrong' in r);
   const bring = useMutation({
     mutationFn: (entries: Row[]) =>
-      read<Schemas['ImportResult']>(
-        api.POST('/v1/organizations/{org}/keys/import', {
-          params: { path: { org }, header: { 'Idempotency-Key': once.current } },
-          body: { keys: entries.flatMap((r) => ('entry' in r ? [r.entry] : [])) },
-        }),
+      attempt((once) =>
+        read<Schemas['ImportResult']>(
+          api.POST('/v1/organizations/{org}/keys/import', {
+            params: { path: { org }, header: { 'Idempotency-Key': once } },
+            body: { keys: entries.flatMap((r) => ('entry' in r ? [r.entry] : [])) },
+          }),
+        ),
       ),
     onSuccess: async (_, entries) => {
       setSent(entries);
-      once.current = newIdempotencyKey();
       await keysChanged(org);
-    },
-    onError: (error) => {
-      if (error instanceof Failure && error.refused) once.current = newIdempotencyKey();
     },
   });
 

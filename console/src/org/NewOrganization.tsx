@@ -1,9 +1,10 @@
 import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
-import { useRef, useState } from 'react';
-import { api, Failure, newIdempotencyKey, read, type Schemas } from '../api/client';
+import { useState } from 'react';
+import { api, Failure, read, type Schemas } from '../api/client';
 import { meQuery, queryClient } from '../api/queries';
+import { useAttempt } from '../api/useAttempt';
 import { LostSecret, SecretDialog } from '../keys/SecretDialog';
 import { m } from '../messages';
 import shellCss from '../shell/shell.module.css';
@@ -17,24 +18,23 @@ export function NewOrganization() {
   const [name, setName] = useState('');
   const [id, setId] = useState('');
   const [answer, setAnswer] = useState<Schemas['OrganizationSecret']>();
-  const once = useRef(newIdempotencyKey());
+  const attempt = useAttempt();
   const navigate = useNavigate();
   useTitle(m.newOrganization.title);
   const create = useMutation({
     mutationFn: () =>
-      read(
-        api.POST('/v1/organizations', {
-          params: { header: { 'Idempotency-Key': once.current } },
-          body: { name: name.trim(), ...(id.trim() ? { id: id.trim() } : {}) },
-        }),
+      attempt((once) =>
+        read(
+          api.POST('/v1/organizations', {
+            params: { header: { 'Idempotency-Key': once } },
+            body: { name: name.trim(), ...(id.trim() ? { id: id.trim() } : {}) },
+          }),
+        ),
       ),
     gcTime: 0, // the answer has the secret, which only the dialog keeps
     onSuccess: async (made) => {
-      setAnswer((first) => first ?? made); // of two clicks at once the first brings the secret
+      setAnswer(made);
       await queryClient.invalidateQueries({ queryKey: meQuery.queryKey });
-    },
-    onError: (error) => {
-      if (error instanceof Failure && error.refused) once.current = newIdempotencyKey();
     },
   });
   const done = () => {
