@@ -27,8 +27,8 @@ type graphQLAnswer struct {
 // isGraphQL reports whether this is an event of a GraphQL API of AppSync. Its event APIs send
 // others, and know no denied fields.
 func (e *event) isGraphQL() bool {
-	return e.Version == "" && e.Type == "" && e.MethodARN == "" && e.RouteARN == "" &&
-		e.RequestContext.APIID != "" && e.RequestContext.Operation == ""
+	return e.version == "" && e.kind == "" && e.methodARN == "" && e.routeARN == "" &&
+		e.apiID != "" && e.operation == ""
 }
 
 // readGraphQL completes the request of an event of AppSync, which names no route, no stage, and no
@@ -37,7 +37,7 @@ func (a *Authorizer) readGraphQL(e *event, r request) request {
 	r.kind = AppSync
 	r.headers = e.keyHeaders(AppSync)
 	r.userAgent = e.userAgent()
-	r.query = e.RequestContext.QueryString
+	r.query = e.queryString
 	r.call = check.Call{API: a.api, Method: http.MethodPost, Path: graphQLPath}
 	return r
 }

@@ -1,0 +1,264 @@
+package authorizer
+
+import (
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/jsonscan"
+)
+
+// event is the union of the six forms, with only the fields that are used.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html,
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html,
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html and
+// https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
+type event struct {
+	version            string
+	kind               string // the field type
+	methodARN          string
+	routeARN           string // 2.0 only
+	authorizationToken string // TOKEN events and AppSync
+	resource           string
+	routeKey           string // 2.0 only: "GET /messages/{messageId}" or "$default"
+
+	headers           values
+	multiValueHeaders values
+	requestHeaders    values // AppSync only
+	stageVariables    values // none in TOKEN events
+
+	requestID string
+	eventType string // WebSocket only
+	apiID     string
+	operation string // AppSync's event APIs only, which are not GraphQL
+	// of AppSync: the GraphQL document; "" when a connection for subscriptions is made
+	queryString string
+
+	identitySource string // the caller's address, of all kinds but 2.0
+	httpSource     string // 2.0 only
+	httpAgent      string // 2.0 only
+}
+
+// values are the members that are used of an object of strings, or of lists of strings. There are
+// more than one of a name that is in any case, such as a header's, and of a list.
+type values struct {
+	some bool // the object has a member, used or not
+	used []value
+}
+
+type value struct{ name, text string }
+
+// The members that are used. The names of headers may be in any case.
+var (
+	eventFields = []string{
+		"headers", "multiValueHeaders", "requestContext", "requestHeaders", "stageVariables",
+		"version", "type", "methodArn", "routeArn", "authorizationToken", "resource", "routeKey",
+	}
+	contextFields = []string{
+		"requestId", "eventType", "apiId", "operation", "queryString", "identity", "http",
+	}
+	identityFields = []string{"sourceIp"}
+	httpFields     = []string{"sourceIp", "userAgent"}
+)
+
+const (
+	keyHeader           = "X-Api-Key"
+	authorizationHeader = "Authorization"
+	agentHeader         = "User-Agent"
+)
+
+// scan reads an event, as encoding/json would: see jsonscan. It takes a tenth of the time and one
+// of 75 allocations.
+func scan(text string, e *event) error {
+	s := jsonscan.New(text)
+	if s.Object() {
+		for s.Member() {
+			e.member(&s)
+		}
+	}
+
+	return s.End()
+}
+
+func (e *event) member(s *jsonscan.Scanner) {
+	switch s.Field(eventFields) {
+	case "version":
+		read(s, &e.version)
+	case "type":
+		read(s, &e.kind)
+	case "methodArn":
+		read(s, &e.methodARN)
+	case "routeArn":
+		read(s, &e.routeARN)
+	case "authorizationToken":
+		read(s, &e.authorizationToken)
+	case "resource":
+		read(s, &e.resource)
+	case "routeKey":
+		read(s, &e.routeKey)
+	case "headers":
+		e.headers.read(s, isHeader)
+	case "multiValueHeaders":
+		e.multiValueHeaders.readLists(s, isHeader)
+	case "requestHeaders":
+		e.requestHeaders.read(s, isHeader)
+	case "stageVariables":
+		e.stageVariables.read(s, isStageVariable)
+	case "requestContext":
+		e.context(s)
+	default:
+		s.Skip()
+	}
+}
+
+func (e *event) context(s *jsonscan.Scanner) {
+	if !s.Object() {
+		return
+	}
+
+	for s.Member() {
+		switch s.Field(contextFields) {
+		case "requestId":
+			read(s, &e.requestID)
+		case "eventType":
+			read(s, &e.eventType)
+		case "apiId":
+			read(s, &e.apiID)
+		case "operation":
+			read(s, &e.operation)
+		case "queryString":
+			read(s, &e.queryString)
+		case "identity":
+			readTexts(s, identityFields, &e.identitySource, nil)
+		case "http":
+			readTexts(s, httpFields, &e.httpSource, &e.httpAgent)
+		default:
+			s.Skip()
+		}
+	}
+}
+
+// read reads a string. null leaves what an earlier member of the name said.
+func read(s *jsonscan.Scanner, into *string) {
+	if text, ok := s.Text(); ok {
+		*into = text
+	}
+}
+
+// readTexts reads the one or two members of an object that are used.
+func readTexts(s *jsonscan.Scanner, fields []string, first, second *string) {
+	if !s.Object() {
+		return
+	}
+
+	for s.Member() {
+		switch field := s.Field(fields); {
+		case field == "":
+			s.Skip()
+		case field == fields[0]:
+			read(s, first)
+		default:
+			read(s, second)
+		}
+	}
+}
+
+// read reads an object of strings. null forgets what an earlier member of the name said, and another
+// object adds to it.
+func (v *values) read(s *jsonscan.Scanner, used func(name string) bool) {
+	if !s.Object() {
+		*v = values{}
+		return
+	}
+
+	for s.Member() {
+		v.some = true
+		name := s.Name()
+
+		text, _ := s.Text()
+		if used(name) {
+			v.forget(name)
+			v.used = append(v.used, value{name, text})
+		}
+	}
+}
+
+// readLists is read for an object of lists of strings.
+func (v *values) readLists(s *jsonscan.Scanner, used func(name string) bool) {
+	if !s.Object() {
+		*v = values{}
+		return
+	}
+
+	for s.Member() {
+		v.some = true
+		name := s.Name()
+
+		keep := used(name)
+		if keep {
+			v.forget(name)
+		}
+
+		if !s.Array() {
+			continue
+		}
+
+		for s.Element() {
+			if text, _ := s.Text(); keep {
+				v.used = append(v.used, value{name, text})
+			}
+		}
+	}
+}
+
+// forget removes a name, in exactly this spelling.
+func (v *values) forget(name string) {
+	kept := v.used[:0]
+	for _, one := range v.used {
+		if one.name != name {
+			kept = append(kept, one)
+		}
+	}
+
+	v.used = kept
+}
+
+// of returns the values of a name in any case.
+func (v *values) of(name string) (texts []string) {
+	for _, one := range v.used {
+		if strings.EqualFold(one.name, name) {
+			texts = append(texts, one.text)
+		}
+	}
+
+	return texts
+}
+
+func isHeader(name string) bool {
+	return strings.EqualFold(name, keyHeader) || strings.EqualFold(name, authorizationHeader) ||
+		strings.EqualFold(name, agentHeader)
+}
+
+func isStageVariable(name string) bool { return name == stageVariable }
+
+func isQueryKey(name string) bool { return name == queryKey }
+
+// queryFields has where a handshake's query is.
+var queryFields = []string{"multiValueQueryStringParameters"}
+
+// scanQuery reads the keys in the query of a handshake. Other events have no key there, so only
+// these are read for it.
+func scanQuery(text string) ([]string, error) {
+	var query values
+
+	s := jsonscan.New(text)
+	if s.Object() {
+		for s.Member() {
+			if s.Field(queryFields) != "" {
+				query.readLists(&s, isQueryKey)
+			} else {
+				s.Skip()
+			}
+		}
+	}
+
+	return query.of(queryKey), s.End()
+}
