@@ -3,7 +3,7 @@ package authorizer
 import (
 	"strings"
 
-	"github.com/bitting-keys/bitting/pkg/jsonscan"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
 // event is the union of the six forms, with only the fields that are used.
@@ -65,10 +65,10 @@ const (
 	agentHeader         = "User-Agent"
 )
 
-// scan reads an event, as encoding/json would: see jsonscan. It takes a tenth of the time and one
+// scan reads an event, as encoding/json would: see jsonstring. It takes a tenth of the time and one
 // of 75 allocations.
 func scan(text string, e *event) error {
-	s := jsonscan.New(text)
+	s := jsonstring.New(text)
 	if s.Object() {
 		for s.Member() {
 			e.member(&s)
@@ -78,7 +78,7 @@ func scan(text string, e *event) error {
 	return s.End()
 }
 
-func (e *event) member(s *jsonscan.Scanner) {
+func (e *event) member(s *jsonstring.Scanner) {
 	switch s.Field(eventFields) {
 	case "version":
 		read(s, &e.version)
@@ -109,7 +109,7 @@ func (e *event) member(s *jsonscan.Scanner) {
 	}
 }
 
-func (e *event) context(s *jsonscan.Scanner) {
+func (e *event) context(s *jsonstring.Scanner) {
 	if !s.Object() {
 		return
 	}
@@ -137,14 +137,14 @@ func (e *event) context(s *jsonscan.Scanner) {
 }
 
 // read reads a string. null leaves what an earlier member of the name said.
-func read(s *jsonscan.Scanner, into *string) {
+func read(s *jsonstring.Scanner, into *string) {
 	if text, ok := s.Text(); ok {
 		*into = text
 	}
 }
 
 // readTexts reads the one or two members of an object that are used.
-func readTexts(s *jsonscan.Scanner, fields []string, first, second *string) {
+func readTexts(s *jsonstring.Scanner, fields []string, first, second *string) {
 	if !s.Object() {
 		return
 	}
@@ -163,7 +163,7 @@ func readTexts(s *jsonscan.Scanner, fields []string, first, second *string) {
 
 // read reads an object of strings. null forgets what an earlier member of the name said, and another
 // object adds to it.
-func (v *values) read(s *jsonscan.Scanner, used func(name string) bool) {
+func (v *values) read(s *jsonstring.Scanner, used func(name string) bool) {
 	if !s.Object() {
 		*v = values{}
 		return
@@ -182,7 +182,7 @@ func (v *values) read(s *jsonscan.Scanner, used func(name string) bool) {
 }
 
 // readLists is read for an object of lists of strings.
-func (v *values) readLists(s *jsonscan.Scanner, used func(name string) bool) {
+func (v *values) readLists(s *jsonstring.Scanner, used func(name string) bool) {
 	if !s.Object() {
 		*v = values{}
 		return
@@ -249,7 +249,7 @@ var queryFields = []string{"multiValueQueryStringParameters"}
 func scanQuery(text string) ([]string, error) {
 	var query values
 
-	s := jsonscan.New(text)
+	s := jsonstring.New(text)
 	if s.Object() {
 		for s.Member() {
 			if s.Field(queryFields) != "" {

@@ -1,7 +1,8 @@
-// Package jsonscan reads a few strings out of a JSON text (RFC 8259), and makes nothing of the rest.
+// Package jsonstring reads a few strings out of a JSON text (RFC 8259) and makes nothing of the rest,
+// and writes strings into one.
 //
-// It promises to agree with encoding/json about what it is asked for, as that package decodes into
-// structs, maps and slices of strings:
+// Of reading it promises to agree with encoding/json about what it is asked for, as that package
+// decodes into structs, maps and slices of strings:
 //
 //   - There is an error where that has one: a text that is not JSON as a whole, a value of another
 //     kind than what is asked for, or nesting of more than 10,000 levels.
@@ -15,7 +16,7 @@
 //
 // The caller must limit the length of the text, and ask for exactly one value of each member and
 // element. It knows nothing of numbers but their form.
-package jsonscan
+package jsonstring
 
 import (
 	"fmt"
@@ -49,7 +50,7 @@ type SyntaxError struct {
 
 // Error implements error.
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("jsonscan: expected %s at byte %d", e.Want, e.Offset)
+	return fmt.Sprintf("jsonstring: expected %s at byte %d", e.Want, e.Offset)
 }
 
 // fail records the first fault, after which nothing is left to read. It returns false.

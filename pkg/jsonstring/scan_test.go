@@ -1,4 +1,4 @@
-package jsonscan_test
+package jsonstring_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bitting-keys/bitting/pkg/jsonscan"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
 // shape has what a scanner can be asked for.
@@ -31,7 +31,7 @@ var fields = []string{"text", "kelvin", "lists", "texts", "within"}
 
 // scan decodes a shape by a scanner.
 func scan(text string) (out shape, err error) {
-	s := jsonscan.New(text)
+	s := jsonstring.New(text)
 	if s.Object() {
 		for s.Member() {
 			switch s.Field(fields) {
@@ -54,13 +54,13 @@ func scan(text string) (out shape, err error) {
 	return out, s.End()
 }
 
-func read(s *jsonscan.Scanner, into *string) {
+func read(s *jsonstring.Scanner, into *string) {
 	if text, ok := s.Text(); ok {
 		*into = text
 	}
 }
 
-func texts(s *jsonscan.Scanner, out *shape) {
+func texts(s *jsonstring.Scanner, out *shape) {
 	if !s.Object() {
 		out.Texts = nil
 		return
@@ -76,7 +76,7 @@ func texts(s *jsonscan.Scanner, out *shape) {
 	}
 }
 
-func lists(s *jsonscan.Scanner, out *shape) {
+func lists(s *jsonstring.Scanner, out *shape) {
 	if !s.Object() {
 		out.Lists = nil
 		return
@@ -101,7 +101,7 @@ func lists(s *jsonscan.Scanner, out *shape) {
 	}
 }
 
-func within(s *jsonscan.Scanner, out *shape) {
+func within(s *jsonstring.Scanner, out *shape) {
 	if !s.Object() {
 		return
 	}
@@ -247,7 +247,7 @@ func TestAllocatesNothing(t *testing.T) {
 
 	event := string(text)
 	if got := testing.AllocsPerRun(10, func() {
-		s := jsonscan.New(event)
+		s := jsonstring.New(event)
 		for s.Object(); s.Member(); {
 			s.Field(fields)
 			s.Skip()
@@ -276,12 +276,12 @@ func BenchmarkScan(b *testing.B) {
 	text = compact.Bytes()
 	event := string(text)
 
-	b.Run("jsonscan", func(b *testing.B) {
+	b.Run("jsonstring", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(text)))
 
 		for b.Loop() {
-			s := jsonscan.New(event)
+			s := jsonstring.New(event)
 			s.Skip()
 
 			if err := s.End(); err != nil {
