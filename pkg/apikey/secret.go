@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
-	"regexp"
 	"strings"
 )
 
@@ -77,10 +76,20 @@ func (s Secret) Hint() string {
 // Brand is the first part of every secret of a deployment, such as "bt".
 type Brand string
 
-var brandPattern = regexp.MustCompile(`^[a-z][a-z0-9]{1,9}$`)
-
 // Valid reports whether b may be a brand: ^[a-z][a-z0-9]{1,9}$.
-func (b Brand) Valid() bool { return brandPattern.MatchString(string(b)) }
+func (b Brand) Valid() bool {
+	if len(b) < 2 || len(b) > 10 || b[0] < 'a' {
+		return false
+	}
+
+	for i := range len(b) {
+		if c := b[i]; !inAlphabet(c) || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+
+	return true
+}
 
 // Pattern returns a regular expression that finds secrets of this brand in a text, for secret
 // scanners. A match is certain once Parse accepts it, which needs no network.

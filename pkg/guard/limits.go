@@ -4,10 +4,14 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 )
 
-// limitPattern matches the state of one limit in the authorizer's context.
-var limitPattern = regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
+// limitPattern matches the state of one limit in the authorizer's context. It is compiled when it is
+// needed: most functions start without it.
+var limitPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
+})
 
 // SetLimits sets the headers RateLimit-Policy and RateLimit from the limits in the authorizer's
 // context. Without limits it sets none. Malformed limits are left out rather than passed on to
@@ -15,7 +19,7 @@ var limitPattern = regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+
 func SetLimits(h http.Header, limits string) {
 	var policies, states []string
 	for text := range strings.SplitSeq(limits, ",") {
-		if m := limitPattern.FindStringSubmatch(text); m != nil {
+		if m := limitPattern().FindStringSubmatch(text); m != nil {
 			policies = append(policies, `"`+m[1]+`";`+m[2])
 			states = append(states, `"`+m[1]+`";`+m[3])
 		}

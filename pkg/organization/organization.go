@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -117,16 +118,27 @@ type Organization struct {
 	Pace apikey.Pace `json:"pace"` // the rate at which the row is changed
 }
 
-var slugPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
-
 // ValidID reports whether id may be an organization's id, a slug: ^[a-z][a-z0-9-]{1,38}$.
-func ValidID(id string) bool { return slugPattern.MatchString(id) }
+func ValidID(id string) bool {
+	if len(id) < 2 || len(id) > 39 || id[0] < 'a' {
+		return false
+	}
 
-var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
+	for i := range len(id) {
+		if c := id[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+
+	return true
+}
+
+// notSlug is compiled when it is needed: functions that make no ids start without it.
+var notSlug = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9]+`) })
 
 // Slug makes an id from a name, or returns "" if no character of the name can be used.
 func Slug(name string) string {
-	s := strings.TrimLeft(notSlug.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
+	s := strings.TrimLeft(notSlug().ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
 	if len(s) > 39 {
 		s = s[:39]
 	}

@@ -1,6 +1,7 @@
 package permission
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -8,19 +9,38 @@ import (
 // Match is the route of a call.
 type Match struct {
 	Route Route
-	// Params are the values of the path's parameters, raw, in the path's order.
-	Params []Param
 	// Permissions are the names of those that open the route, in the catalogue's order; any of
 	// them suffices. The slice belongs to the catalogue and must not be modified.
 	Permissions []string
+
+	// The parameters are read when they are asked for: a check asks for one of them.
+	segments []Segment
+	rest     string // the path, without the slashes at its ends
 }
 
 // Param is the value of a route's parameter in a path.
 type Param struct{ Name, Value string }
 
+// Params returns the values of the path's parameters, raw, in the path's order.
+func (m Match) Params() iter.Seq[Param] {
+	return func(yield func(Param) bool) {
+		rest := m.rest
+		for _, segment := range m.segments {
+			value := rest
+			if segment.Kind != Greedy {
+				value, rest, _ = strings.Cut(rest, "/")
+			}
+
+			if segment.Kind != Literal && !yield(Param{Name: segment.Text, Value: value}) {
+				return
+			}
+		}
+	}
+}
+
 // Param returns the value of the parameter with the name.
 func (m Match) Param(name string) (string, bool) {
-	for _, p := range m.Params {
+	for p := range m.Params() {
 		if p.Name == name {
 			return p.Value, true
 		}
@@ -52,7 +72,8 @@ func (c *Catalogue) Match(api, method, path string) (match Match, ok bool) {
 		return Match{}, false
 	}
 
-	return found.routes[index].match(rest), true
+	r := found.routes[index]
+	return Match{Route: r.route, Permissions: r.permissions, segments: r.segments, rest: rest}, true
 }
 
 // Entry is a route of an API with everything that its decision depends on.
@@ -107,7 +128,6 @@ type leaf struct {
 type compiledRoute struct {
 	route       Route
 	segments    []Segment
-	params      int // how many of the segments are parameters
 	methods     []string
 	permissions []string
 }
@@ -133,31 +153,6 @@ func (n *node) find(rest string, more bool) *leaf {
 	}
 
 	return n.greedy
-}
-
-// match reads the parameters' values from a path that is known to match the route.
-func (r *compiledRoute) match(rest string) Match {
-	m := Match{Route: r.route, Permissions: r.permissions}
-	if r.params == 0 {
-		return m
-	}
-
-	m.Params = make([]Param, 0, r.params)
-	for _, segment := range r.segments {
-		if segment.Kind == Greedy {
-			m.Params = append(m.Params, Param{Name: segment.Text, Value: rest})
-			break
-		}
-
-		var value string
-
-		value, rest, _ = strings.Cut(rest, "/")
-		if segment.Kind == Parameter {
-			m.Params = append(m.Params, Param{Name: segment.Text, Value: value})
-		}
-	}
-
-	return m
 }
 
 // compile builds the table of an API from a valid catalogue.
@@ -209,7 +204,7 @@ func (t *table) add(r Route, permission string) {
 	}
 
 	if *slot == nil {
-		*slot = &compiledRoute{route: r, segments: segments, params: parameters(segments)}
+		*slot = &compiledRoute{route: r, segments: segments}
 		t.routes = append(t.routes, *slot)
 	}
 
@@ -252,15 +247,4 @@ func (n *node) leafOf(segments []Segment) *leaf {
 	}
 
 	return n.leaf
-}
-
-func parameters(segments []Segment) int {
-	n := 0
-	for _, s := range segments {
-		if s.Kind != Literal {
-			n++
-		}
-	}
-
-	return n
 }

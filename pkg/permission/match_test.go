@@ -117,7 +117,7 @@ func TestMatch(t *testing.T) {
 			text := ""
 			if ok {
 				text = fmt.Sprintf("%s %s %s %v %v", got.Route.API, got.Route.Method,
-					got.Route.Path, got.Params, got.Permissions)
+					got.Route.Path, slices.AppendSeq([]permission.Param{}, got.Params()), got.Permissions)
 			}
 
 			if diff := cmp.Diff(tt.want, text); diff != "" {

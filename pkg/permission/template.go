@@ -3,7 +3,6 @@ package permission
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -30,14 +29,6 @@ type Segment struct {
 // stage it fits into the 512 characters that API Gateway allows for a resource of an authorizer's
 // policy.
 const maxPath = 200
-
-var (
-	// A literal may contain neither a glob's * and ? nor %: a literal in a policy must match only
-	// itself, and encoded and plain spellings of a character must not become two routes. Nor may
-	// it contain a semicolon, after which some servers read parameters.
-	literalText   = regexp.MustCompile(`^[A-Za-z0-9._~$@!+=,:-]+$`)
-	parameterName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-)
 
 // ParsePath reads a path template: literal segments, parameters such as {id}, and at the end
 // possibly a greedy parameter such as {proxy+}. The root "/" has no segments.
@@ -88,10 +79,10 @@ func parseSegment(part string) (Segment, error) {
 		return Segment{}, errors.New("must not have an empty segment")
 	case part == "." || part == "..":
 		return Segment{}, fmt.Errorf("must not have the segment %s", part)
-	case kind == Literal && !literalText.MatchString(part):
+	case kind == Literal && !isLiteral(part):
 		return Segment{}, fmt.Errorf("segment %q: a literal has only letters, digits and "+
 			"._~$@!+=,:-, a parameter is {name} or {name+}", part)
-	case kind != Literal && !parameterName.MatchString(name):
+	case kind != Literal && !isParameter(name):
 		return Segment{}, fmt.Errorf("segment %q: a parameter's name has 1 to 64 letters, "+
 			"digits, dots, hyphens and underscores", part)
 	}

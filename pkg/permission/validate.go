@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -55,21 +54,6 @@ const (
 )
 
 const maxName = 65 // bytes: two parts of 32 and what is between them
-
-var (
-	nameForm      = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}:[a-z][a-z0-9_-]{0,31}$`)
-	olderNameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*_[A-Za-z0-9_-]+$`)
-	apiForm       = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-)
-
-// ValidName reports whether name has the form of a permission's name: resource:action, or the
-// older resource_action.
-func ValidName(name string) bool {
-	return nameForm.MatchString(name) || (len(name) <= maxName && olderNameForm.MatchString(name))
-}
-
-// ValidAPI reports whether name has the form of an API's name in routes.
-func ValidAPI(name string) bool { return apiForm.MatchString(name) }
 
 // validator collects faults. It remembers names and routes to find collisions.
 type validator struct {
