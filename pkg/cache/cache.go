@@ -41,3 +41,23 @@ func (c *Cache[K, V]) Get(key K) V {
 	c.newer[key] = v
 	return v
 }
+
+// Key is a key that is mostly text.
+type Key[O comparable] struct {
+	Of   O
+	Text string
+}
+
+// GetBytes is Get for a key whose text was put together for the call: it becomes a string only if
+// the value is not there.
+func GetBytes[O comparable, V any](c *Cache[Key[O], V], of O, text []byte) V {
+	c.mu.Lock()
+	v, ok := c.newer[Key[O]{of, string(text)}] // the compiler makes no string of it here
+	c.mu.Unlock()
+
+	if ok {
+		return v
+	}
+
+	return c.Get(Key[O]{of, string(text)})
+}

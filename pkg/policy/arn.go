@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -30,59 +29,70 @@ type ARN struct {
 	Path string
 }
 
-// The fields before the path become part of a policy's patterns, so they must not contain
-// characters that are special there.
-var arnFields = regexp.MustCompile(`^[A-Za-z0-9_-]*$`)
-
 // ParseARN reads the ARN of a request. Only the first five colons and three slashes are
 // separators, since a path may contain both: a parser that split at the last colon would let a
-// caller choose what the policy is for.
+// caller choose what the policy is for. It allocates nothing.
 func ParseARN(s string) (ARN, error) {
 	if len(s) > MaxARN {
 		return ARN{}, fmt.Errorf("%w: longer than %d bytes", ErrARN, MaxARN)
 	}
 
-	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "execute-api" {
+	var a ARN
+
+	arn, rest, _ := strings.Cut(s, ":")
+	a.Partition, rest, _ = strings.Cut(rest, ":")
+	service, rest, _ := strings.Cut(rest, ":")
+	a.Region, rest, _ = strings.Cut(rest, ":")
+
+	var found bool
+	if a.Account, rest, found = strings.Cut(rest, ":"); !found || arn != "arn" || service != "execute-api" {
 		return ARN{}, fmt.Errorf("%w: it must start as "+
 			"arn:{partition}:execute-api:{region}:{account}:{api}", ErrARN)
 	}
 
-	call := strings.SplitN(parts[5], "/", 4)
+	a.API, rest, _ = strings.Cut(rest, "/")
 
-	handshake := len(call) == 3 && "/"+call[2] == Connect
-	if handshake {
-		call = []string{call[0], call[1], "", call[2]}
-	}
+	a.Stage, rest, found = strings.Cut(rest, "/")
+	handshake := found && rest == Connect[1:]
 
-	if len(call) != 4 {
+	slash := strings.IndexByte(rest, '/')
+	switch {
+	case handshake:
+		a.Path = Connect
+	case slash < 0:
 		return ARN{}, fmt.Errorf("%w: it must end with {api}/{stage}/{method}/{path}", ErrARN)
+	default:
+		a.Method, a.Path = rest[:slash], rest[slash:]
 	}
 
-	a := ARN{
-		Partition: parts[1],
-		Region:    parts[3],
-		Account:   parts[4],
-		API:       call[0],
-		Stage:     call[1],
-		Method:    call[2],
-		Path:      "/" + call[3],
-	}
 	// A stage may be $default.
-	fields := []string{
+	for _, field := range [...]string{
 		a.Partition, a.Region, a.Account, a.API, strings.TrimPrefix(a.Stage, "$"),
-	}
-	if !handshake {
-		fields = append(fields, a.Method)
-	}
-
-	for _, field := range fields {
-		if field == "" || !arnFields.MatchString(field) {
+	} {
+		if !isName(field) {
 			return ARN{}, fmt.Errorf("%w: %q is not a name", ErrARN, field)
 		}
 	}
 
+	if !handshake && !isName(a.Method) {
+		return ARN{}, fmt.Errorf("%w: %q is not a method", ErrARN, a.Method)
+	}
+
 	return a, nil
+}
+
+// isName reports whether a field before the path has only characters that are not special in a
+// policy's patterns, of which it becomes a part: ^[A-Za-z0-9_-]+$.
+func isName(field string) bool {
+	for i := range len(field) {
+		switch c := field[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+
+	return field != ""
 }
 
 // String returns the ARN as API Gateway writes it.
@@ -92,6 +102,12 @@ func (a ARN) String() string {
 	}
 
 	return a.stage() + "/" + a.Method + a.Path
+}
+
+// ofStage returns what the ARNs of all requests to the same stage have in common.
+func (a ARN) ofStage() ARN {
+	a.Method, a.Path = "", ""
+	return a
 }
 
 // stage returns the prefix of the ARNs of all requests to the same stage.

@@ -26,6 +26,8 @@ const (
 type Policy struct {
 	Document Document
 	Scope    Scope
+	// JSON is the document as AppendJSON writes it, if it serves more than one call; else nil.
+	JSON []byte
 }
 
 // Build returns the policy for a call of a key with the grant. The document's scope is the widest
@@ -40,20 +42,20 @@ func Build(c *permission.Catalogue, api string, g permission.Grant, call ARN) Po
 // build tries the scopes in turn; compose is request.compose or a cache of it.
 func build(
 	c *permission.Catalogue, api string, g permission.Grant, call ARN,
-	compose func(request) (Document, bool),
+	compose func(request) (composed, bool),
 ) Policy {
 	r := request{
 		catalogue: c,
 		api:       api,
 		grant:     g,
-		stage:     call.stage(),
+		at:        call.ofStage(),
 	}
 
 	// A refused call gets the whole-key policy too: if cached, it still serves the other calls.
 	decision := permission.Decide(c, api, g, call.Method, call.Path)
 	if plain(call.Path) || !decision.Allowed() {
 		if d, ok := compose(r); ok {
-			return Policy{Document: d, Scope: WholeKey}
+			return Policy{Document: d.document, Scope: WholeKey, JSON: d.json}
 		}
 	}
 
@@ -68,7 +70,7 @@ func build(
 		}
 
 		if d, ok := compose(r); ok {
-			return Policy{Document: d, Scope: OneRoute}
+			return Policy{Document: d.document, Scope: OneRoute, JSON: d.json}
 		}
 	}
 
@@ -86,8 +88,14 @@ type request struct {
 	catalogue *permission.Catalogue
 	api       string
 	grant     permission.Grant
-	stage     string
+	at        ARN              // of the stage: without a method and a path
 	only      permission.Route // the zero Route means all
+}
+
+// composed is a document, and its JSON.
+type composed struct {
+	document Document
+	json     []byte
 }
 
 // allows reports whether the document must allow a call.
@@ -101,16 +109,17 @@ func (r request) includes(route permission.Route) bool {
 }
 
 // compose makes the document, or reports that there is none that fits.
-func (r request) compose() (Document, bool) {
+func (r request) compose() (composed, bool) {
 	entries := r.catalogue.Routes(r.api)
-	denied := rough(r.stage)
+	stage := r.at.stage()
+	denied := rough(stage)
 	var allowed []string
 
 	budget := maxWork
 	for _, method := range permission.Methods() {
-		opening, ok := r.opening(entries, method)
+		opening, ok := r.opening(entries, stage, method)
 		if !ok {
-			return Document{}, false
+			return composed{}, false
 		}
 
 		if len(opening.patterns) == 0 {
@@ -121,10 +130,10 @@ func (r request) compose() (Document, bool) {
 
 		closing, ok := s.solve(func(path string) bool { return r.allows(method, path) }, &budget)
 		if !ok {
-			return Document{}, false
+			return composed{}, false
 		}
 
-		prefix := r.stage + "/" + method
+		prefix := stage + "/" + method
 		for _, p := range opening.patterns {
 			allowed = append(allowed, p.resource(prefix))
 		}
@@ -140,11 +149,12 @@ func (r request) compose() (Document, bool) {
 
 	// A key that may call nothing gets an exact policy. For one route, it means that none fits.
 	if len(allowed) == 0 {
-		return denyEverything(), r.only == permission.Route{}
+		d := denyEverything()
+		return composed{d, d.AppendJSON(nil)}, r.only == permission.Route{}
 	}
 
 	d := document(allow(allowed), deny(denied))
-	return d, d.fits()
+	return composed{d, d.AppendJSON(nil)}, d.fits()
 }
 
 // opening lists what a document must open for one method: the routes, and patterns that match at
@@ -157,7 +167,9 @@ type opening struct {
 // opening returns what to open for a method. Routes with a literal that is not plain are left out,
 // since no path of theirs is plain. It gives up when the patterns alone exceed the limits, so that
 // a key with a thousand customers costs no more than one that fits.
-func (r request) opening(entries []permission.Entry, method string) (o opening, ok bool) {
+func (r request) opening(
+	entries []permission.Entry, stage, method string,
+) (o opening, ok bool) {
 	size := 0
 	for _, e := range entries {
 		_, held := r.grant.Holds(e.Permissions)
@@ -169,7 +181,7 @@ func (r request) opening(entries []permission.Entry, method string) (o opening, 
 		o.routes = append(o.routes, e)
 		for _, customer := range r.customers(e) {
 			p := patternOf(e.Segments, customer)
-			if size += len(p.resource(r.stage + "/" + method)); size > maxDocument {
+			if size += len(p.resource(stage + "/" + method)); size > maxDocument {
 				return opening{}, false
 			}
 

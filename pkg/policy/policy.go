@@ -24,7 +24,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -90,8 +89,7 @@ func (d Document) fits() bool {
 		}
 	}
 
-	data, err := json.Marshal(d)
-	return err == nil && len(data) <= maxDocument
+	return len(d.AppendJSON(nil)) <= maxDocument
 }
 
 // Only returns a document that allows exactly the request with the ARN. It is for requests that
