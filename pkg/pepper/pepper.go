@@ -17,9 +17,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -40,6 +42,26 @@ type Pepper struct {
 	// a pointer, since package fmt prints unexported fields of other structs without calling their
 	// methods
 	key *[Size]byte
+	// macs has *mac: keyed ones, each for one caller at a time. To key one is more than half of the
+	// time that a hash of a secret takes (2.0 to 0.8 µs), and 5 of its 6 allocations.
+	macs *sync.Pool
+}
+
+// mac is a keyed HMAC-SHA-256 (RFC 2104).
+type mac struct {
+	hash.Hash
+
+	text [128]byte // for what is hashed: on a caller's stack it would not stay there
+}
+
+// sum returns the HMAC-SHA-256 of a text, which write puts together.
+func (p *Pepper) sum(write func(m *mac)) []byte {
+	m, _ := p.macs.Get().(*mac)
+	defer p.macs.Put(m)
+
+	m.Reset()
+	write(m)
+	return m.Sum(nil)
 }
 
 // Version returns the version, 1 for the first.
@@ -61,16 +83,16 @@ func (p *Pepper) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // "|" + random), with env in its short spelling and random the 32 random characters of the secret
 // (RFC 2104).
 func (p *Pepper) Hash(parts apikey.Parts) []byte {
-	mac := hmac.New(sha256.New, p.key[:])
-	buffer := make([]byte, 0, 128)
-	buffer = append(buffer, "bitting/1|"...)
-	buffer = append(buffer, parts.Environment.Short()...)
-	buffer = append(buffer, '|')
-	buffer = append(buffer, parts.KeyID...)
-	buffer = append(buffer, '|')
-	buffer = append(buffer, parts.Random...)
-	mac.Write(buffer)
-	return mac.Sum(buffer[:0])
+	return p.sum(func(m *mac) {
+		text := append(m.text[:0], "bitting/1|"...)
+		text = append(text, parts.Environment.Short()...)
+		text = append(text, '|')
+		text = append(text, parts.KeyID...)
+		text = append(text, '|')
+		text = append(text, parts.Random...)
+		m.Write(text)
+		clear(text) // it has the secret
+	})
 }
 
 // Issue makes a secret for a key, and what the key stores of it under this pepper, which must be of
@@ -118,18 +140,19 @@ func (p *Pepper) RivalID(
 }
 
 func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
-	mac := hmac.New(sha256.New, p.key[:])
-	mac.Write([]byte(prefix + env.Short() + "|" + what + "|"))
-	mac.Write(digest)
-	return mac.Sum(nil)
+	return p.sum(func(m *mac) {
+		text := append(append(append(m.text[:0], prefix...), env.Short()...), '|')
+		m.Write(append(append(text, what...), '|'))
+		m.Write(digest)
+	})
 }
 
 // Seal returns the HMAC-SHA-256 over a row's canonical form.
 func (p *Pepper) Seal(canonical []byte) []byte {
-	mac := hmac.New(sha256.New, p.key[:])
-	mac.Write([]byte("bitting/seal/1|"))
-	mac.Write(canonical)
-	return mac.Sum(nil)
+	return p.sum(func(m *mac) {
+		m.Write(append(m.text[:0], "bitting/seal/1|"...))
+		m.Write(canonical)
+	})
 }
 
 // Scope identifies the pepper in a wrapped key. It is the KMS encryption context, so a wrapped key
@@ -181,5 +204,9 @@ func newPepper(version int, plain []byte) (*Pepper, error) {
 	}
 
 	key := [Size]byte(plain)
-	return &Pepper{version: version, key: &key}, nil
+	return &Pepper{
+		version: version,
+		key:     &key,
+		macs:    &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }},
+	}, nil
 }
