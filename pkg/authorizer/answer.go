@@ -1,32 +1,15 @@
 package authorizer
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
-
-// iamAnswer is the answer with a policy: REST APIs, and HTTP APIs without simple responses.
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
-type iamAnswer struct {
-	PrincipalID        string          `json:"principalId"`
-	PolicyDocument     policy.Document `json:"policyDocument"`
-	Context            Context         `json:"context"`
-	UsageIdentifierKey string          `json:"usageIdentifierKey,omitempty"` // REST only
-}
-
-// simpleAnswer is the answer without a policy: HTTP APIs with enableSimpleResponses and payload
-// 2.0.
-type simpleAnswer struct {
-	IsAuthorized bool    `json:"isAuthorized"`
-	Context      Context `json:"context"`
-}
 
 // Context is the authorizer's context for the backend, and for gateway responses of refusals. REST
 // APIs accept only scalars and turn them into strings, so all fields are strings. Every field is
@@ -76,13 +59,12 @@ type Context struct {
 // context.
 const maxAnswer = 8 << 10
 
-// contextTexts returns the sizes, in bytes, to which texts in the context are cut, one attempt
-// after the other until the answer fits. With the last one any context fits together with any
-// policy.
-func contextTexts() []int { return []int{2048, 512, 256, 96} }
+// contextTexts are the sizes, in bytes, to which texts in the context are cut, one attempt after the
+// other until the answer fits. With the last one any context fits together with any policy.
+var contextTexts = [...]int{2048, 512, 256, 96}
 
 // contextOf makes the context, with texts of at most that many bytes.
-func contextOf(v check.Verdict, api string, maxBytes int) Context {
+func contextOf(v *check.Verdict, api string, maxBytes int) Context {
 	c := Context{
 		API:                api,
 		KeyID:              v.Key.ID,
@@ -132,18 +114,21 @@ func contextOf(v check.Verdict, api string, maxBytes int) Context {
 // text makes a name safe inside the JSON of a gateway response's template, which quotes it without
 // escaping.
 func text(s string, maxBytes int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == '"' || r == '\\' || r == 0x7f {
-			return -1
-		}
-
-		return r
-	}, s)
+	s = strings.Map(quotable, s)
 	if len(s) > maxBytes {
 		s = s[:maxBytes]
 	}
 
 	return strings.ToValidUTF8(s, "")
+}
+
+// quotable returns a character that needs no escape, or -1.
+func quotable(r rune) rune {
+	if r < ' ' || r == '"' || r == '\\' || r == 0x7f {
+		return -1
+	}
+
+	return r
 }
 
 // list joins names by commas. It leaves out those at the end that would make it too long, and
@@ -158,56 +143,83 @@ func list(names []string, maxBytes int) string {
 }
 
 // answer returns the verdict of an allow, a 429 or a 403 in the form for the event's kind.
-func (a *Authorizer) answer(
-	r request, v check.Verdict, p policy.Document, allowed bool,
-) (out []byte, err error) {
-	ends := a.ends(r, &v)
+func (a *Authorizer) answer(r *request, v *check.Verdict, p policy.Policy, allowed bool) []byte {
+	ends := a.ends(r, v)
 	if !ends.IsZero() {
-		p = policy.Until(p, ends)
+		p = policy.Policy{Document: policy.Until(p.Document, ends)}
 	}
 
+	out := make([]byte, 0, len(p.JSON)+usualContext)
+
 	// Most contexts fit uncut; the sizes shrink until the answer does.
-	for _, maxBytes := range contextTexts() {
+	for _, maxBytes := range contextTexts {
 		c := contextOf(v, r.call.API, maxBytes)
 		if !ends.IsZero() && v.Outcome == check.Allowed {
 			c.ended()
 		}
 
-		out, err = encode(a.form(r, c, p, allowed))
-		if err != nil || len(out) <= maxAnswer {
+		if out = a.form(out[:0], r, &c, p, allowed); len(out) <= maxAnswer {
 			break
-		}
-	}
-
-	return out, err
-}
-
-func (a *Authorizer) form(r request, c Context, p policy.Document, allowed bool) any {
-	if a.simple(r) {
-		return simpleAnswer{IsAuthorized: allowed, Context: c}
-	}
-
-	out := iamAnswer{PrincipalID: c.KeyID + c.UserID, PolicyDocument: p, Context: c}
-	if r.kind == RESTToken || r.kind == RESTRequest {
-		out.UsageIdentifierKey = a.admitKey
-		if a.admitKey != "" && c.Limited == "true" {
-			out.UsageIdentifierKey = limitedKey
-			out.Context.headers()
 		}
 	}
 
 	return out
 }
 
-// encode writes JSON without HTML escapes, which would turn one byte into six.
-func encode(value any) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
+// usualContext is the size of an answer without its policy's document, in bytes, that most have at
+// most.
+const usualContext = 1024
 
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
+// form appends an answer in the form for the event's kind.
+func (a *Authorizer) form(
+	out []byte, r *request, c *Context, p policy.Policy, allowed bool,
+) []byte {
+	if a.simple(r) {
+		return appendSimple(out, allowed, c)
 	}
 
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	usage := ""
+	if r.kind == RESTToken || r.kind == RESTRequest {
+		usage = a.admitKey
+		if a.admitKey != "" && c.Limited == "true" {
+			usage = limitedKey
+			c.headers()
+		}
+	}
+
+	return appendIAM(out, p, c, usage)
+}
+
+// appendSimple appends an answer without a policy: HTTP APIs with enableSimpleResponses and payload
+// 2.0.
+func appendSimple(out []byte, allowed bool, c *Context) []byte {
+	out = append(out, `{"isAuthorized":`...)
+	out = strconv.AppendBool(out, allowed)
+	out = append(out, `,"context":`...)
+	return append(c.appendJSON(out), '}')
+}
+
+// appendIAM appends an answer with a policy: REST APIs, and HTTP APIs without simple responses.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
+func appendIAM(out []byte, p policy.Policy, c *Context, usageIdentifierKey string) []byte {
+	out = append(out, `{"principalId":`...)
+	out = jsonstring.Append(out, c.KeyID+c.UserID)
+	out = append(out, `,"policyDocument":`...)
+
+	// 1.4 µs for a document that is not encoded yet, of a key with three permissions
+	if p.JSON != nil {
+		out = append(out, p.JSON...)
+	} else {
+		out = p.Document.AppendJSON(out)
+	}
+
+	out = append(out, `,"context":`...)
+	out = c.appendJSON(out)
+
+	if usageIdentifierKey != "" { // REST only
+		out = append(out, `,"usageIdentifierKey":`...)
+		out = jsonstring.Append(out, usageIdentifierKey)
+	}
+
+	return append(out, '}')
 }

@@ -102,8 +102,8 @@ func (a *Authorizer) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
 func (a *Authorizer) invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	r, err := a.read(payload)
-	if err != nil {
+	var r request
+	if err := a.read(payload, &r); err != nil {
 		a.logger.ErrorContext(ctx, "check failed", "error", err)
 		a.count(metric.Unavailable, a.checker.Now())
 		return nil, errUnavailable
@@ -111,27 +111,28 @@ func (a *Authorizer) invoke(ctx context.Context, payload []byte) ([]byte, error)
 
 	if r.call.API == permission.AdminAPI && a.people != nil {
 		if jwt, ok := token(a.checker.Brand, r.headers); ok {
-			return a.signedIn(ctx, r, jwt)
+			return a.signedIn(ctx, &r, jwt)
 		}
 	}
 
 	if r.kind == AppSync {
-		return a.graphQL(ctx, r)
+		return a.graphQL(ctx, &r)
 	}
 
-	v, document := a.decide(ctx, r)
-	a.log(ctx, r, v)
-	a.record(r, &v)
+	v, document := a.decide(ctx, &r)
+	a.log(ctx, &r, &v)
+	a.record(&r, &v)
 	a.count(outcomes[v.Outcome], r.began)
 
 	switch v.Outcome.Status() {
 	case 200, 429:
 		// An authorizer cannot answer 429. The gateway or the backend does, by what the answer
 		// carries.
-		a.used(ctx, v)
-		return a.answer(r, v, document, true)
+		a.used(ctx, &v)
+		return a.answer(&r, &v, document, true), nil
 	case 403:
-		return a.answer(r, v, policy.Refuse(document, r.arn.String()), false)
+		document = policy.Policy{Document: policy.Refuse(document.Document, r.arn.String())}
+		return a.answer(&r, &v, document, false), nil
 	case 401:
 		return nil, errUnauthorized
 	default:
@@ -140,47 +141,47 @@ func (a *Authorizer) invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
 // used tells of an admitted call with the newest secret of a key.
-func (a *Authorizer) used(ctx context.Context, v check.Verdict) {
+func (a *Authorizer) used(ctx context.Context, v *check.Verdict) {
 	if v.Outcome == check.Allowed && !v.OldSecret {
 		a.firstUses.Used(ctx, v.Key, a.checker.Now())
 	}
 }
 
 // decide checks the call, and chooses the policy of the answer.
-func (a *Authorizer) decide(ctx context.Context, r request) (check.Verdict, policy.Document) {
+func (a *Authorizer) decide(ctx context.Context, r *request) (check.Verdict, policy.Policy) {
 	if r.call.API == permission.AdminAPI {
 		return a.decideAdmin(ctx, r)
 	}
 
 	v := a.checker.Check(ctx, r.headers, r.call)
 	if r.kind == WebSocket {
-		return v, policy.Only(r.arn.String())
+		return v, only(r)
 	}
 
 	if v.Outcome.Status() != 403 || v.Outcome == check.PathNotSupported || a.simple(r) {
-		return v, v.Policy.Document
+		return v, v.Policy
 	}
 
 	// A refusal carries the whole-key policy: a cached answer may serve the key's other calls.
 	catalogue, err := a.checker.Catalogue.Current(ctx)
 	if err != nil {
-		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
+		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Policy{}
 	}
 
-	return v, a.checker.Policies.Build(catalogue, r.call.API, check.Grant(v.Key), r.arn).Document
+	return v, a.checker.Policies.Build(catalogue, r.call.API, check.Grant(v.Key), r.arn)
 }
 
 // decideAdmin is decide for the admin API, where a policy covers only the one call.
-func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict, policy.Document) {
+func (a *Authorizer) decideAdmin(ctx context.Context, r *request) (check.Verdict, policy.Policy) {
 	v := a.checker.Authenticate(ctx, r.headers, r.call.SourceIP)
 	if v.Outcome != check.Allowed {
-		return v, policy.Document{}
+		return v, policy.Policy{}
 	}
 
 	catalogue, err := a.checker.Catalogue.Current(ctx)
 	switch {
 	case err != nil:
-		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Document{}
+		return check.Verdict{Outcome: check.Unavailable, Key: v.Key, Err: err}, policy.Policy{}
 	case !admin(catalogue, v.Key):
 		v.Outcome = check.PermissionDenied
 	case !a.supports(r):
@@ -188,14 +189,19 @@ func (a *Authorizer) decideAdmin(ctx context.Context, r request) (check.Verdict,
 	}
 
 	a.checker.Limit(ctx, &v)
-	return v, policy.Only(r.arn.String())
+	return v, only(r)
+}
+
+// only returns the policy of the one call.
+func only(r *request) policy.Policy {
+	return policy.Policy{Document: policy.Only(r.arn.String()), Scope: policy.OneCall}
 }
 
 // simple reports whether the answer has no policy.
-func (a *Authorizer) simple(r request) bool { return r.kind == HTTP2 && a.simpleResponses }
+func (a *Authorizer) simple(r *request) bool { return r.kind == HTTP2 && a.simpleResponses }
 
 // supports reports whether the answer can allow the one call.
-func (a *Authorizer) supports(r request) bool {
+func (a *Authorizer) supports(r *request) bool {
 	return a.simple(r) || policy.Sayable(r.arn.String())
 }
 
@@ -205,7 +211,7 @@ func admin(catalogue *permission.Catalogue, k *apikey.Key) bool {
 }
 
 // log writes one line for a refusal, and for an allowed call only at a finer log level.
-func (a *Authorizer) log(ctx context.Context, r request, v check.Verdict) {
+func (a *Authorizer) log(ctx context.Context, r *request, v *check.Verdict) {
 	level := slog.LevelInfo
 	switch v.Outcome {
 	case check.Allowed:

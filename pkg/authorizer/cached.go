@@ -14,7 +14,7 @@ const cacheMargin = time.Minute
 // ends returns when the secret that was sent stops working by the clock, if API Gateway may still
 // keep the answer then; else the zero time. Everything else that the check depends on is among the
 // identity sources that key the cache, or changes only when a person changes it.
-func (a *Authorizer) ends(r request, v *check.Verdict) time.Time {
+func (a *Authorizer) ends(r *request, v *check.Verdict) time.Time {
 	if a.cacheTime == 0 {
 		return time.Time{}
 	}
@@ -36,7 +36,7 @@ func (a *Authorizer) ends(r request, v *check.Verdict) time.Time {
 
 // mayEnd reports whether the first use of the new secret, at any moment from now on, can end the
 // old one while API Gateway keeps the answer.
-func (a *Authorizer) mayEnd(r request, k *apikey.Key) bool {
+func (a *Authorizer) mayEnd(r *request, k *apikey.Key) bool {
 	return k.Rotation.StartsAt == apikey.StartsFirstUse && k.AwaitsFirstUse(r.began) &&
 		k.Rotation.Overlap < a.cacheTime
 }

@@ -39,20 +39,18 @@ type request struct {
 	began     time.Time
 }
 
-// read reads the request from an event. An event that has none of the six forms is an error.
-func (a *Authorizer) read(payload []byte) (request, error) {
+// read reads the request of an event. An event that has none of the six forms is an error.
+func (a *Authorizer) read(payload []byte, r *request) error {
 	// The strings of the request are parts of this one.
 	text := string(payload)
 
 	var e event
 	if err := scan(text, &e); err != nil {
-		return request{}, fmt.Errorf("authorizer: event: %w", err)
+		return fmt.Errorf("authorizer: event: %w", err)
 	}
 
-	r := request{
-		id:    a.checker.Brand.Redact(e.requestID), // a client may choose it
-		began: a.checker.Now(),
-	}
+	r.id = a.checker.Brand.Redact(e.requestID) // a client may choose it
+	r.began = a.checker.Now()
 	arn := e.methodARN
 	source := e.identitySource
 
@@ -75,23 +73,24 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	case e.version == "" && e.kind == "REQUEST":
 		r.kind = RESTRequest
 	case e.isGraphQL() && a.api != permission.AdminAPI:
-		return a.readGraphQL(&e, r), nil
+		a.readGraphQL(&e, r)
+		return nil
 	default:
-		return request{}, errors.New("authorizer: the event has no known format")
+		return errors.New("authorizer: the event has no known format")
 	}
 
 	var err error
 	if r.arn, err = policy.ParseARN(arn); err != nil {
-		return request{}, fmt.Errorf("authorizer: event: %w", err)
+		return fmt.Errorf("authorizer: event: %w", err)
 	}
 
 	if (r.kind == WebSocket) != (r.arn.Method == "") {
-		return request{}, errors.New("authorizer: only the ARN of a WebSocket's handshake has no method")
+		return errors.New("authorizer: only the ARN of a WebSocket's handshake has no method")
 	}
 
 	api, err := a.name(&e.stageVariables)
 	if err != nil {
-		return request{}, err
+		return err
 	}
 
 	r.headers = e.keyHeaders(r.kind)
@@ -100,7 +99,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 	if r.kind == WebSocket {
 		inQuery, err := scanQuery(text)
 		if err != nil {
-			return request{}, fmt.Errorf("authorizer: event: %w", err)
+			return fmt.Errorf("authorizer: event: %w", err)
 		}
 
 		r.headers.APIKey = append(inQuery, r.headers.APIKey...)
@@ -134,7 +133,7 @@ func (a *Authorizer) read(payload []byte) (request, error) {
 		r.call.ARN = r.arn
 	}
 
-	return r, nil
+	return nil
 }
 
 // queryKey is where a browser puts a key, which can set no header of a WebSocket's handshake.

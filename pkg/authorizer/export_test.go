@@ -3,6 +3,7 @@ package authorizer
 import (
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/metric"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // MetricOf returns the metric of an outcome.
@@ -52,3 +53,20 @@ func ScanEvent(text string) (Scanned, error) {
 
 // ScanQuery scans the query of a handshake.
 func ScanQuery(text string) ([]string, error) { return scanQuery(text) }
+
+// JSONOfContext returns a context as answers have it.
+func JSONOfContext(c *Context) []byte { return c.appendJSON(nil) }
+
+// JSONOfSimple returns an answer without a policy.
+func JSONOfSimple(allowed bool, c *Context) []byte { return appendSimple(nil, allowed, c) }
+
+// JSONOfIAM returns an answer with a policy.
+func JSONOfIAM(p policy.Policy, c *Context, usage string) []byte {
+	return appendIAM(nil, p, c, usage)
+}
+
+// JSONOfGraphQL returns an answer to AppSync, and the value that it is of.
+func JSONOfGraphQL(allowed bool, c *Context, denied []string) ([]byte, any) {
+	answer := graphQLAnswer{IsAuthorized: allowed, ResolverContext: c, DeniedFields: denied}
+	return answer.appendJSON(nil), answer
+}

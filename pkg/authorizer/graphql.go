@@ -15,15 +15,6 @@ import (
 // permission of their own, such as /graphql/Mutation.createMessage.
 const graphQLPath = "/graphql"
 
-// graphQLAnswer is the answer to AppSync.
-// https://docs.aws.amazon.com/appsync/latest/devguide/security-authz.html#aws-lambda-authorization
-type graphQLAnswer struct {
-	IsAuthorized    bool     `json:"isAuthorized"`
-	ResolverContext *Context `json:"resolverContext,omitempty"`
-	DeniedFields    []string `json:"deniedFields,omitempty"` // "Type.field"
-	TTLOverride     int      `json:"ttlOverride"`            // seconds; 0: AppSync keeps nothing
-}
-
 // isGraphQL reports whether this is an event of a GraphQL API of AppSync. Its event APIs send
 // others, and know no denied fields.
 func (e *event) isGraphQL() bool {
@@ -33,20 +24,19 @@ func (e *event) isGraphQL() bool {
 
 // readGraphQL completes the request of an event of AppSync, which names no route, no stage, and no
 // address but what the caller may have made up.
-func (a *Authorizer) readGraphQL(e *event, r request) request {
+func (a *Authorizer) readGraphQL(e *event, r *request) {
 	r.kind = AppSync
 	r.headers = e.keyHeaders(AppSync)
 	r.userAgent = e.userAgent()
 	r.query = e.queryString
 	r.call = check.Call{API: a.api, Method: http.MethodPost, Path: graphQLPath}
-	return r
 }
 
 // graphQL checks the call of a GraphQL API and answers AppSync. That has one refusal, a 401 without
 // a reason. A call over a limit gets it, too: a resolver need not have code that could answer 429.
 //
 // AppSync is to keep no answer, since nobody would count the calls that it answers from there.
-func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
+func (a *Authorizer) graphQL(ctx context.Context, r *request) ([]byte, error) {
 	v := a.checker.Check(ctx, r.headers, r.call)
 
 	var denied []field
@@ -60,27 +50,27 @@ func (a *Authorizer) graphQL(ctx context.Context, r request) ([]byte, error) {
 		denied = a.deniedFields(ctx, &v, r)
 	}
 
-	a.log(ctx, r, v)
+	a.log(ctx, r, &v)
 	a.record(r, &v)
 	a.count(outcomes[v.Outcome], r.began)
 
 	switch {
 	case v.Outcome == check.Allowed:
-		a.used(ctx, v)
+		a.used(ctx, &v)
 	case v.Outcome.Status() < http.StatusInternalServerError:
-		return encode(graphQLAnswer{})
+		return graphQLAnswer{}.appendJSON(nil), nil
 	default:
 		return nil, errUnavailable
 	}
 
-	c := contextOf(v, r.call.API, contextTexts()[0])
+	c := contextOf(&v, r.call.API, contextTexts[0])
 	out := graphQLAnswer{IsAuthorized: true, ResolverContext: &c}
 
 	for _, f := range denied {
 		out.DeniedFields = append(out.DeniedFields, f.of+"."+f.name)
 	}
 
-	return encode(out)
+	return out.appendJSON(nil), nil
 }
 
 // field is a field of a GraphQL API's schema that some permission names.
@@ -110,7 +100,7 @@ func isNoName(c rune) bool {
 // in a comment: GraphQL has no other way to write it, so no parser's reading matters. Like a call
 // that a backend refuses, it has spent of the key's limits.
 func (a *Authorizer) deniedFields(
-	ctx context.Context, v *check.Verdict, r request,
+	ctx context.Context, v *check.Verdict, r *request,
 ) (denied []field) {
 	catalogue, err := a.checker.Catalogue.Current(ctx)
 	if err != nil {

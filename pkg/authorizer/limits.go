@@ -18,7 +18,7 @@ import (
 const limitedKey = "bitting-limited-call"
 
 // limited marks the call as over a limit.
-func (c *Context) limited(v check.Verdict) {
+func (c *Context) limited(v *check.Verdict) {
 	c.Limited = "true"
 	c.RetryAfter = strconv.FormatInt(wholeSeconds(v.Allowance.RetryAfter), 10)
 	c.DenialCode = v.Outcome.Code()

@@ -11,7 +11,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/identity"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/organization"
-	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // People verifies the tokens of people who are signed in.
@@ -39,7 +38,7 @@ func token(brand apikey.Brand, h check.Headers) (jwt string, found bool) {
 
 // signedIn answers a call with a person's token. The token only establishes who they are. What
 // they may do is read at each operation.
-func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byte, error) {
+func (a *Authorizer) signedIn(ctx context.Context, r *request, jwt string) ([]byte, error) {
 	if len(r.headers.APIKey) > 0 {
 		a.refuse(ctx, r, slog.LevelInfo, "token_and_key", nil)
 		a.count(metric.InvalidToken, r.began)
@@ -90,14 +89,14 @@ func (a *Authorizer) signedIn(ctx context.Context, r request, jwt string) ([]byt
 	}
 
 	a.count(outcome, r.began)
-	return encode(a.form(r, c, policy.Only(r.arn.String()), true))
+	return a.form(nil, r, &c, only(r), true), nil
 }
 
 // maxIdentity is the maximum length of a person's identifiers, in bytes.
 const maxIdentity = 256
 
 func (a *Authorizer) refuse(
-	ctx context.Context, r request, level slog.Level, outcome string, err error,
+	ctx context.Context, r *request, level slog.Level, outcome string, err error,
 ) {
 	attributes := []slog.Attr{
 		slog.String("outcome", outcome), slog.String("gateway_request_id", r.id),

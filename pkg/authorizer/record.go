@@ -14,7 +14,7 @@ type Recorder interface {
 
 // record counts a call whose key is known; other calls are only logged. It runs after the verdict,
 // which does not depend on it.
-func (a *Authorizer) record(r request, v *check.Verdict) {
+func (a *Authorizer) record(r *request, v *check.Verdict) {
 	if a.recorder == nil || v.Key == nil {
 		return
 	}
@@ -60,7 +60,7 @@ func (a *Authorizer) record(r request, v *check.Verdict) {
 // redactor returns a function that removes secrets from a text of the caller's, which may contain
 // some by mistake: those of our form, and the very one that was sent, which may be another
 // system's, plain or percent-encoded. Everyone who sees the key can read the text.
-func (a *Authorizer) redactor(r request) func(text string) string {
+func (a *Authorizer) redactor(r *request) func(text string) string {
 	sent, fault := check.Credential(a.checker.Brand, r.headers)
 	known := fault == "" && len(sent) >= apikey.MinForeign
 	return func(text string) string {
