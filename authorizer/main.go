@@ -1,5 +1,5 @@
-// Command authorizer is the Lambda authorizer: one build, one function per environment, which the
-// template configures.
+// Command authorizer is the Lambda authorizer of an API: one build, one function per environment,
+// which the template configures.
 package main
 
 import (
@@ -9,6 +9,6 @@ import (
 
 func main() {
 	d := boot.Lambda()
-	f := authorizer.Function(d)
+	f := authorizer.Function(d, nil)
 	d.Serve(f, f.Flush)
 }

@@ -136,13 +136,11 @@ func TestNarrowRoomsStayNarrow(t *testing.T) {
 func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	t.Parallel()
 
-	tables := []string{
-		"pkg/store", "pkg/store/hot", "pkg/store/internal/dynamo", "pkg/store/storetest", "bench/diy",
-	}
+	tables := []string{"pkg/store", "pkg/store/storetest", "bench/diy"}
 	who := map[string][]string{
 		"github.com/aws/aws-sdk-go-v2/service/dynamodb": tables,
 		"github.com/aws/aws-sdk-go-v2/feature/dynamodb": tables,
-		"github.com/aws/aws-sdk-go-v2/service/kms":      {"pkg/boot", "pkg/pepper"},
+		"github.com/aws/aws-sdk-go-v2/service/kms":      {"pkg/boot/full", "pkg/pepper/awskms"},
 		"github.com/danielgtaylor/huma":                 {"pkg/adminapi", "pkg/adminapi/generate"},
 	}
 
@@ -162,6 +160,34 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 					t.Errorf("%s imports %s", r.folder, library)
 				}
 			}
+		}
+	}
+}
+
+// The authorizers bring nothing that a check does not need: a start would load it, and its packages
+// would be initialised.
+func TestAuthorizersAreSmall(t *testing.T) {
+	t.Parallel()
+
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags",
+		"lambda.norpc", "-deps", "../authorizer").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for dependency := range strings.FieldsSeq(string(out)) {
+		for _, unwanted := range []string{
+			"aws-sdk-go-v2/service", "aws-sdk-go-v2/feature", "go-jose", "api-proxy", "huma",
+			"encoding/gob", "bitting/pkg/job", "bitting/pkg/history", "bitting/pkg/proxy",
+			"bitting/pkg/admin", "bitting/pkg/identity/oidc", "bitting/pkg/boot/full",
+		} {
+			if strings.Contains(dependency, unwanted) {
+				t.Errorf("the authorizer imports %s", dependency)
+			}
+		}
+
+		if strings.HasSuffix(dependency, "bitting/pkg/store") {
+			t.Error("the authorizer imports the store of administration")
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/operator"
 )
 
@@ -138,7 +139,7 @@ var asFlags = strings.NewReplacer("BITTING_CORE_TABLE", "--table", "BITTING_KMS_
 // operation of AWS may take; "" for the usual time.
 func (d *deployed) load(
 	ctx context.Context, timeout string,
-) (*boot.Deployment, boot.Environment, error) {
+) (*full.Deployment, boot.Environment, error) {
 	given, err := d.variables(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -179,6 +180,6 @@ func (d *deployed) load(
 	given["AWS_SECRET_ACCESS_KEY"] = credentials.SecretAccessKey
 	given["AWS_SESSION_TOKEN"] = credentials.SessionToken
 
-	loaded, err := boot.Load(env, slog.New(slog.DiscardHandler))
+	loaded, err := full.Load(env, slog.New(slog.DiscardHandler))
 	return loaded, env, err
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/cmd/bitting/output"
 	"github.com/bitting-keys/bitting/cmd/bitting/signin"
 	"github.com/bitting-keys/bitting/pkg/client"
-	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 	"github.com/bitting-keys/bitting/pkg/local"
 )
 
@@ -181,7 +181,7 @@ func (d *doctor) reach(ctx context.Context) bool {
 
 	// the time is in whole seconds
 	off := begun.Add(took / 2).Sub(at.Add(time.Second / 2)).Round(time.Second)
-	if off.Abs() >= identity.Tolerance {
+	if off.Abs() >= oidc.Tolerance {
 		d.add("clock", problem, "sudo timedatectl set-ntp true",
 			"this machine's clock is %v %s the server's: sign-ins and AWS's signatures fail",
 			off.Abs(), map[bool]string{true: "ahead of", false: "behind"}[off > 0])

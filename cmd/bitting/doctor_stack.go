@@ -10,7 +10,7 @@ import (
 
 	"github.com/bitting-keys/bitting/cmd/bitting/cloud"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -45,7 +45,7 @@ func (d *doctor) stack(ctx context.Context, f cloud.Flags) {
 		return
 	}
 
-	stored := store.NewPeppers(boot.DynamoDB(env), loaded.CoreTable)
+	stored := store.NewPeppers(full.DynamoDB(env), loaded.CoreTable)
 	if d.tables(ctx, loaded, stored) && d.peppers(ctx, loaded, stored, found.Name) {
 		d.upkeep(ctx, stored, found.Name)
 	}
@@ -69,7 +69,7 @@ func (d *doctor) roles(ctx context.Context, f cloud.Flags) {
 }
 
 // tables reads a row of each table. That it is there is not needed.
-func (d *doctor) tables(ctx context.Context, loaded *boot.Deployment, stored *store.Peppers) bool {
+func (d *doctor) tables(ctx context.Context, loaded *full.Deployment, stored *store.Peppers) bool {
 	_, err := stored.Peppers(ctx, apikey.Production)
 	table := loaded.CoreTable
 
@@ -93,7 +93,7 @@ func (d *doctor) tables(ctx context.Context, loaded *boot.Deployment, stored *st
 
 // peppers looks whether each environment has a pepper, and whether KMS unwraps it.
 func (d *doctor) peppers(
-	ctx context.Context, loaded *boot.Deployment, stored *store.Peppers, stack string,
+	ctx context.Context, loaded *full.Deployment, stored *store.Peppers, stack string,
 ) bool {
 	for _, env := range apikey.Environments() {
 		_, err := loaded.Keyring.Current(ctx, env)

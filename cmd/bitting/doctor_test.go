@@ -110,7 +110,7 @@ func TestDoctorOfAStack(t *testing.T) {
 		kit.Clock.Set(at)
 
 		p := kit.With(provider)
-		if _, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now); err != nil {
+		if _, err := p.Store.PassPeppers(t.Context(), p.Connection, kit.Clock.Now); err != nil {
 			t.Fatal(err)
 		}
 	}

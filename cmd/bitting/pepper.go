@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -221,7 +221,7 @@ func (d *deployed) peppers(ctx context.Context) (*operator.Peppers, error) {
 		return nil, err
 	}
 
-	connection := boot.DynamoDB(env)
+	connection := full.DynamoDB(env)
 	return &operator.Peppers{
 		Keyring: loaded.Keyring,
 		Stored:  store.NewPeppers(connection, loaded.CoreTable),

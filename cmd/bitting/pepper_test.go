@@ -124,7 +124,7 @@ func TestPepperRotatesAndRetires(t *testing.T) {
 	kit.Change(t, "production#organization#acme", "settings", "version", 7)
 
 	p := kit.With(provider)
-	if n, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now); n != 2 || err != nil {
+	if n, err := p.Store.PassPeppers(t.Context(), p.Connection, kit.Clock.Now); n != 2 || err != nil {
 		t.Errorf("%d seals, %v", n, err) // the key, and the runtime settings of staging
 	}
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/operator"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -46,7 +46,7 @@ func newStopAgain() *cobra.Command {
 					"restored one"))
 			}
 
-			connection := boot.DynamoDB(env)
+			connection := full.DynamoDB(env)
 			restored := &operator.Restored{
 				Store: loaded.Store,
 				From: store.New(store.NewPeppers(connection, from), loaded.Keyring,

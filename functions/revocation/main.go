@@ -3,10 +3,10 @@ package main
 
 import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 )
 
 func main() {
-	d := boot.Lambda()
+	d := full.Lambda()
 	d.Start(adminapi.Function(d, adminapi.GroupRevocation))
 }

@@ -2,11 +2,11 @@
 package main
 
 import (
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/upkeep"
 )
 
 func main() {
-	d := boot.Lambda()
+	d := full.Lambda()
 	d.Start(upkeep.Function(d))
 }

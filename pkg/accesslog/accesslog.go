@@ -14,7 +14,7 @@ import (
 	"log/slog"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -78,7 +78,7 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // Function returns the Lambda function that counts by access logs.
-func Function(d *boot.Deployment) *Handler {
+func Function(d *full.Deployment) *Handler {
 	return &Handler{
 		Brand:     d.Brand,
 		Catalogue: d.Catalogue,

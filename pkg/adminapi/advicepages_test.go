@@ -15,6 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 )
 
@@ -172,7 +173,7 @@ func TestAdviceTakesItsTime(t *testing.T) {
 		o.key(t, map[string]any{"name": fmt.Sprint(i)})
 	}
 
-	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

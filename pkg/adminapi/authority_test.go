@@ -10,6 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
@@ -21,7 +22,7 @@ import (
 // just before a transaction.
 type desk struct {
 	yard
-	deployment *boot.Deployment
+	deployment *full.Deployment
 	traffic    *storetest.Process
 }
 
@@ -29,23 +30,25 @@ func newDesk(t *testing.T) desk {
 	t.Helper()
 	y := newYard(t, "acme")
 	p := y.Restart()
-	return desk{y, &boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Checker: &check.Checker{
-			Brand:        storetest.Brand,
-			Environments: apikey.Environments(),
-			Keys:         p.Store,
-			FirstUses:    p.Hot,
-			Peppers:      p.Keyring,
-			Settings:     check.NewSettingsCache(p.Store, y.Clock.Now),
-			Imports:      check.NewImports(p.Store, y.Clock.Now),
-			Now:          y.Clock.Now,
+	return desk{y, &full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
+			Keyring:       p.Keyring,
+			Checker: &check.Checker{
+				Brand:        storetest.Brand,
+				Environments: apikey.Environments(),
+				Keys:         p.Store,
+				FirstUses:    p.Hot,
+				Peppers:      p.Keyring,
+				Settings:     check.NewSettingsCache(p.Store, y.Clock.Now),
+				Imports:      check.NewImports(p.Store, y.Clock.Now),
+				Now:          y.Clock.Now,
+			},
+			Logger: y.Log.Logger(),
+			Now:    y.Clock.Now,
 		},
-		Logger: y.Log.Logger(),
-		Now:    y.Clock.Now,
+		Store: p.Store,
+		Hot:   p.Hot,
 	}, p}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -39,14 +40,16 @@ func newImporter(t *testing.T, kit *storetest.Kit) importer {
 		Imports:      check.NewImports(p.Store, kit.Clock.Now),
 		Now:          kit.Clock.Now,
 	}
-	f := adminapi.Function(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Checker:       checker,
-		Logger:        kit.Log.Logger(),
-		Now:           kit.Clock.Now,
+	f := adminapi.Function(&full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand},
+			Keyring:       p.Keyring,
+			Checker:       checker,
+			Logger:        kit.Log.Logger(),
+			Now:           kit.Clock.Now,
+		},
+		Store: p.Store,
+		Hot:   p.Hot,
 	}, adminapi.GroupKeys)
 
 	send := func(

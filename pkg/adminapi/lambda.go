@@ -9,15 +9,15 @@ import (
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
-	"github.com/bitting-keys/bitting/pkg/guard"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
+	"github.com/bitting-keys/bitting/pkg/guard/ratelimit"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 	"github.com/bitting-keys/bitting/pkg/secretscan"
 )
 
 // Function is the Lambda function that serves one group of the admin API's operations.
-func Function(d *boot.Deployment, group Group) *proxy.Function {
+func Function(d *full.Deployment, group Group) *proxy.Function {
 	service := admin.New(admin.Config{
 		Brand:     d.Brand,
 		Profile:   d.Profile,
@@ -83,7 +83,7 @@ func withGatewayContext(next http.Handler) http.Handler {
 			o.limit = overLimit(c)
 		}
 
-		guard.SetLimits(w.Header(), c.Said("limits"))
+		ratelimit.Set(w.Header(), c.Said("limits"))
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), gatewayContextKey{}, o)))
 	})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
@@ -17,7 +18,7 @@ import (
 func function(t *testing.T) *proxy.Function {
 	t.Helper()
 
-	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +197,7 @@ func TestFunctionRefusesWhatIsNoEvent(t *testing.T) {
 func TestUnverifiedPersonBecomesNothing(t *testing.T) {
 	t.Parallel()
 
-	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

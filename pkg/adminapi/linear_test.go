@@ -17,6 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/proxy"
@@ -192,19 +193,21 @@ func (y yard) player(t *testing.T, seed uint64, admin, key *apikey.Key) *player 
 		Settings:     check.NewSettingsCache(y.Store, y.Clock.Now),
 		Now:          y.Clock.Now,
 	}
-	d := &boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Checker:       c,
-		Catalogue:     c.Catalogue,
-		Logger:        y.Log.Logger(),
-		// a change every while, so that only who changes without end is refused
-		Now: func() time.Time {
-			y.Clock.Advance(50 * time.Millisecond)
-			return y.Clock.Now()
+	d := &full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand, Profile: "strict"},
+			Keyring:       p.Keyring,
+			Checker:       c,
+			Catalogue:     c.Catalogue,
+			Logger:        y.Log.Logger(),
+			// a change every while, so that only who changes without end is refused
+			Now: func() time.Time {
+				y.Clock.Advance(50 * time.Millisecond)
+				return y.Clock.Now()
+			},
 		},
+		Store: p.Store,
+		Hot:   p.Hot,
 	}
 
 	out := &player{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 )
 
 // front is a way in which callers reach the functions, with the events that API Gateway makes of
@@ -117,7 +118,7 @@ func fronts() map[string]front {
 // gateway routes calls to the functions as the template does.
 type gateway struct {
 	t         *testing.T
-	functions map[string]*boot.Deployment
+	functions map[string]*full.Deployment
 	routes    map[string]string // group by method and resource
 	keyID     string
 }
@@ -125,14 +126,14 @@ type gateway struct {
 func newGateway(t *testing.T, keyID string) *gateway {
 	t.Helper()
 
-	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	g := &gateway{
 		t:         t,
-		functions: map[string]*boot.Deployment{"": d},
+		functions: map[string]*full.Deployment{"": d},
 		routes:    map[string]string{"GET /v1/openapi.json": "organizations"},
 		keyID:     keyID,
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/organization"
 )
@@ -48,10 +49,10 @@ func (o tenant) admins(t *testing.T) []string {
 }
 
 // deployed is the deployment of the machine, for what only a crash does to its tables.
-func deployed(t *testing.T) *boot.Deployment {
+func deployed(t *testing.T) *full.Deployment {
 	t.Helper()
 
-	d, err := boot.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(behind), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

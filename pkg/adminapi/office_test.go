@@ -14,6 +14,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -61,31 +62,33 @@ func (o *office) restart() { o.instance(o.Restart()) }
 
 // instance gives the functions what a process has.
 func (o *office) instance(p *storetest.Process) {
-	d := &boot.Deployment{
-		Configuration: boot.Configuration{
-			Brand:        storetest.Brand,
-			API:          "demo",
-			Environments: apikey.Environments(),
+	d := &full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{
+				Brand:        storetest.Brand,
+				API:          "demo",
+				Environments: apikey.Environments(),
+			},
+			Keyring: p.Keyring,
+			Logger:  o.Log.Logger(),
+			Now:     o.Clock.Now,
+			Limits:  limit.New(p.Hot, o.Clock.Now, func() float64 { return 0.5 }),
+			Wait:    func(context.Context, time.Duration) {},
+			Checker: &check.Checker{
+				Brand:        storetest.Brand,
+				Environments: apikey.Environments(),
+				Keys:         p.Store,
+				FirstUses:    p.Hot,
+				Peppers:      p.Keyring,
+				Settings:     check.NewSettingsCache(p.Store, o.Clock.Now),
+				Imports:      check.NewImports(p.Store, o.Clock.Now),
+				Catalogue: check.NewCatalogue(p.Store.CatalogueReader(apikey.Production),
+					o.Clock.Now),
+				Now: o.Clock.Now,
+			},
 		},
-		Store:   p.Store,
-		Hot:     p.Hot,
-		Keyring: p.Keyring,
-		Logger:  o.Log.Logger(),
-		Now:     o.Clock.Now,
-		Limits:  limit.New(p.Hot, o.Clock.Now, func() float64 { return 0.5 }),
-		Wait:    func(context.Context, time.Duration) {},
-		Checker: &check.Checker{
-			Brand:        storetest.Brand,
-			Environments: apikey.Environments(),
-			Keys:         p.Store,
-			FirstUses:    p.Hot,
-			Peppers:      p.Keyring,
-			Settings:     check.NewSettingsCache(p.Store, o.Clock.Now),
-			Imports:      check.NewImports(p.Store, o.Clock.Now),
-			Catalogue: check.NewCatalogue(p.Store.CatalogueReader(apikey.Production),
-				o.Clock.Now),
-			Now: o.Clock.Now,
-		},
+		Store: p.Store,
+		Hot:   p.Hot,
 	}
 
 	o.functions, o.groups = p, map[adminapi.Group]*proxy.Function{}
@@ -257,22 +260,24 @@ func (o *office) authenticate(t *testing.T, secret apikey.Secret) check.Outcome 
 }
 
 // workerOf makes the worker of another process, whose traffic is its own.
-func workerOf(kit *storetest.Kit, change func(*boot.Deployment)) (*admin.Worker, *storetest.Process) {
+func workerOf(kit *storetest.Kit, change func(*full.Deployment)) (*admin.Worker, *storetest.Process) {
 	p := kit.Restart()
-	d := &boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Logger:        kit.Log.Logger(),
-		Now:           kit.Clock.Now,
+	d := &full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand},
+			Keyring:       p.Keyring,
+			Logger:        kit.Log.Logger(),
+			Now:           kit.Clock.Now,
+		},
+		Store: p.Store,
+		Hot:   p.Hot,
 	}
 	change(d)
 	return newWorker(d), p
 }
 
 // newWorker makes the worker that a deployment's upkeep has.
-func newWorker(d *boot.Deployment) *admin.Worker {
+func newWorker(d *full.Deployment) *admin.Worker {
 	return admin.NewWorker(admin.New(admin.Config{
 		Brand:     d.Brand,
 		LimitsOff: d.KeyLimitsOff,

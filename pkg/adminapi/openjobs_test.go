@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -61,7 +61,7 @@ func (o *office) work(t *testing.T) {
 	o.functions.Traffic.Inject(nil)
 	o.Clock.Advance(job.LeaseFor)
 
-	w, _ := workerOf(o.Kit, func(*boot.Deployment) {})
+	w, _ := workerOf(o.Kit, func(*full.Deployment) {})
 	if _, err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

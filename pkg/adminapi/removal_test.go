@@ -9,6 +9,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -156,12 +157,14 @@ func TestRemovalDoesNotGoByIndexes(t *testing.T) {
 		t.Fatalf("the index knows %d keys, %v", found, err)
 	}
 
-	w := newWorker(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         lagging,
-		Keyring:       y.Keyring,
-		Logger:        y.Log.Logger(),
-		Now:           y.Clock.Now,
+	w := newWorker(&full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand},
+			Keyring:       y.Keyring,
+			Logger:        y.Log.Logger(),
+			Now:           y.Clock.Now,
+		},
+		Store: lagging,
 	})
 	if _, err := w.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -202,13 +205,15 @@ func TestBulkBesideARemoval(t *testing.T) {
 
 		return storetest.None
 	})
-	f := adminapi.Function(&boot.Deployment{
-		Configuration: boot.Configuration{Brand: storetest.Brand},
-		Store:         p.Store,
-		Hot:           p.Hot,
-		Keyring:       p.Keyring,
-		Logger:        y.Log.Logger(),
-		Now:           y.Clock.Now,
+	f := adminapi.Function(&full.Deployment{
+		Deployment: &boot.Deployment{
+			Configuration: boot.Configuration{Brand: storetest.Brand},
+			Keyring:       p.Keyring,
+			Logger:        y.Log.Logger(),
+			Now:           y.Clock.Now,
+		},
+		Store: p.Store,
+		Hot:   p.Hot,
 	}, adminapi.GroupRevocation)
 
 	event, err := json.Marshal(map[string]any{

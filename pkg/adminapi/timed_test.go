@@ -17,6 +17,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/proxy"
@@ -69,7 +70,7 @@ func newTimed(t *testing.T, fields map[string]any) *timed {
 	}
 
 	demo := o.deployment(t, variables)
-	o.gate = authorizer.Function(demo)
+	o.gate = authorizer.Function(demo.Deployment, nil)
 	o.checker = demo.Checker
 	o.recorder = demo.Recorder
 	made := o.tenant.key(t, merged(map[string]any{
@@ -84,10 +85,10 @@ func newTimed(t *testing.T, fields map[string]any) *timed {
 	return o
 }
 
-func (o *timed) deployment(t *testing.T, variables map[string]string) *boot.Deployment {
+func (o *timed) deployment(t *testing.T, variables map[string]string) *full.Deployment {
 	t.Helper()
 
-	d, err := boot.Load(boot.Of(variables), slog.New(slog.DiscardHandler))
+	d, err := full.Load(boot.Of(variables), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

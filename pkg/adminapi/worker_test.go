@@ -15,7 +15,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/organization"
@@ -125,7 +125,7 @@ func (y yard) put(t *testing.T, j *job.Job, replaces int64) {
 
 // worker is a worker of another process, whose traffic is its own.
 func (y yard) worker() (*admin.Worker, *storetest.Process) {
-	return workerOf(y.Kit, func(*boot.Deployment) {})
+	return workerOf(y.Kit, func(*full.Deployment) {})
 }
 
 func (y yard) read(t *testing.T, j *job.Job) *job.Job {
@@ -419,7 +419,7 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	y.Clock.Advance(time.Second)
 	small := y.job(t, "globex", 1)
 
-	w, _ := workerOf(y.Kit, func(d *boot.Deployment) {
+	w, _ := workerOf(y.Kit, func(d *full.Deployment) {
 		// each look at the clock takes a second
 		d.Now = func() time.Time { y.Clock.Advance(time.Second); return y.Clock.Now() }
 	})
@@ -571,7 +571,7 @@ func (y yard) counting(
 	var line strings.Builder
 
 	set := metric.New(metric.Config{Now: y.Clock.Now, Out: &line})
-	w, p := workerOf(y.Kit, func(d *boot.Deployment) { d.Metrics = set })
+	w, p := workerOf(y.Kit, func(d *full.Deployment) { d.Metrics = set })
 	return w, p, func() map[string]int64 {
 		line.Reset()
 		set.Flush()

@@ -10,7 +10,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/identity"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -254,8 +253,9 @@ func (a *Authorizer) log(ctx context.Context, r *request, v *check.Verdict) {
 	a.logger.LogAttrs(ctx, level, "check", attributes...)
 }
 
-// Function returns the Lambda function: an authorizer of the deployment.
-func Function(d *boot.Deployment) *Authorizer {
+// Function returns the Lambda function: an authorizer of the deployment. people verifies the tokens of
+// those who sign in; nil on an API of keys alone.
+func Function(d *boot.Deployment, people People) *Authorizer {
 	// the function's own checks alone: reads of a key for other purposes are no latency of a call
 	checker := *d.Checker
 	checker.Keys = timedKeys{Keys: checker.Keys, metrics: d.Metrics, now: d.Now}
@@ -267,20 +267,13 @@ func Function(d *boot.Deployment) *Authorizer {
 		KeyHeader:       d.KeyHeader,
 		CacheTime:       d.CacheTime(),
 		SimpleResponses: d.SimpleResponses,
-		FirstUses:       usage.NewFirstUses(d.Hot, d.Logger),
+		People:          people,
+		FirstUses:       usage.NewFirstUses(d.Meter, d.Logger),
 		Metrics:         d.Metrics,
 		Logger:          d.Logger,
 	}
 	if d.Recorder != nil {
 		c.Recorder = d.Recorder
-	}
-
-	if d.OIDCIssuer != "" {
-		c.People = identity.New(identity.Config{
-			Issuer:   d.OIDCIssuer,
-			Audience: d.OIDCAudience,
-			Now:      d.Now,
-		})
 	}
 
 	return New(c)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/check"
-	"github.com/bitting-keys/bitting/pkg/guard"
+	"github.com/bitting-keys/bitting/pkg/guard/ratelimit"
 	"github.com/bitting-keys/bitting/pkg/limit"
 )
 
@@ -28,7 +28,7 @@ func (c *Context) limited(v *check.Verdict) {
 // headers formats the state of the limits for a gateway response's headers.
 func (c *Context) headers() {
 	h := http.Header{}
-	guard.SetLimits(h, c.Limits)
+	ratelimit.Set(h, c.Limits)
 	c.RateLimitPolicy = h.Get("RateLimit-Policy")
 	c.RateLimit = h.Get("RateLimit")
 }

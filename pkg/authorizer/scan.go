@@ -150,10 +150,10 @@ func readTexts(s *jsonstring.Scanner, fields []string, first, second *string) {
 	}
 
 	for s.Member() {
-		switch field := s.Field(fields); {
-		case field == "":
+		switch field := s.Field(fields); field {
+		case "":
 			s.Skip()
-		case field == fields[0]:
+		case fields[0]:
 			read(s, first)
 		default:
 			read(s, second)

@@ -59,7 +59,7 @@ func TestAttempts(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			if _, _, err := d.Store.Catalogue(t.Context(),
+			if _, _, err := d.Keys.Catalogue(t.Context(),
 				apikey.Production); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}

@@ -6,10 +6,12 @@
 //   - It is the only reader of environment variables, and names every variable that is missing or
 //     wrong.
 //   - Making a deployment makes no network call: what a function needs from AWS is fetched on
-//     first use.
+//     first use, or while Serve starts it.
 //
-// It starts the functions that count calls, and ensures that the counts are written (see
-// Deployment.Serve). It does not know what a function does with a deployment.
+// What it makes can check calls and count them, and needs no more of AWS than that: package full
+// adds what only administration needs. It starts the functions that count calls, and ensures that
+// the counts are written (see Deployment.Serve). It does not know what a function does with a
+// deployment.
 package boot
 
 import (
@@ -33,7 +35,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
-	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/core"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -167,7 +169,7 @@ func Configure(env Environment) (Configuration, error) {
 				"Gateway's cache, keys cannot have limits"))
 	}
 
-	if _, err := timeout(env); err != nil {
+	if _, err := Timeout(env); err != nil {
 		faults = append(faults, err)
 	}
 
@@ -221,12 +223,11 @@ func or(value, otherwise string) string {
 	return value
 }
 
-// Deployment holds what the functions of one deployment share.
+// Deployment holds what checks and counts calls.
 type Deployment struct {
 	Configuration
-	Store     *store.Store
-	Hot       *hot.Table
-	Scanner   store.Scanner // for upkeep alone
+	Keys      *core.Reader
+	Meter     *hot.Meter
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
@@ -238,57 +239,74 @@ type Deployment struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Wait     func(ctx context.Context, d time.Duration) // until d has passed, or the context ends
+	warm     func(ctx context.Context)
+}
+
+// Backend is where a deployment has its rows and its keys.
+type Backend struct {
+	Peppers  pepper.Rows
+	Provider pepper.Provider
+	Meter    *hot.Meter
+	// Reader returns the reader of the table core, whose rows are sealed by a keyring.
+	Reader func(ring *pepper.Keyring) *core.Reader
+	// Warm opens connections, before anybody waits for them; nil if there is nothing to do.
+	Warm func(ctx context.Context)
 }
 
 // maxPolicies is how many policies an instance caches: one for each set of permissions and
 // customers in use, not one for each key.
 const maxPolicies = 1000
 
-// Load makes a deployment from its environment.
+// Load makes a deployment from its environment, which can check and count calls.
 func Load(env Environment, logger *slog.Logger) (*Deployment, error) {
+	return LoadOver(env, logger, backend)
+}
+
+// LoadOver is Load with another backend.
+func LoadOver(
+	env Environment, logger *slog.Logger, open func(Configuration, Environment) (Backend, error),
+) (*Deployment, error) {
 	c, err := Configure(env)
 	if err != nil {
 		return nil, err
 	}
 
-	provider, err := provider(c, env)
+	b, err := open(c, env)
 	if err != nil {
 		return nil, err
 	}
 
 	d := &Deployment{
 		Configuration: c,
+		Meter:         b.Meter,
 		Metrics:       metrics(env),
 		Logger:        logger,
 		Now:           now,
 		Wait:          wait,
+		warm:          b.Warm,
 	}
-	connection := DynamoDB(env)
-	d.Scanner = connection
-	peppers := store.NewPeppers(connection, c.CoreTable)
-	d.Keyring = pepper.NewKeyring(peppers, countedProvider{provider, d.Metrics}, d.Now)
-	d.Store = store.New(peppers, d.Keyring, logger)
-	d.Hot = hot.New(connection, c.HotTable)
-	d.Catalogue = check.NewCatalogue(countedCatalogue(d.Store.CatalogueReader(c.Environments[0]),
+	d.Keyring = pepper.NewKeyring(b.Peppers, countedProvider{b.Provider, d.Metrics}, d.Now)
+	d.Keys = b.Reader(d.Keyring)
+	d.Catalogue = check.NewCatalogue(countedCatalogue(d.Keys.CatalogueReader(c.Environments[0]),
 		d.Metrics), d.Now)
 
 	d.Checker = &check.Checker{
 		Brand:        c.Brand,
 		Environments: c.Environments,
-		Keys:         d.Store,
-		FirstUses:    d.Hot,
+		Keys:         d.Keys,
+		FirstUses:    d.Meter,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
-		Settings:     check.NewSettingsCache(countedSettings{d.Store, d.Metrics}, d.Now),
-		Imports:      check.NewImports(d.Store, d.Now),
+		Settings:     check.NewSettingsCache(countedSettings{d.Keys, d.Metrics}, d.Now),
+		Imports:      check.NewImports(d.Keys, d.Now),
 		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}
 	if c.Profile != "cached" {
-		d.Recorder = usage.NewRecorder(countedUsage{d.Hot, d.Metrics}, instance(), d.Now, logger)
+		d.Recorder = usage.NewRecorder(countedUsage{d.Meter, d.Metrics}, instance(), d.Now, logger)
 	}
 
-	d.Limits = limit.New(countedLimits{d.Hot, d.Metrics}, d.Now, jitter.Float64)
+	d.Limits = limit.New(countedLimits{d.Meter, d.Metrics}, d.Now, jitter.Float64)
 	if !c.KeyLimitsOff {
 		d.Checker.Limits = limit.Keys{Limiter: d.Limits}
 	}
@@ -325,12 +343,15 @@ func wait(ctx context.Context, d time.Duration) {
 // now returns the time, in the milliseconds that the store keeps.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// Lambda returns the deployment of the process that Lambda started. A function that is not
+// Lambda returns the deployment of the process that Lambda started.
+func Lambda() *Deployment { return Configured(Load) }
+
+// Configured returns what load makes of the process's environment. A function that is not
 // configured cannot serve: it exits, and Lambda reports that.
-func Lambda() *Deployment {
+func Configured[D any](load func(Environment, *slog.Logger) (D, error)) D {
 	logger := slog.New(stamped{lambdacontext.NewLogHandler()})
 
-	d, err := Load(os.Getenv, logger)
+	d, err := load(os.Getenv, logger)
 	if err != nil {
 		logger.ErrorContext(context.Background(), "not configured", "error", err)
 		os.Exit(1)

@@ -24,6 +24,9 @@ const workTime = 2 * time.Second
 func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	ctx := context.Background()
 
+	var warm sync.WaitGroup
+	warm.Go(func() { d.Warm(ctx) })
+
 	e, err := extension.Register(ctx, extension.Config{
 		Address: os.Getenv("AWS_LAMBDA_RUNTIME_API"),
 		Name:    extensionName,
@@ -54,6 +57,7 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		go d.tickMetrics(ctx)
 	}
 
+	warm.Wait() // in Lambda, the start of an instance has a whole processor
 	lambda.StartWithOptions(handler, lambda.WithEnableSIGTERM(func() {
 		d.End(ctx, flush)
 		os.Exit(0) // a handled signal no longer ends the process by itself

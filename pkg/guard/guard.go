@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/bitting-keys/bitting/pkg/guard/ratelimit"
 	"github.com/bitting-keys/bitting/pkg/proxy"
 )
 
@@ -61,7 +62,7 @@ func (g Guard) Protect(next http.Handler) http.Handler {
 		}
 
 		p.caller = callerOf(p.call)
-		SetLimits(w.Header(), p.call.Said("limits"))
+		ratelimit.Set(w.Header(), p.call.Said("limits"))
 
 		if p.call.Said("limited") == "true" {
 			p.refuse(w, limited(p.call))

@@ -148,24 +148,41 @@ func (s *Scanner) Text() (text string, ok bool) {
 	}
 }
 
+// Bool reads true or false. It returns false for null, or after a fault.
+func (s *Scanner) Bool() (value, ok bool) {
+	switch s.peek() {
+	case 't':
+		s.word("true")
+		return true, s.err == nil
+	case 'f':
+		s.word("false")
+		return false, s.err == nil
+	case 'n':
+		s.word("null")
+		return false, false
+	default:
+		return false, s.fail("true, false or null")
+	}
+}
+
 // Skip reads any value.
 func (s *Scanner) Skip() {
-	switch c := s.peek(); {
-	case c == '"':
+	switch c := s.peek(); c {
+	case '"':
 		s.quoted()
-	case c == '{':
+	case '{':
 		for s.Object(); s.skipMember(); {
 			s.Skip()
 		}
-	case c == '[':
+	case '[':
 		for s.Array(); s.Element(); {
 			s.Skip()
 		}
-	case c == 't':
+	case 't':
 		s.word("true")
-	case c == 'f':
+	case 'f':
 		s.word("false")
-	case c == 'n':
+	case 'n':
 		s.word("null")
 	default:
 		s.number()

@@ -129,6 +129,7 @@ func within(s *jsonstring.Scanner, out *shape) {
 // texts that readers of JSON are known to disagree on.
 func hostile() []string {
 	long := strings.Repeat("a", 100)
+
 	out := []string{
 		``, ` `, `null`, `nul`, `nullx`, `null null`, `[]`, `""`, `0`, `{}`, `{}{}`, "{}\x00", "\ufeff{}",
 		"\v{}", "{}\t\r\n ", `{`, `}`, `{]`, `{,}`, `{"text"}`, `{"text":}`, `{"text":"a",}`, `{"text" "a"}`,

@@ -15,6 +15,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/client"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/operator"
@@ -174,7 +175,7 @@ func (m *machine) demo(ctx context.Context) (Secrets, error) {
 
 // operatorKey makes an operator key, as whoever owns the table can.
 func (m *machine) operatorKey(ctx context.Context) (string, error) {
-	d, err := boot.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
+	d, err := full.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
 	if err != nil {
 		return "", err
 	}
@@ -286,7 +287,7 @@ func (m *machine) fill(ctx context.Context, s *Secrets) error {
 // crowd makes many keys in the second organization. It uses the store, with no history of them: by
 // the admin API, 50,000 keys take minutes.
 func (m *machine) crowd(ctx context.Context, many int) error {
-	d, err := boot.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
+	d, err := full.Load(boot.Of(m.environment(m.template.Functions["Keys"].Environment)), m.logger)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,10 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/accesslog"
 	"github.com/bitting-keys/bitting/pkg/adminapi"
+	"github.com/bitting-keys/bitting/pkg/adminauthorizer"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/console"
 	"github.com/bitting-keys/bitting/pkg/demo"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
@@ -98,26 +100,23 @@ const instancesEach = 4
 func (m *machine) inProcess(
 	f template.Function,
 ) (handler lambda.Handler, work func(context.Context), err error) {
-	if f.CodeURI == "functions/demo" {
+	switch f.CodeURI {
+	case "functions/demo":
 		return demo.Function(), nil, nil
+	case "authorizer":
+		return m.authorizer(f, func(d *boot.Deployment) *authorizer.Authorizer {
+			return authorizer.Function(d, nil)
+		})
+	case "functions/adminauthorizer":
+		return m.authorizer(f, adminauthorizer.Function)
 	}
 
-	d, err := boot.Load(boot.Of(m.heldToRole(f)), m.logger.With("function", f.ID))
+	d, err := full.Load(boot.Of(m.heldToRole(f)), m.logger.With("function", f.ID))
 	if err != nil {
 		return nil, nil, err
 	}
 
 	switch folder, name := path.Split(f.CodeURI); {
-	case f.CodeURI == "authorizer":
-		if d.Recorder == nil {
-			return authorizer.Function(d), nil, nil
-		}
-
-		handler := authorizer.Function(d)
-		return handler, func(ctx context.Context) {
-			d.Recorder.Run(ctx)
-			d.End(context.WithoutCancel(ctx), handler.Flush)
-		}, nil
 	case f.CodeURI == "functions/accesslog":
 		return accesslog.Function(d), nil, nil
 	case f.CodeURI == "functions/console":
@@ -129,6 +128,26 @@ func (m *machine) inProcess(
 	default:
 		return nil, nil, fmt.Errorf("nothing here stands for the code in %s", f.CodeURI)
 	}
+}
+
+// authorizer is inProcess for an authorizer.
+func (m *machine) authorizer(
+	f template.Function, function func(*boot.Deployment) *authorizer.Authorizer,
+) (handler lambda.Handler, work func(context.Context), err error) {
+	d, err := boot.Load(boot.Of(m.heldToRole(f)), m.logger.With("function", f.ID))
+	if err != nil {
+		return nil, nil, err
+	}
+
+	a := function(d)
+	if d.Recorder == nil {
+		return a, nil, nil
+	}
+
+	return a, func(ctx context.Context) {
+		d.Recorder.Run(ctx)
+		d.End(context.WithoutCancel(ctx), a.Flush)
+	}, nil
 }
 
 // build builds the bootstrap of each code folder as for Lambda, but for this machine's platform.

@@ -31,13 +31,13 @@ import (
 
 	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/local/ownapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/localiam"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 	"github.com/bitting-keys/bitting/pkg/localstore"
-	"github.com/bitting-keys/bitting/pkg/store"
 )
 
 // Options are the flags of `bitting local`.
@@ -246,11 +246,11 @@ func (m *machine) startStore(ctx context.Context) (stop func() error, err error)
 		stop = server.Stop
 	}
 
-	client := boot.DynamoDB(boot.Of(m.environment(map[string]string{
+	client := full.DynamoDB(boot.Of(m.environment(map[string]string{
 		"BITTING_AWS_TIMEOUT": "1m",
 	}))) // tables with their indexes are made once, and nobody waits but who starts
 	for _, table := range m.template.Tables {
-		if err := store.CreateTable(ctx, client, table.Name, table.Properties); err != nil {
+		if err := client.CreateTable(ctx, table.Name, table.Properties); err != nil {
 			return nil, errors.Join(fmt.Errorf("the DynamoDB at %s does not take the tables: %w",
 				m.storeURL, err), stop())
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/local/localtest"
 	"github.com/bitting-keys/bitting/pkg/localstore"
@@ -43,7 +44,7 @@ func TestScheduledFunctionsRun(t *testing.T) {
 			o.Processes = processes
 			o.DynamoDB = server.URL
 			runs(t, o, func(m *localtest.Machine) {
-				d, err := boot.Load(boot.Of(map[string]string{
+				d, err := full.Load(boot.Of(map[string]string{
 					"BITTING_CORE_TABLE":        "Core",
 					"BITTING_HOT_TABLE":         "Hot",
 					"BITTING_LOCAL_KEYS":        filepath.Join(o.Data, "keys"),
@@ -82,7 +83,7 @@ func TestScheduledFunctionsRun(t *testing.T) {
 }
 
 // leftOver makes a job whose call is over, by a key that may still do what the job does.
-func leftOver(t *testing.T, d *boot.Deployment, maker string) {
+func leftOver(t *testing.T, d *full.Deployment, maker string) {
 	t.Helper()
 
 	parts, err := d.Brand.Parse(maker)

@@ -22,7 +22,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 )
 
@@ -133,8 +133,8 @@ func (m *machine) client() *oauth2.Config {
 	}
 }
 
-func (m *machine) verifier() *identity.Verifier {
-	return identity.New(identity.Config{
+func (m *machine) verifier() *oidc.Verifier {
+	return oidc.New(oidc.Config{
 		Issuer:   m.URL + "/oidc",
 		Audience: localoidc.ClientID,
 		Now:      m.now,

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 	"github.com/bitting-keys/bitting/pkg/localoidc"
 )
 
@@ -39,7 +39,7 @@ func TestTokensOutliveARestart(t *testing.T) {
 
 	handler = second.Handler()
 
-	v := identity.New(identity.Config{
+	v := oidc.New(oidc.Config{
 		Issuer:   second.Issuer(),
 		Audience: localoidc.ClientID,
 		Now:      time.Now,

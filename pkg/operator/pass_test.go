@@ -23,7 +23,7 @@ import (
 func pass(t *testing.T, kit *storetest.Kit, p *storetest.Process) int {
 	t.Helper()
 
-	n, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now)
+	n, err := p.Store.PassPeppers(t.Context(), p.Connection, kit.Clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestPassContinues(t *testing.T) {
 		return storetest.None
 	})
 
-	before, _ := cut.Store.PassPeppers(ctx, cut.SDK, kit.Clock.Now)
+	before, _ := cut.Store.PassPeppers(ctx, cut.Connection, kit.Clock.Now)
 	if before == 0 || before >= 751 {
 		t.Errorf("%d rows before it was cut off", before)
 	}

@@ -22,7 +22,7 @@ func peppers(kit *storetest.Kit) *operator.Peppers {
 	return &operator.Peppers{
 		Keyring: p.Keyring,
 		Stored:  p.Peppers,
-		Scanner: p.SDK,
+		Scanner: p.Connection,
 		Now:     kit.Clock.Now,
 	}
 }
@@ -303,7 +303,7 @@ func TestRetireRefusesWhatItCannotKnow(t *testing.T) {
 
 	down := peppers(kit)
 
-	down.Scanner = kit.Elsewhere("http://127.0.0.1:1").SDK
+	down.Scanner = kit.Elsewhere("http://127.0.0.1:1").Connection
 	if err := down.Retire(t.Context(), scope, quiet); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("nothing answers: %v", err)
 	}

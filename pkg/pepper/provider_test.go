@@ -18,6 +18,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/pepper/awskms"
 )
 
 // fakeKMS keeps KMS's promise: a data key unwraps for the same key id, ciphertext and encryption
@@ -33,7 +34,7 @@ type dataKey struct {
 	plain   []byte
 }
 
-// GenerateDataKey implements pepper.KMSClient.
+// GenerateDataKey implements awskms.Client.
 func (f *fakeKMS) GenerateDataKey(
 	_ context.Context, in *kms.GenerateDataKeyInput, _ ...func(*kms.Options),
 ) (*kms.GenerateDataKeyOutput, error) {
@@ -50,7 +51,7 @@ func (f *fakeKMS) GenerateDataKey(
 	return &kms.GenerateDataKeyOutput{Plaintext: bytes.Clone(plain), CiphertextBlob: wrapped}, nil
 }
 
-// Decrypt implements pepper.KMSClient.
+// Decrypt implements awskms.Client.
 func (f *fakeKMS) Decrypt(
 	_ context.Context, in *kms.DecryptInput, _ ...func(*kms.Options),
 ) (*kms.DecryptOutput, error) {
@@ -76,7 +77,7 @@ func TestWrappedKeyIsBoundToItsScope(t *testing.T) {
 	local := must[*pepper.Local](t)(pepper.NewLocal(t.TempDir()))
 	for name, test := range map[string]struct{ ours, others pepper.Provider }{
 		"local": {local, must[*pepper.Local](t)(pepper.NewLocal(t.TempDir()))},
-		"kms":   {pepper.NewKMS(client, "key-1"), pepper.NewKMS(client, "key-2")},
+		"kms":   {awskms.New(client, "key-1"), awskms.New(client, "key-2")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +152,7 @@ func (failingKMS) Decrypt(
 func TestKMSDown(t *testing.T) {
 	t.Parallel()
 
-	p := pepper.NewKMS(failingKMS{}, "key-1")
+	p := awskms.New(failingKMS{}, "key-1")
 	if plain, wrapped, err := p.Generate(t.Context(), pepper.Scope{}); plain != nil ||
 		wrapped != nil || !errors.Is(err, errDown) {
 		t.Errorf("Generate: %v", err)

@@ -46,6 +46,7 @@ func TestDocument(t *testing.T) {
 			},
 		},
 	}
+
 	want.JSON = want.Document.AppendJSON(nil)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

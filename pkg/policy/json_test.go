@@ -19,6 +19,7 @@ func TestAppendJSON(t *testing.T) {
 	const hostile = "a\"b\\c\x00\n\x7f<&>\u2028\u00e4\xff"
 
 	catalogue := demo(t)
+
 	documents := map[string]policy.Document{
 		"empty":    {},
 		"no lists": {Version: hostile, Statement: []policy.Statement{{Action: hostile, Resource: []string{}}}},

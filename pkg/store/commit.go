@@ -6,12 +6,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // ErrReceipt is returned if a receipt with this id exists by now: another call did the work.
@@ -36,7 +36,7 @@ func (s *Store) PutKey(ctx context.Context, k *apikey.Key, replaces int64) Write
 
 // putKeyAt writes a key, with its place in lists as of a time.
 func (s *Store) putKeyAt(ctx context.Context, k *apikey.Key, replaces int64, at time.Time) Write {
-	item, err := encodeKey(ctx, s.ring, k, at)
+	item, err := s.encodeKey(ctx, k, at)
 	w := versioned(item, err, replaces, apikey.ErrStale, apikey.ErrExists)
 	w.also = putCustomerKeys(k, at, w.row.Failure)
 	return w
@@ -45,7 +45,7 @@ func (s *Store) putKeyAt(ctx context.Context, k *apikey.Key, replaces int64, at 
 // PutOrganization writes an organization. replaces is as for PutKey. Failures:
 // organization.ErrStale, organization.ErrExists.
 func (s *Store) PutOrganization(o *organization.Organization, replaces int64) Write {
-	item, err := dynamo.MarshalJSONTags(o, organizationRow(o.ID))
+	item, err := encode(o, organizationRow(o.ID))
 	listed(item, organizationsList, o.ID)
 	return versioned(item, err, replaces, organization.ErrStale, organization.ErrExists).underSeal()
 }
@@ -86,7 +86,8 @@ func versioned(item dynamo.Item, err error, replaces int64, stale, exists error)
 // read. By that, a stop holds other changes off.
 func (w Write) At(p apikey.Pace) Write {
 	w.row.Condition = w.row.Condition.And(
-		expression.Name(paceAttribute).AttributeNotExists().Or(dynamo.Is(paceAttribute, p)),
+		dynamo.Absent(sealed.PaceAttribute).Or(
+			dynamo.Is(dynamo.Number(int64(p)), sealed.PaceAttribute)),
 	)
 	return w
 }
@@ -116,7 +117,7 @@ func With(writes []Write, looks ...Write) []Write {
 // the rows again, without At. Rows that no longer exist are skipped. Errors: ErrConflict,
 // ErrUnavailable.
 func (s *Store) Hold(ctx context.Context, p apikey.Pace, writes ...Write) error {
-	held := expression.Set(expression.Name(paceAttribute), expression.Value(p))
+	held := dynamo.Set(dynamo.Item{sealed.PaceAttribute: dynamo.Number(int64(p))})
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(holdsAtOnce)
 

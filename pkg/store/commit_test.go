@@ -264,7 +264,7 @@ func TestConflicts(t *testing.T) {
 			}
 
 			k := kit.Key(t)
-			client := &conflicting{Client: kit.SDK, left: conflicts}
+			client := &conflicting{Client: kit.Connection, left: conflicts}
 
 			s := store.New(store.NewPeppers(client, kit.CoreTable), kit.Keyring,
 				kit.Log.Logger())

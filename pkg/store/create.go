@@ -16,8 +16,8 @@ import (
 // is no CloudFormation. An existing table is left as it is. Properties that only AWS has are
 // ignored: encryption, backups and deletion protection.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-dynamodb-table.html
-func CreateTable(
-	ctx context.Context, client *dynamodb.Client, name string, properties map[string]any,
+func (c *Connection) CreateTable(
+	ctx context.Context, name string, properties map[string]any,
 ) error {
 	text, err := json.Marshal(properties)
 	if err != nil {
@@ -35,7 +35,7 @@ func CreateTable(
 		return fmt.Errorf("table %s: %w", name, err)
 	}
 
-	_, err = client.CreateTable(ctx, &dynamodb.CreateTableInput{
+	_, err = c.sdk.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:              &name,
 		AttributeDefinitions:   p.AttributeDefinitions,
 		KeySchema:              p.KeySchema,
@@ -56,7 +56,7 @@ func CreateTable(
 		return nil
 	}
 
-	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+	_, err = c.sdk.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
 		TableName:               &name,
 		TimeToLiveSpecification: p.TimeToLiveSpecification,
 	})

@@ -2,15 +2,12 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // MaxCustomers is the most customers that a key may be scoped to. A transaction has 100 items: a
@@ -18,70 +15,51 @@ import (
 // member, and for each customer a removed item, a new item and a condition on the customer.
 const MaxCustomers = 30
 
-// customerKeyItem is the item that puts a key into a customer's lists. It holds what lists filter
-// by, and is written with the key's row. Lists do not trust it: they read the row.
-type customerKeyItem struct {
-	PK string `dynamodbav:"pk"`
-	SK string `dynamodbav:"sk"`
-	lists
-	Name        string   `dynamodbav:"name"`
-	Hint        string   `dynamodbav:"hint"`
-	Permissions []string `dynamodbav:"permissions,omitempty"`
-	Tags        []string `dynamodbav:"tags,omitempty"`
-	Enabled     bool     `dynamodbav:"enabled"`
-	RevokedAt   string   `dynamodbav:"revokedAt,omitempty"`
-	DeletedAt   string   `dynamodbav:"deletedAt,omitempty"`
-	ExpiresAt   string   `dynamodbav:"expiresAt,omitempty"`
-	Version     int64    `dynamodbav:"version"`
-	PurgeAt     int64    `dynamodbav:"purgeAt,omitempty"`
-}
-
 // putCustomerKeys writes a key's item for each of its customers, with its place in lists as of a
-// time.
+// time. The item has what lists filter by.
 func putCustomerKeys(k *apikey.Key, at time.Time, failure error) []Write {
-	row, out := toKeyItem(k, at), make([]Write, 0, len(k.Customers))
+	row, out := sealed.EncodeKey(k), make([]Write, 0, len(k.Customers))
+	row.PutInt(dynamo.PurgeAttribute, purgeAt(k))
+
 	// a transaction may name an item only once
 	for _, customer := range slices.Compact(slices.Sorted(slices.Values(k.Customers))) {
-		item, err := attributevalue.MarshalMap(&customerKeyItem{
-			PK:          customerKeysPartition(k.OrganizationID, customer),
-			SK:          row.PK,
-			lists:       listsOf(k, customer, at),
-			Name:        row.Name,
-			Hint:        row.Hint,
-			Permissions: row.Permissions,
-			Tags:        row.Tags,
-			Enabled:     row.Enabled,
-			RevokedAt:   row.RevokedAt,
-			DeletedAt:   row.DeletedAt,
-			ExpiresAt:   row.ExpiresAt,
-			Version:     row.Version,
-			PurgeAt:     row.PurgeAt,
-		})
-		if err != nil {
-			err = fmt.Errorf("store: encode key of a customer: %w", err)
+		item := dynamo.Item{}
+		for _, name := range customerKeyAttributes {
+			if v, has := row[name]; has {
+				item[name] = v
+			}
 		}
 
-		out = append(out, noNewer(dynamo.Put, item, err, k.Version, failure))
+		listsOf(k, customer, at).putIn(item)
+		dynamo.At(customerKeysPartition(k.OrganizationID, customer),
+			sealed.KeyPartition(k.Environment, k.ID)).Of(item)
+
+		out = append(out, noNewer(dynamo.Put, item, k.Version, failure))
 	}
 
 	return out
 }
 
+// customerKeyAttributes are those of a key's row that are in its items for customers.
+var customerKeyAttributes = []string{
+	"name", "hint", "permissions", "tags", "enabled", "revokedAt", "deletedAt", "expiresAt",
+	"version", dynamo.PurgeAttribute,
+}
+
 // noNewer returns a write that replaces no item of a later version. The key's row in the same
 // transaction is written on its exact version.
 func noNewer(
-	kind dynamo.Kind, item dynamo.Item, err error, version int64, failure error,
+	kind dynamo.WriteKind, item dynamo.Item, version int64, failure error,
 ) Write {
 	return Write{
 		row: dynamo.Write{
 			Kind: kind,
 			Item: item,
 			Condition: dynamo.IsNew.Or(
-				expression.Name("version").LessThanEqual(expression.Value(version)),
+				dynamo.AtMost(dynamo.Number(version), "version"),
 			),
 			Failure: failure,
 		},
-		err: err,
 	}
 }
 
@@ -92,9 +70,9 @@ func (s *Store) LeaveCustomers(before, after *apikey.Key) []Write {
 	for _, customer := range before.Customers {
 		if !slices.Contains(after.Customers, customer) {
 			key := dynamo.At(customerKeysPartition(before.OrganizationID, customer),
-				keyPartition(before.Environment, before.ID))
+				sealed.KeyPartition(before.Environment, before.ID))
 			out = append(out,
-				noNewer(dynamo.Remove, key.Item(), nil, after.Version, apikey.ErrStale))
+				noNewer(dynamo.Remove, key.Item(), after.Version, apikey.ErrStale))
 		}
 	}
 

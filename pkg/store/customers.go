@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
@@ -77,7 +75,7 @@ func (s *Store) Customers(
 // PutCustomer writes a customer. replaces is the version that the change started from, 0 for a new
 // one. Failures: organization.ErrCustomerStale, organization.ErrCustomerExists.
 func (s *Store) PutCustomer(c *organization.Customer, replaces int64) Write {
-	item, err := dynamo.MarshalJSONTags(c, customerRow(c.OrganizationID, c.ID))
+	item, err := encode(c, customerRow(c.OrganizationID, c.ID))
 	return versioned(item, err, replaces, organization.ErrCustomerStale,
 		organization.ErrCustomerExists).underSeal()
 }
@@ -95,7 +93,7 @@ func (s *Store) StillCustomer(org, id string) Write {
 		Kind: dynamo.Look,
 		Item: customerRow(org, id).Item(),
 		Condition: dynamo.Exists.And(
-			expression.Name("leaving").AttributeNotExists().Or(dynamo.Is("leaving", false)),
+			dynamo.Absent("leaving").Or(dynamo.Is(dynamo.Bool(false), "leaving")),
 		),
 		Failure: organization.ErrNoCustomer,
 	}}

@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
@@ -30,7 +27,7 @@ const (
 func (s *Store) Append(e history.Entry) Write {
 	at := dynamo.At(historyPartition(e.OrganizationID, e.Object.Type, e.Object.ID),
 		listSort(e.At, e.ID))
-	item, err := dynamo.MarshalJSONTags(e, at)
+	item, err := encode(e, at)
 	listed(item, historyList(e.OrganizationID), at.Sort)
 
 	w := fresh(item, err, ErrConflict)
@@ -47,7 +44,7 @@ func (s *Store) Append(e history.Entry) Write {
 
 	for part := range slices.Chunk(text, dynamo.Roomy) {
 		of := dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(len(w.also))).Item()
-		of[partAttribute] = &types.AttributeValueMemberB{Value: part}
+		of[partAttribute] = dynamo.Binary(part)
 		w.also = append(w.also, fresh(of, nil, ErrConflict))
 	}
 
@@ -60,25 +57,25 @@ func (s *Store) Append(e history.Entry) Write {
 func (s *Store) entry(
 	ctx context.Context, item dynamo.Item,
 ) (e history.Entry, size int, err error) {
-	if err := dynamo.UnmarshalJSONTags(item, &e); err != nil {
+	if err := parse(item, &e); err != nil {
 		return e, 0, dynamo.Damaged("history", err)
 	}
 
 	size = dynamo.Size(item)
-	if item[partsAttribute] == nil {
+	if item[partsAttribute].Kind() == "" {
 		return e, size, nil
 	}
 
-	var count int
 	// Bounded, since the number is not sealed, and each part costs a read.
-	if err := attributevalue.Unmarshal(item[partsAttribute], &count); err != nil || count < 1 ||
-		count > MaxItems {
+	count, err := item[partsAttribute].Int()
+	if err != nil || count < 1 || count > MaxItems {
 		return e, 0, dynamo.Damaged("history", err)
 	}
 
 	keys := make([]dynamo.Key, 0, count)
 	for i := range count {
-		keys = append(keys, dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(i)))
+		keys = append(keys,
+			dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(int(i))))
 	}
 
 	found, err := s.batch(ctx, keys)
@@ -88,12 +85,12 @@ func (s *Store) entry(
 
 	var text []byte
 	for _, key := range keys {
-		part, _ := found[key][partAttribute].(*types.AttributeValueMemberB)
+		part := found[key][partAttribute].Binary()
 		if part == nil {
 			return e, 0, dynamo.Damaged("history", errors.New("a part of an entry is missing"))
 		}
 
-		text = append(text, part.Value...)
+		text = append(text, part...)
 	}
 
 	if err := json.Unmarshal(text, &e.Changes); err != nil {

@@ -108,7 +108,7 @@ func TestHoldIsTriedAgain(t *testing.T) {
 
 	k, _ := kit.MustKey(t, nil)
 	for conflicts, want := range map[int]error{3: nil, 1e6: store.ErrConflict} {
-		client := &conflicting{Client: kit.SDK, left: conflicts}
+		client := &conflicting{Client: kit.Connection, left: conflicts}
 
 		s := store.New(store.NewPeppers(client, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 		if err := s.Hold(t.Context(), apikey.Pace(time.Now().UnixMilli()),

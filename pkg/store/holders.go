@@ -26,7 +26,7 @@ func (s *Store) CountHolders(ctx context.Context, permissions []string) (map[str
 
 	count := func(e entry) {
 		for _, p := range permissions {
-			if e.DeletedAt == "" && slices.Contains(e.Permissions, p) {
+			if !e.damaged && e.key.DeletedAt.IsZero() && slices.Contains(e.key.Permissions, p) {
 				holders[p]++
 			}
 		}

@@ -8,54 +8,8 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
-
-// importsItem records that keys of other systems were imported into an environment.
-type importsItem struct {
-	Version int64  `dynamodbav:"version"`
-	Pepper  int    `dynamodbav:"pepper"`
-	SHA256  string `dynamodbav:"sha256Since,omitempty"`
-	SHA512  string `dynamodbav:"sha512Since,omitempty"`
-}
-
-// Imports reads whether keys of other systems were imported into an environment, strongly
-// consistent, and checks the row's seal. It returns nil if none ever were. Errors: ErrDamaged,
-// ErrUnavailable.
-func (s *Store) Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error) {
-	what := "the imports of " + string(env)
-
-	item, err := s.get(ctx, importsRow(env))
-	if err != nil || item == nil {
-		return nil, err
-	}
-
-	var row importsItem
-	if err := s.unseal(ctx, env, item, importsRow(env), &row, what); err != nil {
-		return nil, err
-	}
-
-	out := &apikey.Imports{
-		Version: row.Version,
-		Pepper:  row.Pepper,
-		Since:   map[apikey.Algorithm]time.Time{},
-	}
-
-	times := dynamo.Times{}
-	for algorithm, since := range map[apikey.Algorithm]string{
-		apikey.SHA256: row.SHA256,
-		apikey.SHA512: row.SHA512,
-	} {
-		if since != "" {
-			out.Since[algorithm] = times.Read(since)
-		}
-	}
-
-	if times.Err != nil {
-		return nil, dynamo.Damaged(what, times.Err)
-	}
-
-	return out, nil
-}
 
 // errImports means that the row has changed since it was read.
 var errImports = errors.New("store: the imports were changed meanwhile")
@@ -105,12 +59,7 @@ func (s *Store) EnsureImports(
 			return before, nil
 		}
 
-		item, err := sealed(p, importsRow(env), &importsItem{
-			Version: after.Version,
-			Pepper:  after.Pepper,
-			SHA256:  dynamo.FormatTime(after.Since[apikey.SHA256]),
-			SHA512:  dynamo.FormatTime(after.Since[apikey.SHA512]),
-		})
+		item, err := sealed.PutAt(p, sealed.ImportsRow(env), sealed.EncodeImports(after))
 
 		err = s.Commit(ctx, versioned(item, err, after.Version-1, errImports, errImports))
 		if err == nil {
@@ -132,7 +81,7 @@ func (s *Store) TakenKeys(
 ) (map[string]*apikey.Key, error) {
 	rows := make([]dynamo.Key, 0, len(ids))
 	for _, id := range ids {
-		rows = append(rows, keyRow(env, id))
+		rows = append(rows, sealed.KeyRow(env, id))
 	}
 
 	items, err := s.batch(ctx, rows)
@@ -142,8 +91,8 @@ func (s *Store) TakenKeys(
 
 	taken := make(map[string]*apikey.Key, len(items))
 	for at, item := range items {
-		_, id := keyAt(at.Partition)
-		if taken[id], err = s.decodeKey(ctx, item, at); err != nil {
+		_, id := sealed.KeyAt(at.Partition)
+		if taken[id], err = sealed.DecodeKey(ctx, s.ring, item, at); err != nil {
 			return nil, err
 		}
 	}
@@ -151,30 +100,15 @@ func (s *Store) TakenKeys(
 	return taken, nil
 }
 
-// claimsItem lists the keys that wait in line for a secret of another system, because other
-// organizations imported it too. It is stored with the first key that was made of the secret.
-type claimsItem struct {
-	Version int64    `dynamodbav:"version"`
-	IDs     []string `dynamodbav:"ids"`
-}
-
-// Claims returns the ids of the keys that wait in line behind an imported key, in their order,
-// strongly consistent. Errors: ErrDamaged, ErrUnavailable.
-func (s *Store) Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error) {
-	row, err := s.claims(ctx, env, id)
-	return row.IDs, err
-}
-
-func (s *Store) claims(ctx context.Context, env apikey.Environment, id string) (claimsItem, error) {
-	var row claimsItem
-	at := claimsRow(env, id)
-
-	item, err := s.get(ctx, at)
-	if err != nil || item == nil {
-		return row, err
+func (s *Store) claims(
+	ctx context.Context, env apikey.Environment, id string,
+) (sealed.Claims, error) {
+	item, err := s.get(ctx, sealed.ClaimsRow(env, id))
+	if err != nil {
+		return sealed.Claims{}, err
 	}
 
-	return row, s.unseal(ctx, env, item, at, &row, "the claims of "+id)
+	return sealed.DecodeClaims(ctx, s.ring, env, id, item)
 }
 
 // MaxClaims is how many keys may wait in line for one secret of another system.
@@ -207,13 +141,8 @@ func (s *Store) Claim(
 		return nil, nil
 	}
 
-	p, err := s.ring.Ensure(ctx, env)
-	if err != nil {
-		return nil, dynamo.Unavailable("pepper", err)
-	}
-
 	row.Version++
 	row.IDs = append(row.IDs, id)
-	item, err := sealed(p, claimsRow(env, first), &row)
+	item, err := s.seal(ctx, env, sealed.ClaimsRow(env, first), row.Encode())
 	return []Write{versioned(item, err, row.Version-1, apikey.ErrExists, apikey.ErrExists)}, nil
 }

@@ -28,15 +28,35 @@ const (
 // lists are the attributes by which indexes find an item of a key. Lists do not trust them: they
 // read the row.
 type lists struct {
-	ListPK                 string `dynamodbav:"listPk"`
-	ListEnvironmentPK      string `dynamodbav:"listEnvironmentPk,omitempty"`
-	ListOwnerPK            string `dynamodbav:"listOwnerPk,omitempty"`
-	ListOwnerEnvironmentPK string `dynamodbav:"listOwnerEnvironmentPk,omitempty"`
-	ListSK                 string `dynamodbav:"listSk"`
-	ListRankSK             string `dynamodbav:"listRankSk,omitempty"`
-	ListExpiringPK         string `dynamodbav:"listExpiringPk,omitempty"`
-	ListExpiringSK         string `dynamodbav:"listExpiringSk,omitempty"`
+	ListPK                 string
+	ListEnvironmentPK      string
+	ListOwnerPK            string
+	ListOwnerEnvironmentPK string
+	ListSK                 string
+	ListRankSK             string
+	ListExpiringPK         string // "" of a key that will not expire
+	ListExpiringSK         string
 }
+
+// putIn sets the attributes of an item.
+func (l lists) putIn(item dynamo.Item) {
+	item.PutText(byOrganization.Partition, l.ListPK)
+	item.PutText(byOrganization.Sort, l.ListSK)
+	item.PutText(listEnvironmentPK, l.ListEnvironmentPK)
+	item.PutText(listOwnerPK, l.ListOwnerPK)
+	item.PutText(listOwnerEnvironmentPK, l.ListOwnerEnvironmentPK)
+	item.PutText(listRankSK, l.ListRankSK)
+	item.PutText(byExpiry.Partition, l.ListExpiringPK)
+	item.PutText(byExpiry.Sort, l.ListExpiringSK)
+}
+
+// The keys of the indexes of keys, besides those of byOrganization and byExpiry.
+const (
+	listEnvironmentPK      = "listEnvironmentPk"
+	listOwnerPK            = "listOwnerPk"
+	listOwnerEnvironmentPK = "listOwnerEnvironmentPk"
+	listRankSK             = "listRankSk"
+)
 
 // listsOf returns a key's place in lists as of a time: among all keys, or among those scoped to a
 // customer unless that is "".
@@ -99,15 +119,15 @@ func (f Filter) streams(org string) []stream {
 		switch env := string(f.Environment); {
 		case env != "" && owner != "":
 			s.index.Name = "byOwnerAndEnvironment"
-			s.index.Partition = "listOwnerEnvironmentPk"
+			s.index.Partition = listOwnerEnvironmentPK
 			s.list = keysList(org, f.Customer, ownership, env, owner)
 		case owner != "":
 			s.index.Name = "byOwner"
-			s.index.Partition = "listOwnerPk"
+			s.index.Partition = listOwnerPK
 			s.list = keysList(org, f.Customer, ownership, owner)
 		case env != "":
 			s.index.Name = "byEnvironment"
-			s.index.Partition = "listEnvironmentPk"
+			s.index.Partition = listEnvironmentPK
 			s.list = keysList(org, f.Customer, ownership, env)
 		default:
 			s.list = keysList(org, f.Customer, ownership)
@@ -115,7 +135,7 @@ func (f Filter) streams(org string) []stream {
 
 		if s.rank != "" {
 			s.index.Name += "AndRank"
-			s.index.Sort = "listRankSk"
+			s.index.Sort = listRankSK
 		}
 
 		out = append(out, s)

@@ -20,7 +20,7 @@ func (s *Store) Job(ctx context.Context, org, id string) (*job.Job, error) {
 // job also takes its place, and one that is over leaves it. Failures: job.ErrLost, job.ErrExists,
 // job.ErrPlaceTaken.
 func (s *Store) PutJob(j *job.Job, replaces int64) Write {
-	item, err := dynamo.MarshalJSONTags(j, dynamo.At(jobsPartition(j.OrganizationID), j.ID))
+	item, err := encode(j, dynamo.At(jobsPartition(j.OrganizationID), j.ID))
 	switch {
 	case err != nil:
 	case j.Open():

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // MaxPage is the most keys in one page of a list.
@@ -86,12 +87,12 @@ func hinted(hint, text string) bool {
 // partition implies is not checked again. A damaged entry may match: its row is reported when it is
 // read.
 func (f Filter) mayMatch(e entry, now time.Time) bool {
-	k, err := fromKeyItem(&e.keyItem)
-	if e.damaged || err != nil {
+	if e.damaged {
 		return true
 	}
 
-	_, k.ID = keyAt(e.row().Partition)
+	k := e.key
+	_, k.ID = sealed.KeyAt(e.row.Partition)
 	f.Viewer = ""
 	f.Environment = ""
 	f.Ownership = ""

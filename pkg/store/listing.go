@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // maxReads is the most reads that a page may cost. Together with three reads of the admin API's
@@ -165,7 +165,7 @@ func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key
 	for chunk := range slices.Chunk(entries, dynamo.MaxBatch) {
 		rows := make([]dynamo.Key, 0, len(chunk))
 		for _, e := range chunk {
-			rows = append(rows, e.row())
+			rows = append(rows, e.row)
 		}
 
 		l.left--
@@ -204,10 +204,10 @@ func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.K
 			continue // removed since the index was written
 		}
 
-		k, err := s.decodeKey(ctx, item, at)
+		k, err := sealed.DecodeKey(ctx, s.ring, item, at)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			_, id := keyAt(at.Partition)
+			_, id := sealed.KeyAt(at.Partition)
 			s.logger.ErrorContext(ctx, "a damaged row is left out of a list", "key_id", id,
 				"error", err)
 		case err != nil:
@@ -222,19 +222,23 @@ func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.K
 
 // entry is an entry of an index.
 type entry struct {
-	keyItem
+	// the row that it belongs to, by the place of the entry and not by the attributes in it
+	row      dynamo.Key
+	key      *apikey.Key // what the entry shows of a key
 	position string
 	damaged  bool // only its place is known
 }
 
-// row returns the key of the row that the entry belongs to, by the place of the entry and not by
-// the attributes in it.
-func (e *entry) row() dynamo.Key {
-	if e.SK != keySort { // the item of a key that is scoped to a customer
-		return dynamo.At(e.SK, keySort)
+// entryOf decodes an entry. A damaged row must not hide all others. The keys of table and index are
+// strings, or DynamoDB would have refused them.
+func entryOf(item dynamo.Item) entry {
+	row := dynamo.KeyOf(item)
+	if row.Sort != sealed.KeySort { // the item of a key that is scoped to a customer
+		row = dynamo.At(row.Sort, sealed.KeySort)
 	}
 
-	return dynamo.At(e.PK, keySort)
+	k, err := sealed.ParseKey(item)
+	return entry{row: row, key: k, damaged: err != nil}
 }
 
 // query reads up to size entries of a stream after a position, newest first unless forwards, and
@@ -254,16 +258,10 @@ func (s *Store) query(
 	}
 
 	for _, item := range items {
-		var e entry
-		if attributevalue.UnmarshalMap(item, &e.keyItem) != nil {
-			// A damaged row must not hide all others. The keys of table and index are strings, or
-			// DynamoDB would have refused them.
-			at := dynamo.KeyOf(item)
-			e = entry{keyItem: keyItem{PK: at.Partition, SK: at.Sort}, damaged: true}
-		}
+		e := entryOf(item)
 
 		var within bool
-		if e.position, within = from.position(dynamo.TextOf(item[from.index.Sort])); !within {
+		if e.position, within = from.position(item[from.index.Sort].Text()); !within {
 			return entries, false, nil
 		}
 

@@ -7,6 +7,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // Member reads a member by e-mail, strongly consistent. Errors: organization.ErrNoMember,
@@ -19,7 +20,7 @@ func (s *Store) Member(ctx context.Context, org, email string) (*organization.Me
 // PutMember writes a member. replaces is the version that the change started from, 0 for a new one.
 // Failure: organization.ErrMemberStale.
 func (s *Store) PutMember(m *organization.Member, replaces int64) Write {
-	item, err := dynamo.MarshalJSONTags(m, memberRow(m.OrganizationID, m.Email))
+	item, err := encode(m, memberRow(m.OrganizationID, m.Email))
 	listed(item, personList(m.Email), m.OrganizationID)
 	return versioned(item, err, replaces, organization.ErrMemberStale,
 		organization.ErrMemberStale).underSeal()
@@ -50,11 +51,11 @@ func (s *Store) StillOrganization(o *organization.Organization) Write {
 // StillKey writes nothing, but fails a transaction if the key was changed since it was read.
 // Failure: apikey.ErrStale.
 func (s *Store) StillKey(k *apikey.Key) Write {
-	return atVersion(dynamo.Look, keyRow(k.Environment, k.ID), k.Version, apikey.ErrStale)
+	return atVersion(dynamo.Look, sealed.KeyRow(k.Environment, k.ID), k.Version, apikey.ErrStale)
 }
 
 // atVersion removes a row, or looks at it, at the version that was read.
-func atVersion(kind dynamo.Kind, at dynamo.Key, version int64, stale error) Write {
+func atVersion(kind dynamo.WriteKind, at dynamo.Key, version int64, stale error) Write {
 	w := versioned(at.Item(), nil, version, stale, stale)
 	w.row.Kind = kind
 	return w

@@ -9,14 +9,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// The attributes that only the store sets. The keys of the indexes of keys are in index.go.
-const (
-	sealAttribute       = "seal"
-	sealPepperAttribute = "sealPepper" // the version of the pepper that made the seal
-	placeJobAttribute   = "job"
-	// the pace of the row's changes; no seal covers it, since Hold writes it alone
-	paceAttribute = "pace"
-)
+// placeJobAttribute names the job that has a place. The keys of the indexes of keys are in index.go.
+const placeJobAttribute = "job"
 
 // byOrganization is the index of all lists except those of keys by owner or environment.
 var byOrganization = dynamo.Index{Name: "byOrganization", Partition: "listPk", Sort: "listSk"}
@@ -24,25 +18,19 @@ var byOrganization = dynamo.Index{Name: "byOrganization", Partition: "listPk", S
 // operators is the organization of operator keys, which has no row.
 const operators = apikey.OperatorOrganization
 
-// Sort keys of items that stand alone under their partition key.
+// Sort keys of items that stand alone under their partition key; those that checks read are in
+// package sealed.
 const (
-	keySort             = "key"
-	ringSort            = "ring"
-	catalogueSort       = "catalogue"
-	organizationSort    = "organization"
-	runtimeSettingsSort = "settings"
-	importsSort         = "imports"
-	claimsSort          = "claims"
-	onceSort            = "once"
-	bootstrapSort       = "bootstrap"
-	peppersSort         = "peppers"
+	organizationSort = "organization"
+	onceSort         = "once"
+	bootstrapSort    = "bootstrap"
+	peppersSort      = "peppers"
 )
 
-func keyPartition(env apikey.Environment, id string) string { return string(env) + "#" + id }
-func organizationPartition(org string) string               { return "organization#" + org }
-func memberSort(who string) string                          { return "member#" + who }
-func customerSort(id string) string                         { return "customer#" + id }
-func historyList(org string) string                         { return "history#" + org }
+func organizationPartition(org string) string { return "organization#" + org }
+func memberSort(who string) string            { return "member#" + who }
+func customerSort(id string) string           { return "customer#" + id }
+func historyList(org string) string           { return "history#" + org }
 
 // customerKeysPartition holds an item for each key that is scoped to a customer; its sort keys are
 // the partition keys of the keys.
@@ -89,24 +77,8 @@ func partSort(i int) string { return fmt.Sprintf("%04d", i) }
 // listSort sorts by time, then id.
 func listSort(at time.Time, id string) string { return dynamo.FormatTime(at) + "#" + id }
 
-func keyRow(env apikey.Environment, id string) dynamo.Key {
-	return dynamo.At(keyPartition(env, id), keySort)
-}
-
-// keyAt parses the partition key of a key, which is also its sort key in the lists of a person or a
-// customer.
-func keyAt(partition string) (apikey.Environment, string) {
-	env, id, _ := strings.Cut(partition, "#")
-	return apikey.Environment(env), id
-}
-
-// ringRow holds the wrapped peppers of an environment.
-func ringRow(env apikey.Environment) dynamo.Key { return dynamo.At("pepper#"+string(env), ringSort) }
-
 // passRow holds the progress of upkeep's pass over the peppers.
 func passRow() dynamo.Key { return dynamo.At("upkeep", peppersSort) }
-
-func catalogueRow() dynamo.Key { return dynamo.At("catalogue", catalogueSort) }
 
 func organizationRow(org string) dynamo.Key {
 	return dynamo.At(organizationPartition(org), organizationSort)
@@ -118,22 +90,6 @@ func memberRow(org, email string) dynamo.Key {
 
 func customerRow(org, id string) dynamo.Key {
 	return dynamo.At(organizationPartition(org), customerSort(id))
-}
-
-// runtimeSettingsRow starts with the environment, as a key's row does, so that its authorizer may
-// read it.
-func runtimeSettingsRow(env apikey.Environment, org string) dynamo.Key {
-	return dynamo.At(string(env)+"#organization#"+org, runtimeSettingsSort)
-}
-
-// importsRow starts with the environment, too.
-func importsRow(env apikey.Environment) dynamo.Key {
-	return dynamo.At(string(env)+"#imports", importsSort)
-}
-
-// claimsRow is stored with the first key of a secret of another system.
-func claimsRow(env apikey.Environment, id string) dynamo.Key {
-	return dynamo.At(keyPartition(env, id), claimsSort)
 }
 
 func receiptRow(id string) dynamo.Key { return dynamo.At("once#"+id, onceSort) }

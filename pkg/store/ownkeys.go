@@ -6,13 +6,14 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // OwnKey adds a new personal key to OwnKeys. A key keeps its ownership and its owner, so the item
 // is written once. Failure: apikey.ErrExists.
 func (s *Store) OwnKey(k *apikey.Key) Write {
 	return fresh(dynamo.At(ownKeysPartition(k.OrganizationID, k.Owner.ID),
-		keyPartition(k.Environment, k.ID)).Item(), nil, apikey.ErrExists)
+		sealed.KeyPartition(k.Environment, k.ID)).Item(), nil, apikey.ErrExists)
 }
 
 // OwnKeys returns a page of the personal keys that a person ever had in an organization, in no
@@ -30,7 +31,7 @@ func (s *Store) OwnKeys(
 	keys, err := s.keysOf(ctx, rows)
 	for _, k := range keys { // TTL removed the others
 		if k.OrganizationID == org && k.Ownership == apikey.Personal && k.Owner.ID == owner {
-			page = append(page, KeyAt{k, keyPartition(k.Environment, k.ID)})
+			page = append(page, KeyAt{k, sealed.KeyPartition(k.Environment, k.ID)})
 		}
 	}
 
@@ -49,7 +50,7 @@ func (s *Store) keysIn(
 	}, what)
 	for _, item := range items {
 		next = dynamo.KeyOf(item).Sort
-		rows = append(rows, dynamo.At(next, keySort))
+		rows = append(rows, dynamo.At(next, sealed.KeySort))
 	}
 
 	if !more {
@@ -71,7 +72,7 @@ func (s *Store) KeysAtOfCustomer(
 ) (page []KeyAt, next string, err error) {
 	keys, next, err := s.KeysOfCustomer(ctx, org, customer, after, limit)
 	for _, k := range keys {
-		page = append(page, KeyAt{k, keyPartition(k.Environment, k.ID)})
+		page = append(page, KeyAt{k, sealed.KeyPartition(k.Environment, k.ID)})
 	}
 
 	return page, next, err

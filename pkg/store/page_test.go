@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -46,7 +46,7 @@ func TestPageCostsAtMostTenReads(t *testing.T) {
 	kit := storetest.New(t)
 	fill(t, kit, "acme", 200)
 
-	slow := store.New(store.NewPeppers(short{kit.SDK, 1}, kit.CoreTable), kit.Keyring,
+	slow := store.New(store.NewPeppers(short{kit.Connection, 1}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 	for name, test := range map[string]struct {
 		store  *store.Store
@@ -260,7 +260,7 @@ func TestSieve(t *testing.T) {
 	calls = 0
 	kit.Traffic.Reset()
 
-	some := store.New(store.NewPeppers(short{kit.SDK, 60}, kit.CoreTable), kit.Keyring,
+	some := store.New(store.NewPeppers(short{kit.Connection, 60}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 	if _, _, err := some.Keys(t.Context(), "acme", f, "", 200, kit.Clock.Now()); err != nil ||
 		kit.Traffic.Count()+calls > mostReads {
@@ -285,8 +285,8 @@ func TestListsAskTheRows(t *testing.T) {
 	})
 	gone, _ := kit.MustKey(t, nil)
 	s := store.New(store.NewPeppers(&lagging{
-		Client: kit.SDK,
-		first:  map[string]*dynamodb.QueryOutput{},
+		Client: kit.Connection,
+		first:  map[string]func() ([]dynamo.Item, dynamo.Item, error){},
 	}, kit.CoreTable), kit.Keyring, kit.Log.Logger())
 
 	active := store.Filter{Status: apikey.Active}
@@ -424,12 +424,12 @@ func TestUnprocessedRows(t *testing.T) {
 	}
 	if diff := gocmp.Diff(storetest.Shown(keys, store.Filter{}, kit.Clock.Now()),
 		walk(t, over(partial{
-			Client: kit.SDK,
+			Client: kit.Connection,
 		}), "acme", store.Filter{}, 50, kit.Clock.Now())); diff != "" {
 		t.Errorf("in halves (-want +got):\n%s", diff)
 	}
 
-	stuck := over(partial{kit.SDK, true})
+	stuck := over(partial{kit.Connection, true})
 	if page, _, err := stuck.Keys(t.Context(), "acme", store.Filter{}, "", 50,
 		kit.Clock.Now()); !errors.Is(err, store.ErrUnavailable) || page != nil {
 		t.Errorf("%d keys, %v", len(page), err)

@@ -225,7 +225,7 @@ func TestMembersOverManyPages(t *testing.T) {
 		}
 	}
 
-	s := store.New(store.NewPeppers(short{kit.SDK, 1}, kit.CoreTable), kit.Keyring,
+	s := store.New(store.NewPeppers(short{kit.Connection, 1}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 	members, err := s.Members(t.Context(), "acme")
 
@@ -302,7 +302,7 @@ func TestCustomersOverManyPages(t *testing.T) {
 		}
 	}
 
-	s := store.New(store.NewPeppers(short{kit.SDK, 2}, kit.CoreTable), kit.Keyring,
+	s := store.New(store.NewPeppers(short{kit.Connection, 2}, kit.CoreTable), kit.Keyring,
 		kit.Log.Logger())
 
 	var got []string

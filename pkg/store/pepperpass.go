@@ -6,17 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 const (
@@ -77,7 +73,7 @@ func (p *Peppers) Pass(ctx context.Context) (*PepperPass, error) {
 	}
 
 	pass := &PepperPass{}
-	if err := dynamo.UnmarshalJSONTags(item, pass); err != nil {
+	if err := parse(item, pass); err != nil {
 		return nil, dynamo.Damaged("pass over the peppers", err)
 	}
 
@@ -155,7 +151,7 @@ func (s *Store) PassPeppers(
 func (s *Store) keepPass(ctx context.Context, pass *PepperPass) error {
 	replaces := pass.Version
 	pass.Version++
-	item, err := dynamo.MarshalJSONTags(pass, passRow())
+	item, err := encode(pass, passRow())
 	return s.Commit(ctx, versioned(item, err, replaces, ErrConflict, ErrConflict))
 }
 
@@ -241,11 +237,11 @@ func (s *Store) reseal(
 	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (int, error) {
 	at := dynamo.KeyOf(item)
-	if at == catalogueRow() {
+	if at == sealed.CatalogueRow() {
 		return s.resealCatalogue(ctx, item, newest)
 	}
 
-	if _, has := item[sealPepperAttribute]; !has && !sealedKind(at) {
+	if _, has := item[sealed.SealPepperAttribute]; !has && !sealedKind(at) {
 		return 0, nil
 	}
 
@@ -254,7 +250,7 @@ func (s *Store) reseal(
 		return 0, nil
 	}
 
-	if err := s.genuine(ctx, env, item, at, "a row"); err != nil {
+	if err := sealed.Check(ctx, s.ring, env, item, at, "a row"); err != nil {
 		return 0, err
 	}
 
@@ -265,14 +261,14 @@ func (s *Store) reseal(
 
 	// A copy, since the old seal is the condition of the write.
 	anew := maps.Clone(item)
-	if err := putSeal(p, anew); err != nil {
-		return 0, fmt.Errorf("store: seal: %w", err)
+	if err := sealed.Put(p, anew); err != nil {
+		return 0, err
 	}
 
 	done, err := s.putAnew(ctx, item, dynamo.Set(dynamo.Item{
-		sealAttribute:       anew[sealAttribute],
-		sealPepperAttribute: anew[sealPepperAttribute],
-	}), dynamo.Is(sealAttribute, item[sealAttribute]))
+		sealed.SealAttribute:       anew[sealed.SealAttribute],
+		sealed.SealPepperAttribute: anew[sealed.SealPepperAttribute],
+	}), dynamo.Is(item[sealed.SealAttribute], sealed.SealAttribute))
 	if err != nil || !done {
 		return 0, err
 	}
@@ -284,13 +280,8 @@ func (s *Store) reseal(
 // olderSeal reports whether a row's seal is of an older version, or names none that can be read. A
 // newer version was made after the versions were read.
 func olderSeal(item dynamo.Item, newest int) bool {
-	version, ok := item[sealPepperAttribute].(*types.AttributeValueMemberN)
-	if !ok {
-		return true
-	}
-
-	n, err := strconv.Atoi(version.Value)
-	return err != nil || n < newest
+	n, err := item[sealed.SealPepperAttribute].Int()
+	return err != nil || n < int64(newest)
 }
 
 // resealCatalogue does so with the seals of the catalogue, one for each environment. A broken one
@@ -298,18 +289,18 @@ func olderSeal(item dynamo.Item, newest int) bool {
 func (s *Store) resealCatalogue(
 	ctx context.Context, item dynamo.Item, newest map[apikey.Environment]int,
 ) (n int, broken error) {
-	var row catalogueItem
-	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-		return 0, dynamo.Damaged("catalogue", err)
+	c, err := sealed.ParseCatalogue(item)
+	if err != nil {
+		return 0, err
 	}
 
 	for _, env := range apikey.Environments() {
-		seal, has := row.Seals[string(env)]
+		seal, has := c.Seals[env]
 		if has && seal.Pepper >= newest[env] {
 			continue
 		}
 
-		err := s.genuineCatalogue(ctx, env, &row)
+		err := c.Check(ctx, s.ring, env)
 		if errors.Is(err, ErrDamaged) {
 			broken = err
 			continue
@@ -324,7 +315,7 @@ func (s *Store) resealCatalogue(
 			return 0, dynamo.Unavailable("pepper", err)
 		}
 
-		row.Seals[string(env)] = sealItem{Pepper: p.Version(), Seal: p.Seal(row.sealed())}
+		c.Put(p, env)
 		n++
 	}
 
@@ -332,18 +323,15 @@ func (s *Store) resealCatalogue(
 		return 0, broken
 	}
 
-	seals, err := attributevalue.Marshal(row.Seals)
-	if err != nil {
-		return 0, fmt.Errorf("store: encode seals: %w", err)
-	}
+	seals := dynamo.Item{sealed.SealsAttribute: c.EncodeSeals()}
 
-	done, err := s.putAnew(ctx, item, dynamo.Set(dynamo.Item{"seals": seals}),
-		dynamo.Is("seals", item["seals"]))
+	done, err := s.putAnew(ctx, item, dynamo.Set(seals),
+		dynamo.Is(item[sealed.SealsAttribute], sealed.SealsAttribute))
 	if err != nil || !done {
 		return 0, err
 	}
 
-	item["seals"] = seals
+	maps.Copy(item, seals)
 	return n, broken
 }
 
@@ -363,8 +351,7 @@ func (s *Store) refresh(ctx context.Context, item dynamo.Item) error {
 // current row. It waits for transactions in flight, like any other write: a row in use must not end
 // the pass.
 func (s *Store) putAnew(
-	ctx context.Context, item dynamo.Item, update expression.UpdateBuilder,
-	condition expression.ConditionBuilder,
+	ctx context.Context, item dynamo.Item, update dynamo.Update, condition dynamo.Condition,
 ) (bool, error) {
 	err := dynamo.RetryConflicts(ctx, func() error {
 		return s.core.Update(ctx, dynamo.KeyOf(item), update, condition, "seal anew")

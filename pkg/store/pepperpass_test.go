@@ -157,7 +157,7 @@ func rotateAll(t *testing.T, kit *storetest.Kit) {
 func passOver(t *testing.T, kit *storetest.Kit, p *storetest.Process) (resealed int) {
 	t.Helper()
 
-	resealed, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now)
+	resealed, err := p.Store.PassPeppers(t.Context(), p.Connection, kit.Clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func lastPass(t *testing.T, kit *storetest.Kit) *store.PassCounts {
 func usesOf(t *testing.T, kit *storetest.Kit) *store.PepperUses {
 	t.Helper()
 
-	uses, err := kit.Restart().Peppers.Uses(t.Context(), kit.SDK, 0, func(int64) {})
+	uses, err := kit.Restart().Peppers.Uses(t.Context(), kit.Connection, 0, func(int64) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -519,7 +519,7 @@ func TestPassesAtOnce(t *testing.T) {
 	for range 4 {
 		p := kit.Restart()
 		all.Go(func() {
-			if _, err := p.Store.PassPeppers(t.Context(), p.SDK, kit.Clock.Now); err != nil {
+			if _, err := p.Store.PassPeppers(t.Context(), p.Connection, kit.Clock.Now); err != nil {
 				t.Error(err)
 			}
 		})
@@ -581,7 +581,7 @@ func TestLastPassIsKept(t *testing.T) {
 		return storetest.None
 	})
 
-	if _, err := cut.Store.PassPeppers(ctx, cut.SDK, kit.Clock.Now); err == nil {
+	if _, err := cut.Store.PassPeppers(ctx, cut.Connection, kit.Clock.Now); err == nil {
 		t.Error("the pass was not cut off")
 	}
 

@@ -7,17 +7,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
-// Scanner is the part of *dynamodb.Client that reads a whole table. It is for an operator's
-// command, with the operator's own rights, and for upkeep: no function that answers calls may scan.
-type Scanner = dynamodb.ScanAPIClient
+// Scanner reads a whole table, as Connection does. It is for an operator's command, with the
+// operator's own rights, and for upkeep: no function that answers calls may scan.
+type Scanner = dynamo.Scanner
 
 // The uses of a pepper for hashes and for the ids of imported keys. Other seals have names of their
 // own.
@@ -56,23 +54,11 @@ type PepperKey struct {
 	Uses           []string
 }
 
-// usingItem holds the attributes of a row that name a pepper. All sealed rows but the catalogue
-// have sealPepper.
-type usingItem struct {
-	Seal     *int          `dynamodbav:"sealPepper"`
-	Imports  *int          `dynamodbav:"pepper"`
-	Secret   *verifierItem `dynamodbav:"secret"`
-	Rotation *struct {
-		Old verifierItem `dynamodbav:"old"`
-	} `dynamodbav:"rotation"`
-	Retired []verifierItem      `dynamodbav:"retired"`
-	Seals   map[string]sealItem `dynamodbav:"seals"`
-}
-
-// usingAttributes are those of usingItem, and those that identify a key.
+// usingAttributes are those of a row that name a pepper, and those that identify a key. All sealed
+// rows but the catalogue have sealPepper.
 var usingAttributes = []string{
-	dynamo.PartitionAttribute, dynamo.SortAttribute, sealPepperAttribute,
-	"pepper", "secret", "rotation", "retired", "seals", "organizationId", "deletedAt",
+	dynamo.PartitionAttribute, dynamo.SortAttribute, sealed.SealPepperAttribute,
+	"pepper", "secret", "rotation", "retired", sealed.SealsAttribute, "organizationId", "deletedAt",
 }
 
 // Uses reads the whole table core, strongly consistent and page by page, and counts what needs each
@@ -165,7 +151,7 @@ func (u *PepperUses) add(
 			use.Counts[name]++
 		}
 
-		if at.Sort != keySort || scope.Version == newest[scope.Environment] {
+		if at.Sort != sealed.KeySort || scope.Version == newest[scope.Environment] {
 			continue
 		}
 
@@ -177,9 +163,9 @@ func (u *PepperUses) add(
 		_, id, _ := strings.Cut(at.Partition, "#")
 		slices.Sort(what)
 		use.Keys = append(use.Keys, PepperKey{
-			OrganizationID: dynamo.TextOf(item["organizationId"]),
+			OrganizationID: item["organizationId"].Text(),
 			ID:             id,
-			Deleted:        dynamo.TextOf(item["deletedAt"]) != "",
+			Deleted:        item["deletedAt"].Text() != "",
 			Uses:           slices.Compact(what),
 		})
 	}
@@ -191,55 +177,56 @@ func pepperNeeds(
 	item dynamo.Item, at dynamo.Key,
 ) (map[pepper.Scope][]string, error) {
 	// the row of the peppers has no seal
-	if at.Sort == ringSort {
+	if at.Sort == sealed.RingSort {
 		return nil, nil
 	}
 
 	env := environmentOf(at)
 
-	var row usingItem
-	if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+	needs, damage := map[pepper.Scope][]string{}, error(nil)
+	f := dynamo.Read(item)
+
+	add := func(env apikey.Environment, version int64, what string) {
+		scope := pepper.Scope{Environment: env, Version: int(version)}
+		needs[scope] = append(needs[scope], what)
+	}
+	if f.Has(sealed.SealPepperAttribute) {
+		add(env, f.Int(sealed.SealPepperAttribute), sealUse(at))
+	} else if sealedKind(at) {
+		damage = dynamo.Damaged("a row has no seal", nil)
+	}
+
+	if f.Has("pepper") {
+		add(env, f.Int("pepper"), UseImports)
+	}
+
+	if secret, has := f.Map("secret"); has {
+		add(env, secret.Int("pepper"), UseSecret)
+	}
+
+	if rotation, has := f.Map("rotation"); has {
+		old, _ := rotation.Map("old")
+		add(env, old.Int("pepper"), UseOldSecret)
+	}
+
+	for _, v := range f.Maps("retired") {
+		add(env, v.Int("pepper"), UseEndedSecret)
+	}
+
+	seals := f.MapOfMaps(sealed.SealsAttribute)
+	for name, seal := range seals {
+		add(apikey.Environment(name), seal.Int("pepper"), "seals of the permission catalogue")
+	}
+
+	if at == sealed.CatalogueRow() && len(seals) < len(apikey.Environments()) {
+		damage = dynamo.Damaged("the catalogue has no seal of an environment", nil)
+	}
+
+	if err := f.Err(); err != nil {
 		return nil, fmt.Errorf("store: what a row needs of peppers: %w", err)
 	}
 
-	needs, err := map[pepper.Scope][]string{}, error(nil)
-
-	add := func(env apikey.Environment, version int, what string) {
-		scope := pepper.Scope{Environment: env, Version: version}
-		needs[scope] = append(needs[scope], what)
-	}
-	if row.Seal != nil {
-		add(env, *row.Seal, sealUse(at))
-	} else if sealedKind(at) {
-		err = dynamo.Damaged("a row has no seal", nil)
-	}
-
-	if row.Imports != nil {
-		add(env, *row.Imports, UseImports)
-	}
-
-	if row.Secret != nil {
-		add(env, row.Secret.Pepper, UseSecret)
-	}
-
-	if row.Rotation != nil {
-		add(env, row.Rotation.Old.Pepper, UseOldSecret)
-	}
-
-	for _, v := range row.Retired {
-		add(env, v.Pepper, UseEndedSecret)
-	}
-
-	for name, seal := range row.Seals {
-		add(apikey.Environment(name), seal.Pepper, "seals of the permission catalogue")
-	}
-
-	if at == catalogueRow() &&
-		len(row.Seals) < len(apikey.Environments()) {
-		err = dynamo.Damaged("the catalogue has no seal of an environment", nil)
-	}
-
-	return needs, err
+	return needs, damage
 }
 
 // environmentOf returns the environment whose pepper seals a row.
@@ -263,13 +250,13 @@ func sealUse(at dynamo.Key) string {
 	ofOrganization := strings.HasPrefix(at.Partition, organizationPartition(""))
 
 	switch {
-	case at.Sort == keySort:
+	case at.Sort == sealed.KeySort:
 		return UseKeySeal
-	case at.Sort == claimsSort:
+	case at.Sort == sealed.ClaimsSort:
 		return "seals of claims"
-	case at.Sort == runtimeSettingsSort:
+	case at.Sort == sealed.RuntimeSettingsSort:
 		return "seals of runtime settings"
-	case at.Sort == importsSort:
+	case at.Sort == sealed.ImportsSort:
 		return "seals of imports"
 	case at.Sort == organizationSort:
 		return "seals of organizations"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // Ahead lists rows that are about to be read. Zero fields list none.
@@ -25,18 +26,18 @@ type Ahead struct {
 func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error) {
 	var rows []dynamo.Key
 	if a.Catalogue {
-		rows = append(rows, catalogueRow())
+		rows = append(rows, sealed.CatalogueRow())
 	}
 
 	for _, env := range apikey.Environments() {
 		if a.FindKey != "" {
-			rows = append(rows, keyRow(env, a.FindKey))
+			rows = append(rows, sealed.KeyRow(env, a.FindKey))
 		}
 	}
 
 	// DynamoDB refuses to read a row twice in one call
 	if a.Key != "" && a.Key != a.FindKey {
-		rows = append(rows, keyRow(a.Environment, a.Key))
+		rows = append(rows, sealed.KeyRow(a.Environment, a.Key))
 	}
 
 	if a.Organization != "" {

@@ -439,7 +439,7 @@ func TestUnavailable(t *testing.T) {
 		ctx     context.Context
 	}{
 		"nothing listens":    {nobody, t.Context()},
-		"no such table":      {store.NewPeppers(kit.SDK, "no-such-table"), t.Context()},
+		"no such table":      {store.NewPeppers(kit.Connection, "no-such-table"), t.Context()},
 		"the caller gave up": {kit.Peppers, gone},
 	} {
 		calls := map[string]func(*store.Store, context.Context) error{
@@ -505,7 +505,7 @@ func TestCreateTableTwice(t *testing.T) {
 		"AttributeDefinitions": []any{map[string]any{"AttributeName": "pk", "AttributeType": "S"}},
 		"KeySchema":            []any{map[string]any{"AttributeName": "pk", "KeyType": "HASH"}},
 	}
-	if err := store.CreateTable(t.Context(), kit.Client, kit.CoreTable, properties); err != nil {
+	if err := kit.Connection.CreateTable(t.Context(), kit.CoreTable, properties); err != nil {
 		t.Error(err)
 	}
 
@@ -513,7 +513,7 @@ func TestCreateTableTwice(t *testing.T) {
 		t.Errorf("the table was not left as it is: %v", err)
 	}
 
-	if err := store.CreateTable(t.Context(), kit.Client, "another-table", map[string]any{
+	if err := kit.Connection.CreateTable(t.Context(), "another-table", map[string]any{
 		"KeySchema": "x",
 	}); err == nil {
 		t.Error("a schema that is none is taken")

@@ -286,7 +286,7 @@ func TestSealedRowInAnotherPlaceIsFound(t *testing.T) {
 
 	// DynamoDB answers what stands in the place that was asked for. An answer for another place is
 	// what a client gets whose cache is mixed up.
-	others := store.NewPeppers(elsewhere{process.SDK, "production#" + k.ID}, kit.CoreTable)
+	others := store.NewPeppers(elsewhere{process.Connection, "production#" + k.ID}, kit.CoreTable)
 	swapped := store.New(others, process.Keyring, kit.Log.Logger())
 
 	for what, ask := range map[string]func() (*apikey.Key, error){

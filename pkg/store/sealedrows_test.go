@@ -3,19 +3,18 @@ package store_test
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/job"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -297,7 +296,7 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 				refused(t, what, got, err)
 				// An answer for another place is what a client gets whose cache is mixed up: its
 				// seal is good.
-				mixed := store.New(store.NewPeppers(instead{kit.SDK, original}, kit.CoreTable),
+				mixed := store.New(store.NewPeppers(instead{kit.Connection, original}, kit.CoreTable),
 					kit.Keyring, kit.Log.Logger())
 				got, err = row.read(t.Context(), mixed, place[0], place[1])
 				refused(t, what+", by the client", got, err)
@@ -306,21 +305,19 @@ func TestSealedRowElsewhereIsFound(t *testing.T) {
 	}
 }
 
-// instead answers every GetItem of the administration with one item.
+// instead answers every read of the administration with one item.
 type instead struct {
 	store.Client
 	item map[string]types.AttributeValue
 }
 
-// GetItem implements store.Client.
-func (i instead) GetItem(
-	ctx context.Context, in *dynamodb.GetItemInput, opts ...func(*dynamodb.Options),
-) (*dynamodb.GetItemOutput, error) {
-	if sort, ok := in.Key["sk"].(*types.AttributeValueMemberS); ok && sort.Value == "ring" {
-		return i.Client.GetItem(ctx, in, opts...)
+// Get implements store.Client.
+func (i instead) Get(ctx context.Context, table string, at dynamo.Key) (dynamo.Item, error) {
+	if at.Sort == "ring" {
+		return i.Client.Get(ctx, table, at)
 	}
 
-	return &dynamodb.GetItemOutput{Item: maps.Clone(i.item)}, nil
+	return store.FromSDK(i.item), nil
 }
 
 // Who has the pepper of one environment only seals nothing of the administration, nor of another
@@ -435,7 +432,7 @@ func TestSealTakesNumbersByValue(t *testing.T) {
 			Value: sample,
 		})
 		answer := with(whole, "settings", &types.AttributeValueMemberM{Value: changed})
-		_, err := store.New(store.NewPeppers(instead{kit.SDK, answer}, kit.CoreTable),
+		_, err := store.New(store.NewPeppers(instead{kit.Connection, answer}, kit.CoreTable),
 			kit.Keyring, kit.Log.Logger()).Organization(t.Context(), "acme")
 		return err
 	}

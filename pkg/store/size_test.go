@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/history"
 	"github.com/bitting-keys/bitting/pkg/job"
@@ -273,10 +271,9 @@ func TestLargestItemsFit(t *testing.T) {
 	}
 
 	largest := map[string]int{}
-	for _, item := range kit.Items(t) {
+	for _, item := range kit.Stored(t, kit.CoreTable) {
 		first := func(attribute string) string {
-			name, _ := item[attribute].(*types.AttributeValueMemberS)
-			before, _, _ := strings.Cut(name.Value, "#")
+			before, _, _ := strings.Cut(item[attribute].Text(), "#")
 			return before
 		}
 
@@ -376,9 +373,9 @@ func TestTooLargeAndRefused(t *testing.T) {
 		t.Errorf("a key of 1,100 bytes: %v", err)
 	}
 
-	code := "ValidationError"
-	cancelled := failing{kit.SDK, &types.TransactionCanceledException{
-		CancellationReasons: []types.CancellationReason{{Code: &code}},
+	cancelled := failing{kit.Connection, &dynamo.Fault{
+		Code:    "TransactionCanceledException",
+		Reasons: []string{"ValidationError"},
 	}}
 
 	aside := store.New(store.NewPeppers(cancelled, kit.CoreTable), kit.Keyring, kit.Log.Logger())

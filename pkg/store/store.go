@@ -5,12 +5,11 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/store/core"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // The errors of the store itself, as opposed to those of its objects.
@@ -29,17 +28,13 @@ var (
 	ErrConflict = dynamo.ErrConflict
 )
 
-// Client is the part of *dynamodb.Client that the store uses on a request's path.
-type Client = dynamo.Client
-
-// Connection is a client of DynamoDB, as returned by Connect.
-type Connection = dynamodb.Client
-
-// Connect returns a client for the tables. It makes no request.
-func Connect(config aws.Config) *Connection { return dynamodb.NewFromConfig(config) }
+// Client makes the store's calls of DynamoDB on a request's path, as Connection does.
+type Client = dynamo.AdminClient
 
 // Store reads and writes the table core.
 type Store struct {
+	*core.Reader
+
 	core    *dynamo.Table
 	peppers *Peppers
 	ring    *pepper.Keyring
@@ -49,29 +44,14 @@ type Store struct {
 // New returns a store over the table of the peppers, whose rows are sealed by ring. Damaged rows
 // that a list leaves out are logged to logger.
 func New(peppers *Peppers, ring *pepper.Keyring, logger *slog.Logger) *Store {
-	return &Store{
+	s := &Store{
 		core:    peppers.core,
 		peppers: peppers,
 		ring:    ring,
 		logger:  logger,
 	}
-}
-
-// Key reads one key by one strongly consistent GetItem. Errors: apikey.ErrNotFound, ErrDamaged,
-// ErrUnavailable.
-func (s *Store) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
-	at := keyRow(env, id)
-
-	item, err := s.get(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-
-	if item == nil {
-		return nil, apikey.ErrNotFound
-	}
-
-	return s.decodeKey(ctx, item, at)
+	s.Reader = core.ReaderOf(s.get, ring)
+	return s
 }
 
 // FindKey reads a key whose environment is unknown, strongly consistent, in one call. Errors:
@@ -79,7 +59,7 @@ func (s *Store) Key(ctx context.Context, env apikey.Environment, id string) (*ap
 func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 	var wanted []dynamo.Key
 	for _, env := range apikey.Environments() {
-		wanted = append(wanted, keyRow(env, id))
+		wanted = append(wanted, sealed.KeyRow(env, id))
 	}
 
 	items, err := s.batch(ctx, wanted)
@@ -89,7 +69,7 @@ func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 
 	for _, at := range wanted {
 		if item := items[at]; item != nil {
-			return s.decodeKey(ctx, item, at)
+			return sealed.DecodeKey(ctx, s.ring, item, at)
 		}
 	}
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/internal/sealed"
 )
 
 // SweepExpired moves up to most keys that have expired at now from the live entries of lists to the
@@ -59,8 +60,8 @@ func (s *Store) expired(
 		Limit:     int32(min(most, maxEntries)),
 	}, "expired keys")
 	for _, item := range items {
-		next = dynamo.TextOf(item[byExpiry.Sort])
-		rows = append(rows, dynamo.At(dynamo.KeyOf(item).Partition, keySort))
+		next = item[byExpiry.Sort].Text()
+		rows = append(rows, dynamo.At(dynamo.KeyOf(item).Partition, sealed.KeySort))
 	}
 
 	return rows, next, more, err
@@ -69,7 +70,7 @@ func (s *Store) expired(
 // sweep rewrites one key with its new place in lists. A key that was changed or removed meanwhile
 // is left alone, and a damaged one is logged.
 func (s *Store) sweep(ctx context.Context, at dynamo.Key, now time.Time) (moved bool, err error) {
-	env, id := keyAt(at.Partition)
+	env, id := sealed.KeyAt(at.Partition)
 
 	k, err := s.Key(ctx, env, id)
 	switch {

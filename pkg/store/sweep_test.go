@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -187,16 +187,14 @@ type between struct {
 	once func()
 }
 
-// TransactWriteItems implements store.Client.
-func (b *between) TransactWriteItems(
-	ctx context.Context, in *dynamodb.TransactWriteItemsInput, opts ...func(*dynamodb.Options),
-) (*dynamodb.TransactWriteItemsOutput, error) {
+// Transact implements store.Client.
+func (b *between) Transact(ctx context.Context, writes []dynamo.Request) error {
 	if do := b.once; do != nil {
 		b.once = nil
 		do()
 	}
 
-	return b.Client.TransactWriteItems(ctx, in, opts...)
+	return b.Client.Transact(ctx, writes)
 }
 
 // A change that comes between stays: the sweep writes on the version that it read.
@@ -206,7 +204,7 @@ func TestSweepLosesNoChange(t *testing.T) {
 	k := expiring(t, kit, 1)[0]
 	kit.Clock.Advance(time.Hour)
 	var changed *apikey.Key
-	client := &between{kit.SDK, func() {
+	client := &between{kit.Connection, func() {
 		changed = kit.MustChange(t, k, func(k *apikey.Key) {
 			k.ExpiresAt = kit.Clock.Now().Add(time.Hour)
 			k.Name = "more time"

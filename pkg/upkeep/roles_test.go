@@ -34,7 +34,7 @@ func TestRoleIsEnough(t *testing.T) {
 	for _, task := range upkeep.Tasks(upkeep.Config{
 		Store:   p.Store,
 		Hot:     p.Hot,
-		Scanner: p.SDK,
+		Scanner: p.Connection,
 		Now:     kit.Clock.Now,
 	}) {
 		if task.Name == "jobs" {

@@ -25,7 +25,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/admin"
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -99,7 +99,7 @@ func (c Config) resealPeppers(ctx context.Context) (done int, err error) {
 const maxExpired = 5000
 
 // Function is the Lambda function that a schedule invokes.
-func Function(d *boot.Deployment) lambda.Handler {
+func Function(d *full.Deployment) lambda.Handler {
 	tasks := Tasks(Config{
 		Store:   d.Store,
 		Hot:     d.Hot,

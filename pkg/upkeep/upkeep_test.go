@@ -166,7 +166,7 @@ func TestRotatedPepperReseals(t *testing.T) {
 	kit.Clock.Advance(time.Hour)
 
 	p := kit.Restart()
-	tasks := upkeep.Tasks(upkeep.Config{Store: p.Store, Scanner: p.SDK, Now: kit.Clock.Now})
+	tasks := upkeep.Tasks(upkeep.Config{Store: p.Store, Scanner: p.Connection, Now: kit.Clock.Now})
 	seal := tasks[slices.IndexFunc(tasks, func(t upkeep.Task) bool { return t.Name == "peppers" })]
 	kit.Clock.Advance(time.Minute)
 

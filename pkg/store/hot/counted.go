@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -16,21 +14,13 @@ import (
 // can be counted at all.
 const countedRetention = 2 * (time.Hour + usage.LatestWrite)
 
-// pageItem is a page of the ledger of counted calls.
-type pageItem struct {
-	Number  int    `dynamodbav:"number"`
-	Version int64  `dynamodbav:"version"`
-	IDs     []byte `dynamodbav:"ids"`
-	PurgeAt int64  `dynamodbav:"purgeAt"`
-}
-
 // Pages implements usage.Ledger.
 func (t *Table) Pages(
 	ctx context.Context, env apikey.Environment, keyID string, slot time.Time,
 ) (pages []usage.Page, err error) {
 	defer func() { err = lasting(err) }()
 
-	for item, err := range t.rows.All(ctx, dynamo.Range{
+	for item, err := range t.table.All(ctx, dynamo.Range{
 		Partition: keyPartition(env, keyID),
 		First:     countedSort(slot, 0),
 		Last:      countedSlot(slot) + afterHash,
@@ -39,19 +29,19 @@ func (t *Table) Pages(
 			return nil, err
 		}
 
-		var row pageItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, dynamo.Damaged("counted calls of "+keyID, err)
-		}
-
+		f := dynamo.Read(item)
 		pages = append(pages, usage.Page{
 			Environment: env,
 			KeyID:       keyID,
 			Slot:        slot,
-			Number:      row.Number,
-			Version:     row.Version,
-			IDs:         row.IDs,
+			Number:      int(f.Int("number")),
+			Version:     f.Int("version"),
+			IDs:         f.Binary("ids"),
 		})
+
+		if err := f.Err(); err != nil {
+			return nil, dynamo.Damaged("counted calls of "+keyID, err)
+		}
 	}
 
 	return pages, nil
@@ -63,35 +53,20 @@ func (t *Table) Count(
 ) error {
 	writes := make([]dynamo.Write, 0, len(pages)+len(rows)+len(secrets))
 	for _, p := range pages {
-		w, err := putPage(p)
-		if err != nil {
-			return err
-		}
-
-		writes = append(writes, w)
+		writes = append(writes, putPage(p))
 	}
 
 	for _, row := range rows {
-		item, err := usageAttributes(row)
-		if err != nil {
-			return err
-		}
-
-		writes = append(writes, putNewer(item, usageRow(row.Scope, row.Hour, row.Writer),
+		writes = append(writes, putNewer(usageAttributes(row), usageRow(row.Scope, row.Hour, row.Writer),
 			row.Hour.Add(UsageRetention), row.Sequence))
 	}
 
 	for _, use := range secrets {
-		item, err := secretUseAttributes(use)
-		if err != nil {
-			return err
-		}
-
-		writes = append(writes,
-			putNewer(item, secretsRow(use), use.At.Add(retiredRetention), use.Sequence))
+		writes = append(writes, putNewer(secretUseAttributes(use), secretsRow(use),
+			use.At.Add(retiredRetention), use.Sequence))
 	}
 
-	err := t.rows.Transact(ctx, writes, "count")
+	err := t.table.Transact(ctx, writes, "count")
 	// another instance is counting calls of the same key: a lost race
 	if errors.Is(err, dynamo.ErrInFlight) {
 		return usage.ErrVersionConflict
@@ -101,21 +76,19 @@ func (t *Table) Count(
 }
 
 // putPage replaces the previous version of a page.
-func putPage(p usage.Page) (dynamo.Write, error) {
-	item, err := attributevalue.MarshalMap(pageItem{
-		Number:  p.Number,
-		Version: p.Version,
-		IDs:     p.IDs,
-		PurgeAt: p.Slot.Add(countedRetention).Unix(),
-	})
-	dynamo.At(keyPartition(p.Environment, p.KeyID), countedSort(p.Slot, p.Number)).Of(item)
+func putPage(p usage.Page) dynamo.Write {
+	item := dynamo.At(keyPartition(p.Environment, p.KeyID), countedSort(p.Slot, p.Number)).Item()
+	item.PutInt("number", int64(p.Number))
+	item["version"] = dynamo.Number(p.Version)
+	item.PutBinary("ids", p.IDs)
+	item[dynamo.PurgeAttribute] = dynamo.Number(p.Slot.Add(countedRetention).Unix())
 
 	w := dynamo.Replace(item, p.Version-1, usage.ErrVersionConflict)
 	if p.Version == 1 {
 		w.Condition = dynamo.IsNew
 	}
 
-	return w, err
+	return w
 }
 
 // putNewer writes a row with the sequence of its only writer, and the time at which TTL may remove

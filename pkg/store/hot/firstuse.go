@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
@@ -17,8 +15,8 @@ const firstUseKept = 7 * 24 * time.Hour
 // FirstUse reads, strongly consistent, when the new secret of the key's rotation was first used;
 // the zero time if no use is recorded. It implements check.FirstUses. Errors: ErrDamaged,
 // ErrUnavailable.
-func (t *Table) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) {
-	item, err := t.rows.Get(ctx, firstUseRow(k))
+func (m *Meter) FirstUse(ctx context.Context, k *apikey.Key) (time.Time, error) {
+	item, err := m.rows.Get(ctx, firstUseRow(k))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -59,7 +57,7 @@ func firstUseOf(item dynamo.Item) (time.Time, error) {
 		return time.Time{}, nil
 	}
 
-	at, err := dynamo.ParseTime(dynamo.TextOf(item["at"]))
+	at, err := dynamo.ParseTime(item["at"].Text())
 	if err != nil || at.IsZero() {
 		return time.Time{}, dynamo.Damaged("first use", err)
 	}
@@ -69,7 +67,7 @@ func firstUseOf(item dynamo.Item) (time.Time, error) {
 
 // PutFirstUse records when the new secret of the key's rotation was first used. An earlier record
 // stays. Error: ErrUnavailable.
-func (t *Table) PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error {
-	return t.set(ctx, firstUseRow(k), dynamo.Item{"at": dynamo.Text(dynamo.FormatTime(at))},
-		k.Rotation.OldEndsAt.Add(firstUseKept), expression.Name("at").AttributeNotExists())
+func (m *Meter) PutFirstUse(ctx context.Context, k *apikey.Key, at time.Time) error {
+	return m.set(ctx, firstUseRow(k), dynamo.Item{"at": dynamo.Text(dynamo.FormatTime(at))},
+		k.Rotation.OldEndsAt.Add(firstUseKept), dynamo.Absent("at"))
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
@@ -15,25 +13,16 @@ import (
 // journalRetention is how long journals are kept: well beyond the last compaction of an hour.
 const journalRetention = 5 * 24 * time.Hour
 
-type journalItem struct {
-	SK     string   `dynamodbav:"sk"`
-	Scopes []string `dynamodbav:"scopes"` // k and a key's id, or o and an organization's
-	Stage  int      `dynamodbav:"stage"`
-}
-
 // PutJournal implements usage.Writer.
-func (t *Table) PutJournal(ctx context.Context, j usage.Journal) error {
+func (m *Meter) PutJournal(ctx context.Context, j usage.Journal) error {
+	// k and a key's id, or o and an organization's
 	names := make([]string, 0, len(j.Scopes))
 	for _, s := range j.Scopes {
 		names = append(names, map[bool]string{false: "k", true: "o"}[s.Organization]+s.ID)
 	}
 
-	scopes, err := attributevalue.Marshal(names)
-	if err != nil {
-		return err
-	}
-
-	return t.set(ctx, journalRow(j.Environment, j.Hour, j.Writer), dynamo.Item{"scopes": scopes},
+	scopes := dynamo.Item{"scopes": dynamo.Texts(names)}
+	return m.set(ctx, journalRow(j.Environment, j.Hour, j.Writer), scopes,
 		j.Hour.Add(journalRetention), dynamo.IsNew)
 }
 
@@ -44,7 +33,7 @@ func (t *Table) Journal(
 	seen := map[string]bool{}
 
 	var stuck error // a damaged row must not hide the scopes of the others
-	for item, err := range t.rows.All(ctx, dynamo.Range{
+	for item, err := range t.table.All(ctx, dynamo.Range{
 		Partition: journalRow(env, hour, "").Partition,
 		First:     stageSort,
 		Last:      "~",
@@ -53,13 +42,15 @@ func (t *Table) Journal(
 			return nil, err
 		}
 
-		var row journalItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
+		f := dynamo.Read(item)
+		names := f.Texts("scopes")
+
+		if err := f.Err(); err != nil {
 			stuck = lasting(dynamo.Damaged("journal "+dynamo.KeyOf(item).Sort, err))
 			continue
 		}
 
-		for _, name := range row.Scopes {
+		for _, name := range names {
 			if seen[name] || name == "" {
 				continue
 			}
@@ -92,12 +83,12 @@ func (t *Table) Stages(
 
 	out := make([]usage.Stage, len(hours))
 	for i, key := range keys {
-		var row journalItem
-		if err := attributevalue.UnmarshalMap(found[key], &row); err != nil {
+		f := dynamo.Read(found[key])
+		out[i] = usage.Stage(f.Int("stage"))
+
+		if err := f.Err(); err != nil {
 			return nil, dynamo.Damaged("journal", err)
 		}
-
-		out[i] = usage.Stage(row.Stage)
 	}
 
 	return out, nil
@@ -109,5 +100,5 @@ func (t *Table) SetStage(
 ) error {
 	return t.set(ctx, journalRow(env, hour, stageSort),
 		dynamo.Item{"stage": dynamo.Number(int64(stage))}, hour.Add(journalRetention),
-		dynamo.IsNew.Or(dynamo.Below("stage", stage)))
+		dynamo.IsNew.Or(dynamo.Below(dynamo.Number(int64(stage)), "stage")))
 }

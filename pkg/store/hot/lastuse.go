@@ -4,30 +4,20 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-type lastUseItem struct {
-	At        string `dynamodbav:"at"`
-	SourceIP  string `dynamodbav:"sourceIp"`
-	UserAgent string `dynamodbav:"userAgent"`
-}
-
 // PutLastUse implements usage.Writer.
-func (t *Table) PutLastUse(ctx context.Context, use usage.LastUse) error {
-	attributes, err := attributevalue.MarshalMap(lastUseItem{
-		dynamo.FormatTime(use.At), use.SourceIP, use.UserAgent,
-	})
-	if err != nil {
-		return err
-	}
+func (m *Meter) PutLastUse(ctx context.Context, use usage.LastUse) error {
+	at := dynamo.Text(dynamo.FormatTime(use.At))
 
-	return t.set(ctx, usedRow(use.Environment, use.KeyID), attributes, use.At.Add(UsageRetention),
-		dynamo.IsNew.Or(dynamo.Below("at", dynamo.FormatTime(use.At))))
+	return m.set(ctx, usedRow(use.Environment, use.KeyID), dynamo.Item{
+		"at":        at,
+		"sourceIp":  dynamo.Text(use.SourceIP),
+		"userAgent": dynamo.Text(use.UserAgent),
+	}, use.At.Add(UsageRetention), dynamo.IsNew.Or(dynamo.Below(at, "at")))
 }
 
 // LastUses returns the last use of each key, by id; keys that were never used are left out. Errors:
@@ -52,22 +42,17 @@ func (t *Table) LastUses(
 			continue
 		}
 
-		var row lastUseItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, dynamo.Damaged("last use of "+k.ID, err)
-		}
-
-		at, err := dynamo.ParseTime(row.At)
-		if err != nil {
-			return nil, dynamo.Damaged("last use of "+k.ID, err)
-		}
-
+		f := dynamo.Read(item)
 		out[k.ID] = usage.LastUse{
 			Environment: k.Environment,
 			KeyID:       k.ID,
-			At:          at,
-			SourceIP:    row.SourceIP,
-			UserAgent:   row.UserAgent,
+			At:          f.Time("at"),
+			SourceIP:    f.Text("sourceIp"),
+			UserAgent:   f.Text("userAgent"),
+		}
+
+		if err := f.Err(); err != nil {
+			return nil, dynamo.Damaged("last use of "+k.ID, err)
 		}
 	}
 
@@ -78,48 +63,33 @@ func (t *Table) LastUses(
 // apikey.MaxOverlap.
 const retiredRetention = 60 * 24 * time.Hour
 
-type sourceItem struct {
-	SourceIP  string `dynamodbav:"sourceIp"`
-	UserAgent string `dynamodbav:"userAgent"`
-	Calls     int64  `dynamodbav:"calls"`
-	LastAt    string `dynamodbav:"lastAt"`
-}
-
-type secretUseItem struct {
-	Sequence     int64        `dynamodbav:"seq"`
-	At           string       `dynamodbav:"at"`
-	OldCalls     int64        `dynamodbav:"oldCalls"`
-	RetiredCalls int64        `dynamodbav:"retiredCalls"`
-	NewFirstAt   string       `dynamodbav:"newFirstAt"`
-	Sources      []sourceItem `dynamodbav:"sources"`
-}
-
 // secretUseAttributes returns the attributes of a writer's row, without its key and purgeAt.
-func secretUseAttributes(use usage.SecretUse) (dynamo.Item, error) {
-	row := secretUseItem{
-		Sequence:     use.Sequence,
-		At:           dynamo.FormatTime(use.At),
-		OldCalls:     use.OldCalls,
-		RetiredCalls: use.RetiredCalls,
-		NewFirstAt:   dynamo.FormatTime(use.NewFirstAt),
-	}
-	for s, u := range use.Sources {
-		row.Sources = append(row.Sources, sourceItem{
-			s.SourceIP, s.UserAgent, u.Calls, dynamo.FormatTime(u.LastAt),
-		})
+func secretUseAttributes(use usage.SecretUse) dynamo.Item {
+	item := dynamo.Item{
+		sequenceAttribute: dynamo.Number(use.Sequence),
+		"at":              dynamo.Text(dynamo.FormatTime(use.At)),
+		"oldCalls":        dynamo.Number(use.OldCalls),
+		"retiredCalls":    dynamo.Number(use.RetiredCalls),
+		"newFirstAt":      dynamo.Text(dynamo.FormatTime(use.NewFirstAt)),
 	}
 
-	return attributevalue.MarshalMap(row)
+	var sources []dynamo.Value
+	for s, u := range use.Sources {
+		source := dynamo.Item{}
+		source.PutText("sourceIp", s.SourceIP)
+		source.PutText("userAgent", s.UserAgent)
+		source.PutInt("calls", u.Calls)
+		source.PutTime("lastAt", u.LastAt)
+		sources = append(sources, dynamo.Map(source))
+	}
+
+	item["sources"] = dynamo.List(sources...)
+	return item
 }
 
 // PutSecretUse implements usage.Writer.
-func (t *Table) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
-	attributes, err := secretUseAttributes(use)
-	if err != nil {
-		return err
-	}
-
-	return t.set(ctx, secretsRow(use), attributes, use.At.Add(retiredRetention),
+func (m *Meter) PutSecretUse(ctx context.Context, use usage.SecretUse) error {
+	return m.set(ctx, secretsRow(use), secretUseAttributes(use), use.At.Add(retiredRetention),
 		newer(use.Sequence))
 }
 
@@ -132,7 +102,7 @@ func (t *Table) SecretUse(
 	sum := usage.SecretUse{Environment: env, KeyID: id, Rotation: rotation}
 	first := secretsSort(rotation, "")
 
-	for item, err := range t.rows.All(ctx, dynamo.Range{
+	for item, err := range t.table.All(ctx, dynamo.Range{
 		Partition: keyPartition(env, id),
 		First:     first,
 		Last:      first + "~",
@@ -141,32 +111,27 @@ func (t *Table) SecretUse(
 			return sum, err
 		}
 
-		var row secretUseItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return sum, dynamo.Damaged("use of secrets of "+id, err)
-		}
-
-		times := dynamo.Times{}
+		f := dynamo.Read(item)
 
 		use := usage.SecretUse{
-			OldCalls:     row.OldCalls,
-			RetiredCalls: row.RetiredCalls,
-			At:           times.Read(row.At),
-			NewFirstAt:   times.Read(row.NewFirstAt),
+			OldCalls:     f.Int("oldCalls"),
+			RetiredCalls: f.Int("retiredCalls"),
+			At:           f.Time("at"),
+			NewFirstAt:   f.Time("newFirstAt"),
 			Sources:      map[usage.Source]usage.SourceUse{},
 		}
-		for _, s := range row.Sources {
+		for _, s := range f.Maps("sources") {
 			use.Sources[usage.Source{
-				SourceIP:  s.SourceIP,
-				UserAgent: s.UserAgent,
+				SourceIP:  s.Text("sourceIp"),
+				UserAgent: s.Text("userAgent"),
 			}] = usage.SourceUse{
-				Calls:  s.Calls,
-				LastAt: times.Read(s.LastAt),
+				Calls:  s.Int("calls"),
+				LastAt: s.Time("lastAt"),
 			}
 		}
 
-		if times.Err != nil {
-			return sum, dynamo.Damaged("use of secrets of "+id, times.Err)
+		if err := f.Err(); err != nil {
+			return sum, dynamo.Damaged("use of secrets of "+id, err)
 		}
 
 		sum.Take(use)

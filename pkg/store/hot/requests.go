@@ -4,98 +4,74 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
 
-// requestItem is a recorded call: it is in the list of its key, and once more under its id.
-type requestItem struct {
-	SK             string `dynamodbav:"sk,omitempty"`
-	ID             string `dynamodbav:"requestId"`
-	At             string `dynamodbav:"at"`
-	Environment    string `dynamodbav:"environment"`
-	OrganizationID string `dynamodbav:"organizationId"`
-	KeyID          string `dynamodbav:"keyId"`
-	KeyVersion     int64  `dynamodbav:"keyVersion"`
-	API            string `dynamodbav:"api"`
-	Method         string `dynamodbav:"method"`
-	Route          string `dynamodbav:"route"`
-	Path           string `dynamodbav:"path"`
-	Outcome        string `dynamodbav:"outcome"`
-	Permission     string `dynamodbav:"permission"`
-	SourceIP       string `dynamodbav:"sourceIp"`
-	UserAgent      string `dynamodbav:"userAgent"`
-	LatencyMs      int64  `dynamodbav:"latencyMs"`
-	OldSecret      bool   `dynamodbav:"oldSecret"`
-	Omitted        int64  `dynamodbav:"omitted"`
-}
-
-// PutRequest implements usage.Writer.
-func (t *Table) PutRequest(ctx context.Context, r usage.Request) error {
-	attributes, err := attributevalue.MarshalMap(requestItem{
-		ID:             r.ID,
-		At:             dynamo.FormatTime(r.At),
-		Environment:    string(r.Environment),
-		OrganizationID: r.OrganizationID,
-		KeyID:          r.KeyID,
-		KeyVersion:     r.KeyVersion,
-		API:            r.API,
-		Method:         r.Method,
-		Route:          r.Route,
-		Path:           r.Path,
-		Outcome:        string(r.Outcome),
-		Permission:     r.Permission,
-		SourceIP:       r.SourceIP,
-		UserAgent:      r.UserAgent,
-		LatencyMs:      r.LatencyMs,
-		OldSecret:      r.OldSecret,
-		Omitted:        r.Omitted,
-	})
-	if err != nil {
-		return err
-	}
+// PutRequest implements usage.Writer. A recorded call is in the list of its key, and once more
+// under its id.
+func (m *Meter) PutRequest(ctx context.Context, r usage.Request) error {
+	attributes := dynamo.Item{}
+	attributes.PutText("requestId", r.ID)
+	attributes.PutTime("at", r.At)
+	attributes.PutText("environment", string(r.Environment))
+	attributes.PutText("organizationId", r.OrganizationID)
+	attributes.PutText("keyId", r.KeyID)
+	attributes.PutInt("keyVersion", r.KeyVersion)
+	attributes.PutText("api", r.API)
+	attributes.PutText("method", r.Method)
+	attributes.PutText("route", r.Route)
+	attributes.PutText("path", r.Path)
+	attributes.PutText("outcome", string(r.Outcome))
+	attributes.PutText("permission", r.Permission)
+	attributes.PutText("sourceIp", r.SourceIP)
+	attributes.PutText("userAgent", r.UserAgent)
+	attributes.PutInt("latencyMs", r.LatencyMs)
+	attributes.PutBool("oldSecret", r.OldSecret)
+	attributes.PutInt("omitted", r.Omitted)
 
 	ends := r.At.Add(usage.RequestLife)
 	// Two calls may have one id, since a client may choose it: the first stays under the id, and
 	// both are in the list.
-	if err := t.set(ctx, requestRow(r.Environment, r.ID), attributes, ends,
+	if err := m.set(ctx, requestRow(r.Environment, r.ID), attributes, ends,
 		dynamo.IsNew); err != nil {
 		return err
 	}
 
-	return t.set(ctx, dynamo.At(keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID)),
+	return m.set(ctx, dynamo.At(keyPartition(r.Environment, r.KeyID), requestItemSort(r.At, r.ID)),
 		attributes, ends, dynamo.IsNew)
 }
 
-func (i *requestItem) request() (usage.Request, error) {
-	at, err := dynamo.ParseTime(i.At)
-	if err != nil {
+// parseRequest decodes a recorded call. Errors: ErrDamaged.
+func parseRequest(item dynamo.Item) (usage.Request, error) {
+	f := dynamo.Read(item)
+
+	r := usage.Request{
+		ID:             f.Text("requestId"),
+		At:             f.Time("at"),
+		Environment:    apikey.Environment(f.Text("environment")),
+		OrganizationID: f.Text("organizationId"),
+		KeyID:          f.Text("keyId"),
+		KeyVersion:     f.Int("keyVersion"),
+		API:            f.Text("api"),
+		Method:         f.Text("method"),
+		Route:          f.Text("route"),
+		Path:           f.Text("path"),
+		Outcome:        check.Outcome(f.Text("outcome")),
+		Permission:     f.Text("permission"),
+		SourceIP:       f.Text("sourceIp"),
+		UserAgent:      f.Text("userAgent"),
+		LatencyMs:      f.Int("latencyMs"),
+		OldSecret:      f.Bool("oldSecret"),
+		Omitted:        f.Int("omitted"),
+	}
+	if err := f.Err(); err != nil {
 		return usage.Request{}, dynamo.Damaged("request", err)
 	}
 
-	return usage.Request{
-		ID:             i.ID,
-		At:             at,
-		Environment:    apikey.Environment(i.Environment),
-		OrganizationID: i.OrganizationID,
-		KeyID:          i.KeyID,
-		KeyVersion:     i.KeyVersion,
-		API:            i.API,
-		Method:         i.Method,
-		Route:          i.Route,
-		Path:           i.Path,
-		Outcome:        check.Outcome(i.Outcome),
-		Permission:     i.Permission,
-		SourceIP:       i.SourceIP,
-		UserAgent:      i.UserAgent,
-		LatencyMs:      i.LatencyMs,
-		OldSecret:      i.OldSecret,
-		Omitted:        i.Omitted,
-	}, nil
+	return r, nil
 }
 
 // Requests returns a page of a key's recorded calls, newest first, and the position of the next
@@ -108,7 +84,7 @@ func (t *Table) Requests(
 		last = after
 	}
 
-	items, more, err := t.rows.Query(ctx, dynamo.Range{
+	items, more, err := t.table.Query(ctx, dynamo.Range{
 		Partition: keyPartition(env, id),
 		First:     requestItemSort(now.Add(-usage.RequestLife), ""),
 		Last:      last,
@@ -121,13 +97,9 @@ func (t *Table) Requests(
 	}
 
 	for _, item := range items {
-		var row requestItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return nil, "", dynamo.Damaged("request", err)
-		}
-
 		// The range includes the position itself.
-		if row.SK == after {
+		position := dynamo.KeyOf(item).Sort
+		if position == after {
 			continue
 		}
 
@@ -135,12 +107,12 @@ func (t *Table) Requests(
 			return page, next, nil
 		}
 
-		r, err := row.request()
+		r, err := parseRequest(item)
 		if err != nil {
 			return nil, "", err
 		}
 
-		page, next = append(page, r), row.SK
+		page, next = append(page, r), position
 	}
 
 	if more {
@@ -166,12 +138,7 @@ func (t *Table) Request(
 	}
 
 	for _, item := range items {
-		var row requestItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return r, false, dynamo.Damaged("request", err)
-		}
-
-		if r, err = row.request(); err != nil || now.Sub(r.At) < usage.RequestLife {
+		if r, err = parseRequest(item); err != nil || now.Sub(r.At) < usage.RequestLife {
 			return r, err == nil, err
 		}
 	}

@@ -113,7 +113,7 @@ func TestLargestItemsFit(t *testing.T) {
 		}
 	}
 
-	items := kit.HotItems(t)
+	items := kit.Stored(t, kit.HotTable)
 	for _, item := range items {
 		if n := dynamo.Size(item); n > dynamo.MaxItem {
 			t.Errorf("%v: %d bytes", dynamo.KeyOf(item), n)
@@ -197,7 +197,7 @@ func TestCompactManyCustomers(t *testing.T) {
 					len(c.Customers), c.Customers["regular"], len(c.Cells))
 			}
 
-			for _, item := range kit.HotItems(t) {
+			for _, item := range kit.Stored(t, kit.HotTable) {
 				if rows++; dynamo.Size(item) > dynamo.MaxItem {
 					t.Errorf("%s: an item of %d bytes", when, dynamo.Size(item))
 				}

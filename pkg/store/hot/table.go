@@ -30,8 +30,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -39,33 +37,49 @@ import (
 // UsageRetention is how long usage is kept.
 const UsageRetention = 400 * 24 * time.Hour
 
-// Table is the table hot.
-type Table struct{ rows *dynamo.Table }
+// Meter reads and writes what a check and what follows it need of the table hot: limits, counts,
+// records of calls, and the first uses of new secrets.
+type Meter struct{ rows *dynamo.Rows }
+
+// Client makes a meter's calls of DynamoDB.
+type Client = dynamo.Client
+
+// NewMeter returns the meter on the table hot, given its name.
+func NewMeter(client Client, name string) *Meter {
+	return &Meter{rows: dynamo.NewRows(client, name)}
+}
+
+// Table is the table hot, with all that administration reads and puts together.
+type Table struct {
+	*Meter
+
+	table *dynamo.Table
+}
 
 // New returns the table hot, given its name.
-func New(client dynamo.Client, name string) *Table {
-	return &Table{rows: dynamo.NewTable(client, name)}
+func New(client dynamo.AdminClient, name string) *Table {
+	return &Table{Meter: NewMeter(client, name), table: dynamo.NewTable(client, name)}
 }
 
 // set writes attributes of a row if the condition holds, keeps its other attributes, and lets TTL
 // remove the row after purgeAt. A condition that does not hold is not an error: the write came
 // twice or late. Errors: ErrUnavailable.
-func (t *Table) set(
+func (m *Meter) set(
 	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
-	condition expression.ConditionBuilder,
+	condition dynamo.Condition,
 ) error {
-	_, err := t.swap(ctx, at, attributes, purgeAt, condition)
+	_, err := m.swap(ctx, at, attributes, purgeAt, condition)
 	return err
 }
 
 // swap is set, and reports whether the condition held.
-func (t *Table) swap(
+func (m *Meter) swap(
 	ctx context.Context, at dynamo.Key, attributes dynamo.Item, purgeAt time.Time,
-	condition expression.ConditionBuilder,
+	condition dynamo.Condition,
 ) (held bool, err error) {
 	attributes[dynamo.PurgeAttribute] = dynamo.Number(purgeAt.Unix())
 
-	err = t.rows.Update(ctx, at, dynamo.Set(attributes), condition, "write")
+	err = m.rows.Update(ctx, at, dynamo.Set(attributes), condition, "write")
 	if errors.Is(err, dynamo.ErrCondition) {
 		return false, nil
 	}
@@ -74,8 +88,8 @@ func (t *Table) swap(
 }
 
 // newer returns the condition of rows with the sequence of their only writer.
-func newer(sequence int64) expression.ConditionBuilder {
-	return dynamo.IsNew.Or(dynamo.Below(sequenceAttribute, sequence))
+func newer(sequence int64) dynamo.Condition {
+	return dynamo.IsNew.Or(dynamo.Below(dynamo.Number(sequence), sequenceAttribute))
 }
 
 // lasting wraps an error that retrying does not fix in usage.ErrStuck.

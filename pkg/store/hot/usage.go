@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -16,47 +15,28 @@ import (
 
 const sequenceAttribute = "seq"
 
-// countsItem holds counts, with the cells named outcome/permission, since neither contains a slash.
-type countsItem struct {
-	Cells     map[string]int64 `dynamodbav:"cells"`
-	Customers map[string]int64 `dynamodbav:"customers,omitempty"`
-	APIs      map[string]int64 `dynamodbav:"apis,omitempty"`
-}
-
-type partItem struct {
-	Sequence int64 `dynamodbav:"seq"`
-	countsItem
-}
-
-// usageItem is a writer's row, or a compacted hour.
-type usageItem struct {
-	SK string `dynamodbav:"sk"`
-	partItem
-	Version int64               `dynamodbav:"version"`
-	Folded  bool                `dynamodbav:"folded"`
-	Parts   map[string]partItem `dynamodbav:"parts"`
-}
-
-func toCountsItem(c usage.Counts) countsItem {
-	item := countsItem{
-		Cells:     make(map[string]int64, len(c.Cells)),
-		Customers: c.Customers,
-		APIs:      c.APIs,
-	}
+// putCounts sets the attributes of counts, with the cells named outcome/permission, since neither
+// contains a slash.
+func putCounts(item dynamo.Item, c usage.Counts) {
+	cells := make(map[string]int64, len(c.Cells))
 	for cell, n := range c.Cells {
-		item.Cells[string(cell.Outcome)+"/"+cell.Permission] = n
+		cells[string(cell.Outcome)+"/"+cell.Permission] = n
 	}
 
-	return item
+	item["cells"] = dynamo.Numbers(cells)
+	item.PutNumbers("customers", c.Customers)
+	item.PutNumbers("apis", c.APIs)
 }
 
-func (i countsItem) counts() usage.Counts {
+func readCounts(f dynamo.Fields) usage.Counts {
+	cells := f.Numbers("cells")
+
 	c := usage.Counts{
-		Cells:     make(map[usage.Cell]int64, len(i.Cells)),
-		Customers: i.Customers,
-		APIs:      i.APIs,
+		Cells:     make(map[usage.Cell]int64, len(cells)),
+		Customers: f.Numbers("customers"),
+		APIs:      f.Numbers("apis"),
 	}
-	for name, n := range i.Cells {
+	for name, n := range cells {
 		outcome, permission, _ := strings.Cut(name, "/")
 		c.Cells[usage.Cell{Outcome: check.Outcome(outcome), Permission: permission}] = n
 	}
@@ -64,19 +44,25 @@ func (i countsItem) counts() usage.Counts {
 	return c
 }
 
+// partAttributes returns the attributes of a writer's part.
+func partAttributes(p usage.Part) dynamo.Item {
+	item := dynamo.Item{sequenceAttribute: dynamo.Number(p.Sequence)}
+	putCounts(item, p.Counts)
+	return item
+}
+
+func readPart(f dynamo.Fields) usage.Part {
+	return usage.Part{Sequence: f.Int(sequenceAttribute), Counts: readCounts(f)}
+}
+
 // usageAttributes returns the attributes of a writer's row, without its key and purgeAt.
-func usageAttributes(row usage.Row) (dynamo.Item, error) {
-	return attributevalue.MarshalMap(partItem{row.Sequence, toCountsItem(row.Counts)})
+func usageAttributes(row usage.Row) dynamo.Item {
+	return partAttributes(usage.Part{Sequence: row.Sequence, Counts: row.Counts})
 }
 
 // PutUsage implements usage.Writer.
-func (t *Table) PutUsage(ctx context.Context, row usage.Row) error {
-	attributes, err := usageAttributes(row)
-	if err != nil {
-		return err
-	}
-
-	return t.set(ctx, usageRow(row.Scope, row.Hour, row.Writer), attributes,
+func (m *Meter) PutUsage(ctx context.Context, row usage.Row) error {
+	return m.set(ctx, usageRow(row.Scope, row.Hour, row.Writer), usageAttributes(row),
 		row.Hour.Add(UsageRetention), newer(row.Sequence))
 }
 
@@ -130,7 +116,7 @@ func (t *Table) hours(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
 ) (map[time.Time]*hour, error) {
 	out := map[time.Time]*hour{}
-	err := t.eachUsage(ctx, s, from, to, strong, func(at time.Time, writer string, row *usageItem) {
+	err := t.eachUsage(ctx, s, from, to, strong, func(at time.Time, writer string, row dynamo.Fields) {
 		h := out[at]
 		if h == nil {
 			h = &hour{rows: map[string]int64{}}
@@ -138,12 +124,13 @@ func (t *Table) hours(
 		}
 
 		if writer == "" { // it sorts before its rows
-			h.Hour = row.hour()
+			h.Hour = readHour(row)
 			return
 		}
 
-		h.rows[writer] = row.Sequence
-		h.Count(writer, row.part())
+		p := readPart(row)
+		h.rows[writer] = p.Sequence
+		h.Count(writer, p)
 	})
 	return out, err
 }
@@ -152,14 +139,14 @@ func (t *Table) hours(
 // row, with the writer "", and then writers' rows.
 func (t *Table) eachUsage(
 	ctx context.Context, s usage.Scope, from, to time.Time, strong bool,
-	visit func(at time.Time, writer string, row *usageItem),
+	visit func(at time.Time, writer string, row dynamo.Fields),
 ) error {
 	if !from.Before(to) {
 		return nil
 	}
 
 	// A compacted hour sorts before its writers' rows, and these before the next hour.
-	for item, err := range t.rows.All(ctx, dynamo.Range{
+	for item, err := range t.table.All(ctx, dynamo.Range{
 		Partition: scopePartition(s),
 		First:     hourSort(from),
 		Last:      hourSort(to.Add(-1)) + afterHash,
@@ -169,37 +156,35 @@ func (t *Table) eachUsage(
 			return err
 		}
 
-		var row usageItem
-		if err := attributevalue.UnmarshalMap(item, &row); err != nil {
-			return dynamo.Damaged("usage", err)
-		}
-
-		name, writer, _ := strings.Cut(strings.TrimPrefix(row.SK, usagePrefix), "#")
+		sort := dynamo.KeyOf(item).Sort
+		name, writer, _ := strings.Cut(strings.TrimPrefix(sort, usagePrefix), "#")
 
 		at, err := time.Parse(hourLayout, name)
 		if err != nil {
 			return dynamo.Damaged("usage", err)
 		}
 
-		visit(at, writer, &row)
+		f := dynamo.Read(item)
+		visit(at, writer, f)
+
+		if err := f.Err(); err != nil {
+			return dynamo.Damaged("usage", err)
+		}
 	}
 
 	return nil
 }
 
-func (i *usageItem) part() usage.Part {
-	return usage.Part{Sequence: i.Sequence, Counts: i.counts()}
-}
-
-func (i *usageItem) hour() usage.Hour {
+// readHour reads a compacted hour.
+func readHour(f dynamo.Fields) usage.Hour {
 	h := usage.Hour{
-		Version: i.Version,
-		Folded:  i.Folded,
-		Sum:     i.counts(),
+		Version: f.Int("version"),
+		Folded:  f.Bool("folded"),
+		Sum:     readCounts(f),
 		Parts:   map[string]usage.Part{},
 	}
-	for writer, p := range i.Parts {
-		h.Take(writer, usage.Part{Sequence: p.Sequence, Counts: p.counts()})
+	for writer, p := range f.MapOfMaps("parts") {
+		h.Take(writer, readPart(p))
 	}
 
 	return h
@@ -211,9 +196,9 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 	h := &hour{rows: map[string]int64{}}
 	size := 0
 	err := t.eachUsage(ctx, s, at, at.Add(time.Hour),
-		true, func(_ time.Time, writer string, row *usageItem) {
+		true, func(_ time.Time, writer string, row dynamo.Fields) {
 			if writer == "" {
-				h.Hour = row.hour()
+				h.Hour = readHour(row)
 				for writer, p := range h.Parts {
 					size += partSize(writer, p)
 				}
@@ -221,7 +206,7 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 				return
 			}
 
-			p := row.part()
+			p := readPart(row)
 			known, has := h.Parts[writer]
 
 			grows := partSize(writer, p)
@@ -231,9 +216,9 @@ func (t *Table) packed(ctx context.Context, s usage.Scope, at time.Time) (*hour,
 
 			switch {
 			case h.Folded, has && known.Sequence >= p.Sequence: // already counted
-				h.rows[writer] = row.Sequence
+				h.rows[writer] = p.Sequence
 			case size+grows <= dynamo.Roomy:
-				h.rows[writer] = row.Sequence
+				h.rows[writer] = p.Sequence
 				h.Take(writer, p)
 				size += grows
 			}
@@ -286,8 +271,8 @@ func (t *Table) CompactUsage(
 	}
 
 	for writer, sequence := range h.rows {
-		err := t.rows.Delete(ctx, usageRow(s, at, writer), dynamo.Is(sequenceAttribute, sequence),
-			"remove")
+		err := t.table.Delete(ctx, usageRow(s, at, writer),
+			dynamo.Is(dynamo.Number(sequence), sequenceAttribute), "remove")
 		if err != nil && !errors.Is(err, dynamo.ErrCondition) {
 			return err
 		}
@@ -313,29 +298,24 @@ func (t *Table) together(
 func (t *Table) putHour(
 	ctx context.Context, s usage.Scope, at time.Time, h *usage.Hour,
 ) (held bool, err error) {
-	row := struct {
-		countsItem
-		Version int64               `dynamodbav:"version"`
-		Folded  bool                `dynamodbav:"folded"`
-		Parts   map[string]partItem `dynamodbav:"parts"`
-	}{
-		countsItem: toCountsItem(h.Sum),
-		Version:    h.Version + 1,
-		Folded:     h.Folded,
-		Parts:      make(map[string]partItem, len(h.Parts)),
-	}
+	parts := make(dynamo.Item, len(h.Parts))
 	for writer, p := range h.Parts {
-		row.Parts[writer] = partItem{p.Sequence, toCountsItem(p.Counts)}
+		parts[writer] = dynamo.Map(partAttributes(p))
 	}
 
-	attributes, err := attributevalue.MarshalMap(row)
-	if err != nil {
-		return false, err
+	// a set attribute replaces what was there, so that all are set
+	attributes := dynamo.Item{
+		"version":   dynamo.Number(h.Version + 1),
+		"folded":    dynamo.Bool(h.Folded),
+		"parts":     dynamo.Map(parts),
+		"customers": dynamo.Numbers(h.Sum.Customers),
+		"apis":      dynamo.Numbers(h.Sum.APIs),
 	}
+	putCounts(attributes, h.Sum)
 
 	condition := dynamo.IsNew
 	if h.Version > 0 {
-		condition = dynamo.Is("version", h.Version)
+		condition = dynamo.Is(dynamo.Number(h.Version), "version")
 	}
 
 	return t.swap(ctx, dynamo.At(scopePartition(s), hourSort(at)), attributes,

@@ -32,10 +32,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/awsjson"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
+	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
+	"github.com/bitting-keys/bitting/pkg/store/lean"
 )
 
 // Brand is the brand of the secrets that the kit mints.
@@ -65,6 +68,8 @@ type Process struct {
 	Keyring *pepper.Keyring
 	Traffic *Traffic
 	SDK     *dynamodb.Client // the client that Traffic watches
+	// Connection is the store's, by SDK.
+	Connection *store.Connection
 }
 
 // New returns a kit, whose tables end with the test.
@@ -87,7 +92,7 @@ func New(t testing.TB) *Kit {
 	}
 	for id, table := range readTemplate(t).Tables {
 		name := uniqueName(id)
-		if err := store.CreateTable(t.Context(), k.Client, name, table.Properties); err != nil {
+		if err := store.Over(k.Client).CreateTable(t.Context(), name, table.Properties); err != nil {
 			t.Fatal(err)
 		}
 
@@ -124,11 +129,25 @@ func (k *Kit) Restart() *Process { return k.With(k.Provider) }
 func (k *Kit) With(provider pepper.Provider) *Process {
 	p := &Process{Traffic: &Traffic{}}
 	p.SDK = client(k.endpoint, p.Traffic)
-	p.Hot = hot.New(p.SDK, k.HotTable)
-	p.Peppers = store.NewPeppers(p.SDK, k.CoreTable)
+	p.Connection = store.Over(p.SDK)
+	p.Hot = hot.New(p.Connection, k.HotTable)
+	p.Peppers = store.NewPeppers(p.Connection, k.CoreTable)
 	p.Keyring = pepper.NewKeyring(p.Peppers, provider, k.Clock.Now)
 	p.Store = store.New(p.Peppers, p.Keyring, k.Log.Logger())
 	return p
+}
+
+// Lean returns the small client of checks, and its traffic.
+func (k *Kit) Lean() (*lean.Client, *Traffic) {
+	traffic := &Traffic{}
+	return lean.New(awsjson.New(awsjson.Config{
+		Service:     awsjson.DynamoDB,
+		Region:      "us-east-1",
+		Endpoint:    k.endpoint,
+		Credentials: aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"},
+		Timeout:     time.Minute, // no test waits for it
+		Transport:   traffic,
+	})), traffic
 }
 
 // Elsewhere returns a process whose DynamoDB is at another address, such as one where nothing
@@ -143,6 +162,21 @@ func (k *Kit) Elsewhere(endpoint string) *Process {
 		endpoint:  endpoint,
 	}
 	return other.Restart()
+}
+
+// Stored returns everything in a table, as the store reads it.
+func (k *Kit) Stored(t testing.TB, table string) (out []dynamo.Item) {
+	t.Helper()
+
+	for page, err := range dynamo.NewTable(k.Connection, table).Scan(t.Context(), k.Connection, nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		out = append(out, page...)
+	}
+
+	return out
 }
 
 // Items returns everything in the table core.
@@ -180,7 +214,7 @@ func CopyCore(t testing.TB, endpoint, table string) string {
 	t.Helper()
 
 	sdk, name := client(endpoint, nil), uniqueName("Restored")
-	if err := store.CreateTable(t.Context(), sdk, name,
+	if err := store.Over(sdk).CreateTable(t.Context(), name,
 		readTemplate(t).Tables["Core"].Properties); err != nil {
 		t.Fatal(err)
 	}

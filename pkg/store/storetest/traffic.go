@@ -11,21 +11,24 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
-// Traffic is the HTTP client between the SDK and DynamoDB. It records every request and can inject
+// Traffic is the HTTP client between a client and DynamoDB. It records every request and can inject
 // the faults of a network and a service.
 type Traffic struct {
 	mu       sync.Mutex
 	requests []Request
 	fault    func(Request) Fault
+	answer   func(*http.Request) *http.Response
 }
 
-// Request is one attempt of the SDK at an operation.
+// Request is one attempt at an operation.
 type Request struct {
 	Operation string // such as GetItem, from the header X-Amz-Target
 	Body      []byte // JSON
+	Type      string // of the body
 	N         int    // 1 for the first request with this operation since Reset
 }
 
@@ -43,6 +46,8 @@ const (
 	Contended        // TransactionConflictException, not carried out
 	Slow             // carried out 50 ms late
 	Silent           // never answered, not carried out: the caller's deadline ends it
+	Unreadable       // carried out, and the answer does not have its checksum
+	Cut              // carried out, and the connection ends within the answer
 )
 
 // slowness is the delay of a slow answer.
@@ -115,6 +120,9 @@ func (r Request) Decode(t testing.TB, into any) {
 	}
 }
 
+// RoundTrip implements http.RoundTripper, for the client of package awsjson.
+func (t *Traffic) RoundTrip(request *http.Request) (*http.Response, error) { return t.Do(request) }
+
 // Do implements the SDK's HTTP client.
 func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(request.Body)
@@ -123,7 +131,12 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 	}
 
 	request.Body = io.NopCloser(bytes.NewReader(body))
-	switch t.note(request, body) {
+	if answer := t.given(request); answer != nil {
+		return answer, nil
+	}
+
+	fault := t.note(request, body)
+	switch fault {
 	case Refused:
 		return nil, errCut
 	case Silent:
@@ -147,10 +160,52 @@ func (t *Traffic) Do(request *http.Request) (*http.Response, error) {
 		return nil, errors.Join(errCut, err, response.Body.Close())
 	case Slow:
 		time.Sleep(slowness)
+	case Unreadable, Cut:
+		return damaged(request, fault == Cut)
 	case None:
 	}
 
 	return send(request)
+}
+
+// damaged sends the request, and damages the answer.
+func damaged(request *http.Request, cut bool) (*http.Response, error) {
+	response, err := send(request)
+	if err != nil {
+		return nil, err
+	}
+
+	if !cut {
+		response.Header.Set("X-Amz-Crc32", "1")
+		return response, nil
+	}
+
+	body := response.Body
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(`{"It`), iotest.ErrReader(io.ErrUnexpectedEOF)), body}
+
+	return response, nil
+}
+
+// Answer makes all requests be answered like that, and not carried out.
+func (t *Traffic) Answer(status int, body string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answer = func(r *http.Request) *http.Response { return respond(r, status, body) }
+}
+
+// given returns the answer that all requests get; nil if they are carried out.
+func (t *Traffic) given(request *http.Request) *http.Response {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	if t.answer == nil {
+		return nil
+	}
+
+	return t.answer(request)
 }
 
 // send sends the request to the address that the test chose.
@@ -163,7 +218,12 @@ func (t *Traffic) note(request *http.Request, body []byte) Fault {
 	_, operation, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
 	t.mu.Lock()
 
-	r := Request{Operation: operation, Body: body, N: 1}
+	r := Request{
+		Operation: operation,
+		Body:      body,
+		Type:      request.Header.Get("Content-Type"),
+		N:         1,
+	}
 	for _, earlier := range t.requests {
 		if earlier.Operation == operation {
 			r.N++
@@ -185,6 +245,10 @@ func (t *Traffic) note(request *http.Request, body []byte) Fault {
 func answer(request *http.Request, status int, code string) *http.Response {
 	text := fmt.Sprintf(`{"__type":"com.amazonaws.dynamodb.v20120810#%s","message":"injected"}`,
 		code)
+	return respond(request, status, text)
+}
+
+func respond(request *http.Request, status int, text string) *http.Response {
 	return &http.Response{
 		StatusCode:    status,
 		Status:        http.StatusText(status),

@@ -4,12 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 )
 
-// The errors of the store itself, as opposed to those of its objects.
 var (
 	// ErrUnavailable wraps every failure of DynamoDB or KMS. The caller must refuse the call, and
 	// never guess.
@@ -29,8 +25,8 @@ var (
 	ErrCondition = errors.New("store: the condition does not hold")
 )
 
-// Unavailable wraps an SDK error: in ErrRefused if DynamoDB rejects the request as invalid, else in
-// ErrUnavailable. The SDK's errors contain table names and request ids, never item contents.
+// Unavailable wraps the error of a call in ErrUnavailable, or in ErrRefused if the request was
+// invalid. what names the call.
 func Unavailable(what string, err error) error {
 	if invalid(err) {
 		return fmt.Errorf("%w: %s: %w", ErrRefused, what, err)
@@ -39,27 +35,59 @@ func Unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }
 
-// invalid reports whether DynamoDB rejected a request as invalid.
 func invalid(err error) bool {
-	var api smithy.APIError
-	return cancelledBy(err, "ValidationError") || errors.As(err, &api) &&
-		(api.ErrorCode() == "ValidationException" || api.ErrorCode() == "SerializationException")
+	f, ok := errors.AsType[*Fault](err)
+	return ok && (f.Code == CodeValidation || f.Code == codeSerialization ||
+		slices.Contains(f.Reasons, reasonValidation))
 }
 
-// cancelledBy reports whether the reasons of a cancelled transaction include the code.
-func cancelledBy(err error, code string) bool {
-	var c *types.TransactionCanceledException
-	return errors.As(err, &c) &&
-		slices.ContainsFunc(c.CancellationReasons, func(r types.CancellationReason) bool {
-			return r.Code != nil && *r.Code == code
-		})
+// Throttled reports whether DynamoDB was asked for more than its capacity, after all retries.
+func Throttled(err error) bool {
+	f, ok := errors.AsType[*Fault](err)
+	return ok && slices.Contains([]string{
+		"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException",
+	}, f.Code)
 }
 
-// Damaged returns the ErrDamaged of a row; err may be nil.
+// refused returns the item that a failed condition's answer brings; nil with any other error.
+func refused(err error) Item {
+	if f, ok := errors.AsType[*Fault](err); ok && f.Code == CodeCondition {
+		return f.Item
+	}
+
+	return nil
+}
+
+// cancelled returns the reasons for which a transaction was cancelled; nil with any other error.
+func cancelled(err error) []string {
+	f, _ := errors.AsType[*Fault](err)
+	if f == nil {
+		return nil
+	}
+
+	return f.Reasons
+}
+
+// Damaged returns ErrDamaged of a row. err may be nil.
 func Damaged(what string, err error) error {
 	if err == nil {
 		return fmt.Errorf("%w: %s", ErrDamaged, what)
 	}
 
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
+}
+
+// written returns the error of a single write, as one of the package's.
+func written(what string, err error) error {
+	f, ok := errors.AsType[*Fault](err)
+	switch {
+	case err == nil:
+		return nil
+	case ok && f.Code == CodeCondition:
+		return fmt.Errorf("%w: %w", ErrCondition, err)
+	case ok && f.Code == CodeConflict:
+		return fmt.Errorf("%w: %w", ErrInFlight, Unavailable(what, err))
+	}
+
+	return Unavailable(what, err)
 }

@@ -1,13 +1,8 @@
 package dynamo
 
 import (
-	"fmt"
 	"maps"
-	"strconv"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 )
@@ -19,8 +14,70 @@ const (
 	PurgeAttribute     = "purgeAt"
 )
 
-// Item is an item, its attributes by name.
-type Item = map[string]types.AttributeValue
+// Item is an item, or a map in one: its values by name.
+//
+// Its Put methods leave out what is empty, since an attribute that is absent reads as empty. What a
+// condition compares must be set itself.
+type Item map[string]Value
+
+// PutText sets a text.
+func (i Item) PutText(name, text string) {
+	if text != "" {
+		i[name] = Text(text)
+	}
+}
+
+// PutTime sets a time, in the format of FormatTime.
+func (i Item) PutTime(name string, t time.Time) { i.PutText(name, FormatTime(t)) }
+
+// PutInt sets a whole number.
+func (i Item) PutInt(name string, n int64) {
+	if n != 0 {
+		i[name] = Number(n)
+	}
+}
+
+// PutBool sets a truth value.
+func (i Item) PutBool(name string, b bool) {
+	if b {
+		i[name] = Bool(b)
+	}
+}
+
+// PutBinary sets bytes.
+func (i Item) PutBinary(name string, b []byte) {
+	if len(b) > 0 {
+		i[name] = Binary(b)
+	}
+}
+
+// PutTexts sets a list of texts.
+func (i Item) PutTexts(name string, texts []string) {
+	if len(texts) > 0 {
+		i[name] = Texts(texts)
+	}
+}
+
+// PutNumbers sets a map of whole numbers.
+func (i Item) PutNumbers(name string, numbers map[string]int64) {
+	if len(numbers) > 0 {
+		i[name] = Numbers(numbers)
+	}
+}
+
+// PutMap sets a map.
+func (i Item) PutMap(name string, item Item) {
+	if len(item) > 0 {
+		i[name] = Map(item)
+	}
+}
+
+// PutList sets a list.
+func (i Item) PutList(name string, values []Value) {
+	if len(values) > 0 {
+		i[name] = List(values...)
+	}
+}
 
 // Key is the primary key of an item.
 type Key struct{ Partition, Sort string }
@@ -30,7 +87,7 @@ func At(partition, sort string) Key { return Key{partition, sort} }
 
 // KeyOf returns the primary key of an item.
 func KeyOf(item Item) Key {
-	return Key{TextOf(item[PartitionAttribute]), TextOf(item[SortAttribute])}
+	return Key{item[PartitionAttribute].Text(), item[SortAttribute].Text()}
 }
 
 // Item returns an item with nothing but the key.
@@ -47,78 +104,21 @@ func (k Key) Of(item Item) Item {
 	return item
 }
 
-// Text returns a string attribute.
-func Text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-
-// TextOf returns the string of an attribute; "" if it is of another type.
-func TextOf(value types.AttributeValue) string {
-	s, _ := value.(*types.AttributeValueMemberS)
-	if s == nil {
-		return ""
-	}
-
-	return s.Value
-}
-
-// Number returns a number attribute.
-func Number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
-}
-
-// MarshalJSONTags encodes a domain value as an item, by its JSON names.
-func MarshalJSONTags(value any, at Key) (Item, error) {
-	item, err := attributevalue.MarshalMapWithOptions(value, func(
-		o *attributevalue.EncoderOptions,
-	) {
-		o.TagKey = "json"
-		o.EncodeTime = func(t time.Time) (types.AttributeValue, error) {
-			return Text(FormatTime(t)), nil
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store: encode %T: %w", value, err)
-	}
-
-	return at.Of(item), nil
-}
-
-// UnmarshalJSONTags decodes an item that MarshalJSONTags encoded.
-func UnmarshalJSONTags(item Item, value any) error {
-	return attributevalue.UnmarshalMapWithOptions(item,
-		value, func(o *attributevalue.DecoderOptions) {
-			o.TagKey = "json"
-			o.DecodeTime = attributevalue.DecodeTimeAttributes{S: ParseTime}
-		})
-}
-
-// FormatTime formats a time so that strings sort by time; "" for the zero time.
+// FormatTime formats a time for an attribute. Texts of times have one width, so that they sort by
+// time; the zero time is "".
 func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 
-	return apikey.FormatTime(t) // fixed width
+	return apikey.FormatTime(t)
 }
 
-// ParseTime is the inverse of FormatTime. An invalid string is an error, since only FormatTime
-// writes rows.
+// ParseTime parses a time of FormatTime.
 func ParseTime(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 
 	return time.Parse(apikey.TimeLayout, s)
-}
-
-// Times reads several times and keeps the first error.
-type Times struct{ Err error }
-
-// Read is ParseTime.
-func (r *Times) Read(s string) time.Time {
-	t, err := ParseTime(s)
-	if err != nil && r.Err == nil {
-		r.Err = err
-	}
-
-	return t
 }

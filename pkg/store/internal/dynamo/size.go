@@ -1,10 +1,6 @@
 package dynamo
 
-import (
-	"fmt"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-)
+import "fmt"
 
 // DynamoDB's limits, and the smaller ones that keep items well below them.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
@@ -54,29 +50,28 @@ const (
 	Collection = 3
 )
 
-func valueSize(value types.AttributeValue) int {
-	switch v := value.(type) {
-	case *types.AttributeValueMemberS:
-		return len(v.Value)
-	case *types.AttributeValueMemberN:
-		return min(MaxNumber, len(v.Value)/2+3)
-	case *types.AttributeValueMemberB:
-		return len(v.Value)
-	case *types.AttributeValueMemberM:
+// valueSize returns the bytes of a value.
+func valueSize(v Value) int {
+	switch v.kind {
+	case KindText, KindBinary:
+		return len(v.text)
+	case KindNumber:
+		return min(MaxNumber, len(v.text)/2+3)
+	case KindMap:
 		n := Collection
-		for name, element := range v.Value {
+		for name, element := range v.item {
 			n += Nested + len(name) + valueSize(element)
 		}
 
 		return n
-	case *types.AttributeValueMemberL:
+	case KindList:
 		n := Collection
-		for _, element := range v.Value {
+		for _, element := range v.list {
 			n += Nested + valueSize(element)
 		}
 
 		return n
-	default: // true, false and null; sets are never written
+	default: // true, false and null
 		return 1
 	}
 }

@@ -6,34 +6,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
 )
 
-// busy leaves every item of a batch for later, and counts how often it is asked.
+// busy leaves every item of a batch unprocessed.
 type busy struct {
 	dynamo.Client
 	asked int
 }
 
-// BatchGetItem implements dynamo.Client.
-func (b *busy) BatchGetItem(
-	_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options),
-) (*dynamodb.BatchGetItemOutput, error) {
+func (b *busy) BatchGet(
+	_ context.Context, _ string, keys []dynamo.Key,
+) ([]dynamo.Item, []dynamo.Key, error) {
 	b.asked++
-	return &dynamodb.BatchGetItemOutput{UnprocessedKeys: in.RequestItems}, nil
+	return nil, keys, nil
 }
 
-// Before what was left is asked for again some time passes, longer each time: who asks at once is
-// what keeps DynamoDB from answering. A caller who has gone away is not waited for.
 func TestUnprocessedRowsAreNotAskedForAtOnce(t *testing.T) {
 	t.Parallel()
 
 	var pauses []time.Duration
 
 	client := &busy{}
-	table := dynamo.NewTable(client, "core")
+	table := dynamo.NewRows(client, "core")
 	table.Pause = func(_ context.Context, d time.Duration) error {
 		pauses = append(pauses, d)
 		return nil

@@ -1,4 +1,4 @@
-package identity_test
+package oidc_test
 
 import (
 	"crypto"
@@ -17,7 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
-	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 )
 
 // start is the time at which each test's clock starts.
@@ -101,8 +101,8 @@ func (i *issuer) fail() {
 
 func (i *issuer) time() time.Time      { return time.Unix(0, i.now.Load()) }
 func (i *issuer) pass(d time.Duration) { i.now.Add(int64(d)) }
-func (i *issuer) config() identity.Config {
-	return identity.Config{Issuer: i.URL, Audience: "console", Now: i.time}
+func (i *issuer) config() oidc.Config {
+	return oidc.Config{Issuer: i.URL, Audience: "console", Now: i.time}
 }
 
 // claims returns Alice's claims, valid for an hour, with the changes; nil removes one.

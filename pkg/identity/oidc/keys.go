@@ -1,4 +1,4 @@
-package identity
+package oidc
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/bitting-keys/bitting/pkg/cache"
+	"github.com/bitting-keys/bitting/pkg/identity"
 )
 
 // How long keys are used, and how often the issuer is asked for them.
@@ -44,7 +45,7 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 		select {
 		case <-pending:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", identity.ErrUnavailable, context.Cause(ctx))
 		}
 	}
 
@@ -56,7 +57,7 @@ func (s *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 	case keys != nil:
 		return keys, nil
 	case s.failed != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, s.failed)
+		return nil, fmt.Errorf("%w: %w", identity.ErrUnavailable, s.failed)
 	}
 
 	return nil, invalid("names a key that the issuer does not have")

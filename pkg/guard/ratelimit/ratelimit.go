@@ -1,4 +1,5 @@
-package guard
+// Package ratelimit writes the header fields that tell callers the state of their limits.
+package ratelimit
 
 import (
 	"net/http"
@@ -13,10 +14,10 @@ var limitPattern = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
 })
 
-// SetLimits sets the headers RateLimit-Policy and RateLimit from the limits in the authorizer's
+// Set sets the headers RateLimit-Policy and RateLimit from the limits in the authorizer's
 // context. Without limits it sets none. Malformed limits are left out rather than passed on to
 // callers. https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-func SetLimits(h http.Header, limits string) {
+func Set(h http.Header, limits string) {
 	var policies, states []string
 	for text := range strings.SplitSeq(limits, ",") {
 		if m := limitPattern().FindStringSubmatch(text); m != nil {

@@ -1,4 +1,4 @@
-package identity_test
+package oidc_test
 
 import (
 	"crypto/rand"
@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 )
 
 func TestVerifyReturnsThePerson(t *testing.T) {
@@ -63,7 +64,7 @@ func TestVerifyReturnsThePerson(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
 
-			got, err := identity.New(i.config()).Verify(t.Context(), i.token(t, tt.changes))
+			got, err := oidc.New(i.config()).Verify(t.Context(), i.token(t, tt.changes))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +132,7 @@ func TestVerifyRefusesClaims(t *testing.T) {
 func refused(t *testing.T, i *issuer, token, want string) {
 	t.Helper()
 
-	person, err := identity.New(i.config()).Verify(t.Context(), token)
+	person, err := oidc.New(i.config()).Verify(t.Context(), token)
 	if !errors.Is(err, identity.ErrInvalid) || errors.Is(err, identity.ErrUnavailable) ||
 		!strings.Contains(err.Error(), want) {
 		t.Fatalf("got %v, want ErrInvalid with %q", err, want)
@@ -236,7 +237,7 @@ func TestVerifyRefusesSignatures(t *testing.T) {
 				parts[2] + `"}`
 		}, "malformed"},
 		{"too long", func(t *testing.T, i *issuer) string {
-			return i.token(t, map[string]any{"name": strings.Repeat("a", identity.MaxToken)})
+			return i.token(t, map[string]any{"name": strings.Repeat("a", oidc.MaxToken)})
 		}, "longer than 8 KB"},
 	}
 	for _, tt := range tests {
@@ -282,7 +283,7 @@ func TestVerifyByTheAlgorithmsOfTheConfiguration(t *testing.T) {
 	c := i.config()
 	c.Algorithms = []string{"ES256"}
 
-	v := identity.New(c)
+	v := oidc.New(c)
 	if _, err := v.Verify(t.Context(),
 		sign(t, jose.ES256, "first", ec, i.claims(nil), nil)); err != nil {
 		t.Error(err)
@@ -299,15 +300,15 @@ func TestInvalidConfigurationIsUnavailable(t *testing.T) {
 
 	tests := []struct {
 		name   string
-		change func(*identity.Config)
+		change func(*oidc.Config)
 	}{
-		{"no issuer", func(c *identity.Config) { c.Issuer = "" }},
-		{"no audience", func(c *identity.Config) { c.Audience = "" }},
-		{"algorithm none", func(c *identity.Config) { c.Algorithms = []string{"RS256", "none"} }},
-		{"an HMAC", func(c *identity.Config) { c.Algorithms = []string{"HS256"} }},
-		{"an issuer without TLS", func(c *identity.Config) { c.Issuer = "http://issuer.test" }},
-		{"keys without TLS", func(c *identity.Config) { c.JWKSURL = "http://issuer.test/keys" }},
-		{"an issuer that is no address", func(c *identity.Config) { c.Issuer = "https://" }},
+		{"no issuer", func(c *oidc.Config) { c.Issuer = "" }},
+		{"no audience", func(c *oidc.Config) { c.Audience = "" }},
+		{"algorithm none", func(c *oidc.Config) { c.Algorithms = []string{"RS256", "none"} }},
+		{"an HMAC", func(c *oidc.Config) { c.Algorithms = []string{"HS256"} }},
+		{"an issuer without TLS", func(c *oidc.Config) { c.Issuer = "http://issuer.test" }},
+		{"keys without TLS", func(c *oidc.Config) { c.JWKSURL = "http://issuer.test/keys" }},
+		{"an issuer that is no address", func(c *oidc.Config) { c.Issuer = "https://" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -315,7 +316,7 @@ func TestInvalidConfigurationIsUnavailable(t *testing.T) {
 			c := i.config()
 			tt.change(&c)
 
-			_, err := identity.New(c).Verify(t.Context(), i.token(t, nil))
+			_, err := oidc.New(c).Verify(t.Context(), i.token(t, nil))
 			if !errors.Is(err, identity.ErrUnavailable) || errors.Is(err, identity.ErrInvalid) {
 				t.Errorf("got %v, want ErrUnavailable", err)
 			}

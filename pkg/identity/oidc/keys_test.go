@@ -1,4 +1,4 @@
-package identity_test
+package oidc_test
 
 import (
 	"context"
@@ -16,10 +16,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/bitting-keys/bitting/pkg/identity"
+	"github.com/bitting-keys/bitting/pkg/identity/oidc"
 )
 
 // verify checks the error of Verify for the token: nil, ErrInvalid or ErrUnavailable.
-func verify(t *testing.T, v *identity.Verifier, token string, want error) {
+func verify(t *testing.T, v *oidc.Verifier, token string, want error) {
 	t.Helper()
 
 	_, err := v.Verify(t.Context(), token)
@@ -40,7 +41,7 @@ func asked(t *testing.T, i *issuer, want int64) {
 func TestKeysAreAskedForOnceThenKept(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	asked(t, i, 0)
 
 	for range 3 {
@@ -56,7 +57,7 @@ func TestKeysAreAskedForOnceThenKept(t *testing.T) {
 func TestNewKeyOfTheIssuerIsFound(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	verify(t, v, i.token(t, nil), nil)
 	second := ecKey(t)
 	i.publish(public("second", second.Public()))
@@ -69,7 +70,7 @@ func TestNewKeyOfTheIssuerIsFound(t *testing.T) {
 func TestWithdrawnKeyStopsWithinAnHour(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	verify(t, v, i.token(t, nil), nil)
 	i.publish(public("second", ecKey(t).Public()))
 	i.pass(time.Hour - time.Second)
@@ -83,7 +84,7 @@ func TestWithdrawnKeyStopsWithinAnHour(t *testing.T) {
 func TestWithdrawnKeyStopsWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	verify(t, v, i.token(t, nil), nil)
 	i.publish(public("second", ecKey(t).Public()))
 	i.pass(-time.Minute)
@@ -94,7 +95,7 @@ func TestWithdrawnKeyStopsWhenTheClockGoesBack(t *testing.T) {
 func TestJunkDoesNotHammerTheIssuer(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	verify(t, v, i.token(t, nil), nil)
 	junk := func(n int) {
 		for k := range n {
@@ -127,7 +128,7 @@ func TestIssuerDown(t *testing.T) {
 	i := newIssuer(t)
 	i.fail()
 
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	for range 5 {
 		verify(t, v, i.token(t, nil), identity.ErrUnavailable)
 	}
@@ -201,7 +202,7 @@ func TestUnusableAnswers(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t)
 			i.answer(tt.answer)
-			v := identity.New(i.config())
+			v := oidc.New(i.config())
 
 			_, err := v.Verify(t.Context(), i.token(t, nil))
 			if !errors.Is(err, identity.ErrUnavailable) || !strings.Contains(err.Error(), tt.want) {
@@ -226,7 +227,7 @@ func TestKeysOfUnknownKindsAreSkipped(t *testing.T) {
 		"kty": "new",
 		"kid": "x",
 	}, "not even a key", public("first", rsaKey().Public()))
-	verify(t, identity.New(i.config()), i.token(t, nil), nil)
+	verify(t, oidc.New(i.config()), i.token(t, nil), nil)
 }
 
 func TestKeyVerifiesOnlyByItsOwnAlgorithm(t *testing.T) {
@@ -235,7 +236,7 @@ func TestKeyVerifiesOnlyByItsOwnAlgorithm(t *testing.T) {
 	key := public("first", rsaKey().Public())
 	key.Algorithm = "RS512"
 	i.publish(key)
-	verify(t, identity.New(i.config()), i.token(t, nil), identity.ErrInvalid)
+	verify(t, oidc.New(i.config()), i.token(t, nil), identity.ErrInvalid)
 }
 
 func TestDiscovery(t *testing.T) {
@@ -274,7 +275,7 @@ func TestDiscovery(t *testing.T) {
 				c.JWKSURL = i.URL + "/keys"
 			}
 
-			_, err := identity.New(c).Verify(t.Context(), i.token(t, nil))
+			_, err := oidc.New(c).Verify(t.Context(), i.token(t, nil))
 			if tt.want == "" && err != nil ||
 				tt.want != "" &&
 					(!errors.Is(err, identity.ErrUnavailable) ||
@@ -295,7 +296,7 @@ func TestManyCallsAskOnce(t *testing.T) {
 			"keys": []any{public("first", rsaKey().Public())},
 		})
 	})
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	token := i.token(t, nil)
 	const calls = 20
 	results := make(chan error, calls)
@@ -333,7 +334,7 @@ func TestCallThatGivesUpDoesNotSpoilTheAnswer(t *testing.T) {
 			"keys": []any{public("first", rsaKey().Public())},
 		})
 	})
-	v := identity.New(i.config())
+	v := oidc.New(i.config())
 	token := i.token(t, nil)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -374,7 +375,7 @@ func TestRequestsEndAfterASecond(t *testing.T) {
 			return http.DefaultTransport.RoundTrip(r)
 		}),
 	}
-	verify(t, identity.New(c), i.token(t, nil), nil)
+	verify(t, oidc.New(c), i.token(t, nil), nil)
 
 	if requests != 2 {
 		t.Errorf("%d requests by the client of the configuration, want 2", requests)

@@ -1,14 +1,18 @@
-package pepper
+// Package awskms wraps peppers by AWS KMS, for those who make peppers. Who only unwraps them calls
+// KMS by package awsjson.
+package awskms
 
 import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/bitting-keys/bitting/pkg/pepper"
 )
 
-// KMSClient is the part of *kms.Client that is used.
-type KMSClient interface {
+// Client is the part of *kms.Client that is used.
+type Client interface {
 	GenerateDataKey(
 		ctx context.Context, in *kms.GenerateDataKeyInput, opts ...func(*kms.Options),
 	) (*kms.GenerateDataKeyOutput, error)
@@ -19,15 +23,15 @@ type KMSClient interface {
 
 // KMS wraps peppers by a symmetric KMS key.
 type KMS struct {
-	client KMSClient
+	client Client
 	keyID  string
 }
 
-// NewKMS returns a provider on the KMS key with this id or ARN.
-func NewKMS(client KMSClient, keyID string) *KMS { return &KMS{client: client, keyID: keyID} }
+// New returns a provider on the KMS key with this id or ARN.
+func New(client Client, keyID string) *KMS { return &KMS{client: client, keyID: keyID} }
 
-// Generate implements Provider by kms:GenerateDataKey.
-func (k *KMS) Generate(ctx context.Context, scope Scope) (plain, wrapped []byte, err error) {
+// Generate implements pepper.Provider by kms:GenerateDataKey.
+func (k *KMS) Generate(ctx context.Context, scope pepper.Scope) (plain, wrapped []byte, err error) {
 	out, err := k.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
 		KeyId:             &k.keyID,
 		KeySpec:           types.DataKeySpecAes256,
@@ -40,9 +44,9 @@ func (k *KMS) Generate(ctx context.Context, scope Scope) (plain, wrapped []byte,
 	return out.Plaintext, out.CiphertextBlob, nil
 }
 
-// Unwrap implements Provider by kms:Decrypt. The key is named, so that a data key wrapped by
+// Unwrap implements pepper.Provider by kms:Decrypt. The key is named, so that a data key wrapped by
 // another KMS key is refused.
-func (k *KMS) Unwrap(ctx context.Context, scope Scope, wrapped []byte) ([]byte, error) {
+func (k *KMS) Unwrap(ctx context.Context, scope pepper.Scope, wrapped []byte) ([]byte, error) {
 	out, err := k.client.Decrypt(ctx, &kms.DecryptInput{
 		KeyId:             &k.keyID,
 		CiphertextBlob:    wrapped,

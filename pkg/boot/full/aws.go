@@ -1,8 +1,7 @@
-package boot
+package full
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,44 +10,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/pepper/awskms"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
 
-// The maximum time of a call of DynamoDB or KMS: a caller is waiting, and a late answer is worth
-// less than 503 with Retry-After.
+// Attempts of a call, within the maximum time of package boot.
 const (
-	attempts     = 3
-	maxBackoff   = 100 * time.Millisecond
-	totalTimeout = time.Second // an attempt may take a quarter of it
+	attempts   = 3
+	maxBackoff = 100 * time.Millisecond
 )
-
-// timeout returns the maximum time of an operation, including all attempts: totalTimeout, or
-// BITTING_AWS_TIMEOUT for a slower stand-in for AWS.
-func timeout(env Environment) (time.Duration, error) {
-	text := env("BITTING_AWS_TIMEOUT")
-	if text == "" {
-		return totalTimeout, nil
-	}
-
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return totalTimeout, fmt.Errorf("BITTING_AWS_TIMEOUT %q is not a duration such as 3s", text)
-	}
-
-	return d, nil
-}
 
 // awsConfig builds the configuration from the variables that Lambda sets: loading the SDK's
 // default configuration looks for files and profiles, which slows down cold starts.
-func awsConfig(env Environment, endpoint string) aws.Config {
-	longest, _ := timeout(env) // Configure reports what is wrong with it
-	credentials := aws.Credentials{
-		AccessKeyID:     env("AWS_ACCESS_KEY_ID"),
-		SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"),
-		SessionToken:    env("AWS_SESSION_TOKEN"),
-		Source:          "environment",
-	}
+func awsConfig(env boot.Environment, endpoint string) aws.Config {
+	longest, _ := boot.Timeout(env) // Configure reports what is wrong with it
+	credentials := boot.Credentials(env)
 
 	config := aws.Config{
 		Region: env("AWS_REGION"),
@@ -90,21 +68,16 @@ func deadline(
 }
 
 // DynamoDB returns a client of the DynamoDB that the environment points to.
-func DynamoDB(env Environment) *store.Connection {
+func DynamoDB(env boot.Environment) *store.Connection {
 	return store.Connect(awsConfig(env, env("AWS_ENDPOINT_URL_DYNAMODB")))
 }
 
 // provider returns KMS, or keys on disk if the configuration says so.
-func provider(c Configuration, env Environment) (pepper.Provider, error) {
+func provider(c boot.Configuration, env boot.Environment) (pepper.Provider, error) {
 	if c.LocalKeys != "" {
-		local, err := pepper.NewLocal(c.LocalKeys)
-		if err != nil {
-			return nil, fmt.Errorf("local key provider: %w", err)
-		}
-
-		return local, nil
+		return boot.LocalKeys(c)
 	}
 
-	return pepper.NewKMS(kms.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_KMS"))),
+	return awskms.New(kms.NewFromConfig(awsConfig(env, env("AWS_ENDPOINT_URL_KMS"))),
 		c.KMSKey), nil
 }

@@ -1,0 +1,4 @@
+package store
+
+// FromSDK converts an item of the SDK.
+var FromSDK = fromSDK

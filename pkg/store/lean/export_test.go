@@ -1,0 +1,4 @@
+package lean
+
+// Member reads an item that is a member of an answer.
+var Member = member
