@@ -44,7 +44,12 @@ func (a *Authorizer) read(payload []byte, r *request) error {
 	// The strings of the request are parts of this one.
 	text := string(payload)
 
+	// on the stack: room for the headers that nearly all events have at most
+	var space [8]value
+
 	var e event
+	e.headers.used, e.multiValueHeaders.used = space[:0:4], space[4:4]
+
 	if err := scan(text, &e); err != nil {
 		return fmt.Errorf("authorizer: event: %w", err)
 	}
@@ -88,7 +93,7 @@ func (a *Authorizer) read(payload []byte, r *request) error {
 		return errors.New("authorizer: only the ARN of a WebSocket's handshake has no method")
 	}
 
-	api, err := a.name(&e.stageVariables)
+	api, err := a.name(&e)
 	if err != nil {
 		return err
 	}
@@ -145,12 +150,10 @@ const stageVariable = "bittingApi"
 // name returns the API's name in the catalogue. A name that no route can have is an error, and not
 // the default, which may open what the API's own routes do not. The admin API has no say, and
 // nobody else has its name.
-func (a *Authorizer) name(stageVariables *values) (string, error) {
-	if len(stageVariables.used) == 0 || a.api == permission.AdminAPI {
+func (a *Authorizer) name(e *event) (string, error) {
+	switch name := e.apiName; {
+	case !e.named || a.api == permission.AdminAPI:
 		return a.api, nil
-	}
-
-	switch name := stageVariables.used[0].text; {
 	case !permission.ValidAPI(name) || name == permission.AdminAPI:
 		return "", fmt.Errorf("authorizer: the stage variable %s must be at most 32 lower-case "+
 			"letters, digits and hyphens, a letter first, and not %s", stageVariable,

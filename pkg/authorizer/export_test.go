@@ -30,6 +30,12 @@ func ScanEvent(text string) (Scanned, error) {
 	var e event
 
 	err := scan(text, &e)
+
+	var variables []string
+	if e.named {
+		variables = []string{e.apiName}
+	}
+
 	return Scanned{
 		Version:        e.version,
 		Type:           e.kind,
@@ -47,7 +53,7 @@ func ScanEvent(text string) (Scanned, error) {
 		HTTPSource:     e.httpSource,
 		Keys:           e.keyHeaders(RESTRequest),
 		Agent:          e.userAgent(),
-		StageVariables: e.stageVariables.of(stageVariable),
+		StageVariables: variables,
 	}, err
 }
 

@@ -29,15 +29,15 @@ func (a *Authorizer) record(r *request, v *check.Verdict) {
 		KeyVersion:     v.Key.Version,
 		Outcome:        v.Outcome,
 		Permission:     v.Permission(),
-		Customer:       conceal(v.Customer()),
+		Customer:       conceal.text(v.Customer()),
 		Secret:         v.Secret(),
-		RequestID:      conceal(r.id),
+		RequestID:      conceal.text(r.id),
 		API:            r.call.API,
-		Method:         conceal(r.call.Method),
+		Method:         conceal.text(r.call.Method),
 		Route:          v.Route.Route.Path,
-		Path:           conceal(r.call.Path),
+		Path:           conceal.text(r.call.Path),
 		SourceIP:       r.call.SourceIP,
-		UserAgent:      conceal(r.userAgent),
+		UserAgent:      conceal.text(r.userAgent),
 		Latency:        now.Sub(r.began),
 		SampleRate:     usage.DefaultSampleRate,
 	}
@@ -57,17 +57,27 @@ func (a *Authorizer) record(r *request, v *check.Verdict) {
 	a.recorder.Record(c)
 }
 
-// redactor returns a function that removes secrets from a text of the caller's, which may contain
-// some by mistake: those of our form, and the very one that was sent, which may be another
-// system's, plain or percent-encoded. Everyone who sees the key can read the text.
-func (a *Authorizer) redactor(r *request) func(text string) string {
-	sent, fault := check.Credential(a.checker.Brand, r.headers)
-	known := fault == "" && len(sent) >= apikey.MinForeign
-	return func(text string) string {
-		if known {
-			return a.checker.Brand.RedactKnown(text, sent)
-		}
+// redactor removes secrets from a text of the caller's, which may contain some by mistake: those of
+// our form, and the very one that was sent, which may be another system's, plain or percent-encoded.
+// Everyone who sees the key can read the text.
+type redactor struct {
+	brand apikey.Brand
+	sent  string // "" if it is too short to be known by itself
+}
 
-		return a.checker.Brand.Redact(text)
+func (a *Authorizer) redactor(r *request) redactor {
+	sent, fault := check.Credential(a.checker.Brand, r.headers)
+	if fault != "" || len(sent) < apikey.MinForeign {
+		sent = ""
 	}
+
+	return redactor{a.checker.Brand, sent}
+}
+
+func (r redactor) text(text string) string {
+	if r.sent == "" {
+		return r.brand.Redact(text)
+	}
+
+	return r.brand.RedactKnown(text, r.sent)
 }

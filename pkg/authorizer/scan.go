@@ -23,7 +23,9 @@ type event struct {
 	headers           values
 	multiValueHeaders values
 	requestHeaders    values // AppSync only
-	stageVariables    values // none in TOKEN events
+
+	apiName string // the stage variable of that name; TOKEN events have none
+	named   bool   // there is one
 
 	requestID string
 	eventType string // WebSocket only
@@ -101,7 +103,7 @@ func (e *event) member(s *jsonstring.Scanner) {
 	case "requestHeaders":
 		e.requestHeaders.read(s, isHeader)
 	case "stageVariables":
-		e.stageVariables.read(s, isStageVariable)
+		e.variables(s)
 	case "requestContext":
 		e.context(s)
 	default:
@@ -132,6 +134,20 @@ func (e *event) context(s *jsonstring.Scanner) {
 			readTexts(s, httpFields, &e.httpSource, &e.httpAgent)
 		default:
 			s.Skip()
+		}
+	}
+}
+
+func (e *event) variables(s *jsonstring.Scanner) {
+	if !s.Object() {
+		e.apiName, e.named = "", false
+		return
+	}
+
+	for s.Member() {
+		name := s.Name()
+		if text, _ := s.Text(); name == stageVariable {
+			e.apiName, e.named = text, true
 		}
 	}
 }
@@ -236,8 +252,6 @@ func isHeader(name string) bool {
 	return strings.EqualFold(name, keyHeader) || strings.EqualFold(name, authorizationHeader) ||
 		strings.EqualFold(name, agentHeader)
 }
-
-func isStageVariable(name string) bool { return name == stageVariable }
 
 func isQueryKey(name string) bool { return name == queryKey }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -134,8 +135,11 @@ func increment(counts map[string]int64, name string) map[string]int64 {
 		counts = make(map[string]int64, 1)
 	}
 
-	if _, known := counts[name]; !known && len(counts) >= maxNames {
-		name = Others
+	if _, known := counts[name]; !known {
+		name = strings.Clone(name) // it may be part of a whole event, with its secret
+		if len(counts) >= maxNames {
+			name = Others
+		}
 	}
 
 	counts[name]++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -228,7 +229,11 @@ func (r *Recorder) remember(k *keyState, c *Call) {
 		k.usedAt = c.At
 		k.usedFrom = c.SourceIP
 
-		k.usedBy = cut(c.UserAgent, maxAgent)
+		// a copy, if it is another one: the text may be part of a whole event, with its secret
+		if agent := cut(c.UserAgent, maxAgent); agent != k.usedBy {
+			k.usedBy = strings.Clone(agent)
+		}
+
 		if !k.useDirty {
 			k.useDirty, r.dirtyUse = true, append(r.dirtyUse, k)
 		}
@@ -258,6 +263,7 @@ func (r *Recorder) key(c *Call) *keyState {
 		return nil
 	}
 
+	s.ID = strings.Clone(s.ID)
 	k := &keyState{scope: s}
 	r.keys[s] = k
 	return k

@@ -53,7 +53,7 @@ func (r *Recorder) countSecret(k *keyState, c *Call) {
 		k.secret = &secretRow{
 			use: SecretUse{
 				Environment: c.Environment,
-				KeyID:       c.KeyID,
+				KeyID:       k.scope.ID,
 				Rotation:    c.Rotation,
 				Writer:      r.names.next(),
 			},

@@ -112,11 +112,11 @@ func requestOf(c *Call, k *keyState, id func() string) Request {
 		At:             c.At,
 		Environment:    c.Environment,
 		OrganizationID: c.OrganizationID,
-		KeyID:          c.KeyID,
+		KeyID:          k.scope.ID,
 		KeyVersion:     c.KeyVersion,
-		API:            c.API,
+		API:            strings.Clone(c.API),
 		Method:         clean(c.Method, maxMethod),
-		Route:          c.Route,
+		Route:          strings.Clone(c.Route),
 		Path:           clean(c.Path, maxPath),
 		Outcome:        c.Outcome,
 		Permission:     c.Permission,
@@ -142,22 +142,18 @@ func address(a netip.Addr) string {
 	return a.Unmap().String()
 }
 
-// cut shortens a text, to a copy that does not keep the rest in memory.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-
-	return strings.Clone(s[:most])
-}
+// cut shortens a text.
+func cut(s string, most int) string { return s[:min(len(s), most)] }
 
 // clean shortens a text that a caller sent, and removes what is not printable.
+//
+// What it returns is a copy: the text may be part of a whole event, with its secret.
 func clean(s string, most int) string {
-	return strings.Map(func(r rune) rune {
+	return strings.Clone(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '�' {
 			return -1
 		}
 
 		return r
-	}, cut(s, most))
+	}, cut(s, most)))
 }
