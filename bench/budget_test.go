@@ -3,15 +3,22 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
@@ -37,8 +44,9 @@ func (memory) Claims(context.Context, apikey.Environment, string) ([]string, err
 	return nil, nil
 }
 
-// setUpMemory returns an authorizer whose key is in memory, and that key's secret.
-func setUpMemory(t testing.TB) (*authorizer.Authorizer, string) {
+// setUpMemory returns an authorizer whose key is in memory, its checker, that key's secret, and how
+// often the key was read.
+func setUpMemory(t testing.TB) (*authorizer.Authorizer, *check.Checker, string, *atomic.Int64) {
 	t.Helper()
 	kit := storetest.New(t)
 	kit.MustCatalogue(t, catalogue()...)
@@ -47,19 +55,22 @@ func setUpMemory(t testing.TB) (*authorizer.Authorizer, string) {
 		k.Permissions = []string{"messages:read", "messages:write", "orders:read"}
 	})
 
+	calls := new(atomic.Int64)
+	checker := &check.Checker{
+		Brand:        storetest.Brand,
+		Environments: []apikey.Environment{apikey.Production},
+		Keys:         counted{memory{k}, calls},
+		FirstUses:    kit.Hot,
+		Peppers:      kit.Keyring,
+		Catalogue:    check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now),
+		Settings:     check.NewSettingsCache(kit.Store, kit.Clock.Now),
+		Imports:      check.NewImports(kit.Store, kit.Clock.Now),
+		Policies:     policy.NewBuilder(10),
+		Now:          kit.Clock.Now,
+	}
+
 	return authorizer.New(authorizer.Config{
-		Checker: &check.Checker{
-			Brand:        storetest.Brand,
-			Environments: []apikey.Environment{apikey.Production},
-			Keys:         memory{k},
-			FirstUses:    kit.Hot,
-			Peppers:      kit.Keyring,
-			Catalogue:    check.NewCatalogue(kit.Store.CatalogueReader(apikey.Production), kit.Clock.Now),
-			Settings:     check.NewSettingsCache(kit.Store, kit.Clock.Now),
-			Imports:      check.NewImports(kit.Store, kit.Clock.Now),
-			Policies:     policy.NewBuilder(10),
-			Now:          kit.Clock.Now,
-		},
+		Checker:   checker,
 		API:       "demo",
 		FirstUses: usage.NewFirstUses(kit.Hot, slog.New(slog.DiscardHandler)),
 		Recorder:  usage.NewRecorder(kit.Hot, "bench", kit.Clock.Now, slog.New(slog.DiscardHandler)),
@@ -70,58 +81,236 @@ func setUpMemory(t testing.TB) (*authorizer.Authorizer, string) {
 			Out:      io.Discard,
 		}),
 		Logger: slog.New(slog.DiscardHandler),
-	}), secret.Reveal()
+	}), checker, secret.Reveal(), calls
 }
 
-// What a check may allocate of its own, from event to answer. Lower what you lowered: a number that
-// is not reached says so.
+// counted is memory that counts its calls.
+type counted struct {
+	memory
+
+	calls *atomic.Int64
+}
+
+// Key implements check.Keys.
+func (c counted) Key(ctx context.Context, e apikey.Environment, id string) (*apikey.Key, error) {
+	c.calls.Add(1)
+	return c.memory.Key(ctx, e, id)
+}
+
+// budget is what a part of a check may cost: never a time, which depends on the machine.
+type budget struct {
+	allocations int64
+	bytes       int64
+	calls       int64 // of the store
+}
+
+// budgets are checked in: lower what you lowered. A number that is not reached says so.
+var budgets = map[string]budget{
+	// from event to answer
+	"allowed, REST":      {6, 5_700, 1},
+	"allowed, HTTP":      {6, 5_500, 1},
+	"malformed":          {3, 2_000, 0},
+	"wrong checksum":     {3, 2_200, 0},
+	"wrong environment":  {3, 2_200, 0},
+	"no key":             {3, 2_000, 0},
+	"not an event":       {7, 600, 0},
+	"wrong secret":       {4, 2_300, 1},
+	"permission refused": {24, 17_000, 1},
+
+	// parts of it
+	"scan":   {0, 20, 0},
+	"check":  {1, 60, 1},
+	"policy": {0, 20, 0},
+	"hash":   {1, 60, 0},
+}
+
+// part is what is measured under a name.
+type part struct {
+	name string
+	run  func() error // an error if the outcome is another one than it should be
+}
+
+// parts returns what there is a budget for, and the count of the store's calls.
+func parts(t testing.TB) ([]part, *atomic.Int64) {
+	t.Helper()
+	a, checker, secret, calls := setUpMemory(t)
+
+	rest := event(t, "GET", "/messages/42", secret)
+	invoke := func(name, status string, payload []byte) part {
+		return part{name, func() error {
+			out, err := a.Invoke(t.Context(), payload)
+			if got := statusOf(out, err); got != status {
+				return fmt.Errorf("%s: %s, %w", name, got, err)
+			}
+
+			return nil
+		}}
+	}
+	with := func(secret string) []byte { return event(t, "GET", "/messages/42", secret) }
+
+	arn, err := policy.ParseARN(
+		"arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/production/GET/messages/42")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	headers := check.Headers{APIKey: []string{secret}}
+	call := check.Call{API: "demo", Method: "GET", Path: "/messages/42", ARN: arn}
+	text := string(rest)
+
+	one := checker.Check(t.Context(), headers, call)
+
+	catalogue, err := checker.Catalogue.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	pepper, err := checker.Peppers.Current(t.Context(), apikey.Production)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	sent, err := storetest.Brand.Parse(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return []part{
+		invoke("allowed, REST", "allowed", rest),
+		invoke("allowed, HTTP", "allowed", compact(t, "http-2", secret)),
+		invoke("malformed", "Unauthorized", with("nonsense")),
+		invoke("wrong checksum", "Unauthorized", with(secret[:len(secret)-1]+"_")),
+		invoke("wrong environment", "Unauthorized", with(elsewhere(t))),
+		invoke("no key", "Unauthorized", with("")),
+		invoke("not an event", "failed", []byte(`{"type":"REQUEST"`)),
+		invoke("wrong secret", "Unauthorized", with(sampleSecret)),
+		invoke("permission refused", "refused", event(t, "GET", "/invoices", secret)),
+		{"scan", func() error {
+			s := jsonstring.New(text)
+			s.Skip()
+			return s.End()
+		}},
+		{"check", func() error {
+			v := checker.Check(t.Context(), headers, call)
+			return v.Err
+		}},
+		{"policy", func() error {
+			p := checker.Policies.Build(catalogue, "demo", check.Grant(one.Key), arn)
+			if p.JSON == nil {
+				return errors.New("no policy of the whole key")
+			}
+
+			return nil
+		}},
+		{"hash", func() error {
+			pepper.Hash(sent)
+			return nil
+		}},
+	}, calls
+}
+
+// statusOf returns what a caller would get.
+func statusOf(out []byte, err error) string {
+	switch {
+	case err != nil && err.Error() == "Unauthorized":
+		return "Unauthorized"
+	case err != nil:
+		return "failed"
+	case bytes.Contains(out, []byte(`"Deny","Resource":["arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/production/GET/invoices"]`)):
+		return "refused"
+	case bytes.Contains(out, []byte(`"Allow"`)):
+		return "allowed"
+	default:
+		return string(out)
+	}
+}
+
+// elsewhere returns a secret of another environment.
+func elsewhere(t testing.TB) string {
+	t.Helper()
+
+	secret, err := storetest.Brand.Mint(rand.Reader, apikey.Staging, "7Qm2Xb0aVd91KtZs")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return secret.Reveal()
+}
+
+// compact returns a sample event with a secret, as API Gateway sends it: without white space.
+func compact(t testing.TB, kind, secret string) []byte {
+	t.Helper()
+
+	text, err := os.ReadFile("../events/authorizer-" + kind + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var out bytes.Buffer
+	if err := json.Compact(&out, bytes.ReplaceAll(text, []byte(sampleSecret), []byte(secret))); err != nil {
+		t.Fatal(err)
+	}
+
+	return out.Bytes()
+}
+
+// What a check may cost of its own, from event to answer and in its parts.
 func TestAllocations(t *testing.T) {
-	a, secret := setUpMemory(t)
+	measured, calls := parts(t)
 
-	for name, test := range map[string]struct {
-		secret  string
-		most    float64
-		allowed bool
-	}{
-		"allowed":        {secret, 105, true},
-		"malformed":      {"nonsense", 90, false},
-		"wrong checksum": {secret[:len(secret)-1] + "_", 90, false},
-		"wrong secret":   {sampleSecret, 97, false},
-	} {
-		payload := event(t, "GET", "/messages/42", test.secret)
-
-		// once before, for what is kept in memory
-		if _, err := a.Invoke(t.Context(), payload); (err == nil) != test.allowed {
-			t.Fatalf("%s: %v", name, err)
+	for _, p := range measured {
+		most, ok := budgets[p.name]
+		if !ok {
+			t.Errorf("%s has no budget", p.name)
 		}
 
-		got := testing.AllocsPerRun(100, func() { _, _ = a.Invoke(t.Context(), payload) })
-		if got > test.most || got < test.most-5 {
-			t.Errorf("%s: %.0f allocations, expected at most %.0f, and not far below", name, got, test.most)
+		// once before, for what is kept in memory
+		if err := p.run(); err != nil {
+			t.Fatal(err)
+		}
+
+		const runs = 100
+
+		calls.Store(0)
+		runtime.GC()
+
+		var before, after runtime.MemStats
+
+		runtime.ReadMemStats(&before)
+
+		for range runs {
+			_ = p.run()
+		}
+
+		runtime.ReadMemStats(&after)
+
+		got := budget{
+			allocations: int64(after.Mallocs-before.Mallocs) / runs,
+			bytes:       int64(after.TotalAlloc-before.TotalAlloc) / runs,
+			calls:       calls.Load() / runs,
+		}
+		t.Logf("%s: %+v", p.name, got)
+
+		if got.allocations > most.allocations || got.bytes > most.bytes || got.calls != most.calls {
+			t.Errorf("%s: %+v, expected at most %+v", p.name, got, most)
+		}
+
+		if got.allocations < most.allocations-most.allocations/10-1 || got.bytes < most.bytes*3/4-64 {
+			t.Errorf("%s: %+v is far below its budget %+v: lower that", p.name, got, most)
 		}
 	}
 }
 
-// BenchmarkInvoke measures an allowed call without its read.
-func BenchmarkInvoke(b *testing.B) {
-	a, secret := setUpMemory(b)
+// BenchmarkParts measures what there is a budget for, without DynamoDB's part.
+func BenchmarkParts(b *testing.B) {
+	measured, _ := parts(b)
 
-	for _, kind := range []string{"rest-request", "http-2"} {
-		b.Run(kind, func(b *testing.B) {
-			text, err := os.ReadFile("../events/authorizer-" + kind + ".json")
-			if err != nil {
-				b.Fatal(err)
-			}
-
-			payload := bytes.ReplaceAll(text, []byte(sampleSecret), []byte(secret))
-			if _, err := a.Invoke(b.Context(), payload); err != nil {
-				b.Fatal(err)
-			}
-
+	for _, p := range measured {
+		b.Run(p.name, func(b *testing.B) {
 			b.ReportAllocs()
 
 			for b.Loop() {
-				if _, err := a.Invoke(b.Context(), payload); err != nil {
+				if err := p.run(); err != nil {
 					b.Fatal(err)
 				}
 			}

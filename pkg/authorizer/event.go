@@ -44,7 +44,7 @@ func (a *Authorizer) read(payload []byte, r *request) error {
 	// The strings of the request are parts of this one.
 	text := string(payload)
 
-	// on the stack: room for the headers that nearly all events have at most
+	// Room for the headers that nearly all events have at most: one allocation, of five.
 	var space [8]value
 
 	var e event
