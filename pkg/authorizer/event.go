@@ -110,14 +110,7 @@ func (a *Authorizer) read(payload []byte, r *request) error {
 		r.headers.APIKey = append(inQuery, r.headers.APIKey...)
 	}
 
-	// The cache is keyed on one header: see Config. API Gateway keeps no answer for a handshake.
-	switch {
-	case r.kind == WebSocket:
-	case a.keyHeader == keyHeader:
-		r.headers.Authorization = nil
-	case a.keyHeader == authorizationHeader:
-		r.headers.APIKey = nil
-	}
+	a.restrict(r)
 
 	// an address that cannot be parsed is unknown, and opens no key that is bound to addresses
 	address, _ := netip.ParseAddr(source)
@@ -139,6 +132,18 @@ func (a *Authorizer) read(payload []byte, r *request) error {
 	}
 
 	return nil
+}
+
+// restrict leaves only the header that the cache is keyed on: see Config. API Gateway keeps no answer
+// for a handshake.
+func (a *Authorizer) restrict(r *request) {
+	switch {
+	case r.kind == WebSocket:
+	case a.keyHeader == keyHeader:
+		r.headers.Authorization = nil
+	case a.keyHeader == authorizationHeader:
+		r.headers.APIKey = nil
+	}
 }
 
 // queryKey is where a browser puts a key, which can set no header of a WebSocket's handshake.

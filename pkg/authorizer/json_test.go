@@ -85,7 +85,9 @@ func TestAnswersAreThoseOfEncodingJSON(t *testing.T) {
 		for _, usage := range []string{"", "admitted", `"`} {
 			want := iam{c.KeyID + c.UserID, d, c, usage}
 			same("policy", authorizer.JSONOfIAM(policy.Policy{Document: d}, &c, usage), want)
-			same("prepared policy", authorizer.JSONOfIAM(policy.Policy{JSON: d.AppendJSON(nil)}, &c, usage), want)
+
+			prepared := policy.Policy{JSON: d.AppendJSON(nil)}
+			same("prepared policy", authorizer.JSONOfIAM(prepared, &c, usage), want)
 		}
 
 		for _, denied := range [][]string{nil, {"Query.a"}, {"Query.a", `"`}} {

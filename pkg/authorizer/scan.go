@@ -166,7 +166,7 @@ func readTexts(s *jsonstring.Scanner, fields []string, first, second *string) {
 	}
 
 	for s.Member() {
-		switch field := s.Field(fields); field {
+		switch s.Field(fields) {
 		case "":
 			s.Skip()
 		case fields[0]:

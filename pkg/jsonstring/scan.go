@@ -167,7 +167,7 @@ func (s *Scanner) Bool() (value, ok bool) {
 
 // Skip reads any value.
 func (s *Scanner) Skip() {
-	switch c := s.peek(); c {
+	switch s.peek() {
 	case '"':
 		s.quoted()
 	case '{':

@@ -13,7 +13,10 @@ func TestIDsAreThoseOfTheExpression(t *testing.T) {
 
 	form := regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}$`)
 
-	texts := []string{"", "a", "ab", "a1", "1a", "a-", "-a", "ab\n", strings.Repeat("a", 39), strings.Repeat("a", 40)}
+	texts := []string{
+		"", "a", "ab", "a1", "1a", "a-", "-a", "ab\n",
+		strings.Repeat("a", 39), strings.Repeat("a", 40),
+	}
 	for c := range 256 {
 		one := string([]byte{byte(c)})
 		texts = append(texts, one, one+"a", "a"+one, "a"+one+"a")

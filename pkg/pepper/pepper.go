@@ -49,19 +49,22 @@ type Pepper struct {
 
 // mac is a keyed HMAC-SHA-256 (RFC 2104).
 type mac struct {
-	hash.Hash
+	keyed hash.Hash
 
 	text [128]byte // for what is hashed: on a caller's stack it would not stay there
 }
+
+// write adds to what is hashed.
+func (m *mac) write(text []byte) { _, _ = m.keyed.Write(text) } // it never fails: see hash.Hash
 
 // sum returns the HMAC-SHA-256 of a text, which write puts together.
 func (p *Pepper) sum(write func(m *mac)) []byte {
 	m, _ := p.macs.Get().(*mac)
 	defer p.macs.Put(m)
 
-	m.Reset()
+	m.keyed.Reset()
 	write(m)
-	return m.Sum(nil)
+	return m.keyed.Sum(nil)
 }
 
 // Version returns the version, 1 for the first.
@@ -90,7 +93,7 @@ func (p *Pepper) Hash(parts apikey.Parts) []byte {
 		text = append(text, parts.KeyID...)
 		text = append(text, '|')
 		text = append(text, parts.Random...)
-		m.Write(text)
+		m.write(text)
 		clear(text) // it has the secret
 	})
 }
@@ -142,16 +145,16 @@ func (p *Pepper) RivalID(
 func (p *Pepper) foreign(prefix string, env apikey.Environment, what string, digest []byte) []byte {
 	return p.sum(func(m *mac) {
 		text := append(append(append(m.text[:0], prefix...), env.Short()...), '|')
-		m.Write(append(append(text, what...), '|'))
-		m.Write(digest)
+		m.write(append(append(text, what...), '|'))
+		m.write(digest)
 	})
 }
 
 // Seal returns the HMAC-SHA-256 over a row's canonical form.
 func (p *Pepper) Seal(canonical []byte) []byte {
 	return p.sum(func(m *mac) {
-		m.Write(append(m.text[:0], "bitting/seal/1|"...))
-		m.Write(canonical)
+		m.write(append(m.text[:0], "bitting/seal/1|"...))
+		m.write(canonical)
 	})
 }
 
@@ -207,6 +210,6 @@ func newPepper(version int, plain []byte) (*Pepper, error) {
 	return &Pepper{
 		version: version,
 		key:     &key,
-		macs:    &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key[:])} }},
+		macs:    &sync.Pool{New: func() any { return &mac{keyed: hmac.New(sha256.New, key[:])} }},
 	}, nil
 }

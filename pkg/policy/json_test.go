@@ -19,20 +19,29 @@ func TestAppendJSON(t *testing.T) {
 	const hostile = "a\"b\\c\x00\n\x7f<&>\u2028\u00e4\xff"
 
 	catalogue := demo(t)
+	whole := policy.Build(catalogue, "demo", permission.Grant{All: true}, callOf("GET /messages"))
 
 	documents := map[string]policy.Document{
-		"empty":    {},
-		"no lists": {Version: hostile, Statement: []policy.Statement{{Action: hostile, Resource: []string{}}}},
+		"empty": {},
+		"no resource": {
+			Version:   hostile,
+			Statement: []policy.Statement{{Action: hostile, Resource: []string{}}},
+		},
 		"hostile": {Version: "1", Statement: []policy.Statement{
-			{Action: "a", Effect: hostile, Resource: []string{hostile, "", "b"}, Condition: map[string]map[string]string{
-				hostile: {hostile: hostile, "a": "b"},
-				"b":     {},
-			}},
+			{
+				Action:   "a",
+				Effect:   hostile,
+				Resource: []string{hostile, "", "b"},
+				Condition: map[string]map[string]string{
+					hostile: {hostile: hostile, "a": "b"},
+					"b":     {},
+				},
+			},
 			{Action: "b", Effect: "c", Resource: []string{"d"}},
 		}},
-		"whole key": policy.Build(catalogue, "demo", permission.Grant{All: true}, callOf("GET /messages")).Document,
+		"whole key": whole.Document,
 		"one call":  policy.Only("arn:aws:execute-api:eu-west-1:1:a/prod/GET/<&>\""),
-		"until":     policy.Until(policy.Only("arn:aws:execute-api:eu-west-1:1:a/prod/GET/"), time.Unix(0, 0)),
+		"until":     policy.Until(whole.Document, time.Unix(0, 0)),
 	}
 	for name, d := range documents {
 		var want bytes.Buffer
