@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -55,7 +56,8 @@ const (
 	// maxStrangerAge is MaxAge for calls with a wrong secret: outsiders cause them, and must not
 	// cause as many writes.
 	maxStrangerAge = time.Minute
-	// retryAfter is how long a recorder waits after a failed write.
+	// retryAfter is how long a recorder waits after a failed write, and up to twice as long: instances
+	// that were throttled together would be throttled again if they came back together.
 	retryAfter = 5 * time.Second
 )
 
@@ -91,7 +93,8 @@ type Recorder struct {
 	lateUse  time.Time // when a flush postponed last uses; zero for never
 	crowded  bool      // there is no room, and forget cannot make any before the next flush
 	retryAt  time.Time // no flush before, since the last one failed
-	lost     int64     // calls that could not be counted
+	retryIn  time.Duration
+	lost     int64 // calls that could not be counted
 
 	dirty    []*rowState
 	dirtyUse []*keyState
@@ -147,16 +150,25 @@ type keyState struct {
 	omitted                     int64
 }
 
+// spread returns a part of a time, another for each instance.
+func spread(instance string, of time.Duration) time.Duration {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(instance))
+
+	return time.Duration(hash.Sum64() % uint64(of))
+}
+
 // NewRecorder returns a recorder whose rows carry the name of the instance, which must be unique.
 func NewRecorder(w Writer, instance string, now func() time.Time, logger *slog.Logger) *Recorder {
 	return &Recorder{
-		writer: w,
-		now:    now,
-		logger: logger,
-		names:  names{instance: instance},
-		wake:   make(chan struct{}, 1),
-		keys:   map[Scope]*keyState{},
-		rows:   map[rowID]*rowState{},
+		writer:  w,
+		now:     now,
+		logger:  logger,
+		names:   names{instance: instance},
+		retryIn: retryAfter + spread(instance, retryAfter),
+		wake:    make(chan struct{}, 1),
+		keys:    map[Scope]*keyState{},
+		rows:    map[rowID]*rowState{},
 	}
 }
 

@@ -95,7 +95,7 @@ func (r *Recorder) settle(
 	// written rows can be dropped now
 	r.crowded = false
 	if len(failed) > 0 {
-		r.retryAt = r.now().Add(retryAfter)
+		r.retryAt = r.now().Add(r.retryIn)
 	}
 
 	switch {
