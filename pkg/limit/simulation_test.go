@@ -1,6 +1,7 @@
 package limit_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -32,8 +33,9 @@ type world struct {
 	pulse time.Duration
 	// each of these, on average, an instance gives back what it has and another takes its place; 0:
 	// never
-	life time.Duration
-	seed uint64
+	life      time.Duration
+	partition bool // the store takes no more in a second than one partition of DynamoDB does
+	seed      uint64
 }
 
 func (w world) String() string {
@@ -46,7 +48,75 @@ func (w world) String() string {
 // result is what came of a world.
 type result struct {
 	calls, writes, failed int
+	busiest, refused      int             // writes in the busiest second, and requests that were one too many
+	late                  int             // calls that failed in the last half of the time
 	admitted              []time.Duration // when, in true time, ascending
+}
+
+// What one partition of DynamoDB takes in a second.
+const (
+	partitionReads  = 3000
+	partitionWrites = 1000
+)
+
+// partition is a store of one partition, which refuses what is too much in a second.
+type partition struct {
+	*memory
+
+	off bool
+
+	taking           sync.Mutex
+	second           int64
+	reads, writes    int
+	busiest, refused int
+}
+
+// take counts a request by the second, and refuses it if there were so many.
+func (p *partition) take(n *int, most int) error {
+	p.taking.Lock()
+	defer p.taking.Unlock()
+
+	if now := time.Now().Unix(); now != p.second {
+		p.second, p.reads, p.writes = now, 0, 0
+	}
+
+	if !p.off && *n >= most {
+		p.refused++
+		return limit.ErrThrottled
+	}
+
+	*n++
+	p.busiest = max(p.busiest, p.writes)
+
+	return nil
+}
+
+func (p *partition) ReadLimits(ctx context.Context, s limit.Subject) (*limit.State, error) {
+	if err := p.take(&p.reads, partitionReads); err != nil {
+		return nil, err
+	}
+
+	return p.memory.ReadLimits(ctx, s)
+}
+
+func (p *partition) ChargeLimits(
+	ctx context.Context, s limit.Subject, c limit.Charge,
+) (*limit.State, bool, error) {
+	if err := p.take(&p.writes, partitionWrites); err != nil {
+		return nil, false, err
+	}
+
+	return p.memory.ChargeLimits(ctx, s, c)
+}
+
+func (p *partition) ReplaceLimits(
+	ctx context.Context, s limit.Subject, was, next *limit.State,
+) (*limit.State, bool, error) {
+	if err := p.take(&p.writes, partitionWrites); err != nil {
+		return nil, false, err
+	}
+
+	return p.memory.ReplaceLimits(ctx, s, was, next)
 }
 
 // run lets a world run in virtual time.
@@ -72,6 +142,8 @@ func (w world) run(t *testing.T) (out result) {
 		store.before = on
 		store.after = on
 		begin := time.Now()
+
+		partition := &partition{memory: store, off: !w.partition}
 		var mu sync.Mutex
 
 		var all sync.WaitGroup
@@ -79,7 +151,7 @@ func (w world) run(t *testing.T) (out result) {
 			all.Go(func() {
 				random := rand.New(rand.NewPCG(w.seed, uint64(i)+2))
 				wrong := time.Duration((2*random.Float64() - 1) * float64(w.skew))
-				limiter := limit.New(store, func() time.Time {
+				limiter := limit.New(partition, func() time.Time {
 					return time.Now().Add(wrong)
 				}, random.Float64)
 				policy := limit.Policy{Limits: []apikey.RateLimit{w.limit}, Version: 1}
@@ -106,7 +178,7 @@ func (w world) run(t *testing.T) (out result) {
 
 					if w.life > 0 && time.Now().After(end) {
 						_ = limiter.Release(t.Context()) // what is lost on the way is lost
-						limiter = limit.New(store, func() time.Time {
+						limiter = limit.New(partition, func() time.Time {
 							return time.Now().Add(wrong)
 						}, random.Float64)
 						end = time.Now().Add(time.Duration(random.ExpFloat64() * float64(w.life)))
@@ -119,6 +191,9 @@ func (w world) run(t *testing.T) (out result) {
 					switch {
 					case err != nil:
 						out.failed++
+						if time.Since(begin) > w.lasts/2 {
+							out.late++
+						}
 					case answer.Verdict == limit.Admitted:
 						out.admitted = append(out.admitted, time.Since(begin))
 					}
@@ -130,6 +205,7 @@ func (w world) run(t *testing.T) (out result) {
 
 		all.Wait()
 		out.writes = store.writes
+		out.busiest, out.refused = partition.busiest, partition.refused
 	})
 	slices.Sort(out.admitted)
 	return out
@@ -314,6 +390,44 @@ func TestWritesPerCall(t *testing.T) {
 
 			if load == 2 && instances <= 100 && writes > most {
 				t.Errorf("%v: %.3f writes a call", w, writes)
+			}
+		}
+	}
+}
+
+// TestOneKeyAtTenThousandCalls calls one key 10,000 times a second. Its limits are in one row, so in
+// one partition, which takes 1,000 writes a second: whatever the limit, and however many instances
+// there are, it is not exceeded, and what is asked of the row stays below that or is refused safely.
+func TestOneKeyAtTenThousandCalls(t *testing.T) {
+	t.Parallel()
+
+	for _, limit := range []int64{1000, 5000, 20_000, 50_000} {
+		for _, instances := range []int{100, 400} {
+			w := world{
+				limit: apikey.RateLimit{
+					Name: "l", Limit: limit, Window: time.Second, Burst: limit,
+				},
+				instances: instances,
+				offered:   10_000,
+				lasts:     20 * time.Second,
+				skew:      20 * time.Millisecond,
+				latency:   5 * time.Millisecond,
+				partition: true,
+				seed:      13,
+			}
+			r := w.run(t)
+			t.Logf("limit %5d, %3d instances: %.3f writes a call, %d in the busiest second, %d "+
+				"refused, %d of %d calls failed, %d of them later, utilisation %.3f", limit, instances,
+				float64(r.writes)/float64(r.calls), r.busiest, r.refused, r.failed, r.calls, r.late,
+				w.utilisation(r))
+
+			// in the first seconds, in which all begin at once, and afterwards
+			if r.refused > 4000 || r.late*50 > r.calls {
+				t.Errorf("%v: %d requests refused, %d calls failed later", w, r.refused, r.late)
+			}
+
+			if over := w.excess(r.admitted); over > 1e-6 {
+				t.Errorf("%v: %.2f over the bound", w, over)
 			}
 		}
 	}
