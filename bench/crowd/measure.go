@@ -242,4 +242,3 @@ func said(f store.Filter) string {
 
 	return strings.Join(parts, " ")
 }
-
