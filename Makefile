@@ -38,7 +38,7 @@ AUTHORIZER_LIMIT := 10485760
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help deps run test lint vuln validate checkov build bench e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy package reproduce deploy-emulated sam-local clean
+.PHONY: help deps run test lint vuln validate checkov build bench crowd soak overload e2e restore-drill contract baseline clients oracle console console-api console-dev console-test oidc-clients deploy package reproduce deploy-emulated sam-local clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,17 @@ build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam
 bench: deps $(VENV)/.installed bench/node/node_modules/.installed ## Compare the authorizer with what one writes oneself (Linux; BENCHFLAGS='-rounds 1')
 	$(GO) test -run '^$$' -bench . -skip Compare -benchmem ./...
 	$(GO) test -timeout 60m -run '^$$' -bench Compare -benchtime 1x ./bench $(BENCHFLAGS)
+
+crowd: ## Fill a running `bitting local` with a million keys, and measure on the way (CROWDFLAGS='-each 0' puts all into one organization)
+	$(GO) run ./bench/crowd $(CROWDFLAGS)
+
+soak: deps ## Call a `bitting local` for 30 minutes at half of its maximum, while keys change (Linux; SOAKFLAGS='-for 10m')
+	@$(GO) build -o bin/bitting ./cmd/bitting
+	$(GO) run ./bench/soak -mode soak $(SOAKFLAGS)
+
+overload: deps ## Call a `bitting local` for 10 minutes at three times its maximum, and see that it recovers (Linux; SOAKFLAGS)
+	@$(GO) build -o bin/bitting ./cmd/bitting
+	$(GO) run ./bench/soak -mode overload $(SOAKFLAGS)
 
 e2e: deps ## Run the tests that start `bitting local` and use it from outside
 	$(GO) test -count=1 -v -run '^TestEndToEnd' ./cmd/bitting/...
