@@ -45,11 +45,11 @@ type shape struct {
 func shapes() []shape {
 	return []shape{
 		// of 100 a second at one instance; in cached each path and address once a second
-		{"few hot keys: 100 calls a second of each to an instance", 1.0 / 500, 1.0 / 300, 2.0 / 500, 0.056, 0.18, 0.14},
+		{"few hot keys", 1.0 / 500, 1.0 / 300, 2.0 / 500, 0.056, 0.18, 0.14},
 		// ten keys share these; each path and address every ten seconds
-		{"tens of keys: 10 a second of each to an instance", 1.0 / 50, 1.0 / 30, 2.0 / 500, 0.374, 0.3, 1},
+		{"tens of keys", 1.0 / 50, 1.0 / 30, 2.0 / 500, 0.374, 0.3, 1},
 		// nothing is kept for so long but by API Gateway; each has an organization of its own
-		{"many cold keys: one a minute of each", 1, 1.0 / 5, 1, 3.212, 6, 1},
+		{"many cold keys", 1, 1.0 / 5, 1, 3.212, 6, 1},
 	}
 }
 
@@ -155,13 +155,18 @@ func dollars(x float64) string {
 	}
 }
 
+// head begins a table.
+func head(out *strings.Builder, columns ...string) {
+	out.WriteString("| " + strings.Join(columns, " | ") + " |\n")
+	out.WriteString(strings.Repeat("|---", len(columns)) + "|\n")
+}
+
 // priceTables are the tables of the page, by what they begin with.
 func priceTables() []string {
 	var parts, memories, months strings.Builder
 
-	parts.WriteString("| profile, keys | invocations | time | reads | writes | logs | **sum** | with limits |\n" +
-		"|---|---|---|---|---|---|---|---|\n")
-	memories.WriteString("| profile, keys | 128 MB | 256 MB | 512 MB | 1,024 MB | 1,769 MB |\n|---|---|---|---|---|---|\n")
+	head(&parts, "profile, keys", "invocations", "time", "reads", "writes", "logs", "**sum**", "with limits")
+	head(&memories, "profile, keys", "128 MB", "256 MB", "512 MB", "1,024 MB", "1,769 MB")
 
 	for _, profile := range []string{"strict", "fast", "cached"} {
 		for _, s := range shapes() {
@@ -172,12 +177,11 @@ func priceTables() []string {
 				limited = fmt.Sprintf("%.2f", cost(profile, s, 256, true).sum())
 			}
 
-			name, _, _ := strings.Cut(s.name, ":")
 			fmt.Fprintf(&parts, "| `%s`, %s | %.3f | %.3f | %.3f | %.3f | %.3f | **%.2f** | %s |\n", profile,
-				name, c.invocations, c.time, c.reads, c.writes, c.logs, c.sum(), limited)
+				s.name, c.invocations, c.time, c.reads, c.writes, c.logs, c.sum(), limited)
 
 			if profile != "cached" {
-				fmt.Fprintf(&memories, "| `%s`, %s |", profile, name)
+				fmt.Fprintf(&memories, "| `%s`, %s |", profile, s.name)
 
 				for _, memory := range []float64{128, 256, 512, 1024, 1769} {
 					fmt.Fprintf(&memories, " %.2f |", cost(profile, s, memory, false).sum())
@@ -190,7 +194,7 @@ func priceTables() []string {
 
 	millions := []float64{1, 10, 100, 1000, 10_000}
 
-	months.WriteString("| calls a month | 1 million | 10 million | 100 million | 1 billion | 10 billion |\n|---|---|---|---|---|---|\n")
+	head(&months, "calls a month", "1 million", "10 million", "100 million", "1 billion", "10 billion")
 
 	for _, product := range []string{
 		"Bitting", "Bitting, fast", "usage-plan keys", "API Gateway's REST API alone", "Unkey",
@@ -212,12 +216,12 @@ func priceTables() []string {
 func scaleTable() string {
 	var out strings.Builder
 
-	out.WriteString("| calls a second | calls a month | `strict` | `fast` | `cached` | REST API | HTTP API |\n" +
-		"|---|---|---|---|---|---|---|\n")
+	head(&out, "calls a second", "calls a month", "`strict`", "`fast`", "`cached`", "REST API", "HTTP API")
 
 	for _, rate := range []float64{1, 10, 100, 1000, 10_000, 100_000, 1_000_000} {
 		millions := rate * 3600 * 730 / 1e6
-		fmt.Fprintf(&out, "| %s | %s million |", dollars(rate)[:len(dollars(rate))-decimals(rate)], dollars(millions))
+		text := dollars(rate)
+		fmt.Fprintf(&out, "| %s | %s million |", text[:len(text)-decimals(rate)], dollars(millions))
 
 		for _, profile := range []string{"strict", "fast", "cached"} {
 			fmt.Fprintf(&out, " %s |", dollars(fixed+millions*cost(profile, shapes()[1], 256, false).sum()))
@@ -262,7 +266,7 @@ func TestCostsAreTheirSum(t *testing.T) {
 	for _, price := range []string{
 		fmt.Sprintf("| Lambda, a million invocations | %.2f |", priceInvocations),
 		fmt.Sprintf("| Lambda, a GB-second on arm64 | %.10f |", priceTime),
-		fmt.Sprintf("| DynamoDB on demand, a million strongly consistent reads of up to 4 KB | %.3f |", priceReads),
+		fmt.Sprintf("a million strongly consistent reads of up to 4 KB | %.3f |", priceReads),
 		fmt.Sprintf("| DynamoDB on demand, a million writes of up to 1 KB | %.3f |", priceWrites),
 		fmt.Sprintf("| CloudWatch Logs, a GB | %.2f |", priceLogs),
 	} {

@@ -37,6 +37,11 @@ const batch = 75
 // begun is when the first key of the series was made, long ago, so that no clock is behind it.
 var begun = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// say writes a line. If nobody reads it, the work goes on all the same.
+func (c *crowd) say(format string, values ...any) {
+	_, _ = fmt.Fprintf(c.out, format+"\n", values...)
+}
+
 // organization returns the id of the organization that the n-th key is of.
 func (c *crowd) organization(n int) string {
 	if c.each == 0 {
@@ -158,7 +163,7 @@ func (c *crowd) fill(ctx context.Context, many int) error {
 		return err
 	}
 
-	fmt.Fprintf(c.out, "%d keys after %v\n", many, time.Since(began).Round(time.Second))
+	c.say("%d keys after %v", many, time.Since(began).Round(time.Second))
 
 	c.filled = many
 
@@ -267,7 +272,7 @@ func (c *crowd) progress(done *atomic.Int64, of int, began time.Time) (stop func
 			case <-tick.C:
 				n := done.Load()
 				rate := float64(n) / time.Since(began).Seconds()
-				fmt.Fprintf(c.out, "%d of %d, %.0f a second, %v left\n", n, of, rate,
+				c.say("%d of %d, %.0f a second, %v left", n, of, rate,
 					time.Duration(float64(of-int(n))/max(rate, 1)*float64(time.Second)).Round(time.Second))
 			}
 		}

@@ -55,7 +55,7 @@ func (m *measure) stage(ctx context.Context, many int) error {
 		return err
 	}
 
-	fmt.Fprintf(m.out, "| %d | a check | %s | %.2f |\n", many, times(took),
+	m.say("| %d | a check | %s | %.2f |", many, times(took),
 		float64(requests.Load())/float64(m.rounds))
 
 	for _, f := range filters() {
@@ -203,10 +203,9 @@ func (m *measure) list(
 		took, found = append(took, time.Since(began)), len(keys)
 	}
 
-	_, err := fmt.Fprintf(m.out, "| %d | %d keys %s | %s | %d |\n", many, found, said(f), times(took),
-		reads)
+	m.say("| %d | %d keys %s | %s | %d |", many, found, said(f), times(took), reads)
 
-	return err
+	return nil
 }
 
 // times says the median and the 99th percentile.

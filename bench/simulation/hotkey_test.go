@@ -170,7 +170,7 @@ func (f traffic) count(t *testing.T) *partitions {
 			func() time.Time { return now }, slog.New(slog.DiscardHandler)))
 	}
 
-	random := rand.New(rand.NewPCG(5, 5)) //nolint:gosec // no secret
+	random := rand.New(rand.NewPCG(5, 5))
 
 	calls := f.rate * int(f.lasts.Seconds())
 	for n := range calls {

@@ -104,7 +104,7 @@ func TestTableThrottlesForAMinute(t *testing.T) {
 			})
 			wrong, _ := kit.Mint(t, apikey.Production, free.ID)
 			fleet := []*instance{start(kit, "one"), start(kit, "two")}
-			random := &chance{random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // no secret
+			random := &chance{random: rand.New(rand.NewPCG(1, 2))}
 
 			type tally map[int]int
 
@@ -150,6 +150,7 @@ func TestTableThrottlesForAMinute(t *testing.T) {
 					{"wrong", wrong.Reveal(), 401},
 				} {
 					got := status(t, one.Authorizer, k.secret, fmt.Sprint(n, k.id))
+
 					if answers[phase] == nil {
 						answers[phase] = tally{}
 					}
@@ -208,9 +209,9 @@ func TestTableThrottlesForAMinute(t *testing.T) {
 			}
 
 			// 4 a second and a burst of 4, with a lease and the clock's step more
-			if most := 4 * (before + during + after + 2*time.Second).Seconds(); float64(allowed[limited.ID]) > 4+most {
-				t.Errorf("%d calls of the limited key, and at most %.0f are admitted",
-					allowed[limited.ID], 4+most)
+			most := 4 + 4*(before+during+after+2*time.Second).Seconds()
+			if got := allowed[limited.ID]; float64(got) > most {
+				t.Errorf("%d calls of the limited key, and at most %.0f are admitted", got, most)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ type load struct {
 	keys    []caller
 	workers int
 	http    *http.Client
+	out     io.Writer
 
 	mu     sync.Mutex
 	answer tally
@@ -35,11 +36,17 @@ type tally struct {
 // patience is how long a call waits: as long as API Gateway.
 const patience = 29 * time.Second
 
-func newLoad(url string, keys []caller, workers int) *load {
+// say writes a line. If nobody reads it, the work goes on all the same.
+func (l *load) say(format string, values ...any) {
+	_, _ = fmt.Fprintf(l.out, format+"\n", values...)
+}
+
+func newLoad(url string, keys []caller, workers int, out io.Writer) *load {
 	return &load{
 		url:     url,
 		keys:    keys,
 		workers: workers,
+		out:     out,
 		answer:  tally{status: map[int]int{}},
 		http: &http.Client{
 			Timeout: patience,

@@ -40,7 +40,7 @@ func main() {
 	flag.StringVar(&o.bitting, "bitting", "bin/bitting", "the program to run")
 	flag.StringVar(&o.profile, "profile", "strict", "strict, fast or cached")
 	flag.DurationVar(&o.lasts, "for", 0, "how long; 30m for a soak and 10m for an overload by default")
-	flag.Float64Var(&o.rate, "rate", 0, "calls a second; 0 finds the maximum, and takes half or three times of it")
+	flag.Float64Var(&o.rate, "rate", 0, "calls a second; 0 takes half or three times of the maximum")
 	flag.IntVar(&o.workers, "workers", 2000, "most calls under way at once")
 	flag.Parse()
 
@@ -64,7 +64,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 
-	l := newLoad(d.url, keys, o.workers)
+	l := newLoad(d.url, keys, o.workers, os.Stdout)
 	most := o.rate
 
 	if most == 0 {
@@ -72,7 +72,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 
-		fmt.Printf("the maximum is %.0f calls a second\n", most)
+		l.say("the maximum is %.0f calls a second", most)
 	}
 
 	switch o.mode {

@@ -50,7 +50,7 @@ func overload(ctx context.Context, d *deployment, l *load, rate float64, lasts t
 			failed = append(failed, errors.New(t.wrong[0]))
 		}
 
-		fmt.Printf("%s: %v, p50 %.0f ms, p99 %.0f ms, %.0f MiB, %d wrong %v, %d not made\n",
+		l.say("%s: %v, p50 %.0f ms, p99 %.0f ms, %.0f MiB, %d wrong %v, %d not made",
 			time.Now().UTC().Format(time.TimeOnly), t.status, ms(t.percentile(0.5)),
 			ms(t.percentile(0.99)), memory, t.wrongs, t.wrong, t.missed)
 	}
@@ -68,7 +68,7 @@ func overload(ctx context.Context, d *deployment, l *load, rate float64, lasts t
 		failed = append(failed, errors.New(t.wrong[0]))
 	}
 
-	fmt.Printf("well again after %v; %v afterwards, %d wrong %v\n", took.Round(time.Millisecond),
+	l.say("well again after %v; %v afterwards, %d wrong %v", took.Round(time.Millisecond),
 		t.status, t.wrongs, t.wrong)
 
 	if took > recovery {

@@ -59,20 +59,20 @@ func soak(ctx context.Context, d *deployment, l *load, rate float64, lasts time.
 
 		wrong += t.wrongs + t.status[http.StatusServiceUnavailable] + t.missed
 		samples = append(samples, sample{memory, t.percentile(0.99)})
-		fmt.Printf("%s: %v, p50 %.1f ms, p99 %.1f ms, %.0f MiB, %d wrong %v, %d not made\n",
+		l.say("%s: %v, p50 %.1f ms, p99 %.1f ms, %.0f MiB, %d wrong %v, %d not made",
 			time.Now().UTC().Format(time.TimeOnly), t.status, ms(t.percentile(0.5)),
 			ms(t.percentile(0.99)), memory, t.wrongs, t.wrong, t.missed)
 	}
 
 	cancel()
 	all.Wait()
-	fmt.Printf("%d rounds of administration\n", changed)
+	l.say("%d rounds of administration", changed)
 
-	return errors.Join(append(failures, judge(samples, wrong))...)
+	return errors.Join(append(failures, l.judge(samples, wrong))...)
 }
 
 // judge compares the last quarter with the second: the first is for getting warm.
-func judge(samples []sample, wrong int) error {
+func (l *load) judge(samples []sample, wrong int) error {
 	var failed []error
 	if wrong > 0 {
 		failed = append(failed, fmt.Errorf("%d calls went wrong", wrong))
@@ -100,7 +100,7 @@ func judge(samples []sample, wrong int) error {
 	} {
 		before := median(c.of, samples[quarter:2*quarter])
 		after := median(c.of, samples[3*quarter:])
-		fmt.Printf("%s was %.1f, and is %.1f\n", c.name, before, after)
+		l.say("%s was %.1f, and is %.1f", c.name, before, after)
 
 		if after > c.most*before {
 			failed = append(failed, fmt.Errorf("%s grew from %.1f to %.1f", c.name, before, after))
