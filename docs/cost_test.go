@@ -96,7 +96,8 @@ func cost(profile string, s shape, memory float64, limited bool) costs {
 	return c
 }
 
-// monthly is the price of a product's month by the calls in it; negative if it lists none.
+// monthly is the price of a product's month by the calls in it; negative if it lists none, not a
+// number if that is not known.
 func monthly(product string, millions float64) float64 {
 	tiers := func(steps ...[2]float64) (sum float64) {
 		left := millions
@@ -121,10 +122,15 @@ func monthly(product string, millions float64) float64 {
 	case "usage-plan keys":
 		return 0
 	case "Unkey":
-		for _, tier := range [][2]float64{{0.15, 0}, {1, 75}, {100, 1000}, {400, 2250}} {
-			if millions <= tier[0] {
+		// only these tiers of its catalogue are known
+		for _, tier := range [][2]float64{{1, 75}, {100, 1000}, {400, 2250}} {
+			if millions == tier[0] {
 				return tier[1]
 			}
+		}
+
+		if millions < 400 {
+			return math.NaN()
 		}
 	case "Kong Konnect Plus":
 		if millions <= 10 {
@@ -141,6 +147,8 @@ func monthly(product string, millions float64) float64 {
 
 func dollars(x float64) string {
 	switch {
+	case math.IsNaN(x):
+		return "not known"
 	case x < 0:
 		return "no list price"
 	case x < 10:
