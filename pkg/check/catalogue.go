@@ -13,7 +13,7 @@ type ReadCatalogue func(ctx context.Context) ([]permission.Permission, int64, er
 
 // Catalogue caches the compiled permission catalogue, so that a check does not read it. It is safe
 // for concurrent use.
-type Catalogue struct{ recent recent[compiled] }
+type Catalogue struct{ recent *recent[compiled] }
 
 // compiled is the catalogue of one version.
 type compiled struct {
@@ -23,26 +23,23 @@ type compiled struct {
 
 // NewCatalogue returns a catalogue that is first read when it is needed.
 func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
-	return &Catalogue{recent[compiled]{
-		now: now,
-		read: func(ctx context.Context, before compiled) (compiled, error) {
-			permissions, version, err := read(ctx)
-			if err != nil {
-				return compiled{}, fmt.Errorf("read the permission catalogue: %w", err)
-			}
+	return &Catalogue{newRecent(now, func(ctx context.Context, before compiled) (compiled, error) {
+		permissions, version, err := read(ctx)
+		if err != nil {
+			return compiled{}, fmt.Errorf("read the permission catalogue: %w", err)
+		}
 
-			if before.catalogue != nil && version == before.version {
-				return before, nil // policies are cached by this pointer
-			}
+		if before.catalogue != nil && version == before.version {
+			return before, nil // policies are cached by this pointer
+		}
 
-			catalogue, err := permission.NewCatalogue(permissions)
-			if err != nil {
-				return compiled{}, fmt.Errorf("compile the permission catalogue: %w", err)
-			}
+		catalogue, err := permission.NewCatalogue(permissions)
+		if err != nil {
+			return compiled{}, fmt.Errorf("compile the permission catalogue: %w", err)
+		}
 
-			return compiled{catalogue, version}, nil
-		},
-	}}
+		return compiled{catalogue, version}, nil
+	})}
 }
 
 // Current returns the catalogue as it was at most ten seconds ago, or an error if it could not be

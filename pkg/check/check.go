@@ -101,6 +101,7 @@ type Checker struct {
 	Brand        apikey.Brand
 	Environments []apikey.Environment // environments whose keys are accepted
 	Keys         Keys
+	Memory       *Memory // of rows of keys, for Check alone; nil to read one for each check
 	FirstUses    FirstUses
 	Peppers      Peppers
 	Catalogue    *Catalogue
@@ -111,8 +112,8 @@ type Checker struct {
 	Now          func() time.Time
 }
 
-// Check decides a call.
-func (c *Checker) Check(ctx context.Context, h Headers, call Call) Verdict {
+// checkOnce decides a call by the rows that c.Keys returns.
+func (c *Checker) checkOnce(ctx context.Context, h Headers, call Call) Verdict {
 	v := c.identify(ctx, h)
 	c.run(ctx, &v, call, lastStep)
 	return v

@@ -26,17 +26,16 @@ type Imports struct {
 func NewImports(source ImportSource, now func() time.Time) *Imports {
 	out := &Imports{of: map[apikey.Environment]*recent[*apikey.Imports]{}}
 	for _, env := range apikey.Environments() {
-		out.of[env] = &recent[*apikey.Imports]{
-			now: now,
-			read: func(ctx context.Context, _ *apikey.Imports) (*apikey.Imports, error) {
-				imports, err := source.Imports(ctx, env)
-				if err != nil {
-					return nil, fmt.Errorf("read the imports of %s: %w", env, err)
-				}
+		out.of[env] = newRecent(now, func(
+			ctx context.Context, _ *apikey.Imports,
+		) (*apikey.Imports, error) {
+			imports, err := source.Imports(ctx, env)
+			if err != nil {
+				return nil, fmt.Errorf("read the imports of %s: %w", env, err)
+			}
 
-				return imports, nil
-			},
-		}
+			return imports, nil
+		})
 	}
 
 	return out

@@ -8,11 +8,11 @@ import (
 )
 
 // Ages of a cached value: the catalogue, an organization's runtime settings. A change of either
-// takes effect everywhere within recentUntil.
+// takes effect everywhere within recentUntil. Rows of keys have their own: see Memory.
 const (
-	recentFresh = 5 * time.Second  // from here on, a check starts a refresh, and does not wait
-	recentUntil = 10 * time.Second // from here on, a check waits for the refresh
-	recentRead  = time.Second      // timeout of a refresh
+	recentFresh = 5 * time.Second
+	recentUntil = 10 * time.Second
+	recentRead  = time.Second
 )
 
 // errOld is returned if a value was already too old when its refresh ended: the process was
@@ -24,15 +24,47 @@ var errOld = errors.New("check: what was read is too old to go by")
 // as fresh until the clock has caught up. It is safe for concurrent use.
 type recent[V any] struct {
 	now func() time.Time
+	// running returns how long the process has run, by a clock that nobody sets. It may stand still
+	// while the process is suspended. nil if only the clock tells ages.
+	running func() time.Duration
 	// read reads the value; before is the cached one, or the zero value. Calls do not overlap.
 	read func(ctx context.Context, before V) (V, error)
+
+	fresh   time.Duration // from this age on, a check starts a refresh, and does not wait
+	until   time.Duration // from this age on, a check waits for the refresh
+	timeout time.Duration // of a refresh
 
 	mu      sync.Mutex
 	value   V
 	has     bool
-	readAt  time.Time
+	readAt  moment
 	seen    time.Time // the latest time that the clock showed
 	reading *reading  // the refresh under way; nil if none is
+}
+
+// newRecent returns a cache of the usual ages that has no value yet.
+func newRecent[V any](
+	now func() time.Time, read func(ctx context.Context, before V) (V, error),
+) *recent[V] {
+	return &recent[V]{
+		now:     now,
+		read:    read,
+		fresh:   recentFresh,
+		until:   recentUntil,
+		timeout: recentRead,
+	}
+}
+
+// moment is a time by both clocks.
+type moment struct {
+	time    time.Time
+	running time.Duration
+}
+
+// to returns the time from a moment to a later one: the longer one, as either clock may have missed
+// some of it.
+func (m moment) to(later moment) time.Duration {
+	return max(later.time.Sub(m.time), later.running-m.running)
 }
 
 // reading is one refresh, shared by all who wait for it.
@@ -41,69 +73,90 @@ type reading struct {
 	err  error // set before done is closed
 }
 
-// current returns the value as it was at most recentUntil ago, or an error if it could not be read.
+// current returns the value as it was at most until ago, or an error if it could not be read.
 func (r *recent[V]) current(ctx context.Context) (V, error) {
+	value, _, err := r.get(ctx, r.read)
+	return value, err
+}
+
+// get is current with another way to read. own reports whether the read of the value, or of the
+// error, began after the call of get: otherwise it is another caller's or an earlier one.
+func (r *recent[V]) get(
+	ctx context.Context, read func(ctx context.Context, before V) (V, error),
+) (value V, own bool, err error) {
 	var none V
 	// A caller waits for at most one refresh, or for two if the first was held up. Only the first
 	// look starts one early.
-	for _, old := range []time.Duration{recentFresh, recentUntil} {
-		value, age, under := r.look(ctx, old)
-		if age < recentUntil {
-			return value, nil
+	for _, old := range [...]time.Duration{r.fresh, r.until} {
+		value, age, under, began := r.look(ctx, old, read)
+		if age < r.until {
+			return value, own, nil
 		}
+
+		own = own || began
 
 		select {
 		case <-under.done:
 		case <-ctx.Done():
-			return none, ctx.Err()
+			return none, own, ctx.Err()
 		}
 
 		if under.err != nil {
-			return none, under.err
+			return none, own, under.err
 		}
 	}
 
-	if value, age, _ := r.look(ctx, recentUntil); age < recentUntil {
-		return value, nil
+	if value, age, _, _ := r.look(ctx, r.until, read); age < r.until {
+		return value, own, nil
 	}
 
-	return none, errOld
+	return none, own, errOld
 }
 
 // look returns the cached value and its age, and the refresh under way. It starts a refresh if the
-// value is older than old.
-func (r *recent[V]) look(ctx context.Context, old time.Duration) (V, time.Duration, *reading) {
+// value is older than old and there is none.
+func (r *recent[V]) look(
+	ctx context.Context, old time.Duration, read func(ctx context.Context, before V) (V, error),
+) (value V, age time.Duration, under *reading, began bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	now := r.now()
-	if now.Before(r.seen) {
+	now := moment{time: r.now()}
+	if r.running != nil {
+		now.running = r.running()
+	}
+
+	if now.time.Before(r.seen) {
 		r.has = false
 	}
 
-	r.seen = now
+	r.seen = now.time
 
-	age := recentUntil
-	if r.has && !now.Before(r.readAt) {
-		age = now.Sub(r.readAt)
+	age = r.until
+	if r.has && !now.time.Before(r.readAt.time) {
+		age = r.readAt.to(now)
 	}
 
 	if age >= old && r.reading == nil {
 		r.reading = &reading{done: make(chan struct{})}
+		began = true
 		// others may wait for the read, so it must not end with this caller
-		go r.refresh(context.WithoutCancel(ctx), r.reading, r.value, now)
+		go r.refresh(context.WithoutCancel(ctx), r.reading, read, r.value, now)
 	}
 
-	return r.value, age, r.reading
+	return r.value, age, r.reading, began
 }
 
 // refresh reads the value. If that fails, the callers that wait get the error, and the cached value
 // stays. The value's age counts from the beginning of the refresh, since a change during the read
 // may not be in it.
-func (r *recent[V]) refresh(ctx context.Context, under *reading, before V, began time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, recentRead)
+func (r *recent[V]) refresh(
+	ctx context.Context, under *reading, read func(ctx context.Context, before V) (V, error),
+	before V, began moment,
+) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	value, err := r.read(ctx, before)
+	value, err := read(ctx, before)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 

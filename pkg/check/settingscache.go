@@ -40,20 +40,17 @@ type settingsID struct {
 func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCache {
 	return &SettingsCache{cache.New(maxSettings,
 		func(of settingsID) *recent[*organization.RuntimeSettings] {
-			return &recent[*organization.RuntimeSettings]{
-				now: now,
-				read: func(
-					ctx context.Context, _ *organization.RuntimeSettings,
-				) (*organization.RuntimeSettings, error) {
-					settings, err := source.RuntimeSettings(ctx, of.environment, of.organization)
-					if err != nil {
-						return nil, fmt.Errorf("read the runtime settings of organization %s: %w",
-							of.organization, err)
-					}
+			return newRecent(now, func(
+				ctx context.Context, _ *organization.RuntimeSettings,
+			) (*organization.RuntimeSettings, error) {
+				settings, err := source.RuntimeSettings(ctx, of.environment, of.organization)
+				if err != nil {
+					return nil, fmt.Errorf("read the runtime settings of organization %s: %w",
+						of.organization, err)
+				}
 
-					return settings, nil
-				},
-			}
+				return settings, nil
+			})
 		})}
 }
 
