@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
+	cachekeep "github.com/bitting-keys/bitting/pkg/cache"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
@@ -14,8 +16,8 @@ import (
 // authorization is an authorizer's well-formed answer.
 type authorization struct {
 	principalID string
-	policy      []byte // nil for a simple response
-	allowed     bool   // of a simple response
+	policy      *policy.Parsed // nil for a simple response
+	allowed     bool           // of a simple response
 	context     map[string]any
 	usageKey    string // REST only
 }
@@ -25,17 +27,15 @@ type authorization struct {
 // cached. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 func parseAuthorization(
-	payload []byte, a template.Authorizer, kind template.APIKind,
+	payload []byte, a template.Authorizer, kind template.APIKind, policies *policies,
 ) (authorization, error) {
 	// a map, since names of struct fields would match in any case
-	var fields map[string]json.RawMessage
-	if err := decodeObject(payload, &fields); err != nil {
+	fields, err := members(payload)
+	if err != nil {
 		return authorization{}, err
 	}
 
 	var answer authorization
-
-	var err error
 	if answer.context, err = parseContext(fields["context"], kind); err != nil {
 		return authorization{}, err
 	}
@@ -62,9 +62,7 @@ func parseAuthorization(
 		return authorization{}, errors.New("policyDocument is missing")
 	}
 
-	answer.policy = fields["policyDocument"]
-	// only the document's form matters here
-	if _, err := policy.Evaluate(answer.policy, invokeAction, ""); err != nil {
+	if answer.policy, err = policies.parse(fields["policyDocument"]); err != nil {
 		return authorization{}, fmt.Errorf("policyDocument: %w", err)
 	}
 
@@ -86,25 +84,78 @@ func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, e
 		return nil, nil
 	}
 
-	var context map[string]any
-	if err := decodeObject(raw, &context); err != nil {
-		return nil, fmt.Errorf("context: %w", err)
-	}
-
 	if kind == template.HTTP {
+		var context map[string]any
+		if err := decodeObject(raw, &context); err != nil {
+			return nil, fmt.Errorf("context: %w", err)
+		}
+
 		return context, nil
 	}
 
-	for key, value := range context {
-		switch value.(type) {
-		case string, bool, json.Number:
-			context[key] = scalar(value)
-		default:
+	fields, err := members(raw)
+	if err != nil {
+		return nil, fmt.Errorf("context: %w", err)
+	}
+
+	context := make(map[string]any, len(fields))
+	for key, value := range fields {
+		text, ok := scalarText(value)
+		if !ok {
 			return nil, fmt.Errorf("context.%s is neither string nor number nor boolean", key)
 		}
+
+		context[key] = text
 	}
 
 	return context, nil
+}
+
+// members decodes exactly one JSON object, and leaves its values as they are.
+func members(data []byte) (fields map[string]json.RawMessage, err error) {
+	if data = bytes.TrimSpace(data); len(data) == 0 || data[0] != '{' {
+		return nil, errors.New("not a JSON object")
+	}
+
+	return fields, json.Unmarshal(data, &fields)
+}
+
+// scalarText returns a valid JSON string, number or boolean as a variable shows it.
+func scalarText(raw json.RawMessage) (text string, ok bool) {
+	switch raw[0] {
+	case '{', '[', 'n':
+		return "", false
+	case '"':
+		return text, json.Unmarshal(raw, &text) == nil
+	default:
+		return string(raw), true
+	}
+}
+
+// policies keeps what it read of policies: a key's is the same for many of its calls, and reading it
+// costs more than all else that is done of an answer.
+type policies struct {
+	cache *cachekeep.Cache[string, *parsedPolicy]
+}
+
+type parsedPolicy struct {
+	once   sync.Once
+	parsed *policy.Parsed
+	err    error
+}
+
+// maxPolicies bounds what is kept: some 2 KB each.
+const maxPolicies = 2000
+
+func newPolicies() *policies {
+	return &policies{cachekeep.New(maxPolicies, func(string) *parsedPolicy { return &parsedPolicy{} })}
+}
+
+// parse is policy.Parse.
+func (p *policies) parse(document json.RawMessage) (*policy.Parsed, error) {
+	kept := p.cache.Get(string(document))
+	kept.once.Do(func() { kept.parsed, kept.err = policy.Parse(document) })
+	return kept.parsed, kept.err
 }
 
 // decodeObject decodes exactly one JSON object and keeps numbers as written.

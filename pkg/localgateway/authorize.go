@@ -68,7 +68,7 @@ func (g *Gateway) askAuthorizer(
 		return authorization{}, &authorizerBroken
 	}
 
-	answer, err := parseAuthorization(payload, a, g.api.Kind)
+	answer, err := parseAuthorization(payload, a, g.api.Kind, g.policies)
 	if err != nil {
 		g.logger.WarnContext(c.request.Context(), "authorizer's answer is malformed", "authorizer",
 			a.Name, "error", err, "request_id", c.requestID)
@@ -89,15 +89,10 @@ func (g *Gateway) evaluate(c *call, answer authorization) *refusal {
 		return &implicitDeny
 	}
 
-	decision, err := policy.EvaluateAt(answer.policy, invokeAction, c.arn, g.now())
-	switch {
-	case err != nil:
-		g.logger.WarnContext(c.request.Context(), "authorizer's policy cannot be evaluated",
-			"error", err, "request_id", c.requestID)
-		return &authorizerBroken
-	case decision == policy.Allow:
+	switch answer.policy.EvaluateAt(invokeAction, c.arn, g.now()) {
+	case policy.Allow:
 		return nil
-	case decision == policy.ExplicitDeny:
+	case policy.ExplicitDeny:
 		return &explicitDeny
 	default:
 		return &implicitDeny

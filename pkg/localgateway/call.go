@@ -2,7 +2,7 @@ package localgateway
 
 import (
 	"encoding/base64"
-	"fmt"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
@@ -39,6 +39,9 @@ type call struct {
 	sourceIP string
 	arn      string
 	body     []byte
+	// what its two events share, once it is made
+	requestV1 *requestV1
+	requestV2 *requestV2
 
 	route  *template.Route // nil if none matched
 	params map[string]string
@@ -81,8 +84,8 @@ func (g *Gateway) newCall(r *http.Request) (*call, error) {
 		c.called = c.path
 	}
 
-	c.arn = fmt.Sprintf("arn:aws:execute-api:%s:%s:%s/%s/%s%s", region, account, g.api.GatewayID,
-		g.api.Stage, r.Method, c.path)
+	c.arn = "arn:aws:execute-api:" + region + ":" + account + ":" + g.api.GatewayID + "/" +
+		g.api.Stage + "/" + r.Method + c.path
 	return c, nil
 }
 
@@ -138,7 +141,8 @@ func (g *Gateway) newIDs() (uuid, short string, err error) {
 	}
 
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 9562, version 4
-	uuid = fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
+	h := hex.EncodeToString(b[:16])
+	uuid = h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 	return uuid, base64.URLEncoding.EncodeToString(b[16:]), nil
 }
 

@@ -1,111 +1,221 @@
 package localgateway
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
-// event is the JSON object that a function receives. Absent values that AWS shows as null are nil
-// here, which the structs of aws-lambda-go cannot express.
-type event map[string]any
-
 // authorizerEvent builds what an authorizer receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
 // and .../http-api-lambda-authorizer.html
-func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) event {
+func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) any {
 	switch {
 	case g.api.Kind == template.REST && a.Type == template.Token:
-		return event{"type": "TOKEN", "authorizationToken": values[0], "methodArn": c.arn}
+		return tokenEvent{Type: "TOKEN", AuthorizationToken: values[0], MethodArn: c.arn}
 	case g.api.Kind == template.REST:
-		e := g.requestV1(c, g.pathREST(c))
-		e["type"] = "REQUEST"
-		e["methodArn"] = c.arn
-		e["requestContext"] = g.contextREST(c)
-		return e
+		return authorizerV1{
+			requestV1:      g.requestV1(c),
+			Type:           "REQUEST",
+			MethodArn:      c.arn,
+			RequestContext: g.contextREST(c),
+		}
 	case a.PayloadVersion == "1.0":
-		e := g.requestV1(c, c.called)
-		e["version"] = "1.0"
-		e["type"] = "REQUEST"
-		e["methodArn"] = c.arn
 		source := strings.Join(values, ",")
-		e["identitySource"] = source
-		e["authorizationToken"] = source
-		e["requestContext"] = g.contextREST(c)
-		return e
+		return authorizerV1{
+			requestV1:          g.requestV1(c),
+			Version:            "1.0",
+			Type:               "REQUEST",
+			MethodArn:          c.arn,
+			IdentitySource:     &source,
+			AuthorizationToken: &source,
+			RequestContext:     g.contextREST(c),
+		}
 	default:
-		e := g.requestV2(c)
-		e["type"] = "REQUEST"
-		e["routeArn"] = c.arn
-		e["identitySource"] = values
-		e["requestContext"] = g.contextHTTP(c)
-		return e
+		return authorizerV2{
+			requestV2:      g.requestV2(c),
+			Type:           "REQUEST",
+			RouteArn:       c.arn,
+			IdentitySource: values,
+			RequestContext: g.contextHTTP(c),
+		}
 	}
 }
 
 // integrationEvent builds what the function behind a route receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 // and .../http-api-develop-integrations-lambda.html
-func (g *Gateway) integrationEvent(c *call) event {
+func (g *Gateway) integrationEvent(c *call) any {
 	if c.route.PayloadVersion == "2.0" {
-		e := g.requestV2(c)
-
-		context := g.contextHTTP(c)
+		e := integrationV2{requestV2: g.requestV2(c), RequestContext: g.contextHTTP(c)}
 		if c.route.Authorizer != "" {
-			context["authorizer"] = event{"lambda": c.authorization.context}
+			e.RequestContext.Authorizer = &authorizerContextV2{c.authorization.context}
 		}
 
-		e["requestContext"] = context
-
-		e["isBase64Encoded"] = false
 		if len(c.body) > 0 {
-			e["body"], e["isBase64Encoded"] = encode(c.body,
+			e.Body, e.IsBase64Encoded = encode(c.body,
 				!isText(c.request.Header.Get("Content-Type"), c.body))
 		}
 
 		return e
 	}
 
-	path := g.pathREST(c)
+	e := integrationV1{requestV1: g.requestV1(c), RequestContext: g.contextREST(c)}
+	if c.route.Authorizer != "" {
+		e.RequestContext.Authorizer = g.authorizerContextV1(c)
+	}
 
 	// REST APIs decide by their list of binary types, HTTP APIs by the content type.
 	binary := isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
 	if g.api.Kind == template.HTTP {
-		path = c.called
+		e.Version = "1.0"
 		binary = !isText(c.request.Header.Get("Content-Type"), c.body)
 	}
 
-	e := g.requestV1(c, path)
-
-	context := g.contextREST(c)
-	if c.route.Authorizer != "" {
-		context["authorizer"] = g.authorizerContextV1(c)
-	}
-
-	if g.api.Kind == template.HTTP {
-		e["version"] = "1.0"
-	}
-
-	e["requestContext"] = context
-	e["body"] = nil
-
-	e["isBase64Encoded"] = false
 	if len(c.body) > 0 {
-		e["body"], e["isBase64Encoded"] = encode(c.body, binary)
+		e.Body, e.IsBase64Encoded = encode(c.body, binary)
 	}
 
 	return e
 }
 
+// tokenEvent is what a TOKEN authorizer receives.
+type tokenEvent struct {
+	Type               string `json:"type"`
+	AuthorizationToken string `json:"authorizationToken"`
+	MethodArn          string `json:"methodArn"`
+}
+
+// requestV1 is the part that payload 1.0's integrations and authorizers share. Values that are
+// absent are null, as AWS shows them.
+type requestV1 struct {
+	Resource                        string              `json:"resource"`
+	Path                            string              `json:"path"`
+	HTTPMethod                      string              `json:"httpMethod"`
+	Headers                         map[string]string   `json:"headers"`
+	MultiValueHeaders               http.Header         `json:"multiValueHeaders"`
+	QueryStringParameters           map[string]string   `json:"queryStringParameters"`
+	MultiValueQueryStringParameters map[string][]string `json:"multiValueQueryStringParameters"`
+	PathParameters                  map[string]string   `json:"pathParameters"`
+	StageVariables                  map[string]string   `json:"stageVariables"`
+}
+
+type authorizerV1 struct {
+	*requestV1
+
+	Version            string      `json:"version,omitempty"`
+	Type               string      `json:"type"`
+	MethodArn          string      `json:"methodArn"`
+	IdentitySource     *string     `json:"identitySource,omitempty"`
+	AuthorizationToken *string     `json:"authorizationToken,omitempty"`
+	RequestContext     contextREST `json:"requestContext"`
+}
+
+type integrationV1 struct {
+	*requestV1
+
+	Version         string      `json:"version,omitempty"`
+	RequestContext  contextREST `json:"requestContext"`
+	Body            *string     `json:"body"`
+	IsBase64Encoded bool        `json:"isBase64Encoded"`
+}
+
+// contextREST is requestContext of payload 1.0.
+type contextREST struct {
+	AccountID         string         `json:"accountId"`
+	APIID             string         `json:"apiId"`
+	Authorizer        map[string]any `json:"authorizer,omitempty"`
+	DomainName        string         `json:"domainName"`
+	DomainPrefix      string         `json:"domainPrefix"`
+	ExtendedRequestID string         `json:"extendedRequestId"`
+	HTTPMethod        string         `json:"httpMethod"`
+	Identity          identityREST   `json:"identity"`
+	Path              string         `json:"path"`
+	Protocol          string         `json:"protocol"`
+	RequestID         string         `json:"requestId"`
+	RequestTime       string         `json:"requestTime"`
+	RequestTimeEpoch  int64          `json:"requestTimeEpoch"`
+	ResourceID        string         `json:"resourceId"`
+	ResourcePath      string         `json:"resourcePath"`
+	Stage             string         `json:"stage"`
+}
+
+type identityREST struct {
+	SourceIP   string  `json:"sourceIp"`
+	UserAgent  *string `json:"userAgent"`
+	APIKey     *string `json:"apiKey"`
+	ClientCert *string `json:"clientCert"`
+}
+
+// requestV2 is the part that payload 2.0's integrations and authorizers share. Values that are
+// absent are left out.
+type requestV2 struct {
+	Version               string            `json:"version"`
+	RouteKey              string            `json:"routeKey"`
+	RawPath               string            `json:"rawPath"`
+	RawQueryString        string            `json:"rawQueryString"`
+	Cookies               []string          `json:"cookies,omitempty"`
+	Headers               map[string]string `json:"headers"`
+	QueryStringParameters map[string]string `json:"queryStringParameters,omitempty"`
+	PathParameters        map[string]string `json:"pathParameters,omitempty"`
+	StageVariables        map[string]string `json:"stageVariables,omitempty"`
+}
+
+type authorizerV2 struct {
+	*requestV2
+
+	Type           string      `json:"type"`
+	RouteArn       string      `json:"routeArn"`
+	IdentitySource []string    `json:"identitySource"`
+	RequestContext contextHTTP `json:"requestContext"`
+}
+
+type integrationV2 struct {
+	*requestV2
+
+	RequestContext  contextHTTP `json:"requestContext"`
+	Body            *string     `json:"body,omitempty"`
+	IsBase64Encoded bool        `json:"isBase64Encoded"`
+}
+
+// contextHTTP is requestContext of payload 2.0.
+type contextHTTP struct {
+	AccountID    string               `json:"accountId"`
+	APIID        string               `json:"apiId"`
+	Authorizer   *authorizerContextV2 `json:"authorizer,omitempty"`
+	DomainName   string               `json:"domainName"`
+	DomainPrefix string               `json:"domainPrefix"`
+	HTTP         requestHTTP          `json:"http"`
+	RequestID    string               `json:"requestId"`
+	RouteKey     string               `json:"routeKey"`
+	Stage        string               `json:"stage"`
+	Time         string               `json:"time"`
+	TimeEpoch    int64                `json:"timeEpoch"`
+}
+
+type authorizerContextV2 struct {
+	Lambda map[string]any `json:"lambda"`
+}
+
+type requestHTTP struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	Protocol  string `json:"protocol"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
 // authorizerContextV1 returns requestContext.authorizer of payload 1.0: the authorizer's context,
 // its principal and its latency.
-func (g *Gateway) authorizerContextV1(c *call) event {
-	context := event{}
+func (g *Gateway) authorizerContextV1(c *call) map[string]any {
+	context := make(map[string]any, len(c.authorization.context)+2)
 	maps.Copy(context, c.authorization.context)
 
 	context["principalId"] = c.authorization.principalID
@@ -121,27 +231,32 @@ func (g *Gateway) authorizerContextV1(c *call) event {
 	return context
 }
 
-// requestV1 returns the part that payload 1.0's integrations and authorizers share.
-func (g *Gateway) requestV1(c *call, path string) event {
+// requestV1 returns a call's part of both its events of payload 1.0, which is made once.
+func (g *Gateway) requestV1(c *call) *requestV1 {
+	if c.requestV1 != nil {
+		return c.requestV1
+	}
+
 	query, all := c.query(), c.headers()
 
-	headers := lastOf(all)
+	headers, path := lastOf(all), g.pathREST(c)
 	if g.api.Kind == template.HTTP {
 		all = lowerCase(all)
-		headers = joined(all)
+		headers, path = joined(all), c.called
 	}
 
-	return event{
-		"resource":                        c.route.Path,
-		"path":                            path,
-		"httpMethod":                      c.request.Method,
-		"headers":                         headers,
-		"multiValueHeaders":               all,
-		"queryStringParameters":           lastOf(query),
-		"multiValueQueryStringParameters": orNil(query),
-		"pathParameters":                  c.params,
-		"stageVariables":                  g.api.StageVariables,
+	c.requestV1 = &requestV1{
+		Resource:                        c.route.Path,
+		Path:                            path,
+		HTTPMethod:                      c.request.Method,
+		Headers:                         headers,
+		MultiValueHeaders:               all,
+		QueryStringParameters:           lastOf(query),
+		MultiValueQueryStringParameters: orNil(query),
+		PathParameters:                  c.params,
+		StageVariables:                  g.api.StageVariables,
 	}
+	return c.requestV1
 }
 
 // pathREST returns the path in a REST API's event: without the stage, and with the base path of a
@@ -164,110 +279,105 @@ func (g *Gateway) pathHTTP(c *call) string {
 	return "/" + g.api.Stage + c.path
 }
 
-// requestV2 returns the part that payload 2.0's integrations and authorizers share.
-func (g *Gateway) requestV2(c *call) event {
+// requestV2 returns a call's part of both its events of payload 2.0, which is made once.
+func (g *Gateway) requestV2(c *call) *requestV2 {
+	if c.requestV2 != nil {
+		return c.requestV2
+	}
+
 	headers := c.headers()
+	all := cookies(headers)
+	headers.Del("Cookie")
 
-	e := event{
-		"version":        "2.0",
-		"routeKey":       c.routeKey(),
-		"rawPath":        g.pathHTTP(c),
-		"rawQueryString": c.request.URL.RawQuery,
+	c.requestV2 = &requestV2{
+		Version:               "2.0",
+		RouteKey:              c.routeKey(),
+		RawPath:               g.pathHTTP(c),
+		RawQueryString:        c.request.URL.RawQuery,
+		Cookies:               all,
+		Headers:               joined(lowerCase(headers)),
+		QueryStringParameters: joined(c.query()),
+		PathParameters:        c.params,
+		StageVariables:        g.api.StageVariables,
 	}
-	if all := cookies(headers); all != nil {
-		e["cookies"] = all
-		headers.Del("Cookie")
-	}
-
-	e["headers"] = joined(lowerCase(headers))
-	if query := joined(c.query()); query != nil {
-		e["queryStringParameters"] = query
-	}
-
-	if c.params != nil {
-		e["pathParameters"] = c.params
-	}
-
-	if g.api.StageVariables != nil {
-		e["stageVariables"] = g.api.StageVariables
-	}
-
-	return e
+	return c.requestV2
 }
 
-func (g *Gateway) contextREST(c *call) event {
-	identity := event{
-		"sourceIp":   c.sourceIP,
-		"userAgent":  nil,
-		"apiKey":     nil,
-		"clientCert": nil,
-	}
+func (g *Gateway) contextREST(c *call) contextREST {
+	identity := identityREST{SourceIP: c.sourceIP}
 	if agent := c.request.UserAgent(); agent != "" {
-		identity["userAgent"] = agent
+		identity.UserAgent = &agent
 	}
 
-	if c.route.APIKeyRequired && g.planKey(c) != "" {
-		identity["apiKey"] = g.planKey(c)
+	if key := g.planKey(c); c.route.APIKeyRequired && key != "" {
+		identity.APIKey = &key
 	}
 
-	return event{
-		"accountId":         account,
-		"apiId":             g.api.GatewayID,
-		"domainName":        c.request.Host,
-		"domainPrefix":      g.api.GatewayID,
-		"extendedRequestId": c.extendedID,
-		"httpMethod":        c.request.Method,
-		"identity":          identity,
-		"path":              c.called,
-		"protocol":          c.request.Proto,
-		"requestId":         c.requestID,
-		"requestTime":       c.start.UTC().Format(clfTime),
-		"requestTimeEpoch":  c.start.UnixMilli(),
-		"resourceId":        resourceID(c.route.Path),
-		"resourcePath":      c.route.Path,
-		"stage":             g.api.Stage,
+	return contextREST{
+		AccountID:         account,
+		APIID:             g.api.GatewayID,
+		DomainName:        c.request.Host,
+		DomainPrefix:      g.api.GatewayID,
+		ExtendedRequestID: c.extendedID,
+		HTTPMethod:        c.request.Method,
+		Identity:          identity,
+		Path:              c.called,
+		Protocol:          c.request.Proto,
+		RequestID:         c.requestID,
+		RequestTime:       c.start.UTC().Format(clfTime),
+		RequestTimeEpoch:  c.start.UnixMilli(),
+		ResourceID:        resourceID(c.route.Path),
+		ResourcePath:      c.route.Path,
+		Stage:             g.api.Stage,
 	}
 }
 
-func (g *Gateway) contextHTTP(c *call) event {
-	return event{
-		"accountId":    account,
-		"apiId":        g.api.GatewayID,
-		"domainName":   c.request.Host,
-		"domainPrefix": g.api.GatewayID,
-		"http": event{
-			"method":    c.request.Method,
-			"path":      g.pathHTTP(c),
-			"protocol":  c.request.Proto,
-			"sourceIp":  c.sourceIP,
-			"userAgent": c.request.UserAgent(),
+func (g *Gateway) contextHTTP(c *call) contextHTTP {
+	return contextHTTP{
+		AccountID:    account,
+		APIID:        g.api.GatewayID,
+		DomainName:   c.request.Host,
+		DomainPrefix: g.api.GatewayID,
+		HTTP: requestHTTP{
+			Method:    c.request.Method,
+			Path:      g.pathHTTP(c),
+			Protocol:  c.request.Proto,
+			SourceIP:  c.sourceIP,
+			UserAgent: c.request.UserAgent(),
 		},
-		"requestId": c.requestID,
-		"routeKey":  c.routeKey(),
-		"stage":     g.api.Stage,
-		"time":      c.start.UTC().Format(clfTime),
-		"timeEpoch": c.start.UnixMilli(),
+		RequestID: c.requestID,
+		RouteKey:  c.routeKey(),
+		Stage:     g.api.Stage,
+		Time:      c.start.UTC().Format(clfTime),
+		TimeEpoch: c.start.UnixMilli(),
 	}
 }
 
 // resourceID returns a stable stand-in for the id that API Gateway gives a path.
 func resourceID(path string) string {
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(path)))[:6]
+	hash := sha256.Sum256([]byte(path))
+	return hex.EncodeToString(hash[:3])
 }
 
-func encode(body []byte, binary bool) (text string, isBase64 bool) {
+func encode(body []byte, binary bool) (text *string, isBase64 bool) {
+	plain := string(body)
 	if binary {
-		return base64.StdEncoding.EncodeToString(body), true
+		plain = base64.StdEncoding.EncodeToString(body)
 	}
 
-	return string(body), false
+	return &plain, binary
 }
 
-// MarshalJSON keeps <, > and & as they are, as AWS does.
-func (e event) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
+// payloadOf encodes an event. It keeps <, > and & as they are, as AWS does.
+func payloadOf(event any) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(usualEvent)
+
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(map[string]any(e))
-	return []byte(b.String()), err
+	err := encoder.Encode(event)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
+
+// usualEvent is about the size, in bytes, of an event of a call without a body.
+const usualEvent = 3 << 10

@@ -54,6 +54,7 @@ type Gateway struct {
 	instances map[string]*semaphore.Weighted // of each function
 	routes    router
 	cache     *cache
+	policies  *policies
 	logger    *slog.Logger
 	accessLog func(AccessRecord)
 	now       func() time.Time
@@ -83,6 +84,7 @@ func New(config Config) (*Gateway, error) {
 		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
+		policies:  newPolicies(),
 		logger:    config.Logger,
 		accessLog: config.AccessLog,
 		now:       config.Now,
@@ -94,10 +96,6 @@ func New(config Config) (*Gateway, error) {
 
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
-	}
-
-	if g.accessLog == nil {
-		g.accessLog = func(AccessRecord) {}
 	}
 
 	if g.now == nil {
@@ -127,7 +125,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	g.write(w, c, a)
-	g.accessLog(g.record(c, a))
+
+	if g.accessLog != nil {
+		g.accessLog(g.record(c, a))
+	}
 }
 
 // answer is the response to the client.

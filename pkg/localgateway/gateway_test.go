@@ -103,7 +103,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func read(t *testing.T, file string) *template.Template {
+func read(t testing.TB, file string) *template.Template {
 	t.Helper()
 
 	source, err := os.ReadFile("testdata/" + file)

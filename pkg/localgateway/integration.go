@@ -84,19 +84,19 @@ func unserved(fault *template.Error) answer {
 
 // response is the format that a proxy integration returns.
 type response struct {
-	StatusCode        json.RawMessage  `json:"statusCode"`
-	Headers           map[string]any   `json:"headers"`
-	MultiValueHeaders map[string][]any `json:"multiValueHeaders"`
-	Cookies           []string         `json:"cookies"` // payload 2.0
-	Body              *string          `json:"body"`
-	IsBase64Encoded   bool             `json:"isBase64Encoded"`
+	StatusCode        json.RawMessage              `json:"statusCode"`
+	Headers           map[string]json.RawMessage   `json:"headers"`
+	MultiValueHeaders map[string][]json.RawMessage `json:"multiValueHeaders"`
+	Cookies           []string                     `json:"cookies"` // payload 2.0
+	Body              *string                      `json:"body"`
+	IsBase64Encoded   bool                         `json:"isBase64Encoded"`
 }
 
 func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	v2 := c.route.PayloadVersion == "2.0"
 	var r response
 
-	err := decodeObject(payload, &r)
+	err := json.Unmarshal(payload, &r)
 	if v2 && (err != nil || isNull(r.StatusCode)) {
 		return inferred(payload)
 	}
@@ -165,15 +165,14 @@ func parseStatus(raw json.RawMessage) (int, error) {
 }
 
 func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) error {
-	add := func(name string, value any) error {
-		switch value.(type) {
-		case string, bool, json.Number:
-		default:
+	add := func(name string, value json.RawMessage) error {
+		text, ok := scalarText(value)
+		if !ok {
 			return fmt.Errorf("header %s is not a string", name)
 		}
 
 		if name = rename(name, kind); name != "" {
-			to.Add(name, scalar(value))
+			to.Add(name, text)
 		}
 
 		return nil

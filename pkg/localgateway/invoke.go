@@ -2,7 +2,6 @@ package localgateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -37,7 +36,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
 	}
 
-	payload, err := json.Marshal(event)
+	payload, err := payloadOf(event)
 	if err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
@@ -51,15 +50,17 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]
 
 	began := time.Now()
 
-	// Waiting for an instance counts against API Gateway's limit, not against the function's own.
-	waiting, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
-	defer cancel()
+	if !g.instances[id].TryAcquire(1) {
+		// Waiting for an instance counts against API Gateway's limit, not against the function's own.
+		waiting, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
+		defer cancel()
 
-	if g.instances[id].Acquire(waiting, 1) != nil {
-		return nil, errTimedOut
+		if g.instances[id].Acquire(waiting, 1) != nil {
+			return nil, errTimedOut
+		}
+
+		limit -= time.Since(began)
 	}
-
-	limit -= time.Since(began)
 
 	timedOut := errTimedOut
 	if function.Timeout > 0 && function.Timeout <= limit {

@@ -71,27 +71,45 @@ func EvaluateAt(document []byte, action, arn string, at time.Time) (Decision, er
 	return evaluate(document, action, arn, at)
 }
 
-// evaluate decides for a time; the zero time means that the time is not known.
-func evaluate(document []byte, action, arn string, at time.Time) (Decision, error) {
+// Parsed is a document that was read once, to be evaluated for many requests.
+type Parsed struct{ statements []parsed }
+
+// Parse reads a document. Its errors are those of [Evaluate].
+func Parse(document []byte) (*Parsed, error) {
 	statements, err := parseDocument(document)
 	if err != nil {
-		return ImplicitDeny, err
+		return nil, err
 	}
 
+	return &Parsed{statements}, nil
+}
+
+// EvaluateAt is the function [EvaluateAt] for this document.
+func (p *Parsed) EvaluateAt(action, arn string, at time.Time) Decision {
 	decision := ImplicitDeny
-	for _, s := range statements {
+	for _, s := range p.statements {
 		if !s.holds(at) || !s.matches(action, arn) {
 			continue
 		}
 
 		if s.deny {
-			return ExplicitDeny, nil
+			return ExplicitDeny
 		}
 
 		decision = Allow
 	}
 
-	return decision, nil
+	return decision
+}
+
+// evaluate decides for a time; the zero time means that the time is not known.
+func evaluate(document []byte, action, arn string, at time.Time) (Decision, error) {
+	p, err := Parse(document)
+	if err != nil {
+		return ImplicitDeny, err
+	}
+
+	return p.EvaluateAt(action, arn, at), nil
 }
 
 // parsed is a statement as the evaluator understands it.
