@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"sync"
-
-	cachekeep "github.com/bitting-keys/bitting/pkg/cache"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/policy"
+	"io"
 )
 
 // authorization is an authorizer's well-formed answer.
@@ -27,7 +24,7 @@ type authorization struct {
 // cached. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
 func parseAuthorization(
-	payload []byte, a template.Authorizer, kind template.APIKind, policies *policies,
+	payload []byte, a template.Authorizer, kind template.APIKind, policies memo[*policy.Parsed],
 ) (authorization, error) {
 	// a map, since names of struct fields would match in any case
 	fields, err := members(payload)
@@ -62,7 +59,10 @@ func parseAuthorization(
 		return authorization{}, errors.New("policyDocument is missing")
 	}
 
-	if answer.policy, err = policies.parse(fields["policyDocument"]); err != nil {
+	document := fields["policyDocument"]
+	if answer.policy, err = policies.of(string(document), func() (*policy.Parsed, error) {
+		return policy.Parse(document)
+	}); err != nil {
 		return authorization{}, fmt.Errorf("policyDocument: %w", err)
 	}
 
@@ -130,32 +130,6 @@ func scalarText(raw json.RawMessage) (text string, ok bool) {
 	default:
 		return string(raw), true
 	}
-}
-
-// policies keeps what it read of policies: a key's is the same for many of its calls, and reading it
-// costs more than all else that is done of an answer.
-type policies struct {
-	cache *cachekeep.Cache[string, *parsedPolicy]
-}
-
-type parsedPolicy struct {
-	once   sync.Once
-	parsed *policy.Parsed
-	err    error
-}
-
-// maxPolicies bounds what is kept: some 2 KB each.
-const maxPolicies = 2000
-
-func newPolicies() *policies {
-	return &policies{cachekeep.New(maxPolicies, func(string) *parsedPolicy { return &parsedPolicy{} })}
-}
-
-// parse is policy.Parse.
-func (p *policies) parse(document json.RawMessage) (*policy.Parsed, error) {
-	kept := p.cache.Get(string(document))
-	kept.once.Do(func() { kept.parsed, kept.err = policy.Parse(document) })
-	return kept.parsed, kept.err
 }
 
 // decodeObject decodes exactly one JSON object and keeps numbers as written.

@@ -3,6 +3,7 @@ package localgateway
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -68,7 +69,12 @@ func (g *Gateway) askAuthorizer(
 		return authorization{}, &authorizerBroken
 	}
 
-	answer, err := parseAuthorization(payload, a, g.api.Kind, g.policies)
+	// one authorizer's answer may be another's with another meaning only in this
+	text := strconv.FormatBool(a.SimpleResponses) + string(payload)
+
+	answer, err := g.answers.of(text, func() (authorization, error) {
+		return parseAuthorization(payload, a, g.api.Kind, g.policies)
+	})
 	if err != nil {
 		g.logger.WarnContext(c.request.Context(), "authorizer's answer is malformed", "authorizer",
 			a.Name, "error", err, "request_id", c.requestID)

@@ -380,4 +380,4 @@ func payloadOf(event any) ([]byte, error) {
 }
 
 // usualEvent is about the size, in bytes, of an event of a call without a body.
-const usualEvent = 3 << 10
+const usualEvent = 2 << 10

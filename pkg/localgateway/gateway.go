@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
+	"github.com/bitting-keys/bitting/pkg/policy"
 )
 
 // Config configures a Gateway.
@@ -54,7 +55,8 @@ type Gateway struct {
 	instances map[string]*semaphore.Weighted // of each function
 	routes    router
 	cache     *cache
-	policies  *policies
+	answers   memo[authorization]
+	policies  memo[*policy.Parsed]
 	logger    *slog.Logger
 	accessLog func(AccessRecord)
 	now       func() time.Time
@@ -84,7 +86,8 @@ func New(config Config) (*Gateway, error) {
 		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
-		policies:  newPolicies(),
+		answers:   newMemo[authorization](),
+		policies:  newMemo[*policy.Parsed](),
 		logger:    config.Logger,
 		accessLog: config.AccessLog,
 		now:       config.Now,
