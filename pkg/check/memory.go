@@ -47,7 +47,8 @@ type rowID struct {
 
 // NewMemory returns a memory without any rows. It tells their ages by two clocks, and goes by the
 // longer time of both: now may be set while the process runs, and running, which is how long the
-// process has run, may stand still while it is suspended.
+// process has run, may stand still while it is suspended. A row would be remembered too long only if
+// both happened in the same seconds: now set back where nobody looks, and the process suspended.
 func NewMemory(now func() time.Time, running func() time.Duration) *Memory {
 	return &Memory{cache.New(maxRemembered, func(rowID) *recent[*apikey.Key] {
 		return &recent[*apikey.Key]{

@@ -292,6 +292,11 @@ func TestMemoryDecidesEachCall(t *testing.T) {
 			t.Errorf("%s %s: %s, want %s", step.call.Method, step.call.Path, v.Outcome, step.want)
 		}
 	}
+
+	// the first read, one for each call that the row refuses, and none for the limit
+	if got := keyReads(t, kit); got != 5 {
+		t.Errorf("%d reads", got)
+	}
 }
 
 // Neither an error nor an absence is remembered, and a row that cannot be read again is not used.
@@ -384,6 +389,7 @@ func TestMemoryTellsAgesByTwoClocks(t *testing.T) {
 		"set forth":                   {[]time.Duration{remembered, 0}, 0, 1},
 		"suspended":                   {[]time.Duration{time.Hour, 0}, time.Millisecond, 1},
 		"set back":                    {[]time.Duration{-1, 2}, 0, 1},
+		"set back, after its read":    {[]time.Duration{3 * time.Second, -2 * time.Second}, 0, 1},
 		"set back, as time goes on":   {[]time.Duration{0, 0}, remembered, 1},
 		"set back, a bit less of it":  {[]time.Duration{0, 0}, remembered - 1, 0},
 		"set forth, then back by all": {[]time.Duration{time.Hour, -time.Hour}, 0, 2},
@@ -496,7 +502,7 @@ func TestForgottenRowsLetNobodyThrough(t *testing.T) {
 		t.Helper()
 
 		if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Inactive {
-			t.Errorf("%s after the process was told", v.Outcome)
+			t.Fatalf("%s after the process was told", v.Outcome)
 		}
 	}
 
@@ -521,9 +527,6 @@ func TestForgottenRowsLetNobodyThrough(t *testing.T) {
 	<-keys.read
 	revoke(k)
 	c.Memory.Forget()
-
-	c.Keys = kit.Store
-	refused()
 	close(keys.open)
 	before.Wait()
 	refused()

@@ -29,6 +29,7 @@ type fleet struct {
 	lost      float64       // this part is never answered
 	write     time.Duration // the write of a change takes at most this, each way
 	patience  time.Duration // a caller waits at most this; 0: for ever
+	pause     time.Duration // between two calls of one of an instance's callers, at most; 0: 200 ms
 	// about each of these, an instance is frozen for up to three times as long; 0: never
 	freezes time.Duration
 	// about each of these, an instance's clock is set by up to this much, forth or back; 0: never
@@ -36,7 +37,7 @@ type fleet struct {
 }
 
 // fleetLasts is how long a fleet is watched.
-const fleetLasts = 3 * time.Minute
+const fleetLasts = 100 * time.Second
 
 // change is a change of the key: it begins, is answered, and had happened at some time in between.
 type change struct {
@@ -203,7 +204,7 @@ func (i *instance) jump(end time.Time) {
 // check checks the key now and then, until end.
 func (i *instance) check(c *check.Checker, end time.Time) {
 	for time.Now().Before(end) {
-		time.Sleep(i.up(200 * time.Millisecond))
+		time.Sleep(i.up(cmp.Or(i.pause, 200*time.Millisecond)))
 		i.awake()
 
 		begun := time.Now()
@@ -297,6 +298,8 @@ func (s *shared) run(t *testing.T) {
 // FastWithin, and by effectiveBy; who is told that it was restored finds it working.
 func (s *shared) judge(t *testing.T) {
 	t.Helper()
+	s.mu.Lock() // the last reads are over, but nobody waited for them
+	defer s.mu.Unlock()
 
 	var late time.Duration // the latest call let through after a revocation was answered
 	allowed, faults := 0, 0
@@ -336,7 +339,7 @@ func (s *shared) judge(t *testing.T) {
 		"after the answer to the revocation",
 		len(s.checks), allowed, faults, s.reads, late.Round(time.Millisecond))
 
-	if late < time.Second || allowed < len(s.checks)/10 || s.reads*2 > len(s.checks) {
+	if late < time.Second || allowed < len(s.checks)/10 || s.reads > len(s.checks)*3/4 {
 		t.Error("the memory was hardly used: this shows nothing")
 	}
 }
@@ -356,6 +359,10 @@ func TestFastKeepsItsPromise(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if check.FastWithin > 5*time.Second {
+		t.Errorf("the profile fast promises %v", check.FastWithin)
+	}
+
 	const ms = time.Millisecond
 	for _, f := range []fleet{
 		{name: "usual", latency: 20 * ms, write: 50 * ms, skew: 100 * ms},
@@ -366,11 +373,15 @@ func TestFastKeepsItsPromise(t *testing.T) {
 			name: "frozen", latency: 60 * ms, slow: 0.2, write: 490 * ms, skew: time.Hour,
 			patience: 500 * ms, freezes: 3 * time.Second,
 		},
+		{
+			name: "clocks are set between few calls", latency: 20 * ms, write: 490 * ms,
+			jumps: 3 * time.Second, pause: 3 * time.Second,
+		},
 		{name: "clocks are set", latency: 60 * ms, slow: 0.1, write: 490 * ms, jumps: 3 * time.Second},
 	} {
-		f.instances = 8
+		f.instances = 6
 
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			t.Run(fmt.Sprintf("%s, %d", f.name, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := &shared{
