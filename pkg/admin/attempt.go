@@ -56,7 +56,7 @@ func change[T any](
 		case n == 1 && r.busy && got.urgency == apikey.Stop:
 			err = store.ErrConflict // it would lose: hold the others off at once
 		default:
-			err = s.store.Commit(ctx, got.writes...)
+			err = s.commit(ctx, got.writes...)
 		}
 
 		if err == nil {
@@ -76,6 +76,13 @@ func change[T any](
 			return none, err
 		}
 	}
+}
+
+// commit makes writes. Whatever becomes of them, what this process remembers of keys is from before
+// them, and dropped before anybody is told.
+func (s *core) commit(ctx context.Context, writes ...store.Write) error {
+	defer s.memory.Forget()
+	return s.store.Commit(ctx, writes...)
 }
 
 // lost returns nil if the attempt should be repeated after err, the nth error, and the error to

@@ -77,7 +77,7 @@ func (s *LeakService) exposeOf(
 			return err
 		}
 
-		err = s.store.Commit(ctx, writes...)
+		err = s.commit(ctx, writes...)
 		if err == nil || errors.Is(err, store.ErrReceipt) {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/history"
 )
 
@@ -20,20 +21,21 @@ func (s *KeyService) RevokeKey(
 		return answered(edited, err, func(k *apikey.Key) api.Revoked {
 			return api.Revoked{
 				Key:         viewKey(k, r.now),
-				EffectiveBy: api.Time{Time: s.effectiveBy(r.now)},
+				EffectiveBy: api.Time{Time: s.effectiveBy()},
 			}
 		})
 	})
 }
 
-// effectiveBy returns when a change that ends a key or a secret applies to every call, by the
-// deployment's revocation profile.
-func (s *KeyService) effectiveBy(now time.Time) time.Time {
+// effectiveBy returns when a change that ends a key or a secret, and that is written next, applies
+// to every call, by the deployment's revocation profile. The time at which the request came would be
+// too early: what it reads first may take long.
+func (s *KeyService) effectiveBy() time.Time {
 	if s.profile == "fast" {
-		return now.Add(5 * time.Second)
+		return s.now().Add(check.FastWithin)
 	}
 
-	return now.Add(s.cacheTime)
+	return s.now().Add(s.cacheTime)
 }
 
 // RestoreKey undoes the revocation of the request's key.

@@ -209,7 +209,7 @@ func (s *JobService) step(
 	writes = append([]store.Write{s.store.PutJob(after, j.Version)}, writes...)
 	writes = store.With(writes, s.stillCaller(r)...)
 
-	err = s.store.Commit(ctx, writes...)
+	err = s.commit(ctx, writes...)
 	if p.stop && errors.Is(err, apikey.ErrStale) {
 		// writes[0] is the job itself
 		return nil, errors.Join(err, s.store.Hold(ctx, apikey.Held(s.now()), writes[1:]...))

@@ -20,7 +20,7 @@ import (
 )
 
 // Config configures a service. A Worker needs only Brand, LimitsOff, Store, Hot, Logger, Now and
-// Wait.
+// Wait, and Memory if there is one.
 type Config struct {
 	Brand     apikey.Brand
 	Profile   string        // of revocation
@@ -32,6 +32,7 @@ type Config struct {
 	Hot       *hot.Table
 	Keyring   *pepper.Keyring
 	Checker   *check.Checker
+	Memory    *check.Memory    // forgets keys after each change; nil if nothing is remembered
 	Limits    *limit.Limiter   // for reports without a key
 	GitHub    *secretscan.Keys // that verify GitHub's reports
 	Metrics   *metric.Set
@@ -57,6 +58,7 @@ func New(c Config) *Service {
 		brand:     c.Brand,
 		limitsOff: c.LimitsOff,
 		store:     c.Store,
+		memory:    c.Memory,
 		hot:       c.Hot,
 		keyring:   c.Keyring,
 		logger:    c.Logger,
@@ -100,6 +102,7 @@ type core struct {
 	brand     apikey.Brand
 	limitsOff bool
 	store     *store.Store
+	memory    *check.Memory
 	hot       *hot.Table
 	keyring   *pepper.Keyring
 	logger    *slog.Logger

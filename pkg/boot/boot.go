@@ -302,6 +302,11 @@ func LoadOver(
 		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}
+	if c.Profile == "fast" {
+		began := time.Now()
+		d.Checker.Memory = check.NewMemory(d.Now, func() time.Duration { return time.Since(began) })
+	}
+
 	if c.Profile != "cached" {
 		d.Recorder = usage.NewRecorder(countedUsage{d.Meter, d.Metrics}, instance(), d.Now, logger)
 	}

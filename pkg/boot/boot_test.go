@@ -209,6 +209,25 @@ func TestSimpleResponsesAreNotForACache(t *testing.T) {
 	}
 }
 
+// Only the profile fast remembers keys: in cached, API Gateway does.
+func TestOnlyFastRemembersKeys(t *testing.T) {
+	t.Parallel()
+
+	for profile, remembers := range map[string]bool{"strict": false, "fast": true, "cached": false} {
+		d, err := boot.Load(with(map[string]string{
+			"BITTING_PROFILE":    profile,
+			"BITTING_KEY_LIMITS": "off",
+		}), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if got := d.Checker.Memory != nil; got != remembers {
+			t.Errorf("%s remembers: %v", profile, got)
+		}
+	}
+}
+
 // An authorizer without an environment would accept the keys of all of them.
 func TestAuthorizerNeedsItsEnvironment(t *testing.T) {
 	t.Parallel()

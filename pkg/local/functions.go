@@ -18,6 +18,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/boot/full"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/console"
 	"github.com/bitting-keys/bitting/pkg/demo"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
@@ -116,6 +117,8 @@ func (m *machine) inProcess(
 		return nil, nil, err
 	}
 
+	m.shareMemory(d.Checker)
+
 	switch folder, name := path.Split(f.CodeURI); {
 	case f.CodeURI == "functions/accesslog":
 		return accesslog.Function(d), nil, nil
@@ -130,6 +133,20 @@ func (m *machine) inProcess(
 	}
 }
 
+// shareMemory makes all checkers of the process share one memory: what an admin function changes,
+// the authorizers forget.
+func (m *machine) shareMemory(c *check.Checker) {
+	if c.Memory == nil {
+		return
+	}
+
+	if m.memory == nil {
+		m.memory = c.Memory
+	}
+
+	c.Memory = m.memory
+}
+
 // authorizer is inProcess for an authorizer.
 func (m *machine) authorizer(
 	f template.Function, function func(*boot.Deployment) *authorizer.Authorizer,
@@ -138,6 +155,8 @@ func (m *machine) authorizer(
 	if err != nil {
 		return nil, nil, err
 	}
+
+	m.shareMemory(d.Checker)
 
 	a := function(d)
 	if d.Recorder == nil {

@@ -32,6 +32,7 @@ import (
 	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/boot/full"
+	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/local/ownapi"
 	"github.com/bitting-keys/bitting/pkg/localgateway"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -171,6 +172,7 @@ type machine struct {
 	storeURL  string
 	rolesURL  string                    // "" where functions are not held to their roles
 	functions map[string]lambda.Handler // by logical id
+	memory    *check.Memory             // of the functions in this process; nil without one
 	own       *ownapi.APIs              // nil for the demo
 	logs      *logs
 	log       io.Writer
