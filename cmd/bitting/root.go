@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,6 +86,9 @@ func alone(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// garbage is how much of it bitting local makes before it collects it, in percent of what it keeps.
+const garbage = 400
+
 func newLocal() *cobra.Command {
 	var (
 		o         local.Options
@@ -118,6 +122,13 @@ func newLocal() *cobra.Command {
 			o.Out = c.OutOrStdout()
 			// The reader of its output may be gone. It must still end in order, with its stand-in.
 			signal.Ignore(syscall.SIGPIPE)
+
+			// It keeps some 30 MB, and each call makes 50 KB of garbage: collecting that less often
+			// takes little, and spares a tenth of the work. GOGC wins.
+			if before := debug.SetGCPercent(garbage); before != 100 {
+				debug.SetGCPercent(before)
+			}
+
 			return local.Run(c.Context(), o)
 		},
 	}

@@ -434,7 +434,7 @@ func (m *machine) gateway(api string, mapping *localgateway.Mapping) (http.Handl
 		Mapping:   mapping,
 		Functions: m.functions,
 		Logger:    m.logger,
-		AccessLog: m.logs.write,
+		AccessLog: m.logs.writer(),
 	})
 }
 

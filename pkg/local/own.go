@@ -18,7 +18,7 @@ func (m *machine) startOwn(ctx context.Context) (*ownapi.APIs, error) {
 		Backend:     m.options.Own.Backend,
 		Lambda:      m.options.Own.Lambda,
 		Authorizers: map[string]lambda.Handler{},
-		AccessLog:   m.logs.write,
+		AccessLog:   m.logs.writer(),
 		Output:      m.log,
 		Logger:      m.logger,
 		Say:         func(text string) { _, _ = fmt.Fprintln(m.options.Out, text) },

@@ -3,7 +3,6 @@ package localgateway
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -69,10 +68,7 @@ func (g *Gateway) askAuthorizer(
 		return authorization{}, &authorizerBroken
 	}
 
-	// one authorizer's answer may be another's with another meaning only in this
-	text := strconv.FormatBool(a.SimpleResponses) + string(payload)
-
-	answer, err := g.answers.of(text, func() (authorization, error) {
+	answer, err := g.answers[a.SimpleResponses].of(string(payload), func() (authorization, error) {
 		return parseAuthorization(payload, a, g.api.Kind, g.policies)
 	})
 	if err != nil {

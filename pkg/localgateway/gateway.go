@@ -55,7 +55,7 @@ type Gateway struct {
 	instances map[string]*semaphore.Weighted // of each function
 	routes    router
 	cache     *cache
-	answers   memo[authorization]
+	answers   map[bool]memo[authorization] // by whether they are simple
 	policies  memo[*policy.Parsed]
 	logger    *slog.Logger
 	accessLog func(AccessRecord)
@@ -86,7 +86,10 @@ func New(config Config) (*Gateway, error) {
 		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
-		answers:   newMemo[authorization](),
+		answers: map[bool]memo[authorization]{
+			true:  newMemo[authorization](),
+			false: newMemo[authorization](),
+		},
 		policies:  newMemo[*policy.Parsed](),
 		logger:    config.Logger,
 		accessLog: config.AccessLog,

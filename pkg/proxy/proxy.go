@@ -12,6 +12,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,14 +39,12 @@ func New(handler http.Handler) *Function {
 // Invoke implements lambda.Handler: it takes a proxy event and returns the response that its kind
 // of API expects.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var kind struct {
-		Version string `json:"version"`
-	}
-	if err := json.Unmarshal(payload, &kind); err != nil {
+	v2, err := isV2(payload)
+	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 
-	if kind.Version == "2.0" {
+	if v2 {
 		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) routed {
 			r := routeHTTP(e)
 			e.RawPath = parseable(r.path)
@@ -58,6 +57,22 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		e.Path = parseable(r.path)
 		return r
 	}, f.rest.ProxyWithContext)
+}
+
+// isV2 reports whether an event is of payload 2.0. An event is read for this alone only if it may
+// be: reading it is a large part of the work.
+func isV2(payload []byte) (bool, error) {
+	const version = "2.0"
+	if !bytes.Contains(payload, []byte(`"`+version+`"`)) {
+		return false, nil
+	}
+
+	var kind struct {
+		Version string `json:"version"`
+	}
+
+	err := json.Unmarshal(payload, &kind)
+	return kind.Version == version, err
 }
 
 // answer decodes an event, sets its path to the one that API Gateway routed, passes it on, and
