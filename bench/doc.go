@@ -6,5 +6,7 @@
 // does strikes all alike; that every answer is checked; and that processor time is the process's
 // own, by the kernel. What it prints are ratios: times depend on the machine.
 //
+// Command bench/load is for whole deployments on this machine: it calls a running `bitting local`.
+//
 // It does not measure TLS, a network, Firecracker or AWS.
 package bench
