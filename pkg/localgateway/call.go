@@ -39,9 +39,9 @@ type call struct {
 	sourceIP string
 	arn      string
 	body     []byte
-	// what its two events share, once it is made
-	requestV1 *requestV1
-	requestV2 *requestV2
+	// what its two events share, by their version, once it is made
+	requestV1 *encodedOnce
+	requestV2 *encodedOnce
 
 	route  *template.Route // nil if none matched
 	params map[string]string

@@ -16,45 +16,46 @@ import (
 // authorizerEvent builds what an authorizer receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
 // and .../http-api-lambda-authorizer.html
-func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) any {
+func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) event {
 	switch {
 	case g.api.Kind == template.REST && a.Type == template.Token:
-		return tokenEvent{Type: "TOKEN", AuthorizationToken: values[0], MethodArn: c.arn}
+		return event{own: tokenEvent{
+			Type:               "TOKEN",
+			AuthorizationToken: values[0],
+			MethodArn:          c.arn,
+		}}
 	case g.api.Kind == template.REST:
-		return authorizerV1{
-			requestV1:      g.requestV1(c),
+		return event{g.requestV1(c), authorizerV1{
 			Type:           "REQUEST",
 			MethodArn:      c.arn,
 			RequestContext: g.contextREST(c),
-		}
+		}}
 	case a.PayloadVersion == "1.0":
 		source := strings.Join(values, ",")
-		return authorizerV1{
-			requestV1:          g.requestV1(c),
+		return event{g.requestV1(c), authorizerV1{
 			Version:            "1.0",
 			Type:               "REQUEST",
 			MethodArn:          c.arn,
 			IdentitySource:     &source,
 			AuthorizationToken: &source,
 			RequestContext:     g.contextREST(c),
-		}
+		}}
 	default:
-		return authorizerV2{
-			requestV2:      g.requestV2(c),
+		return event{g.requestV2(c), authorizerV2{
 			Type:           "REQUEST",
 			RouteArn:       c.arn,
 			IdentitySource: values,
 			RequestContext: g.contextHTTP(c),
-		}
+		}}
 	}
 }
 
 // integrationEvent builds what the function behind a route receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 // and .../http-api-develop-integrations-lambda.html
-func (g *Gateway) integrationEvent(c *call) any {
+func (g *Gateway) integrationEvent(c *call) event {
 	if c.route.PayloadVersion == "2.0" {
-		e := integrationV2{requestV2: g.requestV2(c), RequestContext: g.contextHTTP(c)}
+		e := integrationV2{RequestContext: g.contextHTTP(c)}
 		if c.route.Authorizer != "" {
 			e.RequestContext.Authorizer = &authorizerContextV2{c.authorization.context}
 		}
@@ -64,10 +65,10 @@ func (g *Gateway) integrationEvent(c *call) any {
 				!isText(c.request.Header.Get("Content-Type"), c.body))
 		}
 
-		return e
+		return event{g.requestV2(c), e}
 	}
 
-	e := integrationV1{requestV1: g.requestV1(c), RequestContext: g.contextREST(c)}
+	e := integrationV1{RequestContext: g.contextREST(c)}
 	if c.route.Authorizer != "" {
 		e.RequestContext.Authorizer = g.authorizerContextV1(c)
 	}
@@ -83,8 +84,59 @@ func (g *Gateway) integrationEvent(c *call) any {
 		e.Body, e.IsBase64Encoded = encode(c.body, binary)
 	}
 
-	return e
+	return event{g.requestV1(c), e}
 }
+
+// event is the JSON object that a function receives: what it shares with the call's other event, and
+// what is its own.
+type event struct {
+	request *encodedOnce // nil if nothing is shared
+	own     any
+}
+
+// encodedOnce is an object that is part of two, and encoded for both.
+type encodedOnce struct {
+	object any
+	text   []byte // nil until it is encoded
+}
+
+// payload encodes the event.
+func (e event) payload() (out []byte, err error) {
+	if e.request == nil {
+		return encodeJSON(nil, e.own)
+	}
+
+	if e.request.text == nil {
+		if e.request.text, err = encodeJSON(nil, e.request.object); err != nil {
+			return nil, err
+		}
+	}
+
+	// Two objects without a name in common become one: the second goes on where the first ends.
+	shared := e.request.text[:len(e.request.text)-1]
+	out, err = encodeJSON(shared, e.own)
+
+	if err == nil {
+		out[len(shared)] = ','
+	}
+
+	return out, err
+}
+
+// encodeJSON encodes a value after other text. It keeps <, > and & as they are, as AWS does.
+func encodeJSON(before []byte, value any) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(usualEvent)
+	b.Write(before)
+
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// usualEvent is about the size, in bytes, of an event of a call without a body.
+const usualEvent = 2 << 10
 
 // tokenEvent is what a TOKEN authorizer receives.
 type tokenEvent struct {
@@ -108,8 +160,6 @@ type requestV1 struct {
 }
 
 type authorizerV1 struct {
-	*requestV1
-
 	Version            string      `json:"version,omitempty"`
 	Type               string      `json:"type"`
 	MethodArn          string      `json:"methodArn"`
@@ -119,8 +169,6 @@ type authorizerV1 struct {
 }
 
 type integrationV1 struct {
-	*requestV1
-
 	Version         string      `json:"version,omitempty"`
 	RequestContext  contextREST `json:"requestContext"`
 	Body            *string     `json:"body"`
@@ -169,8 +217,6 @@ type requestV2 struct {
 }
 
 type authorizerV2 struct {
-	*requestV2
-
 	Type           string      `json:"type"`
 	RouteArn       string      `json:"routeArn"`
 	IdentitySource []string    `json:"identitySource"`
@@ -178,8 +224,6 @@ type authorizerV2 struct {
 }
 
 type integrationV2 struct {
-	*requestV2
-
 	RequestContext  contextHTTP `json:"requestContext"`
 	Body            *string     `json:"body,omitempty"`
 	IsBase64Encoded bool        `json:"isBase64Encoded"`
@@ -232,7 +276,7 @@ func (g *Gateway) authorizerContextV1(c *call) map[string]any {
 }
 
 // requestV1 returns a call's part of both its events of payload 1.0, which is made once.
-func (g *Gateway) requestV1(c *call) *requestV1 {
+func (g *Gateway) requestV1(c *call) *encodedOnce {
 	if c.requestV1 != nil {
 		return c.requestV1
 	}
@@ -245,7 +289,7 @@ func (g *Gateway) requestV1(c *call) *requestV1 {
 		headers, path = joined(all), c.called
 	}
 
-	c.requestV1 = &requestV1{
+	c.requestV1 = &encodedOnce{object: requestV1{
 		Resource:                        c.route.Path,
 		Path:                            path,
 		HTTPMethod:                      c.request.Method,
@@ -255,7 +299,7 @@ func (g *Gateway) requestV1(c *call) *requestV1 {
 		MultiValueQueryStringParameters: orNil(query),
 		PathParameters:                  c.params,
 		StageVariables:                  g.api.StageVariables,
-	}
+	}}
 	return c.requestV1
 }
 
@@ -280,7 +324,7 @@ func (g *Gateway) pathHTTP(c *call) string {
 }
 
 // requestV2 returns a call's part of both its events of payload 2.0, which is made once.
-func (g *Gateway) requestV2(c *call) *requestV2 {
+func (g *Gateway) requestV2(c *call) *encodedOnce {
 	if c.requestV2 != nil {
 		return c.requestV2
 	}
@@ -289,7 +333,7 @@ func (g *Gateway) requestV2(c *call) *requestV2 {
 	all := cookies(headers)
 	headers.Del("Cookie")
 
-	c.requestV2 = &requestV2{
+	c.requestV2 = &encodedOnce{object: requestV2{
 		Version:               "2.0",
 		RouteKey:              c.routeKey(),
 		RawPath:               g.pathHTTP(c),
@@ -299,7 +343,7 @@ func (g *Gateway) requestV2(c *call) *requestV2 {
 		QueryStringParameters: joined(c.query()),
 		PathParameters:        c.params,
 		StageVariables:        g.api.StageVariables,
-	}
+	}}
 	return c.requestV2
 }
 
@@ -367,17 +411,3 @@ func encode(body []byte, binary bool) (text *string, isBase64 bool) {
 
 	return &plain, binary
 }
-
-// payloadOf encodes an event. It keeps <, > and & as they are, as AWS does.
-func payloadOf(event any) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(usualEvent)
-
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(event)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-// usualEvent is about the size, in bytes, of an event of a call without a body.
-const usualEvent = 2 << 10

@@ -30,13 +30,13 @@ const instancesPerCPU = 4
 // invoke calls a function as Lambda would: with a deadline, a request id of its own, and
 // independently of the client's connection. A panic becomes an error. An in-process function that
 // ignores its context keeps running after the time-out, and its result is discarded.
-func (g *Gateway) invoke(c *call, id string, limit time.Duration, event any) ([]byte, error) {
+func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) ([]byte, error) {
 	handler, ok := g.handlers[id]
 	if !ok || handler == nil {
 		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
 	}
 
-	payload, err := payloadOf(event)
+	payload, err := event.payload()
 	if err != nil {
 		return nil, fmt.Errorf("event: %w", err)
 	}
