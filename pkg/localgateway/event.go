@@ -114,13 +114,12 @@ func (e event) payload() (out []byte, err error) {
 
 	// Two objects without a name in common become one: the second goes on where the first ends.
 	shared := e.request.text[:len(e.request.text)-1]
-	out, err = encodeJSON(shared, e.own)
-
-	if err == nil {
-		out[len(shared)] = ','
+	if out, err = encodeJSON(shared, e.own); err != nil {
+		return nil, err
 	}
 
-	return out, err
+	out[len(shared)] = ','
+	return out, nil
 }
 
 // encodeJSON encodes a value after other text. It keeps <, > and & as they are, as AWS does.

@@ -27,8 +27,8 @@ func newMemo[V any]() memo[V] {
 }
 
 // of returns what is made of a text. All callers get the same value, and must not change it.
-func (m memo[V]) of(text string, make func() (V, error)) (V, error) {
+func (m memo[V]) of(text string, read func() (V, error)) (V, error) {
 	e := m.entries.Get(text)
-	e.once.Do(func() { e.value, e.err = make() })
+	e.once.Do(func() { e.value, e.err = read() })
 	return e.value, e.err
 }

@@ -411,3 +411,28 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("a broken validation expression passed")
 	}
 }
+
+// The same answer says one thing to an authorizer with policies and another to one with simple
+// answers, whichever comes first.
+func TestAnswerOfBothKinds(t *testing.T) {
+	t.Parallel()
+
+	both := strings.Replace(allowAll, "{", `{"isAuthorized":false,`, 1)
+	for name, paths := range map[string][]string{
+		"policy first": {"/keys/1", "/simple/1", "/keys/1"},
+		"simple first": {"/simple/1", "/keys/1", "/simple/1"},
+	} {
+		w := newHTTP(t, answers(both))
+
+		for _, path := range paths {
+			want := 200
+			if path == "/simple/1" {
+				want = 403
+			}
+
+			if got := w.get(path, "X-Api-Key: k"); got.Status != want {
+				t.Errorf("%s: %s is %d, want %d", name, path, got.Status, want)
+			}
+		}
+	}
+}
