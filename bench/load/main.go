@@ -123,7 +123,8 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 	part := func(p float64) time.Duration {
 		return every[int(p*float64(len(every)-1))].Round(10 * time.Microsecond)
 	}
-	_, err = fmt.Fprintf(out, "%.0f calls/s, p50 %v, p99 %v, longest %v, %d calls, all answered as expected\n",
+	_, err = fmt.Fprintf(out, "%.0f calls/s, p50 %v, p99 %v, longest %v, %d calls, all answered as "+
+		"expected\n",
 		float64(len(every))/o.duration.Seconds(), part(0.5), part(0.99), part(1), len(every))
 	return err
 }
@@ -145,6 +146,7 @@ func (o options) connection(
 	in := bufio.NewReader(c)
 	for ctx.Err() == nil {
 		begun := time.Now()
+
 		if _, err := c.Write(request); err != nil {
 			return took, err
 		}

@@ -29,7 +29,7 @@ func Function(d *full.Deployment, group Group) *proxy.Function {
 		Hot:       d.Hot,
 		Keyring:   d.Keyring,
 		Checker:   d.Checker,
-		Memory:    d.Checker.Memory,
+		Memory:    d.Memory,
 		Limits:    d.Limits,
 		GitHub:    secretscan.NewKeys(d.GitHubKeysURL, d.Now),
 		Metrics:   d.Metrics,

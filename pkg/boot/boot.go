@@ -231,6 +231,7 @@ type Deployment struct {
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
 	Checker   *check.Checker
+	Memory    *check.Memory // the checker's; nil if nothing is remembered
 	// Recorder counts the calls that this process checks; nil in the profile cached, where access
 	// logs are counted.
 	Recorder *usage.Recorder
@@ -304,7 +305,8 @@ func LoadOver(
 	}
 	if c.Profile == "fast" {
 		began := time.Now()
-		d.Checker.Memory = check.NewMemory(d.Now, func() time.Duration { return time.Since(began) })
+		d.Memory = check.NewMemory(d.Now, func() time.Duration { return time.Since(began) })
+		d.Checker.Memory = d.Memory
 	}
 
 	if c.Profile != "cached" {

@@ -303,6 +303,7 @@ func (s *shared) judge(t *testing.T) {
 
 	var late time.Duration // the latest call let through after a revocation was answered
 	allowed, faults := 0, 0
+
 	for _, c := range s.checks {
 		switch c.outcome {
 		case check.Allowed:

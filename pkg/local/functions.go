@@ -18,7 +18,6 @@ import (
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/boot/full"
-	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/console"
 	"github.com/bitting-keys/bitting/pkg/demo"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
@@ -117,7 +116,7 @@ func (m *machine) inProcess(
 		return nil, nil, err
 	}
 
-	m.shareMemory(d.Checker)
+	m.shareMemory(d.Deployment)
 
 	switch folder, name := path.Split(f.CodeURI); {
 	case f.CodeURI == "functions/accesslog":
@@ -133,18 +132,19 @@ func (m *machine) inProcess(
 	}
 }
 
-// shareMemory makes all checkers of the process share one memory: what an admin function changes,
+// shareMemory makes all functions of the process share one memory: what an admin function changes,
 // the authorizers forget.
-func (m *machine) shareMemory(c *check.Checker) {
-	if c.Memory == nil {
+func (m *machine) shareMemory(d *boot.Deployment) {
+	if d.Memory == nil {
 		return
 	}
 
 	if m.memory == nil {
-		m.memory = c.Memory
+		m.memory = d.Memory
 	}
 
-	c.Memory = m.memory
+	d.Memory = m.memory
+	d.Checker.Memory = m.memory
 }
 
 // authorizer is inProcess for an authorizer.
@@ -156,7 +156,7 @@ func (m *machine) authorizer(
 		return nil, nil, err
 	}
 
-	m.shareMemory(d.Checker)
+	m.shareMemory(d)
 
 	a := function(d)
 	if d.Recorder == nil {

@@ -108,7 +108,7 @@ func Function(d *full.Deployment) lambda.Handler {
 			Brand:     d.Brand,
 			LimitsOff: d.KeyLimitsOff,
 			Store:     d.Store,
-			Memory:    d.Checker.Memory,
+			Memory:    d.Memory,
 			Hot:       d.Hot,
 			Metrics:   d.Metrics,
 			Logger:    d.Logger,
