@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -22,7 +22,7 @@ import (
 
 // crowd is the keys of a deployment: the first many of a series that is always the same.
 type crowd struct {
-	*boot.Deployment
+	*full.Deployment
 
 	each    int // keys of an organization; 0: all are of one
 	workers int

@@ -21,6 +21,7 @@ import (
 
 	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/local"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // connect makes a deployment as the function Keys has it, on the tables of a `bitting local`.
-func connect(data, address string) (*boot.Deployment, error) {
+func connect(data, address string) (*full.Deployment, error) {
 	t, err := template.Read(bitting.Template, map[string]string{
 		"SignIn":       "oidc",
 		"OidcIssuer":   "http://127.0.0.1",
@@ -111,5 +112,5 @@ func connect(data, address string) (*boot.Deployment, error) {
 
 	delete(environment, "BITTING_METRICS")
 
-	return boot.Load(boot.Of(environment), slog.New(slog.DiscardHandler))
+	return full.Load(boot.Of(environment), slog.New(slog.DiscardHandler))
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
-	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/boot/full"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/store"
 )
@@ -68,7 +68,7 @@ func (m *measure) stage(ctx context.Context, many int) error {
 }
 
 // counted returns a deployment whose requests are counted on the way.
-func (m *measure) counted() (*boot.Deployment, *atomic.Int64, func(), error) {
+func (m *measure) counted() (*full.Deployment, *atomic.Int64, func(), error) {
 	target, err := url.Parse(m.address)
 	if err != nil {
 		return nil, nil, nil, err
@@ -94,7 +94,7 @@ func (m *measure) counted() (*boot.Deployment, *atomic.Int64, func(), error) {
 // checks checks calls with random keys of a few random organizations, and returns how long each
 // took. What an instance reads once is read before.
 func (m *measure) checks(
-	ctx context.Context, d *boot.Deployment, many int,
+	ctx context.Context, d *full.Deployment, many int,
 ) ([]time.Duration, error) {
 	random := rand.New(rand.NewPCG(uint64(many), 1)) //nolint:gosec // no secret
 
@@ -173,7 +173,7 @@ func filters() []store.Filter {
 
 // list measures the first page of a list, of the organization that the last key is of.
 func (m *measure) list(
-	ctx context.Context, many int, f store.Filter, counted *boot.Deployment, requests *atomic.Int64,
+	ctx context.Context, many int, f store.Filter, counted *full.Deployment, requests *atomic.Int64,
 ) error {
 	org := m.organization(many - 1)
 	now := m.Now()

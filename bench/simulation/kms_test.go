@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/pepper/awskms"
 )
 
 // keyService stands in for KMS, and throttles all calls but each so-manieth.
@@ -83,7 +84,7 @@ func (k *keyService) throttles() bool {
 
 // provider returns a provider on the service, for what is stored before the storm.
 func (k *keyService) provider() pepper.Provider {
-	return pepper.NewKMS(kms.New(kms.Options{
+	return awskms.New(kms.New(kms.Options{
 		Region:       "us-east-1",
 		BaseEndpoint: &k.URL,
 		Credentials:  aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("a", "b", "")),
