@@ -10,10 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -133,12 +131,13 @@ func ValidID(id string) bool {
 	return true
 }
 
-// notSlug is compiled when it is needed: functions that make no ids start without it.
-var notSlug = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9]+`) })
-
 // Slug makes an id from a name, or returns "" if no character of the name can be used.
 func Slug(name string) string {
-	s := strings.TrimLeft(notSlug().ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
+	words := strings.FieldsFunc(strings.ToLower(name), func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9')
+	})
+
+	s := strings.TrimLeft(strings.Join(words, "-"), "-0123456789")
 	if len(s) > 39 {
 		s = s[:39]
 	}

@@ -3,16 +3,8 @@ package ratelimit
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
-	"sync"
 )
-
-// limitPattern matches the state of one limit in the authorizer's context. It is compiled when it is
-// needed: most functions start without it.
-var limitPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([a-z0-9_-]+);(q=\d+;w=\d+);(r=\d+;t=\d+)$`)
-})
 
 // Set sets the headers RateLimit-Policy and RateLimit from the limits in the authorizer's
 // context. Without limits it sets none. Malformed limits are left out rather than passed on to
@@ -20,9 +12,9 @@ var limitPattern = sync.OnceValue(func() *regexp.Regexp {
 func Set(h http.Header, limits string) {
 	var policies, states []string
 	for text := range strings.SplitSeq(limits, ",") {
-		if m := limitPattern().FindStringSubmatch(text); m != nil {
-			policies = append(policies, `"`+m[1]+`";`+m[2])
-			states = append(states, `"`+m[1]+`";`+m[3])
+		if name, policy, state, ok := parse(text); ok {
+			policies = append(policies, `"`+name+`";`+policy)
+			states = append(states, `"`+name+`";`+state)
 		}
 	}
 
@@ -30,4 +22,22 @@ func Set(h http.Header, limits string) {
 		h.Set("RateLimit-Policy", strings.Join(policies, ", "))
 		h.Set("RateLimit", strings.Join(states, ", "))
 	}
+}
+
+// parse parses the state of one limit in the authorizer's context: name;q=1;w=2;r=3;t=4.
+func parse(text string) (name, policy, state string, ok bool) {
+	parts := strings.Split(text, ";")
+	if len(parts) != 5 || strings.Trim(parts[0], "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" ||
+		parts[0] == "" {
+		return "", "", "", false
+	}
+
+	for i, parameter := range []string{"q=", "w=", "r=", "t="} {
+		digits, has := strings.CutPrefix(parts[i+1], parameter)
+		if !has || digits == "" || strings.Trim(digits, "0123456789") != "" {
+			return "", "", "", false
+		}
+	}
+
+	return parts[0], parts[1] + ";" + parts[2], parts[3] + ";" + parts[4], true
 }
