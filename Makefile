@@ -33,7 +33,7 @@ CONSOLE_MODULES := console/node_modules/.installed
 CONSOLE_SOURCES := $(shell find console/src console/reference -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
 
 # Lambda loads the binary at each cold start. The authorizers' limit is a promise of the docs.
-AUTHORIZER_LIMIT := 10485760
+AUTHORIZER_LIMIT := 7864320
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -55,7 +55,7 @@ run: deps ## Run all of it on this machine, without AWS (ARGS='--fresh --profile
 
 # Long searches and loads in one goroutine: the race detector sees nothing there, and takes several times as long. It also
 # allocates, which is what bench counts.
-UNRACED := pkg/policy pkg/store/scale bench
+UNRACED := pkg/policy pkg/store/scale bench bench/simulation
 
 test: deps $(VENV)/.installed $(EXAMPLES) ## Run every test, with the race detector (TESTFLAGS='-run Name ./pkg/check' narrows)
 ifdef TESTFLAGS
@@ -87,7 +87,7 @@ build: $(VENV)/.installed $(CONSOLE) ## Build the Lambda functions into .aws-sam
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@cd .aws-sam/build && for binary in */bootstrap; do \
 		size=$$(wc -c <"$$binary"); printf '%10d  %s\n' "$$size" "$$binary"; \
-		case $$binary in *Authorizer/*) \
+		case $$binary in AdminAuthorizer/*) ;; *Authorizer/*) \
 			if [ "$$size" -gt $(AUTHORIZER_LIMIT) ]; then echo "larger than $(AUTHORIZER_LIMIT) bytes: $$binary"; exit 1; fi;; \
 		esac; \
 	done

@@ -206,8 +206,7 @@ func appendIAM(out []byte, p policy.Policy, c *Context, usageIdentifierKey strin
 	out = jsonstring.Append(out, c.KeyID+c.UserID)
 	out = append(out, `,"policyDocument":`...)
 
-	// 1.4 µs for a document that is not encoded yet, of a key with three permissions
-	if p.JSON != nil {
+	if p.JSON != nil { // kept with the policy: it is the same at each call
 		out = append(out, p.JSON...)
 	} else {
 		out = p.Document.AppendJSON(out)
