@@ -76,7 +76,7 @@ func listsOf(k *apikey.Key, customer string, at time.Time) lists {
 	if k.Status(at) == apikey.Active {
 		l.ListRankSK = live + l.ListSK
 		if customer == "" && !k.ExpiresAt.IsZero() {
-			l.ListExpiringPK = expiringPartition(k.Environment)
+			l.ListExpiringPK = expiringPartitionOf(k)
 			l.ListExpiringSK = listSort(k.ExpiresAt, k.ID)
 		}
 	}

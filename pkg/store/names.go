@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"hash/crc32"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,8 +47,21 @@ func keysList(org, customer string, ownership apikey.Ownership, within ...string
 	return strings.Join(append([]string{"keys", org, customer, string(ownership)}, within...), "#")
 }
 
-// expiringPartition lists the keys of an environment that will expire.
-func expiringPartition(env apikey.Environment) string { return "expiring#" + string(env) }
+// expiringPartitions is the number of partitions of an index that list the keys of an environment
+// that will expire. An import writes thousands a second, and a partition takes 1,000: one that
+// throttles holds up every write of the table.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations
+const expiringPartitions = 10
+
+// expiringPartition is one of them.
+func expiringPartition(env apikey.Environment, n uint32) string {
+	return "expiring#" + string(env) + "#" + strconv.FormatUint(uint64(n), 10)
+}
+
+// expiringPartitionOf lists a key, together with a tenth of all keys.
+func expiringPartitionOf(k *apikey.Key) string {
+	return expiringPartition(k.Environment, crc32.ChecksumIEEE([]byte(k.ID))%expiringPartitions)
+}
 
 // jobsPartition holds an organization's jobs, whose ids sort by time. openJobsList lists the open
 // ones of all organizations.

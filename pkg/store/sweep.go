@@ -20,23 +20,12 @@ import (
 func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (moved int, err error) {
 	var passed []error
 	for _, env := range apikey.Environments() {
-		after, more := "", true
-		for more && moved < most {
-			var rows []dynamo.Key
-			if rows, after, more, err = s.expired(ctx, env, now, most-moved, after); err != nil {
-				return moved, errors.Join(append(passed, err)...)
-			}
+		for n := range uint32(expiringPartitions) {
+			done, failed, err := s.sweepPartition(ctx, expiringPartition(env, n), now, most-moved)
+			moved += done
 
-			for _, at := range rows {
-				done, err := s.sweep(ctx, at, now)
-				switch {
-				case errors.Is(err, ErrUnavailable):
-					return moved, errors.Join(append(passed, err)...)
-				case err != nil: // it must not keep the others from being moved
-					passed = append(passed, fmt.Errorf("row %s: %w", at.Partition, err))
-				case done:
-					moved++
-				}
+			if passed = append(passed, failed...); err != nil {
+				return moved, errors.Join(append(passed, err)...)
 			}
 		}
 	}
@@ -44,17 +33,45 @@ func (s *Store) SweepExpired(ctx context.Context, now time.Time, most int) (move
 	return moved, errors.Join(passed...)
 }
 
+// sweepPartition is SweepExpired for one partition of the index. passed are the errors of rows that
+// were skipped.
+func (s *Store) sweepPartition(
+	ctx context.Context, partition string, now time.Time, most int,
+) (moved int, passed []error, err error) {
+	after, more := "", true
+	for more && moved < most {
+		var rows []dynamo.Key
+		if rows, after, more, err = s.expired(ctx, partition, now, most-moved, after); err != nil {
+			return moved, passed, err
+		}
+
+		for _, at := range rows {
+			done, err := s.sweep(ctx, at, now)
+			switch {
+			case errors.Is(err, ErrUnavailable):
+				return moved, passed, err
+			case err != nil: // it must not keep the others from being moved
+				passed = append(passed, fmt.Errorf("row %s: %w", at.Partition, err))
+			case done:
+				moved++
+			}
+		}
+	}
+
+	return moved, passed, nil
+}
+
 // byExpiry lists the keys that will expire.
 var byExpiry = dynamo.Index{Name: "byExpiry", Partition: "listExpiringPk", Sort: "listExpiringSk"}
 
-// expired returns up to most rows of an environment's keys that have expired and are still live in
+// expired returns up to most rows of a partition's keys that have expired and are still live in
 // lists, and the position after them.
 func (s *Store) expired(
-	ctx context.Context, env apikey.Environment, now time.Time, most int, after string,
+	ctx context.Context, partition string, now time.Time, most int, after string,
 ) (rows []dynamo.Key, next string, more bool, err error) {
 	items, more, err := s.core.Query(ctx, dynamo.Range{
 		Index:     byExpiry,
-		Partition: expiringPartition(env),
+		Partition: partition,
 		First:     after + "\x01",
 		Last:      listSort(now, "~"),
 		Limit:     int32(min(most, maxEntries)),

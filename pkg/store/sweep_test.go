@@ -271,3 +271,34 @@ func TestSweepPassesOverDamagedRows(t *testing.T) {
 		kit.Traffic.Inject(nil)
 	}
 }
+
+// What an import writes is spread over the index: one partition would throttle it, and with it the
+// table.
+func TestExpiringKeysAreSpread(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	keys := expiring(t, kit, 60)
+
+	partitions := map[string]int{}
+	for _, k := range keys {
+		name, _ := kit.Item(t, string(k.Environment)+"#"+k.ID,
+			"key")["listExpiringPk"].(*types.AttributeValueMemberS)
+		partitions[name.Value]++
+	}
+
+	for name, n := range partitions {
+		if n > len(keys)/6 { // a third is what one partition for an environment would have
+			t.Errorf("%s has %d of %d keys", name, n, len(keys))
+		}
+	}
+
+	kit.Clock.Advance(time.Hour)
+
+	if n, err := kit.Store.SweepExpired(t.Context(), kit.Clock.Now(), 45); n != 45 || err != nil {
+		t.Errorf("moved %d of 45: %v", n, err)
+	}
+
+	if n, err := kit.Store.SweepExpired(t.Context(), kit.Clock.Now(), 45); n != 15 || err != nil {
+		t.Errorf("moved %d of the other 15: %v", n, err)
+	}
+}
