@@ -79,7 +79,6 @@ func backend(c Configuration, env Environment) (Backend, error) {
 
 	kms := client(env, awsjson.KMS, "AWS_ENDPOINT_URL_KMS")
 	b.Provider = unwrapper{kms, c.KMSKey}
-	b.Warm = kms.Open // it is needed only after a read of DynamoDB
 	return b, nil
 }
 
