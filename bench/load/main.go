@@ -13,7 +13,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,12 +20,13 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/bitting-keys/bitting/pkg/local"
 )
 
 type options struct {
@@ -60,21 +60,10 @@ func main() {
 	}
 }
 
-// running is what of local.json is needed.
-type running struct {
-	URL  string            `json:"url"`
-	Keys map[string]string `json:"keys"`
-}
-
 // run calls until the time is over, and prints what came of it.
 func (o options) run(ctx context.Context, out io.Writer) error {
-	text, err := os.ReadFile(filepath.Join(o.data, "local.json"))
+	machine, err := local.ReadRunning(o.data)
 	if err != nil {
-		return fmt.Errorf("no bitting local runs on %s: %w", o.data, err)
-	}
-
-	var machine running
-	if err := json.Unmarshal(text, &machine); err != nil {
 		return err
 	}
 

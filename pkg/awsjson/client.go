@@ -164,27 +164,6 @@ func (e *Error) Error() string {
 // errDamaged means that an answer does not have its checksum, or was cut.
 var errDamaged = errors.New("awsjson: the answer was damaged on its way")
 
-// Open opens a connection, so that the first call need not wait for one. It does not matter whether
-// that succeeds.
-func (c *Client) Open(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-
-	// any answer leaves the connection open
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address, http.NoBody)
-	if err != nil {
-		return
-	}
-
-	response, err := c.transport.RoundTrip(request)
-	if err != nil {
-		return
-	}
-
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, c.service.Longest))
-	_ = response.Body.Close()
-}
-
 // Call calls an operation, and returns the body of the answer. Errors: an *Error, or that there was
 // no answer.
 func (c *Client) Call(ctx context.Context, operation string, body []byte) (string, error) {

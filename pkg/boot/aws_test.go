@@ -59,8 +59,8 @@ func TestAttempts(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			if _, _, err := d.Keys.Catalogue(t.Context(),
-				apikey.Production); !errors.Is(err, store.ErrUnavailable) {
+			if _, err := d.Checker.Keys.Key(t.Context(), apikey.Production,
+				"nobody"); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}
 

@@ -12,8 +12,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/awsjson"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store/core"
+	"github.com/bitting-keys/bitting/pkg/store/dynamodbjson"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
-	"github.com/bitting-keys/bitting/pkg/store/lean"
 )
 
 // totalTimeout is the maximum time of a call of DynamoDB or KMS, including all attempts: a caller is
@@ -62,7 +62,7 @@ func client(env Environment, service awsjson.Service, address string) *awsjson.C
 // so.
 func backend(c Configuration, env Environment) (Backend, error) {
 	dynamodb := client(env, awsjson.DynamoDB, "AWS_ENDPOINT_URL_DYNAMODB")
-	rows := lean.New(dynamodb)
+	rows := dynamodbjson.New(dynamodb)
 
 	b := Backend{
 		Peppers: core.NewPepperRows(rows, c.CoreTable),
@@ -115,10 +115,6 @@ func (u unwrapper) Unwrap(ctx context.Context, s pepper.Scope, wrapped []byte) (
 // the environments, unwrapped, and the catalogue. Whatever fails is fetched by the first check.
 func (d *Deployment) Warm(ctx context.Context) {
 	var all sync.WaitGroup
-	if d.warm != nil {
-		all.Go(func() { d.warm(ctx) })
-	}
-
 	for _, env := range d.Environments {
 		all.Go(func() { _, _ = d.Keyring.Current(ctx, env) })
 	}

@@ -226,7 +226,6 @@ func or(value, otherwise string) string {
 // Deployment holds what checks and counts calls.
 type Deployment struct {
 	Configuration
-	Keys      *core.Reader
 	Meter     *hot.Meter
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
@@ -240,7 +239,6 @@ type Deployment struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Wait     func(ctx context.Context, d time.Duration) // until d has passed, or the context ends
-	warm     func(ctx context.Context)
 }
 
 // Backend is where a deployment has its rows and its keys.
@@ -250,8 +248,6 @@ type Backend struct {
 	Meter    *hot.Meter
 	// Reader returns the reader of the table core, whose rows are sealed by a keyring.
 	Reader func(ring *pepper.Keyring) *core.Reader
-	// Warm opens connections, before anybody waits for them; nil if there is nothing to do.
-	Warm func(ctx context.Context)
 }
 
 // maxPolicies is how many policies an instance caches: one for each set of permissions and
@@ -284,22 +280,21 @@ func LoadOver(
 		Logger:        logger,
 		Now:           now,
 		Wait:          wait,
-		warm:          b.Warm,
 	}
 	d.Keyring = pepper.NewKeyring(b.Peppers, countedProvider{b.Provider, d.Metrics}, d.Now)
-	d.Keys = b.Reader(d.Keyring)
-	d.Catalogue = check.NewCatalogue(countedCatalogue(d.Keys.CatalogueReader(c.Environments[0]),
+	rows := b.Reader(d.Keyring)
+	d.Catalogue = check.NewCatalogue(countedCatalogue(rows.CatalogueReader(c.Environments[0]),
 		d.Metrics), d.Now)
 
 	d.Checker = &check.Checker{
 		Brand:        c.Brand,
 		Environments: c.Environments,
-		Keys:         d.Keys,
+		Keys:         rows,
 		FirstUses:    d.Meter,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
-		Settings:     check.NewSettingsCache(countedSettings{d.Keys, d.Metrics}, d.Now),
-		Imports:      check.NewImports(d.Keys, d.Now),
+		Settings:     check.NewSettingsCache(countedSettings{rows, d.Metrics}, d.Now),
+		Imports:      check.NewImports(rows, d.Now),
 		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}

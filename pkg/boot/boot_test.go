@@ -344,7 +344,7 @@ func TestLoadMakesNoNetworkCalls(t *testing.T) {
 			continue
 		}
 
-		if d.Keys == nil || d.Meter == nil || d.Keyring == nil || d.Catalogue == nil || d.Checker == nil ||
+		if d.Meter == nil || d.Keyring == nil || d.Catalogue == nil || d.Checker == nil ||
 			d.Logger == nil || d.Now == nil {
 			t.Errorf("%s: %+v", name, d)
 		}

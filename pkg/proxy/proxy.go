@@ -12,7 +12,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
 // Function is a handler as a Lambda function. It implements lambda.Handler and is safe for
@@ -59,19 +60,27 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}, f.rest.ProxyWithContext)
 }
 
-// isV2 reports whether an event is of payload 2.0. An event is read for this alone only if it may
-// have a version, which a REST API's has not: reading it is a large part of the work.
-func isV2(payload []byte) (bool, error) {
-	if !bytes.Contains(payload, []byte(`"version"`)) {
-		return false, nil
+// versionField is the name of the member that only some kinds of events have.
+var versionField = []string{"version"}
+
+// isV2 reports whether an event is of payload 2.0. The event is scanned for that: decoding it twice
+// would be a large part of the work.
+func isV2(payload []byte) (v2 bool, err error) {
+	s := jsonstring.New(string(payload))
+	if s.Object() {
+		for s.Member() {
+			if s.Field(versionField) == "" {
+				s.Skip()
+				continue
+			}
+
+			if version, ok := s.Text(); ok {
+				v2 = version == "2.0"
+			}
+		}
 	}
 
-	var kind struct {
-		Version string `json:"version"`
-	}
-
-	err := json.Unmarshal(payload, &kind)
-	return kind.Version == "2.0", err
+	return v2, s.End()
 }
 
 // answer decodes an event, sets its path to the one that API Gateway routed, passes it on, and

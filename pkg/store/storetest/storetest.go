@@ -36,9 +36,9 @@ import (
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/dynamodbjson"
 	"github.com/bitting-keys/bitting/pkg/store/hot"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
-	"github.com/bitting-keys/bitting/pkg/store/lean"
 )
 
 // Brand is the brand of the secrets that the kit mints.
@@ -137,10 +137,10 @@ func (k *Kit) With(provider pepper.Provider) *Process {
 	return p
 }
 
-// Lean returns the small client of checks, and its traffic.
-func (k *Kit) Lean() (*lean.Client, *Traffic) {
+// Small returns the small client of checks, and its traffic.
+func (k *Kit) Small() (*dynamodbjson.Client, *Traffic) {
 	traffic := &Traffic{}
-	return lean.New(awsjson.New(awsjson.Config{
+	return dynamodbjson.New(awsjson.New(awsjson.Config{
 		Service:     awsjson.DynamoDB,
 		Region:      "us-east-1",
 		Endpoint:    k.endpoint,

@@ -4,7 +4,7 @@
 // It promises that a read of a table is strongly consistent, that unprocessed items are requested
 // again, that nothing larger than DynamoDB's limits is sent, and that every failure is one of its
 // errors. It does not know the rows of the tables, which belong to sealed, store and hot, nor what
-// carries its calls: the SDK, or for checks the small client of package lean.
+// carries its calls: the SDK, or for checks the small client of package dynamodbjson.
 package dynamo
 
 import (

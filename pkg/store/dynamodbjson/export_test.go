@@ -1,4 +1,4 @@
-package lean
+package dynamodbjson
 
 // Member reads an item that is a member of an answer.
 var Member = member

@@ -1,4 +1,4 @@
-package lean_test
+package dynamodbjson_test
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bitting-keys/bitting/pkg/store/dynamodbjson"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
-	"github.com/bitting-keys/bitting/pkg/store/lean"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -72,14 +72,14 @@ func (r random) item(depth int) dynamo.Item {
 // both makes a call by the SDK and by the small client, and compares what came of it and what was
 // sent.
 type both struct {
-	kit  *storetest.Kit
-	lean dynamo.Client
-	sent *storetest.Traffic
+	kit   *storetest.Kit
+	small dynamo.Client
+	sent  *storetest.Traffic
 }
 
 func newBoth(t *testing.T) *both {
 	kit := storetest.New(t)
-	client, sent := kit.Lean()
+	client, sent := kit.Small()
 	return &both{kit, client, sent}
 }
 
@@ -99,7 +99,7 @@ func (b *both) call(
 	b.sent.Reset()
 
 	var got []outcome
-	for _, c := range []dynamo.Client{b.kit.Connection, b.lean} {
+	for _, c := range []dynamo.Client{b.kit.Connection, b.small} {
 		items, left, err := call(c)
 		o := outcome{Items: items, Left: left}
 
@@ -113,12 +113,12 @@ func (b *both) call(
 	}
 
 	if diff := cmp.Diff(got[0], got[1]); diff != "" {
-		t.Errorf("%s (-SDK +lean):\n%s", what, diff)
+		t.Errorf("%s (-SDK +small client):\n%s", what, diff)
 	}
 
 	want, have := sentBodies(t, b.kit.Traffic), sentBodies(t, b.sent)
 	if diff := cmp.Diff(want, have); diff != "" {
-		t.Errorf("%s: sent (-SDK +lean):\n%s", what, diff)
+		t.Errorf("%s: sent (-SDK +small client):\n%s", what, diff)
 	}
 
 	return got[1]
@@ -327,7 +327,7 @@ func TestSameFaults(t *testing.T) {
 		storetest.Unreadable: {{1, "false"}, {3, "true"}},
 		storetest.Cut:        {{1, "true"}, {3, "true"}},
 	} {
-		for i, c := range []dynamo.Client{b.kit.Connection, b.lean} {
+		for i, c := range []dynamo.Client{b.kit.Connection, b.small} {
 			traffic := []*storetest.Traffic{b.kit.Traffic, b.sent}[i]
 			traffic.Reset()
 			traffic.Inject(storetest.Always(fault))
@@ -350,7 +350,7 @@ func TestSameFaults(t *testing.T) {
 		b.sent.Reset()
 		b.sent.Inject(storetest.Nth(fault, "GetItem", 1))
 
-		if _, err := b.lean.Get(t.Context(), b.kit.CoreTable, dynamo.At("a", "b")); err != nil ||
+		if _, err := b.small.Get(t.Context(), b.kit.CoreTable, dynamo.At("a", "b")); err != nil ||
 			b.sent.Count() != 2 {
 			t.Errorf("fault %d once: %d attempts, %v", fault, b.sent.Count(), err)
 		}
@@ -361,7 +361,7 @@ func TestSameFaults(t *testing.T) {
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
-	client, traffic := kit.Lean()
+	client, traffic := kit.Small()
 
 	deep := strings.Repeat(`{"L":[`, 50) + `{"S":"x"}` + strings.Repeat(`]}`, 50)
 	for _, answer := range []string{
@@ -418,7 +418,7 @@ func FuzzText(f *testing.F) {
 			t.Fatal(err)
 		}
 
-		item, err := lean.Member(string(encoded), "Item")
+		item, err := dynamodbjson.Member(string(encoded), "Item")
 		if err != nil {
 			t.Fatal(err)
 		}

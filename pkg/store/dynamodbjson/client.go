@@ -1,9 +1,9 @@
-// Package lean makes the calls of DynamoDB that a check and what follows it need, by package awsjson
+// Package dynamodbjson makes the calls of DynamoDB that a check and what follows it need, by package awsjson
 // instead of the SDK.
 //
 // It promises the requests that the SDK would send and the items that it would return: a test makes
 // every call by both. It neither scans nor makes transactions: package store does, by the SDK.
-package lean
+package dynamodbjson
 
 import (
 	"context"
@@ -214,7 +214,7 @@ func appendValue(body []byte, v dynamo.Value) []byte {
 }
 
 // errAnswer means that an answer is not as DynamoDB makes it.
-var errAnswer = errors.New("lean: not an answer of DynamoDB")
+var errAnswer = errors.New("dynamodbjson: not an answer of DynamoDB")
 
 // member reads the item that is a member of an answer; nil if there is none.
 func member(answer, name string) (item dynamo.Item, err error) {
