@@ -15,12 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
+	"github.com/bitting-keys/bitting/pkg/awsjson"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/metric"
 	"github.com/bitting-keys/bitting/pkg/policy"
+	"github.com/bitting-keys/bitting/pkg/store/core"
+	"github.com/bitting-keys/bitting/pkg/store/dynamodbjson"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 	"github.com/bitting-keys/bitting/pkg/usage"
 )
@@ -122,6 +127,9 @@ var budgets = map[string]budget{
 	"check":  {1, 60, 1},
 	"policy": {0, 20, 0},
 	"hash":   {1, 60, 0},
+
+	// a key's row, from DynamoDB by the client of checks, with its seal
+	"read": {165, 26_000, 0},
 }
 
 // part is what is measured under a name.
@@ -206,7 +214,31 @@ func parts(t testing.TB) ([]part, *atomic.Int64) {
 			pepper.Hash(sent)
 			return nil
 		}},
+		{"read", read(t)},
 	}, calls
+}
+
+// read returns the read of a key by the client of checks.
+func read(t testing.TB) func() error {
+	t.Helper()
+	kit := storetest.New(t)
+
+	k, _ := kit.MustKey(t, func(k *apikey.Key) {
+		k.Permissions = []string{"messages:read", "messages:write", "orders:read"}
+	})
+
+	rows := core.NewReader(dynamodbjson.New(awsjson.New(awsjson.Config{
+		Service:     awsjson.DynamoDB,
+		Region:      "us-east-1",
+		Endpoint:    *kit.Client.Options().BaseEndpoint,
+		Credentials: aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"},
+		Timeout:     time.Minute,
+	})), kit.CoreTable, kit.Keyring)
+
+	return func() error {
+		_, err := rows.Key(t.Context(), k.Environment, k.ID)
+		return err
+	}
 }
 
 // statusOf returns what a caller would get.

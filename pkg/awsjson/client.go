@@ -255,12 +255,13 @@ func (c *Client) request(
 
 // read reads an answer, and compares it with its checksum if it has one.
 func (c *Client) read(response *http.Response) (string, error) {
-	var body strings.Builder
+	// One allocation instead of io.Copy's 32 KB: a key's row has 2.
+	var body bytes.Buffer
 	if n := response.ContentLength; n > 0 && n <= c.service.Longest {
-		body.Grow(int(n))
+		body.Grow(int(n) + bytes.MinRead)
 	}
 
-	n, err := io.Copy(&body, io.LimitReader(response.Body, c.service.Longest+1))
+	n, err := body.ReadFrom(io.LimitReader(response.Body, c.service.Longest+1))
 	switch {
 	case err != nil:
 		return "", errors.Join(errDamaged, err)
@@ -268,13 +269,12 @@ func (c *Client) read(response *http.Response) (string, error) {
 		return "", fmt.Errorf("awsjson: an answer of more than %d bytes", c.service.Longest)
 	}
 
-	answer := body.String()
 	if sum := response.Header.Get("X-Amz-Crc32"); sum != "" &&
-		sum != strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(answer))), 10) {
+		sum != strconv.FormatUint(uint64(crc32.ChecksumIEEE(body.Bytes())), 10) {
 		return "", errDamaged
 	}
 
-	return answer, nil
+	return body.String(), nil
 }
 
 // fault reads an answer with an error. Its code is in a header or in the body, and may have a
