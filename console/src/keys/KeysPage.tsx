@@ -259,6 +259,7 @@ interface Window {
 function useWindow(table: RefObject<HTMLTableElement | null>, chunks: number, whole: boolean): Window {
   const [drawn, setDrawn] = useState<Window>({ from: 0, to: 20, above: 0, below: 0 });
   const committed = useRef(drawn);
+  const asked = useRef(drawn);
   const next = useRef(() => {});
   useEffect(() => {
     committed.current = drawn;
@@ -280,7 +281,8 @@ function useWindow(table: RefObject<HTMLTableElement | null>, chunks: number, wh
     };
     function step() {
       frame = 0;
-      if (!main || !table.current) return;
+      // What was asked last is drawn first: two parts would be drawn in one frame. It calls again.
+      if (!main || !table.current || asked.current !== committed.current) return;
       for (const body of table.current.tBodies) {
         const i = Number(body.dataset.chunk ?? -1);
         if (i >= 0 && body.rows.length === chunk) heights[i] = body.offsetHeight;
@@ -308,8 +310,9 @@ function useWindow(table: RefObject<HTMLTableElement | null>, chunks: number, wh
       } else if (to < place.to) to++;
       else if (from > place.from) from--;
       const now = { from, to, above: total(0, from), below: total(to, chunks) };
-      // A transition gives way to whatever the person does.
-      if (JSON.stringify(now) !== JSON.stringify(old)) startTransition(() => setDrawn(now));
+      if (JSON.stringify(now) === JSON.stringify(old)) return;
+      asked.current = now;
+      startTransition(() => setDrawn(now)); // it gives way to whatever the person does
     }
 
     next.current = again;
