@@ -31,6 +31,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/bitting-keys/bitting/pkg/http1"
 	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
@@ -90,39 +92,40 @@ const maxPause = 100 * time.Millisecond
 type Client struct {
 	service     Service
 	region      string
-	address     string
+	address     url.URL
 	credentials aws.Credentials
 	timeout     time.Duration
 	transport   http.RoundTripper
 	signer      *v4.Signer
-	header      http.Header
+	protocol    []string // a header's value
 	budget      budget
 }
 
-// New returns a client. It makes no call.
+// New returns a client. It makes no call. An address that is none fails each call.
 func New(c Config) *Client {
 	if c.Endpoint == "" {
 		c.Endpoint = "https://" + c.Service.Name + "." + c.Region + "." + domain(c.Region)
 	}
 
 	if c.Transport == nil {
-		c.Transport = transport()
+		// It keeps connections: a call that waits for a new one waits for two round trips more.
+		c.Transport = new(http1.Transport)
+	}
+
+	address, err := url.Parse(strings.TrimSuffix(c.Endpoint, "/") + "/")
+	if err != nil {
+		address = new(url.URL)
 	}
 
 	return &Client{
 		service:     c.Service,
 		region:      c.Region,
-		address:     strings.TrimSuffix(c.Endpoint, "/") + "/",
+		address:     *address,
 		credentials: c.Credentials,
 		timeout:     c.Timeout,
 		transport:   c.Transport,
 		signer:      v4.NewSigner(),
-		header: http.Header{
-			"Content-Type": {"application/x-amz-json-" + c.Service.Version},
-			// DynamoDB's checksum is of the body as it is sent
-			"Accept-Encoding": {"identity"},
-			"User-Agent":      {"bitting"},
-		},
+		protocol:    []string{"application/x-amz-json-" + c.Service.Version},
 	}
 }
 
@@ -134,18 +137,6 @@ func domain(region string) string {
 	}
 
 	return "amazonaws.com"
-}
-
-// transport keeps connections: an instance of Lambda makes few calls at a time, and one that waits
-// for a new connection waits for two round trips more.
-func transport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: time.Second,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     90 * time.Second,
-		DisableCompression:  true,
-	}
 }
 
 // Error is a service's answer that a call failed.
@@ -167,18 +158,17 @@ var errDamaged = errors.New("awsjson: the answer was damaged on its way")
 // Call calls an operation, and returns the body of the answer. Errors: an *Error, or that there was
 // no answer.
 func (c *Client) Call(ctx context.Context, operation string, body []byte) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	end := time.Now().Add(c.timeout)
 
 	for attempt := 1; ; attempt++ {
-		answer, err := c.attempt(ctx, operation, body)
+		answer, err := c.attempt(ctx, operation, body, end)
 		if err == nil {
 			c.budget.refund()
 			return answer, nil
 		}
 
 		if attempt == Attempts || ctx.Err() != nil || !passing(err) || !c.budget.spend(err) ||
-			!pause(ctx) {
+			!pause(ctx, end) {
 			return "", fmt.Errorf("%s.%s, attempt %d: %w", c.service.Name, operation, attempt, err)
 		}
 	}
@@ -186,9 +176,15 @@ func (c *Client) Call(ctx context.Context, operation string, body []byte) (strin
 
 // pause waits before another attempt, for a random part of maxPause, so that callers that were
 // refused together do not return together. It reports whether there is time left.
-func pause(ctx context.Context) bool {
+func pause(ctx context.Context, end time.Time) bool {
 	half := int64(maxPause / 2)
-	timer := time.NewTimer(time.Duration(half + rand.Int64N(half))) //nolint:gosec // jitter
+	d := time.Duration(half + rand.Int64N(half)) //nolint:gosec // jitter
+
+	if d >= time.Until(end) {
+		return false
+	}
+
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 
 	select {
@@ -200,8 +196,14 @@ func pause(ctx context.Context) bool {
 }
 
 // attempt tries a call once.
-func (c *Client) attempt(ctx context.Context, operation string, body []byte) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout/4)
+func (c *Client) attempt(
+	ctx context.Context, operation string, body []byte, end time.Time,
+) (string, error) {
+	if latest := time.Now().Add(c.timeout / 4); latest.Before(end) {
+		end = latest
+	}
+
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 
 	request, err := c.request(ctx, operation, body)
@@ -228,21 +230,33 @@ func (c *Client) attempt(ctx context.Context, operation string, body []byte) (st
 	return answer, nil
 }
 
+// The values of headers that are the same in all requests.
+var (
+	identity = []string{"identity"}
+	agent    = []string{"bitting"}
+)
+
 // request returns a signed request.
 func (c *Client) request(
 	ctx context.Context, operation string, body []byte,
 ) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address,
-		bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-
-	for name, values := range c.header {
-		request.Header[name] = values
-	}
-
-	request.Header["X-Amz-Target"] = []string{c.service.Target + "." + operation}
+	address := c.address // a copy, as the signer sets its query
+	request := (&http.Request{
+		Method: http.MethodPost,
+		URL:    &address,
+		Header: http.Header{
+			"Content-Type": c.protocol,
+			"User-Agent":   agent,
+			"X-Amz-Target": {c.service.Target + "." + operation},
+			// DynamoDB's checksum is of the body as it is sent
+			"Accept-Encoding": identity,
+		},
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+		GetBody: func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(body)), nil
+		},
+	}).WithContext(ctx)
 	sum := sha256.Sum256(body)
 
 	if err := c.signer.SignHTTP(ctx, c.credentials, request, hex.EncodeToString(sum[:]),

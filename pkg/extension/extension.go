@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/bitting-keys/bitting/pkg/http1"
 )
 
 // Config configures an Extension.
@@ -35,11 +37,11 @@ type Config struct {
 
 // Extension is a function with work after its answers. It implements lambda.Handler.
 type Extension struct {
-	config   Config
-	handler  lambda.Handler
-	client   *http.Client
-	id       string
-	answered chan struct{} // holds one: until the work is done, Lambda sends no second event
+	config    Config
+	handler   lambda.Handler
+	transport http1.Transport
+	id        string
+	answered  chan struct{} // holds one: until the work is done, Lambda sends no second event
 }
 
 // registerTime bounds the registration, which is a call within the instance.
@@ -53,7 +55,6 @@ func Register(ctx context.Context, c Config, handler lambda.Handler) (*Extension
 	e := &Extension{
 		config:   c,
 		handler:  handler,
-		client:   &http.Client{Transport: &http.Transport{}},
 		answered: make(chan struct{}, 1),
 	}
 
@@ -136,7 +137,7 @@ func (e *Extension) call(
 		request.Header.Set("Lambda-Extension-Identifier", e.id)
 	}
 
-	response, err := e.client.Do(request)
+	response, err := e.transport.RoundTrip(request)
 	if err != nil {
 		return nil, nil, err
 	}
