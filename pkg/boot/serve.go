@@ -3,7 +3,9 @@ package boot
 import (
 	"context"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -57,11 +59,19 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		go d.tickMetrics(ctx)
 	}
 
-	warm.Wait() // in Lambda, the start of an instance has a whole processor
-	lambda.StartWithOptions(handler, lambda.WithEnableSIGTERM(func() {
+	// Lambda sends it to every function with an extension. lambda.WithEnableSIGTERM would register
+	// one more: two requests at every start.
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+
+	go func() {
+		<-terminated
 		d.End(ctx, flush)
 		os.Exit(0) // a handled signal no longer ends the process by itself
-	}))
+	}()
+
+	warm.Wait() // in Lambda, the start of an instance has a whole processor
+	lambda.Start(handler)
 }
 
 // endTime limits the last work when Lambda ends an instance: Lambda allows about 500 milliseconds
