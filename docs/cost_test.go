@@ -21,8 +21,8 @@ const (
 
 // What was measured and counted, and where.
 const (
-	// processor is the processor time of a call in ms, by `make bench` on a busy machine of x86-64.
-	processor = 1.5
+	// processor is the processor time of a call in ms, by `make bench` on x86-64: docs/performance.md
+	processor = 0.7
 	// trip is how long an instance waits for DynamoDB, in ms: not measured, as nothing ran on AWS.
 	trip = 4
 	// wholeProcessor is the memory in MB that comes with one.
