@@ -39,7 +39,7 @@ const MaxBody = 256 << 10
 // Config is what the admin API works with.
 type Config struct {
 	Admin   *admin.Service
-	Group   Group
+	Group   Group // "" for all
 	Brand   apikey.Brand
 	DocsURL string          // what a problem's code is appended to
 	Keyring *pepper.Keyring // that seals cursors
@@ -56,7 +56,7 @@ type API struct {
 	mux     *http.ServeMux
 }
 
-// New returns the operations of a group.
+// New returns the operations of a group, or all.
 func New(c Config) *API {
 	installProblems()
 	a := &API{
@@ -67,7 +67,7 @@ func New(c Config) *API {
 		keyring: c.Keyring,
 		mux:     http.NewServeMux(),
 	}
-	a.huma = huma.NewAPI(document(), only{humago.NewAdapter(a.mux, ""), c.Group})
+	a.huma = huma.NewAPI(document(), humago.NewAdapter(a.mux, ""))
 	a.huma.UseMiddleware(a.withAPI)
 	a.registerKeys()
 	a.registerImport()
@@ -93,18 +93,9 @@ func New(c Config) *API {
 	return a
 }
 
-// only mounts the operations of one group; the document has them all.
-type only struct {
-	huma.Adapter
-	group Group
-}
-
-// Handle implements huma.Adapter.
-func (o only) Handle(op *huma.Operation, handler func(huma.Context)) {
-	if op.Tags[0] == string(o.group) {
-		o.Adapter.Handle(op, handler)
-	}
-}
+// serves reports whether an operation is one of the group, or all are. To declare one takes huma
+// long enough to be seen in a function's start.
+func (a *API) serves(op operation) bool { return a.group == "" || a.group == op.group }
 
 // ServeHTTP implements http.Handler. Where there is no operation, it answers 404 in our own form.
 func (a *API) ServeHTTP(to http.ResponseWriter, r *http.Request) {
@@ -240,6 +231,10 @@ type operation struct {
 func register[I, O any](
 	a *API, op operation, work func(context.Context, *admin.Request, *I) (*O, error),
 ) {
+	if !a.serves(op) {
+		return
+	}
+
 	declared := op.declare()
 
 	declared.Middlewares = huma.Middlewares{
@@ -298,6 +293,10 @@ func (op operation) describeBody(body *huma.RequestBody) { body.Required = !op.b
 
 // registerOpen declares an operation that everybody may call.
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
+	if !a.serves(op) {
+		return
+	}
+
 	declared := op.declare()
 	declared.Middlewares = huma.Middlewares{a.read}
 
