@@ -22,7 +22,6 @@ import (
 	"log/slog"
 	jitter "math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -347,12 +346,7 @@ func wait(ctx context.Context, d time.Duration) {
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // Lambda returns the deployment of the process that Lambda started.
-func Lambda() *Deployment {
-	// An instance has one call at a time, so that goroutines of a call only wait for each other.
-	// Waking another thread for each of them takes a seventh of the processor time of a check.
-	runtime.GOMAXPROCS(1)
-	return Configured(Load)
-}
+func Lambda() *Deployment { return Configured(Load) }
 
 // Configured returns what load makes of the process's environment. A function that is not
 // configured cannot serve: it exits, and Lambda reports that.
