@@ -22,7 +22,14 @@ type instance struct {
 	*authorizer.Authorizer
 	*storetest.Process
 
+	checker  *check.Checker
 	recorder *usage.Recorder
+}
+
+// remember makes it remember keys, as in the profile fast.
+func (i *instance) remember(now func() time.Time) {
+	began := now()
+	i.checker.Memory = check.NewMemory(now, func() time.Duration { return now().Sub(began) })
 }
 
 // start returns an instance as it is after a cold start.
@@ -30,25 +37,28 @@ func start(kit *storetest.Kit, name string) *instance {
 	p := kit.Restart()
 	recorder := usage.NewRecorder(p.Hot, name, kit.Clock.Now, kit.Log.Logger())
 
+	checker := &check.Checker{
+		Brand:        storetest.Brand,
+		Environments: []apikey.Environment{apikey.Production},
+		Keys:         p.Store,
+		FirstUses:    p.Hot,
+		Peppers:      p.Keyring,
+		Catalogue: check.NewCatalogue(p.Store.CatalogueReader(apikey.Production),
+			kit.Clock.Now),
+		Settings: check.NewSettingsCache(p.Store, kit.Clock.Now),
+		Imports:  check.NewImports(p.Store, kit.Clock.Now),
+		Now:      kit.Clock.Now,
+		Limits: limit.Keys{
+			Limiter: limit.New(p.Hot, kit.Clock.Now, func() float64 { return 0.5 }),
+		},
+	}
+
 	return &instance{
+		checker:  checker,
 		Process:  p,
 		recorder: recorder,
 		Authorizer: authorizer.New(authorizer.Config{
-			Checker: &check.Checker{
-				Brand:        storetest.Brand,
-				Environments: []apikey.Environment{apikey.Production},
-				Keys:         p.Store,
-				FirstUses:    p.Hot,
-				Peppers:      p.Keyring,
-				Catalogue: check.NewCatalogue(p.Store.CatalogueReader(apikey.Production),
-					kit.Clock.Now),
-				Settings: check.NewSettingsCache(p.Store, kit.Clock.Now),
-				Imports:  check.NewImports(p.Store, kit.Clock.Now),
-				Now:      kit.Clock.Now,
-				Limits: limit.Keys{
-					Limiter: limit.New(p.Hot, kit.Clock.Now, func() float64 { return 0.5 }),
-				},
-			},
+			Checker:   checker,
 			API:       "demo",
 			FirstUses: usage.NewFirstUses(p.Hot, kit.Log.Logger()),
 			Recorder:  recorder,
