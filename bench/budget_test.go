@@ -145,12 +145,19 @@ func parts(t testing.TB) ([]part, *atomic.Int64) {
 
 	rest := event(t, "GET", "/messages/42", secret)
 	invoke := func(name, status string, payload []byte) part {
+		var first []byte // the answer, once looked at: to search it each time would be measured, too
+
 		return part{name, func() error {
 			out, err := a.Invoke(t.Context(), payload)
+			if err == nil && first != nil && bytes.Equal(out, first) {
+				return nil
+			}
+
 			if got := statusOf(out, err); got != status {
 				return fmt.Errorf("%s: %s, %w", name, got, err)
 			}
 
+			first = out
 			return nil
 		}}
 	}
