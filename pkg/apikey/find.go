@@ -72,7 +72,7 @@ func (b Brand) mayHold(text string, at int) bool {
 // Characters before the brand do not matter: in a query string one may be the last letter of an
 // escape, such as %20. It takes time proportional to the text.
 func (b Brand) Redact(text string) string {
-	if len(text) < shortest {
+	if b.harmless(text) {
 		return text
 	}
 
@@ -94,6 +94,33 @@ func (b Brand) Redact(text string) string {
 	}
 
 	return text
+}
+
+// harmless reports whether Redact certainly finds nothing in a text, as in nearly all texts: a User-Agent
+// of 100 characters takes 0.1 µs, not 1.5. Everything that it finds either begins with the letters of
+// the brand and an environment, whatever is between them, or has a secret part.
+func (b Brand) harmless(text string) bool {
+	if len(text) < shortest {
+		return true
+	}
+
+	if strings.IndexByte(text, '%') >= 0 || holdsRun(text, tailLength) {
+		return false
+	}
+
+	for at := 0; ; at++ {
+		next := strings.IndexByte(text[at:], b[0])
+		if next < 0 {
+			return true
+		}
+
+		at += next
+
+		c := cursor{text: text, at: at, literal: true}
+		if c.skipApart(string(b)) && c.skipEnvironmentApart() != "" {
+			return false
+		}
+	}
 }
 
 // Holds reports whether a text certainly contains a secret of this brand, or most of one. It does

@@ -55,6 +55,25 @@ func runs(text string, literal bool) iter.Seq[run] {
 	}
 }
 
+// holdsRun reports whether a text has a run of n letters and digits. It looks at every nth character,
+// and at those before it up to the first that is no part of one.
+func holdsRun(text string, n int) bool {
+	for end := n; end <= len(text); {
+		from := end
+		for from > end-n && inAlphabet(text[from-1]) {
+			from--
+		}
+
+		if from == end-n {
+			return true
+		}
+
+		end = from + n
+	}
+
+	return false
+}
+
 // letters returns a run's characters, decoded.
 func (r run) letters(literal bool) string {
 	if literal {

@@ -202,6 +202,8 @@ func keepsNoTail(t *rapid.T) {
 	if survives(text, secret) != "" && !brand.Holds(text) {
 		t.Fatalf("Holds(%q)", text)
 	}
+
+	thorough(t, text)
 }
 
 // scatteredSecrets are the same in every run, so that what a fuzzer finds is found again.
