@@ -10,7 +10,7 @@ func Append(out []byte, text string) []byte {
 	out = append(out, '"')
 
 	for {
-		n := ordinary(text)
+		n := ordinary(text, 0)
 		out = append(out, text[:n]...)
 
 		if text = text[n:]; text == "" {
