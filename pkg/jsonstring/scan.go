@@ -86,7 +86,7 @@ func (s *Scanner) Member() bool {
 		return false
 	}
 
-	if s.peek() != '"' {
+	if !s.comes('"') {
 		return s.fail("a name")
 	}
 
@@ -97,7 +97,7 @@ func (s *Scanner) Member() bool {
 		s.name = unquote(body)
 	}
 
-	if s.peek() != ':' {
+	if !s.comes(':') {
 		return s.fail("a colon")
 	}
 
@@ -196,11 +196,11 @@ func (s *Scanner) skipMember() bool {
 		return false
 	}
 
-	if s.peek() != '"' {
+	if !s.comes('"') {
 		return s.fail("a name")
 	}
 
-	if s.quoted(); s.peek() != ':' {
+	if s.quoted(); !s.comes(':') {
 		return s.fail("a colon")
 	}
 
@@ -230,17 +230,17 @@ func (s *Scanner) enter(bracket byte, want string) bool {
 
 // next goes to what follows in an object or an array, or leaves it.
 func (s *Scanner) next(bracket byte) bool {
-	switch c := s.peek(); {
-	case c == bracket:
+	switch {
+	case !s.first && s.comes(','):
+		s.at++
+		return true
+	case s.comes(bracket):
 		s.at++
 		s.depth--
 		s.first = false
 		return false
 	case s.first:
 		s.first = false
-		return true
-	case c == ',':
-		s.at++
 		return true
 	default: // also after a fault
 		return s.fail("a comma or a bracket")
@@ -259,6 +259,12 @@ func (s *Scanner) peek() (c byte) {
 	}
 
 	return c
+}
+
+// comes reports whether a character comes next, after white space. Unlike peek it is small enough to
+// be inlined.
+func (s *Scanner) comes(c byte) bool {
+	return s.at < len(s.text) && s.text[s.at] == c || s.space() == c
 }
 
 // space is peek where the next character may be white space.
