@@ -59,6 +59,7 @@ var (
 	}
 	identityFields = []string{"sourceIp"}
 	httpFields     = []string{"sourceIp", "userAgent"}
+	headerFields   = []string{keyHeader, authorizationHeader, agentHeader}
 )
 
 const (
@@ -96,11 +97,11 @@ func (e *event) member(s *jsonstring.Scanner) {
 	case "routeKey":
 		read(s, &e.routeKey)
 	case "headers":
-		e.headers.read(s, isHeader)
+		e.headers.read(s)
 	case "multiValueHeaders":
-		e.multiValueHeaders.readLists(s, isHeader)
+		e.multiValueHeaders.readLists(s)
 	case "requestHeaders":
-		e.requestHeaders.read(s, isHeader)
+		e.requestHeaders.read(s)
 	case "stageVariables":
 		e.variables(s)
 	case "requestContext":
@@ -178,7 +179,7 @@ func readTexts(s *jsonstring.Scanner, fields []string, first, second *string) {
 
 // read reads an object of strings. null forgets what an earlier member of the name said, and another
 // object adds to it.
-func (v *values) read(s *jsonstring.Scanner, used func(name string) bool) {
+func (v *values) read(s *jsonstring.Scanner) {
 	if !s.Object() {
 		*v = values{}
 		return
@@ -186,10 +187,9 @@ func (v *values) read(s *jsonstring.Scanner, used func(name string) bool) {
 
 	for s.Member() {
 		v.some = true
-		name := s.Name()
+		name, used := s.Name(), isUsed(s)
 
-		text, _ := s.Text()
-		if used(name) {
+		if text, _ := s.Text(); used {
 			v.forget(name)
 			v.used = append(v.used, value{name, text})
 		}
@@ -197,7 +197,7 @@ func (v *values) read(s *jsonstring.Scanner, used func(name string) bool) {
 }
 
 // readLists is read for an object of lists of strings.
-func (v *values) readLists(s *jsonstring.Scanner, used func(name string) bool) {
+func (v *values) readLists(s *jsonstring.Scanner) {
 	if !s.Object() {
 		*v = values{}
 		return
@@ -205,10 +205,9 @@ func (v *values) readLists(s *jsonstring.Scanner, used func(name string) bool) {
 
 	for s.Member() {
 		v.some = true
-		name := s.Name()
+		name, used := s.Name(), isUsed(s)
 
-		keep := used(name)
-		if keep {
+		if used {
 			v.forget(name)
 		}
 
@@ -217,7 +216,7 @@ func (v *values) readLists(s *jsonstring.Scanner, used func(name string) bool) {
 		}
 
 		for s.Element() {
-			if text, _ := s.Text(); keep {
+			if text, _ := s.Text(); used {
 				v.used = append(v.used, value{name, text})
 			}
 		}
@@ -247,12 +246,11 @@ func (v *values) of(name string) (texts []string) {
 	return texts
 }
 
-func isHeader(name string) bool {
-	return strings.EqualFold(name, keyHeader) || strings.EqualFold(name, authorizationHeader) ||
-		strings.EqualFold(name, agentHeader)
+// isUsed reports whether a member is one of those that are used of headers, or of a query: neither
+// asks for the other's.
+func isUsed(s *jsonstring.Scanner) bool {
+	return s.Field(headerFields) != "" || s.Name() == queryKey
 }
-
-func isQueryKey(name string) bool { return name == queryKey }
 
 // queryFields has where a handshake's query is.
 var queryFields = []string{"multiValueQueryStringParameters"}
@@ -266,7 +264,7 @@ func scanQuery(text string) ([]string, error) {
 	if s.Object() {
 		for s.Member() {
 			if s.Field(queryFields) != "" {
-				query.readLists(&s, isQueryKey)
+				query.readLists(&s)
 			} else {
 				s.Skip()
 			}

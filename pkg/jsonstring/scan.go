@@ -112,18 +112,16 @@ func (s *Scanner) Element() bool { return s.next(']') }
 // Name returns the name of the member.
 func (s *Scanner) Name() string { return s.name }
 
-// Field returns which of some names, all of them ASCII, is that of the member; "" if none is. The
-// same spelling counts before one in another case.
+// Field returns which of some names is that of the member; "" if none is. They must be ASCII, and no
+// two of them the same in another case.
 func (s *Scanner) Field(names []string) string {
 	for _, name := range names {
-		if name == s.name {
-			return name
-		}
-	}
-
-	for _, name := range names {
 		// Only a letter beyond ASCII is as good as one of another length.
-		if (len(name) == len(s.name) || !s.ascii) && strings.EqualFold(name, s.name) {
+		if len(name) != len(s.name) && s.ascii {
+			continue
+		}
+
+		if name == s.name || strings.EqualFold(name, s.name) {
 			return name
 		}
 	}
