@@ -131,15 +131,15 @@ func (s *Scanner) Field(names []string) string {
 
 // Text reads a string. It returns false for null, or after a fault.
 func (s *Scanner) Text() (text string, ok bool) {
-	switch s.peek() {
-	case '"':
+	switch {
+	case s.comes('"'):
 		body, plain := s.quoted()
 		if !plain {
 			body = unquote(body)
 		}
 
 		return body, s.err == nil
-	case 'n':
+	case s.comes('n'):
 		s.word("null")
 		return "", false
 	default:
@@ -208,9 +208,9 @@ func (s *Scanner) skipMember() bool {
 
 // enter enters an object or an array.
 func (s *Scanner) enter(bracket byte, want string) bool {
-	switch s.peek() {
-	case bracket:
-	case 'n':
+	switch {
+	case s.comes(bracket):
+	case s.comes('n'):
 		s.word("null")
 		return false
 	default:
