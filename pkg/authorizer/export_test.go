@@ -51,7 +51,7 @@ func ScanEvent(text string) (Scanned, error) {
 		QueryString:    e.queryString,
 		IdentitySource: e.identitySource,
 		HTTPSource:     e.httpSource,
-		Keys:           e.keyHeaders(RESTRequest),
+		Keys:           e.keyHeaders(RESTRequest, new([2]string)),
 		Agent:          e.userAgent(),
 		StageVariables: variables,
 	}, err

@@ -26,7 +26,7 @@ func (e *event) isGraphQL() bool {
 // address but what the caller may have made up.
 func (a *Authorizer) readGraphQL(e *event, r *request) {
 	r.kind = AppSync
-	r.headers = e.keyHeaders(AppSync)
+	r.headers = e.keyHeaders(AppSync, nil)
 	r.userAgent = e.userAgent()
 	r.query = e.queryString
 	r.call = check.Call{API: a.api, Method: http.MethodPost, Path: graphQLPath}

@@ -235,8 +235,8 @@ func (v *values) forget(name string) {
 	v.used = kept
 }
 
-// of returns the values of a name in any case.
-func (v *values) of(name string) (texts []string) {
+// of appends the values of a name in any case.
+func (v *values) of(name string, texts []string) []string {
 	for _, one := range v.used {
 		if strings.EqualFold(one.name, name) {
 			texts = append(texts, one.text)
@@ -244,6 +244,17 @@ func (v *values) of(name string) (texts []string) {
 	}
 
 	return texts
+}
+
+// first returns the first value of a name in any case; "" for none.
+func (v *values) first(name string) (text string, ok bool) {
+	for _, one := range v.used {
+		if strings.EqualFold(one.name, name) {
+			return one.text, true
+		}
+	}
+
+	return "", false
 }
 
 // isUsed reports whether a member is one of those that are used of headers, or of a query: neither
@@ -271,5 +282,5 @@ func scanQuery(text string) ([]string, error) {
 		}
 	}
 
-	return query.of(queryKey), s.End()
+	return query.of(queryKey, nil), s.End()
 }
