@@ -51,14 +51,13 @@ func (c *Catalogue) Ambiguity(api, path string) Ambiguity {
 		}
 	}
 
-	root := &c.table(api).root
 	if strings.ContainsAny(rest, "%;") {
-		if a := root.contested(rest); a != Unambiguous {
+		if a := c.table(api).root.contested(rest); a != Unambiguous {
 			return a
 		}
 	}
 
-	if slash && root.slashMatters(rest) {
+	if slash && c.table(api).root.slashMatters(rest) {
 		return AmbiguousSlash
 	}
 
