@@ -60,6 +60,8 @@ func (g *Gateway) askAuthorizer(
 		g.logger.WarnContext(c.request.Context(), "authorizer timed out", "authorizer", a.Name,
 			"request_id", c.requestID)
 		return authorization{}, &authorizerTimedOut
+	case errors.Is(err, errThrottled):
+		return authorization{}, &authorizerBroken
 	case err.Error() == "Unauthorized":
 		return authorization{}, &unauthorized
 	default:

@@ -5,8 +5,9 @@
 // understood.
 //
 // It promises to fail closed: a missing function, a malformed answer, an error
-// or a time-out never lets a call through. It does not promise throttling,
-// usage-plan quotas, resource policies, WAF, mutual TLS, response caching,
+// or a time-out never lets a call through. Of throttling it has only Lambda's,
+// of a function that too many call at once. It does not promise usage-plan
+// quotas, resource policies, WAF, mutual TLS, response caching,
 // request validation or mapping templates; package template refuses those of
 // them that a template can ask for.
 //
@@ -73,6 +74,7 @@
 //
 //	D  events 1.0 and 2.0, the response formats, and the inferred response of 2.0
 //	O  REST: a function error or malformed response is 502; HTTP API: 500
+//	I  a function that throttles has failed, behind a route and as an authorizer
 //	D  29 s at a REST API (504), 30 s at an HTTP API (O: 503)
 //	D  an HTTP server that cannot be reached is INTEGRATION_FAILURE, 504; I: 503 at an HTTP API
 //	D  REST may rename some response headers to x-amzn-Remapped-…; I: which ones

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -53,6 +54,7 @@ type Gateway struct {
 	handlers  map[string]lambda.Handler
 	backend   *Backend
 	instances map[string]*semaphore.Weighted // of each function
+	throttled atomic.Int64                   // when that was logged last, in seconds
 	routes    router
 	cache     *cache
 	answers   map[bool]memo[authorization] // by whether they are simple

@@ -3,6 +3,7 @@ package localgateway_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -264,5 +266,90 @@ func TestCallsTakeTurns(t *testing.T) {
 
 	if peak.Load() > most || peak.Load() < 2 || refused.Load() > 0 {
 		t.Errorf("%d at once, %d refused", peak.Load(), refused.Load())
+	}
+}
+
+// A function that everybody calls at once throttles the calls that would wait for long, with 503 and
+// Retry-After by our template, and answers again as soon as an instance is free.
+func TestWaitingCallsAreBounded(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	tmpl, err := template.Read(source, map[string]string{"DemoApi": "rest"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	slow := func(context.Context, []byte) ([]byte, error) {
+		time.Sleep(3 * time.Second)
+		return nil, errors.New("Unauthorized")
+	}
+
+	api := tmpl.APIs["DemoProduction"]
+	for name, test := range map[string]struct {
+		functions map[string]lambda.Handler
+		path      string
+		slow      int
+	}{
+		"authorizer": {
+			map[string]lambda.Handler{
+				api.Authorizers["strict"].Function: function(slow),
+			}, "/messages/42", http.StatusUnauthorized,
+		},
+		"function behind the route": {
+			map[string]lambda.Handler{
+				"DemoProductionBackend": function(slow),
+			}, "/health", http.StatusServiceUnavailable,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g, err := localgateway.New(localgateway.Config{
+					Template:  tmpl,
+					API:       api.ID,
+					Mapping:   &localgateway.Mapping{},
+					Functions: test.functions,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				w := &world{gateway: g}
+
+				var calls sync.WaitGroup
+				for range 4 * runtime.GOMAXPROCS(0) {
+					calls.Go(func() {
+						if got := w.get(test.path); got.Status != test.slow {
+							t.Errorf("the slow call got %d %s", got.Status, got.Body)
+						}
+					})
+				}
+
+				synctest.Wait()
+
+				began := time.Now()
+				got := w.get(test.path)
+
+				if took := time.Since(began); took != time.Second || got.Status != http.StatusServiceUnavailable ||
+					got.Header["Retry-After"] != "5" {
+					t.Errorf("after %v it got %d %v", took, got.Status, got.Header)
+				}
+
+				time.Sleep(1500 * time.Millisecond) // half a second before the slow calls end
+
+				began = time.Now()
+				if got, took := w.get(test.path), time.Since(began); got.Status != test.slow ||
+					took != 3500*time.Millisecond {
+					t.Errorf("afterwards, after %v it got %d %s", took, got.Status, got.Body)
+				}
+
+				calls.Wait()
+			})
+		})
 	}
 }

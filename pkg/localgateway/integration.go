@@ -33,7 +33,11 @@ func (g *Gateway) integrate(c *call) (answer, *refusal) {
 	payload, err := g.invoke(c, c.route.Function, limit, g.integrationEvent(c))
 
 	c.integrationLatency = max(g.now().Sub(started), time.Nanosecond)
-	if err != nil {
+
+	switch {
+	case errors.Is(err, errThrottled):
+		return answer{}, &integrationBroken
+	case err != nil:
 		g.logger.WarnContext(c.request.Context(), "function failed", "function", c.route.Function,
 			"error", err, "request_id", c.requestID)
 

@@ -19,6 +19,8 @@ var (
 	// errFunctionTimedOut means that the function's own Timeout expired.
 	errFunctionTimedOut = errors.New("the function did not answer within its Timeout")
 	errNoFunction       = errors.New("there is no such function")
+	// errThrottled means that the function has no instance free, and had none for a while.
+	errThrottled = errors.New("too many calls of the function at once")
 )
 
 // instancesPerCPU is how many calls of one function run at the same time for each processor of the
@@ -27,18 +29,19 @@ var (
 // ten times behind every other.
 const instancesPerCPU = 4
 
+// maxWait is how long a call waits for an instance at most. Lambda throttles at once, but has far
+// more instances. Without a bound, more calls than can be answered would all be answered late, and
+// the queue would have to be worked off after them.
+const maxWait = time.Second
+
 // invoke calls a function as Lambda would: with a deadline, a request id of its own, and
 // independently of the client's connection. A panic becomes an error. An in-process function that
-// ignores its context keeps running after the time-out, and its result is discarded.
+// ignores its context keeps running after the time-out, and its result is discarded. As on Lambda,
+// a function that has no instance free throttles, if only after maxWait.
 func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) ([]byte, error) {
 	handler, ok := g.handlers[id]
 	if !ok || handler == nil {
 		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
-	}
-
-	payload, err := event.payload()
-	if err != nil {
-		return nil, fmt.Errorf("event: %w", err)
 	}
 
 	requestID, _, err := g.newIDs()
@@ -46,21 +49,23 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 		return nil, fmt.Errorf("request id: %w", err)
 	}
 
-	function := g.functions[id]
-
 	began := time.Now()
 
-	if !g.instances[id].TryAcquire(1) {
-		// Waiting for an instance counts against API Gateway's limit, not against the function's own.
-		waiting, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), limit)
-		defer cancel()
-
-		if g.instances[id].Acquire(waiting, 1) != nil {
-			return nil, errTimedOut
-		}
-
-		limit -= time.Since(began)
+	if err := g.acquire(c, id); err != nil {
+		return nil, err
 	}
+
+	// waiting counts against API Gateway's limit, not against the function's own
+	limit -= time.Since(began)
+
+	// made only for a call that has an instance: refusing the others must cost little
+	payload, err := event.payload()
+	if err != nil {
+		g.instances[id].Release(1)
+		return nil, fmt.Errorf("event: %w", err)
+	}
+
+	function := g.functions[id]
 
 	timedOut := errTimedOut
 	if function.Timeout > 0 && function.Timeout <= limit {
@@ -107,6 +112,27 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 	case <-ctx.Done():
 		return nil, timedOut
 	}
+}
+
+// acquire waits for an instance of a function, but not for long. Error: errThrottled.
+func (g *Gateway) acquire(c *call, id string) error {
+	if g.instances[id].TryAcquire(1) {
+		return nil
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), maxWait)
+	defer cancel()
+
+	if g.instances[id].Acquire(ctx, 1) == nil {
+		return nil
+	}
+
+	// one line a second: there may be thousands of such calls
+	if now := time.Now().Unix(); g.throttled.Swap(now) != now {
+		g.logger.WarnContext(ctx, "function throttled", "function", id, "error", errThrottled)
+	}
+
+	return errThrottled
 }
 
 // asReported returns an error whose text is what Lambda would report as errorMessage.
