@@ -188,6 +188,18 @@ func (s *Scanner) Skip() {
 	}
 }
 
+// Raw reads any value, and returns the part of the text that it is; "" after a fault.
+func (s *Scanner) Raw() string {
+	s.peek()
+	start := s.at
+
+	if s.Skip(); s.err != nil {
+		return ""
+	}
+
+	return s.text[start:s.at]
+}
+
 // skipMember is Member for a name that nobody asks for.
 func (s *Scanner) skipMember() bool {
 	if !s.next('}') {

@@ -4,7 +4,8 @@
 // API Gateway's description of a call, including its authorizer's context, is taken from the event
 // only, never from a header that a client can send. The handler sees the path that API Gateway
 // routed, without the stage or the base path of a custom domain. The package makes no decisions
-// about calls.
+// about calls. Of the event, only what an http.Request, a Call and the stage's variables have is
+// passed on.
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 // and
@@ -21,8 +22,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/core"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
-
-	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
 // Function is a handler as a Lambda function. It implements lambda.Handler and is safe for
@@ -40,57 +39,36 @@ func New(handler http.Handler) *Function {
 // Invoke implements lambda.Handler: it takes a proxy event and returns the response that its kind
 // of API expects.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	v2, err := isV2(payload)
+	event := string(payload)
+
+	v2, err := isV2(event)
 	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 
 	if v2 {
-		return answer(ctx, payload, func(e *events.APIGatewayV2HTTPRequest) routed {
+		return answer(ctx, event, scanHTTP, func(e *events.APIGatewayV2HTTPRequest) routed {
 			r := routeHTTP(e)
 			e.RawPath = parseable(r.path)
 			return r
 		}, f.http.ProxyWithContext)
 	}
 
-	return answer(ctx, payload, func(e *events.APIGatewayProxyRequest) routed {
+	return answer(ctx, event, scanREST, func(e *events.APIGatewayProxyRequest) routed {
 		r := routeREST(e)
 		e.Path = parseable(r.path)
 		return r
 	}, f.rest.ProxyWithContext)
 }
 
-// versionField is the name of the member that only some kinds of events have.
-var versionField = []string{"version"}
-
-// isV2 reports whether an event is of payload 2.0. The event is scanned for that: decoding it twice
-// would be a large part of the work.
-func isV2(payload []byte) (v2 bool, err error) {
-	s := jsonstring.New(string(payload))
-	if s.Object() {
-		for s.Member() {
-			if s.Field(versionField) == "" {
-				s.Skip()
-				continue
-			}
-
-			if version, ok := s.Text(); ok {
-				v2 = version == "2.0"
-			}
-		}
-	}
-
-	return v2, s.End()
-}
-
-// answer decodes an event, sets its path to the one that API Gateway routed, passes it on, and
+// answer reads an event, sets its path to the one that API Gateway routed, passes it on, and
 // encodes the response.
 func answer[Event, Response any](
-	ctx context.Context, payload []byte, mend func(*Event) routed,
+	ctx context.Context, text string, scan func(string) (Event, error), mend func(*Event) routed,
 	next func(context.Context, Event) (Response, error),
 ) ([]byte, error) {
-	var event Event
-	if err := json.Unmarshal(payload, &event); err != nil {
+	event, err := scan(text)
+	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 

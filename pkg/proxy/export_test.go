@@ -1,0 +1,7 @@
+package proxy
+
+// ScanREST and ScanHTTP read events.
+var (
+	ScanREST = scanREST
+	ScanHTTP = scanHTTP
+)
