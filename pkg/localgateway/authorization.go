@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/policy"
 )
@@ -101,7 +102,7 @@ func parseContext(raw json.RawMessage, kind template.APIKind) (map[string]any, e
 
 	context := make(map[string]any, len(fields))
 	for key, value := range fields {
-		text, ok := scalarText(value)
+		text, ok := scalarText(string(value))
 		if !ok {
 			return nil, fmt.Errorf("context.%s is neither string nor number nor boolean", key)
 		}
@@ -122,14 +123,15 @@ func members(data []byte) (fields map[string]json.RawMessage, err error) {
 }
 
 // scalarText returns a valid JSON string, number or boolean as a variable shows it.
-func scalarText(raw json.RawMessage) (text string, ok bool) {
+func scalarText(raw string) (text string, ok bool) {
 	switch raw[0] {
 	case '{', '[', 'n':
 		return "", false
 	case '"':
-		return text, json.Unmarshal(raw, &text) == nil
+		s := jsonstring.New(raw)
+		return s.Text()
 	default:
-		return string(raw), true
+		return raw, true
 	}
 }
 
@@ -154,6 +156,6 @@ func decodeObject(data []byte, into any) error {
 	return nil
 }
 
-func isNull(raw json.RawMessage) bool {
+func isNull[Text ~string | ~[]byte](raw Text) bool {
 	return len(raw) == 0 || string(raw) == "null"
 }

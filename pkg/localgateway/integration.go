@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
@@ -86,22 +87,52 @@ func unserved(fault *template.Error) answer {
 	}
 }
 
-// response is the format that a proxy integration returns.
+// response is the format that a proxy integration returns. Values that may be of several kinds are
+// kept as JSON.
 type response struct {
-	StatusCode        json.RawMessage              `json:"statusCode"`
-	Headers           map[string]json.RawMessage   `json:"headers"`
-	MultiValueHeaders map[string][]json.RawMessage `json:"multiValueHeaders"`
-	Cookies           []string                     `json:"cookies"` // payload 2.0
-	Body              *string                      `json:"body"`
-	IsBase64Encoded   bool                         `json:"isBase64Encoded"`
+	statusCode        string
+	headers           map[string]string
+	multiValueHeaders map[string][]string
+	cookies           []string // payload 2.0
+	body              string
+	isBase64Encoded   bool
+}
+
+var responseFields = []string{
+	"statusCode", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded",
+}
+
+// scanResponse reads a function's answer. It is scanned, since encoding/json would take longer for it
+// than all else that happens to it here.
+func scanResponse(payload []byte) (r response, err error) {
+	s := jsonstring.New(string(payload))
+	s.Members(responseFields, func(name string) {
+		switch name {
+		case "statusCode":
+			r.statusCode = s.Raw()
+		case "headers":
+			jsonstring.MapInto(&s, &r.headers, s.Raw)
+		case "multiValueHeaders":
+			jsonstring.MapInto(&s, &r.multiValueHeaders, func() []string {
+				return jsonstring.List(&s, s.Raw)
+			})
+		case "cookies":
+			r.cookies = jsonstring.List(&s, s.TextOrEmpty)
+		case "body":
+			s.TextInto(&r.body)
+		case "isBase64Encoded":
+			s.BoolInto(&r.isBase64Encoded)
+		}
+	})
+
+	return r, s.End()
 }
 
 func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	v2 := c.route.PayloadVersion == "2.0"
-	var r response
 
-	err := json.Unmarshal(payload, &r)
-	if v2 && (err != nil || isNull(r.StatusCode)) {
+	r, err := scanResponse(payload)
+	if v2 && (err != nil || isNull(r.statusCode)) {
 		return inferred(payload)
 	}
 
@@ -110,7 +141,7 @@ func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 	}
 
 	a := answer{header: http.Header{}}
-	if a.status, err = parseStatus(r.StatusCode); err != nil {
+	if a.status, err = parseStatus(r.statusCode); err != nil {
 		return answer{}, err
 	}
 
@@ -125,17 +156,13 @@ func (g *Gateway) parseResponse(c *call, payload []byte) (answer, error) {
 		}[g.api.Kind == template.REST])
 	}
 
-	if r.Body == nil {
-		return a, nil
-	}
-
-	a.body = []byte(*r.Body)
+	a.body = []byte(r.body)
 	// A REST API passes base64 text on undecoded, unless the accepted type is one of its binary
 	// types.
-	if r.IsBase64Encoded &&
+	if r.isBase64Encoded &&
 		(g.api.Kind == template.HTTP ||
 			isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Accept"))) {
-		if a.body, err = base64.StdEncoding.DecodeString(*r.Body); err != nil {
+		if a.body, err = base64.StdEncoding.DecodeString(r.body); err != nil {
 			return answer{}, fmt.Errorf("body: %w", err)
 		}
 	}
@@ -159,8 +186,8 @@ func inferred(payload []byte) (answer, error) {
 	return answer{http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body}, nil
 }
 
-func parseStatus(raw json.RawMessage) (int, error) {
-	status, err := strconv.Atoi(strings.Trim(string(raw), `"`))
+func parseStatus(raw string) (int, error) {
+	status, err := strconv.Atoi(strings.Trim(raw, `"`))
 	if err != nil || status < 200 || status > 599 {
 		return 0, fmt.Errorf("statusCode %s is not a final HTTP status", raw)
 	}
@@ -169,7 +196,7 @@ func parseStatus(raw json.RawMessage) (int, error) {
 }
 
 func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) error {
-	add := func(name string, value json.RawMessage) error {
+	add := func(name, value string) error {
 		text, ok := scalarText(value)
 		if !ok {
 			return fmt.Errorf("header %s is not a string", name)
@@ -181,8 +208,8 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 
 		return nil
 	}
-	for name, value := range r.Headers {
-		if _, both := r.MultiValueHeaders[name]; both {
+	for name, value := range r.headers {
+		if _, both := r.multiValueHeaders[name]; both {
 			continue // the lists win, as AWS documents
 		}
 
@@ -191,7 +218,7 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 		}
 	}
 
-	for name, values := range r.MultiValueHeaders {
+	for name, values := range r.multiValueHeaders {
 		for _, value := range values {
 			if err := add(name, value); err != nil {
 				return err
@@ -200,7 +227,7 @@ func (r response) copyHeaders(to http.Header, kind template.APIKind, v2 bool) er
 	}
 
 	if v2 {
-		for _, cookie := range r.Cookies {
+		for _, cookie := range r.cookies {
 			to.Add("Set-Cookie", cookie)
 		}
 	}

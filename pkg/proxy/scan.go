@@ -38,9 +38,9 @@ type scanner struct{ jsonstring.Scanner }
 // isV2 reports whether an event is of payload 2.0. Only some kinds of events have a version.
 func isV2(event string) (v2 bool, err error) {
 	s := scanner{jsonstring.New(event)}
-	s.members(versionField, func(string) {
+	s.Members(versionField, func(string) {
 		var version string
-		s.text(&version)
+		s.TextInto(&version)
 		v2 = version == "2.0"
 	})
 
@@ -50,14 +50,14 @@ func isV2(event string) (v2 bool, err error) {
 // scanREST reads an event of payload 1.0.
 func scanREST(event string) (e events.APIGatewayProxyRequest, err error) {
 	s := scanner{jsonstring.New(event)}
-	s.members(restFields, func(name string) {
+	s.Members(restFields, func(name string) {
 		switch name {
 		case "resource":
-			s.text(&e.Resource)
+			s.TextInto(&e.Resource)
 		case "path":
-			s.text(&e.Path)
+			s.TextInto(&e.Path)
 		case "httpMethod":
-			s.text(&e.HTTPMethod)
+			s.TextInto(&e.HTTPMethod)
 		case "headers":
 			s.texts(&e.Headers)
 		case "multiValueHeaders":
@@ -73,9 +73,9 @@ func scanREST(event string) (e events.APIGatewayProxyRequest, err error) {
 		case "requestContext":
 			s.contextREST(&e.RequestContext)
 		case "body":
-			s.text(&e.Body)
+			s.TextInto(&e.Body)
 		case "isBase64Encoded":
-			s.flag(&e.IsBase64Encoded)
+			s.BoolInto(&e.IsBase64Encoded)
 		}
 	})
 
@@ -83,24 +83,24 @@ func scanREST(event string) (e events.APIGatewayProxyRequest, err error) {
 }
 
 func (s *scanner) contextREST(c *events.APIGatewayProxyRequestContext) {
-	s.members(restContextFields, func(name string) {
+	s.Members(restContextFields, func(name string) {
 		switch name {
 		case "domainName":
-			s.text(&c.DomainName)
+			s.TextInto(&c.DomainName)
 		case "stage":
-			s.text(&c.Stage)
+			s.TextInto(&c.Stage)
 		case "requestId":
-			s.text(&c.RequestID)
+			s.TextInto(&c.RequestID)
 		case "identity":
-			s.members(sourceIPField, func(string) { s.text(&c.Identity.SourceIP) })
+			s.Members(sourceIPField, func(string) { s.TextInto(&c.Identity.SourceIP) })
 		case "resourcePath":
-			s.text(&c.ResourcePath)
+			s.TextInto(&c.ResourcePath)
 		case "path":
-			s.text(&c.Path)
+			s.TextInto(&c.Path)
 		case "authorizer":
 			s.values(&c.Authorizer)
 		case "httpMethod":
-			s.text(&c.HTTPMethod)
+			s.TextInto(&c.HTTPMethod)
 		}
 	})
 }
@@ -108,14 +108,14 @@ func (s *scanner) contextREST(c *events.APIGatewayProxyRequestContext) {
 // scanHTTP reads an event of payload 2.0.
 func scanHTTP(event string) (e events.APIGatewayV2HTTPRequest, err error) {
 	s := scanner{jsonstring.New(event)}
-	s.members(httpFields, func(name string) {
+	s.Members(httpFields, func(name string) {
 		switch name {
 		case "routeKey":
-			s.text(&e.RouteKey)
+			s.TextInto(&e.RouteKey)
 		case "rawPath":
-			s.text(&e.RawPath)
+			s.TextInto(&e.RawPath)
 		case "rawQueryString":
-			s.text(&e.RawQueryString)
+			s.TextInto(&e.RawQueryString)
 		case "cookies":
 			e.Cookies = s.list()
 		case "headers":
@@ -129,9 +129,9 @@ func scanHTTP(event string) (e events.APIGatewayV2HTTPRequest, err error) {
 		case "requestContext":
 			s.contextHTTP(&e.RequestContext)
 		case "body":
-			s.text(&e.Body)
+			s.TextInto(&e.Body)
 		case "isBase64Encoded":
-			s.flag(&e.IsBase64Encoded)
+			s.BoolInto(&e.IsBase64Encoded)
 		}
 	})
 
@@ -139,25 +139,25 @@ func scanHTTP(event string) (e events.APIGatewayV2HTTPRequest, err error) {
 }
 
 func (s *scanner) contextHTTP(c *events.APIGatewayV2HTTPRequestContext) {
-	s.members(httpContextFields, func(name string) {
+	s.Members(httpContextFields, func(name string) {
 		switch name {
 		case "routeKey":
-			s.text(&c.RouteKey)
+			s.TextInto(&c.RouteKey)
 		case "stage":
-			s.text(&c.Stage)
+			s.TextInto(&c.Stage)
 		case "requestId":
-			s.text(&c.RequestID)
+			s.TextInto(&c.RequestID)
 		case "domainName":
-			s.text(&c.DomainName)
+			s.TextInto(&c.DomainName)
 		case "http":
-			s.members(httpRequestFields, func(name string) {
+			s.Members(httpRequestFields, func(name string) {
 				switch name {
 				case "method":
-					s.text(&c.HTTP.Method)
+					s.TextInto(&c.HTTP.Method)
 				case "path":
-					s.text(&c.HTTP.Path)
+					s.TextInto(&c.HTTP.Path)
 				case "sourceIp":
-					s.text(&c.HTTP.SourceIP)
+					s.TextInto(&c.HTTP.SourceIP)
 				}
 			})
 		case "authorizer":
@@ -165,86 +165,22 @@ func (s *scanner) contextHTTP(c *events.APIGatewayV2HTTPRequestContext) {
 				c.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{}
 			}
 
-			s.members(lambdaContextField, func(string) { s.values(&c.Authorizer.Lambda) })
+			s.Members(lambdaContextField, func(string) { s.values(&c.Authorizer.Lambda) })
 		}
 	})
 }
 
-// members reads an object: read is called for each member that has one of the names, and must read
-// its value.
-func (s *scanner) members(names []string, read func(name string)) {
-	if !s.Object() {
-		return
-	}
+// texts reads an object of strings.
+func (s *scanner) texts(into *map[string]string) { jsonstring.MapInto(&s.Scanner, into, s.TextOrEmpty) }
 
-	for s.Member() {
-		if name := s.Field(names); name != "" {
-			read(name)
-		} else {
-			s.Skip()
-		}
-	}
-}
+// lists reads an object of arrays of strings.
+func (s *scanner) lists(into *map[string][]string) { jsonstring.MapInto(&s.Scanner, into, s.list) }
 
-// text reads a string; null leaves what was there.
-func (s *scanner) text(into *string) {
-	if text, ok := s.Text(); ok {
-		*into = text
-	}
-}
+// values reads an object of any values.
+func (s *scanner) values(into *map[string]any) { jsonstring.MapInto(&s.Scanner, into, s.value) }
 
-// flag reads true or false; null leaves what was there.
-func (s *scanner) flag(into *bool) {
-	if value, ok := s.Bool(); ok {
-		*into = value
-	}
-}
-
-// texts reads an object of strings; null makes it nil.
-func (s *scanner) texts(into *map[string]string) {
-	object(s, into, func() (text string) {
-		s.text(&text)
-		return text
-	})
-}
-
-// lists reads an object of arrays of strings; null makes it nil.
-func (s *scanner) lists(into *map[string][]string) { object(s, into, s.list) }
-
-// values reads an object of any values; null makes it nil.
-func (s *scanner) values(into *map[string]any) { object(s, into, s.value) }
-
-// object reads an object. As for encoding/json, a second one with the same name adds to the first.
-func object[V any](s *scanner, into *map[string]V, value func() V) {
-	if !s.Object() {
-		*into = nil
-		return
-	}
-
-	if *into == nil {
-		*into = map[string]V{}
-	}
-
-	for s.Member() {
-		name := s.Name()
-		(*into)[name] = value()
-	}
-}
-
-// list reads an array of strings; nil for null.
-func (s *scanner) list() []string {
-	if !s.Array() {
-		return nil
-	}
-
-	out := make([]string, 0, 1)
-	for s.Element() {
-		text, _ := s.Text()
-		out = append(out, text)
-	}
-
-	return out
-}
+// list reads an array of strings.
+func (s *scanner) list() []string { return jsonstring.List(&s.Scanner, s.TextOrEmpty) }
 
 // value reads any value as encoding/json does, and almost always a string.
 func (s *scanner) value() (value any) {
