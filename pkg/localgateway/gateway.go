@@ -6,12 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/policy"
@@ -53,8 +51,8 @@ type Gateway struct {
 	functions map[string]template.Function
 	handlers  map[string]lambda.Handler
 	backend   *Backend
-	instances map[string]*semaphore.Weighted // of each function
-	throttled atomic.Int64                   // when that was logged last, in seconds
+	instances map[string]*instances // of each function
+	throttled atomic.Int64          // when that was logged last, in seconds
 	routes    router
 	cache     *cache
 	answers   map[bool]memo[authorization] // by whether they are simple
@@ -85,7 +83,7 @@ func New(config Config) (*Gateway, error) {
 		functions: config.Template.Functions,
 		handlers:  config.Functions,
 		backend:   config.Backend,
-		instances: make(map[string]*semaphore.Weighted, len(config.Functions)),
+		instances: make(map[string]*instances, len(config.Functions)),
 		routes:    newRouter(api),
 		cache:     newCache(),
 		answers: map[bool]memo[authorization]{
@@ -99,7 +97,7 @@ func New(config Config) (*Gateway, error) {
 		random:    config.Random,
 	}
 	for id := range config.Functions {
-		g.instances[id] = semaphore.NewWeighted(int64(instancesPerCPU * runtime.GOMAXPROCS(0)))
+		g.instances[id] = newInstances()
 	}
 
 	if g.logger == nil {

@@ -157,6 +157,15 @@ func (w *world) replaceTemplate(t *testing.T, tmpl *template.Template) {
 	}
 }
 
+// inBubble runs a test on a fake clock, and then lets the functions' instances end.
+func inBubble(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		test(t)
+		time.Sleep(time.Second)
+	})
+}
+
 func newREST(t *testing.T, authorizer lambda.Handler) *world {
 	t.Helper()
 	return newWorld(t, "rest.yaml", "Plain", authorizer, answers(ok))
@@ -308,7 +317,7 @@ func TestWaitingCallsAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
 				g, err := localgateway.New(localgateway.Config{
 					Template:  tmpl,
 					API:       api.ID,

@@ -23,17 +23,6 @@ var (
 	errThrottled = errors.New("too many calls of the function at once")
 )
 
-// instancesPerCPU is how many calls of one function run at the same time for each processor of the
-// machine; others wait, first come, first served. On Lambda each instance has a processor of its
-// own. Here they share a few: if all ran at once, a call that reads the table ten times would wait
-// ten times behind every other.
-const instancesPerCPU = 4
-
-// maxWait is how long a call waits for an instance at most. Lambda throttles at once, but has far
-// more instances. Without a bound, more calls than can be answered would all be answered late, and
-// the queue would have to be worked off after them.
-const maxWait = time.Second
-
 // invoke calls a function as Lambda would: with a deadline, a request id of its own, and
 // independently of the client's connection. A panic becomes an error. An in-process function that
 // ignores its context keeps running after the time-out, and its result is discarded. As on Lambda,
@@ -51,7 +40,9 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 
 	began := time.Now()
 
-	if err := g.acquire(c, id); err != nil {
+	instances := g.instances[id]
+	if err := instances.acquire(context.WithoutCancel(c.request.Context())); err != nil {
+		g.throttle(c, id)
 		return nil, err
 	}
 
@@ -61,7 +52,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 	// made only for a call that has an instance: refusing the others must cost little
 	payload, err := event.payload()
 	if err != nil {
-		g.instances[id].Release(1)
+		instances.release()
 		return nil, fmt.Errorf("event: %w", err)
 	}
 
@@ -86,9 +77,8 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 
 	// Buffered, so that a function that answers too late can still end.
 	done := make(chan result, 1)
-	go func() {
+	instances.run(func() {
 		var r result
-		defer g.instances[id].Release(1)
 		defer func() {
 			// only the log gets the stack: as on Lambda, the error's text is the panic's
 			if p := recover(); p != nil {
@@ -100,7 +90,7 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 			done <- r
 		}()
 		r.payload, r.err = handler.Invoke(ctx, payload)
-	}()
+	})
 
 	select {
 	case r := <-done:
@@ -114,25 +104,12 @@ func (g *Gateway) invoke(c *call, id string, limit time.Duration, event event) (
 	}
 }
 
-// acquire waits for an instance of a function, but not for long. Error: errThrottled.
-func (g *Gateway) acquire(c *call, id string) error {
-	if g.instances[id].TryAcquire(1) {
-		return nil
-	}
-
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.request.Context()), maxWait)
-	defer cancel()
-
-	if g.instances[id].Acquire(ctx, 1) == nil {
-		return nil
-	}
-
-	// one line a second: there may be thousands of such calls
+// throttle logs that a function has no instance free: one line a second, since there may be thousands
+// of such calls.
+func (g *Gateway) throttle(c *call, id string) {
 	if now := time.Now().Unix(); g.throttled.Swap(now) != now {
-		g.logger.WarnContext(ctx, "function throttled", "function", id, "error", errThrottled)
+		g.logger.WarnContext(c.request.Context(), "function throttled", "function", id)
 	}
-
-	return errThrottled
 }
 
 // asReported returns an error whose text is what Lambda would report as errorMessage.

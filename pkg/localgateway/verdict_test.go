@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -300,7 +299,7 @@ func TestTimeOuts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// the bubble's clock jumps, so the test does not wait
-			synctest.Test(t, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
 				w := newWorld(t, test.kind, "Plain", test.authorizer, function(hangs))
 
 				got := w.get("/keys/1")
@@ -330,7 +329,7 @@ func TestIntegrationTimeOut(t *testing.T) {
 	for file, test := range tests {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
 				tmpl := read(t, file)
 				backend := tmpl.Functions["Backend"]
 				backend.Timeout = 900e9
