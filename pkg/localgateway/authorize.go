@@ -50,7 +50,9 @@ func (g *Gateway) askAuthorizer(
 	c *call, a template.Authorizer, values []string,
 ) (authorization, *refusal) {
 	started := g.now()
-	payload, err := g.invoke(c, a.Function, authorizerLimit, g.authorizerEvent(c, a, values))
+	payload, err := g.invoke(c, a.Function, authorizerLimit, func() []byte {
+		return g.authorizerEvent(c, a, values)
+	})
 
 	// 0 would mean that the authorizer was not called
 	c.authorizerLatency = max(g.now().Sub(started), time.Nanosecond)

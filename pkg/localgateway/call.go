@@ -39,9 +39,9 @@ type call struct {
 	sourceIP string
 	arn      string
 	body     []byte
-	// what its two events share, by their version, once it is made
-	requestV1 *encodedOnce
-	requestV2 *encodedOnce
+	// what its two events share, by their version; nil until it is made
+	requestV1 []byte
+	requestV2 []byte
 
 	route  *template.Route // nil if none matched
 	params map[string]string

@@ -1,13 +1,9 @@
 package localgateway
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
-	"net/http"
 	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -16,243 +12,84 @@ import (
 // authorizerEvent builds what an authorizer receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
 // and .../http-api-lambda-authorizer.html
-func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) event {
+func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []string) []byte {
 	switch {
 	case g.api.Kind == template.REST && a.Type == template.Token:
-		return event{own: tokenEvent{
-			Type:               "TOKEN",
-			AuthorizationToken: values[0],
-			MethodArn:          c.arn,
-		}}
+		o := newObject(nil)
+		o.text("type", "TOKEN")
+		o.text("authorizationToken", values[0])
+		o.text("methodArn", c.arn)
+		return o.end()
 	case g.api.Kind == template.REST:
-		return event{g.requestV1(c), authorizerV1{
-			Type:           "REQUEST",
-			MethodArn:      c.arn,
-			RequestContext: g.contextREST(c),
-		}}
+		o := newObject(g.requestV1(c))
+		o.text("type", "REQUEST")
+		o.text("methodArn", c.arn)
+		g.contextV1(o, c, nil)
+		return o.end()
 	case a.PayloadVersion == "1.0":
 		source := strings.Join(values, ",")
-		return event{g.requestV1(c), authorizerV1{
-			Version:            "1.0",
-			Type:               "REQUEST",
-			MethodArn:          c.arn,
-			IdentitySource:     &source,
-			AuthorizationToken: &source,
-			RequestContext:     g.contextREST(c),
-		}}
+
+		o := newObject(g.requestV1(c))
+		o.text("version", "1.0")
+		o.text("type", "REQUEST")
+		o.text("methodArn", c.arn)
+		o.text("identitySource", source)
+		o.text("authorizationToken", source)
+		g.contextV1(o, c, nil)
+		return o.end()
 	default:
-		return event{g.requestV2(c), authorizerV2{
-			Type:           "REQUEST",
-			RouteArn:       c.arn,
-			IdentitySource: values,
-			RequestContext: g.contextHTTP(c),
-		}}
+		o := newObject(g.requestV2(c))
+		o.text("type", "REQUEST")
+		o.text("routeArn", c.arn)
+		o.list("identitySource", values)
+		g.contextV2(o, c, false)
+		return o.end()
 	}
 }
 
 // integrationEvent builds what the function behind a route receives. See
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 // and .../http-api-develop-integrations-lambda.html
-func (g *Gateway) integrationEvent(c *call) event {
+func (g *Gateway) integrationEvent(c *call) []byte {
+	contentType := c.request.Header.Get("Content-Type")
+
 	if c.route.PayloadVersion == "2.0" {
-		e := integrationV2{RequestContext: g.contextHTTP(c)}
-		if c.route.Authorizer != "" {
-			e.RequestContext.Authorizer = &authorizerContextV2{c.authorization.context}
-		}
+		o := newObject(g.requestV2(c))
+		g.contextV2(o, c, c.route.Authorizer != "")
 
 		if len(c.body) > 0 {
-			e.Body, e.IsBase64Encoded = encode(c.body,
-				!isText(c.request.Header.Get("Content-Type"), c.body))
+			o.body(c.body, !isText(contentType, c.body))
+		} else {
+			o.flag("isBase64Encoded", false)
 		}
 
-		return event{g.requestV2(c), e}
+		return o.end()
 	}
 
-	e := integrationV1{RequestContext: g.contextREST(c)}
-	if c.route.Authorizer != "" {
-		e.RequestContext.Authorizer = g.authorizerContextV1(c)
-	}
+	o := newObject(g.requestV1(c))
 
 	// REST APIs decide by their list of binary types, HTTP APIs by the content type.
-	binary := isBinary(g.api.BinaryMediaTypes, c.request.Header.Get("Content-Type"))
+	binary := isBinary(g.api.BinaryMediaTypes, contentType)
 	if g.api.Kind == template.HTTP {
-		e.Version = "1.0"
-		binary = !isText(c.request.Header.Get("Content-Type"), c.body)
+		o.text("version", "1.0")
+		binary = !isText(contentType, c.body)
 	}
+
+	var context map[string]any
+	if c.route.Authorizer != "" {
+		context = g.authorizerContextV1(c)
+	}
+
+	g.contextV1(o, c, context)
 
 	if len(c.body) > 0 {
-		e.Body, e.IsBase64Encoded = encode(c.body, binary)
+		o.body(c.body, binary)
+	} else {
+		o.null("body")
+		o.flag("isBase64Encoded", false)
 	}
 
-	return event{g.requestV1(c), e}
-}
-
-// event is the JSON object that a function receives: what it shares with the call's other event, and
-// what is its own.
-type event struct {
-	request *encodedOnce // nil if nothing is shared
-	own     any
-}
-
-// encodedOnce is an object that is part of two, and encoded for both.
-type encodedOnce struct {
-	object any
-	text   []byte // nil until it is encoded
-}
-
-// payload encodes the event.
-func (e event) payload() (out []byte, err error) {
-	if e.request == nil {
-		return encodeJSON(nil, e.own)
-	}
-
-	if e.request.text == nil {
-		if e.request.text, err = encodeJSON(nil, e.request.object); err != nil {
-			return nil, err
-		}
-	}
-
-	// Two objects without a name in common become one: the second goes on where the first ends.
-	shared := e.request.text[:len(e.request.text)-1]
-	if out, err = encodeJSON(shared, e.own); err != nil {
-		return nil, err
-	}
-
-	out[len(shared)] = ','
-	return out, nil
-}
-
-// encodeJSON encodes a value after other text. It keeps <, > and & as they are, as AWS does.
-func encodeJSON(before []byte, value any) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(usualEvent)
-	b.Write(before)
-
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(value)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-// usualEvent is about the size, in bytes, of an event of a call without a body.
-const usualEvent = 2 << 10
-
-// tokenEvent is what a TOKEN authorizer receives.
-type tokenEvent struct {
-	Type               string `json:"type"`
-	AuthorizationToken string `json:"authorizationToken"`
-	MethodArn          string `json:"methodArn"`
-}
-
-// requestV1 is the part that payload 1.0's integrations and authorizers share. Values that are
-// absent are null, as AWS shows them.
-type requestV1 struct {
-	Resource                        string              `json:"resource"`
-	Path                            string              `json:"path"`
-	HTTPMethod                      string              `json:"httpMethod"`
-	Headers                         map[string]string   `json:"headers"`
-	MultiValueHeaders               http.Header         `json:"multiValueHeaders"`
-	QueryStringParameters           map[string]string   `json:"queryStringParameters"`
-	MultiValueQueryStringParameters map[string][]string `json:"multiValueQueryStringParameters"`
-	PathParameters                  map[string]string   `json:"pathParameters"`
-	StageVariables                  map[string]string   `json:"stageVariables"`
-}
-
-type authorizerV1 struct {
-	Version            string      `json:"version,omitempty"`
-	Type               string      `json:"type"`
-	MethodArn          string      `json:"methodArn"`
-	IdentitySource     *string     `json:"identitySource,omitempty"`
-	AuthorizationToken *string     `json:"authorizationToken,omitempty"`
-	RequestContext     contextREST `json:"requestContext"`
-}
-
-type integrationV1 struct {
-	Version         string      `json:"version,omitempty"`
-	RequestContext  contextREST `json:"requestContext"`
-	Body            *string     `json:"body"`
-	IsBase64Encoded bool        `json:"isBase64Encoded"`
-}
-
-// contextREST is requestContext of payload 1.0.
-type contextREST struct {
-	AccountID         string         `json:"accountId"`
-	APIID             string         `json:"apiId"`
-	Authorizer        map[string]any `json:"authorizer,omitempty"`
-	DomainName        string         `json:"domainName"`
-	DomainPrefix      string         `json:"domainPrefix"`
-	ExtendedRequestID string         `json:"extendedRequestId"`
-	HTTPMethod        string         `json:"httpMethod"`
-	Identity          identityREST   `json:"identity"`
-	Path              string         `json:"path"`
-	Protocol          string         `json:"protocol"`
-	RequestID         string         `json:"requestId"`
-	RequestTime       string         `json:"requestTime"`
-	RequestTimeEpoch  int64          `json:"requestTimeEpoch"`
-	ResourceID        string         `json:"resourceId"`
-	ResourcePath      string         `json:"resourcePath"`
-	Stage             string         `json:"stage"`
-}
-
-type identityREST struct {
-	SourceIP   string  `json:"sourceIp"`
-	UserAgent  *string `json:"userAgent"`
-	APIKey     *string `json:"apiKey"`
-	ClientCert *string `json:"clientCert"`
-}
-
-// requestV2 is the part that payload 2.0's integrations and authorizers share. Values that are
-// absent are left out.
-type requestV2 struct {
-	Version               string            `json:"version"`
-	RouteKey              string            `json:"routeKey"`
-	RawPath               string            `json:"rawPath"`
-	RawQueryString        string            `json:"rawQueryString"`
-	Cookies               []string          `json:"cookies,omitempty"`
-	Headers               map[string]string `json:"headers"`
-	QueryStringParameters map[string]string `json:"queryStringParameters,omitempty"`
-	PathParameters        map[string]string `json:"pathParameters,omitempty"`
-	StageVariables        map[string]string `json:"stageVariables,omitempty"`
-}
-
-type authorizerV2 struct {
-	Type           string      `json:"type"`
-	RouteArn       string      `json:"routeArn"`
-	IdentitySource []string    `json:"identitySource"`
-	RequestContext contextHTTP `json:"requestContext"`
-}
-
-type integrationV2 struct {
-	RequestContext  contextHTTP `json:"requestContext"`
-	Body            *string     `json:"body,omitempty"`
-	IsBase64Encoded bool        `json:"isBase64Encoded"`
-}
-
-// contextHTTP is requestContext of payload 2.0.
-type contextHTTP struct {
-	AccountID    string               `json:"accountId"`
-	APIID        string               `json:"apiId"`
-	Authorizer   *authorizerContextV2 `json:"authorizer,omitempty"`
-	DomainName   string               `json:"domainName"`
-	DomainPrefix string               `json:"domainPrefix"`
-	HTTP         requestHTTP          `json:"http"`
-	RequestID    string               `json:"requestId"`
-	RouteKey     string               `json:"routeKey"`
-	Stage        string               `json:"stage"`
-	Time         string               `json:"time"`
-	TimeEpoch    int64                `json:"timeEpoch"`
-}
-
-type authorizerContextV2 struct {
-	Lambda map[string]any `json:"lambda"`
-}
-
-type requestHTTP struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
+	return o.end()
 }
 
 // authorizerContextV1 returns requestContext.authorizer of payload 1.0: the authorizer's context,
@@ -274,31 +111,35 @@ func (g *Gateway) authorizerContextV1(c *call) map[string]any {
 	return context
 }
 
-// requestV1 returns a call's part of both its events of payload 1.0, which is made once.
-func (g *Gateway) requestV1(c *call) *encodedOnce {
+// requestV1 returns the part that payload 1.0's integrations and authorizers share: it is made once
+// for a call. Values that are absent are null, as AWS shows them.
+func (g *Gateway) requestV1(c *call) []byte {
 	if c.requestV1 != nil {
 		return c.requestV1
 	}
 
-	query, all := c.query(), c.headers()
+	query, headers := c.query(), c.headers()
 
-	headers, path := lastOf(all), g.pathREST(c)
+	o := newObject(nil)
+	o.text("resource", c.route.Path)
+	o.text("httpMethod", c.request.Method)
+
 	if g.api.Kind == template.HTTP {
-		all = lowerCase(all)
-		headers, path = joined(all), c.called
+		headers = lowerCase(headers)
+		o.text("path", c.called)
+		o.values("headers", headers, joined)
+	} else {
+		o.text("path", g.pathREST(c))
+		o.values("headers", headers, last)
 	}
 
-	c.requestV1 = &encodedOnce{object: requestV1{
-		Resource:                        c.route.Path,
-		Path:                            path,
-		HTTPMethod:                      c.request.Method,
-		Headers:                         headers,
-		MultiValueHeaders:               all,
-		QueryStringParameters:           lastOf(query),
-		MultiValueQueryStringParameters: orNil(query),
-		PathParameters:                  c.params,
-		StageVariables:                  g.api.StageVariables,
-	}}
+	o.lists("multiValueHeaders", headers)
+	o.values("queryStringParameters", query, last)
+	o.lists("multiValueQueryStringParameters", query)
+	o.texts("pathParameters", c.params)
+	o.texts("stageVariables", g.api.StageVariables)
+
+	c.requestV1 = o.shared()
 	return c.requestV1
 }
 
@@ -322,91 +163,116 @@ func (g *Gateway) pathHTTP(c *call) string {
 	return "/" + g.api.Stage + c.path
 }
 
-// requestV2 returns a call's part of both its events of payload 2.0, which is made once.
-func (g *Gateway) requestV2(c *call) *encodedOnce {
+// requestV2 returns the part that payload 2.0's integrations and authorizers share: it is made once
+// for a call. Values that are absent are left out.
+func (g *Gateway) requestV2(c *call) []byte {
 	if c.requestV2 != nil {
 		return c.requestV2
 	}
 
-	headers := c.headers()
-	all := cookies(headers)
-	headers.Del("Cookie")
+	query, headers := c.query(), c.headers()
 
-	c.requestV2 = &encodedOnce{object: requestV2{
-		Version:               "2.0",
-		RouteKey:              c.routeKey(),
-		RawPath:               g.pathHTTP(c),
-		RawQueryString:        c.request.URL.RawQuery,
-		Cookies:               all,
-		Headers:               joined(lowerCase(headers)),
-		QueryStringParameters: joined(c.query()),
-		PathParameters:        c.params,
-		StageVariables:        g.api.StageVariables,
-	}}
+	o := newObject(nil)
+	o.text("version", "2.0")
+	o.text("routeKey", c.routeKey())
+	o.text("rawPath", g.pathHTTP(c))
+	o.text("rawQueryString", c.request.URL.RawQuery)
+
+	if all := cookies(headers); len(all) > 0 {
+		o.list("cookies", all)
+	}
+
+	headers.Del("Cookie")
+	o.values("headers", lowerCase(headers), joined)
+
+	if len(query) > 0 {
+		o.values("queryStringParameters", query, joined)
+	}
+
+	if len(c.params) > 0 {
+		o.texts("pathParameters", c.params)
+	}
+
+	if len(g.api.StageVariables) > 0 {
+		o.texts("stageVariables", g.api.StageVariables)
+	}
+
+	c.requestV2 = o.shared()
 	return c.requestV2
 }
 
-func (g *Gateway) contextREST(c *call) contextREST {
-	identity := identityREST{SourceIP: c.sourceIP}
-	if agent := c.request.UserAgent(); agent != "" {
-		identity.UserAgent = &agent
+// contextV1 adds requestContext of payload 1.0. The authorizer's part is left out if it is nil.
+func (g *Gateway) contextV1(o *object, c *call, authorizer map[string]any) {
+	o.open("requestContext")
+	o.text("accountId", account)
+	o.text("apiId", g.api.GatewayID)
+
+	if authorizer != nil {
+		o.anything("authorizer", authorizer)
 	}
 
-	if key := g.planKey(c); c.route.APIKeyRequired && key != "" {
-		identity.APIKey = &key
+	o.text("domainName", c.request.Host)
+	o.text("domainPrefix", g.api.GatewayID)
+	o.text("extendedRequestId", c.extendedID)
+	o.text("httpMethod", c.request.Method)
+
+	o.open("identity")
+	o.text("sourceIp", c.sourceIP)
+	o.textOrNull("userAgent", c.request.UserAgent())
+
+	key := ""
+	if c.route.APIKeyRequired {
+		key = g.planKey(c)
 	}
 
-	return contextREST{
-		AccountID:         account,
-		APIID:             g.api.GatewayID,
-		DomainName:        c.request.Host,
-		DomainPrefix:      g.api.GatewayID,
-		ExtendedRequestID: c.extendedID,
-		HTTPMethod:        c.request.Method,
-		Identity:          identity,
-		Path:              c.called,
-		Protocol:          c.request.Proto,
-		RequestID:         c.requestID,
-		RequestTime:       c.start.UTC().Format(clfTime),
-		RequestTimeEpoch:  c.start.UnixMilli(),
-		ResourceID:        resourceID(c.route.Path),
-		ResourcePath:      c.route.Path,
-		Stage:             g.api.Stage,
-	}
+	o.textOrNull("apiKey", key)
+	o.null("clientCert")
+	o.close()
+
+	o.text("path", c.called)
+	o.text("protocol", c.request.Proto)
+	o.text("requestId", c.requestID)
+	o.text("requestTime", c.start.UTC().Format(clfTime))
+	o.number("requestTimeEpoch", c.start.UnixMilli())
+	o.text("resourceId", resourceID(c.route.Path))
+	o.text("resourcePath", c.route.Path)
+	o.text("stage", g.api.Stage)
+	o.close()
 }
 
-func (g *Gateway) contextHTTP(c *call) contextHTTP {
-	return contextHTTP{
-		AccountID:    account,
-		APIID:        g.api.GatewayID,
-		DomainName:   c.request.Host,
-		DomainPrefix: g.api.GatewayID,
-		HTTP: requestHTTP{
-			Method:    c.request.Method,
-			Path:      g.pathHTTP(c),
-			Protocol:  c.request.Proto,
-			SourceIP:  c.sourceIP,
-			UserAgent: c.request.UserAgent(),
-		},
-		RequestID: c.requestID,
-		RouteKey:  c.routeKey(),
-		Stage:     g.api.Stage,
-		Time:      c.start.UTC().Format(clfTime),
-		TimeEpoch: c.start.UnixMilli(),
+// contextV2 adds requestContext of payload 2.0, with or without what the authorizer said.
+func (g *Gateway) contextV2(o *object, c *call, authorized bool) {
+	o.open("requestContext")
+	o.text("accountId", account)
+	o.text("apiId", g.api.GatewayID)
+
+	if authorized {
+		o.open("authorizer")
+		o.anything("lambda", c.authorization.context)
+		o.close()
 	}
+
+	o.text("domainName", c.request.Host)
+	o.text("domainPrefix", g.api.GatewayID)
+
+	o.open("http")
+	o.text("method", c.request.Method)
+	o.text("path", g.pathHTTP(c))
+	o.text("protocol", c.request.Proto)
+	o.text("sourceIp", c.sourceIP)
+	o.text("userAgent", c.request.UserAgent())
+	o.close()
+
+	o.text("requestId", c.requestID)
+	o.text("routeKey", c.routeKey())
+	o.text("stage", g.api.Stage)
+	o.text("time", c.start.UTC().Format(clfTime))
+	o.number("timeEpoch", c.start.UnixMilli())
+	o.close()
 }
 
 // resourceID returns a stable stand-in for the id that API Gateway gives a path.
 func resourceID(path string) string {
 	hash := sha256.Sum256([]byte(path))
 	return hex.EncodeToString(hash[:3])
-}
-
-func encode(body []byte, binary bool) (text *string, isBase64 bool) {
-	plain := string(body)
-	if binary {
-		plain = base64.StdEncoding.EncodeToString(body)
-	}
-
-	return &plain, binary
 }

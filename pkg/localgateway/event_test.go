@@ -196,6 +196,30 @@ func TestEventsOfHTTP2(t *testing.T) {
 	decodes(t, got, new(events.APIGatewayV2HTTPRequest))
 }
 
+// Whatever an HTTP API's authorizer says arrives as it is.
+func TestContextOfHTTP2(t *testing.T) {
+	t.Parallel()
+
+	for context, want := range map[string]string{
+		`{}`: `{}`,
+		`{"a<&>\u2028\"":"b<&>\u0000\ud800","l":[],"m":[{"x":[[]]},false,null,-1.50e3],"n":{}}`: `{"a<&>\u2028\"":"b<&>\u0000\ufffd","l":[],"m":[{"x":[[]]},false,null,-1.50e3],"n":{}}`,
+		`null`: `null`,
+	} {
+		w := newHTTP(t, answers(`{"principalId":"key","policyDocument":{"Version":"2012-10-17",`+
+			`"Statement":{"Action":"*","Effect":"Allow","Resource":"*"}},"context":`+context+`}`))
+		w.get("/keys/1")
+
+		got := contextOf(w.backend.only(t)).(map[string]any)["lambda"]
+
+		var expected any
+		if err := json.Unmarshal([]byte(want), &expected); err != nil {
+			t.Fatal(err)
+		}
+
+		check(t, expected, got)
+	}
+}
+
 func TestEventsOfHTTP1(t *testing.T) {
 	t.Parallel()
 	w := newHTTP(t, answers(allowAll))

@@ -3,7 +3,6 @@ package localgateway
 import (
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,35 +38,6 @@ func (c *call) headers() http.Header {
 	return h
 }
 
-// lastOf maps each name to its last value. It returns nil if there are none, which REST events
-// show as null.
-func lastOf[M ~map[string][]string](values M) map[string]string {
-	if len(values) == 0 {
-		return nil
-	}
-
-	m := make(map[string]string, len(values))
-	for name, v := range values {
-		m[name] = last(v)
-	}
-
-	return m
-}
-
-// joined maps each name to its values joined with commas, as HTTP API events do.
-func joined[M ~map[string][]string](values M) map[string]string {
-	if len(values) == 0 {
-		return nil
-	}
-
-	m := make(map[string]string, len(values))
-	for name, v := range values {
-		m[name] = strings.Join(v, ",")
-	}
-
-	return m
-}
-
 // lowerCase returns the headers under lower-case names, as HTTP APIs send them.
 func lowerCase(h http.Header) http.Header {
 	m := make(http.Header, len(h))
@@ -76,15 +46,6 @@ func lowerCase(h http.Header) http.Header {
 	}
 
 	return m
-}
-
-// orNil returns nil for an empty map, so that REST events show null.
-func orNil(values url.Values) map[string][]string {
-	if len(values) == 0 {
-		return nil
-	}
-
-	return values
 }
 
 // cookies splits the Cookie headers as payload 2.0 lists them.

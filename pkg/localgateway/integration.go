@@ -31,7 +31,9 @@ func (g *Gateway) integrate(c *call) (answer, *refusal) {
 	}
 
 	started := g.now()
-	payload, err := g.invoke(c, c.route.Function, limit, g.integrationEvent(c))
+	payload, err := g.invoke(c, c.route.Function, limit, func() []byte {
+		return g.integrationEvent(c)
+	})
 
 	c.integrationLatency = max(g.now().Sub(started), time.Nanosecond)
 

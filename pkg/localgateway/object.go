@@ -1,0 +1,198 @@
+package localgateway
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
+)
+
+// object is a JSON object that is put together member by member. Events are made by it: encoding/json
+// would take a tenth of all work for a call.
+type object struct{ out []byte }
+
+// usualEvent is about the size, in bytes, of an event of a call without a body.
+const usualEvent = 2 << 10
+
+// newObject begins an object, with the members that another one shares.
+func newObject(shared []byte) *object {
+	o := &object{make([]byte, 0, usualEvent)}
+	if shared == nil {
+		o.out = append(o.out, '{')
+	}
+
+	o.out = append(o.out, shared...)
+	return o
+}
+
+// end ends the object, and returns it.
+func (o *object) end() []byte {
+	o.close()
+	return o.out
+}
+
+// shared returns the members, to begin other objects with.
+func (o *object) shared() []byte { return o.out }
+
+// open begins an object in the object.
+func (o *object) open(name string) {
+	o.name(name)
+	o.out = append(o.out, '{')
+}
+
+// close ends the object that was begun last.
+func (o *object) close() { o.out = append(o.out, '}') }
+
+// name begins a member.
+func (o *object) name(name string) {
+	if o.out[len(o.out)-1] != '{' {
+		o.out = append(o.out, ',')
+	}
+
+	o.out = append(jsonstring.Append(o.out, name), ':')
+}
+
+func (o *object) text(name, value string) {
+	o.name(name)
+	o.out = jsonstring.Append(o.out, value)
+}
+
+func (o *object) textOrNull(name, value string) {
+	if value == "" {
+		o.null(name)
+		return
+	}
+
+	o.text(name, value)
+}
+
+func (o *object) null(name string) {
+	o.name(name)
+	o.out = append(o.out, "null"...)
+}
+
+func (o *object) flag(name string, value bool) {
+	o.name(name)
+	o.out = strconv.AppendBool(o.out, value)
+}
+
+func (o *object) number(name string, value int64) {
+	o.name(name)
+	o.out = strconv.AppendInt(o.out, value, 10)
+}
+
+// list adds a list of texts; null for nil.
+func (o *object) list(name string, values []string) {
+	if values == nil {
+		o.null(name)
+		return
+	}
+
+	o.name(name)
+	o.out = append(o.out, '[')
+
+	for i, value := range values {
+		if i > 0 {
+			o.out = append(o.out, ',')
+		}
+
+		o.out = jsonstring.Append(o.out, value)
+	}
+
+	o.out = append(o.out, ']')
+}
+
+// texts adds an object of texts; null if there are none.
+func (o *object) texts(name string, values map[string]string) {
+	addMap(o, name, values, o.text)
+}
+
+// lists adds an object of lists of texts; null if there are none.
+func (o *object) lists(name string, values map[string][]string) {
+	addMap(o, name, values, o.list)
+}
+
+// values adds an object of texts that are made of lists; null if there are none.
+func (o *object) values(name string, values map[string][]string, one func([]string) string) {
+	addMap(o, name, values, func(name string, value []string) { o.text(name, one(value)) })
+}
+
+// addMap adds an object by a function that adds a member, in the order of the names.
+func addMap[V any](o *object, name string, values map[string]V, add func(string, V)) {
+	if len(values) == 0 {
+		o.null(name)
+		return
+	}
+
+	o.open(name)
+
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		add(name, values[name])
+	}
+
+	o.close()
+}
+
+// anything adds an authorizer's context, or a value that it may have.
+func (o *object) anything(name string, value any) {
+	o.name(name)
+	o.value(value)
+}
+
+func (o *object) value(value any) {
+	switch v := value.(type) {
+	case string:
+		o.out = jsonstring.Append(o.out, v)
+	case bool:
+		o.out = strconv.AppendBool(o.out, v)
+	case json.Number:
+		o.out = append(o.out, v...)
+	case int64:
+		o.out = strconv.AppendInt(o.out, v, 10)
+	case []any:
+		o.out = append(o.out, '[')
+
+		for i, element := range v {
+			if i > 0 {
+				o.out = append(o.out, ',')
+			}
+
+			o.value(element)
+		}
+
+		o.out = append(o.out, ']')
+	case map[string]any:
+		if v == nil {
+			o.value(nil)
+			return
+		}
+
+		o.out = append(o.out, '{')
+
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			o.anything(name, v[name])
+		}
+
+		o.close()
+	default:
+		o.out = append(o.out, "null"...)
+	}
+}
+
+// body adds a request's body.
+func (o *object) body(body []byte, binary bool) {
+	text := string(body)
+	if binary {
+		text = base64.StdEncoding.EncodeToString(body)
+	}
+
+	o.text("body", text)
+	o.flag("isBase64Encoded", binary)
+}
+
+// joined returns values joined with commas, as in an HTTP API's events.
+func joined(values []string) string { return strings.Join(values, ",") }
