@@ -3,8 +3,6 @@ package localgateway
 import (
 	"encoding/base64"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -121,7 +119,8 @@ func (o *object) values(name string, values map[string][]string, one func([]stri
 	addMap(o, name, values, func(name string, value []string) { o.text(name, one(value)) })
 }
 
-// addMap adds an object by a function that adds a member, in the order of the names.
+// addMap adds an object by a function that adds a member, in any order: sorting the names would take a
+// third of the time for an event.
 func addMap[V any](o *object, name string, values map[string]V, add func(string, V)) {
 	if len(values) == 0 {
 		o.null(name)
@@ -130,8 +129,8 @@ func addMap[V any](o *object, name string, values map[string]V, add func(string,
 
 	o.open(name)
 
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		add(name, values[name])
+	for name, value := range values {
+		add(name, value)
 	}
 
 	o.close()
@@ -173,8 +172,8 @@ func (o *object) value(value any) {
 
 		o.out = append(o.out, '{')
 
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			o.anything(name, v[name])
+		for name, member := range v {
+			o.anything(name, member)
 		}
 
 		o.close()
