@@ -344,8 +344,8 @@ func TestWaitingCallsAreBounded(t *testing.T) {
 				began := time.Now()
 				got := w.get(test.path)
 
-				if took := time.Since(began); took != time.Second || got.Status != http.StatusServiceUnavailable ||
-					got.Header["Retry-After"] != "5" {
+				if took := time.Since(began); took != time.Second ||
+					got.Status != http.StatusServiceUnavailable || got.Header["Retry-After"] != "5" {
 					t.Errorf("after %v it got %d %v", took, got.Status, got.Header)
 				}
 
