@@ -3,7 +3,6 @@ package localgateway
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"strings"
 
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
@@ -22,27 +21,27 @@ func (g *Gateway) authorizerEvent(c *call, a template.Authorizer, values []strin
 		return o.end()
 	case g.api.Kind == template.REST:
 		o := newObject(g.requestV1(c))
+		g.endContextV1(o, c, false)
 		o.text("type", "REQUEST")
 		o.text("methodArn", c.arn)
-		g.contextV1(o, c, nil)
 		return o.end()
 	case a.PayloadVersion == "1.0":
 		source := strings.Join(values, ",")
 
 		o := newObject(g.requestV1(c))
+		g.endContextV1(o, c, false)
 		o.text("version", "1.0")
 		o.text("type", "REQUEST")
 		o.text("methodArn", c.arn)
 		o.text("identitySource", source)
 		o.text("authorizationToken", source)
-		g.contextV1(o, c, nil)
 		return o.end()
 	default:
 		o := newObject(g.requestV2(c))
+		g.endContextV2(o, c, false)
 		o.text("type", "REQUEST")
 		o.text("routeArn", c.arn)
 		o.list("identitySource", values)
-		g.contextV2(o, c, false)
 		return o.end()
 	}
 }
@@ -55,7 +54,7 @@ func (g *Gateway) integrationEvent(c *call) []byte {
 
 	if c.route.PayloadVersion == "2.0" {
 		o := newObject(g.requestV2(c))
-		g.contextV2(o, c, c.route.Authorizer != "")
+		g.endContextV2(o, c, c.route.Authorizer != "")
 
 		if len(c.body) > 0 {
 			o.body(c.body, !isText(contentType, c.body))
@@ -67,6 +66,7 @@ func (g *Gateway) integrationEvent(c *call) []byte {
 	}
 
 	o := newObject(g.requestV1(c))
+	g.endContextV1(o, c, c.route.Authorizer != "")
 
 	// REST APIs decide by their list of binary types, HTTP APIs by the content type.
 	binary := isBinary(g.api.BinaryMediaTypes, contentType)
@@ -74,13 +74,6 @@ func (g *Gateway) integrationEvent(c *call) []byte {
 		o.text("version", "1.0")
 		binary = !isText(contentType, c.body)
 	}
-
-	var context map[string]any
-	if c.route.Authorizer != "" {
-		context = g.authorizerContextV1(c)
-	}
-
-	g.contextV1(o, c, context)
 
 	if len(c.body) > 0 {
 		o.body(c.body, binary)
@@ -92,27 +85,8 @@ func (g *Gateway) integrationEvent(c *call) []byte {
 	return o.end()
 }
 
-// authorizerContextV1 returns requestContext.authorizer of payload 1.0: the authorizer's context,
-// its principal and its latency.
-func (g *Gateway) authorizerContextV1(c *call) map[string]any {
-	context := make(map[string]any, len(c.authorization.context)+2)
-	maps.Copy(context, c.authorization.context)
-
-	context["principalId"] = c.authorization.principalID
-	if g.api.Kind == template.REST {
-		var latency int64 // 0 when the answer came from the cache
-		if c.authorizerLatency > 0 {
-			latency = milliseconds(c.authorizerLatency)
-		}
-
-		context["integrationLatency"] = latency
-	}
-
-	return context
-}
-
 // requestV1 returns the part that payload 1.0's integrations and authorizers share: it is made once
-// for a call. Values that are absent are null, as AWS shows them.
+// for a call. It ends within requestContext. Values that are absent are null, as AWS shows them.
 func (g *Gateway) requestV1(c *call) []byte {
 	if c.requestV1 != nil {
 		return c.requestV1
@@ -139,6 +113,22 @@ func (g *Gateway) requestV1(c *call) []byte {
 	o.texts("pathParameters", c.params)
 	o.texts("stageVariables", g.api.StageVariables)
 
+	o.open("requestContext")
+	o.text("accountId", account)
+	o.text("apiId", g.api.GatewayID)
+	o.text("domainName", c.request.Host)
+	o.text("domainPrefix", g.api.GatewayID)
+	o.text("extendedRequestId", c.extendedID)
+	o.text("httpMethod", c.request.Method)
+	o.text("path", c.called)
+	o.text("protocol", c.request.Proto)
+	o.text("requestId", c.requestID)
+	o.text("requestTime", c.start.UTC().Format(clfTime))
+	o.number("requestTimeEpoch", c.start.UnixMilli())
+	o.text("resourceId", resourceID(c.route.Path))
+	o.text("resourcePath", c.route.Path)
+	o.text("stage", g.api.Stage)
+
 	c.requestV1 = o.shared()
 	return c.requestV1
 }
@@ -164,7 +154,7 @@ func (g *Gateway) pathHTTP(c *call) string {
 }
 
 // requestV2 returns the part that payload 2.0's integrations and authorizers share: it is made once
-// for a call. Values that are absent are left out.
+// for a call. It ends within requestContext. Values that are absent are left out.
 func (g *Gateway) requestV2(c *call) []byte {
 	if c.requestV2 != nil {
 		return c.requestV2
@@ -197,61 +187,9 @@ func (g *Gateway) requestV2(c *call) []byte {
 		o.texts("stageVariables", g.api.StageVariables)
 	}
 
-	c.requestV2 = o.shared()
-	return c.requestV2
-}
-
-// contextV1 adds requestContext of payload 1.0. The authorizer's part is left out if it is nil.
-func (g *Gateway) contextV1(o *object, c *call, authorizer map[string]any) {
 	o.open("requestContext")
 	o.text("accountId", account)
 	o.text("apiId", g.api.GatewayID)
-
-	if authorizer != nil {
-		o.anything("authorizer", authorizer)
-	}
-
-	o.text("domainName", c.request.Host)
-	o.text("domainPrefix", g.api.GatewayID)
-	o.text("extendedRequestId", c.extendedID)
-	o.text("httpMethod", c.request.Method)
-
-	o.open("identity")
-	o.text("sourceIp", c.sourceIP)
-	o.textOrNull("userAgent", c.request.UserAgent())
-
-	key := ""
-	if c.route.APIKeyRequired {
-		key = g.planKey(c)
-	}
-
-	o.textOrNull("apiKey", key)
-	o.null("clientCert")
-	o.close()
-
-	o.text("path", c.called)
-	o.text("protocol", c.request.Proto)
-	o.text("requestId", c.requestID)
-	o.text("requestTime", c.start.UTC().Format(clfTime))
-	o.number("requestTimeEpoch", c.start.UnixMilli())
-	o.text("resourceId", resourceID(c.route.Path))
-	o.text("resourcePath", c.route.Path)
-	o.text("stage", g.api.Stage)
-	o.close()
-}
-
-// contextV2 adds requestContext of payload 2.0, with or without what the authorizer said.
-func (g *Gateway) contextV2(o *object, c *call, authorized bool) {
-	o.open("requestContext")
-	o.text("accountId", account)
-	o.text("apiId", g.api.GatewayID)
-
-	if authorized {
-		o.open("authorizer")
-		o.anything("lambda", c.authorization.context)
-		o.close()
-	}
-
 	o.text("domainName", c.request.Host)
 	o.text("domainPrefix", g.api.GatewayID)
 
@@ -268,6 +206,75 @@ func (g *Gateway) contextV2(o *object, c *call, authorized bool) {
 	o.text("stage", g.api.Stage)
 	o.text("time", c.start.UTC().Format(clfTime))
 	o.number("timeEpoch", c.start.UnixMilli())
+
+	c.requestV2 = o.shared()
+	return c.requestV2
+}
+
+// endContextV1 ends requestContext of payload 1.0, with or without what the authorizer said.
+func (g *Gateway) endContextV1(o *object, c *call, authorized bool) {
+	if authorized {
+		g.authorizerV1(o, c)
+	}
+
+	o.open("identity")
+	o.text("sourceIp", c.sourceIP)
+	o.textOrNull("userAgent", c.request.UserAgent())
+
+	key := ""
+	if c.route.APIKeyRequired {
+		key = g.planKey(c)
+	}
+
+	o.textOrNull("apiKey", key)
+	o.null("clientCert")
+	o.close()
+	o.close()
+}
+
+// authorizerV1 adds requestContext.authorizer of payload 1.0: the authorizer's context, its principal
+// and its latency.
+func (g *Gateway) authorizerV1(o *object, c *call) {
+	rest := g.api.Kind == template.REST
+
+	o.open("authorizer")
+
+	for name, value := range c.authorization.context {
+		if name != "principalId" && (name != "integrationLatency" || !rest) {
+			o.anyName(name)
+			o.value(value)
+		}
+	}
+
+	o.text("principalId", c.authorization.principalID)
+
+	if rest {
+		var latency int64 // 0 when the answer came from the cache
+		if c.authorizerLatency > 0 {
+			latency = milliseconds(c.authorizerLatency)
+		}
+
+		o.number("integrationLatency", latency)
+	}
+
+	o.close()
+}
+
+// endContextV2 ends requestContext of payload 2.0, with or without what the authorizer said.
+func (g *Gateway) endContextV2(o *object, c *call, authorized bool) {
+	if authorized {
+		o.open("authorizer")
+
+		if context := c.authorization.context; context != nil {
+			o.name("lambda")
+			o.value(context)
+		} else {
+			o.null("lambda")
+		}
+
+		o.close()
+	}
+
 	o.close()
 }
 
