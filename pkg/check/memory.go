@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -82,7 +83,7 @@ type remembering struct {
 func (r *remembering) Key(
 	ctx context.Context, env apikey.Environment, id string,
 ) (*apikey.Key, error) {
-	at := rowID{env, id}
+	at := rowID{env, strings.Clone(id)} // it is part of the event, which has the secret
 	k, own, err := r.memory.rows.Get(at).get(ctx, func(
 		ctx context.Context, _ *apikey.Key,
 	) (*apikey.Key, error) {

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
@@ -583,4 +587,28 @@ func TestMemoryOfImportedKeys(t *testing.T) {
 	if v := ask(); v.Outcome != check.Inactive {
 		t.Errorf("deleted: %s", v.Outcome)
 	}
+}
+
+// What is remembered keeps nothing of the call alive: the secret was part of its event.
+func TestMemoryKeepsNothingOfTheCall(t *testing.T) {
+	t.Parallel()
+	kit, _ := setup(t, apikey.Production)
+	c := fast(kit)
+	_, secret := kit.MustKey(t, nil)
+
+	text := strings.Clone(secret.Reveal())
+	event := weak.Make(unsafe.StringData(text))
+
+	if v := c.Check(t.Context(), sent(text), near()); v.Outcome != check.Allowed {
+		t.Fatal(v.Outcome, v.Reason, v.Err)
+	}
+
+	runtime.KeepAlive(text)
+	runtime.GC()
+
+	if event.Value() != nil {
+		t.Error("the text of the secret is in memory after the call")
+	}
+
+	runtime.KeepAlive(c)
 }
