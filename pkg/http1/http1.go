@@ -8,9 +8,12 @@
 //
 // It promises:
 //
-//   - A connection is used again only if its last answer was read to the end, and nothing came after.
-//   - A request whose connection the server had closed meanwhile is made again, by another one.
-//   - Connecting, writing and reading end when the context of the request does.
+//   - A connection is used again only if its last answer was read to the end, and nothing came with
+//     it. A server is trusted not to answer later what nobody asked.
+//   - A request whose connection the server had closed meanwhile, with or without saying so by the
+//     status 408, is made again, by another one.
+//   - Connecting, writing and reading end when the context of the request does. Nothing is written
+//     if it had ended before.
 //   - The header of an answer has at most 64 KB, and the caller decides how much of the body it reads.
 //
 // It knows no proxies, no compression, no redirects, no HTTP/2 and no answers before the last one
@@ -78,6 +81,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 
 		response, err := t.exchange(c, r)
+		if err == nil && again && saysClosed(response) {
+			_ = response.Body.Close()
+			err = errClosed
+		}
+
 		if err == nil {
 			return response, nil
 		}
@@ -86,6 +94,12 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("http1: %w", err)
 		}
 	}
+}
+
+// saysClosed reports whether an answer is of a server that closes an idle connection, and answers no
+// request: RFC 9110, section 15.5.9.
+func saysClosed(response *http.Response) bool {
+	return response.StatusCode == http.StatusRequestTimeout && response.Close
 }
 
 // rewind prepares a request to be made again, and reports whether that is possible.
@@ -105,6 +119,10 @@ func rewind(r *http.Request) bool {
 
 // connect returns a connection, and whether it was used before.
 func (t *Transport) connect(ctx context.Context, u *url.URL) (c *connection, again bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+
 	to := address{u.Scheme, u.Host}
 	if c := t.take(to); c != nil {
 		return c, true, nil

@@ -259,6 +259,60 @@ func TestClosedMeanwhile(t *testing.T) {
 	}
 }
 
+// A server that closes an idle connection may say so, to no request: the next one is made again. A
+// request that it answers so by a new connection is answered.
+func TestClosedWithAnAnswer(t *testing.T) {
+	t.Parallel()
+
+	const timeout = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+
+	address := serve(t, func(conn net.Conn, reader *bufio.Reader) {
+		once(fine)(conn, reader)
+		time.Sleep(20 * time.Millisecond)
+
+		_, _ = io.WriteString(conn, timeout+"idle")
+	}, once(timeout+"slow"))
+
+	var transport http1.Transport
+	for _, want := range []string{"ok", "slow"} {
+		if got, err := ask(t.Context(), &transport, address, ""); err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A request whose context has ended is not made, even if a connection waits for it.
+func TestContextHasEnded(t *testing.T) {
+	t.Parallel()
+
+	asked := make(chan bool, 1)
+	address := serve(t, func(conn net.Conn, reader *bufio.Reader) {
+		once(fine)(conn, reader)
+
+		_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		_, err := reader.ReadByte()
+		asked <- err == nil
+	})
+
+	var transport http1.Transport
+	if _, err := ask(t.Context(), &transport, address, ""); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	if got, err := ask(ctx, &transport, address, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("%q, %v", got, err)
+	}
+
+	if <-asked {
+		t.Error("it was made")
+	}
+}
+
 // What comes after an answer belongs to no request.
 func TestNothingAfterTheAnswer(t *testing.T) {
 	t.Parallel()
