@@ -161,13 +161,31 @@ func (s *scanner) contextHTTP(c *events.APIGatewayV2HTTPRequestContext) {
 				}
 			})
 		case "authorizer":
-			if c.Authorizer == nil {
-				c.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{}
-			}
-
-			s.Members(lambdaContextField, func(string) { s.values(&c.Authorizer.Lambda) })
+			s.authorizerHTTP(&c.Authorizer)
 		}
 	})
+}
+
+// authorizerHTTP reads what an authorizer said; null forgets it.
+func (s *scanner) authorizerHTTP(
+	into **events.APIGatewayV2HTTPRequestContextAuthorizerDescription,
+) {
+	if !s.Object() {
+		*into = nil
+		return
+	}
+
+	if *into == nil {
+		*into = new(events.APIGatewayV2HTTPRequestContextAuthorizerDescription)
+	}
+
+	for s.Member() {
+		if s.Field(lambdaContextField) != "" {
+			s.values(&(*into).Lambda)
+		} else {
+			s.Skip()
+		}
+	}
 }
 
 // texts reads an object of strings.

@@ -23,6 +23,7 @@ var odd = []string{
 	`{"isBase64Encoded":true,"body":"AAE=","isBase64Encoded":null}`, `{"isBase64Encoded":"true"}`,
 	`{"requestContext":{"authorizer":{"n":12345678901234567890,"b":true,"z":null,"o":{"x":[1,"a"]},"s":"a\tb"}}}`,
 	`{"requestContext":{"authorizer":{"lambda":{"n":1.5,"l":[],"s":"x"},"jwt":{"claims":{}}}}}`,
+	`{"requestContext":{"authorizer":null}}`, `{"requestContext":{"authorizer":{"jwt":{}},"authorizer":null}}`,
 	`{"requestContext":{"authorizer":{"lambda":null}}}`, `{"requestContext":{"authorizer":{"lambda":7}}}`,
 	`{"cookies":["a=1","b=2"],"routeKey":"GET /x","pathParameters":{"id":"7"},"stageVariables":{"a":"b"}}`,
 	`{"requestContext":{"identity":{"sourceIp":"127.0.0.1","userAgent":null}}}`, `{"path":"/a","x":[1,{"y":nul}]}`,
