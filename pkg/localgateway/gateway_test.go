@@ -362,3 +362,29 @@ func TestWaitingCallsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// A handler that ends its goroutine, as a failed test within it does, gives its instance back.
+func TestEndedGoroutineFreesItsInstance(t *testing.T) {
+	t.Parallel()
+
+	var calls atomic.Int64
+
+	instances := 4 * runtime.GOMAXPROCS(0)
+
+	w := newREST(t, function(func(context.Context, []byte) ([]byte, error) {
+		if calls.Add(1) <= int64(instances) {
+			runtime.Goexit()
+		}
+
+		return []byte(allowAll), nil
+	}))
+	for range instances {
+		if got := w.get("/keys/1"); got.Status != http.StatusInternalServerError {
+			t.Errorf("it got %d %s", got.Status, got.Body)
+		}
+	}
+
+	if got := w.get("/keys/1"); got.Status != http.StatusOK {
+		t.Errorf("afterwards it got %d %s", got.Status, got.Body)
+	}
+}

@@ -36,8 +36,7 @@ func newInstances() *instances {
 	}
 }
 
-// acquire waits for an instance, but not for long. It must be given back by run or release. Error:
-// errThrottled.
+// acquire waits for an instance, but not for long. It is given back by run. Error: errThrottled.
 func (i *instances) acquire(ctx context.Context) error {
 	if i.free.TryAcquire(1) {
 		return nil
@@ -52,8 +51,6 @@ func (i *instances) acquire(ctx context.Context) error {
 
 	return nil
 }
-
-func (i *instances) release() { i.free.Release(1) }
 
 // run calls a function in an instance that was acquired, and gives that back afterwards. It does not
 // wait for the end.
@@ -71,8 +68,7 @@ func (i *instances) serve(call func()) {
 	defer idle.Stop()
 
 	for {
-		call()
-		i.release()
+		i.once(call)
 		idle.Reset(maxIdle)
 
 		select {
@@ -81,4 +77,11 @@ func (i *instances) serve(call func()) {
 			return
 		}
 	}
+}
+
+// once runs a call, and gives the instance back even if the call ends its goroutine.
+func (i *instances) once(call func()) {
+	defer i.free.Release(1)
+
+	call()
 }
