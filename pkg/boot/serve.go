@@ -38,6 +38,7 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		},
 	}, handler)
 	if err != nil {
+		// Lambda sends no SIGTERM then, either: what is still in memory at the end is lost.
 		d.Logger.WarnContext(ctx, "no work after answers", "error", err)
 
 		handler = counted{handler, d}
@@ -60,7 +61,7 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		go d.tickMetrics(ctx)
 	}
 
-	// Lambda sends it to every function with an extension. lambda.WithEnableSIGTERM would register
+	// Lambda sends SIGTERM to every function with an extension. lambda.WithEnableSIGTERM would register
 	// one more: two requests at every start.
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
