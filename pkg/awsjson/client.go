@@ -93,6 +93,7 @@ type Client struct {
 	service     Service
 	region      string
 	address     url.URL
+	invalid     error // the endpoint, if it is no address
 	credentials aws.Credentials
 	timeout     time.Duration
 	transport   http.RoundTripper
@@ -101,7 +102,7 @@ type Client struct {
 	budget      budget
 }
 
-// New returns a client. It makes no call. An address that is none fails each call.
+// New returns a client. It makes no call. An endpoint that is no address fails each call.
 func New(c Config) *Client {
 	if c.Endpoint == "" {
 		c.Endpoint = "https://" + c.Service.Name + "." + c.Region + "." + domain(c.Region)
@@ -114,10 +115,12 @@ func New(c Config) *Client {
 
 	address, err := url.Parse(strings.TrimSuffix(c.Endpoint, "/") + "/")
 	if err != nil {
+		err = fmt.Errorf("awsjson: endpoint of %s: %w", c.Service.Name, err)
 		address = new(url.URL)
 	}
 
 	return &Client{
+		invalid:     err,
 		service:     c.Service,
 		region:      c.Region,
 		address:     *address,
@@ -158,6 +161,10 @@ var errDamaged = errors.New("awsjson: the answer was damaged on its way")
 // Call calls an operation, and returns the body of the answer. Errors: an *Error, or that there was
 // no answer.
 func (c *Client) Call(ctx context.Context, operation string, body []byte) (string, error) {
+	if c.invalid != nil {
+		return "", c.invalid
+	}
+
 	end := time.Now().Add(c.timeout)
 
 	for attempt := 1; ; attempt++ {

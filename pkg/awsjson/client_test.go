@@ -306,3 +306,19 @@ func TestEndpoint(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// An endpoint that is no address is named, and not tried again.
+func TestInvalidEndpoint(t *testing.T) {
+	t.Parallel()
+
+	client := awsjson.New(awsjson.Config{
+		Service:  awsjson.KMS,
+		Endpoint: "http://[",
+		Timeout:  time.Minute,
+	})
+
+	if _, err := client.Call(t.Context(), "Decrypt", nil); err == nil ||
+		!strings.Contains(err.Error(), "endpoint of kms") {
+		t.Error(err)
+	}
+}
