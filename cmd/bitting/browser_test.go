@@ -74,7 +74,7 @@ func signIn(address, person string) error {
 	page := response.Request.URL // of the sign-in, after a redirect
 	_ = response.Body.Close()
 
-	picked, err := http.PostForm(page.Scheme+"://"+page.Host+page.Path, url.Values{ //nolint:noctx // a browser
+	picked, err := browser().PostForm(page.Scheme+"://"+page.Host+page.Path, url.Values{ //nolint:noctx // a browser
 		"id": {page.Query().Get("id")}, "person": {person},
 	})
 	if err != nil {
@@ -132,4 +132,10 @@ func expire(s *testscript.TestScript, _ bool, args []string) {
 	text, err = json.Marshal(all)
 	s.Check(err)
 	s.Check(os.WriteFile(s.MkAbs(args[0]), text, 0o600))
+}
+
+// browser returns a client that keeps no connections: when another test ends its server, httptest
+// closes those of the default transport, even one that is about to be used.
+func browser() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }

@@ -44,7 +44,8 @@ func newRelyingParty(t *testing.T, m *machine) *relyingParty {
 			Scopes:      []string{oidc.ScopeOpenID, "email", "profile", oidc.ScopeOfflineAccess},
 		},
 		browser: &http.Client{
-			Jar: jar,
+			Transport: ownConnections(),
+			Jar:       jar,
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},

@@ -169,6 +169,7 @@ func do(t *testing.T, method, address string, form url.Values, header map[string
 	}
 
 	client := &http.Client{
+		Transport: ownConnections(),
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -275,3 +276,7 @@ func fields(t *testing.T, text string) map[string]any {
 
 	return f
 }
+
+// ownConnections returns a transport that keeps no connections: when another test ends its server,
+// httptest closes those of the default transport, even one that is about to be used.
+func ownConnections() *http.Transport { return &http.Transport{DisableKeepAlives: true} }

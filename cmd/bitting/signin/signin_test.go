@@ -167,7 +167,7 @@ func (t *terminal) pick(test *testing.T) {
 	_ = response.Body.Close()
 	page := response.Request.URL
 
-	response, err = http.PostForm(page.Scheme+"://"+page.Host+page.Path, //nolint:noctx // a browser
+	response, err = browser().PostForm(page.Scheme+"://"+page.Host+page.Path, //nolint:noctx // a browser
 		url.Values{"id": {page.Query().Get("id")}, "person": {alice}})
 	if err != nil {
 		test.Error(err)
@@ -416,4 +416,10 @@ func TestWhereTokensAreKept(t *testing.T) {
 	if got, err := with.Load("p"); got != tokens || err != nil {
 		t.Error(err)
 	}
+}
+
+// browser returns a client that keeps no connections: when another test ends its server, httptest
+// closes those of the default transport, even one that is about to be used.
+func browser() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
