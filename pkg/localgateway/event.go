@@ -113,11 +113,7 @@ func (g *Gateway) requestV1(c *call) []byte {
 	o.texts("pathParameters", c.params)
 	o.texts("stageVariables", g.api.StageVariables)
 
-	o.open("requestContext")
-	o.text("accountId", account)
-	o.text("apiId", g.api.GatewayID)
-	o.text("domainName", c.request.Host)
-	o.text("domainPrefix", g.api.GatewayID)
+	g.openContext(o, c)
 	o.text("extendedRequestId", c.extendedID)
 	o.text("httpMethod", c.request.Method)
 	o.text("path", c.called)
@@ -131,6 +127,15 @@ func (g *Gateway) requestV1(c *call) []byte {
 
 	c.requestV1 = o.shared()
 	return c.requestV1
+}
+
+// openContext begins requestContext, with what it has in both payloads.
+func (g *Gateway) openContext(o *object, c *call) {
+	o.open("requestContext")
+	o.text("accountId", account)
+	o.text("apiId", g.api.GatewayID)
+	o.text("domainName", c.request.Host)
+	o.text("domainPrefix", g.api.GatewayID)
 }
 
 // pathREST returns the path in a REST API's event: without the stage, and with the base path of a
@@ -187,11 +192,7 @@ func (g *Gateway) requestV2(c *call) []byte {
 		o.texts("stageVariables", g.api.StageVariables)
 	}
 
-	o.open("requestContext")
-	o.text("accountId", account)
-	o.text("apiId", g.api.GatewayID)
-	o.text("domainName", c.request.Host)
-	o.text("domainPrefix", g.api.GatewayID)
+	g.openContext(o, c)
 
 	o.open("http")
 	o.text("method", c.request.Method)

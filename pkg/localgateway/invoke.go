@@ -27,7 +27,9 @@ var (
 // independently of the client's connection. A panic becomes an error. An in-process function that
 // ignores its context keeps running after the time-out, and its result is discarded. As on Lambda,
 // a function that has no instance free throttles, if only after maxWait.
-func (g *Gateway) invoke(c *call, id string, limit time.Duration, event func() []byte) ([]byte, error) {
+func (g *Gateway) invoke(
+	c *call, id string, limit time.Duration, event func() []byte,
+) ([]byte, error) {
 	handler, ok := g.handlers[id]
 	if !ok || handler == nil {
 		return nil, fmt.Errorf("%w: %s", errNoFunction, id)
