@@ -39,7 +39,7 @@ const MaxBody = 256 << 10
 // Config is what the admin API works with.
 type Config struct {
 	Admin   *admin.Service
-	Group   Group // "" for all
+	Group   Group // "" for all, declared but not served: for the document
 	Brand   apikey.Brand
 	DocsURL string          // what a problem's code is appended to
 	Keyring *pepper.Keyring // that seals cursors
@@ -56,7 +56,7 @@ type API struct {
 	mux     *http.ServeMux
 }
 
-// New returns the operations of a group, or all.
+// New returns the operations of a group.
 func New(c Config) *API {
 	installProblems()
 	a := &API{
@@ -67,7 +67,13 @@ func New(c Config) *API {
 		keyring: c.Keyring,
 		mux:     http.NewServeMux(),
 	}
-	a.huma = huma.NewAPI(document(), humago.NewAdapter(a.mux, ""))
+
+	mux := a.mux
+	if c.Group == "" {
+		mux = http.NewServeMux() // where nobody asks
+	}
+
+	a.huma = huma.NewAPI(document(), humago.NewAdapter(mux, ""))
 	a.huma.UseMiddleware(a.withAPI)
 	a.registerKeys()
 	a.registerImport()
@@ -93,9 +99,9 @@ func New(c Config) *API {
 	return a
 }
 
-// serves reports whether an operation is one of the group, or all are. To declare one takes huma
+// declares reports whether an operation is one of the group, or all are. To declare one takes huma
 // long enough to be seen in a function's start.
-func (a *API) serves(op operation) bool { return a.group == "" || a.group == op.group }
+func (a *API) declares(op operation) bool { return a.group == "" || a.group == op.group }
 
 // ServeHTTP implements http.Handler. Where there is no operation, it answers 404 in our own form.
 func (a *API) ServeHTTP(to http.ResponseWriter, r *http.Request) {
@@ -231,7 +237,7 @@ type operation struct {
 func register[I, O any](
 	a *API, op operation, work func(context.Context, *admin.Request, *I) (*O, error),
 ) {
-	if !a.serves(op) {
+	if !a.declares(op) {
 		return
 	}
 
@@ -293,7 +299,7 @@ func (op operation) describeBody(body *huma.RequestBody) { body.Required = !op.b
 
 // registerOpen declares an operation that everybody may call.
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
-	if !a.serves(op) {
+	if !a.declares(op) {
 		return
 	}
 
