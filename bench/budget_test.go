@@ -17,6 +17,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/bitting-keys/bitting/pkg/admin"
+	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/authorizer"
 	"github.com/bitting-keys/bitting/pkg/awsjson"
@@ -130,6 +132,9 @@ var budgets = map[string]budget{
 
 	// a key's row, from DynamoDB by the client of checks, with its seal
 	"read": {132, 24_000, 0},
+
+	// what a function of administration declares at its start
+	"administration": {430, 39_000, 0},
 }
 
 // part is what is measured under a name.
@@ -222,6 +227,10 @@ func parts(t testing.TB) ([]part, *atomic.Int64) {
 			return nil
 		}},
 		{"read", read(t)},
+		{"administration", func() error {
+			adminapi.New(adminapi.Config{Admin: new(admin.Service), Group: adminapi.GroupKeys})
+			return nil
+		}},
 	}, calls
 }
 
@@ -293,7 +302,8 @@ func compact(t testing.TB, kind, secret string) []byte {
 	return out.Bytes()
 }
 
-// What a check may cost of its own, from event to answer and in its parts.
+// What a check may cost of its own, from event to answer and in its parts; and the start of a function
+// of administration.
 func TestAllocations(t *testing.T) {
 	measured, calls := parts(t)
 

@@ -54,6 +54,7 @@ type API struct {
 	keyring *pepper.Keyring
 	huma    huma.API
 	mux     *http.ServeMux
+	paths   map[string]bool // those that the group serves
 }
 
 // New returns the operations of a group.
@@ -66,15 +67,9 @@ func New(c Config) *API {
 		docs:    c.DocsURL,
 		keyring: c.Keyring,
 		mux:     http.NewServeMux(),
+		paths:   map[string]bool{},
 	}
-
-	mux := a.mux
-	if c.Group == "" {
-		mux = http.NewServeMux() // where nobody asks
-	}
-
-	a.huma = huma.NewAPI(document(), humago.NewAdapter(mux, ""))
-	a.huma.UseMiddleware(a.withAPI)
+	a.huma = a.newHuma(http.NewServeMux()) // where nobody asks: serve has each operation's own
 	a.registerKeys()
 	a.registerImport()
 	a.registerRotation()
@@ -99,9 +94,33 @@ func New(c Config) *API {
 	return a
 }
 
-// declares reports whether an operation is one of the group, or all are. To declare one takes huma
-// long enough to be seen in a function's start.
-func (a *API) declares(op operation) bool { return a.group == "" || a.group == op.group }
+// newHuma returns a huma API that serves its operations by a mux.
+func (a *API) newHuma(mux *http.ServeMux) huma.API {
+	out := huma.NewAPI(document(), humago.NewAdapter(mux, ""))
+	out.UseMiddleware(a.withAPI)
+	return out
+}
+
+// declare declares an operation: all at once for the document, and for a group those of its own, each
+// when its first call comes. Huma takes longer to look through the types of all of a group's than
+// all else at a function's start.
+func (a *API) declare(op operation, declare func(*API)) {
+	switch a.group {
+	case "":
+		declare(a)
+	case op.group:
+		first := sync.OnceValue(func() *http.ServeMux {
+			mux, one := http.NewServeMux(), *a
+			one.huma = one.newHuma(mux)
+			declare(&one)
+			return mux
+		})
+		a.paths[op.path] = true
+		a.mux.HandleFunc(op.method+" "+op.path, func(w http.ResponseWriter, r *http.Request) {
+			first().ServeHTTP(w, r)
+		})
+	}
+}
 
 // ServeHTTP implements http.Handler. Where there is no operation, it answers 404 in our own form.
 func (a *API) ServeHTTP(to http.ResponseWriter, r *http.Request) {
@@ -237,29 +256,27 @@ type operation struct {
 func register[I, O any](
 	a *API, op operation, work func(context.Context, *admin.Request, *I) (*O, error),
 ) {
-	if !a.declares(op) {
-		return
-	}
+	a.declare(op, func(a *API) {
+		declared := op.declared()
 
-	declared := op.declare()
+		declared.Middlewares = huma.Middlewares{
+			a.gate(op.id), a.conditions(takesIfMatch[I]()), a.secrets, a.read,
+		}
+		if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged &&
+			op.method == http.MethodGet {
+			defer describeCondition(&declared)()
+		}
 
-	declared.Middlewares = huma.Middlewares{
-		a.gate(op.id), a.conditions(takesIfMatch[I]()), a.secrets, a.read,
-	}
-	if _, tagged := reflect.TypeFor[O]().FieldByName("ETag"); tagged &&
-		op.method == http.MethodGet {
-		defer describeCondition(&declared)()
-	}
+		if op.method != http.MethodGet && op.method != http.MethodDelete {
+			declared.RequestBody = &huma.RequestBody{}
+			defer op.describeBody(declared.RequestBody)
+		}
 
-	if op.method != http.MethodGet && op.method != http.MethodDelete {
-		declared.RequestBody = &huma.RequestBody{}
-		defer op.describeBody(declared.RequestBody)
-	}
+		defer op.describeOutcomes(a.huma.OpenAPI().Components.Schemas, &declared)
 
-	defer op.describeOutcomes(a.huma.OpenAPI().Components.Schemas, &declared)
-
-	serve(a, declared, func(ctx context.Context, in *I) (*O, error) {
-		return work(ctx, requestOf(ctx), in)
+		serve(a, declared, func(ctx context.Context, in *I) (*O, error) {
+			return work(ctx, requestOf(ctx), in)
+		})
 	})
 }
 
@@ -299,28 +316,26 @@ func (op operation) describeBody(body *huma.RequestBody) { body.Required = !op.b
 
 // registerOpen declares an operation that everybody may call.
 func registerOpen[I, O any](a *API, op operation, work func(context.Context, *I) (*O, error)) {
-	if !a.declares(op) {
-		return
-	}
+	a.declare(op, func(a *API) {
+		declared := op.declared()
+		declared.Middlewares = huma.Middlewares{a.read}
 
-	declared := op.declare()
-	declared.Middlewares = huma.Middlewares{a.read}
+		declared.Security = op.security
+		if op.security == nil {
+			declared.Security = []map[string][]string{}
+		}
 
-	declared.Security = op.security
-	if op.security == nil {
-		declared.Security = []map[string][]string{}
-	}
+		if op.raw != nil {
+			declared.SkipValidateBody = true
+			declared.RequestBody = &huma.RequestBody{}
+			defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
+		}
 
-	if op.raw != nil {
-		declared.SkipValidateBody = true
-		declared.RequestBody = &huma.RequestBody{}
-		defer func() { declared.RequestBody.Content["application/json"].Schema = op.raw }()
-	}
-
-	serve(a, declared, work)
+		serve(a, declared, work)
+	})
 }
 
-func (op operation) declare() huma.Operation {
+func (op operation) declared() huma.Operation {
 	most := op.maxBody
 	if most == 0 {
 		most = MaxBody

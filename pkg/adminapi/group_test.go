@@ -3,6 +3,7 @@ package adminapi_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/bitting-keys/bitting/pkg/admin"
@@ -22,4 +23,28 @@ func TestNoGroupServesNothing(t *testing.T) {
 	if w.Code != http.StatusNotFound {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// The first calls of an operation may come at once: whichever is the first declares it, for all.
+func TestFirstCallsAtOnce(t *testing.T) {
+	t.Parallel()
+
+	a := adminapi.New(adminapi.Config{
+		Admin: new(admin.Service),
+		Group: adminapi.GroupOrganizations,
+	})
+
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/docs", nil))
+
+			if w.Code != http.StatusOK {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+
+	all.Wait()
 }

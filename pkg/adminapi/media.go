@@ -37,7 +37,7 @@ const csvSuffix = ".csv"
 // offered are the media types that an operation answers in, of which the first is meant where
 // nobody asks for another.
 func (a *API) offered(op *huma.Operation) []string {
-	if _, has := a.huma.OpenAPI().Paths[op.Path+csvSuffix]; has {
+	if a.paths[op.Path+csvSuffix] {
 		return []string{jsonType, csvType}
 	}
 
