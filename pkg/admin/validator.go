@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -233,14 +233,17 @@ func (f *validator) metadata(m map[string]string) map[string]string {
 	return m
 }
 
-var tagPattern = regexp.MustCompile(`^[^\s,]{1,50}$`)
+// maxTag is the maximum length of a tag, in characters.
+const maxTag = 50
 
 func (f *validator) tags(tags []string) []string {
 	var out []string
 	for i, tag := range tags {
-		if !tagPattern.MatchString(tag) || strings.ContainsFunc(tag, permission.Invisible) {
-			f.add(fmt.Sprintf("body.tags[%d]", i),
-				"expected 1 to 50 visible characters, without spaces or commas", tag)
+		n := utf8.RuneCountInString(tag)
+		if n < 1 || n > maxTag || strings.ContainsAny(tag, " ,") ||
+			strings.ContainsFunc(tag, permission.Invisible) {
+			f.add(fmt.Sprintf("body.tags[%d]", i), fmt.Sprintf(
+				"expected 1 to %d visible characters, without spaces or commas", maxTag), tag)
 		} else if !slices.Contains(out, tag) {
 			out = append(out, tag)
 		}
