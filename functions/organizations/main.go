@@ -8,6 +8,5 @@ import (
 )
 
 func main() {
-	d := full.Lambda()
-	d.Start(adminapi.Function(d, adminapi.GroupOrganizations))
+	adminapi.Start(full.Lambda(), adminapi.GroupOrganizations)
 }

@@ -7,6 +7,5 @@ import (
 )
 
 func main() {
-	d := full.Lambda()
-	d.Start(adminapi.Function(d, adminapi.GroupRevocation))
+	adminapi.Start(full.Lambda(), adminapi.GroupRevocation)
 }

@@ -16,6 +16,14 @@ import (
 	"github.com/bitting-keys/bitting/pkg/secretscan"
 )
 
+// Start starts a function in Lambda. It fetches meanwhile what each of its calls needs, which is the
+// pepper that the catalogue is sealed by; whatever fails is fetched by the first call.
+func Start(d *full.Deployment, group Group) {
+	go func() { _, _ = d.Keyring.Current(context.Background(), apikey.Production) }()
+
+	d.Start(Function(d, group))
+}
+
 // Function is the Lambda function that serves one group of the admin API's operations.
 func Function(d *full.Deployment, group Group) *proxy.Function {
 	service := admin.New(admin.Config{
