@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -114,7 +115,8 @@ func (m *measure) checks(
 			Path:   "/messages",
 		})
 		if v.Outcome != check.Allowed {
-			return fmt.Errorf("key %s: %s %w", m.id(n), v.Outcome, v.Err)
+			return errors.Join(fmt.Errorf("a call with key %s: %s; what it may do is in the catalogue of "+
+				"the demo, which `bitting local --no-demo` leaves out", m.id(n), v.Outcome), v.Err)
 		}
 
 		return nil
