@@ -23,6 +23,11 @@ const parts = 20
 
 // soak calls at a rate while keys are administered.
 func soak(ctx context.Context, d *deployment, l *load, rate float64, lasts time.Duration) error {
+	before, err := processorTimes()
+	if err != nil {
+		return err
+	}
+
 	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 
@@ -57,11 +62,19 @@ func soak(ctx context.Context, d *deployment, l *load, rate float64, lasts time.
 			return err
 		}
 
+		now, err := processorTimes()
+		if err != nil {
+			return err
+		}
+
 		wrong += t.wrongs + t.status[http.StatusServiceUnavailable] + t.missed
 		samples = append(samples, sample{memory, t.percentile(0.99)})
-		l.say("%s: %v, p50 %.1f ms, p99 %.1f ms, %.0f MiB, %d wrong %v, %d not made",
-			time.Now().UTC().Format(time.TimeOnly), t.status, ms(t.percentile(0.5)),
-			ms(t.percentile(0.99)), memory, t.wrongs, t.wrong, t.missed)
+		l.say("%s: %v, p50 %.1f ms, p99 %.1f ms, %.0f MiB, %d wrong %v, %d not made, %.0f %% of the "+
+			"processors taken by other machines", time.Now().UTC().Format(time.TimeOnly), t.status,
+			ms(t.percentile(0.5)), ms(t.percentile(0.99)), memory, t.wrongs, t.wrong, t.missed,
+			now.stolenSince(before))
+
+		before = now
 	}
 
 	cancel()
