@@ -69,7 +69,7 @@ func New(c Config) *API {
 		mux:     http.NewServeMux(),
 		paths:   map[string]bool{},
 	}
-	a.huma = a.newHuma(http.NewServeMux()) // where nobody asks: serve has each operation's own
+	a.huma = a.newHuma(http.NewServeMux()) // where nobody asks: what is served has another
 	a.registerKeys()
 	a.registerImport()
 	a.registerRotation()
@@ -104,15 +104,15 @@ func (a *API) newHuma(mux *http.ServeMux) huma.API {
 // declare declares an operation: all at once for the document, and for a group those of its own, each
 // when its first call comes. Huma takes longer to look through the types of all of a group's than
 // all else at a function's start.
-func (a *API) declare(op operation, declare func(*API)) {
+func (a *API) declare(op operation, by func(*API)) {
 	switch a.group {
 	case "":
-		declare(a)
+		by(a)
 	case op.group:
 		first := sync.OnceValue(func() *http.ServeMux {
 			mux, one := http.NewServeMux(), *a
 			one.huma = one.newHuma(mux)
-			declare(&one)
+			by(&one)
 			return mux
 		})
 		a.paths[op.path] = true

@@ -1,5 +1,5 @@
-// Package http1 makes requests by HTTP/1.1 in the goroutine of whoever makes them: for the services
-// that a check calls, in place of net/http's Transport.
+// Package http1 makes requests by HTTP/1.1 in the goroutine of whoever makes them: for AWS, in place
+// of net/http's Transport.
 //
 // It exists because the Transport hands each request to a goroutine that writes it, and each answer
 // over from another that reads it. Waking them takes more processor time than all that a check does
@@ -11,7 +11,7 @@
 //   - A connection is used again only if its last answer was read to the end, and nothing came with
 //     it. A server is trusted not to answer later what nobody asked.
 //   - A request whose connection the server had closed meanwhile, with or without saying so by the
-//     status 408, is made again, by another one.
+//     status 408, is made again, by another one, if it has no body or a GetBody.
 //   - Connecting, writing and reading end when the context of the request does. Nothing is written
 //     if it had ended before.
 //   - The header of an answer has at most 64 KB, and the caller decides how much of the body it reads.

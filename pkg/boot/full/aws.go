@@ -1,16 +1,19 @@
 package full
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/http1"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/pepper/awskms"
 	"github.com/bitting-keys/bitting/pkg/store"
@@ -33,7 +36,11 @@ func awsConfig(env boot.Environment, endpoint string) aws.Config {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return credentials, nil
 		}),
-		HTTPClient: awshttp.NewBuildableClient().WithTimeout(longest / 4),
+		HTTPClient: &httpClient{http.Client{
+			Transport:     new(http1.Transport),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Timeout:       longest / 4, // of an attempt
+		}},
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = attempts
@@ -50,6 +57,27 @@ func awsConfig(env boot.Environment, endpoint string) aws.Config {
 	}
 
 	return config
+}
+
+// httpClient makes the SDK's requests, as package http1 does those of a check. It is also quicker to
+// start than the SDK's own.
+type httpClient struct{ http.Client }
+
+// Do implements aws.HTTPClient. It makes a request one that package http1 can make again: DynamoDB
+// closes connections while Lambda has an instance frozen, and if each of them took an attempt, there
+// might be none left.
+func (c *httpClient) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+
+	return c.Client.Do(r) //nolint:gosec // where to is the SDK's matter
 }
 
 // deadline limits an operation, including all its retries.
