@@ -34,7 +34,6 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		Address: os.Getenv("AWS_LAMBDA_RUNTIME_API"),
 		Name:    extensionName,
 		Work: func(ctx context.Context) {
-			alone()
 			d.afterAnswer(ctx, flush)
 		},
 	}, handler)
@@ -74,15 +73,12 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}()
 
 	warm.Wait() // in Lambda, the start of an instance has a whole processor
+
+	// An instance has one call at a time, so that goroutines of a call only wait for each other.
+	// Waking another thread for each of them takes a seventh of the processor time of a check.
+	runtime.GOMAXPROCS(1)
 	lambda.Start(handler)
 }
-
-// alone makes the process use one thread for its goroutines, after its first answer: to change that
-// takes longer than the first answer does.
-//
-// An instance has one call at a time, so that goroutines of a call only wait for each other. Waking
-// another thread for each of them takes a seventh of the processor time of a check.
-var alone = sync.OnceFunc(func() { runtime.GOMAXPROCS(1) })
 
 // endTime limits the last work when Lambda ends an instance: Lambda allows about 500 milliseconds
 // for everything.

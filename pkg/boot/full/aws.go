@@ -69,12 +69,16 @@ type httpClient struct{ http.Client }
 func (c *httpClient) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		body, err := io.ReadAll(r.Body)
+		if closing := r.Body.Close(); err == nil {
+			err = closing
+		}
+
 		if err != nil {
 			return nil, err
 		}
 
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body, _ = r.GetBody() // there is no error
 	}
 
 	return c.Client.Do(r) //nolint:gosec // where to is the SDK's matter

@@ -6,7 +6,6 @@ package full
 
 import (
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/pepper"
@@ -59,10 +58,5 @@ func Load(env boot.Environment, logger *slog.Logger) (*Deployment, error) {
 	return d, nil
 }
 
-// Lambda returns the deployment of the process that Lambda started. From here on, memory is collected
-// from 16 MB on, not 4: a start takes more than 4, and most of it for good, so that collecting then
-// is a tenth of its processor time for nothing.
-func Lambda() *Deployment {
-	debug.SetGCPercent(400)
-	return boot.Configured(Load)
-}
+// Lambda returns the deployment of the process that Lambda started.
+func Lambda() *Deployment { return boot.Configured(Load) }
