@@ -141,10 +141,6 @@ func (r request) compose() (composed, bool) {
 		for _, p := range closing {
 			denied = append(denied, p.resource(prefix))
 		}
-
-		if slices.ContainsFunc(opening.patterns, pattern.matchesRoot) && !r.allows(method, "/") {
-			denied = append(denied, prefix+"/")
-		}
 	}
 
 	// A key that may call nothing gets an exact policy. For one route, it means that none fits.

@@ -375,6 +375,27 @@ func TestOneRouteIsOneCustomer(t *testing.T) {
 	}
 }
 
+// TestDenialSparesRoot shows that a denial of one wildcard, which matches the root too, is not used
+// by a key that may call the root.
+func TestDenialSparesRoot(t *testing.T) {
+	t.Parallel()
+	catalogue := newCatalogue(t, perm("held:x", "GET /", "GET /{customerId}"),
+		perm("other:x", "GET /c1"))
+	g := permission.Grant{Permissions: []string{"held:x"}, Customers: []string{"c1"}}
+
+	got := policy.Build(catalogue, "demo", g, callOf("GET /"))
+	if got.Scope != policy.WholeKey {
+		t.Errorf("scope %d", got.Scope)
+	}
+
+	data := marshal(t, got.Document)
+	for call, want := range map[string]bool{"GET /": true, "GET /c1": false, "GET /c2": false} {
+		if opens(t, data, callOf(call)) != want {
+			t.Errorf("%s: %t in %s", call, !want, data)
+		}
+	}
+}
+
 // TestManyCustomersAreCheap shows that a document that cannot fit is given up before it is made.
 // Not parallel, since it counts allocations.
 func TestManyCustomersAreCheap(t *testing.T) {

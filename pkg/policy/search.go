@@ -49,6 +49,7 @@ type word struct {
 //   - the path of each route of the API, since the path decides before the method, with a wildcard
 //     for the customer and with each customer of the grant
 //   - what the allowing patterns match beyond their routes because wildcards cross slashes
+//   - the root, which an allowing pattern of one wildcard matches too
 //
 // Routes and denials that have no path in common with the allowed ones are left out.
 func newSearch(
@@ -70,6 +71,8 @@ func newSearch(
 	s.patterns = append(s.patterns, open.patterns...)
 
 	s.closing = len(s.patterns)
+	s.patterns = append(s.patterns, pattern{})
+
 	for _, p := range open.patterns {
 		s.patterns = append(s.patterns, p.splits()...)
 	}
@@ -191,12 +194,15 @@ func (s *search) start() word {
 	return w
 }
 
-// verdict reports whether an allowing pattern matches the word, and returns the possible denials
-// that do.
+// verdict reports whether an allowing pattern's resource matches the word, and returns the possible
+// denials whose resources do.
 func (s *search) verdict(w word) (allowed bool, closing []int) {
 	for _, p := range w.state {
+		pattern := s.patterns[p.pattern]
+		matches := p.at == len(pattern) || w.path == "" && pattern.matchesRoot()
+
 		switch {
-		case p.at < len(s.patterns[p.pattern]):
+		case !matches:
 		case p.pattern >= s.closing:
 			closing = append(closing, p.pattern)
 		case p.pattern >= s.opening:
