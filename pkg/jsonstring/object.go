@@ -16,6 +16,9 @@ func (s *Scanner) Members(names []string, read func(name string)) {
 	}
 }
 
+// IsText reports whether a string comes next.
+func (s *Scanner) IsText() bool { return s.comes('"') }
+
 // TextInto reads a string; null leaves what was there.
 func (s *Scanner) TextInto(into *string) {
 	if text, ok := s.Text(); ok {

@@ -35,8 +35,13 @@ var (
 // scanner reads an event.
 type scanner struct{ jsonstring.Scanner }
 
-// isV2 reports whether an event is of payload 2.0. Only some kinds of events have a version.
+// isV2 reports whether an event is of payload 2.0. REST APIs' events have no version, so that most of
+// them need not be scanned for it.
 func isV2(event string) (v2 bool, err error) {
+	if !strings.Contains(event, `"version"`) {
+		return false, nil
+	}
+
 	s := scanner{jsonstring.New(event)}
 	s.Members(versionField, func(string) {
 		var version string
@@ -202,13 +207,10 @@ func (s *scanner) list() []string { return jsonstring.List(&s.Scanner, s.TextOrE
 
 // value reads any value as encoding/json does, and almost always a string.
 func (s *scanner) value() (value any) {
-	raw := s.Raw()
-	if strings.HasPrefix(raw, `"`) {
-		inner := jsonstring.New(raw)
-		text, _ := inner.Text()
-		return text
+	if s.IsText() {
+		return s.TextOrEmpty()
 	}
 
-	_ = json.Unmarshal([]byte(raw), &value) // it is JSON, or there was a fault
+	_ = json.Unmarshal([]byte(s.Raw()), &value) // it is JSON, or there was a fault
 	return value
 }
