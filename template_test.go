@@ -471,6 +471,32 @@ func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 	}
 }
 
+// Go's runtime reads these when a process starts, and not later: decision 94.
+func TestFunctionsRunOneCallAtATime(t *testing.T) {
+	t.Parallel()
+
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	tmpl, err := template.Read(source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for id, f := range tmpl.Functions {
+		for name, want := range map[string]string{
+			"GOMAXPROCS": "1",
+			"GODEBUG":    "schedtrace=2147483647",
+		} {
+			if got := f.Environment[name]; got != want {
+				t.Errorf("%s has %s=%q, want %q", id, name, got, want)
+			}
+		}
+	}
+}
+
 // sam local gives a function no other variables than the template names. In AWS these are not there:
 // empty ones would hide what Lambda or a stand-in sets.
 func TestFunctionsCanBePointedAtStandIns(t *testing.T) {

@@ -30,8 +30,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/localgateway/runtimeapi"
+	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
@@ -158,26 +160,22 @@ func setUp(b *testing.B) []*contender {
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"NODE_NO_WARNINGS":          "1",
 	}
-	own := map[string]string{
-		"BITTING_CORE_TABLE":  kit.CoreTable,
-		"BITTING_HOT_TABLE":   kit.HotTable,
-		"BITTING_LOCAL_KEYS":  keys,
-		"BITTING_ENVIRONMENT": "production",
-		"BITTING_API":         "demo",
-		"BITTING_PROFILE":     "strict",
-		"BITTING_METRICS":     "bench",
+	stack := map[string]string{
+		"BITTING_CORE_TABLE": kit.CoreTable,
+		"BITTING_HOT_TABLE":  kit.HotTable,
+		"BITTING_LOCAL_KEYS": keys,
+		"BITTING_METRICS":    "bench",
 	}
 	other := map[string]string{
 		"TABLE":  plain,
 		"PYTHON": tool(b, "../.tools/venv/bin/python"),
 	}
 
-	maps.Copy(own, credentials)
+	maps.Copy(stack, credentials)
 	maps.Copy(other, credentials)
 
-	administration := maps.Clone(own) // which is for the keys of all environments
-	delete(administration, "BITTING_ENVIRONMENT")
-	delete(administration, "BITTING_API")
+	own := deployed(b, "ProductionAuthorizer", stack)
+	administration := deployed(b, "Keys", stack)
 
 	contenders := []*contender{
 		{name: "hello in Go, no I/O", bootstrap: goBuild(b, folder, "./hello"), env: other},
@@ -212,6 +210,18 @@ func setUp(b *testing.B) []*contender {
 	}
 
 	return contenders
+}
+
+// deployed returns the environment that template.yaml gives a function, with what is of this stack.
+func deployed(b *testing.B, function string, stack map[string]string) map[string]string {
+	tmpl, err := template.Read(bitting.Template, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+
+	env := maps.Clone(tmpl.Functions[function].Environment)
+	maps.Copy(env, stack)
+	return env
 }
 
 // tool returns the absolute path of a program that another make target installs.

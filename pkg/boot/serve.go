@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -73,10 +72,6 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	}()
 
 	warm.Wait() // in Lambda, the start of an instance has a whole processor
-
-	// An instance has one call at a time, so that goroutines of a call only wait for each other.
-	// Waking another thread for each of them takes a seventh of the processor time of a check.
-	runtime.GOMAXPROCS(1)
 	lambda.Start(handler)
 }
 
