@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/bitting-keys/bitting/pkg/api"
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -141,7 +142,9 @@ func (s *OrganizationService) tryPutCatalogue(
 	return got, nil
 }
 
-var indexPattern = regexp.MustCompile(`permissions\[(\d+)\]`)
+var indexPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`permissions\[(\d+)\]`)
+})
 
 // asSent converts the locations of a catalogue's errors to those in the body, where built-in
 // permissions may have stood in between.
@@ -152,8 +155,8 @@ func asSent(err error, places []int) error {
 	}
 
 	place := func(text string) string {
-		return indexPattern.ReplaceAllStringFunc(text, func(match string) string {
-			i, err := strconv.Atoi(indexPattern.FindStringSubmatch(match)[1])
+		return indexPattern().ReplaceAllStringFunc(text, func(match string) string {
+			i, err := strconv.Atoi(indexPattern().FindStringSubmatch(match)[1])
 			if err != nil || i >= len(places) {
 				return match
 			}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/api"
@@ -21,12 +22,14 @@ const (
 
 // timePattern excludes what Go's parser accepts beyond RFC 3339: an hour of one digit, a comma, an
 // offset of a day.
-var timePattern = regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+var timePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9-]{10}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`)
+})
 
 // ParseTime parses a time (RFC 3339). message says what is wrong with it; "" if nothing is.
 func ParseTime(text string) (at time.Time, message string) {
 	at, err := time.Parse(time.RFC3339, text)
-	if err != nil || !timePattern.MatchString(text) {
+	if err != nil || !timePattern().MatchString(text) {
 		return time.Time{}, expectedTime
 	}
 

@@ -284,6 +284,11 @@ func register[I, O any](
 func serve[I, O any](
 	a *API, declared huma.Operation, work func(context.Context, *I) (*O, error),
 ) {
+	if a.group != "" {
+		components := a.huma.OpenAPI().Components
+		components.Schemas = undescribed{components.Schemas, bodyOf[O](), bodyOf[I]()}
+	}
+
 	huma.Register(a.huma, declared, func(ctx context.Context, in *I) (*O, error) {
 		err := a.wellRead(ctx)
 		if err == nil {
@@ -295,6 +300,30 @@ func serve[I, O any](
 
 		return nil, a.problem(ctx, err)
 	})
+}
+
+// undescribed is the registry of an operation that is served, and not described: it makes no schema of
+// the answer's body. Nothing but the document has a use for it, and it is a tenth of a function's
+// start. What is read has its schema, since it is held to it.
+type undescribed struct {
+	huma.Registry
+
+	answer, request reflect.Type // of their bodies; nil without one
+}
+
+// Schema implements huma.Registry.
+func (u undescribed) Schema(t reflect.Type, allowRef bool, hint string) *huma.Schema {
+	if t == u.answer && t != u.request {
+		return new(huma.Schema)
+	}
+
+	return u.Registry.Schema(t, allowRef, hint)
+}
+
+// bodyOf returns the type of the body that an operation reads or answers; nil if it has none.
+func bodyOf[T any]() reflect.Type {
+	body, _ := reflect.TypeFor[T]().FieldByName("Body")
+	return body.Type
 }
 
 // describeCondition says that a read may be conditional. It begins before huma describes the

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -102,7 +103,9 @@ func (f *faults) query(r *http.Request) {
 }
 
 // entityTags is what If-None-Match may be.
-var entityTags = regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
+var entityTags = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$`)
+})
 
 // idempotencyKey reports whether a text may be an Idempotency-Key: other characters do not arrive as
 // they were sent, and an empty one would make nothing happen once. A regular expression that counts
@@ -137,7 +140,7 @@ func (f *faults) headers(r *http.Request, op *huma.Operation) {
 	}
 
 	tags := strings.Join(r.Header.Values("If-None-Match"), ", ")
-	if tags != "" && !entityTags.MatchString(tags) {
+	if tags != "" && !entityTags().MatchString(tags) {
 		f.add("header.If-None-Match", "expected an ETag in its quotes, such as \"3\", or *", nil)
 	}
 }
