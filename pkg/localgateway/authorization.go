@@ -62,7 +62,7 @@ func parseAuthorization(
 	}
 
 	document := fields["policyDocument"]
-	if answer.policy, err = policies.of(string(document), func() (*policy.Parsed, error) {
+	if answer.policy, err = policies.of(document, func() (*policy.Parsed, error) {
 		return policy.Parse(document)
 	}); err != nil {
 		return authorization{}, fmt.Errorf("policyDocument: %w", err)

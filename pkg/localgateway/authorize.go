@@ -72,7 +72,7 @@ func (g *Gateway) askAuthorizer(
 		return authorization{}, &authorizerBroken
 	}
 
-	answer, err := g.answers[a.SimpleResponses].of(string(payload), func() (authorization, error) {
+	answer, err := g.answers[a.SimpleResponses].of(payload, func() (authorization, error) {
 		return parseAuthorization(payload, a, g.api.Kind, g.policies)
 	})
 	if err != nil {

@@ -188,7 +188,7 @@ func (g *Gateway) checkHeaders(c *call) *refusal {
 }
 
 func (c *call) readBody() *refusal {
-	if c.request.Body == nil {
+	if c.request.Body == nil || c.request.Body == http.NoBody {
 		return nil
 	}
 
