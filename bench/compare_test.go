@@ -186,6 +186,7 @@ func setUp(b *testing.B) []*contender {
 
 	contenders := []*contender{
 		{name: "hello in Go, no I/O", bootstrap: goBuild(b, folder, "./hello"), env: other},
+		{name: "floor in Go, by hand", bootstrap: goBuild(b, folder, "./floor"), env: other},
 		{name: "Bitting", bootstrap: goBuild(b, folder, "../authorizer"), env: own, secret: secret.Reveal()},
 		{
 			name:      "Bitting, a key with a limit",

@@ -110,6 +110,7 @@ func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
 		a.extensions.notify(inv, arn)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
+		header.Set("Content-Length", strconv.Itoa(len(inv.payload)))
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)
 		header.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(inv.deadline.UnixMilli(), 10))
 		header.Set("Lambda-Runtime-Invoked-Function-Arn", arn)
