@@ -33,7 +33,7 @@ CONSOLE_MODULES := console/node_modules/.installed
 CONSOLE_SOURCES := $(shell find console/src console/reference -type f) $(addprefix console/,index.html vite.config.ts tsconfig.json tools/check-size.mjs)
 
 # Lambda loads the binary at each cold start. The authorizers' limit is a promise of the docs.
-AUTHORIZER_LIMIT := 7864320
+AUTHORIZER_LIMIT := 7500000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -191,7 +191,8 @@ func (m *machine) build(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 
-		command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI) //nolint:gosec // our own folders
+		command := exec.CommandContext(ctx, "go", "build", "-trimpath", //nolint:gosec // our own folders
+			"-tags", "lambda.norpc,nethttpomithttp2", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI)
 		command.Dir = m.checkout
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		// so that it removes partial output
