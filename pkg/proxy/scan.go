@@ -36,7 +36,7 @@ var (
 type scanner struct{ jsonstring.Scanner }
 
 // isV2 reports whether an event is of payload 2.0. REST APIs' events have no version, so that most of
-// them need not be scanned for it.
+// them need not be scanned for it. API Gateway spells the name in no other way.
 func isV2(event string) (v2 bool, err error) {
 	if !strings.Contains(event, `"version"`) {
 		return false, nil
