@@ -133,6 +133,7 @@ oracle: ## Ask somebody else's reading of IAM about every role and 50,000 docume
 	node tools/oracle/compare.mjs bin/roles.jsonl bin/policies.jsonl
 
 console: $(CONSOLE) ## Build the console, if its sources changed
+	@:
 
 console-api: $(CONSOLE_MODULES) ## Generate the console's client from the OpenAPI document
 	@$(GO) run ./pkg/adminapi/generate console/node_modules/.openapi.json
