@@ -5,6 +5,7 @@ package examples_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -286,7 +288,10 @@ func (e example) run(t *testing.T, bitting, lambda string) *localtest.Machine {
 		args = append(args, "--parameter", p)
 	}
 
+	// The context ends before the cleanups begin: killed, it would leave its DynamoDB stand-in behind.
 	command := exec.CommandContext(t.Context(), bitting, args...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = time.Minute
 	command.Dir = ".."
 
 	var out strings.Builder
@@ -300,10 +305,8 @@ func (e example) run(t *testing.T, bitting, lambda string) *localtest.Machine {
 	go func() { ended <- command.Wait() }()
 
 	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM) // it may have ended
-
-		if err := <-ended; err != nil {
-			t.Logf("bitting local ended: %v", err)
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("bitting local ended: %v", err)
 		}
 	})
 
