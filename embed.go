@@ -1,4 +1,5 @@
-// Package bitting holds the files that a program needs to run a deployment outside of a checkout.
+// Package bitting holds what a program needs to run a deployment outside of a checkout: files, and how
+// functions are built.
 package bitting
 
 import _ "embed"
@@ -7,6 +8,9 @@ import _ "embed"
 //
 //go:embed template.yaml
 var Template []byte
+
+// BuildTags are the tags with which functions are built, as tools/function.mk has them.
+const BuildTags = "lambda.norpc,nethttpomithttp2"
 
 // NodePackage and NodePackageLock are package.json and its lock: which DynamoDB stand-in npm
 // installs.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/localgateway/template"
 )
 
@@ -48,6 +49,18 @@ func read(t *testing.T) map[string]resource {
 	t.Helper()
 	resources, _ := readAll(t)
 	return resources
+}
+
+// deployed returns template.yaml as it is with parameters, nil for the defaults.
+func deployed(t *testing.T, parameters map[string]string) *template.Template {
+	t.Helper()
+
+	tmpl, err := template.Read(bitting.Template, parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return tmpl
 }
 
 // readAll returns the resources and the outputs of template.yaml.
@@ -293,6 +306,7 @@ func TestFunctionsAreBuiltByOneCommand(t *testing.T) {
 		out, err := c.CombinedOutput()
 		if got := string(out); err != nil ||
 			!strings.HasPrefix(got, "CGO_ENABLED=0 GOOS=linux GOARCH="+want+" ") ||
+			!strings.Contains(got, " -tags="+bitting.BuildTags+" ") ||
 			!strings.Contains(got, " -o out/bootstrap .") {
 			t.Errorf("%q: %v\n%s", architecture, err, out)
 		}
@@ -432,12 +446,7 @@ func TestEveryFunctionsLogsExpire(t *testing.T) {
 func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 	t.Parallel()
 
-	source, err := os.ReadFile("template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	tmpl, err := template.Read(source, map[string]string{
+	tmpl := deployed(t, map[string]string{
 		"Memory":            "512",
 		"AuthorizerTimeout": "7",
 		"AdminTimeout":      "20",
@@ -445,9 +454,6 @@ func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 		"Profile":           "cached",
 		"KeyLimits":         "off",
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 
 	want := map[string]time.Duration{"Upkeep": time.Minute, "AccessLog": time.Minute}
 	for _, id := range []string{"Organizations", "Keys", "Rotation", "Revocation", "Usage"} {
@@ -465,7 +471,7 @@ func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 		}
 	}
 
-	if got := string(source); !strings.Contains(got, "\n    Tracing: !Ref Tracing\n") ||
+	if got := string(bitting.Template); !strings.Contains(got, "\n    Tracing: !Ref Tracing\n") ||
 		!strings.Contains(got, "\n    TracingEnabled: !If [Traced, true, false]\n") {
 		t.Error("functions and REST APIs are not traced as the parameter says")
 	}
@@ -475,17 +481,7 @@ func TestFunctionsHaveTheParametersOfAll(t *testing.T) {
 func TestFunctionsRunOneCallAtATime(t *testing.T) {
 	t.Parallel()
 
-	source, err := os.ReadFile("template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	tmpl, err := template.Read(source, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	for id, f := range tmpl.Functions {
+	for id, f := range deployed(t, nil).Functions {
 		for name, want := range map[string]string{
 			"GOMAXPROCS": "1",
 			"GODEBUG":    "schedtrace=2147483647",
@@ -502,17 +498,9 @@ func TestFunctionsRunOneCallAtATime(t *testing.T) {
 func TestFunctionsCanBePointedAtStandIns(t *testing.T) {
 	t.Parallel()
 
-	source, err := os.ReadFile("template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tmpl := deployed(t, nil)
 
-	tmpl, err := template.Read(source, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	globals, _, _ := strings.Cut(string(source), "\nResources:\n")
+	globals, _, _ := strings.Cut(string(bitting.Template), "\nResources:\n")
 	for _, name := range []string{
 		"AWS_ENDPOINT_URL_DYNAMODB", "BITTING_LOCAL_KEYS", "BITTING_AWS_TIMEOUT",
 	} {

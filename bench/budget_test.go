@@ -135,7 +135,7 @@ var budgets = map[string]budget{
 	// a key's row, from DynamoDB by the client of checks, with its seal
 	"read": {132, 24_000, 0},
 
-	// what a function of administration declares at its start, and what its first call adds to it
+	// what a function of administration declares at its start, and that with its first call
 	"administration":             {430, 39_000, 0},
 	"administration, first call": {1_600, 180_000, 0},
 }

@@ -195,7 +195,7 @@ func setUp(b *testing.B) []*contender {
 		{name: "floor in Go, by hand", bootstrap: goBuild(b, folder, "./floor", usual), env: tuned},
 		{
 			name:      "Bitting",
-			bootstrap: goBuild(b, folder, "../authorizer", ours),
+			bootstrap: goBuild(b, folder, "../authorizer", bitting.BuildTags),
 			env:       own,
 			secret:    secret.Reveal(),
 		},
@@ -211,7 +211,7 @@ func setUp(b *testing.B) []*contender {
 		{name: "DIY Python", bootstrap: "python/bootstrap", env: other, size: boto(b)},
 		{
 			name:      "Administration of keys",
-			bootstrap: goBuild(b, folder, "../functions/keys", ours),
+			bootstrap: goBuild(b, folder, "../functions/keys", bitting.BuildTags),
 			env:       administration,
 			sample:    "../events/keys-get.json",
 		},
@@ -258,11 +258,8 @@ func tool(b *testing.B, file string) string {
 	return path
 }
 
-// The tags of builds: those that AWS's guide has, and those of tools/function.mk.
-const (
-	usual = "lambda.norpc"
-	ours  = "lambda.norpc,nethttpomithttp2"
-)
+// usual are the tags of a build as AWS's guide has it.
+const usual = "lambda.norpc"
 
 // goBuild builds a command as a release is, for this machine.
 func goBuild(b *testing.B, folder, command, tags string) string {
@@ -423,13 +420,16 @@ func (c *contender) refuses(b *testing.B, f *runtimeapi.Function) {
 func starts(b *testing.B, contenders []*contender) {
 	took := make([][]float64, len(contenders))
 
+	firsts := make([][]byte, 0, len(contenders))
+	for _, c := range contenders {
+		firsts = append(firsts, c.payloads(b)[0])
+	}
+
 	for range *coldStarts {
 		for i, c := range contenders {
 			f := c.function(c.env)
-			payload := c.payloads(b)[0]
-
 			began := time.Now()
-			c.call(b, f, payload)
+			c.call(b, f, firsts[i])
 			took[i] = append(took[i], milliseconds(time.Since(began)))
 
 			if err := f.Close(); err != nil {

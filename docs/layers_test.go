@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bitting-keys/bitting"
 )
 
 const module = "github.com/bitting-keys/bitting"
@@ -169,8 +171,8 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 func TestAuthorizersAreSmall(t *testing.T) {
 	t.Parallel()
 
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags",
-		"lambda.norpc,nethttpomithttp2", "-deps", "../authorizer").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", bitting.BuildTags, "-deps",
+		"../authorizer").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

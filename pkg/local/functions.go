@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/bitting-keys/bitting"
 	"github.com/bitting-keys/bitting/pkg/accesslog"
 	"github.com/bitting-keys/bitting/pkg/adminapi"
 	"github.com/bitting-keys/bitting/pkg/adminauthorizer"
@@ -192,7 +193,7 @@ func (m *machine) build(ctx context.Context) (map[string]string, error) {
 		}
 
 		command := exec.CommandContext(ctx, "go", "build", "-trimpath", //nolint:gosec // our own folders
-			"-tags", "lambda.norpc,nethttpomithttp2", "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI)
+			"-tags", bitting.BuildTags, "-ldflags", "-s -w", "-o", target, "./"+f.CodeURI)
 		command.Dir = m.checkout
 		command.Env = append(command.Environ(), "CGO_ENABLED=0")
 		// so that it removes partial output
