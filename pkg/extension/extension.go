@@ -15,16 +15,18 @@ package extension
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/bitting-keys/bitting/pkg/http1"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 )
 
 // Config configures an Extension.
@@ -78,10 +80,26 @@ func (e *Extension) Invoke(ctx context.Context, payload []byte) ([]byte, error) 
 	return e.handler.Invoke(ctx, payload)
 }
 
-// event is an event of the Extensions API.
-type event struct {
-	Type     string `json:"eventType"`
-	Deadline int64  `json:"deadlineMs"` // Unix milliseconds
+// eventMembers are the members of an event that are read. The deadline is in Unix milliseconds.
+var eventMembers = []string{"eventType", "deadlineMs"}
+
+// readEvent reads an event of the Extensions API. Its first one comes while the function makes its
+// first answer, whom encoding/json would hold up.
+func readEvent(body string) (kind string, deadline time.Time, err error) {
+	s := jsonstring.New(body)
+	s.Members(eventMembers, func(name string) {
+		if name == "eventType" {
+			s.TextInto(&kind)
+			return
+		}
+
+		var at int64
+		if at, err = strconv.ParseInt(s.Raw(), 10, 64); err == nil {
+			deadline = time.UnixMilli(at)
+		}
+	})
+
+	return kind, deadline, cmp.Or(s.End(), err)
 }
 
 // margin is how much of the function's time the work must leave.
@@ -96,13 +114,13 @@ func (e *Extension) Run(ctx context.Context) error {
 			return fmt.Errorf("next event of an extension: %w", err)
 		}
 
-		var next event
-		if err := json.Unmarshal(body, &next); err != nil {
+		kind, deadline, err := readEvent(string(body))
+		if err != nil {
 			return fmt.Errorf("next event of an extension: %w", err)
 		}
 
-		if next.Type == "INVOKE" {
-			e.after(ctx, time.UnixMilli(next.Deadline).Add(-margin))
+		if kind == "INVOKE" {
+			e.after(ctx, deadline.Add(-margin))
 		}
 	}
 }

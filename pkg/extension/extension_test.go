@@ -186,12 +186,16 @@ func TestExtensionsAPIThatFails(t *testing.T) {
 	}
 
 	ended := make(chan error, 1)
-	go func() { ended <- e.Run(t.Context()) }()
-	<-s.asked
-	s.events <- "no JSON"
+	for _, event := range []string{
+		"no JSON", `{"eventType":"INVOKE","deadlineMs":"soon"}`, `{"eventType":"INVOKE","deadlineMs":1`,
+	} {
+		go func() { ended <- e.Run(t.Context()) }()
+		<-s.asked
+		s.events <- event
 
-	if err := <-ended; err == nil {
-		t.Error("it continues after an event that it cannot read")
+		if err := <-ended; err == nil {
+			t.Errorf("it continues after an event that it cannot read: %s", event)
+		}
 	}
 
 	for i := range 3 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/quick"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -288,6 +289,58 @@ func TestCatalogueLimits(t *testing.T) {
 	p.Description = strings.Repeat("é", 1000)
 	if _, err := permission.NewCatalogue([]permission.Permission{p}); err != nil {
 		t.Errorf("the longest title and description: %v", err)
+	}
+}
+
+// A catalogue may have as many bytes as fit in its item, in whatever characters.
+func TestCatalogueSize(t *testing.T) {
+	t.Parallel()
+
+	sized := func(size int, letter string) []permission.Permission {
+		var ps []permission.Permission
+		for i := range 200 {
+			ps = append(ps, perm(fmt.Sprintf("p%d:x", i)))
+		}
+
+		for i := range ps {
+			text, err := permission.Encode(ps)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			left := (size - len(text)) / len(letter)
+			ps[i].Description = strings.Repeat(letter, min(left, permission.MaxDescription))
+		}
+
+		return ps
+	}
+
+	for _, letter := range []string{"é", "語", "🔑"} {
+		if _, err := permission.NewCatalogue(sized(permission.MaxBytes, letter)); err != nil {
+			t.Errorf("%s: %v", letter, err)
+		}
+
+		_, err := permission.NewCatalogue(sized(permission.MaxBytes+len(letter), letter))
+		if err == nil || !strings.Contains(err.Error(), "as JSON") {
+			t.Errorf("%s, one more: %v", letter, err)
+		}
+	}
+
+	if err := quick.Check(func(ps []permission.Permission) bool {
+		text, err := permission.Encode(ps)
+		return err == nil && len(text) <= permission.MostBytes(ps)
+	}, nil); err != nil {
+		t.Error(err)
+	}
+
+	for _, letter := range []string{"\x00", "\xff", "\u2028", "<"} {
+		p := perm(letter, letter+" "+letter)
+		p.Title, p.Description = letter, strings.Repeat(letter, 10_000)
+
+		text, err := permission.Encode([]permission.Permission{p})
+		if most := permission.MostBytes([]permission.Permission{p}); err != nil || len(text) > most {
+			t.Errorf("%q: %d bytes, expected at most %d, %v", letter, len(text), most, err)
+		}
 	}
 }
 

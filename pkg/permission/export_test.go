@@ -6,3 +6,6 @@ func (c *Catalogue) Tables() int {
 	defer c.mu.RUnlock()
 	return len(c.tables)
 }
+
+// MostBytes returns a size that a catalogue does not exceed as JSON.
+var MostBytes = mostBytes

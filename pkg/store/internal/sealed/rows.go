@@ -3,7 +3,6 @@ package sealed
 import (
 	"context"
 	"crypto/hmac"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/jsonstring"
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/pepper"
 	"github.com/bitting-keys/bitting/pkg/permission"
@@ -254,11 +254,63 @@ func DecodeCatalogue(
 		return nil, 0, err
 	}
 
-	if err := json.Unmarshal(c.Permissions, &permissions); err != nil {
+	if permissions, err = readPermissions(string(c.Permissions)); err != nil {
 		return nil, 0, dynamo.Damaged("catalogue", err)
 	}
 
 	return permissions, c.Version, nil
+}
+
+// The members of a permission and of a route.
+var (
+	permissionMembers = []string{
+		"name", "title", "description", "default", "publishable", "builtIn", "routes",
+	}
+	routeMembers = []string{"api", "method", "path"}
+)
+
+// readPermissions decodes the permissions of a catalogue as encoding/json does, whose reflection is
+// a thirtieth of an authorizer's cold start.
+func readPermissions(text string) ([]permission.Permission, error) {
+	s := jsonstring.New(text)
+
+	permissions := jsonstring.List(&s, func() (p permission.Permission) {
+		s.Members(permissionMembers, func(name string) {
+			switch name {
+			case "name":
+				s.TextInto(&p.Name)
+			case "title":
+				s.TextInto(&p.Title)
+			case "description":
+				s.TextInto(&p.Description)
+			case "default":
+				s.BoolInto(&p.Default)
+			case "publishable":
+				s.BoolInto(&p.Publishable)
+			case "builtIn":
+				s.BoolInto(&p.BuiltIn)
+			default:
+				p.Routes = jsonstring.List(&s, func() permission.Route { return readRoute(&s) })
+			}
+		})
+		return p
+	})
+
+	return permissions, s.End()
+}
+
+func readRoute(s *jsonstring.Scanner) (r permission.Route) {
+	s.Members(routeMembers, func(name string) {
+		switch name {
+		case "api":
+			s.TextInto(&r.API)
+		case "method":
+			s.TextInto(&r.Method)
+		default:
+			s.TextInto(&r.Path)
+		}
+	})
+	return r
 }
 
 // pepperPrefix starts the attribute of a version of the pepper.
