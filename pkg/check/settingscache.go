@@ -54,10 +54,27 @@ func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCach
 		})}
 }
 
+// Kept returns what Of does if that need not wait. Otherwise it begins to read the settings, and
+// returns nil.
+func (s *SettingsCache) Kept(ctx context.Context, k *apikey.Key) *organization.RuntimeSettings {
+	r := s.of(k)
+
+	settings, age, _, _ := r.look(ctx, r.fresh, r.read)
+	if age >= r.until {
+		return nil
+	}
+
+	return settings
+}
+
 // Of returns the runtime settings of the key's organization as they were at most ten seconds ago,
 // or an error if they could not be read.
 func (s *SettingsCache) Of(
 	ctx context.Context, k *apikey.Key,
 ) (*organization.RuntimeSettings, error) {
-	return s.entries.Get(settingsID{k.Environment, k.OrganizationID}).current(ctx)
+	return s.of(k).current(ctx)
+}
+
+func (s *SettingsCache) of(k *apikey.Key) *recent[*organization.RuntimeSettings] {
+	return s.entries.Get(settingsID{k.Environment, k.OrganizationID})
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/organization"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -92,6 +94,58 @@ func TestRuntimeSettingsActWithinTenSeconds(t *testing.T) {
 				t.Errorf("ten seconds after the change back: %v", got)
 			}
 		})
+	}
+}
+
+// waiting are settings that are there when something else has been read.
+type waiting struct {
+	check.SettingsSource
+
+	until <-chan struct{}
+}
+
+// RuntimeSettings implements check.SettingsSource.
+func (w waiting) RuntimeSettings(
+	ctx context.Context, env apikey.Environment, org string,
+) (*organization.RuntimeSettings, error) {
+	select {
+	case <-w.until:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+
+	return w.SettingsSource.RuntimeSettings(ctx, env, org)
+}
+
+// The first check of an instance builds the policy while it waits for the settings: here these come
+// only after the catalogue was read.
+func TestPolicyIsBuiltMeanwhile(t *testing.T) {
+	t.Parallel()
+
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+
+	read := kit.Store.CatalogueReader(apikey.Production)
+	catalogue := make(chan struct{})
+	c.Catalogue = check.NewCatalogue(func(
+		ctx context.Context,
+	) ([]permission.Permission, int64, error) {
+		defer close(catalogue)
+		return read(ctx)
+	}, kit.Clock.Now)
+	c.Settings = check.NewSettingsCache(waiting{kit.Store, catalogue}, kit.Clock.Now)
+	c.Policies = policy.NewBuilder(1)
+
+	call := near()
+
+	var err error
+	if call.ARN, err = policy.ParseARN("arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/" +
+		"production/" + call.Method + call.Path); err != nil {
+		t.Fatal(err)
+	}
+
+	if v := c.Check(t.Context(), sent(secret.Reveal()), call); v.Outcome != check.Allowed {
+		t.Error(v.Outcome, v.Err)
 	}
 }
 

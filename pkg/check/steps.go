@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -84,10 +85,15 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 		return Allowed
 	}
 
-	settings, err := c.Settings.Of(ctx, v.Key)
-	if err != nil {
-		v.Err = err
-		return Unavailable
+	settings := c.Settings.Kept(ctx, v.Key)
+	if settings == nil {
+		c.anticipate(ctx, v.Key, call)
+
+		var err error
+		if settings, err = c.Settings.Of(ctx, v.Key); err != nil {
+			v.Err = err
+			return Unavailable
+		}
 	}
 
 	v.Settings = settings
@@ -101,6 +107,20 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 	}
 
 	return Allowed
+}
+
+// anticipate builds the policy of a call while the settings of its key's organization are read: the
+// policy is kept, and building it is most of what an instance's first check computes.
+func (c *Checker) anticipate(ctx context.Context, k *apikey.Key, call Call) {
+	if c.Policies == nil || call.ARN == (policy.ARN{}) {
+		return
+	}
+
+	runtime.Gosched() // a function has one thread: the read goes out first
+
+	if catalogue, err := c.Catalogue.Current(ctx); err == nil {
+		c.Policies.Build(catalogue, call.API, Grant(k), call.ARN)
+	}
 }
 
 // sourceAddress refuses a key that is bound to addresses if the caller's is another one or unknown.
