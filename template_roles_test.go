@@ -47,7 +47,7 @@ func mays(function string) []may {
 	if environment, ok := strings.CutSuffix(strings.ToLower(function), "authorizer"); ok &&
 		slices.Contains(environments, environment) {
 		return []may{
-			{actions: "GetItem", resource: "core", keys: []string{
+			{actions: "GetItem BatchGetItem", resource: "core", keys: []string{
 				environment + "#*", "pepper#" + environment, "catalogue",
 			}},
 			{actions: counts, resource: "hot", keys: []string{environment + "#*"}},
@@ -80,7 +80,7 @@ func mays(function string) []may {
 	case "AdminAuthorizer":
 		peppers := []string{"pepper#*", "catalogue"}
 		return []may{
-			{actions: "GetItem", resource: "core", keys: append(peppers, ofKeys...)},
+			{actions: "GetItem BatchGetItem", resource: "core", keys: append(peppers, ofKeys...)},
 			{actions: counts, resource: "hot", keys: ofKeys},
 			unwraps,
 			byDynamoDB,

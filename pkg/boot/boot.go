@@ -16,13 +16,13 @@ package boot
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	jitter "math/rand/v2"
+	random "math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -226,6 +226,7 @@ func or(value, otherwise string) string {
 // Deployment holds what checks and counts calls.
 type Deployment struct {
 	Configuration
+	rows      *core.Reader
 	Meter     *hot.Meter
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
@@ -282,19 +283,19 @@ func LoadOver(
 		Wait:          wait,
 	}
 	d.Keyring = pepper.NewKeyring(b.Peppers, countedProvider{b.Provider, d.Metrics}, d.Now)
-	rows := b.Reader(d.Keyring)
-	d.Catalogue = check.NewCatalogue(countedCatalogue(rows.CatalogueReader(c.Environments[0]),
+	d.rows = b.Reader(d.Keyring)
+	d.Catalogue = check.NewCatalogue(countedCatalogue(d.rows.CatalogueReader(c.Environments[0]),
 		d.Metrics), d.Now)
 
 	d.Checker = &check.Checker{
 		Brand:        c.Brand,
 		Environments: c.Environments,
-		Keys:         rows,
+		Keys:         d.rows,
 		FirstUses:    d.Meter,
 		Peppers:      d.Keyring,
 		Catalogue:    d.Catalogue,
-		Settings:     check.NewSettingsCache(countedSettings{rows, d.Metrics}, d.Now),
-		Imports:      check.NewImports(rows, d.Now),
+		Settings:     check.NewSettingsCache(countedSettings{d.rows, d.Metrics}, d.Now),
+		Imports:      check.NewImports(d.rows, d.Now),
 		Policies:     policy.NewBuilder(maxPolicies),
 		Now:          d.Now,
 	}
@@ -308,7 +309,7 @@ func LoadOver(
 		d.Recorder = usage.NewRecorder(countedUsage{d.Meter, d.Metrics}, instance(), d.Now, logger)
 	}
 
-	d.Limits = limit.New(countedLimits{d.Meter, d.Metrics}, d.Now, jitter.Float64)
+	d.Limits = limit.New(countedLimits{d.Meter, d.Metrics}, d.Now, random.Float64)
 	if !c.KeyLimitsOff {
 		d.Checker.Limits = limit.Keys{Limiter: d.Limits}
 	}
@@ -329,8 +330,11 @@ func (c Configuration) CacheTime() time.Duration {
 	return 0
 }
 
-// instance returns a unique name of this process for counting.
-func instance() string { return strings.ToLower(rand.Text()[:16]) }
+// instance returns a unique name of this process for counting. It is no secret, and asks the kernel
+// for nothing at the start.
+func instance() string {
+	return strconv.FormatUint(random.Uint64(), 36) //nolint:gosec // no secret
+}
 
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -27,7 +27,7 @@ func (s *Store) MissingCustomers(ctx context.Context, org string, ids []string) 
 		rows = append(rows, customerRow(org, id))
 	}
 
-	found, err := s.batch(ctx, rows)
+	found, err := s.core.BatchGet(ctx, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (s *Store) entry(
 			dynamo.At(historyPartsPartition(e.OrganizationID, e.ID), partSort(int(i))))
 	}
 
-	found, err := s.batch(ctx, keys)
+	found, err := s.core.BatchGet(ctx, keys)
 	if err != nil {
 		return e, 0, err
 	}
@@ -219,7 +219,7 @@ func (s *Store) whole(
 		keys = append(keys, dynamo.KeyOf(e))
 	}
 
-	found, err := s.batch(ctx, keys)
+	found, err := s.core.BatchGet(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

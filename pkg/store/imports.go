@@ -84,7 +84,7 @@ func (s *Store) TakenKeys(
 		rows = append(rows, sealed.KeyRow(env, id))
 	}
 
-	items, err := s.batch(ctx, rows)
+	items, err := s.core.BatchGet(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Store) TakenKeys(
 func (s *Store) claims(
 	ctx context.Context, env apikey.Environment, id string,
 ) (sealed.Claims, error) {
-	item, err := s.get(ctx, sealed.ClaimsRow(env, id))
+	item, err := s.core.Get(ctx, sealed.ClaimsRow(env, id))
 	if err != nil {
 		return sealed.Claims{}, err
 	}

@@ -193,7 +193,7 @@ func (l *listing) rows(ctx context.Context, entries []entry) (page []*apikey.Key
 
 // keysOf reads keys in the order of their rows. Missing and damaged ones are left out.
 func (s *Store) keysOf(ctx context.Context, rows []dynamo.Key) (keys []*apikey.Key, err error) {
-	found, err := s.batch(ctx, rows)
+	found, err := s.core.BatchGet(ctx, rows)
 	if err != nil {
 		return nil, err
 	}

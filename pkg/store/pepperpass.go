@@ -337,7 +337,7 @@ func (s *Store) resealCatalogue(
 
 // refresh replaces an item by the current row, so that this is counted; empty if the row is gone.
 func (s *Store) refresh(ctx context.Context, item dynamo.Item) error {
-	now, err := s.get(ctx, dynamo.KeyOf(item))
+	now, err := s.core.Get(ctx, dynamo.KeyOf(item))
 	if err != nil {
 		return err
 	}

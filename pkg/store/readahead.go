@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"maps"
-	"sync"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/store/internal/dynamo"
@@ -48,72 +46,5 @@ func (s *Store) ReadAhead(ctx context.Context, a Ahead) (context.Context, error)
 		rows = append(rows, memberRow(a.Organization, a.Member))
 	}
 
-	read := &ahead{items: make(map[dynamo.Key]dynamo.Item, len(rows))}
-	for _, at := range rows {
-		read.items[at] = nil // remember those that do not exist, too
-	}
-
-	items, err := s.batch(ctx, rows)
-	if err != nil {
-		return ctx, err
-	}
-
-	maps.Copy(read.items, items)
-	return context.WithValue(ctx, aheadKey{}, read), nil
-}
-
-type aheadKey struct{}
-
-// ahead holds what was read ahead; nil for a row that does not exist.
-type ahead struct {
-	guard sync.Mutex
-	items map[dynamo.Key]dynamo.Item
-}
-
-// get reads one row, strongly consistent. It returns nil if there is none.
-func (s *Store) get(ctx context.Context, at dynamo.Key) (dynamo.Item, error) {
-	if read, _ := ctx.Value(aheadKey{}).(*ahead); read != nil {
-		if item, ok := read.take(at); ok {
-			return item, nil
-		}
-	}
-
-	return s.core.Get(ctx, at)
-}
-
-// batch reads rows, strongly consistent, and returns those that exist.
-func (s *Store) batch(
-	ctx context.Context, rows []dynamo.Key,
-) (map[dynamo.Key]dynamo.Item, error) {
-	read, _ := ctx.Value(aheadKey{}).(*ahead)
-	if read == nil {
-		return s.core.BatchGet(ctx, rows)
-	}
-
-	found := make(map[dynamo.Key]dynamo.Item, len(rows))
-
-	var rest []dynamo.Key
-	for _, at := range rows {
-		switch item, ok := read.take(at); {
-		case !ok:
-			rest = append(rest, at)
-		case item != nil:
-			found[at] = item
-		}
-	}
-
-	items, err := s.core.BatchGet(ctx, rest)
-	maps.Copy(found, items)
-	return found, err
-}
-
-// take returns a row that was read ahead, once: a caller that reads it a second time wants its
-// current state.
-func (a *ahead) take(at dynamo.Key) (dynamo.Item, bool) {
-	a.guard.Lock()
-	defer a.guard.Unlock()
-
-	item, read := a.items[at]
-	delete(a.items, at)
-	return item, read
+	return s.core.ReadAhead(ctx, rows)
 }

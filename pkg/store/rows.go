@@ -65,7 +65,7 @@ type Receipt struct {
 // Receipt reads a receipt that has not ended at now. It returns nil if there is none. Errors:
 // ErrDamaged, ErrUnavailable.
 func (s *Store) Receipt(ctx context.Context, id string, now time.Time) (*Receipt, error) {
-	item, err := s.get(ctx, receiptRow(id))
+	item, err := s.core.Get(ctx, receiptRow(id))
 	if err != nil || item == nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (s *Store) sealWrites(ctx context.Context, writes []Write) error {
 func object[T any](
 	ctx context.Context, s *Store, at dynamo.Key, what string, missing error,
 ) (*T, error) {
-	item, err := s.get(ctx, at)
+	item, err := s.core.Get(ctx, at)
 	if err != nil {
 		return nil, err
 	}

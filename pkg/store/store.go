@@ -50,7 +50,7 @@ func New(peppers *Peppers, ring *pepper.Keyring, logger *slog.Logger) *Store {
 		ring:    ring,
 		logger:  logger,
 	}
-	s.Reader = core.ReaderOf(s.get, ring)
+	s.Reader = core.ReaderOf(&s.core.Rows, ring)
 	return s
 }
 
@@ -62,7 +62,7 @@ func (s *Store) FindKey(ctx context.Context, id string) (*apikey.Key, error) {
 		wanted = append(wanted, sealed.KeyRow(env, id))
 	}
 
-	items, err := s.batch(ctx, wanted)
+	items, err := s.core.BatchGet(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}

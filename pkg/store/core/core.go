@@ -27,29 +27,42 @@ var (
 // Client makes the calls of DynamoDB that a check and what follows it need.
 type Client = dynamo.Client
 
-// Get reads one row, strongly consistent; nil if there is none.
-type Get func(ctx context.Context, at dynamo.Key) (dynamo.Item, error)
-
 // Reader reads the table core.
 type Reader struct {
-	get  Get
+	rows *dynamo.Rows
 	ring *pepper.Keyring
 }
 
 // NewReader returns a reader of the table core with a name, whose rows are sealed by ring.
 func NewReader(client Client, table string, ring *pepper.Keyring) *Reader {
-	return ReaderOf(dynamo.NewRows(client, table).Get, ring)
+	return ReaderOf(dynamo.NewRows(client, table), ring)
 }
 
-// ReaderOf is NewReader of rows that are read by get.
-func ReaderOf(get Get, ring *pepper.Keyring) *Reader { return &Reader{get: get, ring: ring} }
+// ReaderOf is NewReader of the rows of a table.
+func ReaderOf(rows *dynamo.Rows, ring *pepper.Keyring) *Reader {
+	return &Reader{rows: rows, ring: ring}
+}
+
+// ReadAhead reads what every check of some environments needs in one strongly consistent call: the
+// catalogue and the wrapped peppers. With the returned context, the first read of each is answered
+// from memory. Error: ErrUnavailable.
+func (r *Reader) ReadAhead(
+	ctx context.Context, environments ...apikey.Environment,
+) (context.Context, error) {
+	keys := []dynamo.Key{sealed.CatalogueRow()}
+	for _, env := range environments {
+		keys = append(keys, sealed.RingRow(env))
+	}
+
+	return r.rows.ReadAhead(ctx, keys)
+}
 
 // Key reads one key by one strongly consistent GetItem. Errors: apikey.ErrNotFound, ErrDamaged,
 // ErrUnavailable.
 func (r *Reader) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
 	at := sealed.KeyRow(env, id)
 
-	item, err := r.get(ctx, at)
+	item, err := r.rows.Get(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +77,7 @@ func (r *Reader) Key(ctx context.Context, env apikey.Environment, id string) (*a
 // Claims returns the ids of the keys that wait in line behind an imported key, in their order,
 // strongly consistent. Errors: ErrDamaged, ErrUnavailable.
 func (r *Reader) Claims(ctx context.Context, env apikey.Environment, id string) ([]string, error) {
-	item, err := r.get(ctx, sealed.ClaimsRow(env, id))
+	item, err := r.rows.Get(ctx, sealed.ClaimsRow(env, id))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +95,7 @@ func (r *Reader) RuntimeSettings(
 	at := sealed.RuntimeSettingsRow(env, org)
 	what := "the runtime settings of " + org + " in " + string(env)
 
-	item, err := r.get(ctx, at)
+	item, err := r.rows.Get(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +111,7 @@ func (r *Reader) RuntimeSettings(
 // consistent, and checks the row's seal. It returns nil if none ever were. Errors: ErrDamaged,
 // ErrUnavailable.
 func (r *Reader) Imports(ctx context.Context, env apikey.Environment) (*apikey.Imports, error) {
-	item, err := r.get(ctx, sealed.ImportsRow(env))
+	item, err := r.rows.Get(ctx, sealed.ImportsRow(env))
 	if err != nil || item == nil {
 		return nil, err
 	}
@@ -112,7 +125,7 @@ func (r *Reader) Imports(ctx context.Context, env apikey.Environment) (*apikey.I
 func (r *Reader) Catalogue(
 	ctx context.Context, env apikey.Environment,
 ) ([]permission.Permission, int64, error) {
-	item, err := r.get(ctx, sealed.CatalogueRow())
+	item, err := r.rows.Get(ctx, sealed.CatalogueRow())
 	if err != nil || item == nil {
 		return nil, 0, err
 	}

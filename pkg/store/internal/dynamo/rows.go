@@ -23,6 +23,10 @@ func NewRows(client Client, table string) *Rows {
 
 // Get reads one item, strongly consistent. It returns nil if there is none.
 func (r *Rows) Get(ctx context.Context, at Key) (Item, error) {
+	if item, read := r.take(ctx, at); read {
+		return item, nil
+	}
+
 	item, err := r.client.Get(ctx, r.table, at)
 	if err != nil {
 		return nil, Unavailable("read", err)
@@ -42,7 +46,18 @@ const MaxBatch = 100
 // out.
 func (r *Rows) BatchGet(ctx context.Context, keys []Key) (map[Key]Item, error) {
 	found := make(map[Key]Item, len(keys))
-	for some := range slices.Chunk(keys, MaxBatch) {
+
+	rest := make([]Key, 0, len(keys))
+	for _, at := range keys {
+		switch item, read := r.take(ctx, at); {
+		case !read:
+			rest = append(rest, at)
+		case item != nil:
+			found[at] = item
+		}
+	}
+
+	for some := range slices.Chunk(rest, MaxBatch) {
 		if err := r.batchInto(ctx, found, some); err != nil {
 			return nil, err
 		}

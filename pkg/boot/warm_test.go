@@ -1,0 +1,86 @@
+package boot_test
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/bitting-keys/bitting/pkg/apikey"
+	"github.com/bitting-keys/bitting/pkg/boot"
+	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/pepper"
+	"github.com/bitting-keys/bitting/pkg/permission"
+	"github.com/bitting-keys/bitting/pkg/store/core"
+	"github.com/bitting-keys/bitting/pkg/store/hot"
+	"github.com/bitting-keys/bitting/pkg/store/storetest"
+)
+
+// One call fetches what every check needs, of one environment or of all: the first check then reads
+// its key and the settings of the key's organization. If the call fails, it reads the rest, too.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	kit := storetest.New(t)
+	kit.MustCatalogue(t, permission.Permission{
+		Name:   "messages:read",
+		Title:  "Read messages",
+		Routes: []permission.Route{{API: "demo", Method: "GET", Path: "/messages"}},
+	})
+
+	secrets := map[apikey.Environment]apikey.Secret{}
+	for _, env := range apikey.Environments() {
+		_, secrets[env] = kit.MustKey(t, func(k *apikey.Key) {
+			k.Environment = env
+			k.Permissions = []string{"messages:read"}
+		})
+	}
+
+	for environment, broken := range map[string]bool{
+		"production": false, "*": false, "staging": true,
+	} {
+		small, traffic := kit.Small()
+		backend := boot.Backend{
+			Peppers:  core.NewPepperRows(small, kit.CoreTable),
+			Provider: kit.Provider,
+			Meter:    hot.NewMeter(small, kit.HotTable),
+			Reader: func(ring *pepper.Keyring) *core.Reader {
+				return core.NewReader(small, kit.CoreTable, ring)
+			},
+		}
+
+		d, err := boot.LoadOver(
+			with(map[string]string{
+				"BITTING_ENVIRONMENT": environment,
+				"BITTING_BRAND":       string(storetest.Brand),
+			}),
+			slog.New(slog.DiscardHandler),
+			func(boot.Configuration, boot.Environment) (boot.Backend, error) { return backend, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if broken {
+			traffic.Inject(storetest.Always(storetest.Broken))
+		}
+
+		d.Warm(t.Context())
+
+		batches, reads := traffic.Count("BatchGetItem"), traffic.Count("GetItem")
+		if !broken && (batches != 1 || reads != 0) {
+			t.Errorf("%s: %d batches and %d reads", environment, batches, reads)
+		}
+
+		traffic.Inject(nil)
+		traffic.Reset()
+
+		env := d.Environments[len(d.Environments)-1]
+		if v := d.Checker.Check(t.Context(),
+			check.Headers{APIKey: []string{secrets[env].Reveal()}},
+			check.Call{API: "demo", Method: "GET", Path: "/messages"},
+		); v.Outcome != check.Allowed {
+			t.Errorf("%s: %v, %v", environment, v.Outcome, v.Err)
+		}
+
+		if reads := traffic.Count("GetItem"); !broken && reads != 2 {
+			t.Errorf("%s: the first check makes %d reads", environment, reads)
+		}
+	}
+}
