@@ -25,43 +25,60 @@ const workTime = 2 * time.Second
 // work in the background. Serve returns only when Lambda ends the process.
 func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	ctx := context.Background()
+	registered := make(chan lambda.Handler)
 
-	var warm sync.WaitGroup
-	warm.Go(func() { d.Warm(ctx) })
+	go d.workAfterAnswers(ctx, handler, flush, registered)
+
+	if d.Metrics != nil {
+		go d.tickMetrics(ctx)
+	}
+
+	d.Warm(ctx) // in Lambda, the start of an instance has a whole processor
+	lambda.Start(<-registered)
+}
+
+// workAfterAnswers registers the function's extension, sends the handler that calls are then for,
+// and does the extension's work as long as there is any.
+func (d *Deployment) workAfterAnswers(
+	ctx context.Context, handler lambda.Handler, flush func(), registered chan<- lambda.Handler,
+) {
+	endOnSIGTERM := sync.OnceFunc(func() { d.endOnSIGTERM(ctx, flush) })
 
 	e, err := extension.Register(ctx, extension.Config{
 		Address: os.Getenv("AWS_LAMBDA_RUNTIME_API"),
 		Name:    extensionName,
 		Work: func(ctx context.Context) {
+			endOnSIGTERM()
 			d.afterAnswer(ctx, flush)
 		},
 	}, handler)
 	if err != nil {
-		// Lambda sends no SIGTERM then, either: what is still in memory at the end is lost.
-		d.Logger.WarnContext(ctx, "no work after answers", "error", err)
-
-		handler = counted{handler, d}
-		go d.countInBackground(ctx)
+		registered <- counted{handler, d}
 	} else {
-		handler = e
-		go func() {
-			d.Logger.ErrorContext(ctx, "no work after answers", "error", e.Run(ctx))
-			d.countInBackground(ctx)
-		}()
+		registered <- e
 
 		if d.Recorder != nil {
 			// an instance that is not frozen, such as one with provisioned concurrency, writes in
 			// time without a call
 			go d.Recorder.Tick(ctx)
 		}
+
+		err = e.Run(ctx)
 	}
 
-	if d.Metrics != nil {
-		go d.tickMetrics(ctx)
-	}
+	// Lambda sends no SIGTERM then, either: what is still in memory at the end is lost.
+	d.Logger.ErrorContext(ctx, "no work after answers", "error", err)
+	endOnSIGTERM()
+	d.countInBackground(ctx)
+}
 
-	// Lambda sends SIGTERM to every function with an extension. lambda.WithEnableSIGTERM would register
-	// one more: two requests at every start.
+// endOnSIGTERM lets the instance end as End does when Lambda sends SIGTERM, which it does to every
+// function with an extension, while that has no work. lambda.WithEnableSIGTERM would register one
+// more: two requests at every start.
+//
+// It begins after the first answer, before which there is nothing to write: to wait for a signal
+// takes a thread of its own, which is a twentieth of a cold start, by make bench.
+func (d *Deployment) endOnSIGTERM(ctx context.Context, flush func()) {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 
@@ -70,9 +87,6 @@ func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 		d.End(ctx, flush)
 		os.Exit(0) // a handled signal no longer ends the process by itself
 	}()
-
-	warm.Wait() // in Lambda, the start of an instance has a whole processor
-	lambda.Start(handler)
 }
 
 // endTime limits the last work when Lambda ends an instance: Lambda allows about 500 milliseconds

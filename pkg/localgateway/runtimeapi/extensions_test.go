@@ -68,6 +68,34 @@ func TestExtensionWorksAfterTheAnswer(t *testing.T) {
 	}
 }
 
+// An instance is told to end when its extension has done its work, as by Lambda.
+func TestExtensionWorksToTheEnd(t *testing.T) {
+	t.Parallel()
+	out := newOutput()
+
+	f, finish := extended(t, runtimeapi.Config{Output: out})
+	if _, err := invoke(withID(t.Context(), "one"), f, "", "x"); err != nil {
+		t.Fatal(err)
+	}
+
+	out.await(t, "Keys: told INVOKE one arn:of:one true\n")
+
+	closed := make(chan error, 1)
+	go func() { closed <- f.Close() }()
+
+	select {
+	case err := <-closed:
+		t.Errorf("it ended while its extension worked: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+
+	finish("one")
+
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
 // While one instance's extension works, another instance takes the next invocation.
 func TestExtensionKeepsItsInstanceOnly(t *testing.T) {
 	t.Parallel()

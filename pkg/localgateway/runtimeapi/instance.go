@@ -161,16 +161,23 @@ func (in *instance) kill() {
 	<-in.gone
 }
 
-// stop asks the process to exit, and kills it after the grace period.
+// stop asks the process to exit once its extensions have done their work, as Lambda does, and kills
+// it after the grace period.
 func (in *instance) stop() {
+	in.wait(in.api.extensions.done())
 	terminate(in.command)
+	in.wait(nil)
+	in.kill()
+}
+
+// wait waits for something, or until the process has ended, or until the grace period is over.
+func (in *instance) wait(something <-chan struct{}) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 
 	select {
+	case <-something:
 	case <-in.exited:
 	case <-timer.C:
 	}
-
-	in.kill()
 }
