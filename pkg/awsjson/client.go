@@ -181,6 +181,17 @@ func (c *Client) Call(ctx context.Context, operation string, body []byte) (strin
 	}
 }
 
+// Connect opens a connection for the next call, if the transport can, as that of this package does.
+// If it fails, so may the call, which tells why.
+func (c *Client) Connect(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout/4)
+	defer cancel()
+
+	if t, ok := c.transport.(*http1.Transport); ok && c.invalid == nil {
+		_ = t.Connect(ctx, &c.address)
+	}
+}
+
 // pause waits before another attempt, for a random part of maxPause, so that callers that were
 // refused together do not return together. It reports whether there is time left.
 func pause(ctx context.Context, end time.Time) bool {

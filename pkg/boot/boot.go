@@ -227,6 +227,7 @@ func or(value, otherwise string) string {
 type Deployment struct {
 	Configuration
 	rows      *core.Reader
+	connect   func(ctx context.Context) // the backend's
 	Meter     *hot.Meter
 	Keyring   *pepper.Keyring
 	Catalogue *check.Catalogue
@@ -247,6 +248,8 @@ type Backend struct {
 	Peppers  pepper.Rows
 	Provider pepper.Provider
 	Meter    *hot.Meter
+	// Connect opens the connections that a start needs later than its first; nil for none.
+	Connect func(ctx context.Context)
 	// Reader returns the reader of the table core, whose rows are sealed by a keyring.
 	Reader func(ring *pepper.Keyring) *core.Reader
 }
@@ -277,6 +280,7 @@ func LoadOver(
 	d := &Deployment{
 		Configuration: c,
 		Meter:         b.Meter,
+		connect:       b.Connect,
 		Metrics:       metrics(env),
 		Logger:        logger,
 		Now:           now,

@@ -25,7 +25,7 @@ const workTime = 2 * time.Second
 // work in the background. Serve returns only when Lambda ends the process.
 func (d *Deployment) Serve(handler lambda.Handler, flush func()) {
 	ctx := context.Background()
-	registered := make(chan lambda.Handler)
+	registered := make(chan lambda.Handler, 1)
 
 	go d.workAfterAnswers(ctx, handler, flush, registered)
 

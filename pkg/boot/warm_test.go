@@ -1,7 +1,12 @@
 package boot_test
 
 import (
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -82,5 +87,52 @@ func TestWarm(t *testing.T) {
 		if reads := traffic.Count("GetItem"); !broken && reads != 2 {
 			t.Errorf("%s: the first check makes %d reads", environment, reads)
 		}
+	}
+}
+
+// The connection to KMS is opened while the table is read: here that answers only then.
+func TestWarmConnectsMeanwhile(t *testing.T) {
+	t.Parallel()
+
+	connected := make(chan struct{})
+	kms := httptest.NewUnstartedServer(http.NotFoundHandler())
+	kms.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			close(connected)
+		}
+	}
+	kms.Start()
+	t.Cleanup(kms.Close)
+
+	var answered atomic.Bool
+
+	dynamodb := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then does a server notice that its client has gone
+
+		select {
+		case <-connected:
+			answered.Store(true)
+		case <-r.Context().Done():
+		}
+
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(dynamodb.Close)
+
+	d, err := boot.Load(with(map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB": dynamodb.URL,
+		"AWS_ENDPOINT_URL_KMS":      kms.URL,
+		"AWS_REGION":                "us-east-1",
+		"AWS_ACCESS_KEY_ID":         "a",
+		"AWS_SECRET_ACCESS_KEY":     "b",
+	}), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	d.Warm(t.Context())
+
+	if !answered.Load() {
+		t.Error("no connection to KMS while the table was read")
 	}
 }

@@ -96,6 +96,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// Connect opens a connection for the next request to an address, unless one waits for it: the
+// request then waits for no handshake.
+func (t *Transport) Connect(ctx context.Context, u *url.URL) error {
+	c, _, err := t.connect(ctx, u)
+	if err != nil {
+		return fmt.Errorf("http1: %w", err)
+	}
+
+	t.keep(c)
+	return nil
+}
+
 // saysClosed reports whether an answer is of a server that closes an idle connection, and answers no
 // request: RFC 9110, section 15.5.9.
 func saysClosed(response *http.Response) bool {

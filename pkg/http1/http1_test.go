@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,39 @@ func ask(ctx context.Context, t *http1.Transport, address, body string) (string,
 
 	answer, err := io.ReadAll(response.Body)
 	return string(answer), err
+}
+
+// A connection that was opened before its first request is the only one.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	address, connections := echo(t, (*httptest.Server).Start)
+
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var transport http1.Transport
+	for range 2 {
+		if err := transport.Connect(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	for range 2 {
+		if _, err := ask(t.Context(), &transport, address, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+
+	u.Host = "127.0.0.1:1"
+	if err := transport.Connect(t.Context(), u); err == nil {
+		t.Error("connected to where nothing listens")
+	}
 }
 
 // A connection serves one request after another, whatever shape the answers have.
