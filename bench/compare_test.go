@@ -285,7 +285,7 @@ func goBuild(b *testing.B, folder, command, tags string) string {
 		b.Fatal(err)
 	}
 
-	if err := os.WriteFile(to, binary, 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(to, binary, 0o700); err != nil {
 		b.Fatal(err)
 	}
 

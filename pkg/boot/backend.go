@@ -66,6 +66,7 @@ func backend(c Configuration, env Environment) (Backend, error) {
 	rows := dynamodbjson.New(dynamodb)
 
 	b := Backend{
+		Connect: dynamodb.Connect,
 		Peppers: core.NewPepperRows(rows, c.CoreTable),
 		Meter:   hot.NewMeter(rows, c.HotTable),
 		Reader: func(ring *pepper.Keyring) *core.Reader {
@@ -80,7 +81,11 @@ func backend(c Configuration, env Environment) (Backend, error) {
 
 	kms := client(env, awsjson.KMS, "AWS_ENDPOINT_URL_KMS")
 	b.Provider = unwrapper{kms, c.KMSKey}
-	b.Connect = kms.Connect
+	b.Connect = func(ctx context.Context) {
+		dynamodb.Connect(ctx)
+
+		go kms.Connect(ctx) // which is called as soon as there is a pepper to unwrap
+	}
 	return b, nil
 }
 
@@ -118,10 +123,6 @@ func (u unwrapper) Unwrap(ctx context.Context, s pepper.Scope, wrapped []byte) (
 // takes a twentieth less time than with a read each, by make bench. Whatever fails is fetched by the
 // first check.
 func (d *Deployment) Warm(ctx context.Context) {
-	if d.connect != nil {
-		go d.connect(ctx) // to KMS, which is called as soon as there is something to unwrap
-	}
-
 	ctx, err := d.rows.ReadAhead(ctx, d.Environments...)
 	if failed(d.Metrics, metric.RefreshFailures, err) != nil {
 		return

@@ -248,7 +248,7 @@ type Backend struct {
 	Peppers  pepper.Rows
 	Provider pepper.Provider
 	Meter    *hot.Meter
-	// Connect opens the connections that a start needs later than its first; nil for none.
+	// Connect opens the connections that Warm uses, and returns when the first of them is open.
 	Connect func(ctx context.Context)
 	// Reader returns the reader of the table core, whose rows are sealed by a keyring.
 	Reader func(ring *pepper.Keyring) *core.Reader

@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"context"
+
 	"github.com/bitting-keys/bitting/pkg/check"
 	"github.com/bitting-keys/bitting/pkg/limit"
 	"github.com/bitting-keys/bitting/pkg/metric"
@@ -22,3 +24,6 @@ func CountedSettings(s check.SettingsSource, m *metric.Set) check.SettingsSource
 func CountedLimits(s limit.Store, m *metric.Set) limit.Store { return countedLimits{s, m} }
 
 func CountedUsage(w usage.Writer, m *metric.Set) usage.Writer { return countedUsage{w, m} }
+
+// Connect opens the connections that Warm uses.
+func (d *Deployment) Connect(ctx context.Context) { d.connect(ctx) }

@@ -130,6 +130,7 @@ func TestWarmConnectsMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	d.Connect(t.Context())
 	d.Warm(t.Context())
 
 	if !answered.Load() {

@@ -5,6 +5,7 @@
 package full
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/bitting-keys/bitting/pkg/boot"
@@ -44,6 +45,7 @@ func Load(env boot.Environment, logger *slog.Logger) (*Deployment, error) {
 			Peppers:  peppers,
 			Provider: provider,
 			Meter:    d.Hot.Meter,
+			Connect:  func(context.Context) {}, // each when it is needed
 			Reader: func(ring *pepper.Keyring) *core.Reader {
 				d.Store = store.New(peppers, ring, logger)
 				return d.Store.Reader
