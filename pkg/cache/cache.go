@@ -34,12 +34,41 @@ func (c *Cache[K, V]) Get(key K) V {
 		v = c.create(key)
 	}
 
-	if len(c.newer) >= c.limit {
+	c.put(key, v)
+	return v
+}
+
+// Find returns the value of a key, if it is there.
+func (c *Cache[K, V]) Find(key K) (v V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	if v, ok = c.newer[key]; ok {
+		return v, true
+	}
+
+	if v, ok = c.older[key]; ok {
+		c.put(key, v)
+	}
+
+	return v, ok
+}
+
+// Put sets the value of a key.
+func (c *Cache[K, V]) Put(key K, v V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.put(key, v)
+}
+
+// put puts a value among the newer ones.
+func (c *Cache[K, V]) put(key K, v V) {
+	if _, ok := c.newer[key]; !ok && len(c.newer) >= c.limit {
 		c.newer, c.older = map[K]V{}, c.newer
 	}
 
 	c.newer[key] = v
-	return v
 }
 
 // Remove drops the value of a key.

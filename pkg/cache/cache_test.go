@@ -41,6 +41,44 @@ func TestCacheKeepsWhatIsInUse(t *testing.T) {
 	}
 }
 
+// What was put is found, until so many others were that it is dropped; what is found stays. Nothing
+// is made for what is only looked for, and what is put again takes no other's place.
+func TestCacheFindsWhatWasPut(t *testing.T) {
+	t.Parallel()
+
+	c := cache.New(4, func(key int) int {
+		t.Errorf("%d was made", key)
+		return 0
+	})
+
+	if _, ok := c.Find(1); ok {
+		t.Error("found what was never put")
+	}
+
+	c.Put(1, 10)
+	c.Put(2, 20)
+
+	for range 10 {
+		c.Put(2, 21)
+	}
+
+	if v, ok := c.Find(1); !ok || v != 10 {
+		t.Errorf("%d, %t for what was put first", v, ok)
+	}
+
+	for other := 3; other < 100; other++ {
+		c.Put(other, other)
+
+		if v, ok := c.Find(1); !ok || v != 10 {
+			t.Fatalf("%d, %t after %d others", v, ok, other)
+		}
+	}
+
+	if _, ok := c.Find(2); ok {
+		t.Error("what nobody looked for was not dropped")
+	}
+}
+
 func TestCacheKeepsTwoAtLeast(t *testing.T) {
 	t.Parallel()
 

@@ -219,6 +219,8 @@ func (c claim) hash(p *pepper.Pepper) []byte {
 func (c *Checker) recognise(
 	ctx context.Context, sent claim,
 ) (*apikey.Key, apikey.SecretMatch, error) {
+	c.Settings.Expect(ctx, sent.environment, sent.keyID)
+
 	k, err := c.Keys.Key(ctx, sent.environment, sent.keyID)
 	if errors.Is(err, apikey.ErrNotFound) {
 		if p, pepperErr := c.Peppers.Current(ctx, sent.environment); pepperErr == nil {

@@ -28,6 +28,8 @@ const maxSettings = 10_000
 // check does not read them. It is safe for concurrent use.
 type SettingsCache struct {
 	entries *cache.Cache[settingsID, *recent[*organization.RuntimeSettings]]
+	// expected has the organizations of keys, by their ids, whose checks had to wait for settings
+	expected *cache.Cache[string, settingsID]
 }
 
 // settingsID identifies the settings of an organization in an environment.
@@ -38,20 +40,35 @@ type settingsID struct {
 
 // NewSettingsCache returns a cache, each entry of which is first read when it is needed.
 func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCache {
-	return &SettingsCache{cache.New(maxSettings,
-		func(of settingsID) *recent[*organization.RuntimeSettings] {
-			return newRecent(now, func(
-				ctx context.Context, _ *organization.RuntimeSettings,
-			) (*organization.RuntimeSettings, error) {
-				settings, err := source.RuntimeSettings(ctx, of.environment, of.organization)
-				if err != nil {
-					return nil, fmt.Errorf("read the runtime settings of organization %s: %w",
-						of.organization, err)
-				}
+	entry := func(of settingsID) *recent[*organization.RuntimeSettings] {
+		return newRecent(now, func(
+			ctx context.Context, _ *organization.RuntimeSettings,
+		) (*organization.RuntimeSettings, error) {
+			settings, err := source.RuntimeSettings(ctx, of.environment, of.organization)
+			if err != nil {
+				return nil, fmt.Errorf("read the runtime settings of organization %s: %w",
+					of.organization, err)
+			}
 
-				return settings, nil
-			})
-		})}
+			return settings, nil
+		})
+	}
+
+	return &SettingsCache{
+		entries:  cache.New(maxSettings, entry),
+		expected: cache.New(maxSettings, func(string) settingsID { return settingsID{} }),
+	}
+}
+
+// Expect begins to read the settings that the check of a key will ask for, if an earlier one waited
+// for them: a key that is used less often than settings are kept would otherwise wait for two reads
+// in each of its checks, one after the other. Until the key is read, its id is only what a caller
+// said, so nothing else follows from this.
+func (s *SettingsCache) Expect(ctx context.Context, env apikey.Environment, keyID string) {
+	if of, known := s.expected.Find(keyID); known && of.environment == env {
+		r := s.entries.Get(of)
+		r.look(ctx, r.fresh, r.read)
+	}
 }
 
 // Kept returns what Of does if that need not wait. Otherwise it begins to read the settings, and
@@ -61,6 +78,7 @@ func (s *SettingsCache) Kept(ctx context.Context, k *apikey.Key) *organization.R
 
 	settings, age, _, _ := r.look(ctx, r.fresh, r.read)
 	if age >= r.until {
+		s.expected.Put(k.ID, settingsID{k.Environment, k.OrganizationID})
 		return nil
 	}
 

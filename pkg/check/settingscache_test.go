@@ -2,6 +2,7 @@ package check_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -94,6 +95,76 @@ func TestRuntimeSettingsActWithinTenSeconds(t *testing.T) {
 				t.Errorf("ten seconds after the change back: %v", got)
 			}
 		})
+	}
+}
+
+// late is a store whose keys are read when its settings have been asked for.
+type late struct {
+	check.Keys
+	check.SettingsSource
+
+	asked chan struct{} // holds one
+}
+
+// Key implements check.Keys.
+func (l late) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
+	select {
+	case <-l.asked:
+	case <-time.After(time.Second): // one after the other is right, only slower
+		return nil, errors.New("the settings are not read meanwhile")
+	}
+
+	return l.Keys.Key(ctx, env, id)
+}
+
+// RuntimeSettings implements check.SettingsSource.
+func (l late) RuntimeSettings(
+	ctx context.Context, env apikey.Environment, org string,
+) (*organization.RuntimeSettings, error) {
+	l.asked <- struct{}{}
+	return l.SettingsSource.RuntimeSettings(ctx, env, org)
+}
+
+// A key that is used less often than settings are kept is read together with them, from its second
+// check on. One that does not exist, or is of another environment, makes no read of settings.
+func TestSettingsAreReadMeanwhile(t *testing.T) {
+	t.Parallel()
+
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+
+	store := late{kit.Store, kit.Store, make(chan struct{}, 1)}
+	c.Settings = check.NewSettingsCache(store, kit.Clock.Now)
+
+	if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
+		t.Fatal(v.Outcome, v.Err)
+	}
+
+	<-store.asked
+
+	c.Keys = store
+	for range 3 {
+		kit.Clock.Advance(time.Minute)
+
+		if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
+			t.Fatal(v.Outcome, v.Err)
+		}
+	}
+
+	kit.Clock.Advance(time.Minute)
+
+	parts, err := storetest.Brand.Parse(secret.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	c.Settings.Expect(t.Context(), apikey.Staging, parts.KeyID)
+	c.Settings.Expect(t.Context(), apikey.Production, "nobody")
+
+	select {
+	case <-store.asked:
+		t.Error("settings are read for a key that was not checked")
+	case <-time.After(50 * time.Millisecond):
 	}
 }
 
