@@ -98,6 +98,37 @@ type contender struct {
 
 	cold, cpu, p50, p99, rss []float64 // a value for each round: ms, µs, ms, ms, MiB
 	reads, writes            int       // of 200 calls
+
+	printed tail
+}
+
+// tail keeps the end of what a contender prints, which is told if it fails: Bitting prints its
+// metrics, a line for each start. It is safe for concurrent use.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// maxTail is how much is kept, in bytes.
+const maxTail = 4 << 10
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	t.text = append(t.text, p...)
+	t.text = t.text[max(0, len(t.text)-maxTail):]
+
+	return len(p), nil
+}
+
+// String returns what was kept.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return string(t.text)
 }
 
 // BenchmarkCompare prints a table; it takes minutes, and b.N means nothing to it.
@@ -399,7 +430,7 @@ func (c *contender) function(env map[string]string) *runtimeapi.Function {
 		Environment: env,
 		MemoryMB:    256,
 		Timeout:     time.Minute,
-		Output:      os.Stderr,
+		Output:      &c.printed,
 	})
 }
 
@@ -412,7 +443,7 @@ func (c *contender) call(b *testing.B, f *runtimeapi.Function, payload []byte) {
 
 	out, err := f.Invoke(b.Context(), payload)
 	if err != nil || !bytes.Contains(out, []byte(want)) {
-		b.Fatalf("%s: %v, %s", c.name, err, out)
+		b.Fatalf("%s: %v, %s\n%s", c.name, err, out, &c.printed)
 	}
 }
 
@@ -427,7 +458,7 @@ func (c *contender) refuses(b *testing.B, f *runtimeapi.Function) {
 	var refusal *runtimeapi.Error
 	if out, err := f.Invoke(b.Context(), unknown); !errors.As(err, &refusal) ||
 		refusal.Message != "Unauthorized" {
-		b.Fatalf("%s: %v, %s", c.name, err, out)
+		b.Fatalf("%s: %v, %s\n%s", c.name, err, out, &c.printed)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
 	"github.com/bitting-keys/bitting/pkg/check"
+	"github.com/bitting-keys/bitting/pkg/http1"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
@@ -44,6 +45,8 @@ func newCounter(t *testing.T, endpoint string) *counter {
 
 	c := &counter{reads: map[string]int{}}
 	behind := httputil.NewSingleHostReverseProxy(target)
+	behind.Transport = new(http1.Transport) // net/http's own cuts an answer in a thousand: see bench/crowd
+
 	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
@@ -87,6 +90,8 @@ func storm(t *testing.T, env map[string]string, secret apikey.Secret, tries int)
 			if err != nil {
 				return err
 			}
+
+			d.Warm(t.Context())
 
 			for try := range tries {
 				v := d.Checker.Check(t.Context(), check.Headers{APIKey: []string{secret.Reveal()}},
@@ -178,10 +183,9 @@ func TestStormOfColdStarts(t *testing.T) {
 		}
 
 		want := map[string]int{
-			"GetItem key":       instances,
-			"GetItem ring":      instances,
-			"GetItem catalogue": instances,
-			"GetItem settings":  instances,
+			"BatchGetItem ":    instances, // the peppers and the catalogue
+			"GetItem key":      instances,
+			"GetItem settings": instances,
 		}
 		if diff := cmp.Diff(want, counted.reads); diff != "" || keys.decrypts != instances {
 			t.Errorf("%d Decrypt and (-want +read):\n%s", keys.decrypts, diff)

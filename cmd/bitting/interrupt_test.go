@@ -18,6 +18,7 @@ import (
 	"time"
 
 	wire "github.com/bitting-keys/bitting/pkg/api"
+	"github.com/bitting-keys/bitting/pkg/http1"
 )
 
 // interrupted runs the binary against a deployment, and interrupts it during the request with a number, of
@@ -39,6 +40,8 @@ func interrupted(
 	seen, ended := 0, make(chan struct{})
 	begun, answered := make(chan struct{}), make(chan struct{})
 	next := httputil.NewSingleHostReverseProxy(target)
+	next.Transport = new(http1.Transport) // net/http's own cuts an answer in a thousand: see bench/crowd
+
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 
