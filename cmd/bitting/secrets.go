@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -291,7 +292,7 @@ func newInspect(o *options) *cobra.Command {
 		Use:   "inspect",
 		Short: "Say what a secret is, without asking anybody",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
+			if len(args) > 0 && !slices.Equal(args, []string{"-"}) { // - is standard input
 				return errors.New("a secret is no argument, where others can see it: give it on standard " +
 					"input, or a file with it as --file")
 			}
