@@ -51,8 +51,8 @@ func (d *Deployment) workAfterAnswers(
 	e, err := extension.Register(ctx, extension.Config{
 		Address: os.Getenv("AWS_LAMBDA_RUNTIME_API"),
 		Name:    extensionName,
+		First:   endOnSIGTERM,
 		Work: func(ctx context.Context) {
-			endOnSIGTERM()
 			d.afterAnswer(ctx, flush)
 		},
 	}, handler)

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
 	"github.com/bitting-keys/bitting/pkg/boot"
@@ -20,7 +21,8 @@ import (
 )
 
 // One call fetches what every check needs, of one environment or of all: the first check then reads
-// its key and the settings of the key's organization. If the call fails, it reads the rest, too.
+// its key and the settings of the key's organization. If the call fails, it reads the rest, too; and
+// what was long under way is read again, since its age would count from the end.
 func TestWarm(t *testing.T) {
 	t.Parallel()
 	kit := storetest.New(t)
@@ -38,8 +40,16 @@ func TestWarm(t *testing.T) {
 		})
 	}
 
-	for environment, broken := range map[string]bool{
-		"production": false, "*": false, "staging": true,
+	for name, test := range map[string]struct {
+		environment    string
+		broken, late   bool
+		batches, reads int // at the start
+		then           int // reads of the first check
+	}{
+		"one":    {environment: "production", batches: 1, then: 2},
+		"all":    {environment: "*", batches: 1, then: 2},
+		"late":   {environment: "staging", late: true, batches: 1, reads: 2, then: 2},
+		"broken": {environment: "staging", broken: true, batches: 3, then: 4},
 	} {
 		small, traffic := kit.Small()
 		backend := boot.Backend{
@@ -53,7 +63,7 @@ func TestWarm(t *testing.T) {
 
 		d, err := boot.LoadOver(
 			with(map[string]string{
-				"BITTING_ENVIRONMENT": environment,
+				"BITTING_ENVIRONMENT": test.environment,
 				"BITTING_BRAND":       string(storetest.Brand),
 			}),
 			slog.New(slog.DiscardHandler),
@@ -62,15 +72,23 @@ func TestWarm(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		if broken {
+		if test.broken {
 			traffic.Inject(storetest.Always(storetest.Broken))
+		}
+
+		if test.late {
+			clock := time.Now()
+			d.Now = func() time.Time {
+				clock = clock.Add(time.Second)
+				return clock
+			}
 		}
 
 		d.Warm(t.Context())
 
 		batches, reads := traffic.Count("BatchGetItem"), traffic.Count("GetItem")
-		if !broken && (batches != 1 || reads != 0) {
-			t.Errorf("%s: %d batches and %d reads", environment, batches, reads)
+		if batches != test.batches || reads != test.reads {
+			t.Errorf("%s: %d batches and %d reads", name, batches, reads)
 		}
 
 		traffic.Inject(nil)
@@ -81,11 +99,11 @@ func TestWarm(t *testing.T) {
 			check.Headers{APIKey: []string{secrets[env].Reveal()}},
 			check.Call{API: "demo", Method: "GET", Path: "/messages"},
 		); v.Outcome != check.Allowed {
-			t.Errorf("%s: %v, %v", environment, v.Outcome, v.Err)
+			t.Errorf("%s: %v, %v", name, v.Outcome, v.Err)
 		}
 
-		if reads := traffic.Count("GetItem"); !broken && reads != 2 {
-			t.Errorf("%s: the first check makes %d reads", environment, reads)
+		if reads := traffic.Count("GetItem"); reads != test.then {
+			t.Errorf("%s: the first check makes %d reads", name, reads)
 		}
 	}
 }

@@ -45,6 +45,11 @@ func NewCatalogue(read ReadCatalogue, now func() time.Time) *Catalogue {
 // Current returns the catalogue as it was at most ten seconds ago, or an error if it could not be
 // read.
 func (c *Catalogue) Current(ctx context.Context) (*permission.Catalogue, error) {
-	current, err := c.recent.current(ctx)
+	return c.current(ctx, nil)
+}
+
+// current is Current for a check that may have begun to read the catalogue.
+func (c *Catalogue) current(ctx context.Context, mine *reading) (*permission.Catalogue, error) {
+	current, err := c.recent.current(ctx, mine)
 	return current.catalogue, err
 }

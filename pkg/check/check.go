@@ -89,6 +89,7 @@ type Verdict struct {
 	// ended before it read them.
 	Settings *organization.RuntimeSettings
 
+	ahead     ahead
 	catalogue *permission.Catalogue
 	decision  permission.Decision
 }
@@ -114,7 +115,7 @@ type Checker struct {
 
 // checkOnce decides a call by the rows that c.Keys returns.
 func (c *Checker) checkOnce(ctx context.Context, h Headers, call Call) Verdict {
-	v := c.identify(ctx, h)
+	v := c.identify(ctx, h, call.use)
 	c.run(ctx, &v, call, lastStep)
 	return v
 }
@@ -132,7 +133,7 @@ func (c *Checker) Self(ctx context.Context, h Headers, source netip.Addr) Verdic
 }
 
 func (c *Checker) good(ctx context.Context, h Headers, call Call) Verdict {
-	v := c.identify(ctx, h)
+	v := c.identify(ctx, h, call.use)
 	c.run(ctx, &v, call, addressStep)
 	return v
 }
@@ -149,11 +150,11 @@ func (c *Checker) Identify(ctx context.Context, env apikey.Environment, text str
 		return slices.Collect(one.claimants(ctx, text))
 	}
 
-	return []Verdict{one.identify(ctx, Headers{APIKey: []string{text}})}
+	return []Verdict{one.identify(ctx, Headers{APIKey: []string{text}}, self)}
 }
 
-// identify finds the key that was sent: the steps that look at the secret.
-func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
+// identify finds the key that was sent, for a use: the steps that look at the secret.
+func (c *Checker) identify(ctx context.Context, h Headers, intended use) Verdict {
 	text, fault := Credential(c.Brand, h)
 	if fault != "" {
 		return Verdict{Outcome: fault}
@@ -169,6 +170,8 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 		return Verdict{Outcome: WrongEnvironment}
 	}
 
+	begun := c.begin(ctx, text, intended)
+
 	k, which, err := c.recognise(ctx, claim{
 		environment: parts.Environment,
 		keyID:       parts.KeyID,
@@ -181,7 +184,9 @@ func (c *Checker) identify(ctx context.Context, h Headers) Verdict {
 		return Verdict{Outcome: Unavailable, Err: err}
 	}
 
-	return verdictOf(k, which)
+	v := verdictOf(k, which)
+	v.ahead = begun
+	return v
 }
 
 // verdictOf returns the verdict before any step, from the key and the secret that was sent.
@@ -219,8 +224,6 @@ func (c claim) hash(p *pepper.Pepper) []byte {
 func (c *Checker) recognise(
 	ctx context.Context, sent claim,
 ) (*apikey.Key, apikey.SecretMatch, error) {
-	c.Settings.Expect(ctx, sent.environment, sent.keyID)
-
 	k, err := c.Keys.Key(ctx, sent.environment, sent.keyID)
 	if errors.Is(err, apikey.ErrNotFound) {
 		if p, pepperErr := c.Peppers.Current(ctx, sent.environment); pepperErr == nil {

@@ -65,7 +65,7 @@ func (c *Checker) identifyForeign(ctx context.Context, text string) Verdict {
 func (c *Checker) claimants(ctx context.Context, text string) iter.Seq[Verdict] {
 	return func(yield func(Verdict) bool) {
 		for _, env := range c.Environments {
-			imports, err := c.Imports.of[env].current(ctx)
+			imports, err := c.Imports.of[env].current(ctx, nil)
 			if err != nil {
 				yield(Verdict{Outcome: Unavailable, Err: err})
 				return

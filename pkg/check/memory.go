@@ -88,7 +88,7 @@ func (r *remembering) Key(
 		ctx context.Context, _ *apikey.Key,
 	) (*apikey.Key, error) {
 		return r.Keys.Key(ctx, env, id)
-	})
+	}, nil)
 
 	r.early = r.early || !own
 	if err != nil && ctx.Err() == nil { // whoever leaves takes nothing from those who wait

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 )
@@ -13,6 +14,8 @@ const (
 	recentFresh = 5 * time.Second
 	recentUntil = 10 * time.Second
 	recentRead  = time.Second
+
+	never time.Duration = math.MaxInt64
 )
 
 // errOld is returned if a value was already too old when its refresh ended: the process was
@@ -69,31 +72,68 @@ func (m moment) to(later moment) time.Duration {
 
 // reading is one refresh, shared by all who wait for it.
 type reading struct {
-	done chan struct{}
-	err  error // set before done is closed
+	began time.Time
+	done  chan struct{}
+	err   error // set before done is closed
 }
 
-// current returns the value as it was at most until ago, or an error if it could not be read.
-func (r *recent[V]) current(ctx context.Context) (V, error) {
-	value, _, err := r.get(ctx, r.read)
+// current returns the value as it was at most until ago, or an error if it could not be read. mine is
+// the refresh that the caller's check began before; nil for none.
+func (r *recent[V]) current(ctx context.Context, mine *reading) (V, error) {
+	value, _, err := r.get(ctx, r.read, mine)
 	return value, err
 }
 
+// begin begins a refresh if one is due, and returns it; nil if it began none.
+func (r *recent[V]) begin(ctx context.Context) *reading {
+	if _, _, under, began := r.look(ctx, r.fresh, r.read); began {
+		return under
+	}
+
+	return nil
+}
+
+// kept returns the value if current need not wait for it. Otherwise there is a refresh under way, or
+// the caller's own has failed. It returns the one that the caller is to pass on.
+func (r *recent[V]) kept(ctx context.Context, mine *reading) (value V, has bool, own *reading) {
+	old := r.fresh
+	if mine.failed() {
+		old = never
+	}
+
+	value, age, under, began := r.look(ctx, old, r.read)
+	if began {
+		mine = under
+	}
+
+	return value, age < r.until, mine
+}
+
 // get is current with another way to read. own reports whether the read of the value, or of the
-// error, began after the call of get: otherwise it is another caller's or an earlier one.
+// error, began after the call of get, or is the caller's: otherwise it is another caller's or an
+// earlier one.
 func (r *recent[V]) get(
-	ctx context.Context, read func(ctx context.Context, before V) (V, error),
+	ctx context.Context, read func(ctx context.Context, before V) (V, error), mine *reading,
 ) (value V, own bool, err error) {
 	var none V
+	if mine.failed() {
+		if value, age, _, _ := r.look(ctx, never, read); age < r.until {
+			return value, true, nil
+		}
+
+		return none, true, mine.err
+	}
+
 	// A caller waits for at most one refresh, or for two if the first was held up. Only the first
 	// look starts one early.
-	for _, old := range [...]time.Duration{r.fresh, r.until} {
+	for i, old := range [...]time.Duration{r.fresh, r.until} {
 		value, age, under, began := r.look(ctx, old, read)
 		if age < r.until {
 			return value, own, nil
 		}
 
-		own = own || began
+		own = own || began || under == mine
+		heldUp := i == 0 && !own && r.now().Sub(under.began) > r.timeout
 
 		select {
 		case <-under.done:
@@ -101,7 +141,7 @@ func (r *recent[V]) get(
 			return none, own, ctx.Err()
 		}
 
-		if under.err != nil {
+		if under.err != nil && !heldUp {
 			return none, own, under.err
 		}
 	}
@@ -138,13 +178,27 @@ func (r *recent[V]) look(
 	}
 
 	if age >= old && r.reading == nil {
-		r.reading = &reading{done: make(chan struct{})}
+		r.reading = &reading{began: now.time, done: make(chan struct{})}
 		began = true
 		// others may wait for the read, so it must not end with this caller
 		go r.refresh(context.WithoutCancel(ctx), r.reading, read, r.value, now)
 	}
 
 	return r.value, age, r.reading, began
+}
+
+// failed reports whether a refresh has ended without a value. One that was never begun has not.
+func (r *reading) failed() bool {
+	if r == nil {
+		return false
+	}
+
+	select {
+	case <-r.done:
+		return r.err != nil
+	default:
+		return false
+	}
 }
 
 // refresh reads the value. If that fails, the callers that wait get the error, and the cached value

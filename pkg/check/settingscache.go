@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bitting-keys/bitting/pkg/apikey"
@@ -28,8 +29,8 @@ const maxSettings = 10_000
 // check does not read them. It is safe for concurrent use.
 type SettingsCache struct {
 	entries *cache.Cache[settingsID, *recent[*organization.RuntimeSettings]]
-	// expected has the organizations of keys, by their ids, whose checks had to wait for settings
-	expected *cache.Cache[string, settingsID]
+	// expected has whose settings the checks of secrets, by their marks, had to wait for
+	expected *cache.Cache[mark, settingsID]
 }
 
 // settingsID identifies the settings of an organization in an environment.
@@ -56,33 +57,8 @@ func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCach
 
 	return &SettingsCache{
 		entries:  cache.New(maxSettings, entry),
-		expected: cache.New(maxSettings, func(string) settingsID { return settingsID{} }),
+		expected: cache.New(maxSettings, func(mark) settingsID { return settingsID{} }),
 	}
-}
-
-// Expect begins to read the settings that the check of a key will ask for, if an earlier one waited
-// for them: a key that is used less often than settings are kept would otherwise wait for two reads
-// in each of its checks, one after the other. Until the key is read, its id is only what a caller
-// said, so nothing else follows from this.
-func (s *SettingsCache) Expect(ctx context.Context, env apikey.Environment, keyID string) {
-	if of, known := s.expected.Find(keyID); known && of.environment == env {
-		r := s.entries.Get(of)
-		r.look(ctx, r.fresh, r.read)
-	}
-}
-
-// Kept returns what Of does if that need not wait. Otherwise it begins to read the settings, and
-// returns nil.
-func (s *SettingsCache) Kept(ctx context.Context, k *apikey.Key) *organization.RuntimeSettings {
-	r := s.of(k)
-
-	settings, age, _, _ := r.look(ctx, r.fresh, r.read)
-	if age >= r.until {
-		s.expected.Put(k.ID, settingsID{k.Environment, k.OrganizationID})
-		return nil
-	}
-
-	return settings
 }
 
 // Of returns the runtime settings of the key's organization as they were at most ten seconds ago,
@@ -90,9 +66,25 @@ func (s *SettingsCache) Kept(ctx context.Context, k *apikey.Key) *organization.R
 func (s *SettingsCache) Of(
 	ctx context.Context, k *apikey.Key,
 ) (*organization.RuntimeSettings, error) {
-	return s.of(k).current(ctx)
+	return s.of(settingsOf(k)).current(ctx, nil)
 }
 
-func (s *SettingsCache) of(k *apikey.Key) *recent[*organization.RuntimeSettings] {
-	return s.entries.Get(settingsID{k.Environment, k.OrganizationID})
+// settingsOf returns which settings apply to the calls of a key.
+func settingsOf(k *apikey.Key) settingsID { return settingsID{k.Environment, k.OrganizationID} }
+
+// of returns the settings of an organization, as they were at most ten seconds ago.
+func (s *SettingsCache) of(id settingsID) *recent[*organization.RuntimeSettings] {
+	if r, ok := s.entries.Find(id); ok {
+		return r
+	}
+
+	return s.entries.Get(id.clone())
+}
+
+// clone returns an id of its own: that of a key is part of its row, which must not be kept for it.
+func (id settingsID) clone() settingsID {
+	return settingsID{
+		environment:  apikey.Environment(strings.Clone(string(id.environment))),
+		organization: strings.Clone(id.organization),
+	}
 }

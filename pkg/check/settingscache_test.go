@@ -19,6 +19,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/organization"
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
+	"github.com/bitting-keys/bitting/pkg/store"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -98,51 +99,62 @@ func TestRuntimeSettingsActWithinTenSeconds(t *testing.T) {
 	}
 }
 
-// late is a store whose keys are read when its settings have been asked for.
+// late is a store whose keys are read when its settings and its catalogue have been asked for.
 type late struct {
-	check.Keys
-	check.SettingsSource
+	*store.Store
 
-	asked chan struct{} // holds one
+	settings, catalogue chan struct{} // each holds one
 }
 
 // Key implements check.Keys.
 func (l late) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
-	select {
-	case <-l.asked:
-	case <-time.After(time.Second): // one after the other is right, only slower
-		return nil, errors.New("the settings are not read meanwhile")
+	for what, asked := range map[string]chan struct{}{
+		"the settings": l.settings, "the catalogue": l.catalogue,
+	} {
+		select {
+		case <-asked:
+		case <-time.After(time.Second): // one after the other is right, only slower
+			return nil, errors.New(what + " are not read meanwhile")
+		}
 	}
 
-	return l.Keys.Key(ctx, env, id)
+	return l.Store.Key(ctx, env, id)
 }
 
 // RuntimeSettings implements check.SettingsSource.
 func (l late) RuntimeSettings(
 	ctx context.Context, env apikey.Environment, org string,
 ) (*organization.RuntimeSettings, error) {
-	l.asked <- struct{}{}
-	return l.SettingsSource.RuntimeSettings(ctx, env, org)
+	l.settings <- struct{}{}
+	return l.Store.RuntimeSettings(ctx, env, org)
 }
 
-// A key that is used less often than settings are kept is read together with them, from its second
-// check on. One that does not exist, or is of another environment, makes no read of settings.
+// permissions is a check.ReadCatalogue.
+func (l late) permissions(ctx context.Context) ([]permission.Permission, int64, error) {
+	l.catalogue <- struct{}{}
+	return l.Catalogue(ctx, apikey.Production)
+}
+
+// A key that is used less often than settings and catalogue are kept is read together with them, from
+// its second check on. For whoever has not its whole secret, it is not.
 func TestSettingsAreReadMeanwhile(t *testing.T) {
 	t.Parallel()
 
 	kit, c := setup(t, apikey.Production)
-	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+	k, secret := kit.MustKey(t, func(*apikey.Key) {})
 
-	store := late{kit.Store, kit.Store, make(chan struct{}, 1)}
-	c.Settings = check.NewSettingsCache(store, kit.Clock.Now)
+	l := late{kit.Store, make(chan struct{}, 1), make(chan struct{}, 1)}
+	c.Settings = check.NewSettingsCache(l, kit.Clock.Now)
+	c.Catalogue = check.NewCatalogue(l.permissions, kit.Clock.Now)
 
 	if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
 		t.Fatal(v.Outcome, v.Err)
 	}
 
-	<-store.asked
+	<-l.settings
+	<-l.catalogue
 
-	c.Keys = store
+	c.Keys = l
 	for range 3 {
 		kit.Clock.Advance(time.Minute)
 
@@ -153,19 +165,165 @@ func TestSettingsAreReadMeanwhile(t *testing.T) {
 
 	kit.Clock.Advance(time.Minute)
 
-	parts, err := storetest.Brand.Parse(secret.Reveal())
-	if err != nil {
-		t.Fatal(err)
-	}
+	c.Keys = kit.Store
+	wrong, _ := kit.Mint(t, k.Environment, k.ID)
 
-	c.Settings.Expect(t.Context(), apikey.Staging, parts.KeyID)
-	c.Settings.Expect(t.Context(), apikey.Production, "nobody")
+	if v := c.Check(t.Context(), sent(wrong.Reveal()), near()); v.Outcome != check.WrongSecret {
+		t.Error(v.Outcome, v.Err)
+	}
 
 	select {
-	case <-store.asked:
-		t.Error("settings are read for a key that was not checked")
+	case <-l.settings:
+		t.Error("settings are read for a secret that nobody has")
+	case <-l.catalogue:
+		t.Error("the catalogue is read for a secret that nobody has")
 	case <-time.After(50 * time.Millisecond):
 	}
+}
+
+// An outage of the settings costs a check one read of them, whether it began that early or late.
+func TestOutageOfSettings(t *testing.T) {
+	t.Parallel()
+
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+
+	var reads atomic.Int64
+
+	source := &failing{SettingsSource: kit.Store, reads: &reads}
+	c.Settings = check.NewSettingsCache(source, kit.Clock.Now)
+	c.Keys = slow{kit.Store}
+
+	for try := range 10 {
+		source.broken.Store(try > 0)
+		kit.Clock.Advance(time.Minute)
+
+		before := reads.Load()
+
+		v := c.Check(t.Context(), sent(secret.Reveal()), near())
+		if (v.Outcome == check.Allowed) != (try == 0) {
+			t.Fatal(v.Outcome, v.Err)
+		}
+
+		if n := reads.Load() - before; n != 1 {
+			t.Errorf("check %d: %d reads", try, n)
+		}
+	}
+}
+
+// failing are settings that can fail at once.
+type failing struct {
+	check.SettingsSource
+
+	broken atomic.Bool
+	reads  *atomic.Int64
+}
+
+// RuntimeSettings implements check.SettingsSource.
+func (f *failing) RuntimeSettings(
+	ctx context.Context, env apikey.Environment, org string,
+) (*organization.RuntimeSettings, error) {
+	f.reads.Add(1)
+
+	if f.broken.Load() {
+		return nil, errors.New("down")
+	}
+
+	return f.SettingsSource.RuntimeSettings(ctx, env, org)
+}
+
+// A read that began before a check, and fails, is made again by it: the instance may have been
+// suspended in between.
+func TestReadThatWasHeldUp(t *testing.T) {
+	t.Parallel()
+
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+
+	var reads atomic.Int64
+
+	begun, end := make(chan struct{}), make(chan struct{})
+	c.Settings = check.NewSettingsCache(settingsBy(func(
+		ctx context.Context, env apikey.Environment, org string,
+	) (*organization.RuntimeSettings, error) {
+		if reads.Add(1) != 2 {
+			return kit.Store.RuntimeSettings(ctx, env, org)
+		}
+
+		close(begun)
+		<-end
+
+		return nil, errors.New("held up")
+	}), kit.Clock.Now)
+
+	for _, later := range []time.Duration{0, 6 * time.Second} {
+		kit.Clock.Advance(later)
+
+		if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
+			t.Fatal(v.Outcome, v.Err)
+		}
+	}
+
+	<-begun
+	kit.Clock.Advance(time.Minute)
+	time.AfterFunc(20*time.Millisecond, func() { close(end) })
+
+	if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
+		t.Error(v.Outcome, v.Err)
+	}
+
+	if n := reads.Load(); n != 3 {
+		t.Errorf("%d reads", n)
+	}
+}
+
+// settingsBy is a check.SettingsSource.
+type settingsBy func(
+	ctx context.Context, env apikey.Environment, org string,
+) (*organization.RuntimeSettings, error)
+
+// RuntimeSettings implements check.SettingsSource.
+func (f settingsBy) RuntimeSettings(
+	ctx context.Context, env apikey.Environment, org string,
+) (*organization.RuntimeSettings, error) {
+	return f(ctx, env, org)
+}
+
+// A refusal by the settings waits for no catalogue.
+func TestRefusalWaitsForNoCatalogue(t *testing.T) {
+	t.Parallel()
+
+	kit, c := setup(t, apikey.Production)
+	_, secret := kit.MustKey(t, func(*apikey.Key) {})
+	kit.MustRuntimeSettings(t, "acme", deleted)
+
+	var ended atomic.Bool
+
+	c.Policies = policy.NewBuilder(1)
+	c.Catalogue = check.NewCatalogue(func(
+		ctx context.Context,
+	) ([]permission.Permission, int64, error) {
+		<-ctx.Done()
+		ended.Store(true)
+
+		return nil, 0, ctx.Err()
+	}, kit.Clock.Now)
+
+	call := near()
+	call.ARN = policy.ARN{Stage: "production", Method: call.Method, Path: call.Path}
+
+	if v := c.Check(t.Context(), sent(secret.Reveal()), call); v.Outcome != check.Inactive || ended.Load() {
+		t.Error(v.Outcome, v.Err)
+	}
+}
+
+// slow are keys that are read later than anything that was asked for at the same time.
+type slow struct{ check.Keys }
+
+// Key implements check.Keys.
+func (s slow) Key(ctx context.Context, env apikey.Environment, id string) (*apikey.Key, error) {
+	time.Sleep(20 * time.Millisecond)
+	return s.Keys.Key(ctx, env, id)
 }
 
 // waiting are settings that are there when something else has been read.

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"net/netip"
-	"runtime"
 	"slices"
 	"time"
 
@@ -85,15 +84,10 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 		return Allowed
 	}
 
-	settings := c.Settings.Kept(ctx, v.Key)
-	if settings == nil {
-		c.anticipate(ctx, v.Key, call)
-
-		var err error
-		if settings, err = c.Settings.Of(ctx, v.Key); err != nil {
-			v.Err = err
-			return Unavailable
-		}
+	settings, err := c.runtimeSettings(ctx, v.Key, call, &v.ahead)
+	if err != nil {
+		v.Err = err
+		return Unavailable
 	}
 
 	v.Settings = settings
@@ -107,20 +101,6 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 	}
 
 	return Allowed
-}
-
-// anticipate builds the policy of a call while the settings of its key's organization are read: the
-// policy is kept, and building it is most of what an instance's first check computes.
-func (c *Checker) anticipate(ctx context.Context, k *apikey.Key, call Call) {
-	if c.Policies == nil || call.ARN == (policy.ARN{}) {
-		return
-	}
-
-	runtime.Gosched() // a function has one thread: the read goes out first
-
-	if catalogue, err := c.Catalogue.Current(ctx); err == nil {
-		c.Policies.Build(catalogue, call.API, Grant(k), call.ARN)
-	}
 }
 
 // sourceAddress refuses a key that is bound to addresses if the caller's is another one or unknown.
@@ -150,7 +130,7 @@ func contains(networks []netip.Prefix, address netip.Addr) bool {
 
 // route finds the route of the call and decides on it. A route that no permission has is denied.
 func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
-	catalogue, err := c.Catalogue.Current(ctx)
+	catalogue, err := c.Catalogue.current(ctx, v.ahead.catalogue)
 	if err != nil {
 		v.Err = err
 		return Unavailable

@@ -132,14 +132,17 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// After a function that uses all of its time there is no work, and nothing waits for it.
+// After a function that uses all of its time there is no work, and nothing waits for it. What is to
+// be done once is done.
 func TestNoTimeLeft(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
+	first := 0
 
 	e, err := extension.Register(t.Context(), extension.Config{
 		Address: address,
 		Name:    "tester",
+		First:   func() { first++ },
 		Work:    func(context.Context) { t.Error("it works") },
 	}, nil)
 	if err != nil {
@@ -150,13 +153,21 @@ func TestNoTimeLeft(t *testing.T) {
 
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
-	<-s.asked
-	s.events <- invokeEvent(100 * time.Millisecond)
+
+	for range 2 {
+		<-s.asked
+		s.events <- invokeEvent(100 * time.Millisecond)
+	}
+
 	<-s.asked // it asks again
 	stop()
 
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+
+	if first != 1 {
+		t.Errorf("%d times once", first)
 	}
 }
 

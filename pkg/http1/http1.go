@@ -39,8 +39,9 @@ import (
 // Transport makes requests, and keeps their connections. Its zero value is ready for use. It is safe
 // for concurrent use.
 type Transport struct {
-	mu   sync.Mutex
-	idle map[address][]*connection // the one used last is the last
+	mu      sync.Mutex
+	idle    map[address][]*connection // the one used last is the last
+	opening map[address]chan struct{} // closed when what Connect opens is there, or is not
 }
 
 // address is where connections lead.
@@ -96,15 +97,36 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// Connect opens a connection for the next request to an address, unless one waits for it: the
-// request then waits for no handshake.
+// Connect opens a connection for the next request to an address, which waits for it if it comes
+// meanwhile, and then for no handshake.
 func (t *Transport) Connect(ctx context.Context, u *url.URL) error {
-	c, _, err := t.connect(ctx, u)
+	to, opened := address{u.Scheme, u.Host}, make(chan struct{})
+
+	t.mu.Lock()
+	if t.opening == nil {
+		t.opening = map[address]chan struct{}{}
+	}
+
+	t.opening[to] = opened
+	t.mu.Unlock()
+
+	c, err := t.open(ctx, u)
+	if err == nil {
+		t.keep(c)
+	}
+
+	t.mu.Lock()
+	if t.opening[to] == opened {
+		delete(t.opening, to)
+	}
+
+	t.mu.Unlock()
+	close(opened)
+
 	if err != nil {
 		return fmt.Errorf("http1: %w", err)
 	}
 
-	t.keep(c)
 	return nil
 }
 
@@ -140,7 +162,36 @@ func (t *Transport) connect(ctx context.Context, u *url.URL) (c *connection, aga
 		return c, true, nil
 	}
 
-	var conn net.Conn
+	if opening := t.underWay(to); opening != nil {
+		select {
+		case <-opening:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+
+		if c := t.take(to); c != nil {
+			return c, true, nil
+		}
+	}
+
+	c, err = t.open(ctx, u)
+	return c, false, err
+}
+
+// underWay returns what is closed when a connection is there that Connect opens; nil if it opens none.
+func (t *Transport) underWay(to address) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return t.opening[to]
+}
+
+// open opens a connection.
+func (t *Transport) open(ctx context.Context, u *url.URL) (*connection, error) {
+	var (
+		conn net.Conn
+		err  error
+	)
 
 	switch u.Scheme {
 	case "http":
@@ -153,14 +204,14 @@ func (t *Transport) connect(ctx context.Context, u *url.URL) (c *connection, aga
 	}
 
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 
-	c = &connection{Conn: conn, to: to}
+	c := &connection{Conn: conn, to: address{u.Scheme, u.Host}}
 	c.header.R = conn
 	c.reader = bufio.NewReader(&c.header)
 	c.writer = bufio.NewWriter(conn)
-	return c, false, nil
+	return c, nil
 }
 
 func withPort(u *url.URL, otherwise string) string {

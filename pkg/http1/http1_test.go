@@ -83,10 +83,8 @@ func TestConnect(t *testing.T) {
 	}
 
 	var transport http1.Transport
-	for range 2 {
-		if err := transport.Connect(t.Context(), u); err != nil {
-			t.Fatal(err)
-		}
+	if err := transport.Connect(t.Context(), u); err != nil {
+		t.Fatal(err)
 	}
 
 	for range 2 {
@@ -102,6 +100,63 @@ func TestConnect(t *testing.T) {
 	u.Host = "127.0.0.1:1"
 	if err := transport.Connect(t.Context(), u); err == nil {
 		t.Error("connected to where nothing listens")
+	}
+}
+
+// A request waits for the connection that is being opened: there is no second handshake. If that
+// fails, it opens one itself.
+func TestConnectIsWaitedFor(t *testing.T) {
+	t.Parallel()
+
+	first, second, fail := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	address := "https" + strings.TrimPrefix(serve(t,
+		func(net.Conn, *bufio.Reader) {
+			close(first)
+			<-fail
+		},
+		func(net.Conn, *bufio.Reader) { close(second) },
+	), "http")
+
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var transport http1.Transport
+
+	connected, asked := make(chan error, 1), make(chan error, 1)
+	go func() { connected <- transport.Connect(t.Context(), u) }()
+
+	<-first
+
+	impatient, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+
+	if _, err := ask(impatient, &transport, address, ""); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waited in spite of its context: %v", err)
+	}
+
+	go func() {
+		_, err := ask(t.Context(), &transport, address, "")
+		asked <- err
+	}()
+
+	select {
+	case <-second:
+		t.Error("two handshakes at a time")
+	case <-time.After(50 * time.Millisecond):
+	}
+
+	close(fail)
+
+	if err := <-connected; err == nil {
+		t.Error("connected without a handshake")
+	}
+
+	<-second
+
+	if err := <-asked; err == nil {
+		t.Error("asked without a handshake")
 	}
 }
 
