@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,7 @@ import (
 	"github.com/bitting-keys/bitting/pkg/permission"
 	"github.com/bitting-keys/bitting/pkg/policy"
 	"github.com/bitting-keys/bitting/pkg/store"
+	"github.com/bitting-keys/bitting/pkg/store/core"
 	"github.com/bitting-keys/bitting/pkg/store/storetest"
 )
 
@@ -315,6 +318,53 @@ func TestRefusalWaitsForNoCatalogue(t *testing.T) {
 	if v := c.Check(t.Context(), sent(secret.Reveal()), call); v.Outcome != check.Inactive || ended.Load() {
 		t.Error(v.Outcome, v.Err)
 	}
+}
+
+// What is remembered of a key that waited for settings is not its row. Not beside other tests, since
+// it looks at the heap.
+func TestRowsAreNotRemembered(t *testing.T) {
+	const keys, size = 100, 10_000
+
+	kit, c := setup(t, apikey.Production)
+	small, _ := kit.Small()
+	reader := core.NewReader(small, kit.CoreTable, kit.Keyring)
+	c.Keys = reader
+	c.Settings = check.NewSettingsCache(reader, kit.Clock.Now)
+
+	secrets := make([]apikey.Secret, keys)
+	for i := range secrets {
+		_, secrets[i] = kit.MustKey(t, func(k *apikey.Key) {
+			k.Metadata = map[string]string{}
+			for part := range 20 {
+				k.Metadata[strconv.Itoa(part)] = strings.Repeat("x", size/20)
+			}
+		})
+	}
+
+	heap := func() int64 {
+		runtime.GC()
+
+		var m runtime.MemStats
+
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+
+	before := heap()
+
+	for _, secret := range secrets {
+		kit.Clock.Advance(time.Minute)
+
+		if v := c.Check(t.Context(), sent(secret.Reveal()), near()); v.Outcome != check.Allowed {
+			t.Fatal(v.Outcome, v.Err)
+		}
+	}
+
+	if grown := heap() - before; grown > keys*size/2 {
+		t.Errorf("%d bytes for %d keys", grown, keys)
+	}
+
+	runtime.KeepAlive(c)
 }
 
 // slow are keys that are read later than anything that was asked for at the same time.
