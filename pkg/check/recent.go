@@ -110,8 +110,8 @@ func (r *recent[V]) kept(ctx context.Context, mine *reading) (value V, has bool,
 }
 
 // get is current with another way to read. own reports whether the read of the value, or of the
-// error, began after the call of get, or is the caller's: otherwise it is another caller's or an
-// earlier one.
+// error, began after the call of get, or the caller's check began one before: otherwise it is another
+// caller's or an earlier one.
 func (r *recent[V]) get(
 	ctx context.Context, read func(ctx context.Context, before V) (V, error), mine *reading,
 ) (value V, own bool, err error) {
@@ -124,6 +124,8 @@ func (r *recent[V]) get(
 		return none, true, mine.err
 	}
 
+	own = mine != nil
+
 	// A caller waits for at most one refresh, or for two if the first was held up. Only the first
 	// look starts one early.
 	for i, old := range [...]time.Duration{r.fresh, r.until} {
@@ -132,7 +134,7 @@ func (r *recent[V]) get(
 			return value, own, nil
 		}
 
-		own = own || began || under == mine
+		own = own || began
 		heldUp := i == 0 && !own && r.now().Sub(under.began) > r.timeout
 
 		select {
