@@ -96,10 +96,13 @@ type contender struct {
 	// a call of an administration's function, of which only the start is measured; "" for authorizers
 	sample string
 
-	cold, cpu, p50, p99, rss []float64 // a value for each round: ms, µs, ms, ms, MiB
-	reads, writes            int       // of 200 calls
+	// a value for each round: ms, ms until the first event is asked for, µs, ms, ms, MiB
+	cold, init, cpu, p50, p99, rss []float64
+
+	reads, writes int // of 200 calls
 
 	printed tail
+	started chan time.Duration // of the process that started last, how long it took
 }
 
 // tail keeps the end of what a contender prints, which is told if it fails: Bitting prints its
@@ -431,6 +434,12 @@ func (c *contender) function(env map[string]string) *runtimeapi.Function {
 		MemoryMB:    256,
 		Timeout:     time.Minute,
 		Output:      &c.printed,
+		Started: func(init time.Duration) {
+			select {
+			case c.started <- init:
+			default: // nobody measures it
+			}
+		},
 	})
 }
 
@@ -465,11 +474,12 @@ func (c *contender) refuses(b *testing.B, f *runtimeapi.Function) {
 // starts measures the cold starts of a round. The contenders take turns start by start, so that none
 // finds the processor's caches as its last one left them: in Lambda, none does.
 func starts(b *testing.B, contenders []*contender) {
-	took := make([][]float64, len(contenders))
+	took, inits := make([][]float64, len(contenders)), make([][]float64, len(contenders))
 
 	firsts := make([][]byte, 0, len(contenders))
 	for _, c := range contenders {
 		firsts = append(firsts, c.payloads(b)[0])
+		c.started = make(chan time.Duration, 1)
 	}
 
 	for range *coldStarts {
@@ -478,6 +488,7 @@ func starts(b *testing.B, contenders []*contender) {
 			began := time.Now()
 			c.call(b, f, firsts[i])
 			took[i] = append(took[i], milliseconds(time.Since(began)))
+			inits[i] = append(inits[i], milliseconds(<-c.started))
 
 			if err := f.Close(); err != nil {
 				b.Fatal(err)
@@ -487,6 +498,8 @@ func starts(b *testing.B, contenders []*contender) {
 
 	for i, c := range contenders {
 		c.cold = append(c.cold, median(took[i]))
+		c.init = append(c.init, median(inits[i]))
+		c.started = nil
 	}
 }
 
@@ -658,20 +671,21 @@ func table(contenders []*contender) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s, %s, %d processors, %d rounds of %d cold starts and %d calls\n\n",
 		runtime.Version(), runtime.GOARCH, runtime.NumCPU(), *rounds, *coldStarts, *warmCalls)
-	out.WriteString("| | cold, ms | / hello | processor, µs a call | / DIY Go | p50, ms | p99, ms " +
-		"| memory, MiB | size, MB | reads, writes a call |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	out.WriteString("| | cold, ms | of it init | / hello | processor, µs a call | / DIY Go | p50, ms " +
+		"| p99, ms | memory, MiB | size, MB | reads, writes a call |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|\n")
 
 	for _, c := range contenders {
 		if c.sample != "" {
-			fmt.Fprintf(&out, "| %s | %.1f | %s | | | | | | %.1f | |\n", c.name, median(c.cold),
-				ratio(c.cold, hello.cold), float64(c.size)/1e6)
+			fmt.Fprintf(&out, "| %s | %.1f | %.1f | %s | | | | | | %.1f | |\n", c.name, median(c.cold),
+				median(c.init), ratio(c.cold, hello.cold), float64(c.size)/1e6)
 
 			continue
 		}
 
-		fmt.Fprintf(&out, "| %s | %.1f | %s | %.0f | %s | %.2f | %.2f | %.1f | %.1f | %.2f, %.2f |\n", c.name,
-			median(c.cold), ratio(c.cold, hello.cold), median(c.cpu), ratio(c.cpu, diy.cpu),
-			median(c.p50), median(c.p99), median(c.rss), float64(c.size)/1e6,
+		fmt.Fprintf(&out, "| %s | %.1f | %.1f | %s | %.0f | %s | %.2f | %.2f | %.1f | %.1f | %.2f, %.2f |\n",
+			c.name, median(c.cold), median(c.init), ratio(c.cold, hello.cold), median(c.cpu),
+			ratio(c.cpu, diy.cpu), median(c.p50), median(c.p99), median(c.rss), float64(c.size)/1e6,
 			float64(c.reads)/200, float64(c.writes)/200)
 	}
 

@@ -60,22 +60,24 @@ type api struct {
 	initErrors chan *Error
 
 	extensions *extensions
+	started    func() // runs when the process has asked for its first event
 
 	mu      sync.Mutex
 	current *invocation
 }
 
-func newAPI(arn string) *api {
+func newAPI(arn string, started func()) *api {
 	return &api{
 		arn:        arn,
+		started:    sync.OnceFunc(started),
 		next:       make(chan *invocation),
 		initErrors: make(chan *Error, 1),
 		extensions: newExtensions(),
 	}
 }
 
-// ServeHTTP routes a bootstrap's requests.
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// routes returns the handler of a bootstrap's requests.
+func (a *api) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", a.serveNext)
 	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", a.serveResponse)
@@ -83,13 +85,15 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", a.serveInitError)
 	mux.HandleFunc("POST /2020-01-01/extension/register", a.extensions.serveRegister)
 	mux.HandleFunc("GET /2020-01-01/extension/event/next", a.extensions.serveNext)
-	mux.ServeHTTP(w, r)
+	return mux
 }
 
 // serveNext blocks until there is an invocation and every extension is done with the previous one.
 // A process that dies meanwhile closes its connection, so the invocation is never given to a dead
 // process.
 func (a *api) serveNext(w http.ResponseWriter, r *http.Request) {
+	a.started()
+
 	select {
 	case <-a.extensions.done():
 	case <-r.Context().Done():

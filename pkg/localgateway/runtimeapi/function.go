@@ -55,6 +55,10 @@ type Config struct {
 
 	Output io.Writer    // receives what the processes print, each line after the name; nil discards it
 	Logger *slog.Logger // nil logs nothing
+
+	// Started is told how long each process took to ask for its first event, which is the Init
+	// Duration of Lambda's logs; nil for nobody. It may be called at any time, and must return at once.
+	Started func(init time.Duration)
 }
 
 // Function is a lambda.Handler that runs in separate processes.
@@ -82,6 +86,10 @@ func New(config Config) *Function {
 
 	if config.Output == nil {
 		config.Output = io.Discard
+	}
+
+	if config.Started == nil {
+		config.Started = func(time.Duration) {}
 	}
 
 	if config.Logger == nil {

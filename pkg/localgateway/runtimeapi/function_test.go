@@ -146,6 +146,28 @@ func mustInvoke(t *testing.T, f *runtimeapi.Function, do, value string) reply {
 
 func isAlive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
+// Each process tells once how long it took until it asked for its first event.
+func TestStarted(t *testing.T) {
+	t.Parallel()
+
+	started := make(chan time.Duration, 10)
+	f := newFunction(t, runtimeapi.Config{Started: func(init time.Duration) { started <- init }})
+
+	began := time.Now()
+
+	for range 3 {
+		mustInvoke(t, f, "", "")
+	}
+
+	if init := <-started; init <= 0 || init > time.Since(began) {
+		t.Errorf("%v of %v", init, time.Since(began))
+	}
+
+	if len(started) > 0 {
+		t.Errorf("%d more", len(started))
+	}
+}
+
 func TestInvokeKeepsItsProcess(t *testing.T) {
 	t.Parallel()
 	f := newFunction(t, runtimeapi.Config{

@@ -46,13 +46,15 @@ func start(config Config, output *lines) (*instance, error) {
 			listener.Close())
 	}
 
+	began := time.Now()
+
 	in := &instance{
 		name:   config.Name,
-		api:    newAPI(config.ARN),
+		api:    newAPI(config.ARN, func() { config.Started(time.Since(began)) }),
 		exited: make(chan struct{}),
 		gone:   make(chan struct{}),
 	}
-	in.server = &http.Server{Handler: in.api, ReadHeaderTimeout: 10 * time.Second}
+	in.server = &http.Server{Handler: in.api.routes(), ReadHeaderTimeout: 10 * time.Second}
 	in.command = exec.CommandContext(background, path) //nolint:gosec // running the function is the point
 	in.command.Env = environment(config, listener.Addr().String())
 	in.command.Dir = filepath.Dir(path)
