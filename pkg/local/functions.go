@@ -160,14 +160,31 @@ func (m *machine) authorizer(
 	m.shareMemory(d)
 
 	a := function(d)
+	handler = &onDemand{Handler: a, start: d.Warm}
+
 	if d.Recorder == nil {
-		return a, nil, nil
+		return handler, nil, nil
 	}
 
-	return a, func(ctx context.Context) {
+	return handler, func(ctx context.Context) {
 		d.Recorder.Run(ctx)
 		d.End(context.WithoutCancel(ctx), a.Flush)
 	}, nil
+}
+
+// onDemand is a function that starts with its first call, as an instance does in Lambda. It is safe
+// for concurrent use.
+type onDemand struct {
+	lambda.Handler
+
+	once  sync.Once
+	start func(ctx context.Context)
+}
+
+// Invoke implements lambda.Handler.
+func (o *onDemand) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	o.once.Do(func() { o.start(context.WithoutCancel(ctx)) })
+	return o.Handler.Invoke(ctx, payload)
 }
 
 // build builds the bootstrap of each code folder as for Lambda, but for this machine's platform.
