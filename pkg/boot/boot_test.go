@@ -21,11 +21,14 @@ import (
 // good returns an authorizer's environment.
 func good() map[string]string {
 	return map[string]string{
-		"BITTING_CORE_TABLE":  "core",
-		"BITTING_HOT_TABLE":   "hot",
-		"BITTING_KMS_KEY":     "key",
-		"BITTING_ENVIRONMENT": "production",
-		"BITTING_API":         "demo",
+		"AWS_REGION":            "us-east-1",
+		"AWS_ACCESS_KEY_ID":     "a",
+		"AWS_SECRET_ACCESS_KEY": "b",
+		"BITTING_CORE_TABLE":    "core",
+		"BITTING_HOT_TABLE":     "hot",
+		"BITTING_KMS_KEY":       "key",
+		"BITTING_ENVIRONMENT":   "production",
+		"BITTING_API":           "demo",
 	}
 }
 

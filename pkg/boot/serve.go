@@ -49,9 +49,9 @@ func (d *Deployment) workAfterAnswers(
 	endOnSIGTERM := sync.OnceFunc(func() { d.endOnSIGTERM(ctx, flush) })
 
 	e, err := extension.Register(ctx, extension.Config{
-		Address: os.Getenv("AWS_LAMBDA_RUNTIME_API"),
-		Name:    extensionName,
-		First:   endOnSIGTERM,
+		Address:  os.Getenv("AWS_LAMBDA_RUNTIME_API"),
+		Name:     extensionName,
+		Answered: endOnSIGTERM,
 		Work: func(ctx context.Context) {
 			d.afterAnswer(ctx, flush)
 		},
@@ -70,7 +70,7 @@ func (d *Deployment) workAfterAnswers(
 		err = e.Run(ctx)
 	}
 
-	// Lambda sends no SIGTERM then, either: what is still in memory at the end is lost.
+	// Without an extension Lambda sends no SIGTERM, either: what is still in memory at the end is lost.
 	d.Logger.ErrorContext(ctx, "no work after answers", "error", err)
 	endOnSIGTERM()
 	d.countInBackground(ctx)

@@ -140,9 +140,6 @@ func TestWarmConnectsMeanwhile(t *testing.T) {
 	d, err := boot.Load(with(map[string]string{
 		"AWS_ENDPOINT_URL_DYNAMODB": dynamodb.URL,
 		"AWS_ENDPOINT_URL_KMS":      kms.URL,
-		"AWS_REGION":                "us-east-1",
-		"AWS_ACCESS_KEY_ID":         "a",
-		"AWS_SECRET_ACCESS_KEY":     "b",
 	}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

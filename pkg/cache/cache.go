@@ -15,7 +15,7 @@ type Cache[K comparable, V any] struct {
 }
 
 // New returns a cache of at most capacity values, but at least two. It makes the value of a key by
-// create, which must return at once, since it is called under a lock.
+// create, which must return at once, since it is called under a lock; nil if nobody calls Get.
 func New[K comparable, V any](capacity int, create func(K) V) *Cache[K, V] {
 	return &Cache[K, V]{create: create, limit: max(1, capacity/2), newer: map[K]V{}}
 }

@@ -41,15 +41,12 @@ func TestCacheKeepsWhatIsInUse(t *testing.T) {
 	}
 }
 
-// What was put is found, until so many others were that it is dropped; what is found stays. Nothing
-// is made for what is only looked for, and what is put again takes no other's place.
+// What was put is found, until so many others were that it is dropped; what is found stays. What is
+// put again takes no other's place.
 func TestCacheFindsWhatWasPut(t *testing.T) {
 	t.Parallel()
 
-	c := cache.New(4, func(key int) int {
-		t.Errorf("%d was made", key)
-		return 0
-	})
+	c := cache.New[int, int](4, nil)
 
 	if _, ok := c.Find(1); ok {
 		t.Error("found what was never put")

@@ -89,9 +89,9 @@ type Verdict struct {
 	// ended before it read them.
 	Settings *organization.RuntimeSettings
 
-	ahead     ahead
-	catalogue *permission.Catalogue
-	decision  permission.Decision
+	prefetched prefetch
+	catalogue  *permission.Catalogue
+	decision   permission.Decision
 }
 
 // Opened returns the permission of the key that opened the route; "" if none did.
@@ -170,7 +170,7 @@ func (c *Checker) identify(ctx context.Context, h Headers, intended use) Verdict
 		return Verdict{Outcome: WrongEnvironment}
 	}
 
-	begun := c.begin(ctx, text, intended)
+	prefetched := c.prefetch(ctx, text, intended)
 
 	k, which, err := c.recognise(ctx, claim{
 		environment: parts.Environment,
@@ -185,7 +185,7 @@ func (c *Checker) identify(ctx context.Context, h Headers, intended use) Verdict
 	}
 
 	v := verdictOf(k, which)
-	v.ahead = begun
+	v.prefetched = prefetched
 	return v
 }
 

@@ -28,10 +28,12 @@ const maxSettings = 10_000
 // SettingsCache caches the runtime settings of the organizations whose keys are in use, so that a
 // check does not read them. It is safe for concurrent use.
 type SettingsCache struct {
-	entries *cache.Cache[settingsID, *recent[*organization.RuntimeSettings]]
-	// expected has whose settings the checks of secrets, by their marks, had to wait for
-	expected *cache.Cache[mark, settingsID]
+	entries *cache.Cache[settingsID, *recentSettings]
+	// expected has whose settings the checks of secrets had to wait for
+	expected *cache.Cache[fingerprint, *recentSettings]
 }
+
+type recentSettings = recent[*organization.RuntimeSettings]
 
 // settingsID identifies the settings of an organization in an environment.
 type settingsID struct {
@@ -41,7 +43,7 @@ type settingsID struct {
 
 // NewSettingsCache returns a cache, each entry of which is first read when it is needed.
 func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCache {
-	entry := func(of settingsID) *recent[*organization.RuntimeSettings] {
+	entry := func(of settingsID) *recentSettings {
 		return newRecent(now, func(
 			ctx context.Context, _ *organization.RuntimeSettings,
 		) (*organization.RuntimeSettings, error) {
@@ -57,7 +59,7 @@ func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCach
 
 	return &SettingsCache{
 		entries:  cache.New(maxSettings, entry),
-		expected: cache.New(maxSettings, func(mark) settingsID { return settingsID{} }),
+		expected: cache.New[fingerprint, *recentSettings](maxSettings, nil),
 	}
 }
 
@@ -66,25 +68,18 @@ func NewSettingsCache(source SettingsSource, now func() time.Time) *SettingsCach
 func (s *SettingsCache) Of(
 	ctx context.Context, k *apikey.Key,
 ) (*organization.RuntimeSettings, error) {
-	return s.of(settingsOf(k)).current(ctx, nil)
+	return s.of(k).current(ctx, nil)
 }
 
-// settingsOf returns which settings apply to the calls of a key.
-func settingsOf(k *apikey.Key) settingsID { return settingsID{k.Environment, k.OrganizationID} }
-
-// of returns the settings of an organization, as they were at most ten seconds ago.
-func (s *SettingsCache) of(id settingsID) *recent[*organization.RuntimeSettings] {
-	if r, ok := s.entries.Find(id); ok {
+// of returns the settings of the key's organization, as they were at most ten seconds ago.
+func (s *SettingsCache) of(k *apikey.Key) *recentSettings {
+	if r, ok := s.entries.Find(settingsID{k.Environment, k.OrganizationID}); ok {
 		return r
 	}
 
-	return s.entries.Get(id.clone())
-}
-
-// clone returns an id of its own: that of a key is part of its row, which must not be kept for it.
-func (id settingsID) clone() settingsID {
-	return settingsID{
-		environment:  apikey.Environment(strings.Clone(string(id.environment))),
-		organization: strings.Clone(id.organization),
-	}
+	// these texts are parts of the key's row, which must not be kept for them
+	return s.entries.Get(settingsID{
+		environment:  apikey.Environment(strings.Clone(string(k.Environment))),
+		organization: strings.Clone(k.OrganizationID),
+	})
 }

@@ -320,7 +320,7 @@ func TestRefusalWaitsForNoCatalogue(t *testing.T) {
 	}
 }
 
-// What is remembered of a key that waited for settings is not its row. Not beside other tests, since
+// What is remembered of an organization is not the row of its key. Not beside other tests, since
 // it looks at the heap.
 func TestRowsAreNotRemembered(t *testing.T) {
 	const keys, size = 100, 10_000
@@ -334,6 +334,8 @@ func TestRowsAreNotRemembered(t *testing.T) {
 	secrets := make([]apikey.Secret, keys)
 	for i := range secrets {
 		_, secrets[i] = kit.MustKey(t, func(k *apikey.Key) {
+			k.OrganizationID = "org-" + strconv.Itoa(i)
+
 			k.Metadata = map[string]string{}
 			for part := range 20 {
 				k.Metadata[strconv.Itoa(part)] = strings.Repeat("x", size/20)
@@ -396,9 +398,9 @@ func (w waiting) RuntimeSettings(
 	return w.SettingsSource.RuntimeSettings(ctx, env, org)
 }
 
-// The first check of an instance builds the policy while it waits for the settings: here these come
-// only after the catalogue was read.
-func TestPolicyIsBuiltMeanwhile(t *testing.T) {
+// The first check of an instance begins to read the catalogue, from which it builds the policy, while
+// it waits for the settings: here these come only after that.
+func TestCatalogueIsReadMeanwhile(t *testing.T) {
 	t.Parallel()
 
 	kit, c := setup(t, apikey.Production)

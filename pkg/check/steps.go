@@ -84,7 +84,7 @@ func (c *Checker) settings(ctx context.Context, v *Verdict, call Call) Outcome {
 		return Allowed
 	}
 
-	settings, err := c.runtimeSettings(ctx, v.Key, call, &v.ahead)
+	settings, err := c.runtimeSettings(ctx, v.Key, call, &v.prefetched)
 	if err != nil {
 		v.Err = err
 		return Unavailable
@@ -130,7 +130,7 @@ func contains(networks []netip.Prefix, address netip.Addr) bool {
 
 // route finds the route of the call and decides on it. A route that no permission has is denied.
 func (c *Checker) route(ctx context.Context, v *Verdict, call Call) Outcome {
-	catalogue, err := c.Catalogue.current(ctx, v.ahead.catalogue)
+	catalogue, err := c.Catalogue.current(ctx, v.prefetched.catalogue)
 	if err != nil {
 		v.Err = err
 		return Unavailable

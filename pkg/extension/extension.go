@@ -21,7 +21,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -34,8 +33,9 @@ import (
 type Config struct {
 	Address string // of the Runtime and Extensions APIs
 	Name    string // unique among the function's extensions
-	// First runs once, after the first answer, or when there is no more time for it; nil for nothing.
-	First func()
+	// Answered runs after each answer, before Work, and also when there is no time for that; nil for
+	// nothing.
+	Answered func()
 	// Work runs after each answer; its context ends before the function's time does.
 	Work func(context.Context)
 }
@@ -47,7 +47,6 @@ type Extension struct {
 	transport http1.Transport
 	id        string
 	answered  chan struct{} // holds one: until the work is done, Lambda sends no second event
-	first     func()
 }
 
 // registerTime bounds the registration, which is a call within the instance.
@@ -63,11 +62,6 @@ func Register(ctx context.Context, c Config, handler lambda.Handler) (*Extension
 		config:   c,
 		handler:  handler,
 		answered: make(chan struct{}, 1),
-		first:    func() {},
-	}
-
-	if c.First != nil {
-		e.first = sync.OnceFunc(c.First)
 	}
 
 	header, _, err := e.call(ctx, http.MethodPost, "register", []byte(`{"events":["INVOKE"]}`))
@@ -142,10 +136,15 @@ func (e *Extension) after(ctx context.Context, end time.Time) {
 
 	select {
 	case <-e.answered:
-		e.first()
-		e.config.Work(ctx)
 	case <-ctx.Done(): // the function uses all of its time: Lambda ends it
-		e.first()
+	}
+
+	if e.config.Answered != nil {
+		e.config.Answered()
+	}
+
+	if ctx.Err() == nil {
+		e.config.Work(ctx)
 	}
 }
 

@@ -133,17 +133,17 @@ func TestWorkAfterTheAnswer(t *testing.T) {
 }
 
 // After a function that uses all of its time there is no work, and nothing waits for it. What is to
-// be done once is done.
+// be done without time is done.
 func TestNoTimeLeft(t *testing.T) {
 	t.Parallel()
 	s, address := newService(t)
-	first := 0
+	answered := 0
 
 	e, err := extension.Register(t.Context(), extension.Config{
-		Address: address,
-		Name:    "tester",
-		First:   func() { first++ },
-		Work:    func(context.Context) { t.Error("it works") },
+		Address:  address,
+		Name:     "tester",
+		Answered: func() { answered++ },
+		Work:     func(context.Context) { t.Error("it works") },
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -166,8 +166,8 @@ func TestNoTimeLeft(t *testing.T) {
 		t.Error(err)
 	}
 
-	if first != 1 {
-		t.Errorf("%d times once", first)
+	if answered != 2 {
+		t.Errorf("%d of 2 were answered", answered)
 	}
 }
 
